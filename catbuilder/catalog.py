@@ -1,0 +1,210 @@
+"""The catalogue file: connect, migrate, describe. One DuckDB file holds every object and its history.
+
+DuckDB has one writer, and any open reader blocks it, so every connection here is short: open, one
+transaction, CHECKPOINT, close. Who finds the file taken waits and is told by whom.
+"""
+
+import csv
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from catbuilder import __version__
+from catbuilder.errors import SchemaError, WorkspaceBusy, WorkspaceError
+from catbuilder.resources import sql_folder
+
+Connection = duckdb.DuckDBPyConnection
+
+_SETTINGS: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
+_HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the data dictionary: what it means, in which unit, and its UCD (IVOA UCD1+)."""
+
+    name: str
+    description: str
+    unit: str
+    ucd: str
+
+
+def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
+    """Make a new catalogue file with the newest schema and a p_<class> column for each class."""
+    with connect(path, read_only=False, new=True) as con:
+        con.execute(
+            "CREATE TABLE migrations (version INTEGER, name VARCHAR, catbuilder VARCHAR, applied_at TIMESTAMP)"
+        )
+        migrate(con, classes)
+
+
+def migrate(con: Connection, classes: tuple[str, ...]) -> None:
+    """Apply the migrations that are missing, each with its record in one transaction, then views and comments."""
+    done = _schema_version(con)
+    for file in _migrations()[done:]:
+        con.begin()
+        for statement in con.extract_statements(file.read_text(encoding="utf-8")):
+            con.execute(statement)
+        version = int(file.name[:4])
+        if version == 1:
+            # Class names are checked by WorkspaceConfig: plain lower-case identifiers.
+            for name in classes:
+                con.execute(f"ALTER TABLE predictions ADD COLUMN p_{name} FLOAT")
+        con.execute("INSERT INTO migrations VALUES (?, ?, ?, now())", [version, file.stem, __version__])
+        con.commit()
+    con.begin()
+    for statement in con.extract_statements((sql_folder() / "views.sql").read_text(encoding="utf-8")):
+        con.execute(statement)
+    _comment(con)
+    con.commit()
+    con.execute("CHECKPOINT")
+
+
+@contextmanager
+def connect(
+    path: Path, *, read_only: bool = True, wait_s: float | None = 60.0, new: bool = False
+) -> Iterator[Connection]:
+    """Open the catalogue for a moment, waiting while another process holds it.
+
+    Parameters
+    ----------
+    wait_s : seconds to wait at most; None waits for ever (a round's finished work must not be lost)
+
+    Raises
+    ------
+    WorkspaceBusy
+        Still held after `wait_s`; the message names the process.
+    SchemaError
+        Made by a newer catbuilder, or not a DuckDB file.
+    """
+    if not new and not path.is_file():
+        raise WorkspaceError(
+            f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE"
+        )
+    con = _open(path, read_only, wait_s)
+    try:
+        con.execute("SET TimeZone = 'UTC'")
+        if not new:
+            _refuse_newer(con, path)
+        yield con
+    finally:
+        con.close()
+
+
+def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+    """Result of one SELECT as an Arrow table; `$name` in the text is bound from `parameters`."""
+    return con.sql(text, params=dict(parameters or {})).to_arrow_table()
+
+
+def first_row(con: Connection, text: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+    """First row of a short result, or None. Fetches all: DuckDB keeps a connection busy with a half-read one."""
+    rows = con.execute(text, list(parameters)).fetchall()
+    return rows[0] if rows else None
+
+
+def fetch_number(con: Connection, text: str, parameters: Sequence[object] = ()) -> int:
+    """The one whole number that a query gives."""
+    row = first_row(con, text, parameters)
+    return int(row[0]) if row else 0
+
+
+def data_dictionary(con: Connection, table: str) -> list[Column]:
+    """Columns of a table or view in order, with what the schema's comments say of them."""
+    rows = con.execute(
+        "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ? AND NOT internal ORDER BY column_index",
+        [table],
+    ).fetchall()
+    return [_read_comment(name, comment or "") for name, comment in rows]
+
+
+def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
+    started, told = time.monotonic(), False
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
+        except duckdb.IOException as error:
+            holder = _holder(str(error))
+            if holder is None:
+                raise SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}") from None
+            waited = time.monotonic() - started
+            if wait_s is not None and waited > wait_s:
+                raise WorkspaceBusy(
+                    f"{path} is held by {holder} and was not let go within {wait_s:.0f} s; "
+                    "close it there (an open notebook holds it too) and give the command again"
+                ) from None
+            if waited > 2 and not told:
+                print(f"waiting for {holder}, which holds {path}", file=sys.stderr, flush=True)
+                told = True
+            time.sleep(min(0.02 + waited / 10, 0.5))
+        except duckdb.Error as error:
+            raise SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}") from None
+
+
+def _holder(message: str) -> str | None:
+    """The process that holds the file, in DuckDB's words; None if the message is about something else."""
+    found = _HOLDER.search(message)
+    if found:
+        return f"process {found[2]} ({found[1]})" if found[2] else found[1]
+    if "Could not set lock" in message or "different configuration" in message:
+        return "another process"
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
+
+
+def _migrations() -> list[Path]:
+    return sorted((sql_folder() / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
+
+
+def _schema_version(con: Connection) -> int:
+    return fetch_number(con, "SELECT coalesce(max(version), 0) FROM migrations")
+
+
+def _refuse_newer(con: Connection, path: Path) -> None:
+    try:
+        version = _schema_version(con)
+    except duckdb.CatalogException:
+        raise SchemaError(
+            f"{path} is a DuckDB file but not a catalogue of catbuilder; name another workspace"
+        ) from None
+    newest = len(_migrations())
+    if version > newest:
+        raise SchemaError(
+            f"{path} has schema {version} and this catbuilder {__version__} knows up to {newest}; "
+            "install the newer catbuilder that made it"
+        )
+
+
+def _comment(con: Connection) -> None:
+    """Comment every column of every table and view from `sql/columns.csv` (CREATE OR REPLACE drops comments)."""
+    with open(sql_folder() / "columns.csv", encoding="utf-8", newline="") as file:
+        known = {(row["table"], row["column"]): row for row in csv.DictReader(file)}
+    columns = con.execute(
+        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
+    ).fetchall()
+    for table, column in columns:
+        row = known.get((table, column)) or known.get(("*", column)) or known.get(("*", column[:2] + "*"))
+        if row is not None:
+            text = _write_comment(row).replace("'", "''")
+            con.execute(f"COMMENT ON COLUMN {table}.{column} IS '{text}'")
+
+
+def _write_comment(row: dict[str, str]) -> str:
+    unit = f" [{row['unit']}]" if row["unit"] else ""
+    return f"{row['description']}{unit} {{{row['ucd']}}}"
+
+
+def _read_comment(name: str, comment: str) -> Column:
+    found = re.fullmatch(r"(.*?)(?: \[([^\]]*)\])?(?: \{([^}]*)\})?", comment, flags=re.DOTALL)
+    description, unit, ucd = found.groups() if found else (comment, "", "")
+    return Column(name, description, unit or "", ucd or "")

@@ -1,0 +1,72 @@
+"""Check: does the catalogue keep its promises? Every check is one query, or one walk over the files."""
+
+from dataclasses import dataclass
+
+from catbuilder.catalog import Connection
+from catbuilder.files import sha256_file
+from catbuilder.progress import Update
+from catbuilder.resources import query, sql_folder
+from catbuilder.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check: what it proves, and what breaks it (empty if all is well)."""
+
+    check: str
+    promise: str
+    faults: tuple[str, ...]
+    count: int  # of faults; `faults` names the first ten
+
+
+def check(workspace: Workspace, progress: Update | None = None) -> list[Finding]:
+    """Run every check: those in `sql/checks`, then the files against their hashes."""
+    with workspace.reading() as con:
+        findings = [_run(con, file.stem, file.read_text(encoding="utf-8")) for file in _queries()]
+        stamps = con.execute(query("stamp_shards")).fetchall()
+        models = con.execute("SELECT file, sha256 FROM models ORDER BY model").fetchall()
+    findings.append(_stamp_shards(workspace, stamps))
+    findings.append(_models(workspace, models, progress or (lambda done, of: None)))
+    return findings
+
+
+def _queries() -> list:  # type: ignore[type-arg]
+    return sorted((sql_folder() / "checks").glob("*.sql"))
+
+
+def _run(con: Connection, name: str, text: str) -> Finding:
+    """A check's query returns its faults, a sentence each; its first comment line is the promise."""
+    promise = text.splitlines()[0].removeprefix("-- ")
+    faults = [str(row[0]) for row in con.execute(text).fetchall()]
+    return Finding(name.partition("_")[2], promise, tuple(faults[:10]), len(faults))
+
+
+def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int]]) -> Finding:
+    """Every shard is there and as long as the catalogue says."""
+    import numpy as np
+
+    faults = []
+    for name, rows in shards:
+        try:
+            found = np.load(workspace.path / name, mmap_mode="r", allow_pickle=False).shape
+        except (OSError, ValueError) as error:
+            faults.append(f"{name} cannot be read: {error}")
+            continue
+        size = workspace.config.stamp_size
+        if found[0] < rows or found[1:] != (size, size, 3):
+            faults.append(f"{name} has the shape {found}, but the catalogue needs {rows} stamps of {size} px")
+    return Finding("stamps", "Every stamp of the catalogue is in its shard.", tuple(faults[:10]), len(faults))
+
+
+def _models(workspace: Workspace, models: list[tuple[str, str]], progress: Update) -> Finding:
+    faults = []
+    for done, (name, sha256) in enumerate(models, start=1):
+        path = workspace.path / name
+        if not path.is_file():
+            faults.append(f"{name} is missing")
+        elif sha256_file(path) != sha256:
+            faults.append(f"{name} is not the file that was recorded: its hash differs")
+        progress(done, len(models))
+    return Finding("models", "Every model is the file that was recorded, by its hash.", tuple(faults[:10]), len(faults))
+
+

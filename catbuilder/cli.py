@@ -1,0 +1,419 @@
+"""The command line: every verb is one call into the library, which a Python user can make too.
+
+Imports stand inside the verbs, so that `catbuilder --help` answers at once: torch alone takes seconds.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catbuilder import __version__
+from catbuilder.errors import CatbuilderError
+
+if TYPE_CHECKING:
+    from catbuilder.ingest import IngestReport
+    from catbuilder.rounds import RoundOutcome
+    from catbuilder.tables import Rejection
+    from catbuilder.workspace import Workspace
+
+app = typer.Typer(
+    name="catbuilder",
+    help="Turn a few thousand labelled galaxies into the catalogue of a whole survey.",
+    epilog="Start with: catbuilder simulate demo && catbuilder -w demo round --n 3 --recipe demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+ingest_app = typer.Typer(help="Bring in images and tables.", no_args_is_help=True, rich_markup_mode=None)
+labels_app = typer.Typer(
+    help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(ingest_app, name="ingest")
+app.add_typer(labels_app, name="labels")
+
+WorkspaceOption = Annotated[
+    Path | None,
+    typer.Option("--workspace", "-w", help="Workspace folder; by default CATBUILDER_WORKSPACE, else here."),
+]
+FormatOption = Annotated[str, typer.Option("--format", help="table, csv or json")]
+SurveyOption = Annotated[
+    str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")
+]
+
+_given: dict[str, Path] = {}  # the workspace named before the verb: catbuilder -w WS verb
+
+
+def main() -> None:
+    """Entry point: an error that a user can mend is one line on standard error and exit code 1."""
+    debug = "--debug" in sys.argv
+    try:
+        app()
+    except CatbuilderError as error:
+        if debug:
+            raise
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Stopped. What was recorded stays; the same command goes on from there.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        # the reader of our output (head, less) has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"catbuilder {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    workspace: WorkspaceOption = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    _given.clear()
+    if workspace is not None:
+        _given["workspace"] = workspace
+
+
+@app.command(epilog="Example: catbuilder init des-y1 --classes elliptical,spiral --stamp-size 64")
+def init(
+    workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
+    classes: Annotated[
+        str, typer.Option(help="Names of the classes, separated by commas.")
+    ] = "elliptical,spiral",
+    stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
+    recipe: Annotated[str, typer.Option(help="Recipe of `round` where none is named.")] = "paper",
+) -> None:
+    """Make a new, empty workspace."""
+    from catbuilder.workspace import Workspace
+
+    made = Workspace.create(workspace, [name.strip() for name in classes.split(",")], stamp_size, recipe)
+    print(
+        f"Made the workspace {made.path}. Next: catbuilder -w {workspace} ingest images DIR --table T.csv --survey sdss"
+    )
+
+
+@ingest_app.command(
+    "images", epilog="Example: catbuilder ingest images cutouts --table cutouts/labels.csv --survey sdss"
+)
+def ingest_images(
+    folder: Annotated[Path, typer.Argument(help="Folder of JPEG or PNG images.")],
+    table: Annotated[
+        Path,
+        typer.Option(
+            help="CSV with object_id, file; optional ra, dec, label, split, mag_g, mag_r, mag_i ..."
+        ),
+    ],
+    survey: Annotated[str, typer.Option(help="Survey that made the images: sdss, des ...")],
+    split: Annotated[
+        str | None, typer.Option(help="train, validation, calibration or pool, where the table is silent.")
+    ] = None,
+    source: Annotated[
+        str, typer.Option(help="Who gave the labels: human, galaxy_zoo or imported.")
+    ] = "imported",
+    rendering: Annotated[str | None, typer.Option(help="Name of the way these images were made.")] = None,
+    arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images.")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Bring in a folder of images and the table that names them."""
+    from catbuilder.ingest import ingest_images
+    from catbuilder.progress import Reporter
+
+    with Reporter().bar("reading images") as update:
+        report = ingest_images(
+            _open(workspace), folder, table, survey=survey, split=split, source=source, rendering=rendering,
+            arcsec_per_pixel=arcsec_per_pixel, progress=update,
+        )  # fmt: skip
+    _tell_ingest(report)
+
+
+@app.command(epilog="Example: catbuilder testset HP --survey des --table hp.csv")
+def testset(
+    name: Annotated[str, typer.Argument(help="HP, FO, or another name.")],
+    survey: Annotated[str, typer.Option(help="Survey of the objects: sdss, des ...")],
+    table: Annotated[Path, typer.Option(help="CSV with object_id and label (the truth; may be empty).")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Declare a fixed test set. Written once, then frozen."""
+    from catbuilder.testsets import add_test_set
+
+    report = add_test_set(_open(workspace), name, table, survey=survey)
+    print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
+    if report.already_trained:
+        print(
+            f"Careful: {report.already_trained} of them were trained on by earlier rounds, whose metrics here mean nothing."
+        )
+    _tell_rejections(report.rejections)
+
+
+@app.command("round", epilog="Example: catbuilder round --n 5 --recipe paper --np 2")
+def run_round(
+    n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
+    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
+    ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of all random streams.")] = 0,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Train, score, promote and measure; an unfinished round is finished first."""
+    from catbuilder.config import load_recipe
+    from catbuilder.rounds import run_rounds
+
+    opened = _open(workspace)
+    chosen = load_recipe(recipe or opened.config.recipe)
+
+    def tell(outcome: "RoundOutcome") -> None:
+        _show_metrics(opened, outcome.round, "table")
+
+    run_rounds(opened, n, chosen, ranks=ranks, seed=seed, after_each=tell)
+
+
+@app.command(epilog="Example: catbuilder score --round 3")
+def score(
+    number: Annotated[int | None, typer.Option("--round", help="Whose model; by default the latest.")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Score objects that a finished model has not seen yet."""
+    from catbuilder.scoring import score_later
+
+    print(f"{score_later(_open(workspace), number)} objects scored.")
+
+
+@app.command(epilog="Example: catbuilder status --format json")
+def status(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
+    """What is in the workspace, and where its rounds stand."""
+    from catbuilder.catalog import fetch_arrow
+    from catbuilder.output import show
+    from catbuilder.resources import query
+
+    with _open(workspace).reading() as con:
+        objects = fetch_arrow(con, query("status"))
+        rounds = fetch_arrow(con, "SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round")
+    show(objects, format)
+    if format == "table":
+        if rounds.num_rows:
+            print()
+            show(rounds)
+        _tell_next(objects.num_rows, rounds.to_pylist())
+
+
+@app.command(epilog="Example: catbuilder metrics --round 3 --format csv")
+def metrics(
+    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every metric, class and confusion count.")] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """How well each round did on the fixed test sets."""
+    opened = _open(workspace)
+    if every:
+        from catbuilder.catalog import fetch_arrow
+        from catbuilder.output import show
+
+        with opened.reading() as con:
+            rows = fetch_arrow(
+                con, "SELECT * FROM metrics WHERE $round IS NULL OR round = $round", {"round": number}
+            )
+        show(rows, format)
+    else:
+        _show_metrics(opened, number, format)
+
+
+@app.command(epilog="Example: catbuilder why 587724241225383998")
+def why(
+    object_id: Annotated[str, typer.Argument(help="Id as the survey numbers it.")],
+    survey: SurveyOption = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """One object's story: what it is, and why the catalogue thinks so."""
+    import pyarrow as pa
+
+    from catbuilder.output import show
+    from catbuilder.story import why
+
+    story = why(_open(workspace), object_id, survey)
+    if format == "table":
+        known = {name: value for name, value in story.now.items() if value is not None}
+        print("\n".join(f"{name:>20}  {value}" for name, value in known.items()), end="\n\n")
+    events = [dict(zip(("round", "what", "detail"), event, strict=True)) for event in story.events]
+    show(pa.Table.from_pylist(events), format)
+
+
+@app.command(epilog="Example: catbuilder check")
+def check(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
+    """Prove the catalogue's promises; exit code 1 where one is broken."""
+    import pyarrow as pa
+
+    from catbuilder.check import check
+    from catbuilder.output import show
+    from catbuilder.progress import Reporter
+
+    with Reporter().bar("checking models") as update:
+        findings = check(_open(workspace), update)
+    rows = [
+        {"check": f.check, "result": f"{f.count} faults" if f.count else "ok", "promise": f.promise}
+        for f in findings
+    ]
+    show(pa.Table.from_pylist(rows), format)
+    faults = [f"{finding.check}: {fault}" for finding in findings for fault in finding.faults]
+    print("\n".join(faults), file=sys.stderr, end="\n" if faults else "")
+    if faults:
+        raise typer.Exit(1)
+
+
+@app.command(epilog='Example: catbuilder sql "SELECT label, count(*) FROM catalog GROUP BY label"')
+def sql(
+    query: Annotated[
+        str,
+        typer.Argument(help="One SELECT; see the tables with: DESCRIBE or SELECT * FROM duckdb_columns()"),
+    ],
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+    timeout: Annotated[float, typer.Option(help="Seconds before it is stopped.")] = 60.0,
+    memory_limit: Annotated[int, typer.Option(help="MB it may use.")] = 2048,
+) -> None:
+    """Ask the catalogue in SQL: read-only, apart from everything else on this machine."""
+    from catbuilder.output import show
+    from catbuilder.sandbox import query_stream
+
+    with query_stream(_open(workspace), query, memory_mb=memory_limit, timeout_s=timeout) as reader:
+        show(reader, format)
+
+
+@labels_app.command("import", epilog="Example: catbuilder labels import mine.csv --source human")
+def labels_import(
+    table: Annotated[
+        Path,
+        typer.Argument(help="CSV with object_id, label; optional survey, annotator, confidence, source."),
+    ],
+    source: Annotated[
+        str, typer.Option(help="human, galaxy_zoo or imported, where the table is silent.")
+    ] = "imported",
+    survey: SurveyOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Record labels from a table."""
+    from catbuilder.labels import import_labels
+
+    report = import_labels(_open(workspace), table, source=source, survey=survey)
+    print(f"{report.recorded} labels recorded, {report.unchanged} stood already.")
+    _tell_rejections(report.rejections)
+
+
+@labels_app.command("export", epilog="Example: catbuilder labels export labels.csv")
+def labels_export(
+    table: Annotated[Path, typer.Argument(help="CSV to write.")], workspace: WorkspaceOption = None
+) -> None:
+    """Write every standing label as CSV."""
+    from catbuilder.labels import export_labels
+
+    print(f"{export_labels(_open(workspace), table)} labels written to {table}.")
+
+
+@app.command(epilog="Example: catbuilder rollback --to 2")
+def rollback(
+    to: Annotated[
+        int, typer.Option("--to", min=0, help="Round whose promotions are to stand again; 0 for none.")
+    ],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take back the promotions of later rounds, by events; nothing is deleted."""
+    from catbuilder.rollback import rollback
+
+    report = rollback(_open(workspace), to)
+    print(
+        f"{report.retracted} promotions taken back, {report.reinstated} reinstated. The next round goes on from there."
+    )
+
+
+@app.command(epilog="Example: catbuilder export spirals.fits --at 3 --where \"label = 'spiral'\"")
+def export(
+    file: Annotated[Path, typer.Argument(help="File to write: OUT.fits")],
+    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write the catalogue as a FITS table, with units, UCDs, checksums and provenance."""
+    from catbuilder.fitsfile import export_fits
+
+    report = export_fits(_open(workspace), file, at=at, where=where)
+    print(f"{report.rows} objects, {report.columns} columns written to {file}.")
+
+
+@app.command(epilog="Example: catbuilder simulate demo --seed 1")
+def simulate(
+    workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
+    objects: Annotated[
+        int | None, typer.Option("--objects", min=200, help="Galaxies in all, shared out over the sets.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sky.")] = 0,
+    stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
+) -> None:
+    """Make a survey with known truth, in SDSS and in DES, and bring it in."""
+    from catbuilder.simulate import simulate
+
+    simulate(workspace, objects, seed=seed, stamp_size=stamp_size)
+
+
+def _open(workspace: Path | None) -> "Workspace":
+    from catbuilder.workspace import Workspace
+
+    return Workspace.open(
+        workspace or _given.get("workspace") or os.environ.get("CATBUILDER_WORKSPACE") or "."
+    )
+
+
+def _show_metrics(workspace: "Workspace", number: int | None, format: str) -> None:
+    from catbuilder.catalog import fetch_arrow
+    from catbuilder.output import show
+    from catbuilder.plan import read_plan
+    from catbuilder.resources import query
+
+    with workspace.reading() as con:
+        if number is not None:
+            read_plan(con, number)
+        table = fetch_arrow(con, query("metrics"), {"round": number})
+    show(table, format)
+
+
+def _tell_ingest(report: "IngestReport") -> None:
+    print(f"{report.added} objects added, {report.unchanged} were there already.")
+    if report.flagged:
+        counts = ", ".join(f"{n} {flag}" for flag, n in sorted(report.flagged.items()))
+        print(
+            f"{len(report.flagged_files)} more are kept out of training and scoring for their quality ({counts}):"
+        )
+        print("\n".join(f"  {line}" for line in report.flagged_files[:20]))
+        _more(
+            len(report.flagged_files), "SELECT object_id, quality, reason FROM stamps WHERE quality <> 'ok'"
+        )
+    _tell_rejections(report.rejections)
+
+
+def _tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
+    if rejections:
+        print(f"{len(rejections)} rows were left out:", file=sys.stderr)
+        print("\n".join(f"  {rejection}" for rejection in rejections[:20]), file=sys.stderr)
+        _more(len(rejections), "SELECT * FROM rejections")
+
+
+def _more(n: int, query: str) -> None:
+    if n > 20:
+        print(f'  ... and {n - 20} more; see them all with: catbuilder sql "{query}"', file=sys.stderr)
+
+
+def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:
+    if not objects:
+        print("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss")
+    elif not rounds:
+        print("\nNo round has been run yet. Next: catbuilder round")
+    elif rounds[-1]["step"] != "closed":
+        print(
+            f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; catbuilder round goes on with it."
+        )

@@ -1,0 +1,69 @@
+"""Everything that can go wrong and that a user can mend, a class each.
+
+Every message is one sentence that says what is wrong, where, and what to do about it. The command line
+prints it as `Error: ...` and exits with 1; from Python they are ordinary exceptions.
+"""
+
+
+class CatbuilderError(Exception):
+    """Base of all errors with a message meant for the user."""
+
+
+class WorkspaceError(CatbuilderError):
+    """The workspace is missing, is not one, or is in a state that forbids what was asked."""
+
+
+class WorkspaceBusy(CatbuilderError):
+    """Another process holds the workspace or its catalogue; the message names it."""
+
+
+class ConfigError(CatbuilderError):
+    """A setting in `catbuilder.toml` or in a recipe is unknown, missing or out of range."""
+
+
+class SchemaError(CatbuilderError):
+    """The catalogue file was made by a newer catbuilder, or is not a catalogue."""
+
+
+class CatalogueDamaged(CatbuilderError):
+    """The catalogue has lost something that the log says was recorded."""
+
+
+class InputError(CatbuilderError):
+    """A file given by the user cannot be used at all; single bad rows are rejected, not raised."""
+
+
+class FirewallError(CatbuilderError):
+    """A test-set object, or something that may be one, was about to be used for training."""
+
+
+class NothingToTrain(CatbuilderError):
+    """No labelled object with a usable stamp is left for training or validation."""
+
+
+class NothingToScore(CatbuilderError):
+    """No object with a usable stamp is waiting for a score."""
+
+
+class WeightsError(CatbuilderError):
+    """The starting weights cannot be had, or do not fit the network."""
+
+
+class LaunchError(CatbuilderError):
+    """Worker processes cannot be started as asked (Horovod missing, too many ranks ...)."""
+
+
+class WorkerDied(CatbuilderError):
+    """A worker process ended before its work was done; the same command goes on from there."""
+
+
+class QueryError(CatbuilderError):
+    """A query was refused, failed, or ran over its memory or time limit."""
+
+
+class ObjectNotFound(CatbuilderError):
+    """No object of that id is in the catalogue, or the id is in several surveys."""
+
+
+class RoundError(CatbuilderError):
+    """No such round, or the round is not in a state for what was asked."""

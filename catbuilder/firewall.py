@@ -1,0 +1,135 @@
+"""The firewall: no test galaxy, nor anything that may be one, is ever trained on or promoted.
+
+Three ways to be a test galaxy under another name: to be matched with one in another survey, to stand within
+a few arcseconds of one, or, where a position is missing on either side, to show the same picture. Membership
+itself (the same survey and id) is in the table `test_sets` and needs no finding.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow, fetch_number
+from catbuilder.likeness import same_picture
+from catbuilder.resources import query
+from catbuilder.sky import nearest
+from catbuilder.stamps import StampReader
+from catbuilder.workspace import Workspace
+
+EXCLUSIONS = pa.schema(
+    [
+        ("survey", pa.string()),
+        ("object_id", pa.int64()),
+        ("rule", pa.string()),
+        ("test_set", pa.string()),
+        ("test_survey", pa.string()),
+        ("test_object_id", pa.int64()),
+        ("separation_arcsec", pa.float64()),
+        ("similarity", pa.float32()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class FirewallReport:
+    """What the firewall has found so far, and what it cannot see."""
+
+    excluded: dict[str, int]  # objects by rule
+    unguarded_tests: int  # test objects with neither position nor image: nothing can be compared with them
+    run: int  # the recording up to which the catalogue was looked at
+
+
+def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallReport:
+    """Find every object that may be a test object and record it, once."""
+    with workspace.reading() as con:
+        looked_at = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        con.register("found", find_exclusions(workspace, con, radius_arcsec))
+        fresh = fetch_arrow(con, query("fresh_exclusions"))
+    if fresh.num_rows:
+        with workspace.recording("firewall") as recording:
+            recording.con.register("incoming", fresh)
+            recording.con.execute(
+                query("record_exclusions"), {"round": recording.round, "run": recording.run}
+            )
+            looked_at = recording.run
+    with workspace.reading() as con:
+        counts = dict(
+            con.execute(
+                "SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule"
+            ).fetchall()
+        )
+        unguarded = fetch_number(con, query("unguarded_test_objects"))
+    return FirewallReport(counts, unguarded, looked_at)
+
+
+def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float) -> pa.Table:
+    """Every pair of a non-test object and the test object it may be, as a table of `EXCLUSIONS`."""
+    counterparts = fetch_arrow(con, query("test_counterparts")).select(EXCLUSIONS.names).cast(EXCLUSIONS)
+    objects = fetch_arrow(con, query("firewall_objects"))
+    is_test = np.asarray(objects["test_set"].is_valid())
+    others, tests = objects.filter(pa.array(~is_test)), objects.filter(pa.array(is_test))
+    return pa.concat_tables(
+        [counterparts, _near_tests(others, tests, radius_arcsec), _like_tests(workspace, others, tests)]
+    )
+
+
+def _near_tests(others: pa.Table, tests: pa.Table, radius_arcsec: float) -> pa.Table:
+    others, tests = _positioned(others, True), _positioned(tests, True)
+    index, separation = nearest(others["ra"], others["dec"], tests["ra"], tests["dec"])
+    near = np.flatnonzero(separation <= radius_arcsec)
+    return _pairs(others, tests, near, index[near], "position", separation=separation[near])
+
+
+def _like_tests(workspace: Workspace, others: pa.Table, tests: pa.Table) -> pa.Table:
+    """Same pictures among pairs of which one side at least has no position."""
+    others, tests = others.filter(others["shard"].is_valid()), tests.filter(tests["shard"].is_valid())
+    found = []
+    for mine, theirs in (
+        (_positioned(others, False), tests),
+        (_positioned(others, True), _positioned(tests, False)),
+    ):
+        if mine.num_rows and theirs.num_rows:
+            pairs = same_picture(read_all(workspace, mine), read_all(workspace, theirs))
+            places = (
+                np.array([i for i, _, _ in pairs], np.int64),
+                np.array([j for _, j, _ in pairs], np.int64),
+            )
+            alike = np.array([similarity for _, _, similarity in pairs], np.float32)
+            found.append(_pairs(mine, theirs, *places, "content", similarity=alike))
+    return pa.concat_tables([EXCLUSIONS.empty_table(), *found])
+
+
+def read_all(workspace: Workspace, objects: pa.Table) -> np.ndarray:
+    """Stamps of a table with the columns `shard` and `row`: uint8 (n, size, size, 3)."""
+    reader = StampReader(workspace.path, objects["shard"].to_pylist(), objects["row"])
+    return reader.read(np.arange(len(reader)))
+
+
+def _positioned(objects: pa.Table, known: bool) -> pa.Table:
+    has_position = objects["ra"].is_valid()
+    return objects.filter(has_position if known else objects["ra"].is_null())
+
+
+def _pairs(
+    others: pa.Table,
+    tests: pa.Table,
+    mine: np.ndarray,
+    theirs: np.ndarray,
+    rule: str,
+    separation: np.ndarray | None = None,
+    similarity: np.ndarray | None = None,
+) -> pa.Table:
+    others, tests = others.take(mine), tests.take(theirs)
+    n = len(mine)
+    columns = {
+        "survey": others["survey"],
+        "object_id": others["object_id"],
+        "rule": pa.repeat(rule, n),
+        "test_set": tests["test_set"],
+        "test_survey": tests["survey"],
+        "test_object_id": tests["object_id"],
+        "separation_arcsec": pa.nulls(n, pa.float64()) if separation is None else pa.array(separation),
+        "similarity": pa.nulls(n, pa.float32()) if similarity is None else pa.array(similarity),
+    }
+    return pa.table(columns).cast(EXCLUSIONS)

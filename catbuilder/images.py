@@ -1,0 +1,213 @@
+"""From image files to comparable pixels, and what is wrong with them.
+
+Archives hand out galaxies as JPEG or PNG of every size. Training, scoring and the firewall need one
+shape: uint8 RGB, square, north wherever it was. Two rules follow from serving a survey of millions:
+a bad file never raises (it comes back with a flag and a sentence, and the row beside it still loads),
+and nothing is guessed: a 16-bit or palette image could be squeezed into 8 bits, but how it is stretched
+would then be our invention and not the archive's, so it is refused with a reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from scipy import ndimage
+
+QUALITY_FLAGS: dict[str, str] = {
+    "blank": "every pixel has the same colour: there is no image here",
+    "nearly_blank": "no source stands out of the background or the noise",
+    "saturated": "at least a tenth of the frame is clipped in a channel, mostly by a bright star",
+    "unreadable": "the file could not be read as an 8-bit RGB or grey JPEG or PNG",
+    "too_small": "the shorter side of the file has fewer than 16 pixels",
+}
+
+MIN_NATIVE_SIDE = 16
+"""Shorter sides than this (pixels) are flagged too_small: about 4 arcsec of DES, less than most galaxies."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image file, read.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (size, size, 3), or None when unreadable
+    sha256 : hex digest of the file's bytes, empty when the bytes could not be had
+    width, height : native pixels before cropping and resizing, 0 when unreadable
+    flags : keys of `QUALITY_FLAGS`, empty when nothing is wrong
+    reason : one sentence for the user when unreadable, else None
+    """
+
+    pixels: np.ndarray | None
+    sha256: str
+    width: int
+    height: int
+    flags: tuple[str, ...]
+    reason: str | None
+
+
+def read_picture(path: Path, size: int, max_pixels: int = 64_000_000) -> Picture:
+    """Read a JPEG or PNG as a `size` x `size` RGB stamp; a bad file is returned flagged, never raised.
+
+    Grey becomes RGB with equal channels; an alpha channel is dropped where it hides nothing. A frame that is not
+    square loses the ends of its longer side: cutouts are centred on their object, and cropping keeps the galaxy's
+    shape where squeezing would make a round one elliptical. The quality flags are those of the returned pixels.
+
+    Parameters
+    ----------
+    path : the file
+    size : side of the returned stamp, pixels
+    max_pixels : files that declare more pixels than this are refused before anything is decoded
+    """
+    digest = ""
+    try:
+        data = _read_bytes(path, max_pixels)
+        digest = hashlib.sha256(data).hexdigest()
+        image = _decode(data, max_pixels)
+    except _Unreadable as error:
+        return Picture(None, digest, 0, 0, ("unreadable",), f"{path.name}: {error}")
+    pixels = _square(image, size)
+    small = ("too_small",) if min(image.size) < MIN_NATIVE_SIDE else ()
+    return Picture(pixels, digest, image.width, image.height, quality_flags(pixels) + small, None)
+
+
+def quality_flags(pixels: np.ndarray) -> tuple[str, ...]:
+    """Which of blank, nearly_blank and saturated hold for a stamp, judged by its pixels alone.
+
+    Parameters
+    ----------
+    pixels : uint8, shape (height, width, 3)
+    """
+    if int(np.ptp(pixels, axis=(0, 1)).max(initial=0)) == 0:
+        return ("blank",)
+    flags = []
+    if _has_no_source(pixels.astype(np.float32).mean(axis=-1)):
+        flags.append("nearly_blank")
+    if clipped_fraction(pixels) >= MAX_CLIPPED_FRACTION:
+        flags.append("saturated")
+    return tuple(flags)
+
+
+MAX_CLIPPED_FRACTION = 0.10
+"""Of 6,514 real stamps the 10 above this all lie in the glare of a bright star; no galaxy passes 0.02."""
+
+CLIPPED_LEVEL = 250
+"""JPEG and resampling move a clipped 255 by a few levels."""
+
+
+def clipped_fraction(pixels: np.ndarray) -> float:
+    """The share of pixels clipped at white in their brightest channel.
+
+    One channel is enough: colour-preserving stretches (Lupton et al. 2004) scale a saturated star so that only its
+    brightest band reaches 255, and demanding all three found none of the glare in SDSS frames.
+    """
+    return float((pixels.max(axis=-1) >= CLIPPED_LEVEL).mean())
+
+
+# The two ways to have no source, measured on 6,514 real stamps at 64 and 96 px. Contrast: the least of any survey's
+# galaxies is 27 levels; below 10 lie empty sky and specks in SDSS frames cut blind on the equator. Noise: frames of
+# it, at native sizes of 39 to 299 px, reach a coherence of 0.28 and an asymmetry of 2.0 (unless clipped at black,
+# with a contrast below 10 again); of the real stamps only one, below 10 as well, lies under both limits.
+_MIN_CONTRAST = 10.0
+_NOISE_COHERENCE = 0.3
+_NOISE_ASYMMETRY = 2.0
+
+
+def _has_no_source(brightness: np.ndarray) -> bool:
+    """Whether a frame has too little contrast, or is as lumpy and as symmetric as noise."""
+    smooth = ndimage.gaussian_filter(brightness, max(brightness.shape) / 48)
+    faintest, low, median, high, brightest = np.percentile(smooth, (0, 25, 50, 99, 100))
+    if high - low < _MIN_CONTRAST:
+        return True
+    asymmetry = (brightest - median) / max(median - faintest, 1e-3)
+    return bool(asymmetry < _NOISE_ASYMMETRY and _coherence(brightness) < _NOISE_COHERENCE)
+
+
+def _coherence(brightness: np.ndarray) -> float:
+    """Scatter of an 8 x 8 grid of block means over the pixels' scatter: near 0 for noise, near 1 for structure."""
+    edges = [np.linspace(0, side, min(8, side), endpoint=False).astype(int) for side in brightness.shape]
+    sums = np.add.reduceat(np.add.reduceat(brightness, edges[0], axis=0), edges[1], axis=1)
+    counts = [np.diff(edge, append=side) for edge, side in zip(edges, brightness.shape, strict=True)]
+    return float((sums / np.outer(*counts)).std() / max(float(brightness.std()), 1e-6))
+
+
+class _Unreadable(Exception):
+    """Never leaves this module: a file is not an 8-bit RGB or grey JPEG or PNG of a bearable size."""
+
+
+def _read_bytes(path: Path, max_pixels: int) -> bytes:
+    """The file's bytes, unless it is missing, not a plain file, empty or absurdly large."""
+    try:
+        if not path.is_file():  # also keeps us from waiting on a named pipe for ever
+            raise _Unreadable("there is no such file" if not path.exists() else "this is not a plain file")
+        length = path.stat().st_size
+        # An 8-bit image never needs more than 4 bytes a pixel; the rest is room for metadata.
+        if length > 4 * max_pixels + 2**24:
+            raise _Unreadable(f"the file has {length:,} bytes, more than any image within the limit needs")
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise _Unreadable(f"the file cannot be opened ({error})") from error
+    if not data:
+        raise _Unreadable("the file is empty (zero bytes): fetch it again")
+    return data
+
+
+def _decode(data: bytes, max_pixels: int) -> Image.Image:
+    """Decode to a Pillow image of mode L or RGB; every way to fail is an `_Unreadable`."""
+    is_png = data.startswith(b"\x89PNG\r\n\x1a\n")
+    if not is_png and not data.startswith(b"\xff\xd8\xff"):
+        raise _Unreadable("this is not a JPEG or PNG image")
+    if is_png and data[24:25] not in (b"\x08", b""):
+        # Pillow opens 16-bit RGB as mode RGB and drops the low bytes without a word, so ask the header.
+        raise _Unreadable(f"it has {data[24]} bits a channel; save it with 8, stretched as you want it seen")
+    try:
+        # The classes themselves: Image.open would add a size limit of its own and guess at other formats.
+        with (PngImageFile if is_png else JpegImageFile)(io.BytesIO(data)) as image:
+            _refuse_size_and_mode(image, max_pixels)
+            image.load()
+            return _without_alpha(image)
+    except _Unreadable:
+        raise
+    # Damaged files make Pillow raise OSError, SyntaxError, ValueError, struct.error, zlib.error, IndexError,
+    # MemoryError ... by version; a survey of millions holds them all, and one must not stop the others.
+    except Exception as error:
+        raise _Unreadable(f"the image is truncated or damaged ({error}): fetch it again") from error
+
+
+def _refuse_size_and_mode(image: Image.Image, max_pixels: int) -> None:
+    """Judge a header before a pixel is decoded: a 60 kB PNG can ask for gigabytes of memory."""
+    if image.width * image.height > max_pixels:
+        raise _Unreadable(
+            f"it declares {image.width:,} x {image.height:,} pixels, above the limit of {max_pixels:,}: "
+            "cut it to the object"
+        )
+    if image.mode not in ("L", "RGB", "LA", "RGBA"):
+        raise _Unreadable(f"its colour mode is {image.mode}; save it as 8-bit RGB or grey")
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Drop a fully opaque alpha channel (matplotlib always writes one); what hides behind another is unknown."""
+    if image.mode in ("LA", "RGBA"):
+        if np.asarray(image.getchannel("A")).min() < 255:
+            raise _Unreadable("it is partly transparent; save it as 8-bit RGB or grey without transparency")
+        return image.convert(image.mode[:-1])
+    return image.copy()
+
+
+def _square(image: Image.Image, size: int) -> np.ndarray:
+    """Centre-crop to a square and resample to uint8 (size, size, 3).
+
+    Lanczos, whose support Pillow widens when shrinking, so that noise and fine arms are averaged and not aliased;
+    a plain reducing box would give blocky pixels at the fractional ratios (299 to 96) that archives bring.
+    """
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.convert("RGB").crop((left, top, left + side, top + side))
+    return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))

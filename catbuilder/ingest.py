@@ -1,0 +1,273 @@
+"""Images in: a folder and its table become objects, stamps, splits and label events, in one transaction."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from catbuilder.catalog import fetch_arrow
+from catbuilder.errors import InputError
+from catbuilder.files import sha256_file
+from catbuilder.images import Picture, read_picture
+from catbuilder.labels import EVENTS, SOURCES, record_events
+from catbuilder.machine import usable_cores
+from catbuilder.resources import query
+from catbuilder.sky import healpix_cell
+from catbuilder.stamps import SHARD_ROWS, write_shard
+from catbuilder.tables import (
+    BadValue,
+    Rejection,
+    Table,
+    parse_class,
+    parse_number,
+    parse_object_id,
+    read_table,
+    record_rejections,
+)
+from catbuilder.workspace import Recording, Workspace
+
+SPLITS = ("train", "validation", "calibration", "pool")
+DOMAINS = ("in", "extrapolated", "unresolved", "star", "artefact")
+
+Progress = Callable[[int, int], None]  # (done, of)
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did; every row of the table is in exactly one of the four counts."""
+
+    added: int  # objects with a good stamp
+    flagged: dict[str, int]  # added too, but kept out of training and scoring: count by quality flag
+    unchanged: int  # in the catalogue already, with the same image
+    rejections: tuple[Rejection, ...]
+    flagged_files: tuple[str, ...]  # "file: flags or reason", one line each
+
+
+@dataclass
+class _Row:
+    """A good row on its way in."""
+
+    number: int
+    cells: dict[str, str]
+    object_id: int
+    name: str | None
+    path: Path
+    ra: float | None
+    dec: float | None
+    numbers: dict[str, float | None]
+    label: str | None
+    domain: str | None
+    picture: Picture | None = None
+    shard: str | None = None
+    shard_row: int | None = None
+
+
+_NUMBERS = {"mag_g": (-5.0, 50.0), "mag_r": (-5.0, 50.0), "mag_i": (-5.0, 50.0), "radius_arcsec": (0.0, 1e5)}
+
+
+def ingest_images(
+    workspace: Workspace,
+    folder: Path,
+    table: Path,
+    *,
+    survey: str,
+    split: str | None = None,
+    source: str = "imported",
+    rendering: str | None = None,
+    arcsec_per_pixel: float | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Read a folder of JPEG or PNG images and the table that names them.
+
+    Parameters
+    ----------
+    folder, table : the images, and a CSV file with `object_id`, `file` (below the folder) and optionally
+        `ra`, `dec` (ICRS, deg), `label`, `split`, `mag_g`, `mag_r`, `mag_i`, `radius_arcsec`, `domain`
+    split : of rows that state none: train, validation, calibration or pool; by default `train` for rows with
+        a label and `pool` for the others
+    source : who gave the labels: human, galaxy_zoo or imported
+    rendering : who made these images and how; one name a kind, by default survey and folder
+    arcsec_per_pixel : pixel scale of the source images, recorded
+
+    Raises
+    ------
+    InputError
+        The folder or table cannot be used at all. Single bad rows are rejected and reported.
+    """
+    folder, table = Path(folder), Path(table)
+    _check_arguments(workspace, folder, survey, split, source)
+    rows_in = read_table(table, ["object_id", "file"])
+    rows = _good_rows(workspace, rows_in, folder)
+    rows, unchanged = _leave_out_known(workspace, rows, rows_in, survey)
+    _store_stamps(workspace, survey, rows, progress)
+    with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
+        _record(recording, rows, survey, split, source, rendering or f"{survey}/{folder.name}", arcsec_per_pixel)
+        record_rejections(recording, rows_in.rejections)
+    return _report(rows, unchanged, rows_in)
+
+
+def _check_arguments(workspace: Workspace, folder: Path, survey: str, split: str | None, source: str) -> None:
+    if survey not in workspace.config.surveys:
+        known = ", ".join(workspace.config.surveys)
+        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    if split is not None and split not in SPLITS:
+        raise InputError(f"unknown split '{split}'; use {', '.join(SPLITS)}")
+    if source not in SOURCES[:3]:
+        raise InputError(f"unknown source '{source}' of labels; use {', '.join(SOURCES[:3])}")
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}; give the folder that holds the images")
+    if not any(path.is_file() and path.suffix.lower() in (".jpg", ".jpeg", ".png") for path in folder.rglob("*")):
+        raise InputError(f"{folder} holds no .jpg, .jpeg or .png file; give the folder that holds the images")
+
+
+def _good_rows(workspace: Workspace, table: Table, folder: Path) -> list[_Row]:
+    root = folder.resolve()
+    rows = []
+    for number, cells in table.rows:
+        try:
+            rows.append(_read_row(workspace, number, cells, root))
+        except BadValue as error:
+            table.reject(number, cells, str(error))
+    return rows
+
+
+def _read_row(workspace: Workspace, number: int, cells: dict[str, str], root: Path) -> _Row:
+    object_id, name = parse_object_id(cells["object_id"])
+    ra, dec = parse_number(cells, "ra", 0.0, 360.0), parse_number(cells, "dec", -90.0, 90.0)
+    if (ra is None) != (dec is None):
+        raise BadValue("it has only one of ra and dec; give both or neither")
+    label = parse_class(cells["label"], workspace.config.classes) if cells.get("label") else None
+    for column, known in (("split", SPLITS), ("domain", DOMAINS)):
+        if cells.get(column) and cells[column] not in known:
+            raise BadValue(f"unknown {column} '{cells[column]}'; use {', '.join(known)}")
+    return _Row(
+        number, cells, object_id, name, _inside(root, cells["file"]), ra, dec,
+        {column: parse_number(cells, column, *limits) for column, limits in _NUMBERS.items()},
+        label, cells.get("domain") or None,
+    )  # fmt: skip
+
+
+def _inside(root: Path, file: str) -> Path:
+    """The image's path, which must lie below the folder that was given."""
+    if not file:
+        raise BadValue("file is empty; every row needs an image")
+    path = (root / file).resolve()
+    if not path.is_relative_to(root):
+        raise BadValue(f"file '{file}' leads out of {root}; name a file inside it")
+    if not path.is_file():
+        raise BadValue(f"there is no file '{file}' in {root}")
+    return path
+
+
+def _leave_out_known(workspace: Workspace, rows: list[_Row], table: Table, survey: str) -> tuple[list[_Row], int]:
+    """Objects ingested before: the same image changes nothing, another one is refused.
+
+    An object whose image could not be read is let in again, so that a mended file can be loaded.
+    """
+    with workspace.reading() as con:
+        stamps = con.execute(
+            "SELECT object_id, sha256, shard IS NOT NULL FROM standing_stamps_at(2147483647) WHERE survey = ?", [survey]
+        ).fetchall()
+    known = {object_id: (sha256, readable) for object_id, sha256, readable in stamps}
+    fresh, unchanged = [], 0
+    for row in rows:
+        sha256, readable = known.get(row.object_id, (None, False))
+        if sha256 is not None and sha256 == sha256_file(row.path):
+            unchanged += 1
+        elif readable:
+            reason = f"{survey} has another image of it already; an object keeps the stamp it was judged by"
+            table.reject(row.number, row.cells, reason)
+        else:
+            fresh.append(row)
+    return fresh, unchanged
+
+
+def _store_stamps(workspace: Workspace, survey: str, rows: list[_Row], progress: Progress | None) -> None:
+    """Decode on all cores (Pillow lets go of the interpreter while it decodes) and write shard by shard."""
+    size = workspace.config.stamp_size
+    done = 0
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for first in range(0, len(rows), SHARD_ROWS):
+            batch = rows[first : first + SHARD_ROWS]
+            for row, picture in zip(batch, pool.map(lambda row: read_picture(row.path, size), batch), strict=True):
+                row.picture = picture
+                done += 1
+                if progress:
+                    progress(done, len(rows))
+            _write_batch(workspace, survey, batch)
+
+
+def _write_batch(workspace: Workspace, survey: str, batch: list[_Row]) -> None:
+    readable = [(row, row.picture.pixels) for row in batch if row.picture and row.picture.pixels is not None]
+    if not readable:
+        return
+    shard = write_shard(workspace.path, survey, np.stack([pixels for _, pixels in readable]))
+    for place, (row, _) in enumerate(readable):
+        row.shard, row.shard_row = shard, place
+        row.picture = replace(row.picture, pixels=None)  # type: ignore[type-var]  # written: let go of the memory
+
+
+def _record(
+    recording: Recording,
+    rows: list[_Row],
+    survey: str,
+    split: str | None,
+    source: str,
+    rendering: str,
+    arcsec_per_pixel: float | None,
+) -> None:
+    con, stamp = recording.con, {"round": recording.round, "run": recording.run}
+    con.register("incoming", _as_table(rows, survey, split, rendering, arcsec_per_pixel))
+    for name in ("record_objects", "record_stamps", "record_splits"):
+        con.execute(query(name), stamp)
+    events = [
+        {"survey": survey, "object_id": row.object_id, "kind": "label", "label": row.label, "source": source,
+         "reason": f"ingested with {row.cells['file']}"}
+        for row in rows if row.label
+    ]  # fmt: skip
+    con.register("candidate_labels", pa.Table.from_pylist(events, schema=EVENTS))
+    record_events(recording, fetch_arrow(con, query("fresh_labels")))
+
+
+def _as_table(
+    rows: list[_Row], survey: str, split: str | None, rendering: str, arcsec_per_pixel: float | None
+) -> pa.Table:
+    pictures = [row.picture for row in rows if row.picture]
+    cells = healpix_cell(
+        [np.nan if row.ra is None else row.ra for row in rows], [np.nan if row.dec is None else row.dec for row in rows]
+    )
+    columns = {
+        "object_id": pa.array([row.object_id for row in rows], pa.int64()),
+        "name": pa.array([row.name for row in rows], pa.string()),
+        "ra": pa.array([row.ra for row in rows], pa.float64()),
+        "dec": pa.array([row.dec for row in rows], pa.float64()),
+        "healpix": pa.array([None if cell < 0 else int(cell) for cell in cells], pa.int64()),
+        **{name: pa.array([row.numbers[name] for row in rows], pa.float32()) for name in _NUMBERS},
+        "domain": pa.array([row.domain for row in rows], pa.string()),
+        "split": pa.array([row.cells.get("split") or split or ("train" if row.label else "pool") for row in rows]),
+        "shard": pa.array([row.shard for row in rows], pa.string()),
+        "row": pa.array([row.shard_row for row in rows], pa.int32()),
+        "file": pa.array([str(row.path) for row in rows]),
+        "sha256": pa.array([picture.sha256 for picture in pictures]),
+        "width_px": pa.array([picture.width for picture in pictures], pa.int32()),
+        "height_px": pa.array([picture.height for picture in pictures], pa.int32()),
+        "quality": pa.array([",".join(picture.flags) or "ok" for picture in pictures]),
+        "reason": pa.array([picture.reason for picture in pictures], pa.string()),
+    }
+    constant = {"survey": pa.scalar(survey), "rendering": pa.scalar(rendering),
+                "arcsec_per_pixel": pa.scalar(arcsec_per_pixel, pa.float32())}  # fmt: skip
+    return pa.table({**columns, **{name: pa.repeat(value, len(rows)) for name, value in constant.items()}})
+
+
+def _report(rows: list[_Row], unchanged: int, table: Table) -> IngestReport:
+    flagged: Counter[str] = Counter()
+    lines = []
+    for row in rows:
+        if row.picture and row.picture.flags:
+            flagged.update(row.picture.flags)
+            lines.append(f"{row.cells['file']}: {row.picture.reason or ', '.join(row.picture.flags)}")
+    return IngestReport(len(rows) - len(lines), dict(flagged), unchanged, tuple(table.rejections), tuple(lines))

@@ -1,0 +1,67 @@
+"""What the coordinator tells a worker process: one JSON file a job, checked when it is read.
+
+Workers never open the catalogue. They read this file, the manifest it names and the memory-mapped stamps,
+and write into their attempt's folder; the coordinator checks what they left and records it.
+
+The manifest of a training job is a Parquet file with the columns `survey`, `object_id`, `shard` (path of the
+stamp shard below the workspace), `row` (in that shard), `role` ('training' or 'validation') and `label`
+(index into the classes); that of a scoring job has `survey`, `object_id`, `shard`, `row` and
+`keep_features` (boolean).
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from catbuilder.config import Recipe
+
+
+class _Job(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    workspace: Path
+    manifest: Path
+    folder: Path  # of this attempt; everything the worker writes goes here
+    recipe: Recipe
+    classes: tuple[str, ...]
+    seed: int
+    round: int
+    threads: int  # of this process
+    coordinator: int  # process id; the worker dies with it
+
+    def write(self, path: Path) -> Path:
+        """Write the job where its workers will read it."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
+        return path
+
+
+class TrainJob(_Job):
+    """Train on the manifest; leaves `checkpoint-<epoch>.safetensors`, `train.jsonl` and `model.safetensors`."""
+
+    resume_from: Path | None = None  # the last whole checkpoint of an earlier attempt
+
+
+class ScoreJob(_Job):
+    """Score the manifest's rows; leaves `scores-<shard>.parquet` and `features-<shard>.parquet`."""
+
+    model: Path  # safetensors
+    shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
+
+
+def die_with(coordinator: int) -> None:
+    """Ask the kernel to kill this process when its parent, the coordinator, ends.
+
+    After `kill -9` of a coordinator its ranks would train on and race the rerun. Linux only; elsewhere
+    a worker notices at the end of an epoch at the latest, since nobody adopts what it writes.
+    """
+    try:
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
+    except (OSError, AttributeError):
+        return
+    if os.getppid() != coordinator:  # it ended before the kernel was asked
+        os._exit(1)

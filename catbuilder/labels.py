@@ -1,0 +1,168 @@
+"""Label events: append-only, gapless, and checked by the firewall a second time as they are written."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from catbuilder.catalog import fetch_arrow
+from catbuilder.errors import FirewallError, InputError
+from catbuilder.files import written_whole
+from catbuilder.resources import query
+from catbuilder.tables import (
+    BadValue,
+    Rejection,
+    Table,
+    parse_class,
+    parse_number,
+    parse_object_id,
+    read_table,
+    record_rejections,
+)
+from catbuilder.workspace import Recording, Workspace
+
+SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
+
+EVENTS = pa.schema(
+    [
+        ("survey", pa.string()),
+        ("object_id", pa.int64()),
+        ("kind", pa.string()),  # 'label' or 'retraction'
+        ("label", pa.string()),
+        ("confidence", pa.float32()),
+        ("source", pa.string()),
+        ("annotator", pa.string()),
+        ("model", pa.int32()),
+        ("certificate", pa.string()),
+        ("reason", pa.string()),
+        ("retracts", pa.int64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What `labels import` did."""
+
+    recorded: int
+    unchanged: int
+    rejections: tuple[Rejection, ...]
+
+
+def record_events(recording: Recording, events: pa.Table, round_number: int | None = None) -> int:
+    """Append label events in the order given and return how many.
+
+    Parameters
+    ----------
+    events : table with the columns of `EVENTS`
+    round_number : the round they belong to; by default the next one to be planned
+
+    Raises
+    ------
+    FirewallError
+        A promotion of a test object, of one too near to one, or of one not in the target population.
+    """
+    con = recording.con
+    numbered = events.select(EVENTS.names).cast(EVENTS)
+    con.register("incoming_events", numbered.append_column("position", pa.array(range(events.num_rows), pa.int64())))
+    forbidden = con.execute(query("forbidden_promotions")).fetchall()
+    if forbidden:
+        survey, object_id, why = forbidden[0]
+        raise FirewallError(
+            f"{len(forbidden)} promotions refused and nothing recorded: {survey} {object_id} {why}; "
+            "this is a fault of catbuilder, please report it with the output of: catbuilder check"
+        )
+    round_number = recording.round if round_number is None else round_number
+    con.execute(query("record_events"), {"round": round_number, "run": recording.run})
+    con.unregister("incoming_events")
+    return events.num_rows
+
+
+def import_labels(
+    workspace: Workspace, file: Path, *, source: str = "imported", survey: str | None = None
+) -> ImportReport:
+    """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
+
+    A label that stands already, from the same source and annotator, changes nothing.
+    """
+    if source not in SOURCES[:3]:
+        raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
+    table = read_table(file, ["object_id", "label"], unique=("survey", "object_id", "annotator"))
+    with workspace.recording(f"labels import {file.name}") as recording:
+        known, by_id = _known_objects(recording)
+        rows = [row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))]
+        events = pa.Table.from_pylist(rows, schema=EVENTS)
+        recording.con.register("candidate_labels", events)
+        fresh = fetch_arrow(recording.con, query("fresh_labels"))
+        record_events(recording, fresh)
+        record_rejections(recording, table.rejections)
+    return ImportReport(fresh.num_rows, events.num_rows - fresh.num_rows, tuple(table.rejections))
+
+
+def export_labels(workspace: Workspace, file: Path) -> int:
+    """Write every standing label as CSV, in the columns that `import_labels` reads; returns their number."""
+    with workspace.reading() as con:
+        cursor = con.execute(query("export_labels"))
+        names = [column[0] for column in cursor.description or []]
+        rows = cursor.fetchall()
+    with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(names)
+        writer.writerows(rows)
+    return len(rows)
+
+
+def _known_objects(recording: Recording) -> tuple[set[tuple[str, int]], dict[int, list[str]]]:
+    known = set(recording.con.execute("SELECT survey, object_id FROM objects").fetchall())
+    by_id: dict[int, list[str]] = {}
+    for survey, object_id in known:
+        by_id.setdefault(object_id, []).append(survey)
+    return known, by_id
+
+
+def _read_row(
+    numbered: tuple[int, dict[str, str]],
+    table: Table,
+    workspace: Workspace,
+    source: str,
+    survey: str | None,
+    known: set[tuple[str, int]],
+    by_id: dict[int, list[str]],
+) -> dict[str, object] | None:
+    row, cells = numbered
+    try:
+        object_id, _ = parse_object_id(cells["object_id"])
+        where = cells.get("survey") or survey or _only_survey(object_id, by_id)
+        if (where, object_id) not in known:
+            raise BadValue(f"no object {object_id} of survey {where} is in the catalogue; ingest it first")
+        return {
+            "survey": where,
+            "object_id": object_id,
+            "kind": "label",
+            "label": parse_class(cells["label"], workspace.config.classes),
+            "confidence": parse_number(cells, "confidence", 0.0, 1.0),
+            "source": _source(cells.get("source") or source),
+            "annotator": cells.get("annotator") or None,
+            "reason": f"imported from {table.path.name}, row {row}",
+        }
+    except BadValue as error:
+        table.reject(row, cells, str(error))
+        return None
+
+
+def _only_survey(object_id: int, by_id: dict[int, list[str]]) -> str:
+    surveys = by_id.get(object_id, [])
+    if len(surveys) != 1:
+        what = f"is in {' and '.join(sorted(surveys))}" if surveys else "is not in the catalogue"
+        raise BadValue(f"object {object_id} {what}; ingest it, or say which survey is meant by --survey")
+    return surveys[0]
+
+
+def _source(name: str) -> str:
+    if name == "promoted":
+        # an exported catalogue of ours read back: nobody asserted these, so they rank as imported
+        return "imported"
+    if name not in SOURCES:
+        raise BadValue(f"unknown source '{name}'; use {', '.join(SOURCES[:3])}")
+    return name

@@ -1,0 +1,149 @@
+"""Worker processes: started here, watched here, and never left behind.
+
+One rank is one plain process. Several on this machine meet through Horovod's own rendezvous server, which
+takes 2.9 s to `init` where `horovodrun` takes 6.5 s. All are children of the coordinator's main thread, so
+that the kernel ends them with it (see `jobs.die_with`).
+"""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from catbuilder.errors import LaunchError, WorkerDied
+from catbuilder.machine import usable_cores
+
+_POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Worker:
+    """One process to start: `python -m <module> <job>`, its log file, and its part of the environment."""
+
+    module: str
+    job: Path
+    log: Path
+    environment: Mapping[str, str]
+
+
+def threads_for(ranks: int) -> int:
+    """Threads a rank: Horovod sets none, and two ranks with two threads each on two cores ran 2.4 to 4 times slower."""
+    return max(1, usable_cores() // ranks)
+
+
+def run_ranks(module: str, job: Path, folder: Path, ranks: int, threads: int, watch: Callable[[], None]) -> None:
+    """Run `ranks` processes that train together; all end well, or all are ended.
+
+    Parameters
+    ----------
+    watch : called some times a second while they run
+
+    Raises
+    ------
+    LaunchError
+        More than one rank, and Horovod is not installed.
+    WorkerDied
+        A rank ended before its work was done; the others were ended too.
+    """
+    if ranks == 1:
+        run_all([Worker(module, job, folder / "rank-0.log", _threads(threads))], watch)
+        return
+    with _rendezvous(ranks) as environments:
+        run_all(
+            [
+                Worker(module, job, folder / f"rank-{rank}.log", {**environment, **_threads(threads)})
+                for rank, environment in enumerate(environments)
+            ],
+            watch,
+        )
+
+
+def run_all(workers: Sequence[Worker], watch: Callable[[], None], restarts: int = 0) -> None:
+    """Run processes side by side until all have ended well; one that does not ends them all.
+
+    Parameters
+    ----------
+    restarts : how often a process that died is started again, alone, before it ends the others; for
+        processes that do not talk to each other
+    """
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        running = [_start(worker) for worker in workers]
+        while any(process.poll() != 0 for process in running):
+            for place, (worker, process) in enumerate(zip(workers, running, strict=True)):
+                if process.returncode in (None, 0):
+                    continue
+                # a refusal (exit code 1) would only be repeated; a killed process may have been unlucky
+                if restarts == 0 or process.returncode == 1:
+                    raise WorkerDied(_obituary(worker, process))
+                restarts -= 1
+                running[place] = _start(worker)
+            watch()
+            time.sleep(_POLL_S)
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.kill()  # every file a worker leaves is whole or not there: nothing to clean up
+        for process in running:
+            process.wait()
+
+
+def require_horovod() -> None:
+    """Raise LaunchError, with what to do, where Horovod cannot be imported."""
+    try:
+        import horovod.torch  # noqa: F401
+    except ImportError as error:
+        raise LaunchError(
+            f"more than one process needs Horovod, which cannot be imported ({error}); "
+            "build it with scripts/build_horovod.sh, or use --np 1"
+        ) from None
+
+
+def _start(worker: Worker) -> subprocess.Popen[bytes]:
+    with open(worker.log, "wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", worker.module, str(worker.job)],
+            env={**os.environ, **worker.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _threads(threads: int) -> dict[str, str]:
+    # OpenMP reads this before torch can be told
+    return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+
+
+@contextmanager
+def _rendezvous(ranks: int) -> Iterator[list[dict[str, str]]]:
+    """A rendezvous server on this machine, and the environment of each rank that meets there."""
+    require_horovod()
+    from horovod.runner.common.util.hosts import HostInfo, get_host_assignments
+    from horovod.runner.gloo_run import create_run_env_vars, create_slot_env_vars
+    from horovod.runner.http.http_server import RendezvousServer
+
+    slots = get_host_assignments([HostInfo("127.0.0.1", ranks)], ranks)
+    server = RendezvousServer()
+    port = server.start()
+    server.init(slots)
+    common = {key: str(value) for key, value in create_run_env_vars("127.0.0.1", ["lo"], port).items()}
+    try:
+        yield [{**common, **create_slot_env_vars(slot)} for slot in slots]
+    finally:
+        server.stop()
+
+
+def _obituary(worker: Worker, process: subprocess.Popen[bytes]) -> str:
+    code = process.returncode
+    how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    lines = [line for line in worker.log.read_text(errors="replace").splitlines() if line.strip()]
+    last = f": {lines[-1].removeprefix('Error: ')}" if lines and code > 0 else ""
+    return (
+        f"a worker of {worker.module.rpartition('.')[2]} {how}{last} (its log: {worker.log}); "
+        "give the same command again to go on from where it stopped"
+    )

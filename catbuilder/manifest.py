@@ -1,0 +1,134 @@
+"""The manifests of a round: which objects are trained on, validated on and scored. The firewall's first gate.
+
+Validation is split off by sky neighbourhood, or by duplicate group where positions are missing, and not by
+id: two images of one galaxy on both sides would make the validation loss a memory test.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.config import Recipe
+from catbuilder.errors import NothingToScore, NothingToTrain
+from catbuilder.files import written_whole
+from catbuilder.firewall import read_all
+from catbuilder.likeness import same_picture
+from catbuilder.resources import query
+from catbuilder.sky import nearest, neighbourhood
+from catbuilder.workspace import Workspace
+
+
+def training_manifest(workspace: Workspace, con: Connection, round_number: int, recipe: Recipe) -> pa.Table:
+    """Every labelled object that may be trained on, with its role, as the catalogue stands for this round.
+
+    Returns a table of survey, object_id, shard, row, role ('training' or 'validation'), label (index into
+    the classes), class, source; sorted by survey and object_id.
+
+    Raises
+    ------
+    NothingToTrain
+        A class has no training object.
+    """
+    classes = workspace.config.classes
+    candidates = fetch_arrow(con, query("training_candidates"), {"round": round_number})
+    roles = _roles(workspace, candidates, recipe)
+    table = candidates.append_column("role", pa.array(roles, pa.string())).filter(
+        pa.array([r is not None for r in roles])
+    )
+    counts = {c: 0 for c in classes}
+    for role, label in zip(table["role"].to_pylist(), table["class"].to_pylist(), strict=True):
+        counts[label] += role == "training"
+    missing = [c for c in classes if counts[c] == 0]
+    if missing:
+        raise NothingToTrain(
+            f"no {' and no '.join(missing)} is labelled, has a good stamp and is free of the test sets; ingest images "
+            "with labels of every class (catbuilder ingest images DIR --table T.csv --survey sdss)"
+        )
+    labels = pa.array([classes.index(label) for label in table["class"].to_pylist()], pa.int64())
+    return table.append_column("label", labels).select(
+        ["survey", "object_id", "shard", "row", "role", "label", "class", "source"]
+    )
+
+
+def score_manifest(con: Connection, pool_features: int, unscored_by: int | None = None) -> pa.Table:
+    """Every object with a good stamp: survey, object_id, shard, row, keep_features.
+
+    Parameters
+    ----------
+    pool_features : pool objects whose features are kept, beside those of all test objects
+    unscored_by : only objects that this model has not scored yet
+    """
+    table = fetch_arrow(
+        con, query("score_candidates"), {"pool_features": pool_features, "unscored_by": unscored_by}
+    )
+    if table.num_rows == 0:
+        what = "not yet scored by that model" if unscored_by is not None else "with a good stamp"
+        raise NothingToScore(f"there is no object {what}; ingest images first")
+    return table
+
+
+def write_manifest(table: pa.Table, path: Path) -> None:
+    """Write a manifest whole."""
+    with written_whole(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _roles(workspace: Workspace, candidates: pa.Table, recipe: Recipe) -> list[str | None]:
+    """'training', 'validation', or None for an object too near a validation one to be trained on."""
+    groups = _groups(workspace, candidates)
+    split = np.array(candidates["split"].to_pylist(), dtype=object)
+    asserted = np.array([source != "promoted" for source in candidates["source"].to_pylist()], bool)
+    drawn = np.array([_draw(group) < recipe.validation.fraction for group in groups], bool)
+    validation = (split == "validation") | ((split == "train") & asserted & drawn)
+    held_groups = set(groups[validation])
+    beside = np.array([group in held_groups for group in groups], bool) & ~validation
+    beside |= ~validation & _near(candidates, validation, recipe.firewall.radius_arcsec)
+    return [
+        "validation" if is_validation else None if is_beside else "training"
+        for is_validation, is_beside in zip(validation, beside, strict=True)
+    ]
+
+
+def _groups(workspace: Workspace, candidates: pa.Table) -> np.ndarray:
+    """Name of the group that must not be split: a sky neighbourhood, or the objects that share a picture."""
+    names = [
+        f"sky {neighbourhood(cell)}" if cell is not None else f"{survey} {object_id}"
+        for cell, survey, object_id in zip(
+            candidates["healpix"].to_pylist(), candidates["survey"].to_pylist(), candidates["object_id"].to_pylist(),
+            strict=True,
+        )
+    ]  # fmt: skip
+    unplaced = np.flatnonzero(np.asarray(candidates["healpix"].is_null()))
+    if len(unplaced) == 0:
+        return np.array(names, dtype=object)
+    pairs = same_picture(read_all(workspace, candidates.take(unplaced)), read_all(workspace, candidates))
+    rows = np.array([unplaced[i] for i, _, _ in pairs], np.int64)
+    columns = np.array([j for _, j, _ in pairs], np.int64)
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
+    _, group = connected_components(graph, directed=False)
+    first = {g: names[i] for i, g in reversed(list(enumerate(group)))}
+    # an object alone in its group keeps its own name, which is its neighbourhood if it has one
+    size = np.bincount(group)
+    return np.array([names[i] if size[g] == 1 else first[g] for i, g in enumerate(group)], dtype=object)
+
+
+def _near(candidates: pa.Table, validation: np.ndarray, radius_arcsec: float) -> np.ndarray:
+    """Objects within the radius of a validation object: cells have edges, and galaxies stand on them."""
+    near = np.zeros(len(validation), bool)
+    placed = np.asarray(candidates["ra"].is_valid())
+    ra, dec = (candidates[name].to_numpy() for name in ("ra", "dec"))
+    here, there = placed & ~validation, placed & validation
+    _, separation = nearest(ra[here], dec[here], ra[there], dec[there])
+    near[here] = separation <= radius_arcsec
+    return near
+
+
+def _draw(group: str) -> float:
+    """A number in [0, 1) that belongs to the group for ever, whatever the seed or the round."""
+    return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big") / 2**64

@@ -1,0 +1,181 @@
+"""The network: a timm backbone, the head of Khan et al. (2019), and what happens to a stamp before both.
+
+A stamp takes two steps to the backbone. `prepare` makes a float image in [0, 1] of the recipe's size: that is
+what augmentation acts on. `forward` then does what must come last, after any augmentation: grey light,
+standardisation and the backbone's own mean and standard deviation. Standardising before augmentation would
+let a random background or contrast undo it, and training would see images that scoring never makes.
+"""
+
+from typing import Any
+
+import timm
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from catbuilder.config import Network
+from catbuilder.errors import ConfigError
+
+_BRIGHT_SHARE = 0.01  # the brightest per cent of a stamp sets its scale: a core, not one hot pixel
+_BRIGHT_LEVEL = 0.8  # that level's place in [0, 1]: room above it, since cores carry the bulge's colour
+_FAINTEST_SCALE = 4 / 255  # a blank stamp is not blown up to pure noise
+
+
+class GalaxyNetwork(nn.Module):
+    """Backbone with global average pooling, two dense layers of `hidden` units, and one logit a class."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, settings: Network, n_classes: int) -> None:
+        super().__init__()
+        self.settings = settings
+        backbone = _backbone(settings)
+        self.backbone: nn.Module = backbone
+        self.pretrained: dict[str, Any] = dict(backbone.pretrained_cfg)  # timm's facts about its own weights
+        self.hidden_layers = nn.Sequential(
+            nn.Linear(backbone.num_features, settings.hidden),
+            nn.ReLU(),
+            nn.Dropout(settings.dropout),
+            nn.Linear(settings.hidden, settings.hidden),
+            nn.ReLU(),
+        )
+        self.classifier = nn.Linear(settings.hidden, n_classes)
+        self.register_buffer("mean", _per_channel(self.pretrained["mean"]), persistent=False)
+        self.register_buffer("std", _per_channel(self.pretrained["std"]), persistent=False)
+
+    def prepare(self, stamps: Tensor) -> Tensor:
+        """Turn stamps, uint8 (n, size, size, 3), into images, float32 (n, 3, width, width) from 0 to 1."""
+        images = stamps.permute(0, 3, 1, 2).to(torch.float32).div_(255.0)
+        size = self.settings.image_size
+        if images.shape[-1] == size:
+            return images.contiguous()
+        # Antialiased, so that a large stamp is averaged down as a coarser camera would, not picked from.
+        resized = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
+        return resized.contiguous().clamp_(0.0, 1.0)
+
+    def features(self, images: Tensor) -> Tensor:
+        """Activations of the last hidden layer, float32 (n, hidden), of images as `prepare` makes them."""
+        pooled = self.backbone(self._as_backbone_wants(images))
+        # The head stays in fp32 under autocast: eight bits of a logit would tie the surest objects.
+        with torch.autocast(pooled.device.type, enabled=False):
+            return self.hidden_layers(pooled.float())
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Logits, float32 (n, classes), from features."""
+        with torch.autocast(features.device.type, enabled=False):
+            return self.classifier(features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, float32 (n, classes), from images as `prepare` makes them, augmented or not."""
+        return self.classify(self.features(images))
+
+    def _as_backbone_wants(self, images: Tensor) -> Tensor:
+        if self.settings.grey:
+            images = images.mean(1, keepdim=True).expand_as(images)
+        if self.settings.standardise == "background":
+            images = standardise_background(images)
+        images = (images - self.mean) / self.std
+        layout = torch.channels_last if self._is_channels_last() else torch.contiguous_format
+        return images.contiguous(memory_format=layout)
+
+    def _is_channels_last(self) -> bool:
+        first = next(p for p in self.backbone.parameters() if p.dim() == 4)
+        return first.is_contiguous(memory_format=torch.channels_last)
+
+
+def build_network(settings: Network, n_classes: int, seed: int = 0) -> GalaxyNetwork:
+    """Build the network with random weights that `seed` alone decides.
+
+    Raises
+    ------
+    ConfigError
+        timm has no backbone of that name.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return GalaxyNetwork(settings, n_classes)
+
+
+def trainable_from(network: GalaxyNetwork, first: str) -> None:
+    """Freeze all of the backbone that stands before `first`, and let the rest and the head learn.
+
+    Parameters
+    ----------
+    first : "head" freezes the backbone, "all" nothing; else the name of a backbone module ("block4" or
+        "block4.rep.4"), from which on, in order of definition, parameters learn
+
+    Raises
+    ------
+    ConfigError
+        The backbone has no such module.
+    """
+    learns = first == "all"
+    for name, parameter in network.backbone.named_parameters():
+        learns = learns or name.startswith(first + ".")
+        parameter.requires_grad_(learns)
+    if not learns and first != "head":
+        known = [name for name, child in network.backbone.named_children() if list(child.parameters())]
+        raise ConfigError(
+            f"training.stages: train_from is '{first}', but {network.settings.backbone} has no such module "
+            f"with parameters; use head, all, one of {', '.join(known)}, or a module inside one of these"
+        )
+
+
+def train_mode(network: GalaxyNetwork) -> None:
+    """Put the network in training mode, but leave frozen batch normalisations on their stored statistics."""
+    network.train()
+    for module in network.backbone.modules():
+        own = list(module.parameters(recurse=False))
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not any(p.requires_grad for p in own):
+            module.eval()
+
+
+def standardise_background(images: Tensor) -> Tensor:
+    """Take each stamp's sky level away and bring its bright level to a common place.
+
+    The sky is the median of a border ring, a band at a time, since its colour is the rendering's; the bright
+    level is one for all bands, since the galaxy's colour is its own. Both are taken at half resolution, which
+    halves the noise in them and costs a quarter of the time.
+
+    Parameters
+    ----------
+    images : float (n, 3, size, size) in [0, 1]
+
+    Returns
+    -------
+    float (n, 3, size, size) in [-0.25, 1.5], the sky at 0
+    """
+    small = F.avg_pool2d(images, 2)
+    sky = _ring(small).sort(dim=-1).values
+    sky = sky[..., sky.shape[-1] // 2, None, None]
+    light = (small - sky).mean(1).flatten(1)
+    brightest = light.topk(max(1, round(_BRIGHT_SHARE * light.shape[1])), dim=1).values
+    scale = brightest[:, -1].clamp(min=_FAINTEST_SCALE)[:, None, None, None]
+    return ((images - sky) * (_BRIGHT_LEVEL / scale)).clamp_(-0.25, 1.5)
+
+
+def _ring(images: Tensor) -> Tensor:
+    """Pixels of a border ring a sixteenth of the width wide: (n, 3, pixels)."""
+    width = max(1, images.shape[-1] // 16)
+    sides = (
+        images[..., :width, :],
+        images[..., -width:, :],
+        images[..., width:-width, :width],
+        images[..., width:-width, -width:],
+    )
+    return torch.cat([side.flatten(2) for side in sides], dim=2)
+
+
+def _backbone(settings: Network) -> Any:
+    if not timm.is_model(settings.backbone):
+        near = timm.list_models(f"*{settings.backbone.split('_')[0]}*")[:5]
+        hint = f", for example {', '.join(near)}" if near else ""
+        raise ConfigError(
+            f"network.backbone: timm has no network '{settings.backbone}'; give one of timm's names{hint}"
+        )
+    return timm.create_model(settings.backbone, pretrained=False, num_classes=0, global_pool="avg")
+
+
+def _per_channel(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32).reshape(1, 3, 1, 1)

@@ -1,0 +1,79 @@
+"""Results on standard output: a table for people, CSV or JSON for programs.
+
+JSON gives object ids as text: they pass 2^53, beyond which JavaScript and many parsers round.
+"""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any, Literal
+
+import pyarrow as pa
+import pyarrow.csv
+
+Format = Literal["table", "csv", "json"]
+
+TABLE_ROWS = 1000  # more than a person reads; CSV and JSON give all
+
+
+def show(source: pa.Table | pa.RecordBatchReader, how: str = "table") -> None:
+    """Print a result as `table`, `csv` or `json`."""
+    batches = source.to_batches() if isinstance(source, pa.Table) else source
+    {"table": _as_table, "csv": _as_csv, "json": _as_json}[how](source.schema, batches)
+
+
+def _as_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
+    for field in schema:
+        right = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
+        table.add_column(field.name, justify="right" if right else "left", no_wrap=True)
+    rows = 0
+    for batch in batches:
+        for row in batch.slice(0, TABLE_ROWS - min(rows, TABLE_ROWS)).to_pylist():
+            table.add_row(*(_cell(value) for value in row.values()))
+        rows += batch.num_rows
+    terminal = sys.stdout.isatty()
+    # not on a terminal nothing may be cut off to fit a width
+    console = Console(width=None if terminal else 10_000, highlight=False)
+    console.print(table, markup=False) if rows else print("no rows")
+    if rows > TABLE_ROWS:
+        print(f"... the first {TABLE_ROWS:,} of {rows:,} rows; use --format csv for all of them")
+
+
+def _as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    with pa.csv.CSVWriter(sys.stdout.buffer, schema, write_options=pa.csv.WriteOptions(quoting_style="needed")) as out:
+        for batch in batches:
+            out.write_batch(batch)
+
+
+def _as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+    first = True
+    sys.stdout.write("[")
+    for batch in batches:
+        for row in batch.to_pylist():
+            sys.stdout.write("\n " if first else ",\n ")
+            json.dump({key: _plain(key, value) for key, value in row.items()}, sys.stdout)
+            first = False
+    sys.stdout.write("]\n" if first else "\n]\n")
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def _plain(key: str, value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and ("object_id" in key or abs(value) > 2**53):
+        return str(value)
+    if isinstance(value, float) and value != value:
+        return None  # JSON knows no NaN
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)

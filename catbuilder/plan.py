@@ -1,0 +1,167 @@
+"""The plan of a round: fixed before anything runs, reused on resume, kept in the catalogue and beside it."""
+
+from pathlib import Path
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
+
+from catbuilder import __version__
+from catbuilder.catalog import Connection, fetch_number, first_row
+from catbuilder.config import Recipe
+from catbuilder.errors import CatalogueDamaged, RoundError
+from catbuilder.files import sha256_file, write_text
+from catbuilder.firewall import update_firewall
+from catbuilder.launch import threads_for
+from catbuilder.manifest import score_manifest, training_manifest, write_manifest
+from catbuilder.progress import Reporter
+from catbuilder.resources import query
+from catbuilder.workspace import Recording, Workspace
+
+STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
+
+
+class Plan(BaseModel):
+    """Everything that decides what a round does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    round: int
+    recipe: Recipe
+    classes: tuple[str, ...]
+    seed: int
+    ranks: int
+    threads: int  # a rank
+    training: int  # objects in the manifest, by role
+    validation: int
+    scored: int
+    manifest_sha256: str
+    score_manifest_sha256: str
+    catbuilder: str = __version__
+
+
+def open_plan(con: Connection) -> tuple[Plan, str] | None:
+    """The round that is not closed yet, with its last step; None if there is none."""
+    row = first_row(con, "SELECT round, step FROM round_status WHERE step <> 'closed' ORDER BY round LIMIT 1")
+    return None if row is None else (read_plan(con, row[0]), row[1])
+
+
+def read_plan(con: Connection, round_number: int) -> Plan:
+    """The plan of a round, as recorded.
+
+    Raises
+    ------
+    RoundError
+        There is no such round.
+    """
+    row = first_row(con, "SELECT plan FROM rounds WHERE round = ?", [round_number])
+    if row is None:
+        last = _last_round(con)
+        known = f"the rounds are 1 to {last}" if last else "no round has been run yet"
+        raise RoundError(f"there is no round {round_number}; {known}")
+    return Plan.model_validate_json(row[0])
+
+
+def make_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter) -> Plan:
+    """Plan the next round: firewall, manifests, then one transaction that records it all."""
+    while True:
+        reporter.say("firewall: comparing everything with the test sets")
+        firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
+        plan = _try_plan(workspace, recipe, ranks, seed, firewall.run)
+        if plan is not None:
+            _tell(plan, firewall.excluded, firewall.unguarded_tests, reporter)
+            return plan
+        reporter.say("the catalogue has changed meanwhile; planning again")
+
+
+def training_manifest_file(workspace: Workspace, round_number: int) -> Path:
+    """Parquet file of the objects trained on and validated on."""
+    return workspace.round_folder(round_number) / "manifest.parquet"
+
+
+def score_manifest_file(workspace: Workspace, round_number: int) -> Path:
+    """Parquet file of the objects to be scored."""
+    return workspace.round_folder(round_number) / "score-manifest.parquet"
+
+
+def verify_manifests(workspace: Workspace, plan: Plan) -> None:
+    """Raise CatalogueDamaged where a manifest is no longer the one that was planned."""
+    for file, expected in (
+        (training_manifest_file(workspace, plan.round), plan.manifest_sha256),
+        (score_manifest_file(workspace, plan.round), plan.score_manifest_sha256),
+    ):
+        if not file.is_file() or sha256_file(file) != expected:
+            raise CatalogueDamaged(
+                f"{file} is missing or not the one planned for round {plan.round}; restore it from a backup"
+            )
+
+
+def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, seen_run: int) -> Plan | None:
+    """Make the files and record the plan; None if someone recorded something since the firewall looked."""
+    with workspace.reading() as con:
+        number = _last_round(con) + 1
+        training = training_manifest(workspace, con, number, recipe)
+        scoring = score_manifest(con, recipe.scoring.pool_features)
+    write_manifest(training, training_manifest_file(workspace, number))
+    write_manifest(scoring, score_manifest_file(workspace, number))
+    roles = training["role"].to_pylist()
+    plan = Plan(
+        round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, ranks=ranks,
+        threads=threads_for(ranks), training=roles.count("training"), validation=roles.count("validation"),
+        scored=scoring.num_rows,
+        manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
+        score_manifest_sha256=sha256_file(score_manifest_file(workspace, number)),
+    )  # fmt: skip
+    write_text(workspace.round_folder(number) / "plan.json", plan.model_dump_json(indent=1))
+    try:
+        with workspace.recording(f"round {number}: planned", wait_s=None) as recording:
+            if recording.run != seen_run + 1:
+                raise _Overtaken
+            _record_plan(recording, plan, training)
+    except _Overtaken:
+        return None
+    return plan
+
+
+class _Overtaken(Exception):
+    """Somebody recorded something between the firewall's look and the plan."""
+
+
+def _record_plan(recording: Recording, plan: Plan, training: pa.Table) -> None:
+    con = recording.con
+    con.execute(
+        "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [plan.round, plan.recipe.name, plan.recipe.sha256, plan.seed, plan.ranks, plan.threads,
+         plan.manifest_sha256, plan.model_dump_json(), recording.run],
+    )  # fmt: skip
+    con.register("incoming", training)
+    con.execute(query("record_training"), {"round": plan.round, "run": recording.run})
+    record_step(recording, plan.round, "planned", "{}")
+
+
+def record_step(recording: Recording, round_number: int, step: str, details: str) -> None:
+    """Record that a step is done, in the transaction that records what it made."""
+    recording.con.execute(
+        "INSERT INTO steps VALUES (?, ?, ?, ?, now())", [round_number, step, details, recording.run]
+    )
+    recording.note.update(round=round_number, step=step)
+
+
+def _last_round(con: Connection) -> int:
+    return fetch_number(con, "SELECT coalesce(max(round), 0) FROM rounds")
+
+
+def _tell(plan: Plan, excluded: dict[str, int], unguarded: int, reporter: Reporter) -> None:
+    if excluded:
+        kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(excluded.items()))
+        reporter.say(f"firewall: kept out as possible test objects: {kept_out}")
+    if unguarded:
+        reporter.say(
+            f"firewall: {unguarded} test objects have neither position nor image; nothing guards against them"
+        )
+    reporter.say(
+        f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {plan.ranks} "
+        f"process{'es' if plan.ranks > 1 else ''} of {plan.threads} thread{'s' if plan.threads > 1 else ''}; "
+        f"{plan.training} to train on, {plan.validation} for validation, {plan.scored} to score"
+    )
+    if plan.validation == 0:
+        reporter.say("there is no validation object: training runs through all its epochs")

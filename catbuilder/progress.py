@@ -1,0 +1,35 @@
+"""Words and bars for whoever waits: bars on a terminal, plain lines elsewhere, silence when asked."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+Update = Callable[[int, int], None]  # (done, of)
+
+
+class Reporter:
+    """Tells a person what is going on, on standard error; standard output is for results."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.quiet = quiet
+        self._console = Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """One line."""
+        if not self.quiet:
+            self._console.print(text, markup=False, soft_wrap=True)
+            sys.stderr.flush()
+
+    @contextmanager
+    def bar(self, what: str) -> Iterator[Update]:
+        """A progress bar while the body runs, where standard error is a terminal."""
+        if self.quiet or not self._console.is_terminal:
+            yield lambda done, of: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._console, transient=True) as progress:
+            task = progress.add_task(what, total=None)
+            yield lambda done, of: progress.update(task, completed=done, total=of)

@@ -1,0 +1,28 @@
+"""Where the SQL and the recipes are: inside a wheel, or beside the package in a checkout."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def sql_folder() -> Path:
+    """Folder of the migrations, views and named queries."""
+    return _shipped("sql")
+
+
+def rounds_folder() -> Path:
+    """Folder of the round recipes (TOML)."""
+    return _shipped("rounds")
+
+
+def query(name: str) -> str:
+    """Text of the named query `sql/queries/<name>.sql`."""
+    return (sql_folder() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def _shipped(name: str) -> Path:
+    # A wheel carries the folder inside the package; a checkout or an editable install has it one level up.
+    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError(f"catbuilder is installed without its {name}/ folder; install it again")

@@ -1,0 +1,40 @@
+"""Back to the promotions of an earlier round, by events: nothing is deleted and no number is used again."""
+
+from dataclasses import dataclass
+
+from catbuilder.catalog import fetch_arrow
+from catbuilder.errors import RoundError
+from catbuilder.labels import EVENTS, record_events
+from catbuilder.plan import open_plan, read_plan
+from catbuilder.resources import query
+from catbuilder.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RollbackReport:
+    """What `rollback` recorded."""
+
+    retracted: int  # promotions of later rounds
+    reinstated: int  # promotions that stood at that round and were retracted later
+
+
+def rollback(workspace: Workspace, to: int) -> RollbackReport:
+    """Make the promoted labels those of the end of round `to` (0: none) again.
+
+    Labels that people or catalogues asserted stay. `catalog_at` of every closed round answers as before.
+
+    Raises
+    ------
+    RoundError
+        There is no such round, or a round is unfinished.
+    """
+    with workspace.round_lock(), workspace.recording(f"rollback --to {to}") as recording:
+        unfinished = open_plan(recording.con)
+        if unfinished is not None:
+            raise RoundError(f"round {unfinished[0].round} is not finished; finish it first with: catbuilder round --n 1")
+        if to != 0:
+            read_plan(recording.con, to)
+        events = fetch_arrow(recording.con, query("rollback"), {"to": to})
+        kinds = events["kind"].to_pylist()
+        record_events(recording, events.select(EVENTS.names))
+    return RollbackReport(kinds.count("retraction"), kinds.count("label"))

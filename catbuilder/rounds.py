@@ -1,0 +1,247 @@
+"""The round: planned -> trained -> scored -> decided -> evaluated -> closed.
+
+Each step leaves whole files, then records itself in one transaction; a step that finds its files there takes
+them. So a run that was killed anywhere goes on by the same command, and ends in the same catalogue. The
+coordinator (this process) is the only one that opens the catalogue, and only to record; while workers run,
+queries go on.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from catbuilder.catalog import first_row
+from catbuilder.config import Recipe
+from catbuilder.errors import RoundError
+from catbuilder.evaluate import evaluate_round, record_metrics
+from catbuilder.faults import fault_point
+from catbuilder.files import sha256_file, sync_folder
+from catbuilder.jobs import TrainJob
+from catbuilder.labels import record_events
+from catbuilder.launch import require_horovod, run_ranks
+from catbuilder.plan import (
+    STEPS,
+    Plan,
+    make_plan,
+    open_plan,
+    read_plan,
+    record_step,
+    score_manifest_file,
+    training_manifest_file,
+    verify_manifests,
+)
+from catbuilder.progress import Reporter
+from catbuilder.promote import decide
+from catbuilder.scoring import record_scores, score_manifest_in_shards
+from catbuilder.trainlog import TrainLog
+from catbuilder.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class RoundOutcome:
+    """What a round did to the catalogue."""
+
+    round: int
+    promoted: dict[str, int]  # by class
+    retracted: int
+
+
+def run_rounds(
+    workspace: Workspace,
+    n: int,
+    recipe: Recipe,
+    *,
+    ranks: int = 1,
+    seed: int = 0,
+    reporter: Reporter | None = None,
+    after_each: Callable[[RoundOutcome], None] | None = None,
+) -> list[RoundOutcome]:
+    """Run `n` rounds; a round left unfinished is finished first, by its own plan, and counts as one.
+
+    Ends early, with a word and without an error, when a round neither promotes nor retracts anything:
+    the next would train on the same objects again.
+
+    Parameters
+    ----------
+    after_each : called with each outcome once its round is closed
+
+    Raises
+    ------
+    WorkspaceBusy
+        Another round is under way in this workspace.
+    LaunchError
+        More than one rank, and no Horovod.
+    WorkerDied
+        A worker ended before its work was done; the same call goes on from there.
+    """
+    reporter = reporter or Reporter()
+    outcomes: list[RoundOutcome] = []
+    with workspace.round_lock():
+        while len(outcomes) < n:
+            plan, step = _open_or_new(workspace, recipe, ranks, seed, reporter)
+            outcome = _finish(workspace, plan, step, reporter)
+            outcomes.append(outcome)
+            if after_each:
+                after_each(outcome)
+            if not outcome.promoted and not outcome.retracted and len(outcomes) < n:
+                reporter.say(
+                    f"round {outcome.round} found nothing to promote or retract, so the run ends here"
+                )
+                break
+    return outcomes
+
+
+def _open_or_new(
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter
+) -> tuple[Plan, str]:
+    with workspace.reading(wait_s=None) as con:
+        unfinished = open_plan(con)
+    if unfinished is None:
+        if ranks > 1:
+            require_horovod()
+        return make_plan(workspace, recipe, ranks, seed, reporter), "planned"
+    plan, step = unfinished
+    reporter.say(f"round {plan.round} was {step} but not closed: going on with it by its own plan")
+    if (plan.recipe.sha256, plan.ranks, plan.seed) != (recipe.sha256, ranks, seed):
+        reporter.say(
+            f"note: round {plan.round} was planned with recipe {plan.recipe.name}, --np {plan.ranks} and --seed "
+            f"{plan.seed}; what you ask for now holds from the next round on"
+        )
+    return plan, step
+
+
+def _finish(workspace: Workspace, plan: Plan, step: str, reporter: Reporter) -> RoundOutcome:
+    """Do the steps that are missing."""
+    verify_manifests(workspace, plan)
+    actions = {
+        "trained": _train,
+        "scored": _score,
+        "decided": _decide,
+        "evaluated": _evaluate,
+        "closed": _close,
+    }
+    for name in STEPS[STEPS.index(step) + 1 :]:
+        actions[name](workspace, plan, reporter)
+    return outcome_of(workspace, plan.round)
+
+
+def outcome_of(workspace: Workspace, round_number: int) -> RoundOutcome:
+    """What a decided round promoted and retracted."""
+    with workspace.reading(wait_s=None) as con:
+        read_plan(con, round_number)
+        row = first_row(con, "SELECT details FROM steps WHERE round = ? AND step = 'decided'", [round_number])
+    if row is None:
+        raise RoundError(
+            f"round {round_number} has not decided anything yet; finish it with: catbuilder round"
+        )
+    return RoundOutcome(round_number, **json.loads(row[0]))
+
+
+def model_file(workspace: Workspace, round_number: int) -> Path:
+    """The trained network of a round (safetensors)."""
+    return workspace.round_folder(round_number) / "model.safetensors"
+
+
+def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    from catbuilder.checkpoint import read_model_card  # torch takes a second to import; a resumed round may not need it
+
+    model = model_file(workspace, plan.round)
+    if not model.exists():
+        _adopt(_trained_attempt(workspace, plan, reporter), model)
+    fault_point("train.before_commit")
+    card = read_model_card(model)
+    best = card.history[card.best_epoch]
+    sha256 = sha256_file(model)
+    with workspace.recording(f"round {plan.round}: trained", wait_s=None) as recording:
+        recording.con.execute(
+            "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [plan.round, str(model.relative_to(workspace.path)), sha256, plan.recipe.network.backbone,
+             plan.recipe.network.weights, plan.seed, len(card.history), card.best_epoch + 1, best.validation_loss,
+             plan.round, recording.run],
+        )  # fmt: skip
+        record_step(recording, plan.round, "trained", json.dumps({"sha256": sha256}))
+    fault_point("train.after_commit")
+    for checkpoint in workspace.round_folder(plan.round).glob("attempts/train-*/checkpoint-*.safetensors"):
+        checkpoint.unlink()  # three times the size of the model each, and of no more use
+
+
+def _trained_attempt(workspace: Workspace, plan: Plan, reporter: Reporter) -> Path:
+    """A whole model that an attempt has left; trains where there is none, from the last checkpoint on."""
+    folder = workspace.round_folder(plan.round)
+    for model in sorted(folder.glob("attempts/train-*/model.safetensors")):
+        return model
+    checkpoints = folder.glob("attempts/train-*/checkpoint-*.safetensors")
+    last = max(checkpoints, key=lambda path: (path.name, path.parent.name), default=None)
+    attempt = new_attempt(folder, "train")
+    job = TrainJob(
+        workspace=workspace.path, manifest=training_manifest_file(workspace, plan.round), folder=attempt,
+        recipe=plan.recipe, classes=plan.classes, seed=plan.seed, round=plan.round, threads=plan.threads,
+        coordinator=os.getpid(), resume_from=last,
+    )  # fmt: skip
+    if last is not None:
+        reporter.say(f"round {plan.round}: training goes on after {last.stem.replace('-', ' of epoch ')}")
+    with reporter.bar(f"round {plan.round}: training") as update:
+        log = TrainLog(attempt / "train.jsonl", update, reporter, plan.round)
+        run_ranks(
+            "catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, log.follow
+        )
+        log.follow()
+    return attempt / "model.safetensors"
+
+
+def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    folder = workspace.round_folder(plan.round)
+    with reporter.bar(f"round {plan.round}: scoring") as update:
+        shards = score_manifest_in_shards(
+            workspace, plan, score_manifest_file(workspace, plan.round), folder / "scores", new_attempt(folder, "score"),
+            model_file(workspace, plan.round), update,
+        )  # fmt: skip
+    fault_point("score.before_commit")
+    with workspace.recording(f"round {plan.round}: scored", wait_s=None) as recording:
+        n = record_scores(recording, plan, shards, plan.round)
+        record_step(recording, plan.round, "scored", json.dumps({"objects": n}))
+    reporter.say(f"round {plan.round}: {n} objects scored")
+
+
+def _decide(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    with workspace.recording(f"round {plan.round}: decided", wait_s=None) as recording:
+        decisions = decide(recording.con, plan.round, plan.recipe.promotion)
+        record_events(recording, decisions.events, plan.round)
+        labels = decisions.promotions["label"].to_pylist()
+        promoted = {name: labels.count(name) for name in plan.classes if name in labels}
+        details = {"promoted": promoted, "retracted": decisions.retractions.num_rows}
+        record_step(recording, plan.round, "decided", json.dumps(details))
+        fault_point("decide.before_commit")
+    fault_point("decide.after_commit")
+    counts = ", ".join(f"{n} {name}" for name, n in promoted.items()) or "nothing"
+    reporter.say(f"round {plan.round}: promoted {counts}; retracted {decisions.retractions.num_rows}")
+
+
+def _evaluate(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    with workspace.recording(f"round {plan.round}: evaluated", wait_s=None) as recording:
+        metrics = evaluate_round(recording.con, plan.round, plan.classes)
+        record_metrics(recording, metrics)
+        record_step(recording, plan.round, "evaluated", json.dumps({"metrics": metrics.num_rows}))
+        fault_point("evaluate.before_commit")
+    fault_point("evaluate.after_commit")
+
+
+def _close(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
+        record_step(recording, plan.round, "closed", "{}")
+
+
+def new_attempt(folder: Path, kind: str) -> Path:
+    """A fresh folder `attempts/<kind>-<number>`: no two attempts ever write to the same place."""
+    number = 1 + len(list(folder.glob(f"attempts/{kind}-*")))
+    attempt = folder / "attempts" / f"{kind}-{number:02d}"
+    attempt.mkdir(parents=True)
+    return attempt
+
+
+def _adopt(found: Path, place: Path) -> None:
+    """Give an attempt's whole file its final name; only the holder of the round lock does this."""
+    os.replace(found, place)
+    sync_folder(place.parent)

@@ -1,0 +1,157 @@
+"""The coordinator's side of scoring: shards handed to independent processes, collected, recorded.
+
+No collective runs here, so a process that dies is started again alone, and what it had finished counts.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from catbuilder.catalog import Connection, fetch_number
+from catbuilder.errors import NothingToScore, RoundError
+from catbuilder.files import sync_folder
+from catbuilder.jobs import ScoreJob
+from catbuilder.launch import Worker, run_all, threads_for
+from catbuilder.manifest import score_manifest, write_manifest
+from catbuilder.plan import Plan, read_plan
+from catbuilder.progress import Reporter, Update
+from catbuilder.resources import query
+from catbuilder.workspace import Recording, Workspace
+
+SHARD_OBJECTS = 65_536
+
+
+def score_manifest_in_shards(
+    workspace: Workspace, plan: Plan, manifest: Path, place: Path, attempt: Path, model: Path, update: Update
+) -> list[Path]:
+    """Score every row of a manifest; returns the Parquet shards in `place`, in the manifest's order.
+
+    Whole shards that earlier attempts left are taken as they are: the same model and stamps give the same bits.
+    """
+    rows = pq.read_metadata(manifest).num_rows
+    shards = _shards(rows, plan.ranks)
+    place.mkdir(parents=True, exist_ok=True)
+    _collect(attempt.parent, place)
+    missing = [shard for shard in shards if not _file(place, shard[0]).exists()]
+    if missing:
+        already = sum(end - first for number, first, end in shards if _file(place, number).exists())
+        workers = _workers(workspace, plan, manifest, attempt, model, missing)
+        run_all(workers, lambda: update(already + _done(attempt), rows), restarts=2)
+        _collect(attempt.parent, place)
+    return [_file(place, number) for number, _, _ in shards]
+
+
+def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_number: int) -> int:
+    """Append a model's scores to `predictions` and return their number."""
+    recording.con.execute(
+        query("record_scores"),
+        {"classes": list(plan.classes), "model": plan.round, "round": round_number, "run": recording.run,
+         "files": [str(path) for path in shards]},
+    )  # fmt: skip
+    return sum(pq.read_metadata(path).num_rows for path in shards)
+
+
+def score_later(
+    workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None
+) -> int:
+    """Score objects that a finished model has not seen yet, by default the latest model; returns their number.
+
+    The scores belong to the next round, so that `catalog_at` of a closed round does not change.
+
+    Raises
+    ------
+    RoundError
+        No such round, or it is not closed.
+    NothingToScore
+        The model has scored every object with a good stamp.
+    """
+    reporter = reporter or Reporter()
+    with workspace.round_lock():
+        with workspace.reading() as con:
+            plan = _closed_plan(con, round_number)
+            manifest = score_manifest(con, plan.recipe.scoring.pool_features, unscored_by=plan.round)
+            run = fetch_number(con, "SELECT max(run) + 1 FROM runs")
+        folder = workspace.round_folder(plan.round) / "later" / f"{run:06d}"
+        attempt = folder / "attempts" / f"score-{len(list(folder.glob('attempts/*'))) + 1:02d}"
+        attempt.mkdir(parents=True)
+        write_manifest(manifest, folder / "score-manifest.parquet")
+        plan = plan.model_copy(update={"threads": threads_for(plan.ranks)})
+        with reporter.bar(f"scoring with the model of round {plan.round}") as update:
+            shards = score_manifest_in_shards(
+                workspace, plan, folder / "score-manifest.parquet", folder / "scores", attempt,
+                workspace.round_folder(plan.round) / "model.safetensors", update,
+            )  # fmt: skip
+        with workspace.recording(f"score --round {plan.round}", wait_s=None) as recording:
+            return record_scores(recording, plan, shards, recording.round)
+
+
+def _closed_plan(con: Connection, round_number: int | None) -> Plan:
+    rows = con.execute("SELECT round FROM round_status WHERE step = 'closed' ORDER BY round").fetchall()
+    closed = [number for (number,) in rows]
+    if round_number is not None and round_number not in closed:
+        read_plan(con, round_number)
+        raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")
+    if not closed:
+        raise RoundError("there is no finished round whose model could score; run one with: catbuilder round")
+    return read_plan(con, closed[-1] if round_number is None else round_number)
+
+
+def _shards(rows: int, ranks: int) -> list[tuple[int, int, int]]:
+    """(number, first row, end row): as many as ranks at least, none larger than SHARD_OBJECTS."""
+    if rows == 0:
+        raise NothingToScore("the manifest is empty; ingest images first")
+    size = min(SHARD_OBJECTS, -(-rows // ranks))
+    return [(n, first, min(first + size, rows)) for n, first in enumerate(range(0, rows, size))]
+
+
+def _workers(
+    workspace: Workspace,
+    plan: Plan,
+    manifest: Path,
+    attempt: Path,
+    model: Path,
+    shards: list[tuple[int, int, int]],
+) -> list[Worker]:
+    workers = []
+    for process in range(min(plan.ranks, len(shards))):
+        job = ScoreJob(
+            workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
+            seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=model,
+            shards=tuple(shards[process :: plan.ranks]),
+        )  # fmt: skip
+        environment = {"OMP_NUM_THREADS": str(plan.threads), "HOROVOD_LOCAL_RANK": str(process)}
+        log = attempt / f"process-{process}.log"
+        workers.append(
+            Worker("catbuilder.score", job.write(attempt / f"job-{process}.json"), log, environment)
+        )
+    return workers
+
+
+def _collect(attempts: Path, place: Path) -> None:
+    """Move whole shards of all attempts to their place; the first of equals stays."""
+    for kind in ("scores", "features"):
+        for found in sorted(attempts.glob(f"score-*/{kind}-*.parquet")):
+            target = place / found.name
+            if not target.exists():
+                os.replace(found, target)
+    sync_folder(place)
+
+
+def _file(place: Path, number: int) -> Path:
+    return place / f"scores-{number:05d}.parquet"
+
+
+def _done(attempt: Path) -> int:
+    """Objects scored so far, from the last line of each process's log of progress."""
+    done = 0
+    for log in attempt.glob("score-*.jsonl"):
+        lines = log.read_text(encoding="utf-8").splitlines()
+        for line in reversed(lines):
+            try:
+                done += json.loads(line).get("done", 0)
+                break
+            except ValueError:
+                continue  # the last line may be half written
+    return done

@@ -1,0 +1,299 @@
+"""A survey with known truth: stamps and tables as a user would bring them, then the user's own ingest calls.
+
+Every object is drawn from its own random stream, so the files are the same, byte for byte, whatever the
+number of processes. A galaxy that both surveys see has an id in each (18 digits, beyond what a float holds,
+in SDSS; 9 in DES), numbered at random so that an id tells nothing, and positions that differ by up to 0.1
+arcsec.
+"""
+
+import csv
+import json
+import math
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from catbuilder.errors import InputError
+from catbuilder.files import write_text, written_whole
+from catbuilder.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
+from catbuilder.ingest import ingest_images
+from catbuilder.jobs import die_with
+from catbuilder.progress import Reporter
+from catbuilder.telescopes import arcsec_per_pixel, write_stamps
+from catbuilder.testsets import add_test_set
+from catbuilder.workspace import Workspace
+
+__all__ = ["SimulatedTable", "SurveyPlan", "simulate", "simulate_sources"]
+
+SurveyName = Literal["sdss", "des"]
+Split = Literal["train", "calibration", "pool"]
+
+_SEEN_BY: dict[SetName, tuple[SurveyName, ...]] = {
+    "training": ("sdss",),
+    "hp": ("sdss", "des"),
+    "fo": ("sdss", "des"),
+    "calibration": ("des",),
+    "pool": ("des",),
+}
+_SPLITS: dict[SetName, Split] = {"training": "train", "calibration": "calibration", "pool": "pool"}
+_TEST_SETS: dict[SetName, str] = {"hp": "HP", "fo": "FO"}
+_FIRST_ID: dict[SurveyName, int] = {"sdss": 587724240151707767, "des": 310493763}
+_BATCH = 16  # galaxies a task: half a second of work
+
+
+@dataclass(frozen=True)
+class SimulatedTable:
+    """One call a user makes: `ingest images` of `folder`, or `testset` where `test_set` is given."""
+
+    name: str
+    survey: SurveyName
+    table: Path
+    folder: Path | None = None  # of the images; none for a test set's table
+    split: Split | None = None
+    test_set: str | None = None
+
+
+@dataclass(frozen=True)
+class _Sighting:
+    """One object as one survey lists it."""
+
+    galaxy: Galaxy
+    survey: SurveyName
+    object_id: int
+    ra: float
+    dec: float
+    magnitudes: tuple[float, float, float]  # g, r, i
+
+
+def simulate(
+    workspace: Path,
+    plan: SurveyPlan,
+    seed: int,
+    stamp_size: int = 64,
+    processes: int | None = None,
+    progress: bool = True,
+) -> list[SimulatedTable]:
+    """Simulate a survey into `<workspace>/sources` and ingest it; the workspace is made if there is none.
+
+    Test sets are declared before anything else is ingested, so the firewall stands from the start.
+    """
+    exists = (workspace / "catbuilder.toml").is_file()
+    opened = (
+        Workspace.open(workspace)
+        if exists
+        else Workspace.create(workspace, classes=("elliptical", "spiral"), stamp_size=stamp_size)
+    )
+    tables = simulate_sources(workspace / "sources", plan, seed, stamp_size, processes, progress)
+    for table in tables:
+        if table.test_set is not None:
+            add_test_set(opened, table.test_set, table.table, survey=table.survey)
+        elif table.folder is not None:
+            _ingest(opened, table, table.folder, progress)
+    return tables
+
+
+def _ingest(workspace: Workspace, table: SimulatedTable, folder: Path, progress: bool) -> None:
+    with Reporter(quiet=not progress).bar(f"Ingesting {table.name}") as update:
+        ingest_images(
+            workspace,
+            folder,
+            table.table,
+            survey=table.survey,
+            split=table.split,
+            source="imported",
+            # One for all sets of a survey, since they are drawn alike.
+            rendering=f"catbuilder simulate, {table.survey}",
+            arcsec_per_pixel=arcsec_per_pixel(table.survey),
+            progress=update,
+        )
+
+
+def simulate_sources(
+    folder: Path,
+    plan: SurveyPlan,
+    seed: int,
+    stamp_size: int = 64,
+    processes: int | None = None,
+    progress: bool = True,
+) -> list[SimulatedTable]:
+    """Write the stamps, the tables to ingest them by, and `truth.csv`.
+
+    Parameters
+    ----------
+    folder : Path
+        Gets `<survey>/<set>/<object_id>.png` (8-bit RGB), `<survey>/<set>.csv`, `truth.csv` and `plan.json`.
+    stamp_size : int
+        Width of an SDSS stamp in its own pixels of 0.396 arcsec; a DES stamp covers the same angle.
+    processes : int, optional
+        All cores by default. The files do not depend on it.
+    progress : bool
+        Show a bar, on a terminal.
+
+    Returns
+    -------
+    list of SimulatedTable
+        In the order in which they are to be ingested: test sets first.
+
+    Raises
+    ------
+    InputError
+        The folder already holds the sources of another plan, seed or size.
+    """
+    _claim(folder, plan, seed, stamp_size)
+    sightings = _sightings(draw_galaxies(plan, seed), seed)
+    for survey, set_name in {(s.survey, s.galaxy.set_name) for s in sightings}:
+        (folder / survey / set_name).mkdir(parents=True, exist_ok=True)
+    _draw_all(_files(folder, sightings), stamp_size, seed, processes, progress)
+    _write_table(folder / "truth.csv", [_truth_row(s) for s in sightings])
+    return list(_write_tables(folder, sightings))
+
+
+def _claim(folder: Path, plan: SurveyPlan, seed: int, stamp_size: int) -> None:
+    """Leave a note of what is simulated here: the same again may be drawn over it, another may not."""
+    mine = json.dumps({"seed": seed, "stamp_size": stamp_size, **asdict(plan)}, indent=1) + "\n"
+    note = folder / "plan.json"
+    if note.exists() and note.read_text(encoding="utf-8") != mine:
+        raise InputError(
+            f"{folder} holds a survey simulated with another plan, seed or stamp size (see {note}); "
+            "give the same ones, or another folder"
+        )
+    write_text(note, mine)
+
+
+def _sightings(galaxies: Sequence[Galaxy], seed: int) -> list[_Sighting]:
+    """What each survey lists, ordered by survey and object id."""
+    listed = []
+    rng = random_stream(seed, 1, "survey")
+    for survey in ("sdss", "des"):
+        seen = [galaxy for galaxy in galaxies if survey in _SEEN_BY[galaxy.set_name]]
+        ids = _FIRST_ID[survey] + rng.permutation(len(seen))
+        listed += [_sighting(galaxy, survey, int(i), rng) for galaxy, i in zip(seen, ids, strict=True)]
+    return sorted(listed, key=lambda s: (s.survey, s.object_id))
+
+
+def _sighting(galaxy: Galaxy, survey: SurveyName, object_id: int, rng: np.random.Generator) -> _Sighting:
+    # Half of the 0.1 arcsec by which two surveys may disagree, so that the pair keeps within it.
+    offset, angle = rng.uniform(0, 0.05) / 3600, rng.uniform(0, 2 * math.pi)
+    g, r, i = np.array(galaxy.magnitudes()) + rng.normal(0, 0.02 if survey == "sdss" else 0.01, 3)
+    return _Sighting(
+        galaxy=galaxy,
+        survey=survey,
+        object_id=object_id,
+        ra=(galaxy.ra + offset * math.cos(angle) / math.cos(math.radians(galaxy.dec))) % 360.0,
+        dec=galaxy.dec + offset * math.sin(angle),
+        magnitudes=(float(g), float(r), float(i)),
+    )
+
+
+def _files(folder: Path, sightings: Iterable[_Sighting]) -> list[tuple[Galaxy, dict[str, Path]]]:
+    """Each galaxy with the file of its stamp in each survey that sees it."""
+    files: dict[int, tuple[Galaxy, dict[str, Path]]] = {}
+    for s in sightings:
+        path = folder / s.survey / s.galaxy.set_name / f"{s.object_id}.png"
+        files.setdefault(s.galaxy.number, (s.galaxy, {}))[1][s.survey] = path
+    return list(files.values())
+
+
+def _draw_all(
+    work: list[tuple[Galaxy, dict[str, Path]]], pixels: int, seed: int, processes: int | None, progress: bool
+) -> None:
+    """Draw on every core, with a bar on a terminal."""
+    batches = [work[start : start + _BATCH] for start in range(0, len(work), _BATCH)]
+    draw = partial(write_stamps, sdss_pixels=pixels, seed=seed)
+    processes = min(processes or len(os.sched_getaffinity(0)), len(batches))
+    done = 0
+    with Reporter(quiet=not progress).bar("Drawing galaxies") as update:
+        for count in _on_cores(draw, batches, processes):
+            done += count
+            update(done, len(work))
+
+
+def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], processes: int) -> Iterator[int]:
+    if processes <= 1:
+        yield from map(draw, batches)
+        return
+    # Spawned, not forked: a fork copies the locks of threads (DuckDB's, torch's) that it does not copy.
+    with ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=die_with, initargs=(os.getpid(),)
+    ) as pool:
+        yield from pool.map(draw, batches)
+
+
+def _write_tables(folder: Path, sightings: Sequence[_Sighting]) -> Iterator[SimulatedTable]:
+    """One table to ingest a set's images by, and one more of its truth where it is a test set."""
+    for set_name in ("hp", "fo", "training", "calibration", "pool"):
+        for survey in _SEEN_BY[set_name]:
+            members = [s for s in sightings if s.survey == survey and s.galaxy.set_name == set_name]
+            if not members:
+                continue
+            split, test_set = _SPLITS.get(set_name), _TEST_SETS.get(set_name)
+            table = folder / survey / f"{set_name}.csv"
+            _write_table(table, [_ingest_row(s, labelled=split in ("train", "calibration")) for s in members])
+            yield SimulatedTable(f"{survey} {set_name}", survey, table, folder / survey / set_name, split)
+            if test_set is not None:
+                table = folder / survey / f"{set_name}-truth.csv"
+                _write_table(table, [{"object_id": s.object_id, "label": s.galaxy.label} for s in members])
+                yield SimulatedTable(f"{survey} {test_set} truth", survey, table, test_set=test_set)
+
+
+def _ingest_row(s: _Sighting, labelled: bool) -> dict[str, Any]:
+    g, r, i = s.magnitudes
+    return {
+        "object_id": s.object_id,
+        "file": f"{s.object_id}.png",
+        "ra": f"{s.ra:.7f}",
+        "dec": f"{s.dec:.7f}",
+        **({"label": s.galaxy.label} if labelled else {}),
+        "mag_g": f"{g:.4f}",
+        "mag_r": f"{r:.4f}",
+        "mag_i": f"{i:.4f}",
+        "radius_arcsec": f"{s.galaxy.radius_arcsec:.3f}",
+        # A catalogue's star/galaxy separation would say so.
+        "domain": "star" if s.galaxy.label == "star" else "",
+    }
+
+
+def _truth_row(s: _Sighting) -> dict[str, Any]:
+    """Everything that is known about the object; a value that it does not have is empty."""
+    galaxy = s.galaxy
+    mag_g, mag_r, mag_i = galaxy.magnitudes()
+    numbers = {
+        "ra": galaxy.ra,
+        "dec": galaxy.dec,
+        "mag_g": mag_g,
+        "mag_r": mag_r,
+        "mag_i": mag_i,
+        "radius_arcsec": galaxy.radius_arcsec,
+        "n_sersic": galaxy.sersic,
+        "bulge_fraction": galaxy.fraction("bulge"),
+        "arm_fraction": galaxy.fraction("arms"),
+        "bar_fraction": galaxy.fraction("bar"),
+        "inclination_deg": galaxy.inclination_deg,
+        "axis_ratio": galaxy.axis_ratio,
+        "position_angle_deg": galaxy.position_angle_deg,
+        "pitch_deg": galaxy.pitch_deg,
+    }
+    return {
+        "survey": s.survey,
+        "object_id": s.object_id,
+        "galaxy": galaxy.number,
+        "set": galaxy.set_name,
+        "label": galaxy.label,
+        "fault": galaxy.fault,
+        "arms": galaxy.arms,
+        **{name: "" if math.isnan(value) else f"{value:.7g}" for name, value in numbers.items()},
+    }
+
+
+def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    with written_whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

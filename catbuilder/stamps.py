@@ -1,0 +1,62 @@
+"""The stamp store: uint8 (n, size, size, 3) shards in `.npy`, written once, read through the memory map."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from catbuilder.files import written_whole
+
+Stamps = npt.NDArray[np.uint8]
+
+SHARD_ROWS = 8192  # 100 MB at 64 px: small enough to write in one go, large enough that 10^8 objects make few files
+
+
+def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
+    """Write one new shard and return its path below the workspace, `stamps/<survey>/00000.npy`.
+
+    Parameters
+    ----------
+    stamps : uint8 array (n, size, size, 3)
+    """
+    folder = workspace / "stamps" / survey
+    folder.mkdir(parents=True, exist_ok=True)
+    taken = [int(path.stem) for path in folder.glob("[0-9]*.npy")]
+    path = folder / f"{max(taken, default=-1) + 1:05d}.npy"
+    with written_whole(path) as temporary:
+        np.save(temporary, np.ascontiguousarray(stamps))
+    return str(path.relative_to(workspace))
+
+
+class StampReader:
+    """Reads stamps by position in a manifest, from memory-mapped shards that stay open.
+
+    Parameters
+    ----------
+    workspace : path of the workspace
+    shards : shard of each row, as recorded in the catalogue (n,)
+    rows : row inside that shard (n,)
+    """
+
+    def __init__(self, workspace: Path, shards: Sequence[str], rows: npt.ArrayLike) -> None:
+        names, self._shard = np.unique(np.asarray(shards, dtype=object).astype(str), return_inverse=True)
+        self._maps = [np.load(workspace / name, mmap_mode="r", allow_pickle=False) for name in names]
+        self._rows = np.asarray(rows, dtype=np.int64)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def size(self) -> int:
+        """Width of the stamps, px."""
+        return int(self._maps[0].shape[1])
+
+    def read(self, positions: npt.ArrayLike) -> Stamps:
+        """Stamps at these positions: uint8 (n, size, size, 3)."""
+        wanted = np.asarray(positions, dtype=np.int64)
+        stamps = np.empty((len(wanted), self.size, self.size, 3), np.uint8)
+        for shard in np.unique(self._shard[wanted]):
+            here = np.flatnonzero(self._shard[wanted] == shard)
+            stamps[here] = self._maps[shard][self._rows[wanted[here]]]
+        return stamps

@@ -1,0 +1,60 @@
+"""Why: one object's story, from its image to its standing label, in the order in which it happened."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.errors import ObjectNotFound
+from catbuilder.resources import query
+from catbuilder.tables import BadValue, parse_object_id
+from catbuilder.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Story:
+    """What the catalogue says of an object now, and the events that led there (round, what, detail)."""
+
+    now: dict[str, Any]  # the object's row of `catalog`
+    events: list[tuple[int, str, str]]
+
+
+def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Story:
+    """Tell the story of one object.
+
+    Raises
+    ------
+    ObjectNotFound
+        No survey has the id, or several have it and none was named.
+    """
+    try:
+        number, _ = parse_object_id(object_id.strip())
+    except BadValue as error:
+        raise ObjectNotFound(f"{error}; give an id as the survey numbers it") from None
+    with workspace.reading() as con:
+        survey = _survey_of(con, number, survey)
+        key = {"survey": survey, "object_id": number}
+        now = fetch_arrow(con, "SELECT * FROM catalog WHERE survey = $survey AND object_id = $object_id", key)
+        events = con.execute(query("story"), key).fetchall()
+    return Story(now.to_pylist()[0], events)
+
+
+def _survey_of(con: Connection, number: int, survey: str | None) -> str:
+    found = [
+        s
+        for (s,) in con.execute(
+            "SELECT survey FROM objects WHERE object_id = ? ORDER BY 1", [number]
+        ).fetchall()
+    ]
+    if survey is not None and survey in found:
+        return survey
+    if survey is None and len(found) == 1:
+        return str(found[0])
+    if not found:
+        raise ObjectNotFound(
+            f'no object {number} is in the catalogue; look for it with: catbuilder sql "SELECT ..."'
+        )
+    if survey is None:
+        raise ObjectNotFound(f"object {number} is in {' and '.join(found)}; say which is meant by --survey")
+    raise ObjectNotFound(
+        f"no object {number} of survey {survey} is in the catalogue; it is in {' and '.join(found)}"
+    )

@@ -1,0 +1,162 @@
+"""CSV tables that users bring: every row is either good, or rejected with its row number and a reason."""
+
+import csv
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from catbuilder.errors import InputError
+from catbuilder.workspace import Recording
+
+_INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A row that was left out, where it stands, and why."""
+
+    file: str
+    row: int  # as a text editor counts: the header is row 1
+    object_id: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, row {self.row} (object_id {self.object_id or 'empty'}): {self.reason}"
+
+
+class BadValue(ValueError):
+    """A cell that cannot be used; becomes the reason of a Rejection."""
+
+
+@dataclass
+class Table:
+    """Rows of a CSV file, one dict a row with stripped cells; rows with a bad or repeated id are set aside."""
+
+    path: Path
+    columns: list[str]
+    rows: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # (row number, cells)
+    rejections: list[Rejection] = field(default_factory=list)
+
+    def reject(self, row: int, cells: dict[str, str], reason: str) -> None:
+        """Set a row aside."""
+        self.rejections.append(Rejection(str(self.path), row, cells.get("object_id", ""), reason))
+
+
+def read_table(path: Path, required: Sequence[str], *, unique: Sequence[str] = ("object_id",)) -> Table:
+    """Read a CSV file (UTF-8, with or without a byte order mark).
+
+    Parameters
+    ----------
+    required : columns without which the file is of no use
+    unique : columns that together may stand only once
+
+    Raises
+    ------
+    InputError
+        No such file, not a CSV text, a required column is missing, or no row at all.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns = [name.strip() for name in next(reader, [])]
+            _require(path, columns, required)
+            table = Table(path, columns)
+            _fill(table, enumerate(reader, start=2), unique)
+    except FileNotFoundError:
+        raise InputError(f"there is no table {path}; give the path of a CSV file with a header row") from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a folder; give the path of a CSV file with a header row") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path} is not a CSV text file ({error}); save it as UTF-8 CSV with a header row") from None
+    if not table.rows and not table.rejections:
+        raise InputError(f"{path} has a header but no rows; there is nothing to load from it")
+    return table
+
+
+def parse_object_id(text: str) -> tuple[int, str | None]:
+    """An id as the survey numbers it, and the text if it is not a number.
+
+    A text id becomes a 63-bit hash that is the same everywhere and always (BLAKE2b).
+    """
+    if not text:
+        raise BadValue("object_id is empty; every row needs one")
+    if text.isascii() and text.isdigit():
+        number = int(text)
+        if number > _INT64_MAX:
+            raise BadValue(f"object_id {text} does not fit 64 bits; give it as text with a letter in it")
+        return number, None
+    if text.removeprefix("-").replace(".", "", 1).isdigit():
+        raise BadValue(f"object_id {text} is not a whole positive number; was the table saved by a spreadsheet?")
+    digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") & _INT64_MAX, text
+
+
+def parse_number(cells: dict[str, str], column: str, low: float, high: float) -> float | None:
+    """A number in [low, high], or None where the cell is empty or not a number by name (nan, null)."""
+    text = cells.get(column, "")
+    if text.lower() in ("", "nan", "null", "none"):
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise BadValue(f"{column} is '{text}', which is not a number") from None
+    if not low <= value <= high:
+        raise BadValue(f"{column} is {text}, outside {low:g} to {high:g}")
+    return value
+
+
+def parse_class(text: str, classes: Sequence[str]) -> str:
+    """A label that is one of the workspace's classes."""
+    if text not in classes:
+        raise BadValue(f"unknown class '{text}'; this workspace has {', '.join(classes)}")
+    return text
+
+
+def record_rejections(recording: Recording, rejections: Sequence[Rejection]) -> None:
+    """Keep what was left out, so that nothing is lost silently."""
+    if not rejections:
+        return
+    table = pa.table(
+        {
+            "file": [r.file for r in rejections],
+            "row": pa.array([r.row for r in rejections], pa.int64()),
+            "object_id": [r.object_id for r in rejections],
+            "reason": [r.reason for r in rejections],
+        }
+    )
+    recording.con.register("incoming_rejections", table)
+    recording.con.execute(
+        "INSERT INTO rejections BY NAME SELECT *, ? AS round, ? AS run FROM incoming_rejections",
+        [recording.round, recording.run],
+    )
+
+
+def _require(path: Path, columns: list[str], required: Sequence[str]) -> None:
+    if not any(columns):
+        raise InputError(f"{path} is empty; it needs a header row with {', '.join(required)}")
+    for name in required:
+        if name not in columns:
+            raise InputError(f"{path} has no column '{name}' (it has {', '.join(columns)}); add or rename it")
+    repeated = {name for name in columns if columns.count(name) > 1}
+    if repeated:
+        raise InputError(f"{path} has the column '{repeated.pop()}' twice; keep one of them")
+
+
+def _fill(table: Table, lines: Iterator[tuple[int, list[str]]], unique: Sequence[str]) -> None:
+    seen: dict[tuple[str, ...], int] = {}
+    for row, line in lines:
+        if not any(cell.strip() for cell in line):
+            continue
+        cells = dict(zip(table.columns, (cell.strip() for cell in line), strict=False))
+        if len(line) != len(table.columns):
+            table.reject(row, cells, f"it has {len(line)} cells where the header has {len(table.columns)}")
+            continue
+        key = tuple(cells.get(name, "") for name in unique)
+        if key in seen and all(name in cells for name in unique):
+            table.reject(row, cells, f"the same {' and '.join(unique)} stands already in row {seen[key]}")
+            continue
+        seen[key] = row
+        table.rows.append((row, cells))

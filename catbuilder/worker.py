@@ -1,0 +1,77 @@
+"""What a training and a scoring process have in common: how they start, fail and tell of their progress."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from catbuilder.errors import CatbuilderError
+from catbuilder.jobs import die_with
+
+_LINE_EVERY = 0.25  # seconds between progress lines
+
+
+def prepare_process(coordinator: int, threads: int) -> None:
+    """Die with the coordinator, keep to the planned threads, and compute deterministically."""
+    die_with(coordinator)
+    torch.set_num_threads(threads)
+    torch.set_num_interop_threads(1)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # (filling costs time, and nothing here reads memory that it has not written)
+    torch.backends.cudnn.benchmark = False  # it would choose kernels by the clock
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def run_worker(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
+    """Run a worker's main; a fault that a user can mend is one line on stderr and exit code 1."""
+    try:
+        main(arguments)
+    except CatbuilderError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        # Not sys.exit: a rank that fails must not wait at the interpreter's end for others that wait for it.
+        os._exit(1)
+
+
+class EventLog:
+    """A file of JSON lines, flushed one by one, from which the coordinator draws its progress bar.
+
+    Parameters
+    ----------
+    path : the file, written anew; None keeps nothing, for the ranks that are not asked
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._file = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "w", encoding="utf-8")  # noqa: SIM115 (open as long as the process)
+        self.restart_clock()
+
+    def restart_clock(self) -> None:
+        """Count `seconds` from now, and let the next progress line out at once."""
+        self._started = time.monotonic()
+        self._last = -_LINE_EVERY
+
+    def seconds(self) -> float:
+        """Seconds since the clock was started."""
+        return time.monotonic() - self._started
+
+    def is_due(self) -> bool:
+        """Whether it is time for another progress line; true at most four times a second."""
+        if self._file is None or self.seconds() - self._last < _LINE_EVERY:
+            return False
+        self._last = self.seconds()
+        return True
+
+    def write(self, event: str, **values: object) -> None:
+        """Write one line `{"event": event, ...}`."""
+        if self._file is not None:
+            self._file.write(json.dumps({"event": event, **values}) + "\n")
+            self._file.flush()

@@ -1,0 +1,207 @@
+"""A workspace: one folder with its settings, catalogue, stamps, rounds, and the log of what was recorded."""
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from catbuilder import __version__
+from catbuilder.catalog import Connection, connect, create_catalog, fetch_number
+from catbuilder.config import WorkspaceConfig, load_settings
+from catbuilder.errors import CatalogueDamaged, ConfigError, WorkspaceBusy, WorkspaceError
+from catbuilder.files import append_line, write_text
+
+
+@dataclass
+class Recording:
+    """One open transaction on the catalogue; all of it is recorded, or nothing."""
+
+    con: Connection
+    run: int  # number of this recording, in every row it writes
+    round: int  # the round that events belong to: the next one to be planned
+    note: dict[str, Any] = field(default_factory=dict)  # what the log line says beside the counts
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An existing workspace. Make one with `Workspace.create`, find one with `Workspace.open`."""
+
+    path: Path
+    config: WorkspaceConfig
+
+    @classmethod
+    def create(
+        cls,
+        path: str | Path,
+        classes: Sequence[str] = ("elliptical", "spiral"),
+        stamp_size: int = 64,
+        recipe: str = "paper",
+    ) -> "Workspace":
+        """Make the folder, its `catbuilder.toml` and an empty catalogue.
+
+        Raises
+        ------
+        WorkspaceError
+            There is a workspace already, or the folder cannot be made.
+        ConfigError
+            A class name is not a plain lower-case word, or the stamp size is out of range.
+        """
+        path = Path(path).resolve()
+        if (path / "catbuilder.toml").exists() or (path / "catalog.duckdb").exists():
+            raise WorkspaceError(
+                f"{path} is a workspace already; use it with -w {path}, or choose another folder"
+            )
+        text = _settings_text(classes, stamp_size, recipe)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            draft = path / ".catbuilder.toml.draft"
+            write_text(draft, text)
+            config = load_settings(draft, WorkspaceConfig)
+            create_catalog(path / "catalog.duckdb", config.classes)
+            os.replace(draft, path / "catbuilder.toml")
+        except ConfigError as error:
+            draft.unlink()
+            raise ConfigError(str(error).replace(f"{draft}: ", "")) from None
+        except OSError as error:
+            raise WorkspaceError(
+                f"{path} cannot be made a workspace: {error.strerror}; choose another folder"
+            ) from None
+        return cls(path, config)
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Workspace":
+        """Open a workspace made before.
+
+        Raises
+        ------
+        WorkspaceError
+            The folder does not exist or is no workspace.
+        CatalogueDamaged
+            The log says that something was recorded which the catalogue no longer has.
+        """
+        path = Path(path).resolve()
+        if not (path / "catbuilder.toml").is_file():
+            what = "is not a workspace" if path.is_dir() else "does not exist"
+            raise WorkspaceError(f"{path} {what}; make one with: catbuilder init {path}")
+        return cls(path, load_settings(path / "catbuilder.toml", WorkspaceConfig))
+
+    @property
+    def catalog_file(self) -> Path:
+        """The DuckDB file."""
+        return self.path / "catalog.duckdb"
+
+    @property
+    def log_file(self) -> Path:
+        """JSON lines, one a recording, each durable before the command goes on."""
+        return self.path / "log.jsonl"
+
+    def round_folder(self, number: int) -> Path:
+        """Folder of a round's plan, manifests, attempts, model and scores."""
+        return self.path / "rounds" / f"{number:03d}"
+
+    @contextmanager
+    def reading(self, wait_s: float | None = 60.0) -> Iterator[Connection]:
+        """A short read-only connection; retries while a writer holds the file."""
+        with connect(self.catalog_file, wait_s=wait_s) as con:
+            self._compare_with_log(con)
+            yield con
+
+    @contextmanager
+    def recording(self, what: str = "", wait_s: float | None = 60.0) -> Iterator[Recording]:
+        """One transaction, checkpointed and logged; rolled back whole if the body raises."""
+        with connect(self.catalog_file, read_only=False, wait_s=wait_s) as con:
+            self._compare_with_log(con)
+            con.begin()
+            run = fetch_number(con, "SELECT coalesce(max(run), 0) + 1 FROM runs")
+            recording = Recording(
+                con, run, fetch_number(con, "SELECT coalesce(max(round), 0) + 1 FROM rounds")
+            )
+            con.execute(
+                "INSERT INTO runs VALUES (?, ?, ?, ?, now())",
+                [run, what or " ".join(sys.argv), __version__, socket.gethostname()],
+            )
+            try:
+                yield recording
+                events = fetch_number(con, "SELECT coalesce(max(event), 0) FROM labels")
+                con.commit()
+            except BaseException:
+                con.rollback()
+                raise
+            con.execute("CHECKPOINT")
+        entry = {"run": run, "events": events, "time": datetime.now(UTC).isoformat(), **recording.note}
+        append_line(self.log_file, json.dumps(entry))
+
+    @contextmanager
+    def round_lock(self) -> Iterator[None]:
+        """Hold the workspace for a round: two at once would train the same round twice.
+
+        The kernel lets the lock go when the process ends, however it ends, so none is ever stale.
+        """
+        with open(self.path / "round.lock", "a+", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.seek(0)
+                raise WorkspaceBusy(
+                    f"a round is under way in {self.path} ({file.read().strip() or 'another process'}); "
+                    "wait for it to end, or stop it"
+                ) from None
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()}")
+            file.flush()
+            yield
+
+    def _compare_with_log(self, con: Connection) -> None:
+        """A truncated write-ahead log opens without a word and has lost commits: the log tells."""
+        last = _last_line(self.log_file)
+        if last is None:
+            return
+        run = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        events = fetch_number(con, "SELECT coalesce(max(event), 0) FROM labels")
+        if run < last["run"] or events < last["events"]:
+            raise CatalogueDamaged(
+                f"{self.catalog_file} ends at recording {run} (label event {events}) but {self.log_file.name} knows of "
+                f"recording {last['run']} (label event {last['events']}): something recorded was lost; restore the "
+                "catalogue from a backup before going on"
+            )
+
+
+def _settings_text(classes: Sequence[str], stamp_size: int, recipe: str) -> str:
+    return f"""# Settings of this catbuilder workspace. Classes and stamp size are fixed once objects are in.
+classes = {json.dumps(list(classes))}
+stamp_size = {stamp_size}          # px, the width of every stored stamp
+recipe = {json.dumps(recipe)}      # used by `catbuilder round` without --recipe
+
+# A survey's name is bound to one release: DES DR1 and DR2 number the same sky differently.
+[surveys.sdss]
+release = "DR7"
+id_column = "objID"
+
+[surveys.des]
+release = "DR1"
+id_column = "COADD_OBJECT_ID"
+"""
+
+
+def _last_line(path: Path) -> dict[str, int] | None:
+    """The last whole line of the log; a line cut off by a crash is one that was not yet promised."""
+    if not path.exists():
+        return None
+    with open(path, "rb") as file:
+        file.seek(max(0, path.stat().st_size - 65536))
+        lines = file.read().split(b"\n")
+    for line in reversed(lines):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict) and "run" in entry:
+            return entry
+    return None

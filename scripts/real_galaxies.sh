@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Build a small catalogue from real galaxies: train on SDSS images with Galaxy Zoo 2 votes, steer by volunteers'
+# labels of DECam images, test on 66 galaxies of the HP test set that SDSS and DES both saw, and label a pool of
+# DES and DECam stamps in three rounds.
+#
+# usage: scripts/real_galaxies.sh DATA WORKSPACE        e.g. scripts/real_galaxies.sh ../shared/data real
+#        SEED=1 NP=2 ROUNDS=3 RECIPE=real               (environment; these are the defaults but for SEED, which is 0)
+set -euo pipefail
+
+if [ $# -ne 2 ]; then
+    sed -n '6,7s/^# //p' "$0" >&2
+    exit 2
+fi
+data=$(cd "$1" && pwd)
+workspace=$2
+seed=${SEED:-0}
+here=$(cd "$(dirname "$0")/.." && pwd)
+[ -d "$here/.venv/bin" ] && PATH="$here/.venv/bin:$PATH"
+
+tables=$(mktemp -d)
+trap 'rm -rf "$tables"' EXIT
+
+if [ ! -e "$workspace/catbuilder.toml" ]; then
+    catbuilder init "$workspace" --stamp-size 96 --recipe real
+    printf '\n[surveys.decals]\nrelease = ""\nid_column = "object_id"\n' >>"$workspace/catbuilder.toml"
+fi
+export CATBUILDER_WORKSPACE=$workspace
+
+ingest() { catbuilder ingest images "$data/$1" --table "$2" --survey "$3" "${@:4}"; }
+
+# The images: SDSS with votes, DECam with volunteers' guide labels, and two pools without labels.
+ingest sdss_gz2/images "$data/sdss_gz2/labels.csv" sdss --split train --source galaxy_zoo
+ingest decals_validation/images "$data/decals_validation/labels.csv" decals --split validation --source galaxy_zoo
+ingest des_pool/images "$data/des_pool/objects.csv" des --split pool
+ingest decals/images "$data/decals/objects.csv" decals --split pool
+
+# The test sets. HP: the same galaxies in both surveys; the truth is the larger of the two debiased votes.
+for survey in sdss des; do
+    [ $survey = sdss ] && column=1 || column=2
+    awk -F, -v c=$column 'BEGIN {print "object_id,file,label,votes"}
+        NR > 1 {spiral = $4 > $3; print $c "," $c ".png," (spiral ? "spiral," $4 : "elliptical," $3)}' \
+        "$data/hp_pairs/pairs.csv" >"$tables/hp_$survey.csv"
+    cut -d, -f1,2 "$tables/hp_$survey.csv" >"$tables/images_$survey.csv"
+    ingest hp_pairs/$survey "$tables/images_$survey.csv" $survey
+    catbuilder testset HP --survey $survey --table "$tables/hp_$survey.csv" || test -d "$workspace/rounds"
+done
+# FO: galaxies whose truth is not at hand; they are scored, and the firewall keeps them out of training.
+ingest des_fo/images "$data/des_fo/objects.csv" des
+catbuilder testset FO --survey des --table "$data/des_fo/objects.csv" || test -d "$workspace/rounds"
+
+catbuilder round --n "${ROUNDS:-3}" --recipe "${RECIPE:-real}" --np "${NP:-2}" --seed "$seed"
+
+echo
+catbuilder metrics
+echo
+catbuilder status
+catbuilder check
+catbuilder export "$workspace/real.fits"
+echo
+echo "The pool: what each DES object is called, by whom, and how sure the latest model is."
+catbuilder sql "SELECT coalesce(label, predicted_label) AS class, coalesce(source, 'predicted') AS source, count(*) AS objects,
+                       round(avg(predicted_confidence), 3) AS mean_confidence
+                FROM catalog WHERE survey = 'des' AND split = 'pool' AND test_set IS NULL GROUP BY ALL ORDER BY ALL"
+echo
+echo "Everything is in $workspace; look further with: catbuilder -w $workspace sql \"SELECT * FROM catalog LIMIT 10\""

@@ -1,0 +1,13 @@
+-- Promotions that the firewall must have kept out: this finding any is a fault of ours.
+SELECT i.survey, i.object_id,
+       CASE WHEN c.object_id IS NULL THEN 'is not in the catalogue'
+            WHEN c.test_set IS NOT NULL THEN 'belongs to test set ' || c.test_set
+            WHEN c.firewall IS NOT NULL THEN 'is a test object by ' || c.firewall
+            WHEN c.split = 'calibration' THEN 'is a calibration object'
+            ELSE 'is not in the target population (' || c.domain || ')' END AS why
+FROM incoming_events AS i
+LEFT JOIN catalog AS c ON c.survey = i.survey AND c.object_id = i.object_id
+WHERE i.source = 'promoted' AND i.kind = 'label'
+  AND (c.object_id IS NULL OR c.test_set IS NOT NULL OR c.firewall IS NOT NULL
+       OR c.split = 'calibration' OR c.domain <> 'in')
+ORDER BY i.survey, i.object_id

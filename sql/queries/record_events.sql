@@ -1,0 +1,5 @@
+-- Number the incoming events without a gap, in the order in which they came.
+INSERT INTO labels BY NAME
+SELECT (SELECT coalesce(max(event), 0) FROM labels) + row_number() OVER (ORDER BY i.position) AS event,
+       i.* EXCLUDE (position), $round AS round, $run AS run, now() AS recorded_at
+FROM incoming_events AS i

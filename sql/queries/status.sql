@@ -1,0 +1,12 @@
+-- Objects by survey and split, and what has become of them.
+SELECT survey, CASE WHEN test_set IS NOT NULL THEN 'test ' || test_set ELSE split END AS part,
+       count(*) AS objects,
+       count(*) FILTER (quality = 'ok') AS good_stamps,
+       count(*) FILTER (label IS NOT NULL AND source <> 'promoted') AS asserted,
+       count(*) FILTER (source = 'promoted') AS promoted,
+       count(*) FILTER (model IS NOT NULL) AS scored,
+       count(*) FILTER (in_training) AS in_training,
+       count(*) FILTER (firewall IS NOT NULL) AS firewalled
+FROM catalog
+GROUP BY ALL
+ORDER BY ALL

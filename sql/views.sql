@@ -1,0 +1,82 @@
+-- Views and macros, re-applied after every migration. The argument `at_round` reads the catalogue as it
+-- was when that round closed: no row of a later round is seen, so the answer never changes afterwards.
+
+-- human > galaxy_zoo > imported > promoted
+CREATE OR REPLACE MACRO source_strength(source) AS
+    CASE source WHEN 'human' THEN 4 WHEN 'galaxy_zoo' THEN 3 WHEN 'imported' THEN 2 WHEN 'promoted' THEN 1 END;
+
+-- The standing label: the highest event of the strongest source that was not retracted.
+CREATE OR REPLACE MACRO standing_labels_at(at_round) AS TABLE
+    SELECT l.survey, l.object_id, l.event, l.label, l.confidence, l.source, l.annotator, l.model,
+           l.certificate, l.reason, l.round AS label_round
+    FROM labels AS l
+    ANTI JOIN (SELECT retracts FROM labels WHERE kind = 'retraction' AND round <= at_round) AS r
+        ON l.event = r.retracts
+    WHERE l.kind = 'label' AND l.round <= at_round
+    QUALIFY row_number() OVER (
+        PARTITION BY l.survey, l.object_id ORDER BY source_strength(l.source) DESC, l.event DESC) = 1;
+
+CREATE OR REPLACE MACRO standing_stamps_at(at_round) AS TABLE
+    SELECT * FROM stamps WHERE round <= at_round
+    QUALIFY row_number() OVER (PARTITION BY survey, object_id ORDER BY run DESC) = 1;
+
+CREATE OR REPLACE MACRO standing_splits_at(at_round) AS TABLE
+    SELECT * FROM splits WHERE round <= at_round
+    QUALIFY row_number() OVER (PARTITION BY survey, object_id ORDER BY run DESC) = 1;
+
+CREATE OR REPLACE MACRO latest_predictions_at(at_round) AS TABLE
+    SELECT * FROM predictions WHERE round <= at_round
+    QUALIFY row_number() OVER (
+        PARTITION BY survey, object_id ORDER BY model DESC, round DESC) = 1;
+
+CREATE OR REPLACE MACRO test_members_at(at_round) AS TABLE
+    SELECT survey, object_id, string_agg(test_set, ',' ORDER BY test_set) AS test_set, max(votes) AS votes
+    FROM test_sets WHERE round <= at_round GROUP BY survey, object_id;
+
+CREATE OR REPLACE MACRO exclusions_at(at_round) AS TABLE
+    SELECT survey, object_id, string_agg(DISTINCT rule, ',' ORDER BY rule) AS firewall
+    FROM exclusions WHERE round <= at_round GROUP BY survey, object_id;
+
+-- One row an object. A test object's truth is never shown as its label, whatever was imported.
+CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
+    SELECT o.survey, o.object_id, o.name, o.ra, o.dec, o.mag_g, o.mag_r, o.mag_i, o.radius_arcsec,
+           CASE WHEN t.test_set IS NULL THEN l.label END AS label,
+           CASE WHEN t.test_set IS NULL THEN l.source END AS source,
+           CASE WHEN t.test_set IS NULL THEN l.label_round END AS label_round,
+           CASE WHEN t.test_set IS NULL THEN l.confidence END AS confidence,
+           CASE WHEN t.test_set IS NULL THEN l.certificate END AS certificate,
+           p.predicted_label, p.predicted_confidence, COLUMNS('^p_'), p.uncertainty,
+           p.model, p.round AS scored_round,
+           CASE WHEN o.domain IS NOT NULL THEN o.domain
+                WHEN s.object_id IS NULL THEN 'no_image'
+                WHEN s.quality <> 'ok' THEN 'artefact'
+                ELSE 'in' END AS domain,
+           s.quality, d.split, t.test_set, t.votes, x.firewall,
+           m.object_id IS NOT NULL AS in_training
+    FROM (SELECT * FROM objects WHERE round <= at_round) AS o
+    LEFT JOIN standing_labels_at(at_round) AS l ON l.survey = o.survey AND l.object_id = o.object_id
+    LEFT JOIN latest_predictions_at(at_round) AS p ON p.survey = o.survey AND p.object_id = o.object_id
+    LEFT JOIN standing_stamps_at(at_round) AS s ON s.survey = o.survey AND s.object_id = o.object_id
+    LEFT JOIN standing_splits_at(at_round) AS d ON d.survey = o.survey AND d.object_id = o.object_id
+    LEFT JOIN test_members_at(at_round) AS t ON t.survey = o.survey AND t.object_id = o.object_id
+    LEFT JOIN exclusions_at(at_round) AS x ON x.survey = o.survey AND x.object_id = o.object_id
+    LEFT JOIN (SELECT survey, object_id FROM training
+               WHERE role = 'training'
+                 AND round = (SELECT max(round) FROM rounds WHERE round <= at_round)) AS m
+        ON m.survey = o.survey AND m.object_id = o.object_id;
+
+CREATE OR REPLACE VIEW catalog AS SELECT * FROM catalog_at(2147483647);
+
+-- Where each round stands: its last recorded step.
+CREATE OR REPLACE VIEW round_status AS
+    SELECT r.round, r.recipe, r.seed, r.ranks, arg_max(s.step, s.recorded_at) AS step,
+           min(s.recorded_at) AS planned_at, max(s.recorded_at) AS last_step_at
+    FROM rounds AS r JOIN steps AS s ON s.round = r.round
+    GROUP BY r.round, r.recipe, r.seed, r.ranks;
+
+-- What the round's model scored and may be promoted: unlabelled, of the pool and the target population.
+CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
+    SELECT survey, object_id, predicted_label, predicted_confidence, model
+    FROM catalog_at(at_round)
+    WHERE label IS NULL AND split = 'pool' AND domain = 'in' AND test_set IS NULL AND firewall IS NULL
+      AND model = at_round;

@@ -1,0 +1,103 @@
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
+
+from catbuilder.checkpoint import load_model
+from catbuilder.score import Scorer
+
+SCORE = "catbuilder.score"
+RECIPE = toy_recipe()
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    """A workspace with a trained model and all of its objects scored in one shard."""
+    workspace = toy_workspace(tmp_path_factory.mktemp("score") / "survey")
+    done = run("catbuilder.train", train_job(workspace, "train", RECIPE))
+    assert done.returncode == 0, done.stderr
+    done = run(SCORE, job(workspace, "whole", ((0, 0, 120),)))
+    assert done.returncode == 0, done.stderr
+    return workspace
+
+
+def job(workspace, attempt, shards, recipe=RECIPE, **changes):
+    return score_job(workspace, attempt, recipe, workspace / "train" / "model.safetensors", shards, **changes)
+
+
+def test_every_row_has_a_posterior_that_sums_to_one_in_the_manifests_order(survey):
+    scores = pq.read_table(survey / "whole" / "scores-00000.parquet")
+    assert scores.column_names == ["survey", "object_id", "p_blob", "p_bar"]
+    assert scores["object_id"].to_pylist() == list(range(1000, 1120))
+    total = scores["p_blob"].to_numpy() + scores["p_bar"].to_numpy()
+    assert np.abs(total - 1).max() <= 1.2e-7
+
+
+def test_features_are_kept_for_the_rows_that_ask_for_them(survey):
+    features = pq.read_table(survey / "whole" / "features-00000.parquet")
+    assert features["object_id"].to_pylist() == list(range(1000, 1120, 3))
+    assert features.schema.field("features").type.list_size == RECIPE.network.hidden
+    assert all(np.isfinite(row).all() for row in features["features"].to_pylist())
+
+
+def test_no_features_file_appears_when_no_row_asks(survey):
+    assert run(SCORE, job(survey, "none", ((0, 1, 3),))).returncode == 0
+    assert (survey / "none" / "scores-00000.parquet").exists()
+    assert not list((survey / "none").glob("features-*"))
+
+
+def test_scores_do_not_depend_on_how_the_work_is_cut(survey):
+    shards = ((3, 0, 7), (4, 7, 50), (5, 50, 120))
+    assert run(SCORE, job(survey, "cut", shards)).returncode == 0
+    parts = [pq.read_table(survey / "cut" / f"scores-{number:05d}.parquet") for number, _, _ in shards]
+    whole = pq.read_table(survey / "whole" / "scores-00000.parquet")
+    assert np.array_equal(np.concatenate([part["p_bar"].to_numpy() for part in parts]), whole["p_bar"].to_numpy())
+
+
+def test_scoring_again_gives_the_same_bytes(survey):
+    assert run(SCORE, job(survey, "again", ((0, 0, 120),))).returncode == 0
+    for name in ("scores-00000.parquet", "features-00000.parquet"):
+        assert (survey / "again" / name).read_bytes() == (survey / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_stamps_bits_do_not_depend_on_its_neighbours_or_its_place_in_the_batch(survey, channels_last):
+    network, _ = load_model(survey / "train" / "model.safetensors")
+    scorer = Scorer(network, 16, symmetries=1, bf16=False, channels_last=channels_last)
+    stamps = torch.from_numpy(toy_stamps(np.arange(16) % 2, seed=5))
+    alone = scorer.score(stamps[:1])
+    for place in range(16):
+        batch = torch.roll(stamps, place, 0)
+        scores = scorer.score(batch)
+        assert np.array_equal(scores.posteriors[place], alone.posteriors[0])
+        assert np.array_equal(scores.features[place], alone.features[0])
+
+
+def test_with_all_symmetries_a_turned_or_mirrored_stamp_has_the_same_posterior(survey):
+    network, _ = load_model(survey / "train" / "model.safetensors")
+    scorer = Scorer(network, 4, symmetries=8, bf16=False, channels_last=True)
+    stamp = torch.from_numpy(toy_stamps(np.array([1]), seed=5))
+    plain = scorer.score(stamp).posteriors
+    for other in (stamp.flip(1), stamp.flip(2), torch.rot90(stamp, 1, (1, 2))):
+        np.testing.assert_allclose(scorer.score(other.contiguous()).posteriors, plain, atol=1e-6)
+
+
+def test_progress_counts_up_to_the_whole(survey):
+    (log,) = (survey / "whole").glob("score-*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    progress = [line for line in lines if line["event"] == "progress"]
+    assert progress[-1]["done"] == progress[-1]["of"] == 120
+    assert [line["shard"] for line in lines if line["event"] == "shard"] == [0]
+
+
+def test_a_model_of_other_classes_or_none_at_all_is_refused_in_one_line(survey):
+    for changes, message in (
+        ({"classes": ("spiral", "elliptical")}, f"knows the classes {', '.join(CLASSES)}"),
+        ({"model": survey / "nowhere.safetensors"}, "missing or is not a catbuilder model"),
+    ):
+        done = run(SCORE, job(survey, "refused", ((0, 0, 4),), **changes))
+        assert done.returncode == 1 and message in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
