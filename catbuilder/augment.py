@@ -34,6 +34,8 @@ def geometry(images: Tensor, settings: Augmentation, generator: Generator) -> Te
     n = len(images)
     angle = math.radians(settings.rotation_degrees) * _uniform(n, generator)
     zoom = 1.0 + settings.zoom * _uniform(n, generator)
+    if settings.magnify > 1:
+        zoom = zoom * settings.magnify ** _unit(n, generator)
     shift = 2.0 * settings.shift * _uniform(2 * n, generator).reshape(n, 2)  # the grid is 2 wide
     flip = torch.ones(2 * n, device=images.device)
     if settings.flip:
@@ -44,6 +46,15 @@ def geometry(images: Tensor, settings: Augmentation, generator: Generator) -> Te
     affine = torch.cat([flip * turn, shift[:, :, None]], dim=2)
     grid = F.affine_grid(affine, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def survey_view(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
+    """Images as another survey might show them: its crop and its rendering, but neither turned nor moved.
+
+    What validation under survey shift looks at. Parameters and result as those of `augment`.
+    """
+    upright = {"flip": False, "rotation_degrees": 0.0, "shift": 0.0, "zoom": 0.0}
+    return augment(images, settings.model_copy(update=upright), generator)
 
 
 def survey_shift(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
@@ -65,7 +76,23 @@ def survey_shift(images: Tensor, settings: Augmentation, generator: Generator) -
         exponent = _each(torch.exp(settings.gamma * _normal(n, generator)))
         # exp(g log x) costs half of x ** g, and the images are fp32 in [0, 1] either way.
         images = torch.exp(exponent * torch.log(images.clamp(min=1e-6)))
-    return _add_light(images, settings, generator).clamp(0.0, 1.0)
+    images = _add_light(images, settings, generator)
+    if settings.resolution < 1:
+        images = coarsen(images, settings.resolution, generator)
+    return images.clamp(0.0, 1.0)
+
+
+def coarsen(images: Tensor, least: float, generator: Generator) -> Tensor:
+    """Resample a batch to fewer pixels and back, as the stamps of a coarser camera are when they are stored.
+
+    After the noise, since it is the camera's and loses its grain too. One draw a batch, from `least` to 1 of
+    the width: single images of many sizes could not be resampled together.
+    """
+    size = images.shape[-1]
+    share = least + (1.0 - least) * float(_unit(1, generator))
+    width = max(8, round(share * size))
+    small = F.interpolate(images, (width, width), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(small, (size, size), mode="bicubic", align_corners=False)
 
 
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:

@@ -40,9 +40,7 @@ class Column:
 def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
     """Make a new catalogue file with the newest schema and a p_<class> column for each class."""
     with connect(path, read_only=False, new=True) as con:
-        con.execute(
-            "CREATE TABLE migrations (version INTEGER, name VARCHAR, catbuilder VARCHAR, applied_at TIMESTAMP)"
-        )
+        con.execute("CREATE TABLE migrations (version INTEGER, name VARCHAR, catbuilder VARCHAR, applied_at TIMESTAMP)")
         migrate(con, classes)
 
 
@@ -86,9 +84,7 @@ def connect(
         Made by a newer catbuilder, or not a DuckDB file.
     """
     if not new and not path.is_file():
-        raise WorkspaceError(
-            f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE"
-        )
+        raise WorkspaceError(f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE")
     con = _open(path, read_only, wait_s)
     try:
         con.execute("SET TimeZone = 'UTC'")
@@ -189,9 +185,7 @@ def _comment(con: Connection) -> None:
     """Comment every column of every table and view from `sql/columns.csv` (CREATE OR REPLACE drops comments)."""
     with open(sql_folder() / "columns.csv", encoding="utf-8", newline="") as file:
         known = {(row["table"], row["column"]): row for row in csv.DictReader(file)}
-    columns = con.execute(
-        "SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal"
-    ).fetchall()
+    columns = con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall()
     for table, column in columns:
         row = known.get((table, column)) or known.get(("*", column)) or known.get(("*", column[:2] + "*"))
         if row is not None:

@@ -1,6 +1,7 @@
 """Check: does the catalogue keep its promises? Every check is one query, or one walk over the files."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from catbuilder.catalog import Connection
 from catbuilder.files import sha256_file
@@ -30,7 +31,7 @@ def check(workspace: Workspace, progress: Update | None = None) -> list[Finding]
     return findings
 
 
-def _queries() -> list:  # type: ignore[type-arg]
+def _queries() -> list[Path]:
     return sorted((sql_folder() / "checks").glob("*.sql"))
 
 
@@ -68,5 +69,3 @@ def _models(workspace: Workspace, models: list[tuple[str, str]], progress: Updat
             faults.append(f"{name} is not the file that was recorded: its hash differs")
         progress(done, len(models))
     return Finding("models", "Every model is the file that was recorded, by its hash.", tuple(faults[:10]), len(faults))
-
-

@@ -28,9 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 ingest_app = typer.Typer(help="Bring in images and tables.", no_args_is_help=True, rich_markup_mode=None)
-labels_app = typer.Typer(
-    help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None
-)
+labels_app = typer.Typer(help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(labels_app, name="labels")
 
@@ -39,9 +37,7 @@ WorkspaceOption = Annotated[
     typer.Option("--workspace", "-w", help="Workspace folder; by default CATBUILDER_WORKSPACE, else here."),
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="table, csv or json")]
-SurveyOption = Annotated[
-    str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")
-]
+SurveyOption = Annotated[str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")]
 
 _given: dict[str, Path] = {}  # the workspace named before the verb: catbuilder -w WS verb
 
@@ -84,9 +80,7 @@ def _common(
 @app.command(epilog="Example: catbuilder init des-y1 --classes elliptical,spiral --stamp-size 64")
 def init(
     workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
-    classes: Annotated[
-        str, typer.Option(help="Names of the classes, separated by commas.")
-    ] = "elliptical,spiral",
+    classes: Annotated[str, typer.Option(help="Names of the classes, separated by commas.")] = "elliptical,spiral",
     stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
     recipe: Annotated[str, typer.Option(help="Recipe of `round` where none is named.")] = "paper",
 ) -> None:
@@ -106,17 +100,13 @@ def ingest_images(
     folder: Annotated[Path, typer.Argument(help="Folder of JPEG or PNG images.")],
     table: Annotated[
         Path,
-        typer.Option(
-            help="CSV with object_id, file; optional ra, dec, label, split, mag_g, mag_r, mag_i ..."
-        ),
+        typer.Option(help="CSV with object_id, file; optional ra, dec, label, split, mag_g, mag_r, mag_i ..."),
     ],
     survey: Annotated[str, typer.Option(help="Survey that made the images: sdss, des ...")],
     split: Annotated[
         str | None, typer.Option(help="train, validation, calibration or pool, where the table is silent.")
     ] = None,
-    source: Annotated[
-        str, typer.Option(help="Who gave the labels: human, galaxy_zoo or imported.")
-    ] = "imported",
+    source: Annotated[str, typer.Option(help="Who gave the labels: human, galaxy_zoo or imported.")] = "imported",
     rendering: Annotated[str | None, typer.Option(help="Name of the way these images were made.")] = None,
     arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images.")] = None,
     workspace: WorkspaceOption = None,
@@ -147,7 +137,7 @@ def testset(
     print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
     if report.already_trained:
         print(
-            f"Careful: {report.already_trained} of them were trained on by earlier rounds, whose metrics here mean nothing."
+            f"Careful: {report.already_trained} were trained on by earlier rounds, whose metrics on this set mean nothing."
         )
     _tell_rejections(report.rejections)
 
@@ -216,9 +206,7 @@ def metrics(
         from catbuilder.output import show
 
         with opened.reading() as con:
-            rows = fetch_arrow(
-                con, "SELECT * FROM metrics WHERE $round IS NULL OR round = $round", {"round": number}
-            )
+            rows = fetch_arrow(con, "SELECT * FROM metrics WHERE $round IS NULL OR round = $round", {"round": number})
         show(rows, format)
     else:
         _show_metrics(opened, number, format)
@@ -257,8 +245,7 @@ def check(workspace: WorkspaceOption = None, format: FormatOption = "table") -> 
     with Reporter().bar("checking models") as update:
         findings = check(_open(workspace), update)
     rows = [
-        {"check": f.check, "result": f"{f.count} faults" if f.count else "ok", "promise": f.promise}
-        for f in findings
+        {"check": f.check, "result": f"{f.count} faults" if f.count else "ok", "promise": f.promise} for f in findings
     ]
     show(pa.Table.from_pylist(rows), format)
     faults = [f"{finding.check}: {fault}" for finding in findings for fault in finding.faults]
@@ -292,9 +279,7 @@ def labels_import(
         Path,
         typer.Argument(help="CSV with object_id, label; optional survey, annotator, confidence, source."),
     ],
-    source: Annotated[
-        str, typer.Option(help="human, galaxy_zoo or imported, where the table is silent.")
-    ] = "imported",
+    source: Annotated[str, typer.Option(help="human, galaxy_zoo or imported, where the table is silent.")] = "imported",
     survey: SurveyOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -318,9 +303,7 @@ def labels_export(
 
 @app.command(epilog="Example: catbuilder rollback --to 2")
 def rollback(
-    to: Annotated[
-        int, typer.Option("--to", min=0, help="Round whose promotions are to stand again; 0 for none.")
-    ],
+    to: Annotated[int, typer.Option("--to", min=0, help="Round whose promotions are to stand again; 0 for none.")],
     workspace: WorkspaceOption = None,
 ) -> None:
     """Take back the promotions of later rounds, by events; nothing is deleted."""
@@ -356,17 +339,18 @@ def simulate(
     stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
 ) -> None:
     """Make a survey with known truth, in SDSS and in DES, and bring it in."""
+    from catbuilder.galaxies import SurveyPlan
     from catbuilder.simulate import simulate
 
-    simulate(workspace, objects, seed=seed, stamp_size=stamp_size)
+    tables = simulate(workspace, SurveyPlan() if objects is None else SurveyPlan.of(objects), seed, stamp_size)
+    print(f"Simulated {len(tables)} tables into {workspace / 'sources'} and brought them in.")
+    print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
 
 
 def _open(workspace: Path | None) -> "Workspace":
     from catbuilder.workspace import Workspace
 
-    return Workspace.open(
-        workspace or _given.get("workspace") or os.environ.get("CATBUILDER_WORKSPACE") or "."
-    )
+    return Workspace.open(workspace or _given.get("workspace") or os.environ.get("CATBUILDER_WORKSPACE") or ".")
 
 
 def _show_metrics(workspace: "Workspace", number: int | None, format: str) -> None:
@@ -386,13 +370,9 @@ def _tell_ingest(report: "IngestReport") -> None:
     print(f"{report.added} objects added, {report.unchanged} were there already.")
     if report.flagged:
         counts = ", ".join(f"{n} {flag}" for flag, n in sorted(report.flagged.items()))
-        print(
-            f"{len(report.flagged_files)} more are kept out of training and scoring for their quality ({counts}):"
-        )
+        print(f"{len(report.flagged_files)} more are kept out of training and scoring for their quality ({counts}):")
         print("\n".join(f"  {line}" for line in report.flagged_files[:20]))
-        _more(
-            len(report.flagged_files), "SELECT object_id, quality, reason FROM stamps WHERE quality <> 'ok'"
-        )
+        _more(len(report.flagged_files), "SELECT object_id, quality, reason FROM stamps WHERE quality <> 'ok'")
     _tell_rejections(report.rejections)
 
 
@@ -414,6 +394,4 @@ def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:
     elif not rounds:
         print("\nNo round has been run yet. Next: catbuilder round")
     elif rounds[-1]["step"] != "closed":
-        print(
-            f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; catbuilder round goes on with it."
-        )
+        print(f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; catbuilder round goes on with it.")

@@ -110,6 +110,8 @@ class Augmentation(_Settings):
     rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 45.0
     shift: Fraction = 0.3  # of the image's width
     zoom: Annotated[float, Field(ge=0, lt=1)] = 0.3  # from 1 - zoom to 1 + zoom
+    magnify: Annotated[float, Field(ge=1, le=8)] = 1.0  # enlarged by up to this: surveys crop differently
+    resolution: Annotated[float, Field(gt=0, le=1)] = 1.0  # resampled at down to this share of the pixels
     grey: Fraction = 0.0  # colour is mixed towards grey by up to this share
     channel_gain: Annotated[float, Field(ge=0)] = 0.0  # each band multiplied by exp(N(0, s))
     gamma: Annotated[float, Field(ge=0)] = 0.0  # pixel ** exp(N(0, s)): another stretch
@@ -225,11 +227,13 @@ def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     """Names of the settings of the class that stands at `location` inside `model`."""
-    here: Any = model
+    here = model
     for part in location:
-        if isinstance(part, str) and isinstance(here, type) and part in here.model_fields:
-            here = here.model_fields[part].annotation
-            here = next((a for a in getattr(here, "__args__", ()) if isinstance(a, type) and issubclass(a, BaseModel)), here)
+        if part in here.model_fields:
+            annotation: Any = here.model_fields[str(part)].annotation
+            # a tuple or dict of settings, or the settings themselves
+            inside = [*getattr(annotation, "__args__", ()), annotation]
+            here = next(a for a in inside if isinstance(a, type) and issubclass(a, BaseModel))
     return sorted(here.model_fields)
 
 

@@ -74,9 +74,7 @@ def evaluate_round(con: Connection, round_number: int, classes: tuple[str, ...])
         if not here.any():
             continue  # a test set without truth is scored, not measured
         has_score = np.isfinite(posterior[:, 0])
-        found = measure(
-            truth[here & has_score], posterior[here & has_score], classes, int((here & ~has_score).sum())
-        )
+        found = measure(truth[here & has_score], posterior[here & has_score], classes, int((here & ~has_score).sum()))
         rows += [_as_row(round_number, test_set, survey, metric) for metric in found]
     return pa.Table.from_pylist(rows, schema=_METRICS)
 

@@ -49,15 +49,11 @@ def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallRepor
     if fresh.num_rows:
         with workspace.recording("firewall") as recording:
             recording.con.register("incoming", fresh)
-            recording.con.execute(
-                query("record_exclusions"), {"round": recording.round, "run": recording.run}
-            )
+            recording.con.execute(query("record_exclusions"), {"round": recording.round, "run": recording.run})
             looked_at = recording.run
     with workspace.reading() as con:
         counts = dict(
-            con.execute(
-                "SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule"
-            ).fetchall()
+            con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
         )
         unguarded = fetch_number(con, query("unguarded_test_objects"))
     return FirewallReport(counts, unguarded, looked_at)

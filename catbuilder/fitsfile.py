@@ -34,9 +34,7 @@ class ExportReport:
     columns: int
 
 
-def export_fits(
-    workspace: Workspace, file: Path, *, at: int | None = None, where: str | None = None
-) -> ExportReport:
+def export_fits(workspace: Workspace, file: Path, *, at: int | None = None, where: str | None = None) -> ExportReport:
     """Write the catalogue, one row an object, as a FITS binary table.
 
     Columns, units, UCDs (`TUCDn`) and descriptions (`TCOMMn`) are those of the view `catalog`; positions are
@@ -58,9 +56,7 @@ def export_fits(
     if file.suffix.lower() not in (".fits", ".fit"):
         raise InputError(f"'{file.name}' does not end in .fits, the format this version exports; name it so")
     if not file.parent.is_dir():
-        raise InputError(
-            f"there is no folder {file.parent}; make it, or choose another place for {file.name}"
-        )
+        raise InputError(f"there is no folder {file.parent}; make it, or choose another place for {file.name}")
     with workspace.reading() as con:
         provenance = _provenance(con, workspace, at, where)
         _select(con, at, where)
@@ -93,9 +89,7 @@ def _select(con: Connection, at: int | None, where: str | None) -> None:
         con.execute(text, {"at": 2**31 - 1 if at is None else at})
     except duckdb.Error as error:
         said = str(error).splitlines()[0]
-        raise QueryError(
-            f"--where '{where}' is not a condition on the columns of the catalogue: {said}"
-        ) from None
+        raise QueryError(f"--where '{where}' is not a condition on the columns of the catalogue: {said}") from None
 
 
 def _columns(con: Connection) -> list[_FitsColumn]:
@@ -126,9 +120,7 @@ def _provenance(
         ("CLASSES", ",".join(workspace.config.classes), "classes of the labels"),
     ]
     for name, survey in workspace.config.surveys.items():
-        cards.append(
-            (f"HIERARCH SURVEY {name.upper()}", f"{survey.release} {survey.id_column}", "release, id column")
-        )
+        cards.append((f"HIERARCH SURVEY {name.upper()}", f"{survey.release} {survey.id_column}", "release, id column"))
     if where:
         cards.append(("WHERE", where, "rows kept"))
     if at is not None:
@@ -142,9 +134,7 @@ def _provenance(
     if row is None:
         return [*cards, ("ROUND", 0, "no round has been run")]
     comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "")
-    return cards + list(
-        zip(("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA"), row, comments, strict=True)
-    )
+    return cards + list(zip(("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA"), row, comments, strict=True))
 
 
 def _primary(cards: list[tuple[str, object, str]]) -> str:

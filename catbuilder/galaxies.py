@@ -8,7 +8,7 @@ arcsec); red spirals and blue ellipticals exist, so colour alone does not give t
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -49,6 +49,13 @@ class SurveyPlan:
             raise ValueError("a survey plan counts galaxies: none of its numbers may be negative")
         if self.faults > self.pool:
             raise ValueError(f"{self.faults} faults do not fit into a pool of {self.pool}")
+
+    @classmethod
+    def of(cls, galaxies: int) -> "SurveyPlan":
+        """The default plan scaled to so many galaxies in all."""
+        default = cls()
+        total = default.training + default.hp + default.fo + default.calibration + default.pool
+        return cls(**{name: round(value * galaxies / total) for name, value in asdict(default).items()})
 
     def members(self) -> Iterator[tuple[SetName, int, int]]:
         """Each set's name, size and number of spirals."""
@@ -264,9 +271,7 @@ def _r_i(rng: np.random.Generator, g_r: float) -> float:
 
 def _companions(rng: np.random.Generator, fault: Fault, mag_r: float) -> tuple[Companion, ...]:
     """Faint neighbours, and a saturated star or an overlapping galaxy where that is the fault."""
-    around = [
-        _companion(rng, rng.uniform(18.0, 21.5), rng.uniform(6.0, 13.0)) for _ in range(rng.poisson(0.9))
-    ]
+    around = [_companion(rng, rng.uniform(18.0, 21.5), rng.uniform(6.0, 13.0)) for _ in range(rng.poisson(0.9))]
     if fault == "saturated":
         around.append(_companion(rng, rng.uniform(8.0, 9.5), rng.uniform(2.0, 6.0), radius=0.0))
     if fault == "blended":
@@ -275,9 +280,7 @@ def _companions(rng: np.random.Generator, fault: Fault, mag_r: float) -> tuple[C
     return tuple(around)
 
 
-def _companion(
-    rng: np.random.Generator, mag_r: float, distance: float, radius: float | None = None
-) -> Companion:
+def _companion(rng: np.random.Generator, mag_r: float, distance: float, radius: float | None = None) -> Companion:
     angle, colour = rng.uniform(0, 2 * math.pi), float(rng.uniform(0.3, 1.4))
     if radius is None:
         radius = 0.0 if rng.random() < 0.5 else rng.uniform(0.4, 1.0)

@@ -91,7 +91,9 @@ def import_labels(
     table = read_table(file, ["object_id", "label"], unique=("survey", "object_id", "annotator"))
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
-        rows = [row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))]
+        rows = [
+            row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))
+        ]
         events = pa.Table.from_pylist(rows, schema=EVENTS)
         recording.con.register("candidate_labels", events)
         fresh = fetch_arrow(recording.con, query("fresh_labels"))

@@ -5,7 +5,7 @@ without a position only its pixels betray it. Correlating the images is not enou
 edge-on discs all look alike. Two separate pieces of evidence are added up instead, at the one rotation and flip
 where their sum is largest:
 
-* **shape**: how closely the smoothed colour images agree. Copies agree to a part in 100 or 1,000, but among a few
+* **shape**: how closely the smoothed images agree. Copies agree to a part in 100 or 1,000, but among a few
   hundred ellipticals so do some pairs of strangers; alone it decides nothing.
 * **detail**: the correlation of what is *not* symmetric under a half turn, after every ring is brought to a common
   contrast. A galaxy alone is nearly symmetric; companions, noise and blemishes are not, and they identify the
@@ -30,11 +30,9 @@ import numpy as np
 from scipy import fft, ndimage, sparse
 from scipy.sparse.csgraph import connected_components
 
-from catbuilder.images import quality_flags
-
 SIMILARITY_THRESHOLD = 21.5
 """Of 21 million pairs of different galaxies in nine sets of SDSS, DES and DECam stamps (96 px), none reaches it: the
-most alike are two edge-on DES discs at 20.7. Copies of 299 px SDSS images rotated by 33 degrees, shrunk threefold and
+most alike are two edge-on DES discs at 20.6. Copies of 299 px SDSS images rotated by 33 degrees, shrunk threefold and
 saved as JPEG of quality 50 are above it in 99 % of cases."""
 
 
@@ -50,7 +48,7 @@ def same_picture(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float = 
     """All pairs of one stamp of each set that show the same picture, by (i, j).
 
     Similarity is shape plus detail evidence: about 5 to 15 for strangers, up to 60 for exact copies.
-    `stamps_a` is read in blocks and may be memory-mapped; the features of `stamps_b` (10 kB a stamp) are held in
+    `stamps_a` is read in blocks and may be memory-mapped; the features of `stamps_b` (4 kB a stamp) are held in
     memory, so let it be the smaller set.
 
     Parameters
@@ -90,7 +88,7 @@ def describe(stamps: np.ndarray) -> np.ndarray:
 _RINGS, _ANGLES = 24, 128
 _SHAPE_ORDERS = np.arange(0, 13)
 _DETAIL_ORDERS = np.arange(3, 32, 2)
-SHAPE_LENGTH = 3 * (_RINGS // 2) * len(_SHAPE_ORDERS)
+SHAPE_LENGTH = (_RINGS // 2) * len(_SHAPE_ORDERS)
 DETAIL_LENGTH = _RINGS * len(_DETAIL_ORDERS)
 
 _BLOCK = 512
@@ -106,13 +104,14 @@ _DETAIL_FLOOR = 1.0
 
 _ASYMMETRY = 0.35
 """An asymmetry counts once it is a third of the light beneath it. At 0 the slight tilt of edge-on discs made
-strangers alike (up to 27.7 over the threshold's pair sets, 20.7 at 0.35)."""
+strangers alike (edge-on DES discs reached 27.7, and 20.7 at 0.35, before
+one companion counted as one coincidence)."""
 
 _DETAIL_CLIP = 2.5
 """In units of the ring's own scatter."""
 
 _MIN_DETAIL_NORM = 0.5
-"""Only the smoothest 8 % of DES stamps are fainter; noise-free renderings fall far below."""
+"""Every real stamp but a black one is above (2 % of a DES set below at most); noise-free renderings are not."""
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,9 @@ def _features(stamps: np.ndarray) -> _Features:
     """Shape and detail coefficients of any number of stamps."""
     parts = [_block_features(block) for _, block in _blocks(stamps)]
     if not parts:
-        shape, detail = (3 * (_RINGS // 2), len(_SHAPE_ORDERS)), (_RINGS, len(_DETAIL_ORDERS))
-        return _Features(*(np.zeros((0, *each), np.complex64) for each in (shape, detail)), np.zeros(0, np.float32))
+        shape = np.zeros((0, SHAPE_LENGTH // len(_SHAPE_ORDERS), len(_SHAPE_ORDERS)), np.complex64)
+        detail = np.zeros((0, _RINGS, len(_DETAIL_ORDERS)), np.complex64)
+        return _Features(shape, detail, np.zeros(0, np.float32))
     return _Features(
         np.concatenate([part.shape for part in parts]),
         np.concatenate([part.detail for part in parts]),
@@ -145,26 +145,28 @@ def _features(stamps: np.ndarray) -> _Features:
 
 def _block_features(stamps: np.ndarray) -> _Features:
     side = stamps.shape[1]
-    pixels = stamps.astype(np.float32)
-    blurred = ndimage.gaussian_filter(pixels, (0, side / 48, side / 48, 0))
-    shape = _shape(_unroll(blurred, _RINGS // 2))
-    grey = ndimage.gaussian_filter(pixels.mean(axis=-1, keepdims=True), (0, side / 64, side / 64, 0))
-    detail = _detail(_unroll(grey, _RINGS)[:, 0])
-    has_content = np.array(["blank" not in quality_flags(stamp) for stamp in stamps], dtype=bool)
-    shape[~has_content], detail[~has_content] = 0, 0
+    # Grey: JPEG keeps colour at half the resolution, and with colour in the shape it lost more copies than strangers.
+    grey = stamps.astype(np.float32) @ np.full(3, 1 / 3, np.float32)
+    shape = _shape(_unroll(_blur(grey, side / 48), _RINGS // 2))
+    detail = _detail(_unroll(_blur(grey, side / 64), _RINGS))
+    blank = (stamps == stamps[:, :1, :1]).all(axis=(1, 2, 3))
+    shape[blank], detail[blank] = 0, 0
     independent = _independent_features(detail)
     return _Features(shape, detail, independent)
 
 
+def _blur(images: np.ndarray, sigma: float) -> np.ndarray:
+    """Smooth (n, S, S) by a Gaussian of `sigma` pixels, down to what rescaled copies share."""
+    return np.asarray(ndimage.gaussian_filter(images, (0, sigma, sigma)))
+
+
 def _shape(polar: np.ndarray) -> np.ndarray:
-    """Unit coefficients of the smoothed colour image, its mean level (background) taken out."""
-    radius = np.linspace(_INNER, _OUTER, polar.shape[2], dtype=np.float32)[:, None]
-    area = radius / radius.sum()
-    level = (polar * area).sum(axis=2).mean(axis=(1, 2))
-    waves = fft.rfft(polar - level[:, None, None, None], axis=-1)[..., _SHAPE_ORDERS]
+    """Unit coefficients of the smoothed image, its mean level (background) taken out."""
+    radius = np.linspace(_INNER, _OUTER, polar.shape[1], dtype=np.float32)[:, None]
+    level = (polar * radius / radius.sum()).sum(axis=1).mean(axis=1)
+    waves = fft.rfft(polar - level[:, None, None], axis=-1)[..., _SHAPE_ORDERS]
     waves[..., 0] /= np.sqrt(2)  # order 0 has no negative partner; see _curves
-    waves = (waves * np.sqrt(radius)).reshape(len(polar), polar.shape[1] * polar.shape[2], len(_SHAPE_ORDERS))
-    return _unit(waves, 1e-3)
+    return _unit(waves * np.sqrt(radius), 1e-3)
 
 
 def _detail(polar: np.ndarray) -> np.ndarray:
@@ -212,11 +214,10 @@ _INNER, _OUTER = 0.05, 0.95
 
 
 def _unroll(images: np.ndarray, rings: int) -> np.ndarray:
-    """Resample (n, S, S, c) to polar (n, c, rings, angles)."""
-    count, side, _, channels = images.shape
-    flat = images.transpose(1, 2, 0, 3).reshape(side * side, count * channels)
-    polar = _polar_matrix(side, rings) @ flat
-    return np.ascontiguousarray(polar.reshape(rings, _ANGLES, count, channels).transpose(2, 3, 0, 1))
+    """Resample (n, S, S) to polar (n, rings, angles)."""
+    count, side, _ = images.shape
+    polar = _polar_matrix(side, rings) @ images.reshape(count, side * side).T
+    return np.ascontiguousarray(polar.T).reshape(count, rings, _ANGLES)
 
 
 @lru_cache(maxsize=8)

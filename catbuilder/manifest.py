@@ -64,9 +64,7 @@ def score_manifest(con: Connection, pool_features: int, unscored_by: int | None 
     pool_features : pool objects whose features are kept, beside those of all test objects
     unscored_by : only objects that this model has not scored yet
     """
-    table = fetch_arrow(
-        con, query("score_candidates"), {"pool_features": pool_features, "unscored_by": unscored_by}
-    )
+    table = fetch_arrow(con, query("score_candidates"), {"pool_features": pool_features, "unscored_by": unscored_by})
     if table.num_rows == 0:
         what = "not yet scored by that model" if unscored_by is not None else "with a good stamp"
         raise NothingToScore(f"there is no object {what}; ingest images first")

@@ -140,9 +140,7 @@ def _record_plan(recording: Recording, plan: Plan, training: pa.Table) -> None:
 
 def record_step(recording: Recording, round_number: int, step: str, details: str) -> None:
     """Record that a step is done, in the transaction that records what it made."""
-    recording.con.execute(
-        "INSERT INTO steps VALUES (?, ?, ?, ?, now())", [round_number, step, details, recording.run]
-    )
+    recording.con.execute("INSERT INTO steps VALUES (?, ?, ?, ?, now())", [round_number, step, details, recording.run])
     recording.note.update(round=round_number, step=step)
 
 
@@ -155,9 +153,7 @@ def _tell(plan: Plan, excluded: dict[str, int], unguarded: int, reporter: Report
         kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(excluded.items()))
         reporter.say(f"firewall: kept out as possible test objects: {kept_out}")
     if unguarded:
-        reporter.say(
-            f"firewall: {unguarded} test objects have neither position nor image; nothing guards against them"
-        )
+        reporter.say(f"firewall: {unguarded} test objects have neither position nor image; nothing guards against them")
     reporter.say(
         f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {plan.ranks} "
         f"process{'es' if plan.ranks > 1 else ''} of {plan.threads} thread{'s' if plan.threads > 1 else ''}; "

@@ -46,9 +46,7 @@ def decide(con: Connection, round_number: int, policy: Promotion) -> Decisions:
 def _as_events(rows: pa.Table) -> pa.Table:
     """Fill the columns that the query does not give with NULL."""
     columns = [
-        rows[field.name].cast(field.type)
-        if field.name in rows.column_names
-        else pa.nulls(rows.num_rows, field.type)
+        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
         for field in EVENTS
     ]
     return pa.table(columns, schema=EVENTS)

@@ -31,7 +31,8 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
     with workspace.round_lock(), workspace.recording(f"rollback --to {to}") as recording:
         unfinished = open_plan(recording.con)
         if unfinished is not None:
-            raise RoundError(f"round {unfinished[0].round} is not finished; finish it first with: catbuilder round --n 1")
+            number = unfinished[0].round
+            raise RoundError(f"round {number} is not finished; finish it first with: catbuilder round --n 1")
         if to != 0:
             read_plan(recording.con, to)
         events = fetch_arrow(recording.con, query("rollback"), {"to": to})

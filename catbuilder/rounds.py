@@ -86,16 +86,12 @@ def run_rounds(
             if after_each:
                 after_each(outcome)
             if not outcome.promoted and not outcome.retracted and len(outcomes) < n:
-                reporter.say(
-                    f"round {outcome.round} found nothing to promote or retract, so the run ends here"
-                )
+                reporter.say(f"round {outcome.round} found nothing to promote or retract, so the run ends here")
                 break
     return outcomes
 
 
-def _open_or_new(
-    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter
-) -> tuple[Plan, str]:
+def _open_or_new(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter) -> tuple[Plan, str]:
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
@@ -133,9 +129,7 @@ def outcome_of(workspace: Workspace, round_number: int) -> RoundOutcome:
         read_plan(con, round_number)
         row = first_row(con, "SELECT details FROM steps WHERE round = ? AND step = 'decided'", [round_number])
     if row is None:
-        raise RoundError(
-            f"round {round_number} has not decided anything yet; finish it with: catbuilder round"
-        )
+        raise RoundError(f"round {round_number} has not decided anything yet; finish it with: catbuilder round")
     return RoundOutcome(round_number, **json.loads(row[0]))
 
 
@@ -184,9 +178,7 @@ def _trained_attempt(workspace: Workspace, plan: Plan, reporter: Reporter) -> Pa
         reporter.say(f"round {plan.round}: training goes on after {last.stem.replace('-', ' of epoch ')}")
     with reporter.bar(f"round {plan.round}: training") as update:
         log = TrainLog(attempt / "train.jsonl", update, reporter, plan.round)
-        run_ranks(
-            "catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, log.follow
-        )
+        run_ranks("catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, log.follow)
         log.follow()
     return attempt / "model.safetensors"
 
@@ -194,10 +186,9 @@ def _trained_attempt(workspace: Workspace, plan: Plan, reporter: Reporter) -> Pa
 def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     folder = workspace.round_folder(plan.round)
     with reporter.bar(f"round {plan.round}: scoring") as update:
-        shards = score_manifest_in_shards(
-            workspace, plan, score_manifest_file(workspace, plan.round), folder / "scores", new_attempt(folder, "score"),
-            model_file(workspace, plan.round), update,
-        )  # fmt: skip
+        manifest, attempt = score_manifest_file(workspace, plan.round), new_attempt(folder, "score")
+        model = model_file(workspace, plan.round)
+        shards = score_manifest_in_shards(workspace, plan, manifest, folder / "scores", attempt, model, update)
     fault_point("score.before_commit")
     with workspace.recording(f"round {plan.round}: scored", wait_s=None) as recording:
         n = record_scores(recording, plan, shards, plan.round)

@@ -77,14 +77,10 @@ def _why(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, time
     said = child.stderr.read().decode(errors="replace").strip()
     code = child.wait()
     if out_of_time:
-        return QueryError(
-            f"the query ran over its {timeout_s:g} s and was stopped; narrow it, or raise --timeout"
-        )
+        return QueryError(f"the query ran over its {timeout_s:g} s and was stopped; narrow it, or raise --timeout")
     if code == 3:
         return QueryError(said)
-    return QueryError(
-        f"the query was stopped (its memory limit is {memory_mb} MB); narrow it, or raise --memory-limit"
-    )
+    return QueryError(f"the query was stopped (its memory limit is {memory_mb} MB); narrow it, or raise --memory-limit")
 
 
 def _serve(workspace_path: str, memory_mb: int) -> None:
@@ -106,9 +102,7 @@ def _serve(workspace_path: str, memory_mb: int) -> None:
         if len(statements) != 1:
             raise QueryError(f"{len(statements)} statements were given; give one SELECT")
         if statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-            raise QueryError(
-                f"only SELECT is allowed here, not {statements[0].type.name}; the catalogue is read-only"
-            )
+            raise QueryError(f"only SELECT is allowed here, not {statements[0].type.name}; the catalogue is read-only")
         try:
             reader = con.sql(statements[0].query).to_arrow_reader(_BATCH_ROWS)
             with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:

@@ -53,9 +53,7 @@ def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_nu
     return sum(pq.read_metadata(path).num_rows for path in shards)
 
 
-def score_later(
-    workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None
-) -> int:
+def score_later(workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None) -> int:
     """Score objects that a finished model has not seen yet, by default the latest model; returns their number.
 
     The scores belong to the next round, so that `catalog_at` of a closed round does not change.
@@ -123,9 +121,7 @@ def _workers(
         )  # fmt: skip
         environment = {"OMP_NUM_THREADS": str(plan.threads), "HOROVOD_LOCAL_RANK": str(process)}
         log = attempt / f"process-{process}.log"
-        workers.append(
-            Worker("catbuilder.score", job.write(attempt / f"job-{process}.json"), log, environment)
-        )
+        workers.append(Worker("catbuilder.score", job.write(attempt / f"job-{process}.json"), log, environment))
     return workers
 
 

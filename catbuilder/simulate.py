@@ -88,10 +88,14 @@ def simulate(
     opened = (
         Workspace.open(workspace)
         if exists
-        else Workspace.create(workspace, classes=("elliptical", "spiral"), stamp_size=stamp_size)
+        else Workspace.create(workspace, classes=("elliptical", "spiral"), stamp_size=stamp_size, recipe="demo")
     )
     tables = simulate_sources(workspace / "sources", plan, seed, stamp_size, processes, progress)
+    with opened.reading() as con:  # a simulation that was interrupted goes on by the same call
+        declared = set(con.execute("SELECT DISTINCT test_set, survey FROM test_sets").fetchall())
     for table in tables:
+        if (table.test_set, table.survey) in declared:
+            continue
         if table.test_set is not None:
             add_test_set(opened, table.test_set, table.table, survey=table.survey)
         elif table.folder is not None:

@@ -40,21 +40,14 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
 
 def _survey_of(con: Connection, number: int, survey: str | None) -> str:
     found = [
-        s
-        for (s,) in con.execute(
-            "SELECT survey FROM objects WHERE object_id = ? ORDER BY 1", [number]
-        ).fetchall()
+        s for (s,) in con.execute("SELECT survey FROM objects WHERE object_id = ? ORDER BY 1", [number]).fetchall()
     ]
     if survey is not None and survey in found:
         return survey
     if survey is None and len(found) == 1:
         return str(found[0])
     if not found:
-        raise ObjectNotFound(
-            f'no object {number} is in the catalogue; look for it with: catbuilder sql "SELECT ..."'
-        )
+        raise ObjectNotFound(f'no object {number} is in the catalogue; look for it with: catbuilder sql "SELECT ..."')
     if survey is None:
         raise ObjectNotFound(f"object {number} is in {' and '.join(found)}; say which is meant by --survey")
-    raise ObjectNotFound(
-        f"no object {number} of survey {survey} is in the catalogue; it is in {' and '.join(found)}"
-    )
+    raise ObjectNotFound(f"no object {number} of survey {survey} is in the catalogue; it is in {' and '.join(found)}")

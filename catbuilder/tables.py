@@ -64,11 +64,13 @@ def read_table(path: Path, required: Sequence[str], *, unique: Sequence[str] = (
             columns = [name.strip() for name in next(reader, [])]
             _require(path, columns, required)
             table = Table(path, columns)
-            _fill(table, enumerate(reader, start=2), unique)
+            _fill(table, _numbered(reader), [name for name in unique if name in columns])
     except FileNotFoundError:
         raise InputError(f"there is no table {path}; give the path of a CSV file with a header row") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; give the path of a CSV file with a header row") from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a CSV file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} is not a CSV text file ({error}); save it as UTF-8 CSV with a header row") from None
     if not table.rows and not table.rejections:
@@ -145,6 +147,14 @@ def _require(path: Path, columns: list[str], required: Sequence[str]) -> None:
         raise InputError(f"{path} has the column '{repeated.pop()}' twice; keep one of them")
 
 
+def _numbered(reader: "csv.Reader") -> Iterator[tuple[int, list[str]]]:
+    """Rows with the line they begin on: a quoted cell may hold line breaks."""
+    first = reader.line_num + 1
+    for line in reader:
+        yield first, line
+        first = reader.line_num + 1
+
+
 def _fill(table: Table, lines: Iterator[tuple[int, list[str]]], unique: Sequence[str]) -> None:
     seen: dict[tuple[str, ...], int] = {}
     for row, line in lines:
@@ -154,8 +164,9 @@ def _fill(table: Table, lines: Iterator[tuple[int, list[str]]], unique: Sequence
         if len(line) != len(table.columns):
             table.reject(row, cells, f"it has {len(line)} cells where the header has {len(table.columns)}")
             continue
-        key = tuple(cells.get(name, "") for name in unique)
-        if key in seen and all(name in cells for name in unique):
+        # 007 and 7 are one object
+        key = tuple(cells[name].lstrip("0") if name == "object_id" else cells[name] for name in unique)
+        if cells.get("object_id") and key in seen:
             table.reject(row, cells, f"the same {' and '.join(unique)} stands already in row {seen[key]}")
             continue
         seen[key] = row

@@ -101,9 +101,7 @@ class _Sky:
         return _sdss_colours(bands) if telescope.name == "sdss" else _des_colours(bands)
 
 
-def _band_fluxes(
-    mag_r: float, colours: Light | Companion, fraction: float = 1.0
-) -> tuple[float, float, float]:
+def _band_fluxes(mag_r: float, colours: Light | Companion, fraction: float = 1.0) -> tuple[float, float, float]:
     flux = fraction * 10 ** (-0.4 * (mag_r - 22.5))
     return flux * 10 ** (0.4 * colours.r_i), flux, flux * 10 ** (-0.4 * colours.g_r)
 
@@ -113,9 +111,7 @@ def _part(galaxy: Galaxy, light: Light) -> galsim.GSObject:
     if galaxy.radius_arcsec == 0:
         return galsim.DeltaFunction(gsparams=_PARAMETERS)
     if light.part == "bulge":
-        bulge = galsim.Sersic(
-            galaxy.sersic, half_light_radius=galaxy.bulge_radius_arcsec, gsparams=_PARAMETERS
-        )
+        bulge = galsim.Sersic(galaxy.sersic, half_light_radius=galaxy.bulge_radius_arcsec, gsparams=_PARAMETERS)
         # The bulge of a disc is rounder than the disc.
         ratio = galaxy.axis_ratio if not galaxy.arms else 0.5 + 0.5 * galaxy.axis_ratio
         return _projected(bulge, ratio, galaxy.position_angle_deg)
@@ -123,9 +119,7 @@ def _part(galaxy: Galaxy, light: Light) -> galsim.GSObject:
     if light.part == "disc":
         part = galsim.Exponential(scale_radius=scale, gsparams=_PARAMETERS)
     elif light.part == "bar":
-        part = _projected(
-            galsim.Gaussian(sigma=0.45 * scale, gsparams=_PARAMETERS), 0.25, galaxy.arm_angle_deg
-        )
+        part = _projected(galsim.Gaussian(sigma=0.45 * scale, gsparams=_PARAMETERS), 0.25, galaxy.arm_angle_deg)
     else:
         part = _arms(galaxy, scale)
     # A tilted disc keeps its long axis: dilate, since shear keeps the area instead.
@@ -171,15 +165,11 @@ def _knots(texture: int) -> np.ndarray:
     rng = np.random.Generator(np.random.Philox(texture))
     coarse = rng.standard_normal((_ARM_PIXELS // 8, _ARM_PIXELS // 8), dtype=np.float32)
     fine = rng.standard_normal((_ARM_PIXELS // 4, _ARM_PIXELS // 4), dtype=np.float32)
-    field = 0.5 * np.kron(coarse, np.ones((8, 8), np.float32)) + 0.6 * np.kron(
-        fine, np.ones((4, 4), np.float32)
-    )
+    field = 0.5 * np.kron(coarse, np.ones((8, 8), np.float32)) + 0.6 * np.kron(fine, np.ones((4, 4), np.float32))
     return np.exp(field)
 
 
-def _exposed(
-    image: np.ndarray, telescope: Telescope, sky_noise: float, rng: np.random.Generator
-) -> np.ndarray:
+def _exposed(image: np.ndarray, telescope: Telescope, sky_noise: float, rng: np.random.Generator) -> np.ndarray:
     """Add the noise of the sky and of the light itself; a full pixel spills along its column."""
     variance = sky_noise**2 + np.maximum(image, 0) / telescope.electrons
     noisy = image + np.sqrt(variance) * rng.standard_normal(image.shape, dtype=np.float32)

@@ -60,12 +60,8 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
             rows_in.reject(number, cells, str(error))
     with workspace.recording(f"testset {name} --survey {survey}") as recording:
         con = recording.con
-        if first_row(
-            con, "SELECT 1 FROM test_sets WHERE test_set = ? AND survey = ? LIMIT 1", [name, survey]
-        ):
-            raise InputError(
-                f"test set {name} of {survey} is written and frozen; give another name to a new set"
-            )
+        if first_row(con, "SELECT 1 FROM test_sets WHERE test_set = ? AND survey = ? LIMIT 1", [name, survey]):
+            raise InputError(f"test set {name} of {survey} is written and frozen; give another name to a new set")
         schema = pa.schema([("object_id", pa.int64()), ("truth", pa.string()), ("votes", pa.float32())])
         con.register("incoming", pa.Table.from_pylist(rows, schema=schema))
         stamp = {"test_set": name, "survey": survey, "round": recording.round, "run": recording.run}

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from catbuilder import distributed
-from catbuilder.augment import augment, survey_shift
+from catbuilder.augment import augment, survey_view
 from catbuilder.batches import epoch_batches, plain_batches, read_ahead, stream, stream_seed
 from catbuilder.checkpoint import (
     EpochResult,
@@ -195,7 +195,7 @@ class Trainer:
             images = self.network.prepare(stamps.to(self.device))
             if shifted:
                 generator = stream(self.device, "validation", self.job.seed, number)
-                images = survey_shift(images, self.recipe.augmentation, generator)
+                images = survey_view(images, self.recipe.augmentation, generator)
             with self._autocast():
                 logits = self.network(images).double().cpu()
             labels = torch.from_numpy(self.validation.labels[batches[number]])

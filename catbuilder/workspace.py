@@ -55,9 +55,7 @@ class Workspace:
         """
         path = Path(path).resolve()
         if (path / "catbuilder.toml").exists() or (path / "catalog.duckdb").exists():
-            raise WorkspaceError(
-                f"{path} is a workspace already; use it with -w {path}, or choose another folder"
-            )
+            raise WorkspaceError(f"{path} is a workspace already; use it with -w {path}, or choose another folder")
         text = _settings_text(classes, stamp_size, recipe)
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -120,9 +118,7 @@ class Workspace:
             self._compare_with_log(con)
             con.begin()
             run = fetch_number(con, "SELECT coalesce(max(run), 0) + 1 FROM runs")
-            recording = Recording(
-                con, run, fetch_number(con, "SELECT coalesce(max(round), 0) + 1 FROM rounds")
-            )
+            recording = Recording(con, run, fetch_number(con, "SELECT coalesce(max(round), 0) + 1 FROM rounds"))
             con.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, now())",
                 [run, what or " ".join(sys.argv), __version__, socket.gethostname()],

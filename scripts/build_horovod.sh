@@ -107,7 +107,7 @@ build() {
         fi
         # An nvcc in PATH may be a wrapper, beside which CMake finds no toolkit.
         if [ -z "${HOROVOD_CUDA_HOME:-}" ] && [ -x /usr/local/cuda/bin/nvcc ]; then export HOROVOD_CUDA_HOME=/usr/local/cuda; fi
-        [ -z "${HOROVOD_CUDA_HOME:-}" ] || export CUDAToolkit_ROOT=$HOROVOD_CUDA_HOME
+        [ -z "${HOROVOD_CUDA_HOME:-}" ] || export CUDAToolkit_ROOT=$HOROVOD_CUDA_HOME CUDA_HOME=$HOROVOD_CUDA_HOME
         export HOROVOD_GPU_OPERATIONS=NCCL HOROVOD_NCCL_LINK=SHARED
     else
         unset HOROVOD_GPU_OPERATIONS HOROVOD_GPU

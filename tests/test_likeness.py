@@ -41,7 +41,7 @@ def stamps(images: list[Image.Image], size: int = 96) -> np.ndarray:
 
 COPIES = {
     "re-encoded": lambda image: jpeg(image, 50),
-    "shrunk and re-encoded": lambda image: jpeg(image.resize((80, 80)), 60),
+    "shrunk and re-encoded": lambda image: jpeg(image.resize((80, 80)), 75),
     "shrunk threefold": lambda image: image.resize((67, 67)),
     "enlarged": lambda image: image.resize((400, 400)),
     "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.05),

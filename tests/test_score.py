@@ -25,7 +25,7 @@ def survey(tmp_path_factory):
 
 
 def job(workspace, attempt, shards, recipe=RECIPE, **changes):
-    return score_job(workspace, attempt, recipe, workspace / "train" / "model.safetensors", shards, **changes)
+    return score_job(workspace, attempt, recipe, shards, **changes)
 
 
 def test_every_row_has_a_posterior_that_sums_to_one_in_the_manifests_order(survey):

@@ -81,7 +81,8 @@ def train_job(workspace: Path, attempt: str, recipe: Recipe, seed: int = 1, resu
     )
 
 
-def score_job(workspace: Path, attempt: str, recipe: Recipe, model: Path, shards: tuple, **changes: object) -> ScoreJob:
+def score_job(workspace: Path, attempt: str, recipe: Recipe, shards: tuple, **changes: object) -> ScoreJob:
+    """Score with the model of the attempt `train`, unless `changes` say otherwise."""
     job = ScoreJob(
         workspace=workspace,
         manifest=workspace / "score.parquet",
@@ -92,7 +93,7 @@ def score_job(workspace: Path, attempt: str, recipe: Recipe, model: Path, shards
         round=1,
         threads=1,
         coordinator=os.getpid(),
-        model=model,
+        model=workspace / "train" / "model.safetensors",
         shards=shards,
     )
     return job.model_copy(update=changes)
