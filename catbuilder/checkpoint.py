@@ -174,6 +174,6 @@ def _load(path: Path) -> tuple[State, str]:
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(_KEY, "")
-            return {name: file.get_tensor(name) for name in file.offset_keys()}, text
+            return {name: file.get_tensor(name) for name in sorted(file.keys())}, text
     except (OSError, SafetensorError):
         raise WorkerDied(f"{path} is missing or damaged; remove it and run the same command again") from None

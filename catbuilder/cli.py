@@ -6,7 +6,7 @@ Imports stand inside the verbs, so that `catbuilder --help` answers at once: tor
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,7 +36,7 @@ WorkspaceOption = Annotated[
     Path | None,
     typer.Option("--workspace", "-w", help="Workspace folder; by default CATBUILDER_WORKSPACE, else here."),
 ]
-FormatOption = Annotated[str, typer.Option("--format", help="table, csv or json")]
+FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print it.")]
 SurveyOption = Annotated[str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")]
 
 _given: dict[str, Path] = {}  # the workspace named before the verb: catbuilder -w WS verb

@@ -155,10 +155,14 @@ def _inside(root: Path, file: str) -> Path:
     """The image's path, which must lie below the folder that was given."""
     if not file:
         raise BadValue("file is empty; every row needs an image")
-    path = (root / file).resolve()
+    try:
+        path = (root / file).resolve()
+        is_file = path.is_file()
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long, a zero byte, links in a circle
+        raise BadValue(f"file {file[:80]!r} cannot be the name of a file ({error})") from None
     if not path.is_relative_to(root):
         raise BadValue(f"file '{file}' leads out of {root}; name a file inside it")
-    if not path.is_file():
+    if not is_file:
         raise BadValue(f"there is no file '{file}' in {root}")
     return path
 

@@ -105,9 +105,9 @@ def _groups(workspace: Workspace, candidates: pa.Table) -> np.ndarray:
     unplaced = np.flatnonzero(np.asarray(candidates["healpix"].is_null()))
     if len(unplaced) == 0:
         return np.array(names, dtype=object)
-    pairs = same_picture(read_all(workspace, candidates.take(unplaced)), read_all(workspace, candidates))
-    rows = np.array([unplaced[i] for i, _, _ in pairs], np.int64)
-    columns = np.array([j for _, j, _ in pairs], np.int64)
+    pairs = same_picture(read_all(workspace, candidates), read_all(workspace, candidates.take(unplaced)))
+    rows = np.array([i for i, _, _ in pairs], np.int64)
+    columns = np.array([unplaced[j] for _, j, _ in pairs], np.int64)
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
     _, group = connected_components(graph, directed=False)
     first = {g: names[i] for i, g in reversed(list(enumerate(group)))}

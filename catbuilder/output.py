@@ -4,14 +4,13 @@ JSON gives object ids as text: they pass 2^53, beyond which JavaScript and many 
 """
 
 import json
+import math
 import sys
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
-
-Format = Literal["table", "csv", "json"]
 
 TABLE_ROWS = 1000  # more than a person reads; CSV and JSON give all
 
@@ -19,7 +18,22 @@ TABLE_ROWS = 1000  # more than a person reads; CSV and JSON give all
 def show(source: pa.Table | pa.RecordBatchReader, how: str = "table") -> None:
     """Print a result as `table`, `csv` or `json`."""
     batches = source.to_batches() if isinstance(source, pa.Table) else source
-    {"table": _as_table, "csv": _as_csv, "json": _as_json}[how](source.schema, batches)
+    names = _told_apart(source.schema.names)
+    schema = pa.schema([field.with_name(name) for field, name in zip(source.schema, names, strict=True)])
+    renamed = (batch.rename_columns(names) for batch in batches)
+    {"table": _as_table, "csv": _as_csv, "json": _as_json}[how](schema, renamed)
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """SELECT 1 AS a, 2 AS a: the second becomes a_1, as in DuckDB's own tables."""
+    taken: list[str] = []
+    for name in names:
+        number, unique = 0, name
+        while unique in taken:
+            number += 1
+            unique = f"{name}_{number}"
+        taken.append(unique)
+    return taken
 
 
 def _as_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
@@ -45,9 +59,23 @@ def _as_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
 
 
 def _as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    with pa.csv.CSVWriter(sys.stdout.buffer, schema, write_options=pa.csv.WriteOptions(quoting_style="needed")) as out:
+    fields = [pa.field(field.name, pa.string()) if _needs_text(field.type) else field for field in schema]
+    options = pa.csv.WriteOptions(quoting_style="needed")
+    with pa.csv.CSVWriter(sys.stdout.buffer, pa.schema(fields), write_options=options) as out:
         for batch in batches:
-            out.write_batch(batch)
+            columns = [
+                pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+                if _needs_text(column.type)
+                else column
+                for column in batch.columns
+            ]
+            out.write_batch(pa.record_batch(columns, schema=pa.schema(fields)))
+
+
+def _needs_text(kind: pa.DataType) -> bool:
+    """Whether Arrow's CSV writer knows no way to write it: lists, structs, intervals ..."""
+    plain = (pa.types.is_primitive, pa.types.is_string, pa.types.is_decimal, pa.types.is_null)
+    return pa.types.is_interval(kind) or not any(is_kind(kind) for is_kind in plain)
 
 
 def _as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
@@ -72,8 +100,8 @@ def _cell(value: Any) -> str:
 def _plain(key: str, value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and ("object_id" in key or abs(value) > 2**53):
         return str(value)
-    if isinstance(value, float) and value != value:
-        return None  # JSON knows no NaN
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON knows neither NaN nor infinity
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return str(value)

@@ -5,6 +5,7 @@ an interrupt for 16 s. So the query runs in a process of its own, whose memory t
 killed when its time is up. Results come back as an Arrow stream.
 """
 
+import os
 import resource
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catbuilder.errors import CatbuilderError, QueryError
+from catbuilder.jobs import die_with
 from catbuilder.workspace import Workspace
 
 MEMORY_MB = 2048
@@ -36,7 +38,7 @@ def query_stream(
         The query is wrong, not allowed, or ran over its memory or time.
     """
     child = subprocess.Popen(
-        [sys.executable, "-m", "catbuilder.sandbox", str(workspace.path), str(memory_mb)],
+        [sys.executable, "-m", "catbuilder.sandbox", str(workspace.path), str(memory_mb), str(os.getpid())],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert child.stdin and child.stdout and child.stderr
@@ -49,15 +51,23 @@ def query_stream(
     timer = threading.Timer(timeout_s, kill)
     timer.start()
     try:
-        child.stdin.write(sql.encode())
-        child.stdin.close()
         try:
-            reader = pa.ipc.open_stream(child.stdout)
-            yield reader
-        except (pa.ArrowInvalid, OSError, BrokenPipeError):
+            child.stdin.write(sql.encode())
+            child.stdin.close()
+            stream = pa.ipc.open_stream(child.stdout)
+        except (pa.ArrowInvalid, OSError):
             raise _why(child, out_of_time.is_set(), memory_mb, timeout_s) from None
-        if child.wait() != 0:
-            raise _why(child, out_of_time.is_set(), memory_mb, timeout_s)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            # only what goes wrong with the query itself: a failing reader of ours has its own error
+            try:
+                yield from stream
+            except (pa.ArrowInvalid, OSError):
+                raise _why(child, out_of_time.is_set(), memory_mb, timeout_s) from None
+            if child.wait() != 0:
+                raise _why(child, out_of_time.is_set(), memory_mb, timeout_s)
+
+        yield pa.RecordBatchReader.from_batches(stream.schema, batches())
     finally:
         timer.cancel()
         child.kill()
@@ -108,12 +118,12 @@ def _serve(workspace_path: str, memory_mb: int) -> None:
             with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
                 for batch in reader:
                     out.write_batch(batch)
-        except (duckdb.Error, pa.ArrowException, OSError) as error:
-            raise QueryError(f"the query failed: {_said(error)}") from None
-        except MemoryError:
+        except (MemoryError, duckdb.OutOfMemoryException):
             raise QueryError(
                 f"the query ran over its {memory_mb} MB of memory; narrow it, or raise --memory-limit"
             ) from None
+        except (duckdb.Error, pa.ArrowException, OSError) as error:
+            raise QueryError(f"the query failed: {_said(error)}") from None
 
 
 def _said(error: Exception) -> str:
@@ -123,6 +133,7 @@ def _said(error: Exception) -> str:
 
 if __name__ == "__main__":
     try:
+        die_with(int(sys.argv[3]))  # nobody else would stop it when its time is up
         _serve(sys.argv[1], int(sys.argv[2]))
     except CatbuilderError as refusal:
         print(refusal, file=sys.stderr)

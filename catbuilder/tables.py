@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 import pyarrow as pa
 
@@ -60,11 +61,11 @@ def read_table(path: Path, required: Sequence[str], *, unique: Sequence[str] = (
     """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            columns = [name.strip() for name in next(reader, [])]
+            lines = _numbered(file)
+            columns = [name.strip() for name in next(lines, (1, []))[1]]
             _require(path, columns, required)
             table = Table(path, columns)
-            _fill(table, _numbered(reader), [name for name in unique if name in columns])
+            _fill(table, lines, [name for name in unique if name in columns])
     except FileNotFoundError:
         raise InputError(f"there is no table {path}; give the path of a CSV file with a header row") from None
     except IsADirectoryError:
@@ -90,7 +91,7 @@ def parse_object_id(text: str) -> tuple[int, str | None]:
         if number > _INT64_MAX:
             raise BadValue(f"object_id {text} does not fit 64 bits; give it as text with a letter in it")
         return number, None
-    if text.removeprefix("-").replace(".", "", 1).isdigit():
+    if _is_a_number(text):  # 5.87724E+17 once was an id, before a spreadsheet rounded it
         raise BadValue(f"object_id {text} is not a whole positive number; was the table saved by a spreadsheet?")
     digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big") & _INT64_MAX, text
@@ -147,11 +148,12 @@ def _require(path: Path, columns: list[str], required: Sequence[str]) -> None:
         raise InputError(f"{path} has the column '{repeated.pop()}' twice; keep one of them")
 
 
-def _numbered(reader: "csv.Reader") -> Iterator[tuple[int, list[str]]]:
-    """Rows with the line they begin on: a quoted cell may hold line breaks."""
-    first = reader.line_num + 1
-    for line in reader:
-        yield first, line
+def _numbered(file: TextIO) -> Iterator[tuple[int, list[str]]]:
+    """Every row, the header too, with the line it begins on: a quoted cell may hold line breaks."""
+    reader = csv.reader(file)
+    first = 1
+    for cells in reader:
+        yield first, cells
         first = reader.line_num + 1
 
 
@@ -164,10 +166,22 @@ def _fill(table: Table, lines: Iterator[tuple[int, list[str]]], unique: Sequence
         if len(line) != len(table.columns):
             table.reject(row, cells, f"it has {len(line)} cells where the header has {len(table.columns)}")
             continue
-        # 007 and 7 are one object
-        key = tuple(cells[name].lstrip("0") if name == "object_id" else cells[name] for name in unique)
+        key = tuple(_plain(cells[name]) for name in unique)
         if cells.get("object_id") and key in seen:
             table.reject(row, cells, f"the same {' and '.join(unique)} stands already in row {seen[key]}")
             continue
         seen[key] = row
         table.rows.append((row, cells))
+
+
+def _plain(text: str) -> str:
+    """007 and 7 are one id; a text keeps its zeros."""
+    return str(int(text)) if text.isascii() and text.isdigit() else text
+
+
+def _is_a_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

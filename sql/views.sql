@@ -67,9 +67,9 @@ CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
 
 CREATE OR REPLACE VIEW catalog AS SELECT * FROM catalog_at(2147483647);
 
--- Where each round stands: its last recorded step.
+-- Where each round stands: its last recorded step, by number, since clocks are set back.
 CREATE OR REPLACE VIEW round_status AS
-    SELECT r.round, r.recipe, r.seed, r.ranks, arg_max(s.step, s.recorded_at) AS step,
+    SELECT r.round, r.recipe, r.seed, r.ranks, arg_max(s.step, s.run) AS step,
            min(s.recorded_at) AS planned_at, max(s.recorded_at) AS last_step_at
     FROM rounds AS r JOIN steps AS s ON s.round = r.round
     GROUP BY r.round, r.recipe, r.seed, r.ranks;
