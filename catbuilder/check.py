@@ -42,12 +42,12 @@ def _run(con: Connection, name: str, text: str) -> Finding:
     return Finding(name.partition("_")[2], promise, tuple(faults[:10]), len(faults))
 
 
-def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int]]) -> Finding:
-    """Every shard is there and as long as the catalogue says."""
+def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int, str]]) -> Finding:
+    """Every shard is the file that was written, and long enough for the rows that the catalogue reads from it."""
     import numpy as np
 
     faults = []
-    for name, rows in shards:
+    for name, rows, sha256 in shards:
         try:
             found = np.load(workspace.path / name, mmap_mode="r", allow_pickle=False).shape
         except (OSError, ValueError) as error:
@@ -56,7 +56,14 @@ def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int]]) -> Findin
         size = workspace.config.stamp_size
         if found[0] < rows or found[1:] != (size, size, 3):
             faults.append(f"{name} has the shape {found}, but the catalogue needs {rows} stamps of {size} px")
-    return Finding("stamps", "Every stamp of the catalogue is in its shard.", tuple(faults[:10]), len(faults))
+        if sha256_file(workspace.path / name) != sha256:
+            faults.append(f"{name} is not the file that was recorded: its hash differs")
+    return Finding(
+        "stamps",
+        "Every stamp is in its shard, and every shard is the file that was recorded, by its hash.",
+        tuple(faults[:10]),
+        len(faults),
+    )
 
 
 def _models(workspace: Workspace, models: list[tuple[str, str]], progress: Update) -> Finding:

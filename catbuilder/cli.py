@@ -58,6 +58,11 @@ def main() -> None:
     except BrokenPipeError:
         # the reader of our output (head, less) has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if debug:
+            raise
+        print(f"Error: {error}; look at the path, its permissions and the free space", file=sys.stderr)
+        sys.exit(1)
 
 
 def _version(wanted: bool) -> None:
@@ -204,8 +209,11 @@ def metrics(
     if every:
         from catbuilder.catalog import fetch_arrow
         from catbuilder.output import show
+        from catbuilder.plan import read_plan
 
         with opened.reading() as con:
+            if number is not None:
+                read_plan(con, number)
             rows = fetch_arrow(con, "SELECT * FROM metrics WHERE $round IS NULL OR round = $round", {"round": number})
         show(rows, format)
     else:
@@ -263,7 +271,7 @@ def sql(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
     timeout: Annotated[float, typer.Option(help="Seconds before it is stopped.")] = 60.0,
-    memory_limit: Annotated[int, typer.Option(help="MB it may use.")] = 2048,
+    memory_limit: Annotated[int, typer.Option(min=1, help="MB it may use.")] = 2048,
 ) -> None:
     """Ask the catalogue in SQL: read-only, apart from everything else on this machine."""
     from catbuilder.output import show

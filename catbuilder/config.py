@@ -84,6 +84,8 @@ class Stage(_Settings):
     train_from: str
     # multiplies the learning rate in this stage; a fresh head bears more than a pretrained backbone
     rate: Annotated[float, Field(gt=0)] = 1.0
+    # the rate falls to nothing over the stage along half a cosine: few epochs end calmly, and seeds differ less
+    cosine: bool = False
 
 
 class Training(_Settings):

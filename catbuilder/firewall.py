@@ -50,7 +50,8 @@ def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallRepor
         with workspace.recording("firewall") as recording:
             recording.con.register("incoming", fresh)
             recording.con.execute(query("record_exclusions"), {"round": recording.round, "run": recording.run})
-            looked_at = recording.run
+            if recording.run == looked_at + 1:  # else somebody recorded something that nobody has looked at
+                looked_at = recording.run
     with workspace.reading() as con:
         counts = dict(
             con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()

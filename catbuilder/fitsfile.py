@@ -119,8 +119,8 @@ def _provenance(
         ("RADESYS", "ICRS", "frame of ra and dec"),
         ("CLASSES", ",".join(workspace.config.classes), "classes of the labels"),
     ]
-    for name, survey in workspace.config.surveys.items():
-        cards.append((f"HIERARCH SURVEY {name.upper()}", f"{survey.release} {survey.id_column}", "release, id column"))
+    for i, (name, survey) in enumerate(workspace.config.surveys.items(), start=1):
+        cards.append((f"SURVEY{i}", f"{name} {survey.release} {survey.id_column}", "survey, release, id column"))
     if where:
         cards.append(("WHERE", where, "rows kept"))
     if at is not None:
@@ -140,9 +140,16 @@ def _provenance(
 def _primary(cards: list[tuple[str, object, str]]) -> str:
     hdu = fits.PrimaryHDU()
     for name, value, comment in cards:
-        hdu.header[name] = (value, comment) if comment else value
+        plain = _printable(value) if isinstance(value, str) else value
+        hdu.header[name] = (plain, comment) if comment else plain
     hdu.add_checksum()
     return str(hdu.header.tostring())
+
+
+def _printable(text: str) -> str:
+    """A header holds printable ASCII alone: other letters are escaped, line breaks and tabs become spaces."""
+    ascii_text = text.encode("ascii", "backslashreplace").decode()
+    return "".join(c if c.isprintable() else " " for c in ascii_text)
 
 
 def _header(columns: list[_FitsColumn], rows: int) -> fits.Header:

@@ -105,7 +105,9 @@ def ingest_images(
     rows, unchanged = _leave_out_known(workspace, rows, rows_in, survey)
     _store_stamps(workspace, survey, rows, progress)
     with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
-        _record(recording, rows, survey, split, source, rendering or f"{survey}/{folder.name}", arcsec_per_pixel)
+        _record(
+            workspace, recording, rows, survey, split, source, rendering or f"{survey}/{folder.name}", arcsec_per_pixel
+        )
         record_rejections(recording, rows_in.rejections)
     return _report(rows, unchanged, rows_in)
 
@@ -206,16 +208,18 @@ def _store_stamps(workspace: Workspace, survey: str, rows: list[_Row], progress:
 
 
 def _write_batch(workspace: Workspace, survey: str, batch: list[_Row]) -> None:
-    readable = [(row, row.picture.pixels) for row in batch if row.picture and row.picture.pixels is not None]
+    pictures = [(row, row.picture) for row in batch if row.picture is not None]
+    readable = [(row, picture) for row, picture in pictures if picture.pixels is not None]
     if not readable:
         return
-    shard = write_shard(workspace.path, survey, np.stack([pixels for _, pixels in readable]))
-    for place, (row, _) in enumerate(readable):
+    shard = write_shard(workspace.path, survey, np.array([picture.pixels for _, picture in readable], np.uint8))
+    for place, (row, picture) in enumerate(readable):
         row.shard, row.shard_row = shard, place
-        row.picture = replace(row.picture, pixels=None)  # type: ignore[type-var]  # written: let go of the memory
+        row.picture = replace(picture, pixels=None)  # written: let go of the memory
 
 
 def _record(
+    workspace: Workspace,
     recording: Recording,
     rows: list[_Row],
     survey: str,
@@ -228,6 +232,8 @@ def _record(
     con.register("incoming", _as_table(rows, survey, split, rendering, arcsec_per_pixel))
     for name in ("record_objects", "record_stamps", "record_splits"):
         con.execute(query(name), stamp)
+    con.register("incoming_shards", _shards(workspace, rows))
+    con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
     events = [
         {"survey": survey, "object_id": row.object_id, "kind": "label", "label": row.label, "source": source,
          "reason": f"ingested with {row.cells['file']}"}
@@ -235,6 +241,18 @@ def _record(
     ]  # fmt: skip
     con.register("candidate_labels", pa.Table.from_pylist(events, schema=EVENTS))
     record_events(recording, fetch_arrow(con, query("fresh_labels")))
+
+
+def _shards(workspace: Workspace, rows: list[_Row]) -> pa.Table:
+    """What was written, with its hash, so that `check` can tell whether it is still the same."""
+    counts = Counter(row.shard for row in rows if row.shard is not None)
+    return pa.table(
+        {
+            "shard": pa.array(list(counts), pa.string()),
+            "sha256": pa.array([sha256_file(workspace.path / name) for name in counts], pa.string()),
+            "stamps": pa.array(list(counts.values()), pa.int32()),
+        }
+    )
 
 
 def _as_table(

@@ -73,15 +73,13 @@ def run_all(workers: Sequence[Worker], watch: Callable[[], None], restarts: int 
     running: list[subprocess.Popen[bytes]] = []
     try:
         running = [_start(worker) for worker in workers]
-        while any(process.poll() != 0 for process in running):
-            for place, (worker, process) in enumerate(zip(workers, running, strict=True)):
-                if process.returncode in (None, 0):
-                    continue
+        while any([process.poll() != 0 for process in running]):  # a list: every process is asked
+            for place in _failed(running):
                 # a refusal (exit code 1) would only be repeated; a killed process may have been unlucky
-                if restarts == 0 or process.returncode == 1:
-                    raise WorkerDied(_obituary(worker, process))
+                if restarts == 0 or running[place].returncode == 1:
+                    raise WorkerDied(_obituary(workers[place], running[place]))
                 restarts -= 1
-                running[place] = _start(worker)
+                running[place] = _start(workers[place])
             watch()
             time.sleep(_POLL_S)
     finally:
@@ -101,6 +99,12 @@ def require_horovod() -> None:
             f"more than one process needs Horovod, which cannot be imported ({error}); "
             "build it with scripts/build_horovod.sh, or use --np 1"
         ) from None
+
+
+def _failed(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:
+    """Places of the processes that ended badly, killed ones (negative codes) first: the rest often died of them."""
+    failed = [(process.returncode, place) for place, process in enumerate(running) if process.returncode]
+    return [place for _, place in sorted(failed)]
 
 
 def _start(worker: Worker) -> subprocess.Popen[bytes]:

@@ -39,7 +39,7 @@ def training_manifest(workspace: Workspace, con: Connection, round_number: int, 
     candidates = fetch_arrow(con, query("training_candidates"), {"round": round_number})
     roles = _roles(workspace, candidates, recipe)
     table = candidates.append_column("role", pa.array(roles, pa.string())).filter(
-        pa.array([r is not None for r in roles])
+        pa.array([r is not None for r in roles], pa.bool_())
     )
     counts = {c: 0 for c in classes}
     for role, label in zip(table["role"].to_pylist(), table["class"].to_pylist(), strict=True):
@@ -94,7 +94,7 @@ def _roles(workspace: Workspace, candidates: pa.Table, recipe: Recipe) -> list[s
 
 
 def _groups(workspace: Workspace, candidates: pa.Table) -> np.ndarray:
-    """Name of the group that must not be split: a sky neighbourhood, or the objects that share a picture."""
+    """Name of the group that must not be split: a sky neighbourhood, with every copy of its pictures elsewhere."""
     names = [
         f"sky {neighbourhood(cell)}" if cell is not None else f"{survey} {object_id}"
         for cell, survey, object_id in zip(
@@ -106,14 +106,15 @@ def _groups(workspace: Workspace, candidates: pa.Table) -> np.ndarray:
     if len(unplaced) == 0:
         return np.array(names, dtype=object)
     pairs = same_picture(read_all(workspace, candidates), read_all(workspace, candidates.take(unplaced)))
-    rows = np.array([i for i, _, _ in pairs], np.int64)
-    columns = np.array([unplaced[j] for _, j, _ in pairs], np.int64)
+    _, first_of, neighbours = np.unique(names, return_index=True, return_inverse=True)
+    rows = np.concatenate([np.array([i for i, _, _ in pairs], np.int64), np.arange(len(names))])
+    columns = np.concatenate([unplaced[[j for _, j, _ in pairs]], first_of[neighbours]])
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
     _, group = connected_components(graph, directed=False)
-    first = {g: names[i] for i, g in reversed(list(enumerate(group)))}
-    # an object alone in its group keeps its own name, which is its neighbourhood if it has one
-    size = np.bincount(group)
-    return np.array([names[i] if size[g] == 1 else first[g] for i, g in enumerate(group)], dtype=object)
+    name_of: dict[int, str] = {}  # a neighbourhood's, where the group has one: copies that come later keep the draw
+    for i in np.argsort(np.asarray(candidates["healpix"].is_null()), kind="stable"):
+        name_of.setdefault(group[i], names[i])
+    return np.array([name_of[g] for g in group], dtype=object)
 
 
 def _near(candidates: pa.Table, validation: np.ndarray, radius_arcsec: float) -> np.ndarray:

@@ -52,7 +52,7 @@ def query_stream(
     timer.start()
     try:
         try:
-            child.stdin.write(sql.encode())
+            child.stdin.write(sql.encode(errors="replace"))
             child.stdin.close()
             stream = pa.ipc.open_stream(child.stdout)
         except (pa.ArrowInvalid, OSError):

@@ -45,6 +45,8 @@ def next_epoch(training: Training, ranks: int, losses: Sequence[float | None]) -
         ran = _epochs_until_stop(done, training.patience)
         if ran == len(done) < stage.epochs and not _ran_out(done, training.patience):
             rate = training.learning_rate * stage.rate * _plateau_share(done, training)
+            if stage.cosine:
+                rate *= (1 + math.cos(math.pi * len(done) / stage.epochs)) / 2
             return Epoch(len(losses), number, rate * _rank_share(training, ranks, len(losses)))
         first += ran
     return None

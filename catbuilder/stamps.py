@@ -22,11 +22,23 @@ def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
     """
     folder = workspace / "stamps" / survey
     folder.mkdir(parents=True, exist_ok=True)
-    taken = [int(path.stem) for path in folder.glob("[0-9]*.npy")]
-    path = folder / f"{max(taken, default=-1) + 1:05d}.npy"
+    path = _reserve(folder)
     with written_whole(path) as temporary:
         np.save(temporary, np.ascontiguousarray(stamps))
     return str(path.relative_to(workspace))
+
+
+def _reserve(folder: Path) -> Path:
+    """The next free name, taken by an empty file: two ingests at once must not write to the same one."""
+    number = max((int(path.stem) for path in folder.glob("[0-9]*.npy")), default=-1)
+    while True:
+        number += 1
+        path = folder / f"{number:05d}.npy"
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return path
 
 
 class StampReader:

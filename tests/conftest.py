@@ -25,7 +25,7 @@ class CommandLine:
         self.workspace, self.recipe = workspace, recipe
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: object, np: int = 1, **environment: str) -> subprocess.Popen[str]:
         """Start a command and let it run."""
         process = subprocess.Popen(
             [CATBUILDER, "-w", str(self.workspace), *map(str, arguments)],
@@ -34,14 +34,15 @@ class CommandLine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=None if np > 1 else _keep_to_one_core,
         )
         self.started.append(process)
         return process
 
-    def __call__(self, *arguments: object, expect: int = 0, **environment: str) -> str:
+    def __call__(self, *arguments: object, expect: int = 0, np: int = 1, **environment: str) -> str:
         """Run a command to its end; gives all it wrote, errors last."""
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=300)
+        process = self.start(*arguments, np=np, **environment)
+        out, err = process.communicate(timeout=500)
         assert process.returncode == expect, f"{arguments} ended with {process.returncode}:\n{out}{err}"
         return out + err
 
@@ -50,10 +51,10 @@ class CommandLine:
 
     def round(self, np: int = 1, n: int = 1, seed: int = 0, expect: int = 0, **environment: str) -> str:
         """Run rounds with the recipe."""
-        return self(*self.round_arguments(np, n, seed), expect=expect, **environment)
+        return self(*self.round_arguments(np, n, seed), expect=expect, np=np, **environment)
 
     def start_round(self, np: int = 1, n: int = 1, seed: int = 0, **environment: str) -> subprocess.Popen[str]:
-        return self.start(*self.round_arguments(np, n, seed), **environment)
+        return self.start(*self.round_arguments(np, n, seed), np=np, **environment)
 
     def on(self, workspace: Path) -> "CommandLine":
         """The same in another workspace."""
@@ -76,6 +77,11 @@ class CommandLine:
         for process in self.started:
             process.kill()
             process.communicate()
+
+
+def _keep_to_one_core() -> None:
+    """One process of a round plans a thread a core, and threads that wait for a busy core make it many times slower."""
+    os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float = 120.0, every_s: float = 0.005) -> Any:

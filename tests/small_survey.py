@@ -1,14 +1,20 @@
 """A survey small enough to run whole rounds on in seconds: drawn with numpy, brought in as a user would."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from makers import write_scores
 from PIL import Image
 
+from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.ingest import IngestReport, ingest_images
+from catbuilder.labels import record_events
+from catbuilder.plan import Plan, record_step
+from catbuilder.promote import Decisions, decide
+from catbuilder.scoring import record_scores
 from catbuilder.testsets import add_test_set
 from catbuilder.workspace import Workspace
 
@@ -126,9 +132,7 @@ def build(folder: Path) -> Workspace:
     for survey, first in (("sdss", HP_SDSS), ("des", HP_DES)):
         truth = write_csv(folder / "hp.csv", [{"object_id": first + i, "label": kinds[i]} for i in range(N_HP)])
         add_test_set(workspace, "HP", truth, survey=survey)
-    train = [
-        (Source(TRAIN + i, 100 + i, 2.0, kinds[i]), draw(kinds[i], 1000 + i)) for i in range(N_TRAIN)
-    ]
+    train = [(Source(TRAIN + i, 100 + i, 2.0, kinds[i]), draw(kinds[i], 1000 + i)) for i in range(N_TRAIN)]
     bring_in(workspace, folder / "train", "sdss", train)
     hp = [draw(kinds[i], 2000 + i) for i in range(N_HP)]
     for survey, first in (("sdss", HP_SDSS), ("des", HP_DES)):
@@ -146,3 +150,24 @@ def build(folder: Path) -> Workspace:
         pool.append((Source(POOL + i, 100 + i, 32.0, domain="star" if star else ""), pixels.astype(np.uint8)))
     bring_in(workspace, folder / "pool", "des", pool, split="pool")
     return workspace
+
+
+def finish_by_hand(workspace: Workspace, plan: Plan, spiral: Mapping[tuple[str, int], float]) -> Decisions:
+    """Close a planned round with scores of our own choice (posterior of spiral by object) in place of a network's."""
+    scores = {key: (1 - p, p) for key, p in spiral.items()}
+    file = write_scores(workspace.round_folder(plan.round) / "scores" / "scores-00000.parquet", CLASSES, scores)
+    number = plan.round
+    with workspace.recording("trained to evaluated") as recording:
+        recording.con.execute(
+            "INSERT INTO models VALUES (?, 'by hand', '', '', 'none', 0, 1, 1, 0.5, ?, ?)",
+            [number, number, recording.run],
+        )
+        record_scores(recording, plan, [file], number)
+        decisions = decide(recording.con, number, plan.recipe.promotion)
+        record_events(recording, decisions.events, number)
+        record_metrics(recording, evaluate_round(recording.con, number, CLASSES))
+        for step in ("trained", "scored", "decided", "evaluated"):
+            record_step(recording, number, step, f'{{"objects": {plan.scored}}}')
+    with workspace.recording("closed") as recording:
+        record_step(recording, number, "closed", "{}")
+    return decisions

@@ -61,6 +61,15 @@ def test_the_rate_is_halved_on_a_plateau_and_restored_in_the_next_stage():
     assert rates == pytest.approx([1e-4, 0.5e-4, 0.5e-4, 0.5e-4, 0.25e-4, 1e-4, 1e-4, 1e-4, 1e-4])
 
 
+def test_a_cosine_stage_starts_at_its_rate_and_falls_towards_nothing():
+    training = Training(stages=(Stage(epochs=4, train_from="all", cosine=True),), learning_rate=1.0, scale_rate=False)
+    rates = []
+    while epoch := next_epoch(training, 1, [None] * len(rates)):
+        rates.append(epoch.learning_rate)
+    assert rates[0] == 1.0
+    assert all(earlier > later > 0 for earlier, later in pairwise(rates))
+
+
 def test_without_validation_nothing_stops_early_and_the_last_epoch_is_kept():
     nothing = [None] * 10
     assert len(planned(PAPER, nothing)) == 10

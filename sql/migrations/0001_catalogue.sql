@@ -23,6 +23,10 @@ CREATE TABLE stamps (
     quality VARCHAR, reason VARCHAR, round INTEGER, run INTEGER
 );
 
+CREATE TABLE shards (
+    shard VARCHAR, sha256 VARCHAR, stamps INTEGER, round INTEGER, run INTEGER
+);
+
 CREATE TABLE matches (
     survey_a VARCHAR, object_id_a BIGINT, survey_b VARCHAR, object_id_b BIGINT,
     separation_arcsec DOUBLE, round INTEGER, run INTEGER

@@ -1,5 +1,6 @@
--- Every standing label; test objects have none.
-SELECT survey, object_id, label, confidence, source, label_round
-FROM catalog
-WHERE label IS NOT NULL
-ORDER BY survey, object_id
+-- Every standing label with who gave it; test objects have none.
+SELECT c.survey, c.object_id, c.label, c.confidence, c.source, l.annotator, c.label_round
+FROM catalog AS c
+JOIN standing_labels_at(2147483647) AS l ON l.survey = c.survey AND l.object_id = c.object_id
+WHERE c.label IS NOT NULL
+ORDER BY c.survey, c.object_id

@@ -1,1 +1,5 @@
-SELECT shard, max(row) + 1 FROM stamps WHERE shard IS NOT NULL GROUP BY shard ORDER BY shard
+-- Every shard that a stamp lies in, with the rows it must have and the hash it was recorded with.
+SELECT s.shard, max(s.row) + 1 AS rows, coalesce(any_value(f.sha256), '') AS sha256
+FROM stamps AS s LEFT JOIN shards AS f ON f.shard = s.shard
+WHERE s.shard IS NOT NULL
+GROUP BY s.shard ORDER BY s.shard

@@ -1,0 +1,39 @@
+"""The same survey, recipe, seed and number of processes give the same catalogue, bit for bit."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CommandLine, assert_same_contents, contents
+
+from catbuilder.distributed import horovod_available
+
+pytestmark = pytest.mark.slow
+needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")
+
+
+def test_one_process_twice(catbuilder: CommandLine, first_round: Path) -> None:
+    catbuilder.round()
+    assert_same_contents(catbuilder.workspace, contents(first_round))
+
+
+@needs_horovod
+def test_two_processes_twice(catbuilder: CommandLine, undisturbed: dict[str, list[tuple[Any, ...]]]) -> None:
+    catbuilder.round(np=2)
+    assert_same_contents(catbuilder.workspace, undisturbed)
+
+
+@needs_horovod
+def test_four_processes_twice(catbuilder: CommandLine, copy_of: Callable[[Path], Path]) -> None:
+    again = catbuilder.on(copy_of(catbuilder.workspace))
+    for command in (catbuilder, again):
+        command.round(np=4)
+    assert_same_contents(again.workspace, contents(catbuilder.workspace))
+
+
+def test_another_seed_gives_other_confidences(catbuilder: CommandLine, first_round: Path) -> None:
+    catbuilder.round(seed=1)
+    here, there = contents(catbuilder.workspace), contents(first_round)
+    assert here["training"] == there["training"], "the seed does not choose the objects"
+    assert here["models"] != there["models"] and here["predictions"] != there["predictions"]

@@ -1,0 +1,63 @@
+"""The real run's script on real galaxies, with the smallest network: what it must do, not how well.
+
+The metrics on HP that this leaves in a temporary folder are looked at by nobody.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from catbuilder.workspace import Workspace
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT.parent / "shared" / "data"
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.slow,
+    pytest.mark.skipif(not DATA.is_dir(), reason="the optional folder ../shared/data is not here"),
+]
+
+
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path) -> Workspace:
+    workspace = tmp_path_factory.mktemp("real") / "ws"
+    subprocess.run(
+        ["bash", str(ROOT / "scripts" / "real_galaxies.sh"), str(DATA), str(workspace)],
+        env={**os.environ, "RECIPE": str(tiny_recipe), "ROUNDS": "1", "NP": "2"},
+        check=True,
+        capture_output=True,
+        timeout=500,
+    )
+    return Workspace.open(workspace)
+
+
+def test_every_object_of_the_des_pool_stands_in_the_catalogue_with_a_class(real_run: Workspace) -> None:
+    with real_run.reading() as con:
+        rows = con.execute(
+            "SELECT coalesce(label, predicted_label) FROM catalog WHERE survey = 'des' AND test_set IS NULL"
+        ).fetchall()
+    assert len(rows) == 494
+    assert all(name in ("elliptical", "spiral") for (name,) in rows)
+
+
+def test_the_test_galaxies_are_scored_but_never_trained_on_or_promoted(real_run: Workspace) -> None:
+    with real_run.reading() as con:
+        sets = con.execute(
+            "SELECT test_set, survey, count(*), count(model), count(label), count(*) FILTER (in_training) "
+            "FROM catalog WHERE test_set IS NOT NULL GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    # one HP stamp of DES is black: it keeps its row, and is not scored
+    assert sets == [("FO", "des", 100, 100, 0, 0), ("HP", "des", 66, 65, 0, 0), ("HP", "sdss", 66, 66, 0, 0)]
+
+
+def test_decam_labels_validate_and_do_not_train(real_run: Workspace) -> None:
+    with real_run.reading() as con:
+        roles = con.execute("SELECT DISTINCT role FROM training WHERE survey = 'decals'").fetchall()
+    assert roles == [("validation",)]
+
+
+def test_the_catalogue_is_exported(real_run: Workspace) -> None:
+    assert (real_run.path / "real.fits").stat().st_size > 100_000
