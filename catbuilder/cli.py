@@ -141,9 +141,7 @@ def testset(
     report = add_test_set(_open(workspace), name, table, survey=survey)
     print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
     if report.already_trained:
-        print(
-            f"Careful: {report.already_trained} were trained on by earlier rounds, whose metrics on this set mean nothing."
-        )
+        print(f"Careful: {report.already_trained} were trained on by earlier rounds; their metrics here mean nothing.")
     _tell_rejections(report.rejections)
 
 

@@ -9,7 +9,6 @@ import sys
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import duckdb
 import numpy as np
@@ -32,7 +31,6 @@ from makers import (
 
 from catbuilder.errors import CatalogueDamaged, InputError, WorkspaceBusy
 from catbuilder.ingest import ingest_images
-from catbuilder.resources import rounds_folder
 from catbuilder.stamps import StampReader, write_shard
 from catbuilder.tables import BadValue, parse_object_id, read_table
 from catbuilder.workspace import Workspace
@@ -475,12 +473,21 @@ def test_a_fault_in_the_settings_names_file_and_key(workspace, line, words):
     failed(cli("-w", workspace.path, "status"), "catbuilder.toml", words)
 
 
-def recipe_with(tmp_path, old, new) -> Path:
-    text = (rounds_folder() / "demo.toml").read_text()
-    assert old in text
-    path = tmp_path / "mine.toml"
-    path.write_text(text.replace(old, new, 1))
-    return path
+RECIPE = """
+name = "mine"
+[network]
+backbone = "test_efficientnet"
+[training]
+batch_size = 32
+[[training.stages]]
+epochs = 1
+train_from = "head"
+[augmentation]
+rotation_degrees = 180.0
+[promotion]
+policy = "top_k"
+per_class = 150
+"""
 
 
 @pytest.mark.parametrize(
@@ -498,8 +505,9 @@ def recipe_with(tmp_path, old, new) -> Path:
     ],
 )
 def test_a_fault_in_a_recipe_names_file_and_key(workspace, tmp_path, old, new, words):
-    done = cli("-w", workspace.path, "round", "--recipe", recipe_with(tmp_path, old, new))
-    failed(done, "mine.toml", words)
+    assert old in RECIPE
+    (tmp_path / "mine.toml").write_text(RECIPE.replace(old, new, 1))
+    failed(cli("-w", workspace.path, "round", "--recipe", tmp_path / "mine.toml"), "mine.toml", words)
 
 
 def test_an_unknown_recipe_gets_a_suggestion(workspace, tmp_path):

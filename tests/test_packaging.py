@@ -94,9 +94,7 @@ def _version(root: Path) -> str:
 
 
 def _run(command: list[str | Path], cwd: Path) -> str:
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CATBUILDER"))
-    }
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "CATBUILDER"))}
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout

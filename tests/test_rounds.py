@@ -124,7 +124,11 @@ def test_objects_ingested_later_are_scored_without_changing_a_closed_round(
     late = [(Source(POOL + 900 + i, 10.0 + i, 70.0), draw("spiral", 8000 + i)) for i in range(3)]
     bring_in(Workspace.open(catbuilder.workspace), tmp_path / "late", "des", late)
     assert catbuilder("score") == "3 objects scored.\n"
-    scored = rows(catbuilder.workspace, "SELECT model, round FROM predictions WHERE object_id >= ?", [POOL + 900])
+    scored = rows(
+        catbuilder.workspace,
+        "SELECT model, round FROM predictions WHERE survey = 'des' AND object_id >= ?",
+        [POOL + 900],
+    )
     assert scored == [(1, 2)] * 3
     assert rows(catbuilder.workspace, CATALOG_AT.format(1)) == then
     assert "no object not yet scored by that model" in catbuilder("score", expect=1)

@@ -165,9 +165,7 @@ def test_positions_of_a_pair_agree_and_all_others_are_apart(sources):
     truth = {(r["survey"], r["object_id"]): r["galaxy"] for r in rows_of(sources[0] / "truth.csv")}
     for table in sources[1]:
         for row in rows_of(table.table) if table.folder is not None else []:
-            places.setdefault(truth[table.survey, row["object_id"]], []).append(
-                (float(row["ra"]), float(row["dec"]))
-            )
+            places.setdefault(truth[table.survey, row["object_id"]], []).append((float(row["ra"]), float(row["dec"])))
     for pair in places.values():
         assert separation_arcsec(pair[0], pair[-1]) < 0.1
     one_each = [place[0] for place in places.values()]
