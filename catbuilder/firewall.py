@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number
 from catbuilder.likeness import same_picture
@@ -29,6 +30,9 @@ EXCLUSIONS = pa.schema(
         ("similarity", pa.float32()),
     ]
 )
+
+
+_BOTH_NAMES = ("survey", "object_id", "test_set", "test_survey", "test_object_id")
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,13 @@ def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float)
     objects = fetch_arrow(con, query("firewall_objects"))
     is_test = np.asarray(objects["test_set"].is_valid())
     others, tests = objects.filter(pa.array(~is_test)), objects.filter(pa.array(is_test))
-    return pa.concat_tables(
+    found = pa.concat_tables(
         [counterparts, _near_tests(others, tests, radius_arcsec), _like_tests(workspace, others, tests)]
     )
+    # A copy without a position of an object that is out may be rendered as that one is, and not as the test
+    # image: it is compared with what is out too.
+    rest, excluded = _split_by_exclusion(others, found)
+    return pa.concat_tables([found, _like_tests(workspace, rest, excluded)])
 
 
 def _near_tests(others: pa.Table, tests: pa.Table, radius_arcsec: float) -> pa.Table:
@@ -95,6 +103,24 @@ def _like_tests(workspace: Workspace, others: pa.Table, tests: pa.Table) -> pa.T
             alike = np.array([similarity for _, _, similarity in pairs], np.float32)
             found.append(_pairs(mine, theirs, *places, "content", similarity=alike))
     return pa.concat_tables([EXCLUSIONS.empty_table(), *found])
+
+
+def _split_by_exclusion(others: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """The objects not found, and those found, the latter under the name of the test object that each may be."""
+    names = {
+        (survey, object_id): (test_set, test_survey, test_object_id)
+        for survey, object_id, test_set, test_survey, test_object_id in zip(
+            *(found[column].to_pylist() for column in _BOTH_NAMES), strict=True
+        )
+    }
+    keys = list(zip(others["survey"].to_pylist(), others["object_id"].to_pylist(), strict=True))
+    is_out = pa.array([key in names for key in keys], pa.bool_())
+    rest, excluded = others.filter(pc.invert(is_out)), others.filter(is_out)
+    tests = [names[key] for key in keys if key in names]
+    for place, column in enumerate(("test_set", "survey", "object_id")):
+        values = pa.array([test[place] for test in tests], excluded[column].type)
+        excluded = excluded.set_column(excluded.column_names.index(column), column, values)
+    return rest, excluded
 
 
 def read_all(workspace: Workspace, objects: pa.Table) -> np.ndarray:

@@ -13,7 +13,7 @@ from catbuilder.catalog import Connection, fetch_number
 from catbuilder.errors import NothingToScore, RoundError
 from catbuilder.files import sync_folder
 from catbuilder.jobs import ScoreJob
-from catbuilder.launch import Worker, run_all, threads_for
+from catbuilder.launch import Worker, run_all, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
 from catbuilder.progress import Reporter, Update
@@ -119,7 +119,7 @@ def _workers(
             seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=model,
             shards=tuple(shards[process :: plan.ranks]),
         )  # fmt: skip
-        environment = {"OMP_NUM_THREADS": str(plan.threads), "HOROVOD_LOCAL_RANK": str(process)}
+        environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(process)}
         log = attempt / f"process-{process}.log"
         workers.append(Worker("catbuilder.score", job.write(attempt / f"job-{process}.json"), log, environment))
     return workers

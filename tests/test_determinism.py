@@ -13,9 +13,10 @@ pytestmark = pytest.mark.slow
 needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")
 
 
-def test_one_process_twice(catbuilder: CommandLine, first_round: Path) -> None:
-    catbuilder.round()
-    assert_same_contents(catbuilder.workspace, contents(first_round))
+def test_one_process_twice(catbuilder: CommandLine, second_round: Path) -> None:
+    """Two rounds by one command here, by two commands there."""
+    catbuilder.round(n=2)
+    assert_same_contents(catbuilder.workspace, contents(second_round))
 
 
 @needs_horovod

@@ -64,11 +64,6 @@ def test_a_round_promotes_and_the_next_one_trains_on_it(second_round: Path) -> N
     assert first == []
 
 
-def test_two_rounds_by_one_command_are_those_of_two_commands(catbuilder: CommandLine, second_round: Path) -> None:
-    catbuilder.round(n=2)
-    assert_same_contents(catbuilder.workspace, contents(second_round))
-
-
 def test_an_unfinished_round_is_finished_by_its_own_plan(
     catbuilder: CommandLine, first_round: Path, tmp_path: Path
 ) -> None:
