@@ -20,7 +20,7 @@ demo: $(READY) ## a small simulated survey from nothing to a catalogue
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
 test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m 'not slow'"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)  # files side by side: most wait for a process
 
 lint: $(READY) ## ruff (rules and format) and mypy
 	@echo "ruff check"; $(BIN)/ruff check .

@@ -22,6 +22,7 @@ from catbuilder.errors import SchemaError, WorkspaceBusy, WorkspaceError
 from catbuilder.resources import sql_folder
 
 Connection = duckdb.DuckDBPyConnection
+Parameters = Sequence[object] | Mapping[str, object]
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
 _HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
@@ -100,13 +101,13 @@ def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | N
     return con.sql(text, params=dict(parameters or {})).to_arrow_table()
 
 
-def first_row(con: Connection, text: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
+def first_row(con: Connection, text: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
     """First row of a short result, or None. Fetches all: DuckDB keeps a connection busy with a half-read one."""
-    rows = con.execute(text, list(parameters)).fetchall()
+    rows = con.execute(text, parameters).fetchall()
     return rows[0] if rows else None
 
 
-def fetch_number(con: Connection, text: str, parameters: Sequence[object] = ()) -> int:
+def fetch_number(con: Connection, text: str, parameters: Parameters = ()) -> int:
     """The one whole number that a query gives."""
     row = first_row(con, text, parameters)
     return int(row[0]) if row else 0

@@ -142,6 +142,8 @@ def testset(
     print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
     if report.already_trained:
         print(f"Careful: {report.already_trained} were trained on by earlier rounds; their metrics here mean nothing.")
+    if report.known < report.members:
+        print(f"{report.members - report.known} are not in the catalogue yet; ingest their images to test on them.")
     _tell_rejections(report.rejections)
 
 
@@ -151,13 +153,17 @@ def run_round(
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
     ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = 1,
     seed: Annotated[int, typer.Option(help="Seed of all random streams.")] = 0,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Only give up the unfinished round.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train, score, promote and measure; an unfinished round is finished first."""
     from catbuilder.config import load_recipe
-    from catbuilder.rounds import run_rounds
+    from catbuilder.rounds import abandon_round, run_rounds
 
     opened = _open(workspace)
+    if abandon:
+        print(f"Round {abandon_round(opened)} is given up: closed, with nothing promoted.")
+        return
     chosen = load_recipe(recipe or opened.config.recipe)
 
     def tell(outcome: "RoundOutcome") -> None:
@@ -384,7 +390,7 @@ def _tell_ingest(report: "IngestReport") -> None:
 
 def _tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
     if rejections:
-        print(f"{len(rejections)} rows were left out:", file=sys.stderr)
+        print(f"{len(rejections)} rows could not be used:", file=sys.stderr)
         print("\n".join(f"  {rejection}" for rejection in rejections[:20]), file=sys.stderr)
         _more(len(rejections), "SELECT * FROM rejections")
 

@@ -151,7 +151,7 @@ class Promotion(_Settings):
 class Firewall(_Settings):
     """How near a test galaxy is too near."""
 
-    radius_arcsec: Annotated[float, Field(gt=0)] = 5.0
+    radius_arcsec: Annotated[float, Field(ge=5.0)] = 5.0
 
 
 class Recipe(_Settings):

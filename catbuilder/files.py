@@ -34,8 +34,12 @@ def write_text(path: Path, text: str) -> None:
 
 def append_line(path: Path, line: str) -> None:
     """Append one line and make it durable before returning."""
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    with open(path, "ab+") as file:
+        if file.tell():  # a line cut off by a crash must not swallow this one
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
 

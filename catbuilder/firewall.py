@@ -70,13 +70,19 @@ def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float)
     objects = fetch_arrow(con, query("firewall_objects"))
     is_test = np.asarray(objects["test_set"].is_valid())
     others, tests = objects.filter(pa.array(~is_test)), objects.filter(pa.array(is_test))
-    found = pa.concat_tables(
-        [counterparts, _near_tests(others, tests, radius_arcsec), _like_tests(workspace, others, tests)]
-    )
-    # A copy without a position of an object that is out may be rendered as that one is, and not as the test
-    # image: it is compared with what is out too.
+    alike = _like_tests(workspace, others, tests)
+    found = pa.concat_tables([counterparts, _near_tests(others, tests, radius_arcsec), alike])
+    # What is out by its picture tells where its test galaxy stands, and a copy without a position of whatever is
+    # out may be rendered as that is, and not as the test image. So both are looked for until nothing new is found.
     rest, excluded = _split_by_exclusion(others, found)
-    return pa.concat_tables([found, _like_tests(workspace, rest, excluded)])
+    _, placed = _split_by_exclusion(others, alike)
+    while excluded.num_rows:
+        alike = _like_tests(workspace, rest, excluded)
+        more = pa.concat_tables([_near_tests(rest, placed, radius_arcsec), alike])
+        found = pa.concat_tables([found, more])
+        _, placed = _split_by_exclusion(rest, alike)
+        rest, excluded = _split_by_exclusion(rest, more)
+    return found
 
 
 def _near_tests(others: pa.Table, tests: pa.Table, radius_arcsec: float) -> pa.Table:

@@ -16,7 +16,7 @@ from astropy.io import fits
 
 from catbuilder import __version__
 from catbuilder.catalog import Column, Connection, data_dictionary, fetch_number, first_row
-from catbuilder.errors import InputError, QueryError
+from catbuilder.errors import InputError, QueryError, RoundError
 from catbuilder.files import written_whole
 from catbuilder.plan import read_plan
 from catbuilder.workspace import Workspace
@@ -125,6 +125,8 @@ def _provenance(
         cards.append(("WHERE", where, "rows kept"))
     if at is not None:
         read_plan(con, at)
+        if not first_row(con, "SELECT 1 FROM round_status WHERE round = ? AND step = 'closed'", [at]):
+            raise RoundError(f"round {at} is not closed yet; finish it with: catbuilder round")
     row = first_row(
         con,
         "SELECT r.round, r.recipe, r.recipe_sha256, r.seed, r.ranks, m.sha256 FROM rounds AS r "

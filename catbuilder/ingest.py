@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalog import fetch_arrow
 from catbuilder.errors import InputError
 from catbuilder.files import sha256_file
 from catbuilder.images import Picture, read_picture
-from catbuilder.labels import EVENTS, SOURCES, record_events
+from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
 from catbuilder.machine import usable_cores
 from catbuilder.resources import query
 from catbuilder.sky import healpix_cell
@@ -239,8 +238,7 @@ def _record(
          "reason": f"ingested with {row.cells['file']}"}
         for row in rows if row.label
     ]  # fmt: skip
-    con.register("candidate_labels", pa.Table.from_pylist(events, schema=EVENTS))
-    record_events(recording, fetch_arrow(con, query("fresh_labels")))
+    record_events(recording, fresh_labels(recording, pa.Table.from_pylist(events, schema=EVENTS)))
 
 
 def _shards(workspace: Workspace, rows: list[_Row]) -> pa.Table:

@@ -79,6 +79,13 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     return events.num_rows
 
 
+def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
+    """Those of the label events, in their order, that do not merely repeat the last word of who gives them."""
+    places = pa.array(range(events.num_rows), pa.int64())
+    recording.con.register("candidate_labels", events.append_column("place", places))
+    return fetch_arrow(recording.con, query("fresh_labels"))
+
+
 def import_labels(
     workspace: Workspace, file: Path, *, source: str = "imported", survey: str | None = None
 ) -> ImportReport:
@@ -95,8 +102,7 @@ def import_labels(
             row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))
         ]
         events = pa.Table.from_pylist(rows, schema=EVENTS)
-        recording.con.register("candidate_labels", events)
-        fresh = fetch_arrow(recording.con, query("fresh_labels"))
+        fresh = fresh_labels(recording, events)
         record_events(recording, fresh)
         record_rejections(recording, table.rejections)
     return ImportReport(fresh.num_rows, events.num_rows - fresh.num_rows, tuple(table.rejections))
@@ -163,8 +169,10 @@ def _only_survey(object_id: int, by_id: dict[int, list[str]]) -> str:
 
 def _source(name: str) -> str:
     if name == "promoted":
-        # an exported catalogue of ours read back: nobody asserted these, so they rank as imported
-        return "imported"
+        # an exported catalogue of ours read back: taken as asserted, it could never be retracted
+        raise BadValue(
+            "it was promoted, not asserted by anybody; to assert it, give human, galaxy_zoo or imported as source"
+        )
     if name not in SOURCES:
         raise BadValue(f"unknown source '{name}'; use {', '.join(SOURCES[:3])}")
     return name

@@ -151,5 +151,6 @@ def _obituary(worker: Worker, process: subprocess.Popen[bytes]) -> str:
     last = f": {lines[-1].removeprefix('Error: ')}" if lines and code > 0 else ""
     return (
         f"a worker of {worker.module.rpartition('.')[2]} {how}{last} (its log: {worker.log}); "
-        "give the same command again to go on from where it stopped"
+        "give the same command again to go on from where it stopped, or give the round up with: "
+        "catbuilder round --abandon"
     )

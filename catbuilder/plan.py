@@ -29,6 +29,7 @@ class Plan(BaseModel):
     recipe: Recipe
     classes: tuple[str, ...]
     seed: int
+    until: int = 0  # the last round of the run that it belongs to
     ranks: int
     threads: int  # a rank
     training: int  # objects in the manifest, by role
@@ -61,12 +62,17 @@ def read_plan(con: Connection, round_number: int) -> Plan:
     return Plan.model_validate_json(row[0])
 
 
-def make_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter) -> Plan:
-    """Plan the next round: firewall, manifests, then one transaction that records it all."""
+def make_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0) -> Plan:
+    """Plan the next round: firewall, manifests, then one transaction that records it all.
+
+    Parameters
+    ----------
+    until : the last round of the run that this one belongs to
+    """
     while True:
         reporter.say("firewall: comparing everything with the test sets")
         firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
-        plan = _try_plan(workspace, recipe, ranks, seed, firewall.run)
+        plan = _try_plan(workspace, recipe, ranks, seed, until, firewall.run)
         if plan is not None:
             _tell(plan, firewall.excluded, firewall.unguarded_tests, reporter)
             return plan
@@ -95,17 +101,18 @@ def verify_manifests(workspace: Workspace, plan: Plan) -> None:
             )
 
 
-def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, seen_run: int) -> Plan | None:
+def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, seen_run: int) -> Plan | None:
     """Make the files and record the plan; None if someone recorded something since the firewall looked."""
     with workspace.reading() as con:
         number = _last_round(con) + 1
         training = training_manifest(workspace, con, number, recipe)
         scoring = score_manifest(con, recipe.scoring.pool_features)
+    _set_aside(workspace.round_folder(number))
     write_manifest(training, training_manifest_file(workspace, number))
     write_manifest(scoring, score_manifest_file(workspace, number))
     roles = training["role"].to_pylist()
     plan = Plan(
-        round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, ranks=ranks,
+        round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
         threads=threads_for(ranks), training=roles.count("training"), validation=roles.count("validation"),
         scored=scoring.num_rows,
         manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
@@ -120,6 +127,13 @@ def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, seen_
     except _Overtaken:
         return None
     return plan
+
+
+def _set_aside(folder: Path) -> None:
+    """Move away what a lost round of that number has left, as after restoring an older catalogue: it is not ours."""
+    if any(folder.glob("attempts/*")) or any(folder.glob("*.safetensors")) or any(folder.glob("scores/*")):
+        place = next(p for n in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.lost-{n}")).exists())
+        folder.rename(place)
 
 
 class _Overtaken(Exception):

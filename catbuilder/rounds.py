@@ -14,7 +14,7 @@ from pathlib import Path
 
 from catbuilder.catalog import first_row
 from catbuilder.config import Recipe
-from catbuilder.errors import RoundError
+from catbuilder.errors import CatalogueDamaged, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
 from catbuilder.files import sha256_file, sync_folder
@@ -34,6 +34,7 @@ from catbuilder.plan import (
 )
 from catbuilder.progress import Reporter
 from catbuilder.promote import decide
+from catbuilder.resources import query
 from catbuilder.scoring import record_scores, score_manifest_in_shards
 from catbuilder.trainlog import TrainLog
 from catbuilder.workspace import Workspace
@@ -60,8 +61,9 @@ def run_rounds(
 ) -> list[RoundOutcome]:
     """Run `n` rounds; a round left unfinished is finished first, by its own plan, and counts as one.
 
-    Ends early, with a word and without an error, when a round neither promotes nor retracts anything:
-    the next would train on the same objects again.
+    A run that was cut short goes on to the round at which it was to end, and no further: so the same command,
+    given again after a kill, ends in the same catalogue. Ends early, with a word and without an error, when a
+    round neither promotes nor retracts anything: the next would train on the same objects again.
 
     Parameters
     ----------
@@ -79,25 +81,72 @@ def run_rounds(
     reporter = reporter or Reporter()
     outcomes: list[RoundOutcome] = []
     with workspace.round_lock():
-        while len(outcomes) < n:
-            plan, step = _open_or_new(workspace, recipe, ranks, seed, reporter)
+        until = _last_round_to_run(workspace, n, reporter)
+        while True:
+            plan, step = _open_or_new(workspace, recipe, ranks, seed, until, reporter)
             outcome = _finish(workspace, plan, step, reporter)
             outcomes.append(outcome)
             if after_each:
                 after_each(outcome)
-            if not outcome.promoted and not outcome.retracted and len(outcomes) < n:
+            if plan.round >= until:
+                return outcomes
+            if not outcome.promoted and not outcome.retracted:
                 reporter.say(f"round {outcome.round} found nothing to promote or retract, so the run ends here")
-                break
-    return outcomes
+                return outcomes
 
 
-def _open_or_new(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter) -> tuple[Plan, str]:
+def abandon_round(workspace: Workspace) -> int:
+    """Close the unfinished round with nothing promoted, and return its number.
+
+    For a plan that cannot be carried out, such as one whose weights cannot be had here. Its number is not used again.
+
+    Raises
+    ------
+    RoundError
+        No round is unfinished, or it has promoted already and only needs to be finished.
+    """
+    with workspace.round_lock(), workspace.recording("round --abandon", wait_s=None) as recording:
+        unfinished = open_plan(recording.con)
+        if unfinished is None:
+            raise RoundError("no round is unfinished; there is nothing to abandon")
+        plan, step = unfinished
+        if STEPS.index(step) >= STEPS.index("decided"):
+            raise RoundError(
+                f"round {plan.round} has promoted already; finish it with: catbuilder round --n 1, "
+                f"and take its promotions back with: catbuilder rollback --to {plan.round - 1}"
+            )
+        record_step(recording, plan.round, "closed", json.dumps({"abandoned": True}))
+    return plan.round
+
+
+def _last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
+    """Round at which a run of `n` rounds ends; of a run that was cut short, no later than it was to end."""
+    with workspace.reading(wait_s=None) as con:
+        row = first_row(con, query("last_round"))
+        last = read_plan(con, row[0]) if row else None
+    if row is None or last is None:
+        return n
+    _, step, found_nothing = row
+    first = last.round if step != "closed" else last.round + 1
+    until = first + n - 1
+    if first <= last.until < until and not found_nothing:
+        reporter.say(
+            f"the last run was cut short and was to end with round {last.until}: going on to there; "
+            "give the command again for more"
+        )
+        return last.until
+    return until
+
+
+def _open_or_new(
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, reporter: Reporter
+) -> tuple[Plan, str]:
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
         if ranks > 1:
             require_horovod()
-        return make_plan(workspace, recipe, ranks, seed, reporter), "planned"
+        return make_plan(workspace, recipe, ranks, seed, reporter, until), "planned"
     plan, step = unfinished
     reporter.say(f"round {plan.round} was {step} but not closed: going on with it by its own plan")
     if (plan.recipe.sha256, plan.ranks, plan.seed) != (recipe.sha256, ranks, seed):
@@ -146,6 +195,13 @@ def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
         _adopt(_trained_attempt(workspace, plan, reporter), model)
     fault_point("train.before_commit")
     card = read_model_card(model)
+    planned = (plan.recipe.sha256, plan.manifest_sha256, plan.seed, plan.round, plan.ranks)
+    found = card.plan
+    if (found.recipe_sha256, found.manifest_sha256, found.seed, found.round, found.ranks) != planned:
+        raise CatalogueDamaged(
+            f"{model} was trained by another plan than that of round {plan.round}; move it out of the way and "
+            "give the same command again"
+        )
     best = card.history[card.best_epoch]
     sha256 = sha256_file(model)
     with workspace.recording(f"round {plan.round}: trained", wait_s=None) as recording:

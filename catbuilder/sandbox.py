@@ -23,6 +23,7 @@ from catbuilder.workspace import Workspace
 MEMORY_MB = 2048
 TIMEOUT_S = 60.0
 _OVERHEAD_MB = 1024  # Python, DuckDB and thread stacks before any data
+_WAIT_S = 20.0  # for a recording to end
 _BATCH_ROWS = 10_000
 
 
@@ -100,7 +101,7 @@ def _serve(workspace_path: str, memory_mb: int) -> None:
     limit = (memory_mb + _OVERHEAD_MB) * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     sql = sys.stdin.read()
-    with Workspace.open(Path(workspace_path)).reading() as con:
+    with Workspace.open(Path(workspace_path)).reading(_WAIT_S) as con:
         con.execute(f"SET memory_limit = '{memory_mb}MB'")
         con.execute("SET enable_external_access = false")
         con.execute("SET allow_community_extensions = false")

@@ -83,6 +83,8 @@ def score_shard(job: ScoreJob, scorer: Scorer, number: int, first: int, end: int
         features.append(scores.features[keep[batch]])
         if log.is_due():
             _progress(log, done + int(batch[-1]) + 1, job)
+    if not np.isfinite(np.concatenate(posteriors)).all():
+        raise WeightsError(f"{job.model} gives scores that are not numbers; train again with a lower learning rate")
     identity = rows.select(["survey", "object_id"])
     # features first: a shard counts as done once its scores are there
     if keep.any():

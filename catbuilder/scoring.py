@@ -86,11 +86,13 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
 
 
 def _closed_plan(con: Connection, round_number: int | None) -> Plan:
-    rows = con.execute("SELECT round FROM round_status WHERE step = 'closed' ORDER BY round").fetchall()
+    rows = con.execute(
+        "SELECT round FROM round_status WHERE step = 'closed' AND round IN (SELECT model FROM models) ORDER BY round"
+    ).fetchall()
     closed = [number for (number,) in rows]
     if round_number is not None and round_number not in closed:
         read_plan(con, round_number)
-        raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")
+        raise RoundError(f"round {round_number} has no finished model; finish it with: catbuilder round")
     if not closed:
         raise RoundError("there is no finished round whose model could score; run one with: catbuilder round")
     return read_plan(con, closed[-1] if round_number is None else round_number)

@@ -1,5 +1,6 @@
 """The stamp store: uint8 (n, size, size, 3) shards in `.npy`, written once, read through the memory map."""
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,31 +15,22 @@ SHARD_ROWS = 8192  # 100 MB at 64 px: small enough to write in one go, large eno
 
 
 def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
-    """Write one new shard and return its path below the workspace, `stamps/<survey>/00000.npy`.
+    """Write one shard and return its path below the workspace, `stamps/<survey>/<content>.npy`.
+
+    It is named by its content: an ingest that was killed and is given again lands on the same file, so that
+    manifests, which name it, do not change; and two ingests at once never write different stamps to one file.
 
     Parameters
     ----------
     stamps : uint8 array (n, size, size, 3)
     """
-    folder = workspace / "stamps" / survey
-    folder.mkdir(parents=True, exist_ok=True)
-    path = _reserve(folder)
-    with written_whole(path) as temporary:
-        np.save(temporary, np.ascontiguousarray(stamps))
+    stamps = np.ascontiguousarray(stamps)
+    content = hashlib.sha256(stamps.tobytes()).hexdigest()[:16]
+    path = workspace / "stamps" / survey / f"{content}.npy"
+    if not path.exists():
+        with written_whole(path) as temporary:
+            np.save(temporary, stamps)
     return str(path.relative_to(workspace))
-
-
-def _reserve(folder: Path) -> Path:
-    """The next free name, taken by an empty file: two ingests at once must not write to the same one."""
-    number = max((int(path.stem) for path in folder.glob("[0-9]*.npy")), default=-1)
-    while True:
-        number += 1
-        path = folder / f"{number:05d}.npy"
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            continue
-        return path
 
 
 class StampReader:

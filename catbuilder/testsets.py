@@ -1,16 +1,19 @@
 """Fixed test sets: membership and truth are written once, then frozen for good."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalog import first_row
+from catbuilder.catalog import fetch_number, first_row
 from catbuilder.errors import InputError
 from catbuilder.resources import query
 from catbuilder.tables import (
     BadValue,
     Rejection,
+    Table,
     parse_class,
     parse_number,
     parse_object_id,
@@ -26,8 +29,9 @@ class TestSetReport:
 
     members: int
     with_truth: int
+    known: int  # of these, objects that are in the catalogue already
     already_trained: int  # of these, objects that an earlier round trained on: a test set made too late
-    rejections: tuple[Rejection, ...]
+    rejections: tuple[Rejection, ...]  # rows that are not members, or members without the truth that stood there
 
 
 def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -> TestSetReport:
@@ -41,23 +45,13 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
     InputError
         The set exists for this survey: test sets are written once.
     """
-    if not name.isidentifier():
+    if not name.isidentifier() or name == "validation":
         raise InputError(f"'{name}' cannot name a test set; use letters, digits and _ (HP, FO ...)")
     if survey not in workspace.config.surveys:
         known = ", ".join(workspace.config.surveys)
         raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
     rows_in = read_table(table, ["object_id"])
-    rows = []
-    for number, cells in rows_in.rows:
-        try:
-            label = cells.get("label")
-            rows.append({
-                "object_id": parse_object_id(cells["object_id"])[0],
-                "truth": parse_class(label, workspace.config.classes) if label else None,
-                "votes": parse_number(cells, "votes", 0.0, 1.0),
-            })  # fmt: skip
-        except BadValue as error:
-            rows_in.reject(number, cells, str(error))
+    rows = [row for numbered in rows_in.rows if (row := _read_row(numbered, rows_in, workspace.config.classes))]
     with workspace.recording(f"testset {name} --survey {survey}") as recording:
         con = recording.con
         if first_row(con, "SELECT 1 FROM test_sets WHERE test_set = ? AND survey = ? LIMIT 1", [name, survey]):
@@ -68,5 +62,21 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
         con.execute(query("record_test_set"), stamp)
         trained = con.execute(query("trained_test_objects"), {"test_set": name}).fetchall()
         record_rejections(recording, rows_in.rejections)
+        ingested = fetch_number(con, query("known_test_objects"), {"test_set": name, "survey": survey})
     with_truth = sum(row["truth"] is not None for row in rows)
-    return TestSetReport(len(rows), with_truth, len(trained), tuple(rows_in.rejections))
+    return TestSetReport(len(rows), with_truth, ingested, len(trained), tuple(rows_in.rejections))
+
+
+def _read_row(numbered: tuple[int, dict[str, str]], table: Table, classes: Sequence[str]) -> dict[str, Any] | None:
+    """A member, with its truth where that can be read: left out of the set, it would be free to be trained on."""
+    number, cells = numbered
+    row: dict[str, Any] = {}
+    try:
+        row["object_id"], _ = parse_object_id(cells["object_id"])
+        row["truth"] = parse_class(cells["label"], classes) if cells.get("label") else None
+        row["votes"] = parse_number(cells, "votes", 0.0, 1.0)
+    except BadValue as error:
+        kept = "; it is a member all the same, without a truth" if "object_id" in row else ""
+        table.reject(number, cells, f"{error}{kept}")
+        return {"object_id": row["object_id"], "truth": None, "votes": None} if row else None
+    return row

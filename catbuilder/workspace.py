@@ -54,16 +54,23 @@ class Workspace:
             A class name is not a plain lower-case word, or the stamp size is out of range.
         """
         path = Path(path).resolve()
-        if (path / "catbuilder.toml").exists() or (path / "catalog.duckdb").exists():
+        if (path / "catbuilder.toml").exists():
             raise WorkspaceError(f"{path} is a workspace already; use it with -w {path}, or choose another folder")
+        draft = path / ".catbuilder.toml.draft"
+        if (path / "catalog.duckdb").exists() and not draft.exists():
+            raise WorkspaceError(
+                f"{path} holds a catalogue without its catbuilder.toml; put that back, or choose another folder"
+            )
         text = _settings_text(classes, stamp_size, recipe)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            draft = path / ".catbuilder.toml.draft"
             write_text(draft, text)
             config = load_settings(draft, WorkspaceConfig)
-            create_catalog(path / "catalog.duckdb", config.classes)
-            os.replace(draft, path / "catbuilder.toml")
+            new_catalog = path / ".catalog.duckdb.draft"  # one left by an init that was killed is made anew
+            new_catalog.unlink(missing_ok=True)
+            create_catalog(new_catalog, config.classes)
+            os.replace(new_catalog, path / "catalog.duckdb")
+            os.replace(draft, path / "catbuilder.toml")  # last: where it is, the workspace is whole
         except ConfigError as error:
             draft.unlink()
             raise ConfigError(str(error).replace(f"{draft}: ", "")) from None

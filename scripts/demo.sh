@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 workspace=${1:-$here/demo}
 started=$SECONDS
 
-if [ -e "$workspace/catbuilder.toml" ] && [ -d "$workspace/exports" ]; then
+if [ -e "$workspace/catbuilder.toml" ] && [ -e "$workspace/sources/plan.json" ]; then
     echo "The demo in $workspace was run before; it starts anew."
     rm -rf "$workspace"
 fi
@@ -31,6 +31,11 @@ catbuilder sql "
     FROM (SELECT test_set, survey, round, n, value AS accuracy, low, high FROM metrics
           WHERE metric = 'accuracy' AND coverage = 1 AND test_set IN ('HP', 'FO'))
     ORDER BY test_set DESC, survey, round"
+
+echo "Gains of a point or two are the noise of one seed. Where a later round loses, look at what it learned from:"
+catbuilder sql "SELECT round, label, source, count(*) AS objects FROM training WHERE role = 'training'
+                GROUP BY ALL ORDER BY ALL"
+echo "The surest objects are the plainest of their class; docs/results.md has what that does, over seeds."
 
 echo
 echo "== Proofs, and a file for a colleague"

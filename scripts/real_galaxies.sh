@@ -22,10 +22,18 @@ trap 'rm -rf "$tables"' EXIT
 
 if [ ! -e "$workspace/catbuilder.toml" ]; then
     catbuilder init "$workspace" --stamp-size 96 --recipe real
+fi
+if ! grep -q surveys.decals "$workspace/catbuilder.toml"; then
     printf '\n[surveys.decals]\nrelease = ""\nid_column = "object_id"\n' >>"$workspace/catbuilder.toml"
 fi
 export CATBUILDER_WORKSPACE=$workspace
 
+# A test set is written once: what an earlier call of this script has declared stays.
+declare_set() {
+    local known
+    known=$(catbuilder sql "SELECT count(*) FROM test_sets WHERE test_set = '$1' AND survey = '$2'" --format csv | tail -n 1)
+    [ "$known" != 0 ] || catbuilder testset "$1" --survey "$2" --table "$3"
+}
 ingest() { catbuilder ingest images "$data/$1" --table "$2" --survey "$3" "${@:4}"; }
 
 # The images: SDSS with votes, DECam with volunteers' guide labels, and two pools without labels.
@@ -42,11 +50,11 @@ for survey in sdss des; do
         "$data/hp_pairs/pairs.csv" >"$tables/hp_$survey.csv"
     cut -d, -f1,2 "$tables/hp_$survey.csv" >"$tables/images_$survey.csv"
     ingest hp_pairs/$survey "$tables/images_$survey.csv" $survey
-    catbuilder testset HP --survey $survey --table "$tables/hp_$survey.csv" || test -d "$workspace/rounds"
+    declare_set HP $survey "$tables/hp_$survey.csv"
 done
 # FO: galaxies whose truth is not at hand; they are scored, and the firewall keeps them out of training.
 ingest des_fo/images "$data/des_fo/objects.csv" des
-catbuilder testset FO --survey des --table "$data/des_fo/objects.csv" || test -d "$workspace/rounds"
+declare_set FO des "$data/des_fo/objects.csv"
 
 catbuilder round --n "${ROUNDS:-3}" --recipe "${RECIPE:-real}" --np "${NP:-2}" --seed "$seed"
 

@@ -79,4 +79,9 @@ CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
     SELECT survey, object_id, predicted_label, predicted_confidence, model
     FROM catalog_at(at_round)
     WHERE label IS NULL AND split = 'pool' AND domain = 'in' AND test_set IS NULL AND firewall IS NULL
-      AND model = at_round;
+      AND model = at_round
+      AND predicted_confidence <= 1  -- false for a NaN, which DuckDB sorts above every number
+      -- what was learned of the object while the round ran counts too
+      AND (survey, object_id) IN (
+          SELECT (survey, object_id) FROM catalog
+          WHERE split = 'pool' AND domain = 'in' AND test_set IS NULL AND firewall IS NULL);

@@ -117,10 +117,10 @@ def ask(workspace: Workspace, text: str, *parameters: object) -> list[tuple]:
 def add_objects(recording: Recording, survey: str, ids: Sequence[int], **columns: object) -> None:
     """Objects of the pool with a good stamp, without pixels: enough for everything that stays in the catalogue."""
     stamp = {"round": recording.round, "run": recording.run}
-    whole = {"split": "pool", "quality": "ok"} | columns
+    whole = {"split": "pool", "quality": "ok", "shard": f"stamps/{survey}/none.npy"} | columns
     rows = [
         {name: value[i] if isinstance(value, list) else value for name, value in whole.items()}
-        | {"survey": survey, "object_id": n, "row": i, "shard": f"stamps/{survey}/00000.npy", "sha256": f"{n:064x}"}
+        | {"survey": survey, "object_id": n, "row": i, "sha256": f"{n:064x}"}
         | {"file": f"{n}.png", "rendering": survey, "width_px": SIZE, "height_px": SIZE}
         | stamp
         for i, n in enumerate(ids)

@@ -76,7 +76,7 @@ def assert_rejected(done, workspace, row, *words, good=(1,)):
     """One row is set aside with its file, number and reason; the good ones are in; the command succeeds."""
     assert done.code == 0, done
     lines = done.err.splitlines()
-    assert lines[0] == "1 rows were left out:" and len(lines) == 2, done.err
+    assert lines[0] == "1 rows could not be used:" and len(lines) == 2, done.err
     assert f"t.csv, row {row} (object_id " in lines[1]
     for word in words:
         assert word in lines[1], f"{word!r} is not in: {lines[1]}"
@@ -329,13 +329,13 @@ def test_every_row_is_in_exactly_one_count(workspace, images, tmp_path):
 
 def test_a_table_of_which_nothing_is_good_loads_nothing_and_says_so(ingest, workspace):
     done = ingest((1, "none.png"), ("", "a.png"))
-    assert done.code == 0 and "0 objects added" in done.out and "2 rows were left out" in done.err
+    assert done.code == 0 and "0 objects added" in done.out and "2 rows could not be used" in done.err
     assert loaded(workspace) == [] and len(rejections(workspace)) == 2
 
 
 def test_all_rejected_rows_are_listed_for_people_up_to_twenty_and_recorded_whole(ingest, workspace):
     done = ingest((1, "a.png"), *((n, "none.png") for n in range(2, 32)))
-    assert "30 rows were left out" in done.err and "and 10 more" in done.err and len(done.err.splitlines()) == 22
+    assert "30 rows could not be used" in done.err and "and 10 more" in done.err and len(done.err.splitlines()) == 22
     assert len(rejections(workspace)) == 30
 
 
@@ -533,11 +533,13 @@ def test_a_test_set_is_written_once(workspace, tmp_path):
     assert ask(workspace, "SELECT object_id, truth FROM test_sets ORDER BY ALL") == [(1, "spiral"), (2, None)]
 
 
-def test_bad_rows_of_a_test_set_are_set_aside(workspace, tmp_path):
+def test_bad_rows_of_a_test_set_are_listed_and_their_objects_guarded_all_the_same(workspace, tmp_path):
     rows = [(1, "spiral", 0.9), (2, "merger", 0.9), (3, "spiral", 1.5), (1, "elliptical", 1), ("x.", "spiral", "")]
     table = write_csv(tmp_path / "t.csv", ("object_id", "label", "votes"), *rows)
     done = cli("-w", workspace.path, "testset", "HP", "--survey", "des", "--table", table)
-    assert done.code == 0 and "3 rows were left out" in done.err
+    assert done.code == 0 and "3 rows could not be used" in done.err and "without a truth" in done.err
+    members = ask(workspace, "SELECT object_id, truth FROM test_sets WHERE object_id < 10 ORDER BY ALL")
+    assert members == [(1, "spiral"), (2, None), (3, None)]
     assert [row for row, _, _ in rejections(workspace)] == [3, 4, 5]
 
 

@@ -321,14 +321,14 @@ def fill(workspace: Workspace, things: list[Thing]) -> None:
             mine = [(n, t) for n, t in enumerate(things) if t.survey == survey]
             if not mine:
                 continue
-            write_shard(workspace.path, survey, np.stack([PICTURES[t.picture] for _, t in mine]))
+            shard = write_shard(workspace.path, survey, np.stack([PICTURES[t.picture] for _, t in mine]))
             places = [position(t) for _, t in mine]
             add_objects(
                 recording, survey, [n for n, _ in mine],
                 ra=[ra for ra, _ in places], dec=[dec for _, dec in places],
                 healpix=[None if ra is None else n << 42 for (n, _), (ra, _) in zip(mine, places, strict=True)],
                 split=[t.split for _, t in mine], domain=[t.domain for _, t in mine],
-                quality=[t.quality for _, t in mine],
+                quality=[t.quality for _, t in mine], shard=[shard] * len(mine),
             )  # fmt: skip
         add_events(recording, *(label_event(t.survey, n, t.label) for n, t in enumerate(things) if t.label))
         stamp = [recording.round, recording.run]
@@ -355,9 +355,27 @@ def may_be(a: tuple[int, Thing], b: tuple[int, Thing]) -> bool:
     if mine.survey != theirs.survey and (mine.match == other or theirs.match == number):
         return True
     if mine.spot is not None and theirs.spot is not None:
-        here, there = (SkyCoord(*position(t), unit="deg") for t in (mine, theirs))
-        return bool(here.separation(there) <= 5 * u.arcsec)
+        return near(mine, theirs)
     return same_picture_without_position(mine, theirs)
+
+
+def near(a: Thing, b: Thing) -> bool:
+    here, there = (SkyCoord(*position(t), unit="deg") for t in (a, b))
+    return bool(here.separation(there) <= 5 * u.arcsec)
+
+
+def all_that_may_be(others: list[tuple[int, Thing]], tests: list[tuple[int, Thing]]) -> list[tuple[int, Thing]]:
+    """What may be a test galaxy: itself, as a copy of what may be one, or near one whose place its picture told."""
+    out = [thing for thing in others if any(may_be(thing, test) for test in tests)]
+    by_picture = [x for x in out if any(same_picture_without_position(x[1], test) for _, test in tests)]
+    while True:
+        rest = [thing for thing in others if thing not in out]
+        alike = [x for x in rest if any(same_picture_without_position(x[1], e) for _, e in out)]
+        beside = [x for x in rest if any(None not in (x[1].spot, p.spot) and near(x[1], p) for _, p in by_picture)]
+        if not alike and not beside:
+            return out
+        by_picture = by_picture + alike
+        out = out + [x for x in rest if x in alike or x in beside]
 
 
 def same_picture_without_position(a: Thing, b: Thing) -> bool:
@@ -375,12 +393,12 @@ def test_whatever_the_catalogue_only_clean_objects_are_trained_on_or_promoted(
     fill(workspace, things)
     tests = [(n, t) for n, t in enumerate(things) if t.is_test]
     others = [(n, t) for n, t in enumerate(things) if not t.is_test]
-    out = [thing for thing in others if any(may_be(thing, test) for test in tests)]
+    out = all_that_may_be(others, tests)
     clean = {
         (t.survey, n)
         for n, t in others
         if t.quality == "ok" and t.domain is None and t.split != "calibration"
-        and (n, t) not in out and not any(same_picture_without_position(t, excluded) for _, excluded in out)
+        and (n, t) not in out
     }  # fmt: skip
     no_validation = recipe.model_copy(update={"validation": recipe.validation.model_copy(update={"fraction": 0.0})})
     plan = make_plan(workspace, no_validation, 1, 0, QUIET)

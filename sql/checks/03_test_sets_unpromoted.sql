@@ -1,9 +1,15 @@
 -- No test object, calibration object or object outside the target population carries a promoted label.
+-- A label promoted before the object was known to be a test object stands until the next round decides.
+WITH guarded AS (
+    SELECT survey, object_id, round FROM test_sets
+    UNION ALL SELECT survey, object_id, round FROM exclusions),
+decided AS (SELECT round, run FROM steps WHERE step = 'decided')
 SELECT format('{} {} has the promoted label {} (event {})', l.survey, l.object_id, l.label, l.event)
 FROM standing_labels_at(2147483647) AS l
 JOIN catalog AS c ON c.survey = l.survey AND c.object_id = l.object_id
 WHERE l.source = 'promoted'
-  AND (c.test_set IS NOT NULL OR c.firewall IS NOT NULL OR c.split = 'calibration' OR c.domain <> 'in')
-  -- a test set declared after the promotion is cleaned up by the next round
-  AND EXISTS (SELECT 1 FROM steps AS s WHERE s.step = 'decided' AND s.round > l.label_round)
+  AND (c.split = 'calibration' OR c.domain <> 'in'
+       OR EXISTS (SELECT 1 FROM guarded AS g
+                  WHERE g.survey = l.survey AND g.object_id = l.object_id
+                    AND (g.round <= l.label_round OR EXISTS (SELECT 1 FROM decided AS d WHERE d.round >= g.round))))
 ORDER BY ALL

@@ -1,5 +1,5 @@
--- Candidate labels that do not merely repeat the last word of the same source and annotator.
-SELECT n.*
+-- Candidate labels, in the order in which they came, that do not merely repeat the last word of the same source and annotator.
+SELECT n.* EXCLUDE (place)
 FROM candidate_labels AS n
 LEFT JOIN (
     SELECT survey, object_id, source, annotator, arg_max(label, event) AS label
@@ -9,4 +9,4 @@ LEFT JOIN (
     ON old.survey = n.survey AND old.object_id = n.object_id AND old.source = n.source
     AND old.annotator IS NOT DISTINCT FROM n.annotator
 WHERE old.label IS DISTINCT FROM n.label
-ORDER BY n.survey, n.object_id, n.annotator
+ORDER BY n.place

@@ -6,8 +6,8 @@ SELECT round, test_set, survey,
        any_value(low) FILTER (metric = 'accuracy' AND coverage = 1) AS low,
        any_value(high) FILTER (metric = 'accuracy' AND coverage = 1) AS high,
        any_value(value) FILTER (metric = 'accuracy' AND coverage = 0.5) AS accuracy_surest_half,
-       avg(value) FILTER (metric = 'precision' AND coverage = 1) AS precision,
-       avg(value) FILTER (metric = 'recall' AND coverage = 1) AS recall,
+       avg(coalesce(value, 0)) FILTER (metric = 'precision' AND coverage = 1) AS precision,
+       avg(coalesce(value, 0)) FILTER (metric = 'recall' AND coverage = 1) AS recall,
        avg(value) FILTER (metric = 'f1' AND coverage = 1) AS f1,
        avg(value) FILTER (metric = 'auc' AND coverage = 1) AS auc
 FROM metrics
