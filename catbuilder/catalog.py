@@ -92,6 +92,11 @@ def connect(
         if not new:
             _refuse_newer(con, path)
         yield con
+    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
+        raise WorkspaceError(
+            f"{path} could not be read or written, and nothing of this step is recorded ({_first_line(error)}); "
+            "look at the free space, the memory and the permissions, then give the same command again"
+        ) from error
     finally:
         con.close()
 

@@ -41,6 +41,7 @@ class FirewallReport:
 
     excluded: dict[str, int]  # objects by rule
     unguarded_tests: int  # test objects with neither position nor image: nothing can be compared with them
+    by_picture_alone: int  # labelled or pool objects without a position: another survey's picture does not betray them
     run: int  # the recording up to which the catalogue was looked at
 
 
@@ -61,7 +62,8 @@ def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallRepor
             con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
         )
         unguarded = fetch_number(con, query("unguarded_test_objects"))
-    return FirewallReport(counts, unguarded, looked_at)
+        by_picture = fetch_number(con, query("compared_by_picture_alone"))
+    return FirewallReport(counts, unguarded, by_picture, looked_at)
 
 
 def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float) -> pa.Table:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.errors import InputError
+from catbuilder.errors import ConfigError, InputError
 from catbuilder.files import sha256_file
 from catbuilder.images import Picture, read_picture
 from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
@@ -101,14 +101,14 @@ def ingest_images(
     _check_arguments(workspace, folder, survey, split, source)
     rows_in = read_table(table, ["object_id", "file"])
     rows = _good_rows(workspace, rows_in, folder)
-    rows, unchanged = _leave_out_known(workspace, rows, rows_in, survey)
+    rows, known = _leave_out_known(workspace, rows, rows_in, survey)
     _store_stamps(workspace, survey, rows, progress)
     with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
-        _record(
-            workspace, recording, rows, survey, split, source, rendering or f"{survey}/{folder.name}", arcsec_per_pixel
-        )
+        _record(workspace, recording, rows, survey, split, rendering or f"{survey}/{folder.name}", arcsec_per_pixel)
+        _record_news(recording, known, survey, split)
+        record_events(recording, fresh_labels(recording, _label_events(rows + known, survey, source)))
         record_rejections(recording, rows_in.rejections)
-    return _report(rows, unchanged, rows_in)
+    return _report(rows, len(known), rows_in)
 
 
 def _check_arguments(workspace: Workspace, folder: Path, survey: str, split: str | None, source: str) -> None:
@@ -119,6 +119,14 @@ def _check_arguments(workspace: Workspace, folder: Path, survey: str, split: str
         raise InputError(f"unknown split '{split}'; use {', '.join(SPLITS)}")
     if source not in SOURCES[:3]:
         raise InputError(f"unknown source '{source}' of labels; use {', '.join(SOURCES[:3])}")
+    written = next((workspace.path / "stamps").glob("*/*.npy"), None)
+    if written is not None:
+        size = int(np.load(written, mmap_mode="r", allow_pickle=False).shape[1])
+        if size != workspace.config.stamp_size:
+            raise ConfigError(
+                f"catbuilder.toml says stamp_size = {workspace.config.stamp_size}, but the stamps here are {size} px "
+                f"wide and stay so; set it back to {size}, or make another workspace"
+            )
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; give the folder that holds the images")
     if not any(path.is_file() and path.suffix.lower() in (".jpg", ".jpeg", ".png") for path in folder.rglob("*")):
@@ -168,8 +176,10 @@ def _inside(root: Path, file: str) -> Path:
     return path
 
 
-def _leave_out_known(workspace: Workspace, rows: list[_Row], table: Table, survey: str) -> tuple[list[_Row], int]:
-    """Objects ingested before: the same image changes nothing, another one is refused.
+def _leave_out_known(
+    workspace: Workspace, rows: list[_Row], table: Table, survey: str
+) -> tuple[list[_Row], list[_Row]]:
+    """New rows, and rows of objects ingested before with the same image; another image or position is refused.
 
     An object whose image could not be read is let in again, so that a mended file can be loaded.
     """
@@ -177,18 +187,34 @@ def _leave_out_known(workspace: Workspace, rows: list[_Row], table: Table, surve
         stamps = con.execute(
             "SELECT object_id, sha256, shard IS NOT NULL FROM standing_stamps_at(2147483647) WHERE survey = ?", [survey]
         ).fetchall()
+        places = con.execute("SELECT object_id, ra, dec FROM objects WHERE survey = ?", [survey]).fetchall()
     known = {object_id: (sha256, readable) for object_id, sha256, readable in stamps}
-    fresh, unchanged = [], 0
+    position = {object_id: (ra, dec) for object_id, ra, dec in places}
+    fresh, repeated = [], []
     for row in rows:
         sha256, readable = known.get(row.object_id, (None, False))
-        if sha256 is not None and sha256 == sha256_file(row.path):
-            unchanged += 1
+        if row.ra is not None and position.get(row.object_id, (row.ra, row.dec)) != (row.ra, row.dec):
+            where = position[row.object_id]
+            reason = "no position" if where[0] is None else f"the position {where[0]}, {where[1]}"
+            table.reject(row.number, row.cells, f"{survey} has it already with {reason}, which cannot be changed")
+        elif sha256 is not None and sha256 == sha256_file(row.path):
+            repeated.append(row)
         elif readable:
             reason = f"{survey} has another image of it already; an object keeps the stamp it was judged by"
             table.reject(row.number, row.cells, reason)
         else:
             fresh.append(row)
-    return fresh, unchanged
+    return fresh, repeated
+
+
+def _record_news(recording: Recording, known: list[_Row], survey: str, split: str | None) -> None:
+    """Of objects that were there already: a split that is stated now and is another than the standing one."""
+    stated = [{"object_id": row.object_id, "split": row.cells.get("split") or split} for row in known]
+    schema = pa.schema([("object_id", pa.int64()), ("split", pa.string())])
+    recording.con.register("stated", pa.Table.from_pylist(stated, schema=schema))
+    recording.con.execute(
+        query("record_new_splits"), {"survey": survey, "round": recording.round, "run": recording.run}
+    )
 
 
 def _store_stamps(workspace: Workspace, survey: str, rows: list[_Row], progress: Progress | None) -> None:
@@ -223,7 +249,6 @@ def _record(
     rows: list[_Row],
     survey: str,
     split: str | None,
-    source: str,
     rendering: str,
     arcsec_per_pixel: float | None,
 ) -> None:
@@ -233,12 +258,15 @@ def _record(
         con.execute(query(name), stamp)
     con.register("incoming_shards", _shards(workspace, rows))
     con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
+
+
+def _label_events(rows: list[_Row], survey: str, source: str) -> pa.Table:
     events = [
         {"survey": survey, "object_id": row.object_id, "kind": "label", "label": row.label, "source": source,
          "reason": f"ingested with {row.cells['file']}"}
         for row in rows if row.label
     ]  # fmt: skip
-    record_events(recording, fresh_labels(recording, pa.Table.from_pylist(events, schema=EVENTS)))
+    return pa.Table.from_pylist(events, schema=EVENTS)
 
 
 def _shards(workspace: Workspace, rows: list[_Row]) -> pa.Table:

@@ -10,7 +10,7 @@ from catbuilder.catalog import Connection, fetch_number, first_row
 from catbuilder.config import Recipe
 from catbuilder.errors import CatalogueDamaged, RoundError
 from catbuilder.files import sha256_file, write_text
-from catbuilder.firewall import update_firewall
+from catbuilder.firewall import FirewallReport, update_firewall
 from catbuilder.launch import threads_for
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.progress import Reporter
@@ -74,7 +74,7 @@ def make_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, repor
         firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
         plan = _try_plan(workspace, recipe, ranks, seed, until, firewall.run)
         if plan is not None:
-            _tell(plan, firewall.excluded, firewall.unguarded_tests, reporter)
+            _tell(plan, firewall, reporter)
             return plan
         reporter.say("the catalogue has changed meanwhile; planning again")
 
@@ -162,12 +162,20 @@ def _last_round(con: Connection) -> int:
     return fetch_number(con, "SELECT coalesce(max(round), 0) FROM rounds")
 
 
-def _tell(plan: Plan, excluded: dict[str, int], unguarded: int, reporter: Reporter) -> None:
-    if excluded:
-        kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(excluded.items()))
+def _tell(plan: Plan, firewall: FirewallReport, reporter: Reporter) -> None:
+    if firewall.excluded:
+        kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(firewall.excluded.items()))
         reporter.say(f"firewall: kept out as possible test objects: {kept_out}")
-    if unguarded:
-        reporter.say(f"firewall: {unguarded} test objects have neither position nor image; nothing guards against them")
+    if firewall.unguarded_tests:
+        reporter.say(
+            f"firewall: {firewall.unguarded_tests} test objects have neither position nor image; "
+            "nothing guards against them"
+        )
+    if firewall.by_picture_alone:
+        reporter.say(
+            f"firewall: {firewall.by_picture_alone} objects have no position and were compared by their picture alone: "
+            "another survey's or another crop of a test galaxy is not recognised; give positions where known"
+        )
     reporter.say(
         f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {plan.ranks} "
         f"process{'es' if plan.ranks > 1 else ''} of {plan.threads} thread{'s' if plan.threads > 1 else ''}; "

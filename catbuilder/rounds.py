@@ -81,7 +81,7 @@ def run_rounds(
     reporter = reporter or Reporter()
     outcomes: list[RoundOutcome] = []
     with workspace.round_lock():
-        until = _last_round_to_run(workspace, n, reporter)
+        until = last_round_to_run(workspace, n, reporter)
         while True:
             plan, step = _open_or_new(workspace, recipe, ranks, seed, until, reporter)
             outcome = _finish(workspace, plan, step, reporter)
@@ -119,7 +119,7 @@ def abandon_round(workspace: Workspace) -> int:
     return plan.round
 
 
-def _last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
+def last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
     """Round at which a run of `n` rounds ends; of a run that was cut short, no later than it was to end."""
     with workspace.reading(wait_s=None) as con:
         row = first_row(con, query("last_round"))

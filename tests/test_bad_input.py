@@ -522,6 +522,30 @@ def test_a_round_with_nothing_to_train_on_says_what_to_ingest(workspace):
     assert "no elliptical and no spiral is labelled" in done.err and "ingest images" in done.err
 
 
+def test_an_init_that_was_killed_can_be_given_again(tmp_path):
+    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    # as it is between the renames: the catalogue in its place, the settings still a draft
+    (made.path / "catbuilder.toml").rename(made.path / ".catbuilder.toml.draft")
+    assert "Made the workspace" in cli("init", made.path).out
+    assert "0" in cli("-w", made.path, "sql", "SELECT count(*) FROM catalog").out
+
+
+def test_a_catalogue_without_its_settings_is_left_alone(tmp_path):
+    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    (made.path / "catbuilder.toml").unlink()
+    failed(cli("init", made.path), "holds a catalogue without its catbuilder.toml")
+
+
+def test_what_a_repeated_table_adds_is_recorded_and_what_it_changes_is_refused(workspace, ingest):
+    ingest((1, "a.png"), (2, "b.png"))
+    columns = ("object_id", "file", "label", "split", "ra", "dec")
+    rows = (1, "a.png", "spiral", "calibration", "", ""), (2, "b.png", "", "", 1, 2)
+    done = ingest(*rows, header=columns)
+    assert "row 3 (object_id 2): des has it already with no position, which cannot be changed" in done.err
+    standing = "SELECT object_id, label, split FROM catalog WHERE object_id < 3 ORDER BY ALL"
+    assert ask(workspace, standing) == [(1, "spiral", "calibration"), (2, None, "pool")]
+
+
 # --- test sets
 
 

@@ -20,6 +20,8 @@ from catbuilder.labels import import_labels
 from catbuilder.plan import STEPS, Plan, make_plan, training_manifest_file
 from catbuilder.progress import Reporter
 from catbuilder.rollback import rollback
+from catbuilder.rounds import last_round_to_run
+from catbuilder.testsets import add_test_set
 from catbuilder.workspace import Workspace
 
 STANDING = "SELECT survey, object_id, label, source, confidence FROM standing_labels_at({}) ORDER BY survey, object_id"
@@ -286,3 +288,65 @@ def test_a_persons_label_beats_a_promoted_one_and_outlives_a_rollback(three_roun
     for to in (3, 0):
         rollback(three_rounds, to)
         assert rows(three_rounds, said) == expected
+
+
+# Runs of several rounds, and rounds that are given up
+
+
+def test_a_run_of_two_rounds_killed_in_the_first_ends_with_the_second(catbuilder: CommandLine) -> None:
+    run = catbuilder.round_arguments(n=2)
+    assert catbuilder.start(*run, CATBUILDER_FAULT="train.after_commit").wait(timeout=300) == -signal.SIGKILL
+    catbuilder(*run)
+    closed = rows(catbuilder.workspace, "SELECT round, step FROM round_status ORDER BY round")
+    assert closed == [(1, "closed"), (2, "closed")], "a third round would be another catalogue than the undisturbed one"
+
+
+def test_a_run_cut_short_between_rounds_goes_on_to_its_end_and_tells(
+    workspace: Workspace, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    plan = make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True), until=3)
+    everything = rows(workspace, "SELECT survey, object_id FROM catalog WHERE quality = 'ok'")
+    finish_by_hand(workspace, plan, dict.fromkeys(everything, 0.999))
+    assert last_round_to_run(workspace, 3, Reporter(quiet=True)) == 3
+    assert last_round_to_run(workspace, 1, Reporter(quiet=True)) == 2
+
+
+def test_a_round_that_cannot_be_finished_can_be_given_up(catbuilder: CommandLine, tiny_recipe: Path) -> None:
+    assert "no round is unfinished" in catbuilder("round", "--abandon", expect=1)
+    make_plan(Workspace.open(catbuilder.workspace), load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True), until=5)
+    assert "Round 1 is given up" in catbuilder("round", "--abandon")
+    assert "no finished round" in catbuilder("score", expect=1)
+    catbuilder("check")
+    catbuilder.round()
+    assert rows(catbuilder.workspace, "SELECT round, step FROM round_status ORDER BY round") == [
+        (1, "closed"),
+        (2, "closed"),
+    ]
+
+
+def test_what_a_lost_round_left_is_not_taken_for_a_new_ones(workspace: Workspace, tiny_recipe: Path) -> None:
+    left = workspace.round_folder(1) / "model.safetensors"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"a model that was trained before an older catalogue was restored")
+    make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True))
+    assert not left.exists()
+    assert (workspace.path / "rounds" / "001.lost-1" / "model.safetensors").exists()
+
+
+def test_a_test_set_declared_while_a_round_runs_is_respected_by_its_decisions(
+    workspace: Workspace, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    plan = make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True))
+    pool = rows(workspace, "SELECT object_id FROM catalog WHERE split = 'pool' AND test_set IS NULL AND quality = 'ok'")
+    late = pool[0][0]
+    add_test_set(workspace, "LATE", write_csv(tmp_path / "late.csv", [{"object_id": late}]), survey="des")
+    finish_by_hand(workspace, plan, {("des", number): 0.999 for (number,) in pool})
+    assert late not in promoted(workspace) and promoted(workspace)
+
+
+def test_a_score_that_is_not_a_number_is_never_promoted(workspace: Workspace, tiny_recipe: Path) -> None:
+    plan = make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True))
+    pool = rows(workspace, "SELECT object_id FROM catalog WHERE split = 'pool' AND test_set IS NULL AND quality = 'ok'")
+    broken = pool[0][0]
+    finish_by_hand(workspace, plan, {("des", n): float("nan") if n == broken else 0.999 for (n,) in pool})
+    assert broken not in promoted(workspace) and promoted(workspace)

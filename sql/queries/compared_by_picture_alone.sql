@@ -1,0 +1,5 @@
+-- Objects that may be trained on or promoted and have no position, so that only their picture could betray them.
+SELECT count(*)
+FROM catalog
+WHERE ra IS NULL AND test_set IS NULL AND quality = 'ok' AND split IN ('train', 'validation', 'pool')
+  AND EXISTS (SELECT 1 FROM test_sets)
