@@ -39,6 +39,7 @@ WorkspaceOption = Annotated[
 FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print it.")]
 SurveyOption = Annotated[str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")]
 
+_INTERRUPTED = 130
 _given: dict[str, Path] = {}  # the workspace named before the verb: catbuilder -w WS verb
 
 
@@ -52,9 +53,10 @@ def main() -> None:
             raise
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("Stopped. What was recorded stays; the same command goes on from there.", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this exit, without a word
+            print("Stopped. What was recorded stays; the same command goes on from there.", file=sys.stderr)
+        raise
     except BrokenPipeError:
         # the reader of our output (head, less) has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,10 +2,14 @@
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import statistics
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -284,3 +288,28 @@ def test_check_names_what_is_broken_and_exits_with_one(workspace):
     broken = {name for name, result in results.items() if result != "ok"}
     assert {"test_sets_untouched", "events_gapless", "objects_unique", "stamps", "models"} <= broken
     assert "labels_explained" not in broken and "des 8 stands 2 times" in done.err
+
+
+# --- Ctrl-C
+
+
+def test_an_interrupted_command_says_what_to_do(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from catbuilder.cli import main; main()", "simulate", tmp_path / "ws"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    try:
+        end = time.monotonic() + 60
+        while not list(tmp_path.glob("ws/sources/*/*/*.png")):
+            assert time.monotonic() < end and process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert said.strip().splitlines()[-1].endswith("the same command goes on from there.")
+    assert "Traceback" not in said
