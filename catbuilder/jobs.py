@@ -10,6 +10,9 @@ stamp shard below the workspace), `row` (in that shard), `role` ('training' or '
 """
 
 import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -65,3 +68,17 @@ def die_with(coordinator: int) -> None:
         return
     if os.getppid() != coordinator:  # it ended before the kernel was asked
         os._exit(1)
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes started in the body never hear Ctrl-C, from their first instruction on; ours is kept until after it.
+
+    A terminal sends Ctrl-C to the whole group, and a helper that is still importing answers with a traceback.
+    It needs no signal of its own: it ends with the pool or, by `die_with`, with its coordinator.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

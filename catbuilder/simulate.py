@@ -24,7 +24,7 @@ from catbuilder.errors import InputError
 from catbuilder.files import write_text, written_whole
 from catbuilder.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
 from catbuilder.ingest import ingest_images
-from catbuilder.jobs import die_with
+from catbuilder.jobs import deaf_to_interrupts, die_with
 from catbuilder.progress import Reporter
 from catbuilder.telescopes import arcsec_per_pixel, write_stamps
 from catbuilder.testsets import add_test_set
@@ -227,7 +227,9 @@ def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], proces
     with ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=die_with, initargs=(os.getpid(),)
     ) as pool:
-        yield from pool.map(draw, batches)
+        with deaf_to_interrupts():
+            counts = pool.map(draw, batches)
+        yield from counts
 
 
 def _write_tables(folder: Path, sightings: Sequence[_Sighting]) -> Iterator[SimulatedTable]:
