@@ -6,17 +6,24 @@ Imports stand inside the verbs, so that `catbuilder --help` answers at once: tor
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catbuilder import __version__
+from catbuilder.cli_ingest import ingest_app
 from catbuilder.errors import CatbuilderError
+from catbuilder.terminal import (
+    FormatOption,
+    SurveyOption,
+    WorkspaceOption,
+    named_before_verb,
+    open_workspace,
+    tell_rejections,
+)
 
 if TYPE_CHECKING:
-    from catbuilder.ingest import IngestReport
     from catbuilder.rounds import RoundOutcome
-    from catbuilder.tables import Rejection
     from catbuilder.workspace import Workspace
 
 app = typer.Typer(
@@ -27,20 +34,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-ingest_app = typer.Typer(help="Bring in images and tables.", no_args_is_help=True, rich_markup_mode=None)
 labels_app = typer.Typer(help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(labels_app, name="labels")
 
-WorkspaceOption = Annotated[
-    Path | None,
-    typer.Option("--workspace", "-w", help="Workspace folder; by default CATBUILDER_WORKSPACE, else here."),
-]
-FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print it.")]
-SurveyOption = Annotated[str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")]
-
 _INTERRUPTED = 130
-_given: dict[str, Path] = {}  # the workspace named before the verb: catbuilder -w WS verb
 
 
 def main() -> None:
@@ -79,9 +77,9 @@ def _common(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
-    _given.clear()
+    named_before_verb.clear()
     if workspace is not None:
-        _given["workspace"] = workspace
+        named_before_verb["workspace"] = workspace
 
 
 @app.command(epilog="Example: catbuilder init des-y1 --classes elliptical,spiral --stamp-size 64")
@@ -100,36 +98,6 @@ def init(
     )
 
 
-@ingest_app.command(
-    "images", epilog="Example: catbuilder ingest images cutouts --table cutouts/labels.csv --survey sdss"
-)
-def ingest_images(
-    folder: Annotated[Path, typer.Argument(help="Folder of JPEG or PNG images.")],
-    table: Annotated[
-        Path,
-        typer.Option(help="CSV with object_id, file; optional ra, dec, label, split, mag_g, mag_r, mag_i ..."),
-    ],
-    survey: Annotated[str, typer.Option(help="Survey that made the images: sdss, des ...")],
-    split: Annotated[
-        str | None, typer.Option(help="train, validation, calibration or pool, where the table is silent.")
-    ] = None,
-    source: Annotated[str, typer.Option(help="Who gave the labels: human, galaxy_zoo or imported.")] = "imported",
-    rendering: Annotated[str | None, typer.Option(help="Name of the way these images were made.")] = None,
-    arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images.")] = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Bring in a folder of images and the table that names them."""
-    from catbuilder.ingest import ingest_images
-    from catbuilder.progress import Reporter
-
-    with Reporter().bar("reading images") as update:
-        report = ingest_images(
-            _open(workspace), folder, table, survey=survey, split=split, source=source, rendering=rendering,
-            arcsec_per_pixel=arcsec_per_pixel, progress=update,
-        )  # fmt: skip
-    _tell_ingest(report)
-
-
 @app.command(epilog="Example: catbuilder testset HP --survey des --table hp.csv")
 def testset(
     name: Annotated[str, typer.Argument(help="HP, FO, or another name.")],
@@ -140,13 +108,13 @@ def testset(
     """Declare a fixed test set. Written once, then frozen."""
     from catbuilder.testsets import add_test_set
 
-    report = add_test_set(_open(workspace), name, table, survey=survey)
+    report = add_test_set(open_workspace(workspace), name, table, survey=survey)
     print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
     if report.already_trained:
         print(f"Careful: {report.already_trained} were trained on by earlier rounds; their metrics here mean nothing.")
     if report.known < report.members:
         print(f"{report.members - report.known} are not in the catalogue yet; ingest their images to test on them.")
-    _tell_rejections(report.rejections)
+    tell_rejections(report.rejections)
 
 
 @app.command("round", epilog="Example: catbuilder round --n 5 --recipe paper --np 2")
@@ -162,7 +130,7 @@ def run_round(
     from catbuilder.config import load_recipe
     from catbuilder.rounds import abandon_round, run_rounds
 
-    opened = _open(workspace)
+    opened = open_workspace(workspace)
     if abandon:
         print(f"Round {abandon_round(opened)} is given up: closed, with nothing promoted.")
         return
@@ -182,7 +150,7 @@ def score(
     """Score objects that a finished model has not seen yet."""
     from catbuilder.scoring import score_later
 
-    print(f"{score_later(_open(workspace), number)} objects scored.")
+    print(f"{score_later(open_workspace(workspace), number)} objects scored.")
 
 
 @app.command(epilog="Example: catbuilder status --format json")
@@ -192,7 +160,7 @@ def status(workspace: WorkspaceOption = None, format: FormatOption = "table") ->
     from catbuilder.output import show
     from catbuilder.resources import query
 
-    with _open(workspace).reading() as con:
+    with open_workspace(workspace).reading() as con:
         objects = fetch_arrow(con, query("status"))
         rounds = fetch_arrow(con, "SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round")
     show(objects, format)
@@ -211,7 +179,7 @@ def metrics(
     format: FormatOption = "table",
 ) -> None:
     """How well each round did on the fixed test sets."""
-    opened = _open(workspace)
+    opened = open_workspace(workspace)
     if every:
         from catbuilder.catalog import fetch_arrow
         from catbuilder.output import show
@@ -239,7 +207,7 @@ def why(
     from catbuilder.output import show
     from catbuilder.story import why
 
-    story = why(_open(workspace), object_id, survey)
+    story = why(open_workspace(workspace), object_id, survey)
     if format == "table":
         known = {name: value for name, value in story.now.items() if value is not None}
         print("\n".join(f"{name:>20}  {value}" for name, value in known.items()), end="\n\n")
@@ -257,7 +225,7 @@ def check(workspace: WorkspaceOption = None, format: FormatOption = "table") -> 
     from catbuilder.progress import Reporter
 
     with Reporter().bar("checking models") as update:
-        findings = check(_open(workspace), update)
+        findings = check(open_workspace(workspace), update)
     rows = [
         {"check": f.check, "result": f"{f.count} faults" if f.count else "ok", "promise": f.promise} for f in findings
     ]
@@ -283,7 +251,7 @@ def sql(
     from catbuilder.output import show
     from catbuilder.sandbox import query_stream
 
-    with query_stream(_open(workspace), query, memory_mb=memory_limit, timeout_s=timeout) as reader:
+    with query_stream(open_workspace(workspace), query, memory_mb=memory_limit, timeout_s=timeout) as reader:
         show(reader, format)
 
 
@@ -300,9 +268,9 @@ def labels_import(
     """Record labels from a table."""
     from catbuilder.labels import import_labels
 
-    report = import_labels(_open(workspace), table, source=source, survey=survey)
+    report = import_labels(open_workspace(workspace), table, source=source, survey=survey)
     print(f"{report.recorded} labels recorded, {report.unchanged} stood already.")
-    _tell_rejections(report.rejections)
+    tell_rejections(report.rejections)
 
 
 @labels_app.command("export", epilog="Example: catbuilder labels export labels.csv")
@@ -312,7 +280,7 @@ def labels_export(
     """Write every standing label as CSV."""
     from catbuilder.labels import export_labels
 
-    print(f"{export_labels(_open(workspace), table)} labels written to {table}.")
+    print(f"{export_labels(open_workspace(workspace), table)} labels written to {table}.")
 
 
 @app.command(epilog="Example: catbuilder rollback --to 2")
@@ -323,7 +291,7 @@ def rollback(
     """Take back the promotions of later rounds, by events; nothing is deleted."""
     from catbuilder.rollback import rollback
 
-    report = rollback(_open(workspace), to)
+    report = rollback(open_workspace(workspace), to)
     print(
         f"{report.retracted} promotions taken back, {report.reinstated} reinstated. The next round goes on from there."
     )
@@ -339,7 +307,7 @@ def export(
     """Write the catalogue as a FITS table, with units, UCDs, checksums and provenance."""
     from catbuilder.fitsfile import export_fits
 
-    report = export_fits(_open(workspace), file, at=at, where=where)
+    report = export_fits(open_workspace(workspace), file, at=at, where=where)
     print(f"{report.rows} objects, {report.columns} columns written to {file}.")
 
 
@@ -361,12 +329,6 @@ def simulate(
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
 
 
-def _open(workspace: Path | None) -> "Workspace":
-    from catbuilder.workspace import Workspace
-
-    return Workspace.open(workspace or _given.get("workspace") or os.environ.get("CATBUILDER_WORKSPACE") or ".")
-
-
 def _show_metrics(workspace: "Workspace", number: int | None, format: str) -> None:
     from catbuilder.catalog import fetch_arrow
     from catbuilder.output import show
@@ -378,28 +340,6 @@ def _show_metrics(workspace: "Workspace", number: int | None, format: str) -> No
             read_plan(con, number)
         table = fetch_arrow(con, query("metrics"), {"round": number})
     show(table, format)
-
-
-def _tell_ingest(report: "IngestReport") -> None:
-    print(f"{report.added} objects added, {report.unchanged} were there already.")
-    if report.flagged:
-        counts = ", ".join(f"{n} {flag}" for flag, n in sorted(report.flagged.items()))
-        print(f"{len(report.flagged_files)} more are kept out of training and scoring for their quality ({counts}):")
-        print("\n".join(f"  {line}" for line in report.flagged_files[:20]))
-        _more(len(report.flagged_files), "SELECT object_id, quality, reason FROM stamps WHERE quality <> 'ok'")
-    _tell_rejections(report.rejections)
-
-
-def _tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
-    if rejections:
-        print(f"{len(rejections)} rows could not be used:", file=sys.stderr)
-        print("\n".join(f"  {rejection}" for rejection in rejections[:20]), file=sys.stderr)
-        _more(len(rejections), "SELECT * FROM rejections")
-
-
-def _more(n: int, query: str) -> None:
-    if n > 20:
-        print(f'  ... and {n - 20} more; see them all with: catbuilder sql "{query}"', file=sys.stderr)
 
 
 def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:
