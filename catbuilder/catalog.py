@@ -88,9 +88,11 @@ def connect(
         raise WorkspaceError(f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE")
     con = _open(path, read_only, wait_s)
     try:
+        if not new and _version_of(con, path) < len(_migrations()):
+            con.close()
+            _upgrade(path, wait_s)
+            con = _open(path, read_only, wait_s)
         con.execute("SET TimeZone = 'UTC'")
-        if not new:
-            _refuse_newer(con, path)
         yield con
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
         raise WorkspaceError(
@@ -172,7 +174,16 @@ def _schema_version(con: Connection) -> int:
     return fetch_number(con, "SELECT coalesce(max(version), 0) FROM migrations")
 
 
-def _refuse_newer(con: Connection, path: Path) -> None:
+def _upgrade(path: Path, wait_s: float | None) -> None:
+    """Bring the catalogue of an older catbuilder up to this one's schema."""
+    con = _open(path, False, wait_s)
+    try:
+        migrate(con, ())  # the classes' columns are there: they came with the first migration
+    finally:
+        con.close()
+
+
+def _version_of(con: Connection, path: Path) -> int:
     try:
         version = _schema_version(con)
     except duckdb.CatalogException:
@@ -185,6 +196,7 @@ def _refuse_newer(con: Connection, path: Path) -> None:
             f"{path} has schema {version} and this catbuilder {__version__} knows up to {newest}; "
             "install the newer catbuilder that made it"
         )
+    return version
 
 
 def _comment(con: Connection) -> None:

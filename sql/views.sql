@@ -16,6 +16,32 @@ CREATE OR REPLACE MACRO standing_labels_at(at_round) AS TABLE
     QUALIFY row_number() OVER (
         PARTITION BY l.survey, l.object_id ORDER BY source_strength(l.source) DESC, l.event DESC) = 1;
 
+-- The rows of `objects` that count: replaced by no newer one, and no mere image of a catalogued object.
+CREATE OR REPLACE MACRO standing_objects_at(at_round) AS TABLE
+    SELECT * FROM (SELECT * FROM objects WHERE round <= at_round) AS o
+    ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
+               WHERE table_name = 'objects' AND round <= at_round) AS r
+        ON r.survey = o.survey AND r.object_id = o.object_id AND r.replaced_run = o.run
+    ANTI JOIN (SELECT survey, object_id FROM aliases WHERE round <= at_round) AS a
+        ON a.survey = o.survey AND a.object_id = o.object_id;
+
+CREATE OR REPLACE MACRO standing_votes_at(at_round) AS TABLE
+    SELECT * FROM (SELECT * FROM galaxy_zoo WHERE round <= at_round) AS g
+    ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
+               WHERE table_name = 'galaxy_zoo' AND round <= at_round) AS r
+        ON r.survey = g.survey AND r.object_id = g.object_id AND r.replaced_run = g.run;
+
+-- The pairs of the latest cross-match of each two surveys.
+CREATE OR REPLACE MACRO standing_matches_at(at_round) AS TABLE
+    SELECT m.* FROM matches AS m
+    JOIN (SELECT survey_a, survey_b, max(run) AS run FROM crossmatches WHERE round <= at_round GROUP BY ALL) AS c
+        ON c.survey_a = m.survey_a AND c.survey_b = m.survey_b AND c.run = m.run;
+
+CREATE OR REPLACE MACRO standing_domains_at(at_round) AS TABLE
+    SELECT d.* FROM domains AS d
+    JOIN (SELECT survey, max(run) AS run FROM populations WHERE round <= at_round GROUP BY ALL) AS p
+        ON p.survey = d.survey AND p.run = d.run;
+
 CREATE OR REPLACE MACRO standing_stamps_at(at_round) AS TABLE
     SELECT * FROM stamps WHERE round <= at_round
     QUALIFY row_number() OVER (PARTITION BY survey, object_id ORDER BY run DESC) = 1;
@@ -47,13 +73,16 @@ CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
            CASE WHEN t.test_set IS NULL THEN l.certificate END AS certificate,
            p.predicted_label, p.predicted_confidence, COLUMNS('^p_'), p.uncertainty,
            p.model, p.round AS scored_round,
-           CASE WHEN o.domain IS NOT NULL THEN o.domain
+           CASE WHEN coalesce(w.domain, o.domain) <> 'in' THEN coalesce(w.domain, o.domain)
                 WHEN s.object_id IS NULL THEN 'no_image'
                 WHEN s.quality <> 'ok' THEN 'artefact'
                 ELSE 'in' END AS domain,
-           s.quality, d.split, t.test_set, t.votes, x.firewall,
+           s.quality, d.split, t.test_set, coalesce(t.votes, g.votes) AS votes, x.firewall,
            m.object_id IS NOT NULL AS in_training
-    FROM (SELECT * FROM objects WHERE round <= at_round) AS o
+    FROM standing_objects_at(at_round) AS o
+    LEFT JOIN standing_domains_at(at_round) AS w ON w.survey = o.survey AND w.object_id = o.object_id
+    LEFT JOIN (SELECT survey, object_id, greatest(p_el_debiased, p_cs_debiased) AS votes
+               FROM standing_votes_at(at_round)) AS g ON g.survey = o.survey AND g.object_id = o.object_id
     LEFT JOIN standing_labels_at(at_round) AS l ON l.survey = o.survey AND l.object_id = o.object_id
     LEFT JOIN latest_predictions_at(at_round) AS p ON p.survey = o.survey AND p.object_id = o.object_id
     LEFT JOIN standing_stamps_at(at_round) AS s ON s.survey = o.survey AND s.object_id = o.object_id
@@ -66,6 +95,24 @@ CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
         ON m.survey = o.survey AND m.object_id = o.object_id;
 
 CREATE OR REPLACE VIEW catalog AS SELECT * FROM catalog_at(2147483647);
+
+-- What an archive measured of each object that stands, under the archive's own names, beside the columns of
+-- `objects`: what the SQL of a target population reads.
+CREATE OR REPLACE VIEW des_sources AS
+    SELECT o.* EXCLUDE (domain, round, run), d.* EXCLUDE (survey, object_id, round, run)
+    FROM standing_objects_at(2147483647) AS o
+    JOIN (SELECT * FROM des_coadd AS c
+          ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions WHERE table_name = 'des_coadd') AS r
+              ON r.survey = c.survey AND r.object_id = c.object_id AND r.replaced_run = c.run) AS d
+        ON d.survey = o.survey AND d.object_id = o.object_id;
+
+CREATE OR REPLACE VIEW sdss_sources AS
+    SELECT o.* EXCLUDE (domain, round, run), d.* EXCLUDE (survey, object_id, round, run)
+    FROM standing_objects_at(2147483647) AS o
+    JOIN (SELECT * FROM sdss_photoobj AS c
+          ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions WHERE table_name = 'sdss_photoobj') AS r
+              ON r.survey = c.survey AND r.object_id = c.object_id AND r.replaced_run = c.run) AS d
+        ON d.survey = o.survey AND d.object_id = o.object_id;
 
 -- Where each round stands: its last recorded step, by number, since clocks are set back.
 CREATE OR REPLACE VIEW round_status AS

@@ -224,7 +224,7 @@ def surveyed(folder: Path) -> Workspace:
         )
         for n, truth in ((9, "elliptical"), (10, "spiral"), (11, "spiral")):
             recording.con.execute(
-                "INSERT INTO test_sets VALUES ('HP', 'des', ?, ?, 0.75, ?, ?)",
+                "INSERT INTO test_sets VALUES ('HP', 'des', ?, ?, 0.75, ?, ?, NULL)",
                 [n, truth, recording.round, recording.run],
             )
     trained_on = [("des", n, "training", "elliptical" if n < 3 else "spiral") for n in range(1, 5)]

@@ -139,7 +139,7 @@ def test_a_test_set_is_measured_in_its_survey_and_its_unscorable_members_are_cou
 
 def test_a_set_without_truth_is_scored_and_not_measured(survey):
     with survey.recording("a set without truth") as recording:
-        recording.con.execute("INSERT INTO test_sets VALUES ('FO', 'des', 8, NULL, NULL, 1, ?)", [recording.run])
+        recording.con.execute("INSERT INTO test_sets VALUES ('FO', 'des', 8, NULL, NULL, 1, ?, NULL)", [recording.run])
         assert set(evaluate_round(recording.con, 1, CLASSES)["test_set"].to_pylist()) == {"HP"}
 
 

@@ -335,7 +335,7 @@ def fill(workspace: Workspace, things: list[Thing]) -> None:
         for n, t in enumerate(things):
             if t.is_test:
                 recording.con.execute(
-                    "INSERT INTO test_sets VALUES ('HP', ?, ?, NULL, NULL, ?, ?)", [t.survey, n, *stamp]
+                    "INSERT INTO test_sets VALUES ('HP', ?, ?, NULL, NULL, ?, ?, NULL)", [t.survey, n, *stamp]
                 )
             if t.match is not None and things[t.match].survey != t.survey:
                 pair = [t.survey, n, things[t.match].survey, t.match]

@@ -4,7 +4,7 @@ WITH scorable AS (
     SELECT o.survey, o.object_id, s.shard, s.row, t.test_set,
            row_number() OVER (PARTITION BY d.split, t.test_set IS NULL
                               ORDER BY md5(o.survey || ' ' || o.object_id)) AS draw, d.split
-    FROM objects AS o
+    FROM standing_objects_at(2147483647) AS o
     JOIN standing_stamps_at(2147483647) AS s ON s.survey = o.survey AND s.object_id = o.object_id
     LEFT JOIN standing_splits_at(2147483647) AS d ON d.survey = o.survey AND d.object_id = o.object_id
     LEFT JOIN test_members_at(2147483647) AS t ON t.survey = o.survey AND t.object_id = o.object_id
