@@ -25,6 +25,9 @@ Connection = duckdb.DuckDBPyConnection
 Parameters = Sequence[object] | Mapping[str, object]
 
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
+# A column that an ingest added (--keep) is described by its own comment and not by sql/columns.csv.
+_KEPT = "Kept from the archive's file"
+_SHOWN_BY = {"des_sources": "des_coadd", "sdss_sources": "sdss_photoobj"}  # views that show an archive's columns
 _HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
 
 
@@ -60,11 +63,27 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
         con.execute("INSERT INTO migrations VALUES (?, ?, ?, now())", [version, file.stem, __version__])
         con.commit()
     con.begin()
+    apply_views(con)
+    con.commit()
+    con.execute("CHECKPOINT")
+
+
+def apply_views(con: Connection) -> None:
+    """Make the views and macros anew and comment every column: a view does not see a column added since it was made."""
     for statement in con.extract_statements((sql_folder() / "views.sql").read_text(encoding="utf-8")):
         con.execute(statement)
     _comment(con)
-    con.commit()
-    con.execute("CHECKPOINT")
+
+
+def keep_column(con: Connection, table: str, name: str, kind: str, unit: str, theirs: str) -> None:
+    """Add a column to an archive's table, for `theirs` of the archive's file, whose unit becomes part of its comment.
+
+    `name` and `kind` (DuckDB's type) must be checked to be plain; follow it by `apply_views`.
+    """
+    plain_unit = "".join(letter for letter in unit if letter.isprintable() and letter not in "[]{}")
+    row = {"description": f"{_KEPT}: {theirs}", "unit": plain_unit, "ucd": ""}
+    con.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" {kind}')
+    _comment_column(con, table, name, _write_comment(row))
 
 
 @contextmanager
@@ -203,12 +222,23 @@ def _comment(con: Connection) -> None:
     """Comment every column of every table and view from `sql/columns.csv` (CREATE OR REPLACE drops comments)."""
     with open(sql_folder() / "columns.csv", encoding="utf-8", newline="") as file:
         known = {(row["table"], row["column"]): row for row in csv.DictReader(file)}
-    columns = con.execute("SELECT table_name, column_name FROM duckdb_columns() WHERE NOT internal").fetchall()
-    for table, column in columns:
+    columns = con.execute(
+        "SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE NOT internal AND database_name = current_database()"  # not of temporary tables
+    ).fetchall()
+    kept = {(table, column): text for table, column, text in columns if (text or "").startswith(_KEPT)}
+    for table, column, _ in columns:
+        text = kept.get((_SHOWN_BY.get(table, table), column))
         row = known.get((table, column)) or known.get(("*", column)) or known.get(("*", column[:2] + "*"))
-        if row is not None:
-            text = _write_comment(row).replace("'", "''")
-            con.execute(f"COMMENT ON COLUMN {table}.{column} IS '{text}'")
+        if text is None and row is not None:
+            text = _write_comment(row)
+        if text is not None:
+            _comment_column(con, table, column, text)
+
+
+def _comment_column(con: Connection, table: str, column: str, text: str) -> None:
+    quoted = text.replace("'", "''")
+    con.execute(f"COMMENT ON COLUMN {table}.\"{column}\" IS '{quoted}'")
 
 
 def _write_comment(row: dict[str, str]) -> str:

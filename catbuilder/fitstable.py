@@ -1,0 +1,182 @@
+"""The first binary table of a FITS file as a stream of Arrow batches (FITS standard 4.0, section 7.3).
+
+astropy reads the header and the column definitions; the rows are read here, some tens of thousands at a
+time, into one buffer. astropy would map the whole file into memory, where every page that was looked at
+counts as memory used, and gives a gzipped table only as a whole.
+"""
+
+import gzip
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from astropy.io import fits
+
+from catbuilder.errors import InputError
+
+_CHUNK_BYTES = 16 << 20  # of rows read at once: larger ones gain nothing
+_BLOCK = 2880  # bytes: headers and data begin at multiples of it
+_GZIP = b"\x1f\x8b"
+
+
+class FitsTable:
+    """A binary table: what its columns hold, and its rows in batches.
+
+    Attributes
+    ----------
+    rows : rows that the header declares
+    fields : Arrow field of each column; of type null where a cell is no single value
+    units : TUNIT of each column, "" where there is none
+    delivered : rows that `batches` has given so far; fewer than `rows` at the end if the file was cut short
+
+    Raises
+    ------
+    InputError
+        Not a FITS file, or without a binary table.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.delivered = 0
+        header, columns, self._offset = _first_table(path)
+        self.rows, self._row_bytes = int(header["NAXIS2"]), int(header["NAXIS1"])
+        self._dtype = columns.dtype.newbyteorder(">")
+        if self._dtype.itemsize != self._row_bytes or header.get("ZTABLE"):
+            raise InputError(f"{path} holds a compressed or damaged table; unpack it (funpack) or write it again")
+        self._columns = {column.name: column for column in columns}
+        self.fields = [pa.field(name, _arrow_type(column, self._dtype[name])) for name, column in self._columns.items()]
+        self.units = [str(column.unit or "") for column in columns]
+
+    def batches(self, names: Sequence[str], progress: Callable[[int, int], None]) -> Iterator[pa.RecordBatch]:
+        """Read the rows from first to last, of them the columns `names`; ends early where the file does."""
+        schema = pa.schema([field for field in self.fields if field.name in names])
+        rows_at_once = max(1, _CHUNK_BYTES // max(1, self._row_bytes))
+        with _opened(self.path) as file:
+            file.seek(self._offset)
+            while self.delivered < self.rows:
+                wanted = min(rows_at_once, self.rows - self.delivered)
+                data = _read(file, wanted * self._row_bytes)
+                chunk = np.frombuffer(data, self._dtype, count=len(data) // self._row_bytes)
+                if len(chunk):
+                    arrays = [_to_arrow(self._columns[field.name], chunk[field.name], field.type) for field in schema]
+                    yield pa.record_batch(arrays, schema=schema)
+                self.delivered += len(chunk)
+                progress(self.delivered, self.rows)
+                if len(chunk) < wanted:
+                    return
+
+
+def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
+    """Header, columns and place of the first binary table; its rows are not read.
+
+    Header by header, since `fits.open` leaves out a table that breaks off inside a gzipped file.
+    """
+    try:
+        with warnings.catch_warnings(), _opened(path) as file:
+            warnings.simplefilter("ignore")  # of headers that are not to the letter
+            header = fits.Header.fromfile(file)
+            if "SIMPLE" not in header:
+                raise OSError("it does not begin with SIMPLE")
+            while header.get("XTENSION", "").strip() != "BINTABLE" or header.get("ZIMAGE"):
+                file.seek(file.tell() + _data_bytes(header))
+                header = fits.Header.fromfile(file)
+            return header, fits.BinTableHDU.fromstring(header.tostring().encode()).columns, file.tell()
+    except EOFError:
+        raise InputError(
+            f"{path} holds no binary table; give a FITS file with the catalogue in a BINTABLE extension"
+        ) from None
+    except (OSError, ValueError, TypeError, KeyError, fits.VerifyError) as error:
+        raise InputError(f"{path} cannot be read as FITS ({error}); fetch or write it again") from None
+
+
+def _data_bytes(header: fits.Header) -> int:
+    """Bytes from the end of a header to the next one (section 4.4.1)."""
+    sides = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
+    values = header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + math.prod(sides)) if sides else 0
+    return -(-abs(int(header["BITPIX"])) // 8 * values // _BLOCK) * _BLOCK
+
+
+def _opened(path: Path) -> BufferedReader | gzip.GzipFile:
+    with open(path, "rb") as file:
+        packed = file.read(2) == _GZIP
+    return gzip.GzipFile(path) if packed else open(path, "rb")
+
+
+def _read(file: BufferedReader | gzip.GzipFile, count: int) -> bytes:
+    """Up to `count` bytes; fewer at the end of the file, or where a gzipped one breaks off."""
+    parts = []
+    try:
+        while count and (part := file.read1(count)):
+            parts.append(part)
+            count -= len(part)
+    except (EOFError, gzip.BadGzipFile):
+        pass  # the rows that are missing are counted
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _arrow_type(column: fits.Column, dtype: np.dtype[Any]) -> pa.DataType:
+    """What a cell becomes: the narrowest type that holds it after scaling."""
+    code = column.format.format
+    if dtype.shape or code in "XPQCM":
+        return pa.null()
+    if code == "A":
+        return pa.string()
+    if code == "L":
+        return pa.bool_()
+    native = dtype.newbyteorder("=")
+    if not _is_scaled(column):
+        return pa.from_numpy_dtype(native)
+    if native.kind in "iu" and _is_offset(column, native):
+        return pa.from_numpy_dtype(np.dtype(f"{'i' if native.kind == 'u' else 'u'}{native.itemsize}"))
+    return pa.float64()
+
+
+def _is_scaled(column: fits.Column) -> bool:
+    return column.bscale not in (None, "", 1) or column.bzero not in (None, "", 0)
+
+
+def _is_offset(column: fits.Column, native: np.dtype[Any]) -> bool:
+    """Whether TZERO only turns signed integers into unsigned ones, or unsigned bytes into signed ones."""
+    middle = -128 if native.kind == "u" else 2 ** (8 * native.itemsize - 1)
+    return column.bscale in (None, "", 1) and column.bzero == middle and (native.kind == "i" or native.itemsize == 1)
+
+
+def _to_arrow(column: fits.Column, raw: npt.NDArray[Any], kind: pa.DataType) -> pa.Array:
+    code = column.format.format
+    if code == "A":
+        return _texts(raw)
+    if code == "L":
+        letters = raw.view(np.uint8)
+        return pa.array(letters == ord("T"), mask=~np.isin(letters, np.frombuffer(b"TF", np.uint8)))
+    values = raw.astype(raw.dtype.newbyteorder("="))
+    missing = values == column.null if column.null not in (None, "") and values.dtype.kind in "iu" else None
+    if _is_scaled(column):
+        if pa.types.is_integer(kind):
+            target = kind.to_pandas_dtype()
+            # to add the offset is to turn the highest bit, which no rounding can touch beyond 2^53
+            values = (values.view(f"u{raw.dtype.itemsize}") ^ (1 << (8 * raw.dtype.itemsize - 1))).view(target)
+        else:
+            scale = 1.0 if column.bscale in (None, "") else float(column.bscale)
+            values = values * scale + (0.0 if column.bzero in (None, "") else float(column.bzero))
+    return pa.array(values, kind, mask=missing)
+
+
+def _texts(raw: npt.NDArray[Any]) -> pa.Array:
+    """Texts of fixed width without a Python string for each: what follows a zero byte is blank (section 7.3.3.1)."""
+    rows, width = len(raw), raw.dtype.itemsize
+    if width == 0:
+        return pa.nulls(rows, pa.string())
+    letters = np.ascontiguousarray(raw).view(np.uint8).reshape(rows, width)
+    ended = letters == 0
+    if ended.any():
+        letters = np.where(np.logical_or.accumulate(ended, axis=1), ord(" "), letters)
+    if (letters > 127).any():  # the standard allows ASCII alone, and Arrow's texts must be UTF-8
+        letters = np.where(letters > 127, ord("?"), letters)
+    fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(letters.tobytes())])
+    return fixed.cast(pa.binary()).cast(pa.string())

@@ -1,0 +1,256 @@
+"""Survey catalogues in: a table of Galaxy Zoo, SDSS or DES becomes objects and what the archive measured of them.
+
+One transaction a file. The file streams into a temporary table, is compared there with what stands, and what is
+new is inserted in the order of the ids, so that a search by id reads few row groups. Two passes over the data
+instead of one, but nothing is known of a duplicate id or of a different release before the last row was read.
+DuckDB keeps within its memory limit by writing temporary files beside the catalogue.
+
+Rows are never changed. A position of a better kind of file (images < Galaxy Zoo < a photometric catalogue)
+replaces a weaker one by a new row and an entry in `revisions`, so that the order in which files come in does not
+matter, and what the catalogue said as of an earlier round stays as it was.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from duckdb.func import PythonUDFType
+
+from catbuilder.archives import ARCHIVES, Archive, release_by_columns, sky_versions
+from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number
+from catbuilder.errors import InputError
+from catbuilder.machine import usable_cores
+from catbuilder.resources import query
+from catbuilder.sky import healpix_cell
+from catbuilder.staging import (
+    Layout,
+    accept,
+    check_kept_names,
+    count_sentinels,
+    lay_out,
+    settle_kept,
+    stage,
+    with_types_of,
+)
+from catbuilder.tablefiles import Progress, TableFile, open_table
+from catbuilder.tables import Rejection
+from catbuilder.workspace import Recording, Workspace
+
+FAR_ARCSEC = 5.0  # an image stated to lie farther from the archive's position of its id may have a wrong id
+_MEMORY = "1GB"
+_MOST_THREADS = 4  # each one sorts and writes in memory of its own, all within the limit
+_TOLD = 20  # rejections that a report lists
+_FIRST = 5  # differing objects, or moved ones, that a report lists
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A value of the file that is not the one which stands."""
+
+    object_id: int
+    column: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        old, new = (_told(value) for value in (self.old, self.new))
+        return f"{self.object_id}: {self.column} {old} in the catalogue, {new} in the file"
+
+
+@dataclass(frozen=True)
+class SurveyReport:
+    """What an ingest of a survey's table did.
+
+    Every row of the file is rejected, or of an object that was added or known. Of the known ones, some had
+    no row in the archive's table yet, some are unchanged, some differ, and some were known from a weaker kind
+    of file only and now stand at this file's position.
+    """
+
+    survey: str
+    rows: int
+    objects_added: int
+    rows_added: int  # in the archive's table: votes or measurements
+    taken_over: int
+    unchanged: int
+    differing: int  # updated, if that was asked for
+    updated: bool
+    differences: tuple[Difference, ...]  # of the first few objects
+    moved: int  # images whose stated position lies more than FAR_ARCSEC from the archive's of the same id
+    farthest: tuple[tuple[int, float], ...]  # the first few of these: object_id, arcsec
+    rejected: int
+    rejections: tuple[Rejection, ...]  # the first twenty
+    sentinels: dict[str, int]  # values by which the archive says 'not measured', a count a column
+    missing: tuple[str, ...]  # columns that matter and that the file lacks
+
+
+def ingest_survey(
+    workspace: Workspace,
+    file: Path,
+    kind: str,
+    *,
+    survey: str | None = None,
+    keep: Sequence[str] = (),
+    update: bool = False,
+    progress: Progress | None = None,
+) -> SurveyReport:
+    """Bring in a table as an archive gives it.
+
+    Parameters
+    ----------
+    file : CSV, FITS or VOTable file, or Parquet file, folder or glob
+    kind : gz1 (Galaxy Zoo 1 Table 2), sdss (PhotoObj) or des (main table)
+    survey : name in catbuilder.toml of the survey whose ids these are; by default sdss, sdss, des
+    keep : other columns of the file to take along, under their lower-case names
+    update : let values of the file that differ replace those that stand; by default they are only reported
+
+    Raises
+    ------
+    InputError
+        The file cannot be used at all: of another kind or release, cut short, empty. Bad rows are rejected.
+    """
+    file, archive = Path(file), ARCHIVES[kind]
+    survey = survey or archive.survey
+    _check_survey(workspace, survey)
+    release = workspace.config.surveys[survey].release
+    table = open_table(file)
+    layout = lay_out(table, archive, keep)
+    _check_columns_release(table, archive, survey, release)
+    with workspace.recording(f"ingest {kind} {file.name} --survey {survey}") as recording:
+        con = recording.con
+        _prepare(con)
+        check_kept_names(con, layout)
+        layout = with_types_of(layout, _types_of(con, archive))
+        versions = sky_versions(archive, release)
+        seems = "DR8 or later" if versions and 2 not in versions else "DR7 or earlier"
+        other = f"its id is numbered by SDSS {seems}, and survey {survey} holds {release}"
+        stage(con, table, layout, versions, other, progress or (lambda done, of: None))
+        _check_rows(con, table, survey, release, seems, other)
+        layout = settle_kept(con, archive, layout)
+        accept(con, archive, layout)
+        return _record(recording, table, archive, layout, survey, update)
+
+
+def _check_survey(workspace: Workspace, survey: str) -> None:
+    if survey not in workspace.config.surveys:
+        known = ", ".join(workspace.config.surveys)
+        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+
+
+def _check_columns_release(table: TableFile, archive: Archive, survey: str, release: str) -> None:
+    seems = release_by_columns(archive, {column.name.upper() for column in table.columns})
+    if seems and release and release.strip().upper() != seems[0]:
+        raise _other_release(table, f"DES {seems[0]} (it has the column {seems[1]})", survey, release, seems[0])
+
+
+def _check_rows(con: Connection, table: TableFile, survey: str, release: str, seems: str, other: str) -> None:
+    """An empty file, or one of which every id is another release's."""
+    rows = fetch_number(con, "SELECT count(*) FROM incoming")
+    if rows + fetch_number(con, "SELECT count(*) FROM malformed") == 0:
+        raise InputError(f"{table.path} has columns but no rows; there is nothing to load from it")
+    text = "SELECT count(*) FROM incoming WHERE _reason = $other"
+    if rows and fetch_number(con, text, {"other": other}) == rows:
+        raise _other_release(table, f"SDSS {seems} (by the first bits of its ids)", survey, release, seems[:3])
+
+
+def _other_release(table: TableFile, seems: str, survey: str, release: str, short: str) -> InputError:
+    name = f"{survey}_{short.lower()}"
+    return InputError(
+        f"{table.path} seems to be of {seems}, but survey {survey} here holds {release}, which numbers the same sky "
+        f'differently; add to catbuilder.toml [surveys.{name}] with release = "{short}", and give '
+        f"--survey {name}"
+    )
+
+
+def _prepare(con: Connection) -> None:
+    con.execute(f"SET memory_limit = '{_MEMORY}'")
+    con.execute(f"SET threads = {min(usable_cores(), _MOST_THREADS)}")
+    for statement in con.extract_statements(query("ingest_macros")):
+        con.execute(statement)
+    con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
+
+
+def _healpix(ra: pa.ChunkedArray, dec: pa.ChunkedArray) -> pa.Array:
+    return pa.array(healpix_cell(np.asarray(ra), np.asarray(dec)))
+
+
+def _types_of(con: Connection, archive: Archive) -> dict[str, str]:
+    text = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal"
+    return dict(con.execute(text, [archive.table]).fetchall())
+
+
+def _record(
+    recording: Recording, table: TableFile, archive: Archive, layout: Layout, survey: str, update: bool
+) -> SurveyReport:
+    """Compare with what stands, and insert what is new."""
+    con = recording.con
+    values = {
+        "survey": survey, "kind": archive.kind, "strength": archive.strength, "table": archive.table, "update": update,
+        "round": recording.round, "run": recording.run, "far_arcsec": FAR_ARCSEC, "first": _FIRST,
+        "id": layout.object_id.name, "file": str(table.path),
+    }  # fmt: skip
+    fields = layout.of_archive + layout.kept
+    _run(con, "ingest_standing_rows", values, table=archive.table)
+    differs = [f'a."{field.ours}" IS DISTINCT FROM t."{field.ours}"' for field in fields]
+    _run(con, "ingest_known_objects", values)
+    _run(con, "ingest_known_rows", values, differs=" OR ".join(differs) or "false")
+    _run(con, "ingest_known", values)
+    counts = fetch_arrow(con, query("ingest_counts"), _bound(query("ingest_counts"), values)).to_pylist()[0]
+    differences = _differences(con, layout, values)
+    _run(con, "ingest_new_objects", values)
+    _run(con, "ingest_new_rows", values, table=archive.table, columns="".join(f', a."{f.ours}"' for f in fields))
+    if counts["taken_over"] or (update and counts["differing"]):
+        _run(con, "ingest_replacing_objects", values)
+        _run(con, "ingest_replacing_rows", values, table=archive.table, merged=_merged(con, archive, layout))
+        _run(con, "ingest_revisions", values)
+    if counts["rejected"]:
+        con.register("pieces", table.numbering(con))
+        _run(con, "ingest_rejections", values)
+    return SurveyReport(
+        survey=survey, **counts, updated=update, differences=differences,
+        farthest=tuple(_run(con, "ingest_moved", values)), rejections=_rejections(con, values),
+        sentinels=count_sentinels(con, layout), missing=layout.missing,
+    )  # fmt: skip
+
+
+def _run(con: Connection, name: str, values: dict[str, object], **slots: str) -> list[tuple[Any, ...]]:
+    """Run a named query with its slots filled and of the values those bound that it asks for."""
+    text = query(name).format(**slots) if slots else query(name)
+    return con.execute(text, _bound(text, values)).fetchall()
+
+
+def _bound(text: str, values: dict[str, object]) -> dict[str, object]:
+    # DuckDB refuses a value that the query does not ask for
+    return {name: value for name, value in values.items() if re.search(rf"\${name}\b", text)}
+
+
+def _merged(con: Connection, archive: Archive, layout: Layout) -> str:
+    """Every column of the archive's table: the file's where the file has it, else the old one."""
+    ours = {field.ours for field in layout.of_archive + layout.kept}
+    names = [column.name for column in data_dictionary(con, archive.table)]
+    own = [name for name in names if name not in ("survey", "object_id", "round", "run")]
+    return ", ".join(f'{"a" if name in ours else "t"}."{name}"' for name in own)
+
+
+def _differences(con: Connection, layout: Layout, values: dict[str, object]) -> tuple[Difference, ...]:
+    found = []
+    rows = _run(con, "ingest_differences", values)
+    for object_differs, row_differs, new, placed, measured in rows:
+        of_object = ("ra", "dec", "mag_g", "mag_r", "mag_i", "radius_arcsec") if object_differs else ()
+        of_row = [field.ours for field in layout.of_archive + layout.kept] if row_differs else []
+        pairs = [(name, placed[name]) for name in of_object if new[name] is not None]
+        pairs += [(name, measured[name]) for name in of_row]
+        found += [Difference(new["object_id"], name, old, new[name]) for name, old in pairs if old != new[name]]
+    return tuple(found)
+
+
+def _rejections(con: Connection, values: dict[str, object]) -> tuple[Rejection, ...]:
+    text = "SELECT file, row, object_id, reason FROM rejections WHERE run = $run ORDER BY file, row LIMIT $told"
+    return tuple(Rejection(*row) for row in con.execute(text, {"run": values["run"], "told": _TOLD}).fetchall())
+
+
+def _told(value: Any) -> str:
+    return "empty" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,362 @@
+"""Tables of the archives as something that DuckDB can stream from: CSV, FITS, VOTable, Parquet.
+
+What DuckDB reads itself (CSV, Parquet) it reads; FITS becomes a stream of Arrow batches. All three take the
+same little memory for ten rows and for a billion. A VOTable is parsed as a whole, so a large one is refused
+rather than left to eat the machine. Cells are handed on as the file has them: what they mean, and which are
+wrong, is for the archive's rules to say (`staging`), once for all formats.
+"""
+
+import csv
+import glob
+import gzip
+import threading
+import warnings
+import xml.etree.ElementTree as ET
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.io import votable
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.errors import InputError
+from catbuilder.fitstable import FitsTable
+from catbuilder.resources import query
+
+Progress = Callable[[int, int], None]  # (done, of)
+
+LARGEST_VOTABLE = 500_000_000  # bytes: some minutes to parse, at about 20 MB a second
+
+_SQL_TYPES = {
+    pa.bool_(): "BOOLEAN", pa.int8(): "TINYINT", pa.int16(): "SMALLINT", pa.int32(): "INTEGER", pa.int64(): "BIGINT",
+    pa.uint8(): "UTINYINT", pa.uint16(): "USMALLINT", pa.uint32(): "UINTEGER", pa.uint64(): "UBIGINT",
+    pa.float16(): "FLOAT", pa.float32(): "FLOAT", pa.float64(): "DOUBLE",
+    pa.string(): "VARCHAR", pa.large_string(): "VARCHAR", pa.string_view(): "VARCHAR",
+}  # fmt: skip
+_VOTABLE_TYPES = {
+    "boolean": pa.bool_(), "bit": pa.bool_(), "unsignedByte": pa.uint8(), "short": pa.int16(), "int": pa.int32(),
+    "long": pa.int64(), "float": pa.float32(), "double": pa.float64(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FileColumn:
+    """A column as the file names it, with DuckDB's type for its cells ("" if they are no single values)."""
+
+    name: str
+    type: str
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What to write after FROM, and the parameters to bind there."""
+
+    source: str
+    parameters: dict[str, object]
+
+
+class TableFile(ABC):
+    """A file whose columns are known and whose rows can be read once, in order."""
+
+    malformed = "malformed_none"  # the query that lists lines which are no rows, after a scan
+    typed = True  # whether the file says of what type its columns are
+
+    def __init__(self, path: Path, columns: Sequence[FileColumn]) -> None:
+        repeated = [name for name, n in Counter(column.name.lower() for column in columns).items() if n > 1]
+        if repeated:
+            raise InputError(f"{path} has the column '{repeated[0]}' twice; keep one of them")
+        self.path = path
+        self.columns = tuple(columns)
+
+    @abstractmethod
+    def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> AbstractContextManager[Scan]:
+        """Lend the rows to the connection while the body runs, with at least the columns `names`.
+
+        Raises
+        ------
+        InputError
+            On leaving: the file holds fewer rows than it declares.
+        """
+
+    def numbering(self, con: Connection) -> pa.Table:
+        """Where records stand: record `first` (from 0) is `row` of `file`, and so on up to the next such line."""
+        return _pieces([0], [str(self.path)], [1])
+
+
+def open_table(path: Path) -> TableFile:
+    """Look at a file's columns: .csv[.gz], .fits[.gz], .vot, .xml, .votable, .parquet, or a folder or glob of Parquet.
+
+    Raises
+    ------
+    InputError
+        No such file, of none of these kinds, or one that cannot be read as what its name says.
+    """
+    name = path.name.lower().removesuffix(".gz")
+    parts = _parts(path)
+    if parts:
+        return ParquetFiles(path, parts)
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; give a CSV, FITS, VOTable or Parquet file, or a folder of Parquet")
+    if name.endswith(".csv"):
+        return CsvFile(path)
+    if name.endswith((".fits", ".fit")):
+        return FitsFile(path)
+    if name.endswith((".vot", ".xml", ".votable")):
+        return VotableFile(path)
+    raise InputError(
+        f"{path} is of no known kind by its name; give .csv, .csv.gz, .fits, .fits.gz, .vot, .xml, .votable or .parquet"
+    )
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """DuckDB's type of an Arrow type, "" for lists, blobs and whatever else is no number, text or truth value."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if pa.types.is_decimal(kind) and kind.scale == 0:
+        return "HUGEINT"  # as databases hand out 64-bit unsigned numbers
+    return _SQL_TYPES.get(kind, "")
+
+
+class CsvFile(TableFile):
+    """CSV as the archives write it: '#' lines may stand before the header, a byte order mark before those."""
+
+    malformed = "malformed_csv"
+    typed = False
+
+    def __init__(self, path: Path) -> None:
+        header, self._header_line = _csv_header(path)
+        names = [cell.strip() or f"column {place}" for place, cell in enumerate(header, 1)]
+        super().__init__(path, [FileColumn(name, "VARCHAR") for name in names])
+
+    @contextmanager
+    def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
+        """Every cell as text; lines that are no rows are set aside by DuckDB."""
+        with _watched(con, progress):
+            yield Scan(
+                f"({query('scan_csv')})",
+                {"file": str(self.path), "skip": self._header_line,
+                 "columns": {column.name: "VARCHAR" for column in self.columns}},
+            )  # fmt: skip
+
+    def numbering(self, con: Connection) -> pa.Table:
+        """Lines as a text editor counts, the malformed and the blank ones too."""
+        malformed = fetch_arrow(con, "SELECT row FROM malformed").column(0).to_numpy()
+        with _opened_text(self.path) as file:
+            blank = [number for number, line in enumerate(file, 1) if number > self._header_line and line.isspace()]
+        skipped = np.union1d(malformed, np.array(blank, np.int64)).astype(np.int64)
+        rows = np.concatenate([[self._header_line], skipped]) + 1
+        firsts = rows - self._header_line - 1 - np.arange(len(rows))
+        # of lines skipped one after the other, the last one says where the next record stands
+        last = np.append(firsts[1:] != firsts[:-1], True)
+        return _pieces(firsts[last], [str(self.path)] * int(last.sum()), rows[last])
+
+
+class ParquetFiles(TableFile):
+    """One Parquet file, or the parts of a table."""
+
+    def __init__(self, path: Path, parts: Sequence[Path]) -> None:
+        self._parts = parts
+        footers = [_footer(part) for part in parts]
+        columns, _ = footers[0]
+        for part, (others, _) in zip(parts, footers, strict=True):
+            _check_same(parts[0], columns, part, others)
+        self._rows = [rows for _, rows in footers]
+        super().__init__(path, columns)
+
+    @contextmanager
+    def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
+        """The rows of all parts, one part after the other."""
+        with _watched(con, progress):
+            yield Scan(f"({query('scan_parquet')})", {"files": [str(part) for part in self._parts]})
+
+    def numbering(self, con: Connection) -> pa.Table:
+        """Rows are counted from 1 in each part."""
+        firsts = np.concatenate([[0], np.cumsum(self._rows)[:-1]])
+        return _pieces(firsts, [str(part) for part in self._parts], [1] * len(self._parts))
+
+
+class FitsFile(TableFile):
+    """The first binary table of a FITS file."""
+
+    def __init__(self, path: Path) -> None:
+        self._table = FitsTable(path)
+        columns = [
+            FileColumn(field.name, sql_type(field.type), unit)
+            for field, unit in zip(self._table.fields, self._table.units, strict=True)
+        ]
+        super().__init__(path, columns)
+
+    @contextmanager
+    def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
+        """The rows as a stream that can be read once."""
+        table = self._table
+        schema = pa.schema([field for field in table.fields if field.name in names])
+        con.register("file_stream", pa.RecordBatchReader.from_batches(schema, table.batches(names, progress)))
+        try:
+            yield Scan("file_stream", {})
+        finally:
+            con.unregister("file_stream")
+        if table.delivered < table.rows:
+            raise InputError(
+                f"{self.path} declares {table.rows:,} rows and holds {table.delivered:,}: it was cut short; "
+                "fetch it again"
+            )
+
+
+class VotableFile(TableFile):
+    """The first table of a VOTable, parsed as a whole by astropy, with the wanted columns alone."""
+
+    def __init__(self, path: Path) -> None:
+        size = path.stat().st_size
+        if size > LARGEST_VOTABLE:
+            raise InputError(
+                f"{path} is a VOTable of {size / 1e6:,.0f} MB, which would be held in memory as a whole (no more "
+                f"than {LARGEST_VOTABLE / 1e6:,.0f} MB may be); convert it to FITS or Parquet first (TOPCAT does)"
+            )
+        self._fields = _votable_fields(path)
+        super().__init__(path, [FileColumn(f.name, sql_type(f.type), _unit(f)) for f in self._fields])
+
+    @contextmanager
+    def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
+        """The rows, read into memory."""
+        places = [place for place, field in enumerate(self._fields) if field.name in names]
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # archives' VOTables are seldom to the letter
+                table = votable.parse(self.path, columns=places).get_first_table()
+        except (ValueError, OSError, IndexError, TypeError) as error:
+            raise InputError(f"{self.path} cannot be read as a VOTable ({error}); fetch it again") from None
+        cells = [table.array[name] for name in table.array.dtype.names] if places else []
+        wanted = [self._fields[place] for place in places]
+        arrays = [_masked_to_arrow(values, field.type) for values, field in zip(cells, wanted, strict=True)]
+        con.register("file_stream", pa.table(arrays, schema=pa.schema(wanted)))
+        try:
+            yield Scan("file_stream", {})
+        finally:
+            con.unregister("file_stream")
+
+
+def _parts(path: Path) -> list[Path]:
+    if path.is_dir():
+        parts = sorted(part for part in path.rglob("*.parquet") if not part.name.startswith(("_", ".")))
+        if not parts:
+            raise InputError(f"the folder {path} holds no .parquet file; give a folder of the parts of one table")
+        return parts
+    if path.suffix.lower() in (".parquet", ".pq"):
+        return sorted(Path(name) for name in glob.glob(str(path), recursive=True)) if not path.is_file() else [path]
+    return []
+
+
+def _footer(part: Path) -> tuple[list[FileColumn], int]:
+    """Columns and number of rows of a Parquet file."""
+    try:
+        file = pq.ParquetFile(part)
+        fields, rows = list(file.schema_arrow), file.metadata.num_rows
+        file.close()
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{part} cannot be read as Parquet ({reason}); fetch or write it again") from None
+    return [FileColumn(field.name, sql_type(field.type), _unit(field)) for field in fields], rows
+
+
+def _unit(field: pa.Field) -> str:
+    return str((field.metadata or {}).get(b"unit", b"").decode("utf-8", "replace"))
+
+
+def _check_same(first: Path, columns: Sequence[FileColumn], part: Path, others: Sequence[FileColumn]) -> None:
+    here, there = ({column.name: column.type for column in some} for some in (columns, others))
+    faults = [f"lacks {name}" for name in here if name not in there]
+    faults += [f"has {name} besides" for name in there if name not in here]
+    faults += [
+        f"has {name} as {there[name] or 'a list'} and not {here[name] or 'a list'}"
+        for name in here
+        if name in there and here[name] != there[name]
+    ]
+    if faults:
+        raise InputError(f"{part} has other columns than {first}: it {', '.join(faults)}; give parts of one table")
+
+
+def _opened_text(path: Path) -> TextIO:
+    # what is no UTF-8 is set aside by DuckDB, line by line; here only lines are counted
+    if path.name.lower().endswith(".gz"):
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="\n"))
+    return open(path, encoding="utf-8-sig", errors="replace", newline="\n")
+
+
+def _csv_header(path: Path) -> tuple[list[str], int]:
+    """The header's cells, and the line it stands on (the first is 1)."""
+    try:
+        with _opened_text(path) as file:
+            for number, line in enumerate(file, 1):
+                if "\x00" in line:
+                    raise InputError(f"{path} is not a CSV text file; save it as UTF-8 CSV with a header row")
+                if line.strip() and not line.startswith("#"):
+                    return next(csv.reader([line])), number
+    except (OSError, EOFError, csv.Error) as error:
+        raise InputError(f"{path} cannot be read as CSV ({error}); fetch or save it again") from None
+    raise InputError(f"{path} is empty; it needs a header row with the names of the columns")
+
+
+def _votable_fields(path: Path) -> list[pa.Field]:
+    """The columns that the first table declares, without reading its rows."""
+    fields = []
+    try:
+        for _, element in ET.iterparse(path, events=("start",)):
+            tag = element.tag.rpartition("}")[2]
+            if tag == "FIELD":
+                name = element.get("name") or element.get("ID") or ""
+                unit = {"unit": element.get("unit", "")}
+                fields.append(pa.field(name, _votable_type(element.attrib), metadata=unit))
+            elif tag == "DATA":
+                break
+    except ET.ParseError as error:
+        raise InputError(f"{path} cannot be read as a VOTable ({error}); fetch it again") from None
+    if not fields:
+        raise InputError(f"{path} holds no table; give a VOTable with the catalogue in its first TABLE")
+    return fields
+
+
+def _votable_type(attributes: dict[str, str]) -> pa.DataType:
+    kind, size = attributes.get("datatype", ""), attributes.get("arraysize", "1")
+    if kind in ("char", "unicodeChar"):
+        return pa.string() if "x" not in size else pa.null()
+    return _VOTABLE_TYPES.get(kind, pa.null()) if size == "1" else pa.null()
+
+
+def _masked_to_arrow(values: np.ma.MaskedArray, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_string(kind):
+        return pa.array([None if text is np.ma.masked else str(text) for text in values], kind)
+    return pa.array(np.ma.getdata(values), kind, mask=np.ma.getmaskarray(values))
+
+
+def _pieces(firsts: object, files: Sequence[str], rows: object) -> pa.Table:
+    return pa.table({"first": pa.array(firsts, pa.int64()), "file": list(files), "row": pa.array(rows, pa.int64())})
+
+
+@contextmanager
+def _watched(con: Connection, progress: Progress) -> Iterator[None]:
+    """Tell how far DuckDB's own reading is while the body runs: only another thread can ask."""
+    con.execute("SET enable_progress_bar = true")  # without it DuckDB does not count
+    con.execute("SET enable_progress_bar_print = false")
+    ended = threading.Event()
+
+    def ask() -> None:
+        while not ended.wait(0.2):
+            if (percent := con.query_progress()) > 0:
+                progress(int(percent), 100)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,0 +1,1 @@
+CREATE TEMP TABLE malformed (row BIGINT, object_id VARCHAR, reason VARCHAR)

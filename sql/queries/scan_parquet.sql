@@ -1,0 +1,1 @@
+SELECT * FROM read_parquet($files, hive_partitioning = false)
