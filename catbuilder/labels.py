@@ -91,7 +91,8 @@ def import_labels(
 ) -> ImportReport:
     """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
 
-    A label that stands already, from the same source and annotator, changes nothing.
+    A label that stands already, from the same source and annotator, changes nothing. One that is given to an image
+    of a catalogued object is recorded for that object.
     """
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
@@ -121,8 +122,10 @@ def export_labels(workspace: Workspace, file: Path) -> int:
     return len(rows)
 
 
-def _known_objects(recording: Recording) -> tuple[set[tuple[str, int]], dict[int, list[str]]]:
-    known = set(recording.con.execute("SELECT survey, object_id FROM objects").fetchall())
+def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], dict[int, list[str]]]:
+    """Which object each id of a survey stands for, and which surveys have an id."""
+    rows = recording.con.execute(query("alias_known_objects")).fetchall()
+    known = {(survey, object_id): stands_for for survey, object_id, stands_for in rows}
     by_id: dict[int, list[str]] = {}
     for survey, object_id in known:
         by_id.setdefault(object_id, []).append(survey)
@@ -135,7 +138,7 @@ def _read_row(
     workspace: Workspace,
     source: str,
     survey: str | None,
-    known: set[tuple[str, int]],
+    known: dict[tuple[str, int], int],
     by_id: dict[int, list[str]],
 ) -> dict[str, object] | None:
     row, cells = numbered
@@ -144,15 +147,17 @@ def _read_row(
         where = cells.get("survey") or survey or _only_survey(object_id, by_id)
         if (where, object_id) not in known:
             raise BadValue(f"no object {object_id} of survey {where} is in the catalogue; ingest it first")
+        stands_for = known[where, object_id]
+        given_to = "" if stands_for == object_id else f", where it is given to image {object_id}"
         return {
             "survey": where,
-            "object_id": object_id,
+            "object_id": stands_for,
             "kind": "label",
             "label": parse_class(cells["label"], workspace.config.classes),
             "confidence": parse_number(cells, "confidence", 0.0, 1.0),
             "source": _source(cells.get("source") or source),
             "annotator": cells.get("annotator") or None,
-            "reason": f"imported from {table.path.name}, row {row}",
+            "reason": f"imported from {table.path.name}, row {row}{given_to}",
         }
     except BadValue as error:
         table.reject(row, cells, str(error))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalog import Connection, fetch_arrow, first_row
 from catbuilder.errors import ObjectNotFound
 from catbuilder.resources import query
 from catbuilder.tables import BadValue, parse_object_id
@@ -15,11 +15,11 @@ class Story:
     """What the catalogue says of an object now, and the events that led there (round, what, detail)."""
 
     now: dict[str, Any]  # the object's row of `catalog`
-    events: list[tuple[int, str, str]]
+    events: list[tuple[int, str, str]]  # of an image of a catalogued object: its own, then that object's
 
 
 def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Story:
-    """Tell the story of one object.
+    """Tell the story of one object; that of an image of a catalogued object goes on with the object's.
 
     Raises
     ------
@@ -33,15 +33,18 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
     with workspace.reading() as con:
         survey = _survey_of(con, number, survey)
         key = {"survey": survey, "object_id": number}
-        now = fetch_arrow(con, "SELECT * FROM catalog WHERE survey = $survey AND object_id = $object_id", key)
         events = con.execute(query("story"), key).fetchall()
+        shown = first_row(con, query("alias_of"), key)
+        if shown:
+            key["object_id"] = shown[0]
+            events += con.execute(query("story"), key).fetchall()
+        now = fetch_arrow(con, "SELECT * FROM catalog WHERE survey = $survey AND object_id = $object_id", key)
     return Story(now.to_pylist()[0], events)
 
 
 def _survey_of(con: Connection, number: int, survey: str | None) -> str:
-    found = [
-        s for (s,) in con.execute("SELECT survey FROM objects WHERE object_id = ? ORDER BY 1", [number]).fetchall()
-    ]
+    surveys = con.execute("SELECT DISTINCT survey FROM objects WHERE object_id = ? ORDER BY 1", [number]).fetchall()
+    found = [s for (s,) in surveys]
     if survey is not None and survey in found:
         return survey
     if survey is None and len(found) == 1:

@@ -1,0 +1,134 @@
+"""Cross-match: which objects of two surveys are one galaxy, one to one, the nearest pairs first.
+
+One to one and nearest first is what a purity-minded match needs: two DES objects never become one SDSS galaxy, and
+a close pair of galaxies is told apart. What it gives up is the best overall assignment: a pair is taken even where
+leaving it would let two others form. Khan et al. 2019 match within 1 arcsec by astropy's `match_to_catalog_sky`,
+which asks for the nearest of each and may give one galaxy to several.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.errors import InputError
+from catbuilder.identity import IdentityReport, identify_images
+from catbuilder.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one
+from catbuilder.resources import query
+from catbuilder.workspace import Recording, Workspace
+
+
+@dataclass(frozen=True)
+class SurveyMatch:
+    """Two surveys, matched."""
+
+    survey_a: str
+    survey_b: str
+    objects_a: int  # with a position
+    objects_b: int
+    pairs: int
+    median_arcsec: float | None  # None where there is no pair
+    largest_arcsec: float | None
+    second_candidate: int  # pairs of which either object had another candidate within the radius
+    recorded: bool  # False: the latest cross-match found the same, and stands
+
+
+@dataclass(frozen=True)
+class CrossmatchReport:
+    """What `crossmatch` did."""
+
+    images: IdentityReport
+    matches: tuple[SurveyMatch, ...]
+
+    def sentences(self) -> list[str]:
+        """What a person should know beside the table of matches."""
+        said = self.images.sentences()
+        stands = [f"{match.survey_a} and {match.survey_b}" for match in self.matches if not match.recorded]
+        if stands:
+            said.append(f"The same pairs stand already for {', '.join(stands)}; nothing was recorded for them.")
+        return said
+
+
+def crossmatch(
+    workspace: Workspace,
+    radius_arcsec: float = 1.0,
+    surveys: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> CrossmatchReport:
+    """Match every two surveys of the workspace, after images have been told to be what they show.
+
+    Parameters
+    ----------
+    radius_arcsec : largest separation of a pair, above 0 and up to 60
+    surveys : which surveys; by default all that hold objects with positions
+
+    Raises
+    ------
+    InputError
+        The radius is out of range, a survey is unknown, or fewer than two hold objects with positions.
+    """
+    check_radius(radius_arcsec)
+    _check_names(workspace, surveys)
+    with workspace.reading() as con:
+        pairings = _pairings(workspace, con, surveys)
+    images = identify_images(workspace)
+    with workspace.reading() as con:
+        found = [_match(con, a, b, radius_arcsec, progress) for a, b in pairings]
+    fresh = [(match, pairs) for match, pairs in found if match.recorded]
+    if fresh:
+        with workspace.recording(f"crossmatch --radius {radius_arcsec:g}") as recording:
+            for match, pairs in fresh:
+                _record(recording, match, radius_arcsec, pairs)
+    return CrossmatchReport(images, tuple(match for match, _ in found))
+
+
+def _check_names(workspace: Workspace, surveys: Sequence[str] | None) -> None:
+    for name in surveys or ():
+        if name not in workspace.config.surveys:
+            known = ", ".join(workspace.config.surveys)
+            raise InputError(f"unknown survey '{name}'; this workspace has {known} (add it to catbuilder.toml)")
+
+
+def _pairings(workspace: Workspace, con: Connection, surveys: Sequence[str] | None) -> list[tuple[str, str]]:
+    """Every two surveys, named in the order of `catbuilder.toml`, or as they were named when first matched."""
+    held = {survey for (survey,) in con.execute(query("match_surveys")).fetchall()}
+    wanted = held if surveys is None else set(surveys)
+    if surveys is not None and len(wanted) < 2:
+        raise InputError(f"a cross-match is of two surveys, and {' '.join(wanted)} alone was given; name another")
+    if len(wanted) < 2 or wanted - held:
+        there = f"only those of {' and '.join(sorted(held))}" if held else "none"
+        raise InputError(
+            f"a cross-match needs objects with positions of two surveys, and there are {there}; bring them in with: "
+            "catbuilder ingest sdss FILE, catbuilder ingest des FILE, or ingest images with ra and dec"
+        )
+    known = list(workspace.config.surveys)
+    order = [name for name in known if name in wanted] + sorted(wanted - set(known))
+    named = set(con.execute(query("match_named")).fetchall())
+    return [(b, a) if (b, a) in named else (a, b) for a, b in itertools.combinations(order, 2)]
+
+
+def _match(
+    con: Connection, a: str, b: str, radius_arcsec: float, progress: Progress | None
+) -> tuple[SurveyMatch, pa.Table]:
+    """Find the pairs of two surveys, and whether they are to be recorded."""
+    objects_a, objects_b = find_candidates(con, Side(a), Side(b), radius_arcsec, progress)
+    pair_one_to_one(con)
+    names = {"survey_a": a, "survey_b": b}
+    stands = first_row(con, query("match_stands"), {**names, "radius_arcsec": radius_arcsec})
+    pairs, median, largest, contested = first_row(con, query("match_summary")) or (0, None, None, 0)
+    recorded = not (stands and stands[0])
+    match = SurveyMatch(a, b, objects_a, objects_b, pairs, median, largest, contested, recorded)
+    return match, fetch_arrow(con, query("match_found"), names)
+
+
+def _record(recording: Recording, match: SurveyMatch, radius_arcsec: float, pairs: pa.Table) -> None:
+    stamp = {"round": recording.round, "run": recording.run}
+    recording.con.register("found", pairs)
+    recording.con.execute(query("match_record"), stamp)
+    recording.con.execute(
+        query("match_record_crossmatch"),
+        {"survey_a": match.survey_a, "survey_b": match.survey_b, "radius_arcsec": radius_arcsec,
+         "pairs": match.pairs, **stamp},
+    )  # fmt: skip

@@ -1,0 +1,111 @@
+"""Identity: an image given by position shows a galaxy that the survey's catalogue has under its own id.
+
+Such an image becomes an alias: it leaves the catalogue, and the catalogued object takes what it lacks from it, its
+stamp, its split and the labels that people gave to it. Nothing is moved or deleted: what stood under the image's id
+stays there as history, and every row taken over is a new one. The price is that one galaxy has two ids in the tables;
+`catalog` shows it once. Several images may show one object. A test object keeps the id its frozen set names.
+"""
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.labels import EVENTS, fresh_labels, record_events
+from catbuilder.pairs import Side, check_radius, find_candidates
+from catbuilder.resources import query
+from catbuilder.workspace import Recording, Workspace
+
+IMAGES = ("images",)
+CATALOGUES = ("gz1", "sdss", "des")
+
+_ROWS_TAKEN = ("stamps", "splits", "exclusions")  # tables that get a new row; labels get an event
+_FOUND = pa.schema(
+    [
+        ("survey", pa.string()),
+        ("object_id", pa.int64()),
+        ("of_object_id", pa.int64()),
+        ("separation_arcsec", pa.float64()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class IdentityReport:
+    """What `identify_images` did; a second call in a row finds nothing to do."""
+
+    considered: int  # images with a position that stood for themselves
+    identified: int = 0  # of these, images that stand for a catalogued object now
+    stamps: int = 0  # objects that took an image's stamp
+    splits: int = 0  # objects that took an image's split
+    labels: int = 0  # labels recorded for the object as they stood for the image
+    exclusions: int = 0  # what the firewall knew of an image, recorded for the object
+
+    def sentences(self) -> list[str]:
+        """What a person should know of it; nothing where nothing was done."""
+        said = []
+        if self.identified:
+            said.append(
+                f"{self.identified:,} of {self.considered:,} images with a position show a catalogued object of their "
+                "survey, and stand for it now."
+            )
+        if self.stamps or self.splits or self.labels or self.exclusions:
+            said.append(
+                f"Objects took from their images: {self.stamps:,} stamps, {self.splits:,} splits, {self.labels:,} "
+                f"labels and {self.exclusions:,} exclusions by the firewall."
+            )
+        return said
+
+
+def identify_images(workspace: Workspace, radius_arcsec: float = 1.0) -> IdentityReport:
+    """Make every image within the radius of a catalogued object of its survey an alias of the nearest such object.
+
+    The object takes an image's stamp if it has none that can be read, an image's split if it has none, the labels of
+    every source and annotator that has given it none, and always what the firewall knows of its images. Labels given
+    to an image after it was identified are carried over by the next call.
+
+    Raises
+    ------
+    InputError
+        The radius is not above 0 and up to 60 arcsec.
+    """
+    check_radius(radius_arcsec)
+    with workspace.reading() as con:
+        considered, found = _find(con, radius_arcsec)
+        waiting = any(fetch_arrow(con, query(f"alias_{what}")).num_rows for what in (*_ROWS_TAKEN, "labels"))
+    if not found.num_rows and not waiting:
+        return IdentityReport(considered)
+    with workspace.recording("identify images") as recording:
+        stamp = {"round": recording.round, "run": recording.run}
+        recording.con.register("found", found)
+        recording.con.execute(query("alias_record"), stamp)
+        taken = {table: _take_rows(recording, table) for table in _ROWS_TAKEN}
+        return IdentityReport(considered, found.num_rows, labels=_take_labels(recording), **taken)
+
+
+def _find(con: Connection, radius_arcsec: float) -> tuple[int, pa.Table]:
+    """How many images were looked at, and which object each of them shows, as a table of `_FOUND`."""
+    considered, found = 0, [_FOUND.empty_table()]
+    for survey, images, has_catalogue in con.execute(query("alias_surveys")).fetchall():
+        considered += images
+        if images and has_catalogue:
+            find_candidates(con, Side(survey, IMAGES), Side(survey, CATALOGUES), radius_arcsec)
+            found.append(fetch_arrow(con, query("alias_found"), {"survey": survey}).cast(_FOUND))
+    return considered, pa.concat_tables(found)
+
+
+def _take_rows(recording: Recording, table: str) -> int:
+    """New rows of a table for objects, from those of their images."""
+    rows = fetch_arrow(recording.con, query(f"alias_{table}"))
+    recording.con.register("taken", rows)
+    recording.con.execute(
+        f"INSERT INTO {table} BY NAME SELECT *, $round AS round, $run AS run FROM taken",  # a name of `_ROWS_TAKEN`
+        {"round": recording.round, "run": recording.run},
+    )
+    return int(rows.num_rows)
+
+
+def _take_labels(recording: Recording) -> int:
+    """Label events for objects, from those of their images."""
+    events = fetch_arrow(recording.con, query("alias_labels")).cast(EVENTS)
+    return record_events(recording, fresh_labels(recording, events))

@@ -1,0 +1,15 @@
+-- Stamps that catalogued objects take from their images, since they have none of their own that can be read: a good one
+-- if there is any, then the nearest. Only what aliases name is looked at: a survey has millions of other stamps.
+WITH standing AS (
+    SELECT s.* FROM stamps AS s
+    SEMI JOIN (SELECT survey, object_id FROM aliases UNION ALL SELECT survey, of_object_id FROM aliases) AS named
+        ON named.survey = s.survey AND named.object_id = s.object_id
+    QUALIFY row_number() OVER (PARTITION BY s.survey, s.object_id ORDER BY s.run DESC) = 1)
+SELECT a.survey, a.of_object_id AS object_id, s.* EXCLUDE (survey, object_id, round, run)
+FROM aliases AS a
+JOIN standing AS s ON s.survey = a.survey AND s.object_id = a.object_id AND s.shard IS NOT NULL
+ANTI JOIN (SELECT survey, object_id FROM standing WHERE shard IS NOT NULL) AS own
+    ON own.survey = a.survey AND own.object_id = a.of_object_id
+QUALIFY row_number() OVER (PARTITION BY a.survey, a.of_object_id
+                           ORDER BY s.quality = 'ok' DESC, a.separation_arcsec, a.object_id) = 1
+ORDER BY a.survey, a.of_object_id

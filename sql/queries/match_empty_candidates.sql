@@ -1,0 +1,1 @@
+CREATE OR REPLACE TEMP TABLE candidates (id_a BIGINT, id_b BIGINT, separation_arcsec DOUBLE)

@@ -1,0 +1,1 @@
+INSERT INTO matches BY NAME SELECT *, $round AS round, $run AS run FROM found

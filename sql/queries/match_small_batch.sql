@@ -1,0 +1,2 @@
+SELECT object_id, ra, dec, healpix >> $shift AS cell FROM small_side
+WHERE place > $first AND place <= $first + $rows

@@ -1,0 +1,1 @@
+SELECT count(*), median(separation_arcsec), max(separation_arcsec), count(*) FILTER (contested) FROM pairs
