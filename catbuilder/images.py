@@ -26,6 +26,8 @@ QUALITY_FLAGS: dict[str, str] = {
     "saturated": "at least a tenth of the frame is clipped in a channel, mostly by a bright star",
     "unreadable": "the file could not be read as an 8-bit RGB or grey JPEG or PNG",
     "too_small": "the shorter side of the file has fewer than 16 pixels",
+    "masked": "too many of its pixels, or one near the centre, have no data (stamps cut from tiles)",
+    "truncated": "part of its box lies beyond the tile it was cut from",
 }
 
 MIN_NATIVE_SIDE = 16

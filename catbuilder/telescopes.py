@@ -73,6 +73,17 @@ def write_stamps(batch: list[tuple[Galaxy, dict[str, Path]]], sdss_pixels: int, 
     return len(batch)
 
 
+def calibrated_bands(galaxy: Galaxy, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
+    """One survey's noisy pixels of one object, not yet rendered: (pixels, pixels, 3) float32, nanomaggies; i, r, g."""
+    return _Sky(galaxy).exposed_by(telescope, pixels, seed)
+
+
+def light_of(galaxy: Galaxy, telescope: Telescope, pixels: int, offset: tuple[float, float]) -> np.ndarray:
+    """One object without noise, centred off the frame's middle by so many pixels in x and y; as `calibrated_bands`."""
+    sky = _Sky(galaxy)
+    return np.stack([sky.drawn(telescope, band, pixels, 1.0, _PARAMETERS, offset) for band in range(3)], axis=-1)
+
+
 class _Sky:
     """An object and its surroundings above the atmosphere: profiles of unit flux, their fluxes by band."""
 
@@ -88,17 +99,30 @@ class _Sky:
         """Colour stamp (pixels, pixels, 3) uint8."""
         if self.galaxy.fault == "blank":
             return np.zeros((pixels, pixels, 3), np.uint8)
+        bands = self.exposed_by(telescope, pixels, seed)
+        return _sdss_colours(bands) if telescope.name == "sdss" else _des_colours(bands)
+
+    def exposed_by(self, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
+        """Noisy bands (pixels, pixels, 3) float32, nanomaggies."""
         rng = random_stream(seed, self.galaxy.number, telescope.name)
         parameters = _EXACT if self.galaxy.fault == "saturated" else _PARAMETERS
         night = math.exp(rng.normal(0, 0.08))  # some nights are better
         bands = np.empty((pixels, pixels, 3), np.float32)
         for band in range(3):
-            psf = galsim.Moffat(beta=3.5, fwhm=night * telescope.seeing_arcsec[band])
-            light = galsim.Sum([p * f[band] for p, f in zip(self.profiles, self.fluxes, strict=True)])
-            seen = galsim.Convolve(light, psf, gsparams=parameters)
-            image = seen.drawImage(nx=pixels, ny=pixels, scale=telescope.arcsec_per_pixel, dtype=np.float32)
-            bands[..., band] = _exposed(image.array, telescope, telescope.sky_noise[band], rng)
-        return _sdss_colours(bands) if telescope.name == "sdss" else _des_colours(bands)
+            image = self.drawn(telescope, band, pixels, night, parameters)
+            bands[..., band] = _exposed(image, telescope, telescope.sky_noise[band], rng)
+        return bands
+
+    def drawn(
+        self, telescope: Telescope, band: int, pixels: int, night: float, parameters: galsim.GSParams,
+        offset: tuple[float, float] = (0.0, 0.0),
+    ) -> np.ndarray:  # fmt: skip
+        """One band's light through the air of this night, (pixels, pixels) float32, nanomaggies."""
+        psf = galsim.Moffat(beta=3.5, fwhm=night * telescope.seeing_arcsec[band])
+        light = galsim.Sum([p * f[band] for p, f in zip(self.profiles, self.fluxes, strict=True)])
+        seen = galsim.Convolve(light, psf, gsparams=parameters)
+        scale = telescope.arcsec_per_pixel
+        return np.asarray(seen.drawImage(nx=pixels, ny=pixels, scale=scale, dtype=np.float32, offset=offset).array)
 
 
 def _band_fluxes(mag_r: float, colours: Light | Companion, fraction: float = 1.0) -> tuple[float, float, float]:

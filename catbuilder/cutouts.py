@@ -1,0 +1,152 @@
+"""Many objects' stamps out of one tile, strip by strip: what the worker processes do.
+
+A row of a tile is contiguous in its file, and in a `.fits.fz` it is the usual unit of compression, so reading less
+than whole rows saves nothing; objects that lie near one another in y therefore share one reading of their rows. At most
+one strip of one plane is in memory (some 40 MB of a DES tile), never a plane. Workers know nothing of the catalogue.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from astropy.io import fits
+
+from catbuilder.rendering import MARGIN, Bools, Floats, Rendered, render
+
+_STRIP_ROWS = 512  # objects whose centres lie within this share a reading
+_STRIP_PIXELS = 5_000_000  # of all their sections together: 60 MB in three bands
+_LANCZOS_REACH = 8  # px beyond the box at least
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One band's pixels in a file, with its mask and weight where the file has them."""
+
+    path: str
+    hdu: int
+    layer: int | None  # of a cube
+    mask: int | None  # HDU in which anything but 0 is bad
+    weight: int | None  # HDU in which 0 is bad
+    unit: float  # nanomaggies a square arcsec in one count
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Objects that are cut out of one tile together; pixels are counted from 0, at the centre of the first."""
+
+    planes: tuple[Plane, ...]  # blue to red
+    names: str  # their bands
+    shape: tuple[int, int]  # of the tile: rows, columns
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    width: tuple[float, ...]  # of the boxes, px
+    size: int  # of the stamps, px
+
+
+def strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Indices of objects by strip, from the lowest to the highest."""
+    order = np.argsort(y, kind="stable")
+    first, pixels = 0, 0.0
+    for k, index in enumerate(order):
+        area = float(section_side(width[index])) ** 2
+        if k > first and (y[index] - y[order[first]] > _STRIP_ROWS or pixels + area > _STRIP_PIXELS):
+            yield order[first:k]
+            first, pixels = k, 0.0
+        pixels += area
+    if len(order):
+        yield order[first:]
+
+
+def cut_strip(strip: Strip) -> list[Rendered]:
+    """Read one strip, band after band, and render its objects."""
+    sections = [_Section.around(x, y, width) for x, y, width in zip(strip.x, strip.y, strip.width, strict=True)]
+    bands = [np.zeros((len(strip.planes), s.side, s.side), np.float32) for s in sections]
+    bad = [np.zeros((s.side, s.side), bool) for s in sections]
+    for number, plane in enumerate(strip.planes):
+        _read_plane(plane, strip.shape, sections, [band[number] for band in bands], bad)
+    return [
+        render(bands[k], bad[k], s.outside(strip.shape), strip.names, s.x, s.y, strip.width[k], strip.size)
+        for k, s in enumerate(sections)
+    ]
+
+
+def cut_strip_or_say_why(strip: Strip) -> list[Rendered] | str:
+    """The same, or what is wrong with a file that is damaged inside: other strips and tiles are still cut."""
+    try:
+        return cut_strip(strip)
+    # Damaged compressed data raise OSError, ValueError, zlib.error, and what the C decoder makes of it.
+    except Exception as error:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def section_side(width: float) -> int:
+    """Side of the square that is read for a box, px."""
+    return int(np.ceil(width + 2 * max(MARGIN * width, _LANCZOS_REACH))) + 1
+
+
+@dataclass(frozen=True)
+class _Section:
+    """The square of a tile that is read for one object; it may reach beyond the tile."""
+
+    left: int
+    bottom: int
+    side: int
+    x: float  # of the object, from the square's first pixel
+    y: float
+
+    @classmethod
+    def around(cls, x: float, y: float, width: float) -> "_Section":
+        side = section_side(width)
+        left, bottom = round(x - (side - 1) / 2), round(y - (side - 1) / 2)
+        return cls(left, bottom, side, x - left, y - bottom)
+
+    def outside(self, shape: tuple[int, int]) -> Bools:
+        """Which of its pixels lie beyond the tile, (side, side)."""
+        rows, columns = self.bottom + np.arange(self.side), self.left + np.arange(self.side)
+        return ((rows < 0) | (rows >= shape[0]))[:, None] | ((columns < 0) | (columns >= shape[1]))[None, :]
+
+    def within(self, shape: tuple[int, int]) -> tuple[slice, slice]:
+        """Rows and columns of the tile that it covers."""
+        return (
+            slice(max(self.bottom, 0), max(min(self.bottom + self.side, shape[0]), 0)),
+            slice(max(self.left, 0), max(min(self.left + self.side, shape[1]), 0)),
+        )
+
+
+def _read_plane(
+    plane: Plane, shape: tuple[int, int], sections: Sequence[_Section], into: Sequence[Floats], bad: Sequence[Bools]
+) -> None:
+    """Fill one band of every section, and mark what its mask and its weight call bad."""
+    covered = [section.within(shape) for section in sections]
+    rows = slice(min(r.start for r, _ in covered), max(r.stop for r, _ in covered))
+    columns = slice(min(c.start for _, c in covered), max(c.stop for _, c in covered))
+    # Without a memory map: its pages would count as ours, up to the whole file.
+    with fits.open(plane.path, memmap=False) as file:
+        for hdu, layer in ((plane.hdu, plane.layer), (plane.mask, None), (plane.weight, None)):
+            if hdu is None:
+                continue
+            pixels = _rows(file[hdu], layer, rows, columns)
+            for section, (r, c), band, wrong in zip(sections, covered, into, bad, strict=True):
+                here = pixels[
+                    r.start - rows.start : r.stop - rows.start, c.start - columns.start : c.stop - columns.start
+                ]
+                there = (
+                    slice(r.start - section.bottom, r.stop - section.bottom),
+                    slice(c.start - section.left, c.stop - section.left),
+                )
+                if hdu == plane.hdu:
+                    np.multiply(here, plane.unit, out=band[there], casting="same_kind")
+                elif hdu == plane.mask:
+                    wrong[there] |= here != 0
+                else:
+                    wrong[there] |= ~(here > 0)
+
+
+def _rows(hdu: fits.ImageHDU, layer: int | None, rows: slice, columns: slice) -> npt.NDArray[Any]:
+    """Part of an image; of an uncompressed one whole rows, which are read in one go."""
+    if isinstance(hdu, fits.CompImageHDU):
+        return np.asarray(hdu.section[rows, columns] if layer is None else hdu.section[layer, rows, columns])
+    pixels = hdu.section[rows, :] if layer is None else hdu.section[layer, rows, :]
+    return np.asarray(pixels)[:, columns]

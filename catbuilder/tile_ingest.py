@@ -1,0 +1,233 @@
+"""Tiles in: stamps of catalogued objects, cut on all cores and recorded shard by shard.
+
+Each full shard is one transaction: an ingest of a survey takes hours, and one that was killed goes on from its last
+shard by the same command, since an object that has a stamp is not cut again. The price is several recordings a
+command. What the workers get is a strip of a tile with pixel positions; what they give back is pixels and flags.
+"""
+
+import hashlib
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from catbuilder.cutouts import Strip, cut_strip_or_say_why, strips
+from catbuilder.errors import ConfigError, InputError
+from catbuilder.files import sha256_file
+from catbuilder.jobs import deaf_to_interrupts, die_with
+from catbuilder.machine import usable_cores
+from catbuilder.rendering import SOFTENING, STRETCH, Rendered
+from catbuilder.resources import query
+from catbuilder.stamps import write_shard
+from catbuilder.tables import Rejection, record_rejections
+from catbuilder.tile_objects import Cutting, plan_cutting
+from catbuilder.tiles import Tile, find_tiles
+from catbuilder.workspace import Workspace
+
+_SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: what is in memory at once, and what a kill can lose
+
+Progress = Callable[[int, int], None]  # (done, of)
+
+
+@dataclass
+class TileReport:
+    """What an ingest of tiles did."""
+
+    tiles: int  # usable ones
+    added: int = 0  # objects with a good stamp
+    flagged: Counter[str] = field(default_factory=Counter)  # cut too, but kept out of training and scoring, by flag
+    flagged_objects: list[str] = field(default_factory=list)  # "object_id: flags or reason", one line each
+    unchanged: int = 0  # objects on these tiles that had a stamp
+    outside: int = 0  # objects without a stamp that lie on none of these tiles
+    without_radius: int = 0  # cut with the default width
+    whole_cubes: tuple[str, ...] = ()  # cubes that became one object each
+    refused: tuple[Rejection, ...] = ()  # tiles and files
+    rejections: tuple[Rejection, ...] = ()  # rows of the table of objects
+
+
+def ingest_tiles(
+    workspace: Workspace,
+    folder: Path,
+    *,
+    survey: str,
+    bands: str | None = None,
+    size: str | None = None,
+    objects: Path | None = None,
+    progress: Progress | None = None,
+) -> TileReport:
+    """Cut colour stamps of a survey's objects out of the coadd tiles, or cubes of bands, of a folder.
+
+    Objects are those of the catalogue that lie on a tile and have no stamp. A small cube (under 2,000 px) on which the
+    catalogue has no object, and no table is given, becomes one object: its centre, named by the file.
+
+    Parameters
+    ----------
+    folder : `..._g.fits` or `..._g.fits.fz`, one file a band; or cubes whose header names their bands
+    bands : three of g, r, i, z; by default gri, and grz of a cube without i
+    size : width of the box in radii of the object, or `paper` for the boxes of Khan et al. (2019); by default the
+        workspace's setting for the survey
+    objects : CSV with `object_id`, `ra`, `dec` and optionally `radius_arcsec`: these alone are cut, and those that the
+        catalogue does not have are added to it
+
+    Raises
+    ------
+    InputError
+        The folder, the bands, the size or the table cannot be used at all. Single tiles and rows are refused and
+        reported.
+    """
+    _check(workspace, survey)
+    tiles, refused = find_tiles(Path(folder), survey, bands)
+    cutting = plan_cutting(workspace, tiles, survey, size, objects)
+    report = TileReport(
+        len(tiles), unchanged=cutting.unchanged, outside=cutting.outside, without_radius=cutting.without_radius,
+        whole_cubes=cutting.whole_cubes, refused=tuple(refused), rejections=cutting.rejections,
+    )  # fmt: skip
+    _cut_all(workspace, tiles, cutting, survey, report, progress)
+    left_out = [*report.refused, *report.rejections]
+    if left_out:
+        with workspace.recording(f"ingest tiles {folder.name} --survey {survey}: refused") as recording:
+            record_rejections(recording, left_out)
+    return report
+
+
+def _check(workspace: Workspace, survey: str) -> None:
+    if survey not in workspace.config.surveys:
+        known = ", ".join(workspace.config.surveys)
+        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    written = next((workspace.path / "stamps").glob("*/*.npy"), None)
+    if written is not None:
+        size = int(np.load(written, mmap_mode="r", allow_pickle=False).shape[1])
+        if size != workspace.config.stamp_size:
+            raise ConfigError(
+                f"catbuilder.toml says stamp_size = {workspace.config.stamp_size}, but the stamps here are {size} px "
+                f"wide and stay so; set it back to {size}, or make another workspace"
+            )
+
+
+def _cut_all(
+    workspace: Workspace,
+    tiles: list[Tile],
+    cutting: Cutting,
+    survey: str,
+    report: TileReport,
+    progress: Progress | None,
+) -> None:
+    """Cut on every core and record each shard as it fills."""
+    size = workspace.config.stamp_size
+    work = list(_strips(cutting))
+    batch: list[tuple[int, Rendered]] = []  # (row of the plan, its stamp)
+    done = 0
+    # Closed at once if recording fails: a generator left to the garbage collector would go on cutting.
+    with closing(_on_cores([_strip(tiles[number], cutting, rows, size) for number, rows in work])) as results:
+        for (number, rows), result in zip(work, results, strict=True):
+            if isinstance(result, str):
+                reason = f"{len(rows)} objects could not be cut out of it ({result}); fetch it again"
+                report.refused += (Rejection(tiles[number].files, 0, "", reason),)
+            else:
+                batch.extend(zip(rows.tolist(), result, strict=True))
+            done += len(rows)
+            if progress:
+                progress(done, cutting.count)
+            if len(batch) * size * size * 3 >= _SHARD_BYTES:
+                _record(workspace, tiles, cutting, survey, batch, report)
+                batch = []
+    if batch:
+        _record(workspace, tiles, cutting, survey, batch, report)
+
+
+def _strips(cutting: Cutting) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows of the plan that are cut together, with the number of their tile."""
+    for number in np.unique(cutting.tile):
+        here = np.flatnonzero(cutting.tile == number)
+        for members in strips(cutting.y[here], cutting.width[here]):
+            yield int(number), here[members]
+
+
+def _strip(tile: Tile, cutting: Cutting, rows: np.ndarray, size: int) -> Strip:
+    x, y, width = (tuple(values[rows].tolist()) for values in (cutting.x, cutting.y, cutting.width))
+    return Strip(tile.planes, tile.bands, tile.shape, x, y, width, size)
+
+
+def _on_cores(work: list[Strip]) -> Generator[list[Rendered] | str]:
+    """The strips' stamps in order; a few strips are not worth the second that processes take to start."""
+    processes = min(usable_cores(), len(work))
+    if processes <= 1 or sum(len(strip.x) for strip in work) < 50:
+        yield from map(cut_strip_or_say_why, work)
+        return
+    # Spawned, not forked: a fork copies the locks of threads (DuckDB's) that it does not copy.
+    with ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=die_with, initargs=(os.getpid(),)
+    ) as pool:
+        with deaf_to_interrupts():
+            results = pool.map(cut_strip_or_say_why, work)
+        yield from results
+
+
+def _record(
+    workspace: Workspace, tiles: list[Tile], cutting: Cutting, survey: str,
+    batch: list[tuple[int, Rendered]], report: TileReport,
+) -> None:  # fmt: skip
+    """Write one shard, record its stamps in one transaction, and count them."""
+    shard = write_shard(workspace.path, survey, np.stack([stamp.pixels for _, stamp in batch]))
+    incoming = _as_table(tiles, cutting, survey, batch, shard)
+    file = {"shard": shard, "sha256": sha256_file(workspace.path / shard), "stamps": len(batch)}
+    with workspace.recording(f"ingest tiles --survey {survey}: {len(batch)} stamps") as recording:
+        con, stamp = recording.con, {"round": recording.round, "run": recording.run}
+        con.register("incoming", incoming)
+        for name in ("record_stamps", "record_splits"):
+            con.execute(query(name), stamp)
+        con.register("incoming_shards", pa.Table.from_pylist([file]))
+        con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
+    for row, rendered in batch:
+        if rendered.flags:
+            report.flagged.update(rendered.flags)
+            name = cutting.name[row] or cutting.object_id[row]
+            report.flagged_objects.append(f"{name}: {', '.join(rendered.flags)}" + _because(rendered))
+        else:
+            report.added += 1
+
+
+def _because(rendered: Rendered) -> str:
+    return f" ({rendered.reason})" if rendered.reason else ""
+
+
+def _as_table(
+    tiles: list[Tile], cutting: Cutting, survey: str, batch: list[tuple[int, Rendered]], shard: str
+) -> pa.Table:
+    rows = np.array([row for row, _ in batch])
+    stamps = [stamp for _, stamp in batch]
+    numbers = cutting.tile[rows]
+    sides = pa.array(np.rint(cutting.width[rows]).astype(np.int32))
+    return pa.table(
+        {
+            "survey": pa.repeat(pa.scalar(survey), len(rows)),
+            "object_id": pa.array(cutting.object_id[rows], pa.int64()),
+            "shard": pa.repeat(pa.scalar(shard), len(rows)),
+            "row": pa.array(range(len(rows)), pa.int32()),
+            "file": pa.array([tiles[n].files for n in numbers]),
+            # of the stamp's own bytes: the tile holds thousands, and is too large to read for it
+            "sha256": pa.array([hashlib.sha256(stamp.pixels.tobytes()).hexdigest() for stamp in stamps]),
+            "rendering": pa.array(
+                [_rendering(tiles[n], survey, cutting.sized[row]) for n, row in zip(numbers, rows, strict=True)]
+            ),
+            "arcsec_per_pixel": pa.array([tiles[n].arcsec_per_pixel for n in numbers], pa.float32()),
+            "width_px": sides,
+            "height_px": sides,
+            "quality": pa.array([",".join(stamp.flags) or "ok" for stamp in stamps]),
+            "reason": pa.array([stamp.reason for stamp in stamps], pa.string()),
+            "split": pa.repeat(pa.scalar("pool"), len(rows)),
+            "stated": pa.repeat(pa.scalar(False), len(rows)),
+        }
+    )
+
+
+def _rendering(tile: Tile, survey: str, sized: str) -> str:
+    """One name for stamps made alike."""
+    return f"tiles/{survey}/{tile.bands} lupton Q={SOFTENING:g} stretch={STRETCH:g} nanomaggy/arcsec2 width={sized}"
