@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.catalog import Connection
+from catbuilder.catalog import Connection, fetch_number
+from catbuilder.confounding import rendering_warnings
 from catbuilder.files import sha256_file
 from catbuilder.progress import Update
 from catbuilder.resources import query, sql_folder
@@ -18,12 +19,14 @@ class Finding:
     promise: str
     faults: tuple[str, ...]
     count: int  # of faults; `faults` names the first ten
+    warnings: tuple[str, ...] = ()  # what breaks no promise, but wants a person's look
 
 
 def check(workspace: Workspace, progress: Update | None = None) -> list[Finding]:
-    """Run every check: those in `sql/checks`, then the files against their hashes."""
+    """Run every check: those in `sql/checks`, what the training sets may teach, the files against their hashes."""
     with workspace.reading() as con:
         findings = [_run(con, file.stem, file.read_text(encoding="utf-8")) for file in _queries()]
+        findings.append(_renderings(con))
         stamps = con.execute(query("stamp_shards")).fetchall()
         models = con.execute("SELECT file, sha256 FROM models ORDER BY model").fetchall()
     findings.append(_stamp_shards(workspace, stamps))
@@ -40,6 +43,19 @@ def _run(con: Connection, name: str, text: str) -> Finding:
     promise = text.splitlines()[0].removeprefix("-- ")
     faults = [str(row[0]) for row in con.execute(text).fetchall()]
     return Finding(name.partition("_")[2], promise, tuple(faults[:10]), len(faults))
+
+
+def _renderings(con: Connection) -> Finding:
+    """Only warnings: how images were drawn is the user's to judge."""
+    trained = fetch_number(con, "SELECT coalesce(max(round), 0) FROM training")
+    told = rendering_warnings(con, trained) if trained else {}
+    coming = rendering_warnings(con, None)
+    warnings = [
+        f"in the training of round {trained}{' and of the next' if name in coming else ''}, {sentence}"
+        for name, sentence in told.items()
+    ]
+    warnings += [f"in what would be trained on now, {coming[name]}" for name in coming if name not in told]
+    return Finding("renderings", "No class stands in a rendering of its own.", (), 0, tuple(warnings))
 
 
 def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int, str]]) -> Finding:

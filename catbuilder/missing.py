@@ -1,0 +1,143 @@
+"""Which objects still want an image, how wide it should be, and the table that asks DESaccess for them all.
+
+The width is the one of stamps cut from tiles (`config.StampWidths`): so many radii as the survey measured them, between
+10 and 120 arcsec, so that a galaxy fills its frame alike whether its image was fetched, ordered or cut here.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import duckdb
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.config import StampWidths
+from catbuilder.errors import InputError, QueryError
+from catbuilder.files import written_whole
+from catbuilder.resources import query
+from catbuilder.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Target:
+    """An object without an image; its position in ICRS degrees and the width of the cut-out to ask for."""
+
+    object_id: int
+    ra: float
+    dec: float
+    width_arcsec: float
+
+
+def cutout_width(limits: StampWidths, survey: str, radius_arcsec: float | None) -> float:
+    """Width of the cut-out of an object, arcsec. A radius that is no positive number was not measured."""
+    if radius_arcsec is None or not radius_arcsec > 0:
+        return limits.unknown_arcsec
+    width = limits.radii.get(survey, limits.other_radii) * radius_arcsec
+    return min(max(width, limits.min_arcsec), limits.max_arcsec)
+
+
+def objects_without_image(
+    workspace: Workspace,
+    survey: str,
+    *,
+    where: str | None = None,
+    n: int | None = None,
+    width_arcsec: float | None = None,
+) -> list[Target]:
+    """Objects of a survey with a position and no readable stamp, by object_id; test objects are among them.
+
+    Parameters
+    ----------
+    where : an SQL condition on the columns of `catalog`
+    n : the first so many
+    width_arcsec : of all of them; by default each by its radius
+
+    Raises
+    ------
+    InputError
+        The workspace has no such survey.
+    QueryError
+        The condition is not valid.
+    """
+    if survey not in workspace.config.surveys:
+        known = ", ".join(workspace.config.surveys)
+        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    with workspace.reading() as con:
+        _choose(con, where)
+        rows = fetch_arrow(con, query("cutout_targets"), {"survey": survey, "n": n}).to_pylist()
+    return [
+        Target(
+            row["object_id"], row["ra"], row["dec"],
+            width_arcsec or cutout_width(workspace.config.stamps, survey, row["radius_arcsec"]),
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def write_cutout_list(
+    workspace: Workspace,
+    file: Path,
+    *,
+    survey: str = "des",
+    where: str | None = None,
+    width_arcsec: float | None = None,
+    by: Literal["both", "id", "position"] = "both",
+) -> int:
+    """Write the table of a DESaccess cut-out job, one row an object without an image; give their number.
+
+    Columns are RA, DEC (ICRS degrees), XSIZE, YSIZE (arcmin) and COADD_OBJECT_ID. With nothing to ask for, no file is
+    written.
+
+    Parameters
+    ----------
+    by : what names the object in a row; the job service of DES DR2 refuses rows that give both
+
+    Raises
+    ------
+    InputError
+        The survey's ids are not those of DES, or the file cannot stand there.
+    QueryError
+        The condition is not valid.
+    """
+    targets = objects_without_image(workspace, survey, where=where, width_arcsec=width_arcsec)
+    id_column = workspace.config.surveys[survey].id_column
+    if by != "position" and id_column.upper() != "COADD_OBJECT_ID":
+        raise InputError(f"{survey} has {id_column} as its id, which DESaccess does not know; use --by position")
+    if not file.parent.is_dir():
+        raise InputError(f"there is no folder {file.parent}; make it, or choose another place for {file.name}")
+    if targets:
+        with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+            rows = csv.DictWriter(out, _columns(by), extrasaction="ignore", lineterminator="\n")
+            rows.writeheader()
+            rows.writerows(_job_row(target) for target in targets)
+    return len(targets)
+
+
+def _columns(by: str) -> list[str]:
+    place, size, name = ["RA", "DEC"], ["XSIZE", "YSIZE"], ["COADD_OBJECT_ID"]
+    return {"both": place + size + name, "id": size + name, "position": place + size}[by]
+
+
+def _job_row(target: Target) -> dict[str, object]:
+    arcmin = f"{target.width_arcsec / 60:.4f}"
+    # Eight decimals are 0.04 mas: the catalogue's own position comes back from them.
+    return {
+        "RA": f"{target.ra:.8f}", "DEC": f"{target.dec:.8f}", "XSIZE": arcmin, "YSIZE": arcmin,
+        "COADD_OBJECT_ID": target.object_id,
+    }  # fmt: skip
+
+
+def _choose(con: Connection, where: str | None) -> None:
+    """Make the temporary table `chosen`; a condition from the user sees the catalogue and nothing else."""
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
+    among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at(2147483647)"
+    text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
+    try:
+        if len(con.extract_statements(text)) != 1:
+            raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 17.8")
+        con.execute(text)
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0]
+        raise QueryError(f"--where '{where}' is not a condition on the columns of the catalogue: {said}") from None
