@@ -12,6 +12,7 @@ import typer
 
 from catbuilder import __version__
 from catbuilder.cli_ingest import ingest_app
+from catbuilder.cli_missing import cutouts, fetch
 from catbuilder.errors import CatbuilderError
 from catbuilder.terminal import (
     FormatOption,
@@ -117,6 +118,56 @@ def testset(
     tell_rejections(report.rejections)
 
 
+@app.command(epilog="Example: catbuilder crossmatch --radius 1.0 --surveys sdss,des")
+def crossmatch(
+    radius: Annotated[float, typer.Option(help="Largest separation of a pair, arcsec; up to 60.")] = 1.0,
+    surveys: Annotated[
+        str | None, typer.Option(help="Names, separated by commas; by default all whose objects have positions.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Find the same galaxies in two surveys, one to one and the nearest first."""
+    from dataclasses import asdict
+
+    import pyarrow as pa
+
+    from catbuilder.crossmatch import crossmatch
+    from catbuilder.output import show
+    from catbuilder.progress import Reporter
+
+    names = None if surveys is None else [name.strip() for name in surveys.split(",")]
+    with Reporter().bar("matching") as update:
+        report = crossmatch(open_workspace(workspace), radius, names, update)
+    show(pa.Table.from_pylist([asdict(match) for match in report.matches]), format)
+    for sentence in report.sentences():
+        print(sentence, file=sys.stdout if format == "table" else sys.stderr)
+
+
+@app.command(epilog="Example: catbuilder assemble --recipe paper --hp hp_pairs.csv")
+def assemble(
+    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file: its [sets].")] = None,
+    hp: Annotated[
+        Path | None, typer.Option(help="CSV of the pairs of HP (sdss_objid, des_coadd_object_id); else by rule.")
+    ] = None,
+    fo: Annotated[Path | None, typer.Option(help="CSV of the pairs of FO; else by rule.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Build training, validation, HP, FO, calibration and pool from the catalogues, by rule."""
+    import pyarrow as pa
+
+    from catbuilder.assemble import PAPER, assemble
+    from catbuilder.config import load_recipe
+    from catbuilder.output import show
+
+    opened = open_workspace(workspace)
+    report = assemble(opened, load_recipe(recipe or opened.config.recipe), hp=hp, fo=fo)
+    paper = [PAPER.get((row["part"], row["survey"], row["class"])) for row in report.counts.to_pylist()]
+    show(report.counts.append_column("paper", pa.array(paper, pa.int64())), format)
+    print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)
+
+
 @app.command("round", epilog="Example: catbuilder round --n 5 --recipe paper --np 2")
 def run_round(
     n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
@@ -140,6 +191,10 @@ def run_round(
         _show_metrics(opened, outcome.round, "table")
 
     run_rounds(opened, n, chosen, ranks=ranks, seed=seed, after_each=tell)
+
+
+app.command(epilog='Example: catbuilder fetch --survey sdss --n 1000 --where "mag_r < 17"')(fetch)
+app.command(epilog='Example: catbuilder cutouts --list job.csv --where "mag_g < 18"')(cutouts)
 
 
 @app.command(epilog="Example: catbuilder score --round 3")
@@ -227,11 +282,17 @@ def check(workspace: WorkspaceOption = None, format: FormatOption = "table") -> 
     with Reporter().bar("checking models") as update:
         findings = check(open_workspace(workspace), update)
     rows = [
-        {"check": f.check, "result": f"{f.count} faults" if f.count else "ok", "promise": f.promise} for f in findings
+        {
+            "check": f.check,
+            "result": f"{f.count} faults" if f.count else "warning" if f.warnings else "ok",
+            "promise": f.promise,
+        }
+        for f in findings
     ]
     show(pa.Table.from_pylist(rows), format)
     faults = [f"{finding.check}: {fault}" for finding in findings for fault in finding.faults]
-    print("\n".join(faults), file=sys.stderr, end="\n" if faults else "")
+    careful = [f"careful: {warning}" for finding in findings for warning in finding.warnings]
+    print("".join(f"{line}\n" for line in faults + careful), file=sys.stderr, end="")
     if faults:
         raise typer.Exit(1)
 

@@ -35,6 +35,21 @@ _SURVEYS = {
 }
 
 
+class StampWidths(_Settings):
+    """How wide a stamp cut from a tile is: so many times the radius that its survey measured."""
+
+    # DES measures KRON_RADIUS x A_IMAGE, SDSS petroRad_r. Of the 16,982 galaxies that both saw, petroRad_r is 0.563 of
+    # the Kron radius (median; 0.464 to 0.671 for two thirds), so that these give a galaxy the same width in both. Four
+    # Petrosian radii is the paper's box in SDSS.
+    radii: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=lambda: {"des": 2.25, "sdss": 4.0})
+    other_radii: Annotated[float, Field(gt=0)] = 4.0  # of surveys not named above
+    unknown_arcsec: Annotated[float, Field(gt=0)] = 22.0  # where no radius was measured: the paper's box in DES
+    min_arcsec: Annotated[float, Field(gt=0)] = 10.0
+    max_arcsec: Annotated[float, Field(gt=0)] = 120.0
+    min_px: Annotated[int, Field(ge=16)] = 24
+    max_px: Annotated[int, Field(le=4096)] = 512
+
+
 class WorkspaceConfig(_Settings):
     """What `catbuilder.toml` may say."""
 
@@ -42,6 +57,7 @@ class WorkspaceConfig(_Settings):
     stamp_size: Annotated[int, Field(ge=16, le=1024)] = 64
     recipe: str = "paper"
     surveys: dict[str, Survey] = Field(default_factory=lambda: dict(_SURVEYS))
+    stamps: StampWidths = StampWidths()
 
     @field_validator("classes")
     @classmethod
@@ -154,11 +170,23 @@ class Firewall(_Settings):
     radius_arcsec: Annotated[float, Field(ge=5.0)] = 5.0
 
 
+class Sets(_Settings):
+    """Which galaxies train, test and calibrate (`assemble`). The defaults are the paper's."""
+
+    labelled: str = "sdss"  # survey that carries the volunteers' votes
+    target: str = "des"  # survey to be labelled
+    # a galaxy trains, or belongs to HP, if its debiased share of votes for a class is above this
+    cuts: dict[str, Fraction] = Field(default_factory=lambda: {"elliptical": 0.926, "spiral": 0.985})
+    calibration: Fraction = 0.2  # of the galaxies that both surveys saw and that are not in HP, by a hash of the id
+    population: str = "des_dr1"  # SQL that gives the target's domains: a shipped name, or a file
+
+
 class Recipe(_Settings):
     """One TOML file of `rounds/`: everything that decides what a round does, but for the data and the seed."""
 
     name: str
     description: str = ""
+    sets: Sets = Sets()
     network: Network
     training: Training
     augmentation: Augmentation = Augmentation()

@@ -1,4 +1,4 @@
-"""The firewall: no test galaxy, nor anything that may be one, is ever trained on or promoted.
+"""The firewall: no test or calibration galaxy, nor anything that may be one, is ever trained on or promoted.
 
 Three ways to be a test galaxy under another name: to be matched with one in another survey, to stand within
 a few arcseconds of one, or, where a position is missing on either side, to show the same picture. Membership
@@ -46,7 +46,7 @@ class FirewallReport:
 
 
 def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallReport:
-    """Find every object that may be a test object and record it, once."""
+    """Find every object that may be a test or calibration object and record it, once."""
     with workspace.reading() as con:
         looked_at = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
         con.register("found", find_exclusions(workspace, con, radius_arcsec))
@@ -67,11 +67,28 @@ def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallRepor
 
 
 def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float) -> pa.Table:
-    """Every pair of a non-test object and the test object it may be, as a table of `EXCLUSIONS`."""
+    """Every pair of an object and the test or calibration object it may be, as a table of `EXCLUSIONS`.
+
+    Test objects are guarded from everything else, calibration objects too; then calibration objects from what may
+    train or be promoted: an error bound means nothing on galaxies that were trained on. Their `test_set` is
+    'calibration'.
+    """
     counterparts = fetch_arrow(con, query("test_counterparts")).select(EXCLUSIONS.names).cast(EXCLUSIONS)
+    of_calibration = pc.equal(counterparts["test_set"], "calibration")
     objects = fetch_arrow(con, query("firewall_objects"))
-    is_test = np.asarray(objects["test_set"].is_valid())
+    is_test, calibrates = (np.asarray(mask) for mask in (objects["test_set"].is_valid(), objects["calibrates"]))
     others, tests = objects.filter(pa.array(~is_test)), objects.filter(pa.array(is_test))
+    found = _guard(workspace, others, tests, counterparts.filter(pc.invert(of_calibration)), radius_arcsec)
+    calibration = _named(objects.filter(pa.array(calibrates & ~is_test)), "calibration")
+    rest, _ = _split_by_exclusion(objects.filter(pa.array(~is_test & ~calibrates)), found)
+    more = _guard(workspace, rest, calibration, counterparts.filter(of_calibration), radius_arcsec)
+    return pa.concat_tables([found, more])
+
+
+def _guard(
+    workspace: Workspace, others: pa.Table, tests: pa.Table, counterparts: pa.Table, radius_arcsec: float
+) -> pa.Table:
+    """Which of the others may be one of the tests: their counterparts, and by position or by picture."""
     alike = _like_tests(workspace, others, tests)
     found = pa.concat_tables([counterparts, _near_tests(others, tests, radius_arcsec), alike])
     # What is out by its picture tells where its test galaxy stands, and a copy without a position of whatever is
@@ -85,6 +102,12 @@ def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float)
         _, placed = _split_by_exclusion(rest, alike)
         rest, excluded = _split_by_exclusion(rest, more)
     return found
+
+
+def _named(objects: pa.Table, test_set: str) -> pa.Table:
+    """The objects as members of a set."""
+    place = objects.column_names.index("test_set")
+    return objects.set_column(place, "test_set", pa.repeat(pa.scalar(test_set), objects.num_rows))
 
 
 def _near_tests(others: pa.Table, tests: pa.Table, radius_arcsec: float) -> pa.Table:

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from astropy.coordinates import angular_separation
 
 from catbuilder.errors import ConfigError, InputError
 from catbuilder.files import sha256_file
 from catbuilder.images import Picture, read_picture
 from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
 from catbuilder.machine import usable_cores
+from catbuilder.population import DOMAINS
 from catbuilder.resources import query
 from catbuilder.sky import healpix_cell
 from catbuilder.stamps import SHARD_ROWS, write_shard
@@ -29,8 +31,8 @@ from catbuilder.tables import (
 )
 from catbuilder.workspace import Recording, Workspace
 
-SPLITS = ("train", "validation", "calibration", "pool")
-DOMAINS = ("in", "extrapolated", "unresolved", "star", "artefact")
+SPLITS = ("train", "validation", "calibration", "pool", "none")  # none: scored, but never trained on or promoted
+SAME_PLACE_ARCSEC = 5.0  # an image stated to lie farther from the catalogue's position of its id has a wrong id
 
 Progress = Callable[[int, int], None]  # (done, of)
 
@@ -87,7 +89,7 @@ def ingest_images(
     folder, table : the images, and a CSV file with `object_id`, `file` (below the folder) and optionally
         `ra`, `dec` (ICRS, deg), `label`, `split`, `mag_g`, `mag_r`, `mag_i`, `radius_arcsec`, `domain`
     split : of rows that state none: train, validation, calibration or pool; by default `train` for rows with
-        a label and `pool` for the others
+        a label and `pool` for the others; `none` is scored, but neither trained on nor promoted
     source : who gave the labels: human, galaxy_zoo or imported
     rendering : who made these images and how; one name a kind, by default survey and folder
     arcsec_per_pixel : pixel scale of the source images, recorded
@@ -187,16 +189,16 @@ def _leave_out_known(
         stamps = con.execute(
             "SELECT object_id, sha256, shard IS NOT NULL FROM standing_stamps_at(2147483647) WHERE survey = ?", [survey]
         ).fetchall()
-        places = con.execute("SELECT object_id, ra, dec FROM objects WHERE survey = ?", [survey]).fetchall()
+        con.register("wanted", pa.table({"object_id": pa.array([row.object_id for row in rows], pa.int64())}))
+        places = con.execute(query("known_positions"), {"survey": survey}).fetchall()
     known = {object_id: (sha256, readable) for object_id, sha256, readable in stamps}
-    position = {object_id: (ra, dec) for object_id, ra, dec in places}
+    position = {object_id: (ra, dec, origin) for object_id, ra, dec, origin in places}
     fresh, repeated = [], []
     for row in rows:
         sha256, readable = known.get(row.object_id, (None, False))
-        if row.ra is not None and position.get(row.object_id, (row.ra, row.dec)) != (row.ra, row.dec):
-            where = position[row.object_id]
-            reason = "no position" if where[0] is None else f"the position {where[0]}, {where[1]}"
-            table.reject(row.number, row.cells, f"{survey} has it already with {reason}, which cannot be changed")
+        elsewhere = _stands_elsewhere(row, position.get(row.object_id))
+        if elsewhere:
+            table.reject(row.number, row.cells, f"{survey} has it already with {elsewhere}")
         elif sha256 is not None and sha256 == sha256_file(row.path):
             repeated.append(row)
         elif readable:
@@ -205,6 +207,19 @@ def _leave_out_known(
         else:
             fresh.append(row)
     return fresh, repeated
+
+
+def _stands_elsewhere(row: _Row, known: tuple[float | None, float | None, str] | None) -> str | None:
+    """Where the object stands by what is known, if that is not where the row says. A catalogue's position is kept."""
+    if row.ra is None or row.dec is None or known is None or known[:2] == (row.ra, row.dec):
+        return None
+    ra, dec, origin = known
+    if ra is None or dec is None:
+        return "no position, which cannot be changed"
+    if origin == "images":
+        return f"the position {ra}, {dec}, which cannot be changed"
+    apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, row.ra, row.dec])))
+    return f"the position {ra}, {dec}, {apart:.0f} arcsec away; is the id right?" if apart > SAME_PLACE_ARCSEC else None
 
 
 def _record_news(recording: Recording, known: list[_Row], survey: str, split: str | None) -> None:
@@ -297,6 +312,7 @@ def _as_table(
         **{name: pa.array([row.numbers[name] for row in rows], pa.float32()) for name in _NUMBERS},
         "domain": pa.array([row.domain for row in rows], pa.string()),
         "split": pa.array([row.cells.get("split") or split or ("train" if row.label else "pool") for row in rows]),
+        "stated": pa.array([bool(row.cells.get("split") or split) for row in rows]),
         "shard": pa.array([row.shard for row in rows], pa.string()),
         "row": pa.array([row.shard_row for row in rows], pa.int32()),
         "file": pa.array([str(row.path) for row in rows]),

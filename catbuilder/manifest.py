@@ -71,6 +71,11 @@ def score_manifest(con: Connection, pool_features: int, unscored_by: int | None 
     return table
 
 
+def in_validation(cells: pa.ChunkedArray, fraction: float) -> list[bool]:
+    """Whether the sky neighbourhood of each order-29 cell is held back for validation, as every plan draws it."""
+    return [cell is not None and _draw(_sky_group(cell)) < fraction for cell in cells.to_pylist()]
+
+
 def write_manifest(table: pa.Table, path: Path) -> None:
     """Write a manifest whole."""
     with written_whole(path) as temporary:
@@ -96,7 +101,7 @@ def _roles(workspace: Workspace, candidates: pa.Table, recipe: Recipe) -> list[s
 def _groups(workspace: Workspace, candidates: pa.Table) -> np.ndarray:
     """Name of the group that must not be split: a sky neighbourhood, with every copy of its pictures elsewhere."""
     names = [
-        f"sky {neighbourhood(cell)}" if cell is not None else f"{survey} {object_id}"
+        _sky_group(cell) if cell is not None else f"{survey} {object_id}"
         for cell, survey, object_id in zip(
             candidates["healpix"].to_pylist(), candidates["survey"].to_pylist(), candidates["object_id"].to_pylist(),
             strict=True,
@@ -126,6 +131,10 @@ def _near(candidates: pa.Table, validation: np.ndarray, radius_arcsec: float) ->
     _, separation = nearest(ra[here], dec[here], ra[there], dec[there])
     near[here] = separation <= radius_arcsec
     return near
+
+
+def _sky_group(cell: int) -> str:
+    return f"sky {neighbourhood(cell)}"
 
 
 def _draw(group: str) -> float:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from catbuilder import __version__
 from catbuilder.catalog import Connection, fetch_number, first_row
 from catbuilder.config import Recipe
+from catbuilder.confounding import rendering_warnings
 from catbuilder.errors import CatalogueDamaged, RoundError
 from catbuilder.files import sha256_file, write_text
 from catbuilder.firewall import FirewallReport, update_firewall
@@ -74,7 +75,7 @@ def make_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, repor
         firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
         plan = _try_plan(workspace, recipe, ranks, seed, until, firewall.run)
         if plan is not None:
-            _tell(plan, firewall, reporter)
+            _tell(workspace, plan, firewall, reporter)
             return plan
         reporter.say("the catalogue has changed meanwhile; planning again")
 
@@ -162,10 +163,10 @@ def _last_round(con: Connection) -> int:
     return fetch_number(con, "SELECT coalesce(max(round), 0) FROM rounds")
 
 
-def _tell(plan: Plan, firewall: FirewallReport, reporter: Reporter) -> None:
+def _tell(workspace: Workspace, plan: Plan, firewall: FirewallReport, reporter: Reporter) -> None:
     if firewall.excluded:
         kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(firewall.excluded.items()))
-        reporter.say(f"firewall: kept out as possible test objects: {kept_out}")
+        reporter.say(f"firewall: kept out as possible test or calibration objects: {kept_out}")
     if firewall.unguarded_tests:
         reporter.say(
             f"firewall: {firewall.unguarded_tests} test objects have neither position nor image; "
@@ -183,3 +184,6 @@ def _tell(plan: Plan, firewall: FirewallReport, reporter: Reporter) -> None:
     )
     if plan.validation == 0:
         reporter.say("there is no validation object: training runs through all its epochs")
+    with workspace.reading(wait_s=None) as con:
+        for warning in rendering_warnings(con, plan.round).values():
+            reporter.say(f"careful: {warning}")

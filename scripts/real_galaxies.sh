@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Build a small catalogue from real galaxies: train on SDSS images with Galaxy Zoo 2 votes, steer by volunteers'
-# labels of DECam images, test on 66 galaxies of the HP test set that SDSS and DES both saw, and label a pool of
-# DES and DECam stamps in three rounds.
+# Build a small catalogue from real galaxies. The catalogues: Galaxy Zoo 1, SDSS DR7 and DES DR1, cross-matched and
+# assembled into HP, FO and calibration by the paper's rules. The images: train on SDSS galaxies with Galaxy Zoo 2
+# votes, steer by volunteers' labels of DECam images, test on HP galaxies that SDSS and DES both saw and on FO galaxies
+# of SDSS, and label a pool of DES and DECam stamps in three rounds.
 #
 # usage: scripts/real_galaxies.sh DATA WORKSPACE        e.g. scripts/real_galaxies.sh ../shared/data real
 #        SEED=1 NP=2 ROUNDS=3 RECIPE=real               (environment; these are the defaults but for SEED, which is 0)
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
-    sed -n '6,7s/^# //p' "$0" >&2
+    sed -n '7,8s/^# //p' "$0" >&2
     exit 2
 fi
 data=$(cd "$1" && pwd)
@@ -36,25 +37,33 @@ declare_set() {
 }
 ingest() { catbuilder ingest images "$data/$1" --table "$2" --survey "$3" "${@:4}"; }
 
+# The catalogues, as the archives give them.
+catbuilder ingest gz1 "$data/catalogs/gz1_table2.csv"
+catbuilder ingest sdss "$data/catalogs/sdss_dr7_photoobj.csv.gz"
+catbuilder ingest des "$data/catalogs/des_dr1_main.fits"
+
 # The images: SDSS with votes, DECam with volunteers' guide labels, and two pools without labels.
 ingest sdss_gz2/images "$data/sdss_gz2/labels.csv" sdss --split train --source galaxy_zoo
 ingest decals_validation/images "$data/decals_validation/labels.csv" decals --split validation --source galaxy_zoo
 ingest des_pool/images "$data/des_pool/objects.csv" des --split pool
 ingest decals/images "$data/decals/objects.csv" decals --split pool
 
-# The test sets. HP: the same galaxies in both surveys; the truth is the larger of the two debiased votes.
+# Images of test galaxies. HP: the same galaxies in both surveys, under the archives' ids. FO in SDSS: images given by
+# position, of which some show galaxies of the catalogues; the others are only scored, since SDSS is not the target.
 for survey in sdss des; do
     [ $survey = sdss ] && column=1 || column=2
-    awk -F, -v c=$column 'BEGIN {print "object_id,file,label,votes"}
-        NR > 1 {spiral = $4 > $3; print $c "," $c ".png," (spiral ? "spiral," $4 : "elliptical," $3)}' \
-        "$data/hp_pairs/pairs.csv" >"$tables/hp_$survey.csv"
-    cut -d, -f1,2 "$tables/hp_$survey.csv" >"$tables/images_$survey.csv"
-    ingest hp_pairs/$survey "$tables/images_$survey.csv" $survey
-    declare_set HP $survey "$tables/hp_$survey.csv"
+    awk -F, -v c=$column 'BEGIN {print "object_id,file"} NR > 1 {print $c "," $c ".png"}' \
+        "$data/hp_pairs/pairs.csv" >"$tables/images_$survey.csv"
+    ingest hp_pairs/$survey "$tables/images_$survey.csv" $survey --split none
 done
-# FO: galaxies whose truth is not at hand; they are scored, and the firewall keeps them out of training.
-ingest des_fo/images "$data/des_fo/objects.csv" des
-declare_set FO des "$data/des_fo/objects.csv"
+ingest sdss_s82/images "$data/sdss_s82/objects.csv" sdss --split none
+
+catbuilder crossmatch --radius 1
+catbuilder assemble --recipe "${RECIPE:-real}" --hp "$data/catalogs/hp_test_set.csv"
+
+# FO galaxies of DES without id or position: they are scored, and the firewall keeps their pictures out of training.
+ingest des_fo/images "$data/des_fo/objects.csv" des --split none
+declare_set FO_unnamed des "$data/des_fo/objects.csv"
 
 catbuilder round --n "${ROUNDS:-3}" --recipe "${RECIPE:-real}" --np "${NP:-2}" --seed "$seed"
 
@@ -68,6 +77,6 @@ echo
 echo "The pool: what each DES object is called, by whom, and how sure the latest model is."
 catbuilder sql "SELECT coalesce(label, predicted_label) AS class, coalesce(source, 'predicted') AS source, count(*) AS objects,
                        round(avg(predicted_confidence), 3) AS mean_confidence
-                FROM catalog WHERE survey = 'des' AND split = 'pool' AND test_set IS NULL GROUP BY ALL ORDER BY ALL"
+                FROM catalog WHERE survey = 'des' AND split = 'pool' AND test_set IS NULL AND quality IS NOT NULL GROUP BY ALL ORDER BY ALL"
 echo
 echo "Everything is in $workspace; look further with: catbuilder -w $workspace sql \"SELECT * FROM catalog LIMIT 10\""

@@ -204,7 +204,9 @@ def test_a_closed_round_reads_the_same_after_whatever_comes_later(workspace):
     record(workspace, label_event("des", 5, "elliptical", "promoted") | {"kind": "retraction", "retracts": 5})
     with workspace.recording("more") as recording:
         add_objects(recording, "des", [20, 21], split="train")
-        recording.con.execute("INSERT INTO test_sets VALUES ('FO', 'des', 8, 'spiral', 1, ?, ?, NULL)", [3, recording.run])
+        recording.con.execute(
+            "INSERT INTO test_sets VALUES ('FO', 'des', 8, 'spiral', 1, ?, ?, NULL)", [3, recording.run]
+        )
         recording.con.execute(
             "INSERT INTO exclusions VALUES ('des', 7, 'position', 'FO', 'des', 8, 1.5, NULL, 3, ?)", [recording.run]
         )

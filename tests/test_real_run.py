@@ -37,7 +37,8 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path) -> Wor
 def test_every_object_of_the_des_pool_stands_in_the_catalogue_with_a_class(real_run: Workspace) -> None:
     with real_run.reading() as con:
         rows = con.execute(
-            "SELECT coalesce(label, predicted_label) FROM catalog WHERE survey = 'des' AND test_set IS NULL"
+            "SELECT coalesce(label, predicted_label) FROM catalog "
+            "WHERE survey = 'des' AND split = 'pool' AND test_set IS NULL AND quality IS NOT NULL"
         ).fetchall()
     assert len(rows) == 494
     assert all(name in ("elliptical", "spiral") for (name,) in rows)
@@ -46,11 +47,17 @@ def test_every_object_of_the_des_pool_stands_in_the_catalogue_with_a_class(real_
 def test_the_test_galaxies_are_scored_but_never_trained_on_or_promoted(real_run: Workspace) -> None:
     with real_run.reading() as con:
         sets = con.execute(
-            "SELECT test_set, survey, count(*), count(model), count(label), count(*) FILTER (in_training) "
-            "FROM catalog WHERE test_set IS NOT NULL GROUP BY ALL ORDER BY ALL"
+            "SELECT name, survey, count(*), count(quality), count(model), count(label), count(*) FILTER (in_training) "
+            "FROM (SELECT unnest(string_split(test_set, ',')) AS name, * FROM catalog WHERE test_set IS NOT NULL) "
+            "GROUP BY ALL ORDER BY ALL"
         ).fetchall()
+    found = {(name, survey): numbers for name, survey, *numbers in sets}
     # one HP stamp of DES is black: it keeps its row, and is not scored
-    assert sets == [("FO", "des", 100, 100, 0, 0), ("HP", "des", 66, 65, 0, 0), ("HP", "sdss", 66, 66, 0, 0)]
+    assert found["HP", "des"] == [1066, 66, 65, 0, 0]
+    assert found["HP", "sdss"] == [1066, 66, 66, 0, 0]
+    assert found["FO_unnamed", "des"] == [100, 100, 100, 0, 0]
+    members, images, scored, labelled, trained = found["FO", "sdss"]
+    assert members == 13_853 and 150 < images < 200 and scored > 150 and (labelled, trained) == (0, 0)
 
 
 def test_decam_labels_validate_and_do_not_train(real_run: Workspace) -> None:

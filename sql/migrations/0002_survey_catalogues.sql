@@ -51,7 +51,7 @@ CREATE TABLE populations (
 );
 
 CREATE TABLE domains (
-    survey VARCHAR, object_id BIGINT, domain VARCHAR, round INTEGER, run INTEGER
+    survey VARCHAR, object_id BIGINT, domain VARCHAR, reason VARCHAR, round INTEGER, run INTEGER
 );
 
 -- The class with more of the volunteers' raw votes, beside the truth, which is by debiased votes

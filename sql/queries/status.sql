@@ -1,5 +1,5 @@
 -- Objects by survey and split, and what has become of them.
-SELECT survey, CASE WHEN test_set IS NOT NULL THEN 'test ' || test_set ELSE split END AS part,
+SELECT survey, CASE WHEN test_set IS NOT NULL THEN 'test ' || test_set ELSE coalesce(split, 'in no set') END AS part,
        count(*) AS objects,
        count(*) FILTER (quality = 'ok') AS good_stamps,
        count(*) FILTER (label IS NOT NULL AND source <> 'promoted') AS asserted,

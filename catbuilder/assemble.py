@@ -1,0 +1,257 @@
+"""Assemble: which galaxies train, validate, test, calibrate, and which wait in the pool, by the paper's rules.
+
+Everything follows from three things: the volunteers' votes, which galaxies both surveys saw, and a hash of the
+id. HP are the galaxies of the overlap with sure votes (or those of a list), FO all of the overlap but for a
+fixed fifth of what is not in HP, and that fifth calibrates. Test sets are written once; a second call adds what
+has come since to training, calibration and pool, and leaves HP and FO as they are.
+
+Reference: Khan et al. 2019 (arXiv:1812.02183), section II and table 1.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.config import Recipe, Sets
+from catbuilder.errors import ConfigError, InputError
+from catbuilder.firewall import update_firewall
+from catbuilder.identity import IdentityReport, identify_images
+from catbuilder.labels import fresh_labels, record_events
+from catbuilder.manifest import in_validation
+from catbuilder.population import apply_population, domain_counts, load_population
+from catbuilder.resources import query
+from catbuilder.tables import BadValue, Table, parse_object_id, read_table, record_rejections
+from catbuilder.workspace import Recording, Workspace
+
+PAPER = {
+    ("train", "sdss", "spiral"): 18_352, ("train", "sdss", "elliptical"): 18_268,
+    ("HP", "sdss", "spiral"): 516, ("HP", "sdss", "elliptical"): 550,
+    ("HP", "des", "spiral"): 516, ("HP", "des", "elliptical"): 550,
+    ("FO", "sdss", "spiral"): 6_677, ("FO", "sdss", "elliptical"): 5_904,
+    ("FO", "des", "spiral"): 6_677, ("FO", "des", "elliptical"): 5_904,
+}  # fmt: skip
+"""Galaxies in the sets of Khan et al. 2019, table 1. Its validation set has 963 of both classes together."""
+
+_CLASSES = {"elliptical", "spiral"}
+
+
+@dataclass
+class AssembleReport:
+    """What `assemble` did."""
+
+    counts: pa.Table  # part, survey, class, galaxies, with_stamp
+    overlap: int = 0  # galaxies that both surveys saw and that have votes
+    ties: int = 0  # of these, galaxies whose two debiased votes are equal
+    tied_in_calibration: int = 0
+    hp_in_overlap: int = 0
+    hp_in_fo: int = 0
+    hp_unmatched: int = 0  # pairs of the HP list that the cross-match does not have
+    without_votes: int = 0  # members of the listed sets on which nobody voted
+    frozen: tuple[str, ...] = ()  # test sets that were there already
+    late: int = 0  # galaxies that would be in FO, had it not been written before they came
+    already_trained: int = 0  # test objects that an earlier round trained on
+    events: int = 0  # labels recorded
+    images: IdentityReport | None = None
+    domains: dict[tuple[str, str], int] = field(default_factory=dict)  # objects by (domain, reason)
+    firewall: dict[str, int] = field(default_factory=dict)  # objects kept out of training, by rule
+
+    def sentences(self) -> list[str]:
+        """What a person should know beside the table of counts."""
+        said = [
+            f"Overlap: {self.overlap:,} galaxies with votes that both surveys saw; {self.ties} of them tie between the "
+            f"two classes: dropped from FO, counted as errors in calibration, which has {self.tied_in_calibration}.",
+            f"HP and the overlap: {self.hp_in_overlap:,} galaxies of HP are also in the overlap, {self.hp_in_fo:,} of "
+            "them in FO; the two test sets are not disjoint.",
+            "Validation of the paper: 963 galaxies of both classes.",
+        ]
+        if self.frozen:
+            said.append(f"{' and '.join(self.frozen)}: written before and frozen; left as they are.")
+        if self.late:
+            said.append(f"{self.late:,} galaxies of the overlap came after FO was written; they are in no set.")
+        if self.hp_unmatched:
+            said.append(f"Careful: {self.hp_unmatched} pairs of the HP list are not pairs of the cross-match.")
+        if self.without_votes:
+            said.append(f"Careful: {self.without_votes} listed test galaxies have no votes, and so no truth.")
+        if self.already_trained:
+            said.append(
+                f"Careful: {self.already_trained} test objects were trained on by earlier rounds; their metrics mean "
+                "nothing."
+            )
+        if self.images and self.images.identified:
+            said.append(f"{self.images.identified} images given by position show a catalogued galaxy and took its id.")
+        if self.firewall:
+            kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(self.firewall.items()))
+            said.append(f"Firewall: kept out of training as possible test or calibration galaxies: {kept_out}.")
+        for (domain, reason), n in self.domains.items():
+            said.append(f"Domain {domain}: {n:,} objects{f' ({reason})' if reason else ''}.")
+        return said
+
+
+def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo: Path | None = None) -> AssembleReport:
+    """Build the sets of `recipe.sets` from the catalogues and their cross-match.
+
+    Parameters
+    ----------
+    hp, fo : CSV files that list the pairs of a test set, with one column for each survey whose name begins with
+        the survey's (`sdss_objid`, `des_coadd_object_id`); by default the rule decides
+
+    Raises
+    ------
+    InputError
+        There are no votes or no cross-match to build from, or a list cannot be used.
+    ConfigError
+        The recipe's sets do not fit the workspace.
+    """
+    sets = recipe.sets
+    _check_settings(workspace, sets)
+    population = load_population(sets.population)
+    lists = {name: _read_list(file, sets) for name, file in (("HP", hp), ("FO", fo)) if file is not None}
+    images = identify_images(workspace)
+    with workspace.reading() as con:
+        _check_catalogue(con, sets)
+    with workspace.recording("assemble") as recording:
+        report = AssembleReport(pa.table({}), images=images)
+        _find_votes(recording.con, sets)
+        _record_test_sets(recording, sets, lists, report)
+        _record_training(recording, recipe, report)
+        if _has_measurements(recording.con, sets.target):
+            apply_population(recording, sets.target, population)
+            report.domains = domain_counts(recording.con, sets.target)
+        for table in lists.values():
+            record_rejections(recording, table.rejections)
+    report.firewall = update_firewall(workspace, recipe.firewall.radius_arcsec).excluded
+    with workspace.reading() as con:
+        report.counts = fetch_arrow(con, query("assemble_counts"))
+    return report
+
+
+def _check_settings(workspace: Workspace, sets: Sets) -> None:
+    for survey in (sets.labelled, sets.target):
+        if survey not in workspace.config.surveys:
+            known = ", ".join(workspace.config.surveys)
+            raise ConfigError(f"the recipe's sets name the survey '{survey}'; this workspace has {known}")
+    if not set(workspace.config.classes) >= _CLASSES:
+        raise ConfigError(
+            f"Galaxy Zoo 1 tells elliptical from spiral, and this workspace has {', '.join(workspace.config.classes)}; "
+            "make one with --classes elliptical,spiral"
+        )
+    if set(sets.cuts) != _CLASSES:
+        raise ConfigError(f"the recipe's sets.cuts has {', '.join(sets.cuts)}; it needs elliptical and spiral")
+
+
+def _check_catalogue(con: Connection, sets: Sets) -> None:
+    if not fetch_number(con, "SELECT count(*) FROM galaxy_zoo WHERE survey = ?", [sets.labelled]):
+        raise InputError(
+            f"no votes on {sets.labelled} galaxies are in the catalogue; bring them in with: catbuilder ingest gz1 FILE"
+        )
+    row = first_row(con, query("assemble_stale"), {"labelled": sets.labelled, "target": sets.target})
+    if row is None or row[0] is None:
+        raise InputError(f"{sets.labelled} and {sets.target} were not matched yet; first: catbuilder crossmatch")
+    if row[0]:
+        raise InputError(
+            f"{row[0]} objects came or changed after the cross-match of {sets.labelled} and {sets.target}, and test "
+            "sets are written only once; match again first: catbuilder crossmatch"
+        )
+
+
+def _read_list(file: Path, sets: Sets) -> Table:
+    """A list of pairs, with its good rows as (labelled id, target id) in `pairs`."""
+    table = read_table(file, [], unique=())
+    names = [next((c for c in table.columns if c.lower().startswith(s)), None) for s in (sets.labelled, sets.target)]
+    if None in names:
+        raise InputError(
+            f"{file} has the columns {', '.join(table.columns)}; a list of pairs needs one that begins with "
+            f"'{sets.labelled}' and one that begins with '{sets.target}'"
+        )
+    seen: dict[tuple[str, str], int] = {}
+    good = []
+    for row, cells in table.rows:
+        pair = [cells[str(name)] for name in names]
+        try:
+            ids = [str(parse_object_id(text)[0]) for text in pair]
+            for place in zip(("labelled", "target"), ids, strict=True):
+                if place in seen:
+                    raise BadValue(f"the id {place[1]} stands already in row {seen[place]}")
+            seen.update({place: row for place in zip(("labelled", "target"), ids, strict=True)})
+            good.append((row, dict(zip(("labelled_id", "target_id"), ids, strict=True))))
+        except BadValue as error:
+            table.reject(row, {"object_id": pair[0]}, str(error))
+    table.rows = good
+    return table
+
+
+def _find_votes(con: Connection, sets: Sets) -> None:
+    con.execute(query("assemble_votes"), {"labelled": sets.labelled, **sets.cuts})
+    con.execute(query("assemble_overlap"), {"labelled": sets.labelled, "target": sets.target})
+
+
+def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, Table], report: AssembleReport) -> None:
+    """HP, then a listed FO, then calibration from what is in neither, then FO by rule: the order is the rule."""
+    con = recording.con
+    surveys = {"labelled": sets.labelled, "target": sets.target}
+    report.frozen = tuple(name for name in ("HP", "FO") if _is_written(con, name, sets))
+    _record_set(recording, "HP", sets, lists.get("HP"), report)
+    if "FO" in lists:
+        _record_set(recording, "FO", sets, lists["FO"], report)
+    con.execute(query("assemble_drawn"), {**surveys, "fraction": sets.calibration})
+    if "FO" not in lists:
+        _record_set(recording, "FO", sets, None, report)
+    numbers = first_row(con, query("assemble_numbers"), {"target": sets.target})
+    assert numbers is not None
+    (
+        report.overlap, report.ties, report.tied_in_calibration, report.hp_in_overlap, report.hp_in_fo, report.late,
+    ) = numbers  # fmt: skip
+    report.already_trained = len(con.execute(query("trained_test_objects"), {"test_set": None}).fetchall())
+
+
+def _record_set(recording: Recording, name: str, sets: Sets, listed: Table | None, report: AssembleReport) -> None:
+    con = recording.con
+    if name in report.frozen:
+        return
+    if listed is None:
+        con.execute(query(f"assemble_{name.lower()}_rule"))
+    else:
+        columns = {
+            c: pa.array([int(cells[c]) for _, cells in listed.rows], pa.int64()) for c in ("labelled_id", "target_id")
+        }
+        con.register("listed", pa.table(columns))
+        con.execute(query("assemble_listed"))
+        if name == "HP":
+            report.hp_unmatched = fetch_number(
+                con, "SELECT count(*) FROM listed ANTI JOIN overlap USING (labelled_id, target_id)"
+            )
+        report.without_votes += fetch_number(con, "SELECT count(*) FROM members WHERE votes IS NULL")
+    con.execute(
+        query("assemble_test_set"),
+        {"test_set": name, "labelled": sets.labelled, "target": sets.target, "round": recording.round,
+         "run": recording.run},
+    )  # fmt: skip
+
+
+def _record_training(recording: Recording, recipe: Recipe, report: AssembleReport) -> None:
+    """Labels and splits of what trains, validates and calibrates; the target's other objects are the pool."""
+    con, sets = recording.con, recipe.sets
+    surveys = {"labelled": sets.labelled, "target": sets.target}
+    clean = fetch_arrow(con, query("assemble_clean"), {"labelled": sets.labelled})
+    held_back = in_validation(clean["healpix"], recipe.validation.fraction)
+    splits = pa.array(["validation" if held else "train" for held in held_back], pa.string())
+    con.register("clean", clean.append_column("split", splits))
+    fresh = fresh_labels(recording, fetch_arrow(con, query("assemble_events"), surveys))
+    report.events = record_events(recording, fresh)
+    con.execute(query("assemble_splits"), {**surveys, "round": recording.round, "run": recording.run})
+
+
+def _is_written(con: Connection, name: str, sets: Sets) -> bool:
+    return bool(
+        fetch_number(
+            con,
+            "SELECT count(*) FROM test_sets WHERE test_set = ? AND survey IN (?, ?)",
+            [name, sets.labelled, sets.target],
+        )
+    )
+
+
+def _has_measurements(con: Connection, survey: str) -> bool:
+    return bool(fetch_number(con, "SELECT count(*) FROM des_coadd WHERE survey = ?", [survey]))

@@ -1,0 +1,302 @@
+"""From a file's cells to typed columns: which columns are read, as what, and what makes a record unusable.
+
+All of it is SQL that DuckDB runs while the file streams through, since ten million records are too many for
+Python. The SQL is put together from our own column names, the archives' names in `archives`, and names of kept
+columns that were checked to be plain words; whatever else comes from the user is bound.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import duckdb
+
+from catbuilder.archives import Archive, Measurement
+from catbuilder.catalog import Connection, apply_views, data_dictionary, first_row, keep_column
+from catbuilder.errors import InputError
+from catbuilder.resources import query
+from catbuilder.tablefiles import FileColumn, Progress, TableFile
+
+_PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
+_WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
+_REAL = ("FLOAT", "DOUBLE")
+_WHOLE_TEXT = r"[+-]?\d+(\.0*)?"
+_MANY = 40  # names of columns that a message lists
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column that is read: where it stands in the file, and what it becomes."""
+
+    cell: FileColumn
+    measurement: Measurement
+    guessed: bool = False  # a kept column of a file without types: staged as text, and its type told by all cells
+
+    @property
+    def ours(self) -> str:
+        """Name in the catalogue."""
+        return self.measurement.ours
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a file are read."""
+
+    object_id: FileColumn
+    ra: FileColumn
+    dec: FileColumn
+    of_objects: tuple[Field, ...]
+    of_archive: tuple[Field, ...]
+    kept: tuple[Field, ...]
+    missing: tuple[str, ...]  # columns that matter and that the file lacks
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Everything beside id and position."""
+        return self.of_objects + self.of_archive + self.kept
+
+    @property
+    def names(self) -> list[str]:
+        """Columns of the file that must be read."""
+        return [cell.name for cell in (self.object_id, self.ra, self.dec, *(field.cell for field in self.fields))]
+
+
+def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
+    """Find the archive's columns in the file, by their names in any case.
+
+    Raises
+    ------
+    InputError
+        A column without which nothing can be read is missing or of a wrong type, or one to keep cannot be kept.
+    """
+    found = {column.name.lower(): column for column in table.columns}
+    needed = (archive.id_column, archive.ra, archive.dec, *archive.required)
+    lacking = [name for name in needed if name.lower() not in found]
+    if lacking:
+        names = [column.name for column in table.columns]
+        more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+        raise InputError(
+            f"{table.path} is not {archive.title}: it has no column {', '.join(lacking)} "
+            f"(needed are {', '.join(needed)}; it has {', '.join(names[:_MANY])}{more}); "
+            "name the right kind of file, or rename the columns"
+        )
+    known = {measurement.theirs.lower() for measurement in archive.measurements}  # they are kept anyway
+    kept = [_kept(table, found, name) for name in dict.fromkeys(keep) if name.lower() not in known]
+    object_id, ra, dec = (found[name.lower()] for name in (archive.id_column, archive.ra, archive.dec))
+    missing = tuple(m.theirs for m in archive.measurements if m.matters and m.theirs.lower() not in found)
+    of_objects, of_archive = _present(archive.of_objects, found), _present(archive.of_archive, found)
+    layout = Layout(object_id, ra, dec, of_objects, of_archive, tuple(kept), missing)
+    _check_types(table, layout)
+    return layout
+
+
+def with_types_of(layout: Layout, types: Mapping[str, str]) -> Layout:
+    """The layout with the types that columns kept by an earlier ingest have in the archive's table."""
+    kept = [
+        replace(field, guessed=False, measurement=replace(field.measurement, type=types[field.ours]))
+        if field.ours in types
+        else field
+        for field in layout.kept
+    ]
+    return replace(layout, kept=tuple(kept))
+
+
+def check_kept_names(con: Connection, layout: Layout) -> None:
+    """Refuse to keep a column under a name that every object has: `catalog` would mean another thing by it."""
+    taken = {column.name for column in data_dictionary(con, "objects")} | {"rowid"}
+    for field in layout.kept:
+        if field.ours in taken:
+            raise InputError(
+                f"--keep {field.cell.name}: every object of the catalogue has a column {field.ours} of another "
+                "meaning; rename it in the file, or leave it out"
+            )
+
+
+def stage(
+    con: Connection, table: TableFile, layout: Layout, sky_versions: Sequence[int] | None, other_release: str,
+    progress: Progress,
+) -> None:  # fmt: skip
+    """Read the file into the temporary table `incoming`, and its lines that are no rows into `malformed`.
+
+    Raises
+    ------
+    InputError
+        The file breaks off, or cannot be read as what it seemed to be.
+    """
+    fields = layout.fields
+    typed = [
+        f'{_typed(field.cell.type, field.measurement.type, f"cell_{field.ours}")} AS "{field.ours}"' for field in fields
+    ]
+    cells = [f'{_cell(field.cell)} AS "cell_{field.ours}"' for field in fields]
+    place = {
+        "object_id": _whole_positive(layout.object_id),
+        "ra": _degrees(layout.ra, "ra"),
+        "dec": _degrees(layout.dec, "dec"),
+    }
+    where = {"id": layout.object_id, "ra": layout.ra, "dec": layout.dec}
+    try:
+        with table.scan(con, layout.names, progress) as scan:
+            text = query("ingest_stage").format(
+                columns="".join(f'"{field.ours}", ' for field in fields),
+                faults="\n           ".join(fault for field in fields for fault in _faults(field)),
+                typed=", ".join([*(f"{text} AS {name}" for name, text in place.items()), *typed]),
+                cells=", ".join([*(f"{_cell(cell)} AS cell_{name}" for name, cell in where.items()), *cells]),
+                source=scan.source,
+            )
+            names = {name: cell.name for name, cell in where.items()}
+            release = {"sky_versions": sky_versions, "other_release": other_release}
+            con.execute(text, {**scan.parameters, **names, **release})
+    except (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.FatalException):
+        raise
+    except duckdb.Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
+    id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
+    con.execute(query(table.malformed), {"id_place": id_place} if table.malformed == "malformed_csv" else {})
+
+
+def settle_kept(con: Connection, archive: Archive, layout: Layout) -> Layout:
+    """Add the columns to keep that the archive's table lacks; texts become numbers where all of them are."""
+    there = {column.name for column in data_dictionary(con, archive.table)}
+    kept = []
+    for field in layout.kept:
+        if field.guessed:
+            field = replace(field, measurement=replace(field.measurement, type=_type_of_texts(con, field.ours)))
+        if field.ours not in there:
+            keep_column(con, archive.table, field.ours, field.measurement.type, field.cell.unit, field.cell.name)
+        kept.append(field)
+    if {field.ours for field in kept} - there:
+        apply_views(con)
+    return replace(layout, kept=tuple(kept))
+
+
+def accept(con: Connection, archive: Archive, layout: Layout) -> None:
+    """Set repeated ids apart, and make the view `accepted` of the records that can be used."""
+    con.execute(query("ingest_repeats"))
+    ours = {field.ours for field in layout.fields}
+    magnitudes = [
+        f"{name if name in ours else 'CAST(NULL AS FLOAT)'} AS {name}" for name in ("mag_g", "mag_r", "mag_i")
+    ]
+    measured = [f'{_measured(field)} AS "{field.ours}"' for field in layout.fields]
+    con.execute(
+        query("ingest_accepted").format(
+            magnitudes=", ".join(magnitudes),
+            radius=archive.radius_arcsec if ours.issuperset(archive.radius_needs) else "NULL",
+            columns="".join(f', "{field.ours}"' for field in layout.of_archive + layout.kept),
+            measured="".join(f", {text}" for text in measured),
+        )
+    )
+
+
+def count_sentinels(con: Connection, layout: Layout) -> dict[str, int]:
+    """How many values of each column were numbers by which the archive says 'not measured'."""
+    marked = [field for field in layout.fields if field.measurement.sentinels]
+    if not marked:
+        return {}
+    counts = [f'count(*) FILTER ("{field.ours}" IN {_listed(field.measurement.sentinels)})' for field in marked]
+    row = first_row(con, f"SELECT {', '.join(counts)} FROM incoming WHERE _reason IS NULL") or ()
+    return {field.cell.name: count for field, count in zip(marked, row, strict=True) if count}
+
+
+def _present(measurements: Sequence[Measurement], found: Mapping[str, FileColumn]) -> tuple[Field, ...]:
+    return tuple(Field(found[m.theirs.lower()], m) for m in measurements if m.theirs.lower() in found)
+
+
+def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> Field:
+    if not _PLAIN_NAME.fullmatch(name):
+        raise InputError(
+            f"--keep '{name}': a column to keep needs a name of letters, digits and _; rename it in the file"
+        )
+    if name.lower() not in found:
+        raise InputError(
+            f"--keep {name}: {table.path} has no such column (it has {', '.join(found)}); name one of them"
+        )
+    cell = found[name.lower()]
+    return Field(cell, Measurement(cell.name, name.lower(), cell.type), guessed=not table.typed)
+
+
+def _check_types(table: TableFile, layout: Layout) -> None:
+    for cell in (layout.object_id, layout.ra, layout.dec, *(field.cell for field in layout.fields)):
+        if not cell.type:
+            raise InputError(
+                f"column {cell.name} of {table.path} does not hold one value a row; make it a plain column"
+            )
+    if layout.object_id.type not in (*_WHOLE, "VARCHAR"):
+        raise InputError(
+            f"column {layout.object_id.name} of {table.path} holds floating-point numbers, which rounded the ids "
+            "beyond 2^53; export it as 64-bit integers"
+        )
+
+
+def _cell(cell: FileColumn) -> str:
+    """A cell as it stands, NULL where it is empty or not a number."""
+    if cell.type == "VARCHAR":
+        return f'cell("{cell.name}")'
+    if cell.type in _REAL:
+        return f'CASE WHEN NOT isnan("{cell.name}") THEN "{cell.name}" END'
+    return f'"{cell.name}"'
+
+
+def _typed(source: str, target: str, cell: str) -> str:
+    """The cell as the catalogue's type, NULL where that cannot be."""
+    if source == target:
+        return f'"{cell}"'
+    if target in _WHOLE and source in (*_REAL, "VARCHAR"):  # DuckDB rounds 1.5 to 2 without a word
+        whole = f'"{cell}" = trunc("{cell}")' if source in _REAL else f"regexp_full_match(\"{cell}\", '{_WHOLE_TEXT}')"
+        return f'CASE WHEN {whole} THEN TRY_CAST("{cell}" AS {target}) END'
+    return f'TRY_CAST("{cell}" AS {target})'
+
+
+def _faults(field: Field) -> list[str]:
+    """Branches of the CASE that tells what is wrong with a record."""
+    name, ours, target = field.cell.name, field.ours, field.measurement.type
+    faults = []
+    if field.cell.type != target:
+        kind = "a whole number" if target in _WHOLE else "a number" if target in _REAL else target
+        faults.append(
+            f'WHEN "cell_{ours}" IS NOT NULL AND "{ours}" IS NULL '
+            f"THEN '{name} is ''' || left(CAST(\"cell_{ours}\" AS VARCHAR), 80) || ''', "
+            f"which is not {kind} that fits {target}'"
+        )
+    if field.measurement.limits:
+        low, high = field.measurement.limits
+        faults.append(
+            f'WHEN "{ours}" NOT BETWEEN {low} AND {high} '
+            f"THEN '{name} is ' || CAST(\"{ours}\" AS VARCHAR) || ', outside {low:g} to {high:g}'"
+        )
+    return faults
+
+
+def _whole_positive(cell: FileColumn) -> str:
+    check = r"regexp_full_match(cell_id, '\d+')" if cell.type == "VARCHAR" else "cell_id >= 0"
+    return f"CASE WHEN {check} THEN TRY_CAST(cell_id AS BIGINT) END"
+
+
+def _degrees(cell: FileColumn, axis: str) -> str:
+    return f"{axis}_degrees(cell_{axis})" if cell.type == "VARCHAR" else f"TRY_CAST(cell_{axis} AS DOUBLE)"
+
+
+def _measured(field: Field) -> str:
+    """A staged value, NULL where it is not finite or says 'not measured'."""
+    kind, sentinels, checks = field.measurement.type, field.measurement.sentinels, []
+    name = f'TRY_CAST("{field.ours}" AS {kind})' if field.guessed else f'"{field.ours}"'
+    if kind in _REAL:
+        checks.append(f"isfinite({name})")
+    if sentinels:
+        checks.append(f"{name} NOT IN {_listed(sentinels)}")
+    return f"CASE WHEN {' AND '.join(checks)} THEN {name} END" if checks else name
+
+
+def _listed(numbers: Sequence[float]) -> str:
+    return f"({', '.join(f'{number:g}' for number in numbers)})"
+
+
+def _type_of_texts(con: Connection, ours: str) -> str:
+    """BIGINT or DOUBLE if every staged text is such a number, else VARCHAR; 007 is a text."""
+    for kind in ("BIGINT", "DOUBLE"):
+        number = _typed("VARCHAR", kind, ours)
+        fits = f"{number} IS NOT NULL AND NOT regexp_matches(\"{ours}\", '^[+-]?0\\d')"
+        row = first_row(con, f'SELECT bool_and({fits}) FROM incoming WHERE "{ours}" IS NOT NULL')
+        if row and row[0]:
+            return kind
+    return "VARCHAR"

@@ -1,0 +1,6 @@
+-- FO is what calibration leaves, without a cut on the votes; where they tie there is no truth to test against.
+CREATE OR REPLACE TEMP TABLE members AS
+SELECT o.labelled_id, o.target_id, o.truth, o.votes, o.raw_majority
+FROM overlap AS o
+ANTI JOIN drawn AS d ON d.labelled_id = o.labelled_id
+WHERE o.truth IS NOT NULL

@@ -1,0 +1,12 @@
+-- Every galaxy that both surveys saw and that volunteers voted on: the galaxies that FO and calibration are drawn from.
+-- Truth is the larger of the two debiased votes, none where they tie. The draw belongs to the id for ever.
+CREATE OR REPLACE TEMP TABLE overlap AS
+SELECT m.labelled_id, m.target_id, v.truth, v.votes, v.raw_majority, v.clean,
+       ('0x' || md5($labelled || ' ' || m.labelled_id)[:13])::BIGINT / 2.0 ** 52 AS draw
+FROM (
+    SELECT object_id_a AS labelled_id, object_id_b AS target_id
+    FROM standing_matches_at(2147483647) WHERE survey_a = $labelled AND survey_b = $target
+    UNION ALL
+    SELECT object_id_b, object_id_a
+    FROM standing_matches_at(2147483647) WHERE survey_b = $labelled AND survey_a = $target) AS m
+JOIN votes AS v ON v.object_id = m.labelled_id

@@ -1,0 +1,19 @@
+-- What each object is for. Calibration stays calibration; the target survey's other objects are the pool.
+INSERT INTO splits BY NAME
+SELECT n.survey, n.object_id, n.split, $round AS round, $run AS run
+FROM (
+    SELECT $labelled AS survey, labelled_id AS object_id, 'calibration' AS split FROM drawn
+    UNION ALL
+    SELECT $target, target_id, 'calibration' FROM drawn
+    UNION ALL
+    SELECT $labelled, object_id, split FROM clean
+    UNION ALL
+    SELECT o.survey, o.object_id, 'pool'
+    FROM standing_objects_at(2147483647) AS o
+    ANTI JOIN drawn AS d ON d.target_id = o.object_id
+    ANTI JOIN test_sets AS t ON t.survey = o.survey AND t.object_id = o.object_id
+    ANTI JOIN splits AS s ON s.survey = o.survey AND s.object_id = o.object_id
+    WHERE o.survey = $target) AS n
+LEFT JOIN standing_splits_at(2147483647) AS s ON s.survey = n.survey AND s.object_id = n.object_id
+WHERE n.split IS DISTINCT FROM s.split AND s.split IS DISTINCT FROM 'calibration'
+ORDER BY n.survey, n.object_id

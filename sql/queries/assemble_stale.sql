@@ -1,0 +1,7 @@
+-- Catalogued objects of the two surveys that came, or were changed, after the latest cross-match of the two; NULL
+-- where there was none.
+SELECT CASE WHEN max(c.run) IS NOT NULL THEN (
+           SELECT count(*) FROM objects
+           WHERE survey IN ($labelled, $target) AND origin <> 'images' AND run > max(c.run)) END
+FROM crossmatches AS c
+WHERE (c.survey_a = $labelled AND c.survey_b = $target) OR (c.survey_a = $target AND c.survey_b = $labelled)

@@ -1,0 +1,7 @@
+-- Where the wanted objects of a survey stand, images of catalogued objects too, and what kind of file says so.
+SELECT o.object_id, o.ra, o.dec, o.origin
+FROM objects AS o
+SEMI JOIN wanted AS w ON w.object_id = o.object_id
+ANTI JOIN revisions AS r
+    ON r.table_name = 'objects' AND r.survey = o.survey AND r.object_id = o.object_id AND r.replaced_run = o.run
+WHERE o.survey = $survey

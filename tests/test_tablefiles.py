@@ -1,0 +1,248 @@
+"""CSV, FITS, VOTable and Parquet as DuckDB streams them: every cell as the file has it, every row where it stands."""
+
+import gzip
+import warnings
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from catbuilder import fitstable, tablefiles
+from catbuilder.catalog import fetch_arrow
+from catbuilder.errors import InputError
+from catbuilder.tablefiles import open_table
+
+
+def read(path: Path, *names: str) -> pa.Table:
+    """The rows of a file, as DuckDB gets them."""
+    table = open_table(path)
+    with (
+        duckdb.connect() as con,
+        table.scan(con, names or [c.name for c in table.columns], lambda done, of: None) as scan,
+    ):
+        return fetch_arrow(con, f"SELECT * FROM {scan.source}", scan.parameters)
+
+
+def write_fits(path: Path, *columns: fits.Column) -> Path:
+    fits.BinTableHDU.from_columns(list(columns)).writeto(path, overwrite=True)
+    return path
+
+
+# --- FITS
+
+
+def test_fits_columns_arrive_as_what_they_mean(tmp_path):
+    path = write_fits(
+        tmp_path / "a.fits",
+        fits.Column("ID", "K", array=np.array([2**53 + 1, -5])),
+        fits.Column("UNSIGNED", "K", bzero=2**63, array=np.array([2**63 + 2**53 + 1, 7], np.uint64)),
+        fits.Column("SMALL", "I", bzero=2**15, array=np.array([65535, 0], np.uint16)),
+        fits.Column("SIGNED_BYTE", "B", bzero=-128, array=np.array([-128, 127], np.int8)),
+        fits.Column("NULLED", "J", null=-1, array=np.array([-1, 4])),
+        fits.Column("FLAG", "L", array=np.array([True, False])),
+        fits.Column("REAL", "E", array=np.array([np.nan, 1.5], np.float32), unit="mag"),
+        fits.Column("TEXT", "6A", array=["a b", ""]),
+    )
+    rows = read(path).to_pydict()
+    assert rows["ID"] == [2**53 + 1, -5]
+    assert rows["UNSIGNED"] == [2**63 + 2**53 + 1, 7]
+    assert rows["SMALL"] == [65535, 0] and rows["SIGNED_BYTE"] == [-128, 127]
+    assert rows["NULLED"] == [None, 4] and rows["FLAG"] == [True, False]
+    assert np.isnan(rows["REAL"][0]) and rows["REAL"][1] == 1.5
+    assert [text.strip() for text in rows["TEXT"]] == ["a b", ""]
+    assert {column.name: column.unit for column in open_table(path).columns}["REAL"] == "mag"
+
+
+def test_fits_values_scaled_by_the_header_are_scaled(tmp_path):
+    column = fits.Column("S", "I", array=np.array([1, -2], np.int16))
+    path = write_fits(tmp_path / "a.fits", column)
+    with fits.open(path, mode="update") as file:
+        file[1].header["TSCAL1"], file[1].header["TZERO1"] = 0.5, 3.0
+    assert read(path)["S"].to_pylist() == fits.getdata(path)["S"].tolist() == [3.5, 2.0]
+
+
+def test_fits_columns_without_a_single_value_a_row_are_marked_and_do_not_disturb_the_others(tmp_path):
+    path = write_fits(
+        tmp_path / "a.fits",
+        fits.Column("VECTOR", "3E", array=np.ones((2, 3))),
+        fits.Column("ID", "K", array=np.array([4, 5])),
+        fits.Column("LIST", "PE()", array=np.array([[1.0], [2.0, 3.0]], dtype=object)),
+        fits.Column("BITS", "5X", array=np.ones((2, 5), bool)),
+    )
+    assert {c.name: c.type for c in open_table(path).columns} == {"VECTOR": "", "ID": "BIGINT", "LIST": "", "BITS": ""}
+    assert read(path, "ID").to_pydict() == {"ID": [4, 5]}
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+def test_fits_rows_are_those_that_astropy_reads(data, tmp_path_factory):
+    kind = data.draw(st.sampled_from(["u1", "i2", "i4", "i8", "f4", "f8", "S5"]))
+    elements = st.text("abc XYZ0", max_size=5).map(str.encode) if kind == "S5" else None
+    values = data.draw(hnp.arrays(kind, st.integers(1, 50), elements=elements))
+    path = tmp_path_factory.mktemp("fits") / "a.fits.gz"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        Table({"before": np.arange(len(values)), "x": values}).write(path)
+    found, there = read(path, "x")["x"].to_pylist(), fits.getdata(path)["x"]
+    if kind == "S5":
+        assert [text.rstrip() for text in found] == [text.rstrip() for text in there]
+    else:
+        np.testing.assert_array_equal(np.array(found, kind), there)
+
+
+def test_a_fits_table_longer_than_one_chunk_comes_whole_and_in_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(fitstable, "_CHUNK_BYTES", 1000)
+    path = write_fits(tmp_path / "a.fits", fits.Column("ID", "K", array=np.arange(1001)))
+    assert read(path)["ID"].to_pylist() == list(range(1001))
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_fits_file_cut_short_is_refused_with_its_rows(tmp_path, packed):
+    whole = write_fits(tmp_path / "whole.fits", fits.Column("ID", "K", array=np.arange(10_000)))
+    path = tmp_path / ("cut.fits.gz" if packed else "cut.fits")
+    if packed:
+        noise = fits.Column("ID", "K", array=np.random.default_rng(0).integers(0, 2**62, 10_000))
+        path.write_bytes(gzip.compress(write_fits(whole, noise).read_bytes())[:-40_000])
+    else:
+        path.write_bytes(whole.read_bytes()[:-40_000])
+    with pytest.raises(InputError, match=r"declares 10,000 rows and holds \d,\d{3}: it was cut short"):
+        read(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"not fits", b"SIMPLE  =                    T"])
+def test_what_is_no_fits_file_is_refused(tmp_path, content):
+    (tmp_path / "a.fits").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.fits (cannot be read as FITS|holds no binary table)"):
+        open_table(tmp_path / "a.fits")
+
+
+def test_a_fits_file_with_images_alone_is_refused(tmp_path):
+    fits.PrimaryHDU(np.zeros((3, 3))).writeto(tmp_path / "a.fits")
+    with pytest.raises(InputError, match="holds no binary table"):
+        open_table(tmp_path / "a.fits")
+
+
+# --- CSV
+
+
+def test_csv_with_comments_and_a_byte_order_mark_is_read_as_text(tmp_path):
+    (tmp_path / "a.csv").write_bytes('\ufeff#Table1\n# more\nobjid, ra\n007,"1,5"\n8,é\n'.encode())
+    table = open_table(tmp_path / "a.csv")
+    assert [column.name for column in table.columns] == ["objid", "ra"] and not table.typed
+    assert read(tmp_path / "a.csv").to_pydict() == {"objid": ["007", "8"], "ra": ["1,5", "é"]}
+
+
+@settings(max_examples=30, deadline=None)
+@given(lines=st.lists(st.sampled_from(["good", "blank", "short", "long"]), min_size=1, max_size=30))
+def test_rows_and_malformed_lines_of_csv_are_told_by_the_line_they_stand_on(lines, tmp_path_factory):
+    path = tmp_path_factory.mktemp("csv") / "a.csv"
+    text = {"good": "{0},x", "blank": "", "short": "{0}", "long": "{0},x,y"}
+    written = [text[kind].format(number) for number, kind in enumerate(lines, 3)]
+    path.write_text("\n".join(["#Table1", "objid,ra", *written]) + "\n")
+    table = open_table(path)
+    with duckdb.connect() as con:
+        with table.scan(con, ["objid"], lambda done, of: None) as scan:
+            con.execute(f"CREATE TEMP TABLE rows AS SELECT objid FROM {scan.source}", scan.parameters)
+        con.execute((tablefiles.query(table.malformed)), {"id_place": 1})
+        con.register("pieces", table.numbering(con))
+        good = con.execute(
+            "SELECT r.objid, p.row + r.rowid - p.first FROM rows AS r ASOF JOIN pieces AS p ON r.rowid >= p.first"
+        ).fetchall()
+        bad = con.execute("SELECT object_id, row FROM malformed").fetchall()
+    assert sorted((int(a), b) for a, b in good) == [(n, n) for n, kind in enumerate(lines, 3) if kind == "good"]
+    assert sorted((int(a), b) for a, b in bad) == [
+        (n, n) for n, kind in enumerate(lines, 3) if kind in ("short", "long")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"", "is empty"), (b"#only\n\n", "is empty"), (b"\x00\x01", "not a CSV")]
+)
+def test_what_is_no_csv_is_refused(tmp_path, content, words):
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        open_table(tmp_path / "a.csv")
+
+
+def test_two_columns_of_one_name_are_refused_in_whatever_case(tmp_path):
+    (tmp_path / "a.csv").write_text("ra,dec,RA\n1,2,3\n")
+    with pytest.raises(InputError, match="the column 'ra' twice"):
+        open_table(tmp_path / "a.csv")
+
+
+# --- VOTable and Parquet
+
+
+@pytest.mark.parametrize("serialised", ["tabledata", "binary", "binary2"])
+def test_votable_gives_the_wanted_columns_with_nulls_and_units(tmp_path, serialised):
+    table = Table(
+        {"id": [2**53 + 1, 2], "ra": [1.5, np.nan], "name": ["a", "bc"], "v": np.ones((2, 3)), "b": [True, False]}
+    )
+    table["ra"].unit = "deg"
+    table.write(tmp_path / "a.vot", format="votable", tabledata_format=serialised)
+    columns = {column.name: (column.type, column.unit) for column in open_table(tmp_path / "a.vot").columns}
+    assert columns == {
+        "id": ("BIGINT", ""), "ra": ("DOUBLE", "deg"), "name": ("VARCHAR", ""), "v": ("", ""), "b": ("BOOLEAN", ""),
+    }  # fmt: skip
+    rows = read(tmp_path / "a.vot", "name", "id", "ra").to_pydict()
+    assert rows["id"] == [2**53 + 1, 2] and rows["name"] == ["a", "bc"]
+    assert rows["ra"][0] == 1.5 and (rows["ra"][1] is None or np.isnan(rows["ra"][1]))
+
+
+def test_a_large_votable_is_refused_with_advice(tmp_path, monkeypatch):
+    monkeypatch.setattr(tablefiles, "LARGEST_VOTABLE", 100)
+    Table({"id": [1]}).write(tmp_path / "a.vot", format="votable")
+    with pytest.raises(InputError, match="convert it to FITS or Parquet"):
+        open_table(tmp_path / "a.vot")
+
+
+@pytest.mark.parametrize("content", ["<VOTABLE></VOTABLE>", "no xml", "<VOTABLE><RESOURCE><TABLE>"])
+def test_what_is_no_votable_is_refused(tmp_path, content):
+    (tmp_path / "a.xml").write_text(content)
+    with pytest.raises(InputError, match=r"a\.xml"):
+        open_table(tmp_path / "a.xml")
+
+
+def write_parts(folder: Path, *tables: pa.Table) -> Path:
+    folder.mkdir()
+    for number, table in enumerate(tables):
+        pq.write_table(table, folder / f"part{number}.parquet")
+    return folder
+
+
+def test_parts_of_parquet_are_one_table_by_folder_or_glob_and_rows_are_counted_in_each(tmp_path):
+    folder = write_parts(tmp_path / "p", pa.table({"id": [1, 2], "x": ["a", "b"]}), pa.table({"x": ["c"], "id": [3]}))
+    for path in (folder, folder / "part*.parquet"):
+        assert read(path, "id", "x").to_pydict() == {"id": [1, 2, 3], "x": ["a", "b", "c"]}
+    with duckdb.connect() as con:
+        pieces = open_table(folder).numbering(con).to_pylist()
+    assert pieces == [
+        {"first": 0, "file": str(folder / "part0.parquet"), "row": 1},
+        {"first": 2, "file": str(folder / "part1.parquet"), "row": 1},
+    ]
+
+
+def test_parts_whose_columns_differ_are_refused_by_name(tmp_path):
+    folder = write_parts(tmp_path / "p", pa.table({"id": [1], "x": [1]}), pa.table({"id": [1.5], "y": [1]}))
+    with pytest.raises(InputError, match=r"part1.parquet has other columns.* lacks x, has y besides, has id as DOUBLE"):
+        open_table(folder)
+
+
+def test_files_that_are_not_there_or_of_no_known_kind_are_refused(tmp_path):
+    (tmp_path / "a.docx").write_text("x")
+    (tmp_path / "a.parquet").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for name, words in (
+        ("none.csv", "there is no file"), ("none*.parquet", "there is no file"), ("a.docx", "of no known kind"),
+        ("a.parquet", "cannot be read as Parquet"), ("empty", "holds no .parquet file"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=words):
+            open_table(tmp_path / name)
