@@ -427,3 +427,34 @@ def test_a_promoted_object_that_turns_out_to_be_a_test_galaxy_loses_its_label(
     assert "member of test set LATE" in decisions.retractions["reason"].to_pylist()[0]
     with workspace.reading() as con:
         assert decide(con, 2, recipe.promotion).promotions.num_rows == 0
+
+
+def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(
+    workspace: Workspace, recipe: Recipe, tmp_path: Path
+) -> None:
+    calibration = [
+        (Source(9900, 200.0, 30.0, "spiral"), draw("spiral", 9100)),
+        (Source(9901, 201.0, 30.0, "spiral"), draw("spiral", 9101)),
+        (Source(9902, 202.0, 30.0, "spiral"), draw("spiral", 9102)),
+    ]
+    bring_in(workspace, tmp_path / "calibration", "des", calibration, split="calibration")
+    train = [
+        (Source(9910, 200.0, 30 + 3 * ARCSEC, "spiral"), draw("spiral", 9103)),  # near one
+        (Source(9911, 210.0, 30.0, "spiral"), draw("spiral", 9104)),  # matched with one
+        (Source(9912, label="spiral"), draw("spiral", 9102)),  # the picture of one
+        (Source(9913, 200.0, 30 + 9 * ARCSEC, "spiral"), draw("spiral", 9105)),
+    ]
+    bring_in(workspace, tmp_path / "train", "sdss", train, split="train")
+    with workspace.recording("matches") as recording:
+        recording.con.execute(
+            "INSERT INTO matches VALUES ('sdss', 9911, 'des', 9901, 0.5, ?, ?)", [recording.round, recording.run]
+        )
+    plan = make_plan(workspace, recipe, 1, 0, QUIET)
+    trained = {object_id for _, object_id in training_keys(workspace)}
+    assert trained & {9910, 9911, 9912, 9913} <= {9913} and not trained & {9900, 9901, 9902}
+    found = rows(workspace, "SELECT object_id, rule, test_set FROM exclusions WHERE object_id >= 9900 ORDER BY ALL")
+    assert found == [(9910, "position", "calibration"), (9911, "counterpart", "calibration"),
+                     (9912, "content", "calibration")]  # fmt: skip
+    keys = rows(workspace, "SELECT survey, object_id FROM catalog WHERE quality = 'ok'")
+    decisions = finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.999))
+    assert not {9900, 9901, 9902} & set(decisions.promotions["object_id"].to_pylist())
