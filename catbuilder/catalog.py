@@ -112,14 +112,24 @@ def connect(
             _upgrade(path, wait_s)
             con = _open(path, read_only, wait_s)
         con.execute("SET TimeZone = 'UTC'")
+        con.execute("SET enable_progress_bar = false")  # DuckDB's own goes to standard output, where results go
         yield con
     except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
         raise WorkspaceError(
             f"{path} could not be read or written, and nothing of this step is recorded ({_first_line(error)}); "
             "look at the free space, the memory and the permissions, then give the same command again"
         ) from error
+    except (RuntimeError, duckdb.InvalidInputException) as error:
+        if was_interrupted(error):
+            raise KeyboardInterrupt from None
+        raise
     finally:
         con.close()
+
+
+def was_interrupted(error: Exception) -> bool:
+    """Whether this is what DuckDB makes of Ctrl-C, in the middle of a query or of Python that the query calls."""
+    return str(error) == "Query interrupted" or "KeyboardInterrupt" in str(error)
 
 
 def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | None = None) -> pa.Table:

@@ -298,6 +298,17 @@ def test_an_image_by_position_takes_the_id_and_the_votes_of_its_galaxy(workspace
     assert ask(workspace, "SELECT count(*) FROM catalog WHERE name = 'a'") == [(0,)]
 
 
+def test_a_test_set_that_names_an_image_guards_the_galaxy_it_shows(workspace, tmp_path):
+    ra, dec = place(GALAXIES - 1)
+    images = write_images(tmp_path / "images", ["a.png"])
+    table = write_csv(tmp_path / "t.csv", ["object_id", "file", "ra", "dec"], ["a", "a.png", ra, dec])
+    assert cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "sdss").code == 0
+    assert cli("-w", workspace.path, "crossmatch").code == 0
+    truth = write_csv(tmp_path / "late.csv", ["object_id", "label"], ["a", "spiral"], [SDSS + GALAXIES - 1, "spiral"])
+    assert cli("-w", workspace.path, "testset", "LATE", "--survey", "sdss", "--table", truth).code == 0
+    assert members(workspace, "LATE", "sdss") == {SDSS + GALAXIES - 1}
+
+
 def test_calibration_stays_calibration_whatever_a_table_of_images_says(workspace, tmp_path):
     assert cli("-w", workspace.path, "assemble").code == 0
     drawn = min(i for i, split in splits(workspace, "des").items() if split == "calibration")

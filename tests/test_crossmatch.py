@@ -20,6 +20,7 @@ from catbuilder import pairs
 from catbuilder.catalog import Connection, connect
 from catbuilder.crossmatch import crossmatch
 from catbuilder.pairs import Side, find_candidates, pair_one_to_one
+from catbuilder.resources import query
 from catbuilder.sky import cell_shift, healpix_cell, search_order, with_neighbours
 from catbuilder.story import why
 from catbuilder.workspace import Workspace
@@ -221,6 +222,23 @@ def test_batches_of_the_smaller_survey_find_the_same_pairs(workspace, monkeypatc
     (match,) = crossmatch(workspace, 2.0, progress=lambda done, of: told.append((done, of))).matches
     assert len(whole) > 150 and standing(workspace) == whole and not match.recorded
     assert told == [(min(33 * n, 200), 200) for n in range(1, 8)]
+
+
+def test_the_batch_of_the_smaller_survey_is_the_hash_table_and_the_larger_one_streams_by(empty):
+    with connect(empty.catalog_file, read_only=False) as con:
+        con.begin()
+        insert(con, "sdss", range(1_000), np.linspace(0, 5, 1_000), np.zeros(1_000), 1, "sdss")
+        insert(con, "des", range(100_000), np.linspace(0, 5, 100_000), np.zeros(100_000), 1, "des")
+        find_candidates(con, Side("sdss"), Side("des"), 1.0)
+        with pairs._joins_as_written(con):
+            asked = {"shift": 26, "radius_arcsec": 1.0, "small_is_a": True, "survey": "des", "origins": None}
+            plan = json.loads(con.execute(f"EXPLAIN (FORMAT json) {query('match_candidates')}", asked).fetchall()[0][1])
+        con.rollback()
+    node = plan[0]
+    while len(node["children"]) == 1:
+        (node,) = node["children"]
+    streamed, hashed = (json.dumps(child) for child in node["children"])
+    assert "small_cells" in hashed and "small_cells" not in streamed and "objects" in streamed
 
 
 # --- what takes part, and what is recorded
