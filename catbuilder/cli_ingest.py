@@ -84,7 +84,7 @@ def ingest_sdss(
     update: UpdateOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Bring in rows of SDSS PhotoObj: objid, ra, dec, u, g, r, i, z, petroRad_r, run, rerun, camcol, field."""
+    """Bring in rows of SDSS PhotoObj: objid, ra, dec, u, g, r, i, z, petroRad_r, run ..."""
     _ingest_survey("sdss", file, survey, keep, update, workspace)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from catbuilder.archives import Archive, Measurement
-from catbuilder.catalog import Connection, apply_views, data_dictionary, first_row, keep_column
+from catbuilder.catalog import Connection, apply_views, data_dictionary, first_row, keep_column, was_interrupted
 from catbuilder.errors import InputError
 from catbuilder.resources import query
 from catbuilder.tablefiles import FileColumn, Progress, TableFile
@@ -81,7 +81,11 @@ def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
             "name the right kind of file, or rename the columns"
         )
     known = {measurement.theirs.lower() for measurement in archive.measurements}  # they are kept anyway
-    kept = [_kept(table, found, name) for name in dict.fromkeys(keep) if name.lower() not in known]
+    kept = [
+        _kept(table, found, name)
+        for name in {name.lower(): name for name in keep}.values()
+        if name.lower() not in known
+    ]
     object_id, ra, dec = (found[name.lower()] for name in (archive.id_column, archive.ra, archive.dec))
     missing = tuple(m.theirs for m in archive.measurements if m.matters and m.theirs.lower() not in found)
     of_objects, of_archive = _present(archive.of_objects, found), _present(archive.of_archive, found)
@@ -149,6 +153,8 @@ def stage(
     except (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.FatalException):
         raise
     except duckdb.Error as error:
+        if was_interrupted(error):
+            raise
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
     id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1

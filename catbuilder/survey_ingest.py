@@ -43,8 +43,8 @@ from catbuilder.workspace import Recording, Workspace
 FAR_ARCSEC = 5.0  # an image stated to lie farther from the archive's position of its id may have a wrong id
 _MEMORY = "1GB"
 _MOST_THREADS = 4  # each one sorts and writes in memory of its own, all within the limit
-_TOLD = 20  # rejections that a report lists
-_FIRST = 5  # differing objects, or moved ones, that a report lists
+_TOLD = 20  # rejections, or values that differ, that a report lists
+_FIRST = 5  # objects that differ, or that moved, of which a report tells
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ def _differences(con: Connection, layout: Layout, values: dict[str, object]) -> 
         pairs = [(name, placed[name]) for name in of_object if new[name] is not None]
         pairs += [(name, measured[name]) for name in of_row]
         found += [Difference(new["object_id"], name, old, new[name]) for name, old in pairs if old != new[name]]
-    return tuple(found)
+    return tuple(found[:_TOLD])
 
 
 def _rejections(con: Connection, values: dict[str, object]) -> tuple[Rejection, ...]:
@@ -253,4 +253,6 @@ def _rejections(con: Connection, values: dict[str, object]) -> tuple[Rejection, 
 
 
 def _told(value: Any) -> str:
-    return "empty" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float) and np.float32(value) == value:
+        return str(np.float32(value))  # 2.1 as it was written, not 2.0999999
+    return "empty" if value is None else str(value)

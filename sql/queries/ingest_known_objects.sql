@@ -9,7 +9,7 @@ SELECT a._record, a.object_id, o.run AS object_run,
            OR (a.mag_r IS NOT NULL AND a.mag_r IS DISTINCT FROM o.mag_r)
            OR (a.mag_i IS NOT NULL AND a.mag_i IS DISTINCT FROM o.mag_i)
            OR (a.radius_arcsec IS NOT NULL AND a.radius_arcsec IS DISTINCT FROM o.radius_arcsec)) AS object_differs,
-       CASE WHEN o.origin = 'images' THEN 3600 * degrees(2 * asin(least(1, sqrt(
+       CASE WHEN o.origin = 'images' AND o.ra IS NOT NULL THEN 3600 * degrees(2 * asin(least(1, sqrt(
            pow(sin(radians(a.dec - o.dec) / 2), 2)
            + cos(radians(a.dec)) * cos(radians(o.dec)) * pow(sin(radians(a.ra - o.ra) / 2), 2))))) END AS moved_arcsec
 FROM accepted AS a

@@ -1,11 +1,14 @@
--- What could not be used, where it stands in the file, and why.
+-- What could not be used, where it stands in the file, and why. Rows come into `incoming` in the order of the file, but
+-- until the transaction ends DuckDB numbers them from a large number on.
 INSERT INTO rejections BY NAME
-WITH faulty AS (
-    SELECT i.rowid AS record, coalesce(i._id_text, CAST(i.object_id AS VARCHAR), '') AS object_id, i._reason AS reason,
+WITH start AS (SELECT min(rowid) AS record FROM incoming),
+faulty AS (
+    SELECT i.rowid - (SELECT record FROM start) AS record, coalesce(i._id_text, CAST(i.object_id AS VARCHAR), '') AS object_id, i._reason AS reason,
            CAST(NULL AS BIGINT) AS first_record
     FROM incoming AS i WHERE i._reason IS NOT NULL
     UNION ALL
-    SELECT i.rowid, CAST(i.object_id AS VARCHAR), NULL, r.first_record
+    SELECT i.rowid - (SELECT record FROM start), CAST(i.object_id AS VARCHAR), NULL,
+           r.first_record - (SELECT record FROM start)
     FROM incoming AS i JOIN repeats AS r ON r._record = i.rowid),
 placed AS (
     SELECT p.file, p.row + f.record - p.first AS row, f.object_id, f.reason, f.first_record
