@@ -52,7 +52,9 @@ class AssembleReport:
     frozen: tuple[str, ...] = ()  # test sets that were there already
     late: int = 0  # galaxies that would be in FO, had it not been written before they came
     already_trained: int = 0  # test objects that an earlier round trained on
+    already_calibrated: int = 0  # calibration objects that an earlier round trained on
     events: int = 0  # labels recorded
+    withdrawn: int = 0  # labels of an earlier call that the votes no longer give
     images: IdentityReport | None = None
     domains: dict[tuple[str, str], int] = field(default_factory=dict)  # objects by (domain, reason)
     firewall: dict[str, int] = field(default_factory=dict)  # objects kept out of training, by rule
@@ -84,6 +86,17 @@ class AssembleReport:
         if self.firewall:
             kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(self.firewall.items()))
             said.append(f"Firewall: kept out of training as possible test or calibration galaxies: {kept_out}.")
+        if self.withdrawn:
+            said.append(f"{self.withdrawn} labels of an earlier call are taken back: the votes no longer give them.")
+        if self.already_calibrated:
+            said.append(
+                f"Careful: {self.already_calibrated} calibration galaxies were trained on by earlier rounds, whose "
+                "models they cannot judge."
+            )
+        if not self.domains:
+            said.append("No catalogue of the target's measurements is in: domains are judged by the images alone.")
+        elif not any(domain == "in" for domain, _ in self.domains):
+            said.append("Careful: no catalogued object is in the target population, so none can be promoted.")
         for (domain, reason), n in self.domains.items():
             said.append(f"Domain {domain}: {n:,} objects{f' ({reason})' if reason else ''}.")
         return said
@@ -204,6 +217,7 @@ def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, Table],
         report.overlap, report.ties, report.tied_in_calibration, report.hp_in_overlap, report.hp_in_fo, report.late,
     ) = numbers  # fmt: skip
     report.already_trained = len(con.execute(query("trained_test_objects"), {"test_set": None}).fetchall())
+    report.already_calibrated = fetch_number(con, query("trained_calibration"), surveys)
 
 
 def _record_set(recording: Recording, name: str, sets: Sets, listed: Table | None, report: AssembleReport) -> None:
@@ -217,10 +231,10 @@ def _record_set(recording: Recording, name: str, sets: Sets, listed: Table | Non
             c: pa.array([int(cells[c]) for _, cells in listed.rows], pa.int64()) for c in ("labelled_id", "target_id")
         }
         con.register("listed", pa.table(columns))
-        con.execute(query("assemble_listed"))
+        con.execute(query("assemble_listed"), {"labelled": sets.labelled, "target": sets.target})
         if name == "HP":
             report.hp_unmatched = fetch_number(
-                con, "SELECT count(*) FROM listed ANTI JOIN overlap USING (labelled_id, target_id)"
+                con, "SELECT count(*) FROM members ANTI JOIN overlap USING (labelled_id, target_id)"
             )
         report.without_votes += fetch_number(con, "SELECT count(*) FROM members WHERE votes IS NULL")
     con.execute(
@@ -238,19 +252,19 @@ def _record_training(recording: Recording, recipe: Recipe, report: AssembleRepor
     held_back = in_validation(clean["healpix"], recipe.validation.fraction)
     splits = pa.array(["validation" if held else "train" for held in held_back], pa.string())
     con.register("clean", clean.append_column("split", splits))
-    fresh = fresh_labels(recording, fetch_arrow(con, query("assemble_events"), surveys))
-    report.events = record_events(recording, fresh)
+    said = fetch_arrow(con, query("assemble_events"), surveys)
+    report.events = record_events(recording, fresh_labels(recording, said))
+    con.register("stated", said)
+    withdrawn = fetch_arrow(con, query("assemble_withdrawn"), surveys)
+    report.withdrawn = record_events(recording, withdrawn)
+    con.register("withdrawn", withdrawn)
     con.execute(query("assemble_splits"), {**surveys, "round": recording.round, "run": recording.run})
 
 
 def _is_written(con: Connection, name: str, sets: Sets) -> bool:
-    return bool(
-        fetch_number(
-            con,
-            "SELECT count(*) FROM test_sets WHERE test_set = ? AND survey IN (?, ?)",
-            [name, sets.labelled, sets.target],
-        )
-    )
+    """Whether the target's version stands: a second target survey gets its own of the same galaxies."""
+    text = "SELECT count(*) FROM test_sets WHERE test_set = ? AND survey = ?"
+    return bool(fetch_number(con, text, [name, sets.target]))
 
 
 def _has_measurements(con: Connection, survey: str) -> bool:

@@ -49,7 +49,10 @@ def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
 
 
 def migrate(con: Connection, classes: tuple[str, ...]) -> None:
-    """Apply the migrations that are missing, each with its record in one transaction, then views and comments."""
+    """Apply the migrations that are missing, each with its record in one transaction; the last with the views too.
+
+    Killed between the last migration and its views, a catalogue would count as upgraded and never get them.
+    """
     done = _schema_version(con)
     for file in _migrations()[done:]:
         con.begin()
@@ -61,10 +64,9 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
             for name in classes:
                 con.execute(f"ALTER TABLE predictions ADD COLUMN p_{name} FLOAT")
         con.execute("INSERT INTO migrations VALUES (?, ?, ?, now())", [version, file.stem, __version__])
+        if file == _migrations()[-1]:
+            apply_views(con)
         con.commit()
-    con.begin()
-    apply_views(con)
-    con.commit()
     con.execute("CHECKPOINT")
 
 

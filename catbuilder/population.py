@@ -49,15 +49,14 @@ def load_population(name_or_file: str | Path) -> Population:
                 f"there is no population named '{name_or_file}'; shipped are {known}, or give the path of a .sql file"
             )
     try:
-        text = path.read_text(encoding="utf-8").strip().removesuffix(";")
-        statements = duckdb.extract_statements(text)
+        statements = duckdb.extract_statements(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read as SQL text ({error}); give the path of a .sql file") from None
     except duckdb.Error as error:
         raise ConfigError(f"{path} is not valid SQL: {str(error).splitlines()[0]}; mend that place") from None
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
         raise ConfigError(f"{path} must hold one SELECT that gives object_id, domain and reason, and nothing else")
-    return Population(path.stem, text)
+    return Population(path.stem, statements[0].query.strip().removesuffix(";"))
 
 
 def apply_population(recording: Recording, survey: str, population: Population) -> None:
@@ -74,14 +73,15 @@ def apply_population(recording: Recording, survey: str, population: Population) 
     stamp = {"survey": survey, "round": recording.round, "run": recording.run}
     try:
         # The text is one SELECT of the user's own: `load_population` looked.
-        con.execute(f"CREATE OR REPLACE TEMP TABLE found_domains AS FROM ({population.text})", {"survey": survey})
+        text = f"CREATE OR REPLACE TEMP TABLE found_domains AS FROM (\n{population.text}\n)"  # it may end in a comment
+        con.execute(text, {"survey": survey} if "$survey" in population.text else {})
+        _refuse_bad_domains(con, survey, population)
         con.execute(query("record_domains"), stamp)
     except duckdb.Error as error:
         raise InputError(
             f"the population '{population.name}' fails on this catalogue: {str(error).splitlines()[0]}; mend its SQL "
             "(it needs object_id, domain and reason of the objects of $survey)"
         ) from None
-    _refuse_bad_domains(con, population)
     con.execute(
         "INSERT INTO populations VALUES (?, ?, ?, ?, ?, ?)",
         [survey, population.name, population.sha256, population.text, recording.round, recording.run],
@@ -99,10 +99,16 @@ def _stands(con: Connection, survey: str, population: Population) -> bool:
     return bool(row and row[0])
 
 
-def _refuse_bad_domains(con: Connection, population: Population) -> None:
+def _refuse_bad_domains(con: Connection, survey: str, population: Population) -> None:
     repeated = first_row(con, "SELECT object_id FROM found_domains GROUP BY object_id HAVING count(*) > 1 LIMIT 1")
     if repeated:
         raise InputError(f"the population '{population.name}' gives object {repeated[0]} twice; mend its SQL")
+    foreign = first_row(con, query("foreign_domains"), {"survey": survey})
+    if foreign:
+        raise InputError(
+            f"the population '{population.name}' gives a domain to {foreign[0]}, which the catalogue of {survey} does "
+            "not have; mend its SQL (WHERE survey = $survey)"
+        )
     strange = first_row(
         con, "SELECT object_id, domain FROM found_domains WHERE NOT list_contains(?, domain) LIMIT 1", [list(DOMAINS)]
     )

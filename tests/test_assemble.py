@@ -357,3 +357,89 @@ def test_the_papers_hp_list_gives_the_papers_counts(real_sky, _):
         pairs = {(int(row["sdss_objid"]), int(row["des_coadd_object_id"])) for row in csv.DictReader(file)}
     matches = set(ask(real_sky, "SELECT object_id_a, object_id_b FROM standing_matches_at(2147483647)"))
     assert pairs <= matches
+
+
+# --- what a second look changes
+
+
+def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tmp_path):
+    assert cli("-w", workspace.path, "assemble").code == 0
+    trained = min(i for i, split in splits(workspace, "sdss").items() if split == "train") - SDSS
+    (ra, dec) = place(trained)
+    header = ["OBJID", "RA", "DEC", "NVOTE", "P_EL", "P_CS", "P_EL_DEBIASED", "P_CS_DEBIASED"]
+    news = write_csv(tmp_path / "new.csv", header, [SDSS + trained, ra, dec, 60, 0.5, 0.5, 0.5, 0.5])
+    assert cli("-w", workspace.path, "ingest", "gz1", news, "--update").code == 0
+    done = cli("-w", workspace.path, "crossmatch")
+    done = cli("-w", workspace.path, "assemble")
+    assert "1 labels of an earlier call are taken back" in done.out, done
+    state = "SELECT label, split FROM catalog WHERE survey = 'sdss' AND object_id = ?"
+    assert ask(workspace, state, SDSS + trained) == [(None, "none")]
+    again = cli("-w", workspace.path, "assemble")
+    assert "taken back" not in again.out and ask(workspace, state, SDSS + trained) == [(None, "none")]
+
+
+def test_labels_of_an_image_table_and_of_assemble_do_not_take_turns(workspace, tmp_path):
+    trained = next(i for i in range(SHARED, GALAXIES) if max(votes(i)) > 0.985)
+    images = write_images(tmp_path / "images", ["a.png"])
+    table = write_csv(tmp_path / "t.csv", ["object_id", "file", "label"], [SDSS + trained, "a.png", "spiral"])
+    words = ("ingest", "images", images, "--table", table, "--survey", "sdss", "--source", "galaxy_zoo")
+    for _ in range(2):
+        assert cli("-w", workspace.path, *words).code == 0
+        assert cli("-w", workspace.path, "assemble").code == 0
+    assert ask(workspace, "SELECT count(*) FROM labels WHERE object_id = ?", SDSS + trained) == [(2,)]
+
+
+def test_an_object_that_comes_after_the_population_is_unknown_until_it_is_looked_at(workspace, tmp_path):
+    assert cli("-w", workspace.path, "assemble").code == 0
+    header = ["COADD_OBJECT_ID", "RA", "DEC", "MAG_AUTO_R"]
+    late = write_csv(tmp_path / "late.csv", header, [DES + 9100, 41.0, -31.0, 23.5])
+    assert cli("-w", workspace.path, "ingest", "des", late).code == 0
+    images = write_images(tmp_path / "images", ["a.png"])
+    table = write_csv(tmp_path / "t.csv", ["object_id", "file"], [DES + 9100, "a.png"])
+    assert cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "des").code == 0
+    assert ask(workspace, "SELECT domain FROM catalog WHERE object_id = ?", DES + 9100) == [("unknown",)]
+
+
+def test_what_a_population_leaves_out_is_unknown(workspace, tmp_path):
+    (tmp_path / "some.sql").write_text(
+        "SELECT object_id, 'in' AS domain, NULL AS reason FROM des_sources WHERE survey = $survey AND mag_r < 18 --x"
+    )
+    (tmp_path / "mine.toml").write_text(_with_population((tmp_path / "some.sql").as_posix()))
+    assert cli("-w", workspace.path, "assemble", "--recipe", tmp_path / "mine.toml").code == 0
+    text = "SELECT domain, reason FROM standing_domains_at(2147483647) WHERE object_id = ?"
+    assert ask(workspace, text, DES + 9001) == [("unknown", "not named by the population")]
+
+
+def test_a_population_of_objects_that_are_not_there_is_refused(workspace, tmp_path):
+    (tmp_path / "mine.sql").write_text("SELECT 5 AS object_id, 'in' AS domain, NULL AS reason")
+    (tmp_path / "mine.toml").write_text(_with_population((tmp_path / "mine.sql").as_posix()))
+    failed(cli("-w", workspace.path, "assemble", "--recipe", tmp_path / "mine.toml"), "gives a domain to 5")
+
+
+def test_what_calibrates_already_is_not_taken_for_a_test(workspace, tmp_path):
+    sure = sorted(shared_where(lambda el, cs: el > 0.926 or cs > 0.985))[:3]
+    images = write_images(tmp_path / "images", [f"{i}.png" for i in sure])
+    table = write_csv(tmp_path / "t.csv", ["object_id", "file"], *[[DES + i, f"{i}.png"] for i in sure])
+    words = ("ingest", "images", images, "--table", table, "--survey", "des", "--split", "calibration")
+    assert cli("-w", workspace.path, *words).code == 0
+    assert cli("-w", workspace.path, "assemble").code == 0
+    drawn = {i for i, split in splits(workspace, "des").items() if split == "calibration"}
+    assert {DES + i for i in sure} <= drawn
+    assert not drawn & (members(workspace, "HP", "des") | members(workspace, "FO", "des"))
+
+
+def test_a_second_target_gets_its_own_version_of_the_test_sets(workspace, tmp_path):
+    assert cli("-w", workspace.path, "assemble").code == 0
+    first = members(workspace, "FO", "sdss")
+    with open(workspace.path / "catbuilder.toml", "a") as file:
+        file.write('\n[surveys.des2]\nrelease = "DR2"\nid_column = "COADD_OBJECT_ID"\n')
+    header = ["COADD_OBJECT_ID", "RA", "DEC", "EXTENDED_CLASS_COADD"]
+    rows = [[9 * DES + i, place(i)[0], place(i)[1], 3] for i in range(SHARED)]
+    words = ("ingest", "des", write_csv(tmp_path / "des2.csv", header, *rows), "--survey", "des2")
+    assert cli("-w", workspace.path, *words).code == 0
+    assert cli("-w", workspace.path, "crossmatch").code == 0
+    recipe = tmp_path / "dr2.toml"
+    recipe.write_text(_with_population("des_dr2").replace('target = "des"', 'target = "des2"'))
+    done = cli("-w", workspace.path, "assemble", "--recipe", recipe)
+    assert done.code == 0 and members(workspace, "FO", "sdss") == first
+    assert {i - 9 * DES for i in members(workspace, "FO", "des2")} == {i - SDSS for i in first}

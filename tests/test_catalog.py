@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import duckdb
 import pytest
 from astropy.io.votable.ucd import parse_ucd
 from astropy.units import Unit
@@ -99,6 +100,23 @@ def test_migrations_are_recorded_with_the_version_that_applied_them(survey):
     files = sorted((sql_folder() / "migrations").glob("*.sql"))
     rows = ask(survey, "SELECT version, name, catbuilder, applied_at IS NOT NULL FROM migrations ORDER BY version")
     assert rows == [(number, file.stem, __version__, True) for number, file in enumerate(files, start=1)]
+
+
+def test_the_catalogue_of_an_older_catbuilder_is_brought_up_to_date_when_it_is_opened(tmp_path):
+    workspace = Workspace.create(tmp_path / "ws")
+    workspace.catalog_file.unlink()
+    first = sorted((sql_folder() / "migrations").glob("*.sql"))[0]
+    with duckdb.connect(str(workspace.catalog_file)) as con:
+        con.execute("CREATE TABLE migrations (version INTEGER, name VARCHAR, catbuilder VARCHAR, applied_at TIMESTAMP)")
+        for statement in con.extract_statements(first.read_text()):
+            con.execute(statement)
+        for name in workspace.config.classes:
+            con.execute(f"ALTER TABLE predictions ADD COLUMN p_{name} FLOAT")
+        con.execute("INSERT INTO migrations VALUES (1, '0001_catalogue', '0.0', now())")
+        con.execute("INSERT INTO objects (survey, object_id, round, run) VALUES ('des', 8, 1, 1)")
+    assert ask(workspace, "SELECT object_id, domain FROM catalog") == [(8, "no_image")]
+    assert ask(workspace, "SELECT origin FROM objects") == [("images",)]
+    assert ask(workspace, "SELECT max(version) FROM migrations") > [(1,)]
 
 
 def test_migrating_again_changes_nothing(workspace):

@@ -3,4 +3,4 @@ CREATE OR REPLACE TEMP TABLE members AS
 SELECT o.labelled_id, o.target_id, o.truth, o.votes, o.raw_majority
 FROM overlap AS o
 ANTI JOIN drawn AS d ON d.labelled_id = o.labelled_id
-WHERE o.truth IS NOT NULL
+WHERE o.truth IS NOT NULL AND NOT o.calibrates

@@ -1,4 +1,10 @@
--- The galaxies of a list, with what volunteers say of them; the list has the last word on who belongs.
+-- The galaxies of a list, with what volunteers say of them; the list has the last word on who belongs. An image's id
+-- stands for the object that the image shows.
 CREATE OR REPLACE TEMP TABLE members AS
 SELECT l.labelled_id, l.target_id, v.truth, v.votes, v.raw_majority
-FROM listed AS l LEFT JOIN votes AS v ON v.object_id = l.labelled_id
+FROM (
+    SELECT coalesce(a.of_object_id, n.labelled_id) AS labelled_id, coalesce(b.of_object_id, n.target_id) AS target_id
+    FROM listed AS n
+    LEFT JOIN aliases AS a ON a.survey = $labelled AND a.object_id = n.labelled_id
+    LEFT JOIN aliases AS b ON b.survey = $target AND b.object_id = n.target_id) AS l
+LEFT JOIN votes AS v ON v.object_id = l.labelled_id

@@ -8,6 +8,12 @@ FROM (
     UNION ALL
     SELECT $labelled, object_id, split FROM clean
     UNION ALL
+    -- what an earlier call took for training and the votes no longer give
+    SELECT w.survey, w.object_id, 'none' FROM withdrawn AS w
+    SEMI JOIN standing_splits_at(2147483647) AS s
+        ON s.survey = w.survey AND s.object_id = w.object_id AND s.split IN ('train', 'validation')
+    WHERE w.survey = $labelled
+    UNION ALL
     SELECT o.survey, o.object_id, 'pool'
     FROM standing_objects_at(2147483647) AS o
     ANTI JOIN drawn AS d ON d.target_id = o.object_id

@@ -1,5 +1,8 @@
--- Domains of the objects that an archive measured; what the SQL left without one is unknown.
+-- Domains of the objects that an archive measured; what the SQL left out, or left without one, is unknown.
 INSERT INTO domains BY NAME
-SELECT $survey AS survey, object_id, coalesce(domain, 'unknown') AS domain, reason, $round AS round, $run AS run
-FROM found_domains
-ORDER BY object_id
+SELECT $survey AS survey, s.object_id, coalesce(f.domain, 'unknown') AS domain,
+       CASE WHEN f.object_id IS NULL THEN 'not named by the population' ELSE f.reason END AS reason,
+       $round AS round, $run AS run
+FROM (SELECT object_id FROM des_sources WHERE survey = $survey) AS s
+LEFT JOIN found_domains AS f ON f.object_id = s.object_id
+ORDER BY s.object_id
