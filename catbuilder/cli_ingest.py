@@ -146,7 +146,9 @@ def _tell_survey(report: "SurveyReport", what: str) -> None:
         f"{report.rows:,} rows read: {report.objects_added:,} objects added to {report.survey}, {what} of "
         f"{report.rows_added:,} objects added, {report.unchanged:,} were there already."
     )
-    if report.unchanged == report.rows - report.rejected:
+    if report.rejected == report.rows:
+        print("No row could be used.")
+    elif report.unchanged == report.rows - report.rejected:
         print("Nothing has changed.")
     if report.taken_over:
         print(f"{report.taken_over:,} objects known from images or Galaxy Zoo now stand at this catalogue's position.")
@@ -171,6 +173,11 @@ def _tell_faults(report: "SurveyReport") -> None:
             "\n".join(f"  {one}: {apart:.1f} arcsec; is the id right?" for one, apart in report.farthest),
             file=sys.stderr,
         )
+        print(
+            f"{report.misplaced:,} stamps of these are kept out of training and scoring (quality misplaced): they show "
+            "another object; give each image under its right id.",
+            file=sys.stderr,
+        )
     if report.rejected:
         print(f"{report.rejected:,} rows could not be used:", file=sys.stderr)
         print("\n".join(f"  {rejection}" for rejection in report.rejections), file=sys.stderr)
@@ -185,6 +192,8 @@ def _tell_tiles(report: "TileReport") -> None:
     if report.whole_cubes:
         names = ", ".join(report.whole_cubes[:10]) + (" ..." if len(report.whole_cubes) > 10 else "")
         print(f"{len(report.whole_cubes)} cubes show no catalogued object and are one each, named by file: {names}.")
+    if report.replaced:
+        print(f"{report.replaced} of them take the place of stamps that were masked or truncated.")
     if report.without_radius:
         print(f"{report.without_radius} objects have no radius in the catalogue and got the default width.")
     if report.outside:

@@ -28,7 +28,8 @@ def fetch(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Download the images that are missing, by position, and bring them in."""
-    from catbuilder.fetch import Manners, fetch
+    from catbuilder.asking import Manners
+    from catbuilder.fetch import fetch
     from catbuilder.progress import Reporter
     from catbuilder.services import find_service
 
@@ -56,11 +57,18 @@ def cutouts(
     """List the objects without an image, as the job table of the DES cut-out service."""
     from catbuilder.missing import write_cutout_list
 
-    listed = write_cutout_list(open_workspace(workspace), file, survey=survey, where=where, width_arcsec=size, by=by)
-    if not listed:
+    job = write_cutout_list(open_workspace(workspace), file, survey=survey, where=where, width_arcsec=size, by=by)
+    if job.left_out:
+        print(
+            f"Left out: {job.left_out} with a name where the service wants a number; list them with --by position.",
+            file=sys.stderr,
+        )
+    if not job.listed:
+        if job.left_out:
+            raise typer.Exit(1)
         print(f"Nothing to list: every {survey} object that has a position and meets the condition has an image.")
         return
-    print(f"{listed} objects without an image listed in {file}.")
+    print(f"{job.listed} objects without an image listed in {file}.")
     if by == "both":
         print("Should the service refuse rows with both an id and a position, write the list with --by id.")
     print(
@@ -84,7 +92,7 @@ def _tell_fetch(report: "FetchReport") -> None:
         print("\n".join(lines[:20]), file=sys.stderr)
         if len(lines) > 20:
             print(f"  ... and {len(lines) - 20} more; they are all in {report.failures_file}", file=sys.stderr)
-    if report.given_up:
+    if report.given_up and report.unasked:
         print(f"Stopped with {report.unasked} not asked for: {report.given_up}. Try later.", file=sys.stderr)
-    if not report.added and not report.flagged_objects:
+    if report.unasked or not (report.added or report.flagged_objects):
         raise typer.Exit(1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from catbuilder.afresh import read_then_record
 from catbuilder.catalog import Connection, fetch_arrow, first_row
 from catbuilder.errors import InputError
 from catbuilder.identity import IdentityReport, identify_images
@@ -33,6 +34,9 @@ class SurveyMatch:
     largest_arcsec: float | None
     second_candidate: int  # pairs of which either object had another candidate within the radius
     recorded: bool  # False: the latest cross-match found the same, and stands
+
+
+_Found = tuple[SurveyMatch, pa.Table]  # with its pairs
 
 
 @dataclass(frozen=True)
@@ -68,19 +72,26 @@ def crossmatch(
     ------
     InputError
         The radius is out of range, a survey is unknown, or fewer than two hold objects with positions.
+    WorkspaceBusy
+        Others recorded something again and again while this was matching.
     """
     check_radius(radius_arcsec)
     _check_names(workspace, surveys)
     with workspace.reading() as con:
         pairings = _pairings(workspace, con, surveys)
     images = identify_images(workspace)
-    with workspace.reading() as con:
-        found = [_match(con, a, b, radius_arcsec, progress) for a, b in pairings]
-    fresh = [(match, pairs) for match, pairs in found if match.recorded]
-    if fresh:
-        with workspace.recording(f"crossmatch --radius {radius_arcsec:g}") as recording:
-            for match, pairs in fresh:
+
+    def read(con: Connection) -> list[_Found]:
+        return [_match(con, a, b, radius_arcsec, progress) for a, b in pairings]
+
+    def record(recording: Recording, found: list[_Found]) -> None:
+        for match, pairs in found:
+            if match.recorded:
                 _record(recording, match, radius_arcsec, pairs)
+
+    found = read_then_record(
+        workspace, f"crossmatch --radius {radius_arcsec:g}", read, lambda seen: any(m.recorded for m, _ in seen), record
+    )
     return CrossmatchReport(images, tuple(match for match, _ in found))
 
 
@@ -109,9 +120,7 @@ def _pairings(workspace: Workspace, con: Connection, surveys: Sequence[str] | No
     return [(b, a) if (b, a) in named else (a, b) for a, b in itertools.combinations(order, 2)]
 
 
-def _match(
-    con: Connection, a: str, b: str, radius_arcsec: float, progress: Progress | None
-) -> tuple[SurveyMatch, pa.Table]:
+def _match(con: Connection, a: str, b: str, radius_arcsec: float, progress: Progress | None) -> _Found:
     """Find the pairs of two surveys, and whether they are to be recorded."""
     objects_a, objects_b = find_candidates(con, Side(a), Side(b), radius_arcsec, progress)
     pair_one_to_one(con)

@@ -6,14 +6,15 @@ one strip of one plane is in memory (some 40 MB of a DES tile), never a plane. W
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
-from catbuilder.rendering import MARGIN, Bools, Floats, Rendered, render
+from catbuilder.rendering import MARGIN, Bools, Floats, Rendered, dead_lines, render
+from catbuilder.tile_files import in_short
 
 _STRIP_ROWS = 512  # objects whose centres lie within this share a reading
 _STRIP_PIXELS = 5_000_000  # of all their sections together: 60 MB in three bands
@@ -43,6 +44,7 @@ class Strip:
     y: tuple[float, ...]
     width: tuple[float, ...]  # of the boxes, px
     size: int  # of the stamps, px
+    mirrored: bool  # the tile is: its stamps are turned over, as the sky is seen
 
 
 def strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.int64]]:
@@ -66,10 +68,13 @@ def cut_strip(strip: Strip) -> list[Rendered]:
     bad = [np.zeros((s.side, s.side), bool) for s in sections]
     for number, plane in enumerate(strip.planes):
         _read_plane(plane, strip.shape, sections, [band[number] for band in bands], bad)
-    return [
+    stamps = [
         render(bands[k], bad[k], s.outside(strip.shape), strip.names, s.x, s.y, strip.width[k], strip.size)
         for k, s in enumerate(sections)
     ]
+    if strip.mirrored:
+        stamps = [replace(stamp, pixels=np.ascontiguousarray(stamp.pixels[:, ::-1])) for stamp in stamps]
+    return stamps
 
 
 def cut_strip_or_say_why(strip: Strip) -> list[Rendered] | str:
@@ -78,7 +83,7 @@ def cut_strip_or_say_why(strip: Strip) -> list[Rendered] | str:
         return cut_strip(strip)
     # Damaged compressed data raise OSError, ValueError, zlib.error, and what the C decoder makes of it.
     except Exception as error:
-        return f"{type(error).__name__}: {error}".splitlines()[0]
+        return in_short(error)
 
 
 def section_side(width: float) -> int:
@@ -127,6 +132,7 @@ def _read_plane(
         for hdu, layer in ((plane.hdu, plane.layer), (plane.mask, None), (plane.weight, None)):
             if hdu is None:
                 continue
+            floats = file[hdu].header["BITPIX"] < 0  # coarse whole numbers are zero by chance
             pixels = _rows(file[hdu], layer, rows, columns)
             for section, (r, c), band, wrong in zip(sections, covered, into, bad, strict=True):
                 here = pixels[
@@ -138,6 +144,8 @@ def _read_plane(
                 )
                 if hdu == plane.hdu:
                     np.multiply(here, plane.unit, out=band[there], casting="same_kind")
+                    if floats:
+                        wrong[there] |= dead_lines(here)
                 elif hdu == plane.mask:
                     wrong[there] |= here != 0
                 else:

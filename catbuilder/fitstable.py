@@ -8,6 +8,7 @@ counts as memory used, and gives a gzipped table only as a whole.
 import gzip
 import math
 import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from io import BufferedReader
 from pathlib import Path
@@ -34,6 +35,8 @@ class FitsTable:
     fields : Arrow field of each column; of type null where a cell is no single value
     units : TUNIT of each column, "" where there is none
     delivered : rows that `batches` has given so far; fewer than `rows` at the end if the file was cut short
+    broken_off : whether `batches` found that a gzipped file lacks its end
+    damaged : whether `batches` found that what a gzipped file holds does not match its checksum
 
     Raises
     ------
@@ -44,6 +47,7 @@ class FitsTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.delivered = 0
+        self.broken_off = self.damaged = False
         header, columns, self._offset = _first_table(path)
         self.rows, self._row_bytes = int(header["NAXIS2"]), int(header["NAXIS1"])
         self._dtype = columns.dtype.newbyteorder(">")
@@ -54,14 +58,17 @@ class FitsTable:
         self.units = [str(column.unit or "") for column in columns]
 
     def batches(self, names: Sequence[str], progress: Callable[[int, int], None]) -> Iterator[pa.RecordBatch]:
-        """Read the rows from first to last, of them the columns `names`; ends early where the file does."""
+        """Read the rows from first to last, of them the columns `names`; ends early where the file does.
+
+        A gzipped file is read on to its end, since its checksum stands there: a flipped bit would invent objects.
+        """
         schema = pa.schema([field for field in self.fields if field.name in names])
         rows_at_once = max(1, _CHUNK_BYTES // max(1, self._row_bytes))
         with _opened(self.path) as file:
             file.seek(self._offset)
             while self.delivered < self.rows:
                 wanted = min(rows_at_once, self.rows - self.delivered)
-                data = _read(file, wanted * self._row_bytes)
+                data = self._read(file, wanted * self._row_bytes)
                 chunk = np.frombuffer(data, self._dtype, count=len(data) // self._row_bytes)
                 if len(chunk):
                     arrays = [_to_arrow(self._columns[field.name], chunk[field.name], field.type) for field in schema]
@@ -70,6 +77,21 @@ class FitsTable:
                 progress(self.delivered, self.rows)
                 if len(chunk) < wanted:
                     return
+            while isinstance(file, gzip.GzipFile) and self._read(file, _CHUNK_BYTES):
+                pass
+
+    def _read(self, file: BufferedReader | gzip.GzipFile, count: int) -> bytes:
+        """Up to `count` bytes; fewer at the end of the file, or where a gzipped one breaks off or is damaged."""
+        parts = []
+        try:
+            while count and (part := file.read1(count)):
+                parts.append(part)
+                count -= len(part)
+        except EOFError:
+            self.broken_off = True
+        except (gzip.BadGzipFile, zlib.error):
+            self.damaged = True
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
@@ -91,7 +113,7 @@ def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
         raise InputError(
             f"{path} holds no binary table; give a FITS file with the catalogue in a BINTABLE extension"
         ) from None
-    except (OSError, ValueError, TypeError, KeyError, fits.VerifyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, zlib.error, fits.VerifyError) as error:
         raise InputError(f"{path} cannot be read as FITS ({error}); fetch or write it again") from None
 
 
@@ -106,18 +128,6 @@ def _opened(path: Path) -> BufferedReader | gzip.GzipFile:
     with open(path, "rb") as file:
         packed = file.read(2) == _GZIP
     return gzip.GzipFile(path) if packed else open(path, "rb")
-
-
-def _read(file: BufferedReader | gzip.GzipFile, count: int) -> bytes:
-    """Up to `count` bytes; fewer at the end of the file, or where a gzipped one breaks off."""
-    parts = []
-    try:
-        while count and (part := file.read1(count)):
-            parts.append(part)
-            count -= len(part)
-    except (EOFError, gzip.BadGzipFile):
-        pass  # the rows that are missing are counted
-    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _arrow_type(column: fits.Column, dtype: np.dtype[Any]) -> pa.DataType:

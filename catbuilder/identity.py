@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.afresh import read_then_record
+from catbuilder.catalog import Connection, fetch_arrow, fetch_number
 from catbuilder.labels import EVENTS, fresh_labels, record_events
 from catbuilder.pairs import Side, check_radius, find_candidates
 from catbuilder.resources import query
@@ -60,27 +61,56 @@ class IdentityReport:
 def identify_images(workspace: Workspace, radius_arcsec: float = 1.0) -> IdentityReport:
     """Make every image within the radius of a catalogued object of its survey an alias of the nearest such object.
 
-    The object takes an image's stamp if it has none that can be read, an image's split if it has none, the labels of
-    every source and annotator that has given it none, and always what the firewall knows of its images. Labels given
-    to an image after it was identified are carried over by the next call.
+    The object takes an image's stamp if it has none that can be read, an image's split if nobody has stated one of it
+    (calibration always), the labels of every source and annotator that has given it none, and always what the firewall
+    knows of its images. Labels and splits given to an image after it was identified are carried over by the next call.
 
     Raises
     ------
     InputError
         The radius is not above 0 and up to 60 arcsec.
+    WorkspaceBusy
+        Others recorded something again and again while this was looking.
     """
     check_radius(radius_arcsec)
-    with workspace.reading() as con:
-        considered, found = _find(con, radius_arcsec)
-        waiting = any(fetch_arrow(con, query(f"alias_{what}")).num_rows for what in (*_ROWS_TAKEN, "labels"))
-    if not found.num_rows and not waiting:
-        return IdentityReport(considered)
-    with workspace.recording("identify images") as recording:
-        stamp = {"round": recording.round, "run": recording.run}
+    report = IdentityReport(0)
+
+    def read(con: Connection) -> tuple[int, pa.Table, bool]:
+        return *_find(con, radius_arcsec), _is_waiting(con)
+
+    def record(recording: Recording, seen: tuple[int, pa.Table, bool]) -> None:
+        nonlocal report
+        considered, found, _ = seen
         recording.con.register("found", found)
-        recording.con.execute(query("alias_record"), stamp)
-        taken = {table: _take_rows(recording, table) for table in _ROWS_TAKEN}
-        return IdentityReport(considered, found.num_rows, labels=_take_labels(recording), **taken)
+        recording.con.execute(query("alias_record"), {"round": recording.round, "run": recording.run})
+        report = IdentityReport(considered, found.num_rows, **_take_all(recording))
+
+    considered, found, waiting = read_then_record(
+        workspace, "identify images", read, lambda seen: bool(seen[1].num_rows) or seen[2], record
+    )
+    return report if found.num_rows or waiting else IdentityReport(considered)
+
+
+def carry_over(workspace: Workspace) -> None:
+    """Let catalogued objects take what their images were given since: for a table that names the images again."""
+    with workspace.reading() as con:
+        waiting = _is_waiting(con)
+    if waiting:
+        with workspace.recording("carry over from images") as recording:
+            _take_all(recording)
+
+
+def _is_waiting(con: Connection) -> bool:
+    """Whether objects lack something that their images have."""
+    if not fetch_number(con, "SELECT count(*) FROM aliases"):
+        return False
+    return any(fetch_arrow(con, query(f"alias_{what}")).num_rows for what in (*_ROWS_TAKEN, "labels"))
+
+
+def _take_all(recording: Recording) -> dict[str, int]:
+    """New rows for objects from those of their images; how many of each table."""
+    taken = {table: _take_rows(recording, table) for table in _ROWS_TAKEN}
+    return taken | {"labels": _take_labels(recording)}
 
 
 def _find(con: Connection, radius_arcsec: float) -> tuple[int, pa.Table]:

@@ -28,6 +28,7 @@ QUALITY_FLAGS: dict[str, str] = {
     "too_small": "the shorter side of the file has fewer than 16 pixels",
     "masked": "too many of its pixels, or one near the centre, have no data (stamps cut from tiles)",
     "truncated": "part of its box lies beyond the tile it was cut from",
+    "misplaced": "its stated position lies far from where the catalogue has its id: it shows another object",
 }
 
 MIN_NATIVE_SIDE = 16

@@ -10,15 +10,16 @@ import numpy as np
 import pyarrow as pa
 from astropy.coordinates import angular_separation
 
-from catbuilder.errors import ConfigError, InputError
+from catbuilder.errors import InputError
 from catbuilder.files import sha256_file
+from catbuilder.identity import carry_over
 from catbuilder.images import Picture, read_picture
 from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
 from catbuilder.machine import usable_cores
 from catbuilder.population import DOMAINS
 from catbuilder.resources import query
 from catbuilder.sky import healpix_cell
-from catbuilder.stamps import SHARD_ROWS, write_shard
+from catbuilder.stamps import SHARD_ROWS, refuse_other_width, write_shard
 from catbuilder.tables import (
     BadValue,
     Rejection,
@@ -77,6 +78,7 @@ def ingest_images(
     *,
     survey: str,
     split: str | None = None,
+    otherwise: str | None = None,
     source: str = "imported",
     rendering: str | None = None,
     arcsec_per_pixel: float | None = None,
@@ -88,8 +90,10 @@ def ingest_images(
     ----------
     folder, table : the images, and a CSV file with `object_id`, `file` (below the folder) and optionally
         `ra`, `dec` (ICRS, deg), `label`, `split`, `mag_g`, `mag_r`, `mag_i`, `radius_arcsec`, `domain`
-    split : of rows that state none: train, validation, calibration or pool; by default `train` for rows with
-        a label and `pool` for the others; `none` is scored, but neither trained on nor promoted
+    split : of rows that state none: train, validation, calibration or pool; `none` is scored, but neither trained
+        on nor promoted
+    otherwise : of rows for which neither the table nor `split` states one; by default `train` for rows with a label
+        and `pool` for the others. It gives way to what anybody states and to the rules of `assemble`
     source : who gave the labels: human, galaxy_zoo or imported
     rendering : who made these images and how; one name a kind, by default survey and folder
     arcsec_per_pixel : pixel scale of the source images, recorded
@@ -100,35 +104,34 @@ def ingest_images(
         The folder or table cannot be used at all. Single bad rows are rejected and reported.
     """
     folder, table = Path(folder), Path(table)
-    _check_arguments(workspace, folder, survey, split, source)
+    _check_arguments(workspace, folder, survey, (split, otherwise), source)
     rows_in = read_table(table, ["object_id", "file"])
     rows = _good_rows(workspace, rows_in, folder)
     rows, known = _leave_out_known(workspace, rows, rows_in, survey)
     _store_stamps(workspace, survey, rows, progress)
     with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
-        _record(workspace, recording, rows, survey, split, rendering or f"{survey}/{folder.name}", arcsec_per_pixel)
+        incoming = _as_table(rows, survey, split, otherwise, rendering or f"{survey}/{folder.name}", arcsec_per_pixel)
+        _record(workspace, recording, rows, incoming)
         _record_news(recording, known, survey, split)
+        _record_measurements(recording, rows + known, survey)
         record_events(recording, fresh_labels(recording, _label_events(rows + known, survey, source)))
         record_rejections(recording, rows_in.rejections)
+    carry_over(workspace)
     return _report(rows, len(known), rows_in)
 
 
-def _check_arguments(workspace: Workspace, folder: Path, survey: str, split: str | None, source: str) -> None:
+def _check_arguments(
+    workspace: Workspace, folder: Path, survey: str, splits: tuple[str | None, ...], source: str
+) -> None:
     if survey not in workspace.config.surveys:
         known = ", ".join(workspace.config.surveys)
         raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
-    if split is not None and split not in SPLITS:
-        raise InputError(f"unknown split '{split}'; use {', '.join(SPLITS)}")
+    for split in splits:
+        if split is not None and split not in SPLITS:
+            raise InputError(f"unknown split '{split}'; use {', '.join(SPLITS)}")
     if source not in SOURCES[:3]:
         raise InputError(f"unknown source '{source}' of labels; use {', '.join(SOURCES[:3])}")
-    written = next((workspace.path / "stamps").glob("*/*.npy"), None)
-    if written is not None:
-        size = int(np.load(written, mmap_mode="r", allow_pickle=False).shape[1])
-        if size != workspace.config.stamp_size:
-            raise ConfigError(
-                f"catbuilder.toml says stamp_size = {workspace.config.stamp_size}, but the stamps here are {size} px "
-                f"wide and stay so; set it back to {size}, or make another workspace"
-            )
+    refuse_other_width(workspace.path, workspace.config.stamp_size)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; give the folder that holds the images")
     if not any(path.is_file() and path.suffix.lower() in (".jpg", ".jpeg", ".png") for path in folder.rglob("*")):
@@ -183,25 +186,24 @@ def _leave_out_known(
 ) -> tuple[list[_Row], list[_Row]]:
     """New rows, and rows of objects ingested before with the same image; another image or position is refused.
 
-    An object whose image could not be read is let in again, so that a mended file can be loaded.
+    An object whose image could not be read is let in again, so that a mended file can be loaded; so is one whose
+    stamp was cut from tiles and lacks pixels: nothing was judged by it.
     """
     with workspace.reading() as con:
-        stamps = con.execute(
-            "SELECT object_id, sha256, shard IS NOT NULL FROM standing_stamps_at(2147483647) WHERE survey = ?", [survey]
-        ).fetchall()
+        stamps = con.execute(query("ingest_stamps"), {"survey": survey}).fetchall()
         con.register("wanted", pa.table({"object_id": pa.array([row.object_id for row in rows], pa.int64())}))
         places = con.execute(query("known_positions"), {"survey": survey}).fetchall()
-    known = {object_id: (sha256, readable) for object_id, sha256, readable in stamps}
+    known = {object_id: (sha256, whole) for object_id, sha256, whole in stamps}
     position = {object_id: (ra, dec, origin) for object_id, ra, dec, origin in places}
     fresh, repeated = [], []
     for row in rows:
-        sha256, readable = known.get(row.object_id, (None, False))
+        sha256, whole = known.get(row.object_id, (None, False))
         elsewhere = _stands_elsewhere(row, position.get(row.object_id))
         if elsewhere:
             table.reject(row.number, row.cells, f"{survey} has it already with {elsewhere}")
         elif sha256 is not None and sha256 == sha256_file(row.path):
             repeated.append(row)
-        elif readable:
+        elif whole:
             reason = f"{survey} has another image of it already; an object keeps the stamp it was judged by"
             table.reject(row.number, row.cells, reason)
         else:
@@ -223,13 +225,21 @@ def _stands_elsewhere(row: _Row, known: tuple[float | None, float | None, str] |
 
 
 def _record_news(recording: Recording, known: list[_Row], survey: str, split: str | None) -> None:
-    """Of objects that were there already: a split that is stated now and is another than the standing one."""
-    stated = [{"object_id": row.object_id, "split": row.cells.get("split") or split} for row in known]
+    """Of objects that were there already: a split that is stated now and was not stated before."""
+    news = [{"object_id": row.object_id, "split": row.cells.get("split") or split} for row in known]
     schema = pa.schema([("object_id", pa.int64()), ("split", pa.string())])
-    recording.con.register("stated", pa.Table.from_pylist(stated, schema=schema))
+    recording.con.register("news", pa.Table.from_pylist(news, schema=schema))
     recording.con.execute(
         query("record_new_splits"), {"survey": survey, "round": recording.round, "run": recording.run}
     )
+
+
+def _record_measurements(recording: Recording, rows: list[_Row], survey: str) -> None:
+    """What the table states of objects whose standing row, of a catalogue or an earlier table, lacks it."""
+    recording.con.register("measured", _measured(rows, survey))
+    recording.con.execute(query("measured_objects"))
+    for name in ("record_measurements", "record_measured_revisions"):
+        recording.con.execute(query(name), {"round": recording.round, "run": recording.run})
 
 
 def _store_stamps(workspace: Workspace, survey: str, rows: list[_Row], progress: Progress | None) -> None:
@@ -258,17 +268,9 @@ def _write_batch(workspace: Workspace, survey: str, batch: list[_Row]) -> None:
         row.picture = replace(picture, pixels=None)  # written: let go of the memory
 
 
-def _record(
-    workspace: Workspace,
-    recording: Recording,
-    rows: list[_Row],
-    survey: str,
-    split: str | None,
-    rendering: str,
-    arcsec_per_pixel: float | None,
-) -> None:
+def _record(workspace: Workspace, recording: Recording, rows: list[_Row], incoming: pa.Table) -> None:
     con, stamp = recording.con, {"round": recording.round, "run": recording.run}
-    con.register("incoming", _as_table(rows, survey, split, rendering, arcsec_per_pixel))
+    con.register("incoming", incoming)
     for name in ("record_objects", "record_stamps", "record_splits"):
         con.execute(query(name), stamp)
     con.register("incoming_shards", _shards(workspace, rows))
@@ -296,23 +298,40 @@ def _shards(workspace: Workspace, rows: list[_Row]) -> pa.Table:
     )
 
 
+def _measured(rows: list[_Row], survey: str) -> pa.Table:
+    """What a table states of its objects beside their places and splits."""
+    return pa.table(
+        {
+            "survey": pa.repeat(pa.scalar(survey), len(rows)),
+            "object_id": pa.array([row.object_id for row in rows], pa.int64()),
+            "name": pa.array([row.name for row in rows], pa.string()),
+            **{name: pa.array([row.numbers[name] for row in rows], pa.float32()) for name in _NUMBERS},
+            "domain": pa.array([row.domain for row in rows], pa.string()),
+        }
+    )
+
+
 def _as_table(
-    rows: list[_Row], survey: str, split: str | None, rendering: str, arcsec_per_pixel: float | None
+    rows: list[_Row],
+    survey: str,
+    split: str | None,
+    otherwise: str | None,
+    rendering: str,
+    arcsec_per_pixel: float | None,
 ) -> pa.Table:
     pictures = [row.picture for row in rows if row.picture]
+    measured = _measured(rows, survey)
+    stated = [(row, row.cells.get("split") or split) for row in rows]
     cells = healpix_cell(
         [np.nan if row.ra is None else row.ra for row in rows], [np.nan if row.dec is None else row.dec for row in rows]
     )
     columns = {
-        "object_id": pa.array([row.object_id for row in rows], pa.int64()),
-        "name": pa.array([row.name for row in rows], pa.string()),
+        **{name: measured[name] for name in measured.column_names},
         "ra": pa.array([row.ra for row in rows], pa.float64()),
         "dec": pa.array([row.dec for row in rows], pa.float64()),
         "healpix": pa.array([None if cell < 0 else int(cell) for cell in cells], pa.int64()),
-        **{name: pa.array([row.numbers[name] for row in rows], pa.float32()) for name in _NUMBERS},
-        "domain": pa.array([row.domain for row in rows], pa.string()),
-        "split": pa.array([row.cells.get("split") or split or ("train" if row.label else "pool") for row in rows]),
-        "stated": pa.array([bool(row.cells.get("split") or split) for row in rows]),
+        "split": pa.array([said or otherwise or ("train" if row.label else "pool") for row, said in stated]),
+        "stated": pa.array([bool(said) for _, said in stated]),
         "shard": pa.array([row.shard for row in rows], pa.string()),
         "row": pa.array([row.shard_row for row in rows], pa.int32()),
         "file": pa.array([str(row.path) for row in rows]),
@@ -322,8 +341,10 @@ def _as_table(
         "quality": pa.array([",".join(picture.flags) or "ok" for picture in pictures]),
         "reason": pa.array([picture.reason for picture in pictures], pa.string()),
     }
-    constant = {"survey": pa.scalar(survey), "rendering": pa.scalar(rendering),
-                "arcsec_per_pixel": pa.scalar(arcsec_per_pixel, pa.float32())}  # fmt: skip
+    constant = {
+        "rendering": pa.scalar(rendering),
+        "arcsec_per_pixel": pa.scalar(arcsec_per_pixel, pa.float32()),
+    }
     return pa.table({**columns, **{name: pa.repeat(value, len(rows)) for name, value in constant.items()}})
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import duckdb
+import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.config import StampWidths
@@ -18,15 +19,29 @@ from catbuilder.files import written_whole
 from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
+_CHOSEN = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
+
 
 @dataclass(frozen=True)
 class Target:
-    """An object without an image; its position in ICRS degrees and the width of the cut-out to ask for."""
+    """An object without an image; its position in ICRS degrees and the width of the cut-out to ask for.
+
+    Where `named`, object_id is our number for a name that is no number, which the survey itself does not know.
+    """
 
     object_id: int
     ra: float
     dec: float
     width_arcsec: float
+    named: bool = False
+
+
+@dataclass(frozen=True)
+class CutoutList:
+    """How many objects a cut-out job asks for, and how many not, for want of an id that the service knows."""
+
+    listed: int
+    left_out: int
 
 
 def cutout_width(limits: StampWidths, survey: str, radius_arcsec: float | None) -> float:
@@ -45,7 +60,9 @@ def objects_without_image(
     n: int | None = None,
     width_arcsec: float | None = None,
 ) -> list[Target]:
-    """Objects of a survey with a position and no readable stamp, by object_id; test objects are among them.
+    """Objects of a survey with a position and no whole stamp, by object_id; test objects are among them.
+
+    A stamp is whole if it could be read and, where it was cut from tiles, has its pixels (not `masked` or `truncated`).
 
     Parameters
     ----------
@@ -70,9 +87,19 @@ def objects_without_image(
         Target(
             row["object_id"], row["ra"], row["dec"],
             width_arcsec or cutout_width(workspace.config.stamps, survey, row["radius_arcsec"]),
+            row["named"],
         )
         for row in rows
     ]  # fmt: skip
+
+
+def still_without_image(workspace: Workspace, survey: str, object_ids: list[int]) -> set[int]:
+    """Those of the objects that are without an image in the sense of `objects_without_image`."""
+    chosen = pa.table({"survey": [survey] * len(object_ids), "object_id": object_ids}, _CHOSEN)
+    with workspace.reading() as con:
+        con.register("chosen", chosen)
+        rows = fetch_arrow(con, query("cutout_targets"), {"survey": survey, "n": None})
+    return set(rows.column("object_id").to_pylist())
 
 
 def write_cutout_list(
@@ -83,11 +110,11 @@ def write_cutout_list(
     where: str | None = None,
     width_arcsec: float | None = None,
     by: Literal["both", "id", "position"] = "both",
-) -> int:
-    """Write the table of a DESaccess cut-out job, one row an object without an image; give their number.
+) -> CutoutList:
+    """Write the table of a DESaccess cut-out job, one row an object without an image.
 
-    Columns are RA, DEC (ICRS degrees), XSIZE, YSIZE (arcmin) and COADD_OBJECT_ID. With nothing to ask for, no file is
-    written.
+    Columns are RA, DEC (ICRS degrees), XSIZE, YSIZE (arcmin) and COADD_OBJECT_ID. Objects known by a name and not by
+    a number of the survey are left out where that id is written. With nothing to ask for, no file is written.
 
     Parameters
     ----------
@@ -106,12 +133,15 @@ def write_cutout_list(
         raise InputError(f"{survey} has {id_column} as its id, which DESaccess does not know; use --by position")
     if not file.parent.is_dir():
         raise InputError(f"there is no folder {file.parent}; make it, or choose another place for {file.name}")
-    if targets:
+    if file.is_dir():
+        raise InputError(f"{file} is a folder; name the file to write, such as {file / 'cutouts.csv'}")
+    known = [target for target in targets if by == "position" or not target.named]
+    if known:
         with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
             rows = csv.DictWriter(out, _columns(by), extrasaction="ignore", lineterminator="\n")
             rows.writeheader()
-            rows.writerows(_job_row(target) for target in targets)
-    return len(targets)
+            rows.writerows(_job_row(target) for target in known)
+    return CutoutList(len(known), len(targets) - len(known))
 
 
 def _columns(by: str) -> list[str]:

@@ -36,8 +36,12 @@ MAX_MASKED_FRACTION = 0.03
 CENTRAL_FRACTION = 0.125
 """No bad pixel at all is let pass within this part of the box's width from the centre."""
 
+MISSING = frozenset(("masked", "truncated"))
+"""Flags of a stamp that another tile may show whole."""
+
 MARGIN = 0.1  # of the box's width, on each side: there the sky is measured, and Lanczos finds its neighbours
 _SKY_FROM = 0.45  # of the width from the centre: from here outwards is sky
+_DEAD_RUN = 8  # zeros
 _SLOPE = 0.1  # the stretch rises like this times x / STRETCH (astropy's make_lupton_rgb means the same)
 
 
@@ -105,6 +109,20 @@ def resample(band: Floats, x: float, y: float, width: float, size: int) -> Float
     picture = Image.fromarray(np.ascontiguousarray(band, np.float32))
     box = (max(left, 0.0), max(top, 0.0), min(left + width, band.shape[1]), min(top + width, band.shape[0]))
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
+    """Exact zeros in a row or a column of 8 and more: a dead line, which may be one pixel wide.
+
+    Parameters
+    ----------
+    pixels : (height, width) of one band, floating-point: in whole numbers zeros are common
+    """
+    zero = pixels == 0
+    if zero.sum() < _DEAD_RUN:
+        return np.zeros(zero.shape, bool)
+    across, along = np.ones((1, _DEAD_RUN), bool), np.ones((_DEAD_RUN, 1), bool)
+    return np.asarray(ndimage.binary_opening(zero, across) | ndimage.binary_opening(zero, along))
 
 
 def lupton(bands: Floats, names: str) -> npt.NDArray[np.uint8]:

@@ -42,9 +42,8 @@ class Service:
 
     def url(self, ra: float, dec: float, size_arcsec: float) -> str:
         """URL of the image centred on (ra, dec), ICRS degrees, as near to `size_arcsec` wide as the service allows."""
-        scale, width, size = self.arcsec_per_pixel, 0, size_arcsec
+        scale, width, size = self.arcsec_per_pixel, self._width(size_arcsec), size_arcsec
         if scale is not None:
-            width = min(max(round(size_arcsec / scale), self.pixels[0]), self.pixels[1])
             size = width * scale
         return self.template.format(
             ra=f"{ra:.7f}",
@@ -53,6 +52,15 @@ class Service:
             pixels=width,
             scale="" if scale is None else f"{scale:g}",
         )
+
+    def width_px(self, size_arcsec: float) -> int | None:
+        """Width of the image that the URL asks for, pixels; None where it leaves that to the service."""
+        return self._width(size_arcsec) if "pixels" in _fields(self.template) else None
+
+    def _width(self, size_arcsec: float) -> int:
+        if self.arcsec_per_pixel is None:
+            return 0
+        return min(max(round(size_arcsec / self.arcsec_per_pixel), self.pixels[0]), self.pixels[1])
 
     @property
     def rendering(self) -> str:
@@ -114,6 +122,10 @@ def find_service(name_or_template: str, arcsec_per_pixel: float | None = None) -
     return Service(name, name_or_template, arcsec_per_pixel)
 
 
+def _fields(template: str) -> set[str]:
+    return {field for _, field, _, _ in string.Formatter().parse(template) if field is not None}
+
+
 def _check_template(template: str) -> set[str]:
     """The fields of a template, all of them ours."""
     try:
@@ -126,7 +138,7 @@ def _check_template(template: str) -> set[str]:
         raise InputError(f"'{template}' is not an http or https URL; images are fetched from web services alone")
     if "{" in parts.netloc:
         raise InputError(f"'{template}' has a field in the name of its server; name one server")
-    fields = {field for _, field, _, _ in pieces if field is not None}
+    fields = _fields(template)
     formatted = [str(field) for _, field, spec, conversion in pieces if spec or conversion]
     strange = sorted(fields - set(_FIELDS)) or formatted
     if strange:

@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 import duckdb
 
 from catbuilder.archives import Archive, Measurement
-from catbuilder.catalog import Connection, apply_views, data_dictionary, first_row, keep_column, was_interrupted
+from catbuilder.catalog import (
+    Connection,
+    apply_views,
+    data_dictionary,
+    fetch_number,
+    first_row,
+    keep_column,
+    was_interrupted,
+)
 from catbuilder.errors import InputError
 from catbuilder.resources import query
 from catbuilder.tablefiles import FileColumn, Progress, TableFile
@@ -81,11 +89,8 @@ def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
             "name the right kind of file, or rename the columns"
         )
     known = {measurement.theirs.lower() for measurement in archive.measurements}  # they are kept anyway
-    kept = [
-        _kept(table, found, name)
-        for name in {name.lower(): name for name in keep}.values()
-        if name.lower() not in known
-    ]
+    asked = [_kept(table, found, name) for name in {name.lower(): name for name in keep}.values()]
+    kept = [field for field in asked if field.ours not in known]
     object_id, ra, dec = (found[name.lower()] for name in (archive.id_column, archive.ra, archive.dec))
     missing = tuple(m.theirs for m in archive.measurements if m.matters and m.theirs.lower() not in found)
     of_objects, of_archive = _present(archive.of_objects, found), _present(archive.of_archive, found)
@@ -105,14 +110,16 @@ def with_types_of(layout: Layout, types: Mapping[str, str]) -> Layout:
     return replace(layout, kept=tuple(kept))
 
 
-def check_kept_names(con: Connection, layout: Layout) -> None:
-    """Refuse to keep a column under a name that every object has: `catalog` would mean another thing by it."""
-    taken = {column.name for column in data_dictionary(con, "objects")} | {"rowid"}
+def check_kept_names(con: Connection, archive: Archive, layout: Layout) -> None:
+    """Refuse to keep a column under a name by which `catalog` or the archive's table mean another thing."""
+    of_every = {column.name for column in data_dictionary(con, "objects")} | {"rowid"}
+    of_archive = {measurement.ours: measurement.theirs for measurement in archive.of_archive}
     for field in layout.kept:
-        if field.ours in taken:
+        if field.ours in of_every | of_archive.keys():
+            whose = f"holds {archive.title}'s {of_archive[field.ours]}" if field.ours in of_archive else "stands there"
             raise InputError(
-                f"--keep {field.cell.name}: every object of the catalogue has a column {field.ours} of another "
-                "meaning; rename it in the file, or leave it out"
+                f"--keep {field.cell.name}: in the catalogue a column {field.ours} of another meaning {whose}; rename "
+                "it in the file, or leave it out"
             )
 
 
@@ -129,9 +136,10 @@ def stage(
     """
     fields = layout.fields
     typed = [
-        f'{_typed(field.cell.type, field.measurement.type, f"cell_{field.ours}")} AS "{field.ours}"' for field in fields
+        f'{_typed(field.cell.type, field.measurement.type, f"_cell_{field.ours}")} AS "{field.ours}"'
+        for field in fields
     ]
-    cells = [f'{_cell(field.cell)} AS "cell_{field.ours}"' for field in fields]
+    cells = [f'{_cell(field.cell)} AS "_cell_{field.ours}"' for field in fields]
     place = {
         "object_id": _whole_positive(layout.object_id),
         "ra": _degrees(layout.ra, "ra"),
@@ -144,7 +152,7 @@ def stage(
                 columns="".join(f'"{field.ours}", ' for field in fields),
                 faults="\n           ".join(fault for field in fields for fault in _faults(field)),
                 typed=", ".join([*(f"{text} AS {name}" for name, text in place.items()), *typed]),
-                cells=", ".join([*(f"{_cell(cell)} AS cell_{name}" for name, cell in where.items()), *cells]),
+                cells=", ".join([*(f"{_cell(cell)} AS _{name}" for name, cell in where.items()), *cells]),
                 source=scan.source,
             )
             names = {name: cell.name for name, cell in where.items()}
@@ -159,6 +167,7 @@ def stage(
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
     id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
     con.execute(query(table.malformed), {"id_place": id_place} if table.malformed == "malformed_csv" else {})
+    table.check_whole(con, fetch_number(con, "SELECT count(*) FROM incoming"))
 
 
 def settle_kept(con: Connection, archive: Archive, layout: Layout) -> Layout:
@@ -227,6 +236,10 @@ def _check_types(table: TableFile, layout: Layout) -> None:
             raise InputError(
                 f"column {cell.name} of {table.path} does not hold one value a row; make it a plain column"
             )
+    if layout.object_id.type == "BOOLEAN":
+        raise InputError(
+            f"column {layout.object_id.name} of {table.path} holds truth values; export the ids as 64-bit integers"
+        )
     if layout.object_id.type not in (*_WHOLE, "VARCHAR"):
         raise InputError(
             f"column {layout.object_id.name} of {table.path} holds floating-point numbers, which rounded the ids "
@@ -260,8 +273,8 @@ def _faults(field: Field) -> list[str]:
     if field.cell.type != target:
         kind = "a whole number" if target in _WHOLE else "a number" if target in _REAL else target
         faults.append(
-            f'WHEN "cell_{ours}" IS NOT NULL AND "{ours}" IS NULL '
-            f"THEN '{name} is ''' || left(CAST(\"cell_{ours}\" AS VARCHAR), 80) || ''', "
+            f'WHEN "_cell_{ours}" IS NOT NULL AND "{ours}" IS NULL '
+            f"THEN '{name} is ''' || left(CAST(\"_cell_{ours}\" AS VARCHAR), 80) || ''', "
             f"which is not {kind} that fits {target}'"
         )
     if field.measurement.limits:
@@ -274,12 +287,12 @@ def _faults(field: Field) -> list[str]:
 
 
 def _whole_positive(cell: FileColumn) -> str:
-    check = r"regexp_full_match(cell_id, '\d+')" if cell.type == "VARCHAR" else "cell_id >= 0"
-    return f"CASE WHEN {check} THEN TRY_CAST(cell_id AS BIGINT) END"
+    check = r"regexp_full_match(_id, '\d+')" if cell.type == "VARCHAR" else "_id >= 0"
+    return f"CASE WHEN {check} THEN TRY_CAST(_id AS BIGINT) END"
 
 
 def _degrees(cell: FileColumn, axis: str) -> str:
-    return f"{axis}_degrees(cell_{axis})" if cell.type == "VARCHAR" else f"TRY_CAST(cell_{axis} AS DOUBLE)"
+    return f"{axis}_degrees(_{axis})" if cell.type == "VARCHAR" else f"TRY_CAST(_{axis} AS DOUBLE)"
 
 
 def _measured(field: Field) -> str:

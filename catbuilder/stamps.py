@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from catbuilder.errors import ConfigError, WorkspaceError
 from catbuilder.files import written_whole
 
 Stamps = npt.NDArray[np.uint8]
@@ -31,6 +32,35 @@ def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
         with written_whole(path) as temporary:
             np.save(temporary, stamps)
     return str(path.relative_to(workspace))
+
+
+def refuse_other_width(workspace: Path, stamp_size: int) -> None:
+    """Make sure that new stamps are as wide as those stored already.
+
+    Raises
+    ------
+    ConfigError
+        They are not: `stamp_size` was changed.
+    WorkspaceError
+        A stored shard cannot be read.
+    """
+    # A hidden file is one that a kill left half written, by `written_whole`.
+    written = (path for path in (workspace / "stamps").glob("*/*.npy") if not path.name.startswith("."))
+    path = next(written, None)
+    if path is None:
+        return
+    try:
+        size = int(np.load(path, mmap_mode="r", allow_pickle=False).shape[1])
+    except (OSError, EOFError, ValueError, IndexError) as error:
+        raise WorkspaceError(
+            f"the stored stamps {path} are damaged ({error}); put the file back from a backup, "
+            "and see what else is with: catbuilder check"
+        ) from None
+    if size != stamp_size:
+        raise ConfigError(
+            f"catbuilder.toml says stamp_size = {stamp_size}, but the stamps here are {size} px "
+            f"wide and stay so; set it back to {size}, or make another workspace"
+        )
 
 
 class StampReader:

@@ -22,6 +22,7 @@ from duckdb.func import PythonUDFType
 
 from catbuilder.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number
+from catbuilder.config import Survey
 from catbuilder.errors import InputError
 from catbuilder.machine import usable_cores
 from catbuilder.resources import query
@@ -80,6 +81,7 @@ class SurveyReport:
     updated: bool
     differences: tuple[Difference, ...]  # of the first few objects
     moved: int  # images whose stated position lies more than FAR_ARCSEC from the archive's of the same id
+    misplaced: int  # stamps of these, taken out of use
     farthest: tuple[tuple[int, float], ...]  # the first few of these: object_id, arcsec
     rejected: int
     rejections: tuple[Rejection, ...]  # the first twenty
@@ -105,16 +107,18 @@ def ingest_survey(
     kind : gz1 (Galaxy Zoo 1 Table 2), sdss (PhotoObj) or des (main table)
     survey : name in catbuilder.toml of the survey whose ids these are; by default sdss, sdss, des
     keep : other columns of the file to take along, under their lower-case names
-    update : let values of the file that differ replace those that stand; by default they are only reported
+    update : let values of the file that differ replace those that stand; by default they are only reported. A cell
+        that is empty or says 'not measured' is such a value, a column that the file lacks is none
 
     Raises
     ------
     InputError
-        The file cannot be used at all: of another kind or release, cut short, empty. Bad rows are rejected.
+        The file cannot be used at all: of another kind, release or survey, cut short, damaged, empty. Bad rows are
+        rejected.
     """
     file, archive = Path(file), ARCHIVES[kind]
     survey = survey or archive.survey
-    _check_survey(workspace, survey)
+    _check_survey(workspace, archive, survey)
     release = workspace.config.surveys[survey].release
     table = open_table(file)
     layout = lay_out(table, archive, keep)
@@ -122,7 +126,7 @@ def ingest_survey(
     with workspace.recording(f"ingest {kind} {file.name} --survey {survey}") as recording:
         con = recording.con
         _prepare(con)
-        check_kept_names(con, layout)
+        check_kept_names(con, archive, layout)
         layout = with_types_of(layout, _types_of(con, archive))
         versions = sky_versions(archive, release)
         seems = "DR8 or later" if versions and 2 not in versions else "DR7 or earlier"
@@ -134,10 +138,17 @@ def ingest_survey(
         return _record(recording, table, archive, layout, survey, update)
 
 
-def _check_survey(workspace: Workspace, survey: str) -> None:
+def _check_survey(workspace: Workspace, archive: Archive, survey: str) -> None:
+    """A survey's ids are one numbering; where catbuilder.toml leaves open which one, the release must do."""
     if survey not in workspace.config.surveys:
         known = ", ".join(workspace.config.surveys)
         raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    id_column = workspace.config.surveys[survey].id_column
+    if id_column.lower() not in (archive.id_column.lower(), Survey().id_column):
+        raise InputError(
+            f"survey {survey} numbers its objects by {id_column} and {archive.title} by {archive.id_column}; name with "
+            f"--survey a survey whose id_column in catbuilder.toml is {archive.id_column}, as {archive.survey}'s is"
+        )
 
 
 def _check_columns_release(table: TableFile, archive: Archive, survey: str, release: str) -> None:
@@ -192,28 +203,54 @@ def _record(
         "round": recording.round, "run": recording.run, "far_arcsec": FAR_ARCSEC, "first": _FIRST,
         "id": layout.object_id.name, "file": str(table.path),
     }  # fmt: skip
-    fields = layout.of_archive + layout.kept
-    _run(con, "ingest_standing_rows", values, table=archive.table)
-    differs = [f'a."{field.ours}" IS DISTINCT FROM t."{field.ours}"' for field in fields]
-    _run(con, "ingest_known_objects", values)
-    _run(con, "ingest_known_rows", values, differs=" OR ".join(differs) or "false")
-    _run(con, "ingest_known", values)
+    _find_known(con, archive, layout, values)
     counts = fetch_arrow(con, query("ingest_counts"), _bound(query("ingest_counts"), values)).to_pylist()[0]
     differences = _differences(con, layout, values)
     _run(con, "ingest_new_objects", values)
-    _run(con, "ingest_new_rows", values, table=archive.table, columns="".join(f', a."{f.ours}"' for f in fields))
+    columns = "".join(f', a."{field.ours}"' for field in layout.of_archive + layout.kept)
+    _run(con, "ingest_new_rows", values, table=archive.table, columns=columns)
     if counts["taken_over"] or (update and counts["differing"]):
-        _run(con, "ingest_replacing_objects", values)
+        _run(con, "ingest_replacing_objects", values, magnitudes=_magnitudes(layout))
         _run(con, "ingest_replacing_rows", values, table=archive.table, merged=_merged(con, archive, layout))
         _run(con, "ingest_revisions", values)
     if counts["rejected"]:
         con.register("pieces", table.numbering(con))
         _run(con, "ingest_rejections", values)
+    misplaced = _take_out_misplaced(con, values) if counts["moved"] else 0
     return SurveyReport(
         survey=survey, **counts, updated=update, differences=differences,
-        farthest=tuple(_run(con, "ingest_moved", values)), rejections=_rejections(con, values),
+        farthest=tuple(_run(con, "ingest_moved", values)), rejections=_rejections(con, values), misplaced=misplaced,
         sentinels=count_sentinels(con, layout), missing=layout.missing,
     )  # fmt: skip
+
+
+def _find_known(con: Connection, archive: Archive, layout: Layout, values: dict[str, object]) -> None:
+    """Make the table `known` of the file's objects that the catalogue has, and what of them differs."""
+    ours = {field.ours for field in layout.of_archive}
+    _run(con, "ingest_standing_rows", values, view="standing_rows", table=archive.table)
+    _run(con, "ingest_standing_rows", values, view="standing_objects", table="objects")
+    of_objects = [f" OR a.{field.ours} IS DISTINCT FROM o.{field.ours}" for field in layout.of_objects]
+    of_rows = [f'a."{field.ours}" IS DISTINCT FROM t."{field.ours}"' for field in layout.of_archive + layout.kept]
+    needed = [f", {'a' if name in ours else 't'}.{name}" for name in archive.radius_needs]
+    _run(con, "ingest_known_objects", values, differs="".join(of_objects))
+    _run(
+        con, "ingest_known_rows", values, radius=archive.radius_arcsec, needed="".join(needed),
+        differs=" OR ".join(of_rows) or "false",
+    )  # fmt: skip
+    _run(con, "ingest_known", values, has_radius=str(not ours.isdisjoint(archive.radius_needs)).lower())
+
+
+def _magnitudes(layout: Layout) -> str:
+    """The file's where it has the column, even if nothing was measured, else the old ones."""
+    ours = {field.ours for field in layout.of_objects}
+    return ", ".join(f"{'a' if name in ours else 'o'}.{name}" for name in ("mag_g", "mag_r", "mag_i"))
+
+
+def _take_out_misplaced(con: Connection, values: dict[str, object]) -> int:
+    """Stamps of images under a wrong id; had the catalogue come first, the images would have been refused."""
+    _run(con, "ingest_misplaced", values)
+    _run(con, "ingest_misplaced_told", values)
+    return fetch_number(con, "SELECT count(*) FROM stamps WHERE run = $run", {"run": values["run"]})
 
 
 def _run(con: Connection, name: str, values: dict[str, object], **slots: str) -> list[tuple[Any, ...]]:
@@ -238,17 +275,21 @@ def _merged(con: Connection, archive: Archive, layout: Layout) -> str:
 def _differences(con: Connection, layout: Layout, values: dict[str, object]) -> tuple[Difference, ...]:
     found = []
     rows = _run(con, "ingest_differences", values)
-    for object_differs, row_differs, new, placed, measured in rows:
-        of_object = ("ra", "dec", "mag_g", "mag_r", "mag_i", "radius_arcsec") if object_differs else ()
+    of_objects = ("ra", "dec", *(field.ours for field in layout.of_objects), "radius_arcsec")
+    for object_differs, row_differs, radius, new, placed, measured in rows:
+        new["radius_arcsec"] = radius
         of_row = [field.ours for field in layout.of_archive + layout.kept] if row_differs else []
-        pairs = [(name, placed[name]) for name in of_object if new[name] is not None]
+        pairs = [(name, placed[name]) for name in of_objects if object_differs]
         pairs += [(name, measured[name]) for name in of_row]
         found += [Difference(new["object_id"], name, old, new[name]) for name, old in pairs if old != new[name]]
     return tuple(found[:_TOLD])
 
 
 def _rejections(con: Connection, values: dict[str, object]) -> tuple[Rejection, ...]:
-    text = "SELECT file, row, object_id, reason FROM rejections WHERE run = $run ORDER BY file, row LIMIT $told"
+    text = (
+        "SELECT file, row, object_id, reason FROM rejections WHERE run = $run AND row IS NOT NULL "
+        "ORDER BY file, row LIMIT $told"
+    )
     return tuple(Rejection(*row) for row in con.execute(text, {"run": values["run"], "told": _TOLD}).fetchall())
 
 

@@ -12,6 +12,7 @@ import gzip
 import threading
 import warnings
 import xml.etree.ElementTree as ET
+import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -25,13 +26,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import votable
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.errors import InputError
 from catbuilder.fitstable import FitsTable
 from catbuilder.resources import query
 
 Progress = Callable[[int, int], None]  # (done, of)
 
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # what files called CSV have for commas
+_CHUNK_BYTES = 1 << 20
 LARGEST_VOTABLE = 500_000_000  # bytes: some minutes to parse, at about 20 MB a second
 
 _SQL_TYPES = {
@@ -86,6 +89,9 @@ class TableFile(ABC):
             On leaving: the file holds fewer rows than it declares.
         """
 
+    def check_whole(self, con: Connection, records: int) -> None:  # noqa: B027
+        """Refuse a file of which rows are neither among the `records` read nor in the table `malformed`."""
+
     def numbering(self, con: Connection) -> pa.Table:
         """Where records stand: record `first` (from 0) is `row` of `file`, and so on up to the next such line."""
         return _pieces([0], [str(self.path)], [1])
@@ -133,6 +139,10 @@ class CsvFile(TableFile):
 
     def __init__(self, path: Path) -> None:
         header, self._header_line = _csv_header(path)
+        if len(header) == 1 and (
+            found := next((name for mark, name in _OTHER_MARKS.items() if mark in header[0]), None)
+        ):
+            raise InputError(f"{path} is parted by {found}; save it with commas between the cells")
         names = [cell.strip() or f"column {place}" for place, cell in enumerate(header, 1)]
         super().__init__(path, [FileColumn(name, "VARCHAR") for name in names])
 
@@ -145,6 +155,29 @@ class CsvFile(TableFile):
                 {"file": str(self.path), "skip": self._header_line,
                  "columns": {column.name: "VARCHAR" for column in self.columns}},
             )  # fmt: skip
+        if self.path.suffix.lower() == ".gz":
+            _check_packed(self.path)
+
+    def check_whole(self, con: Connection, records: int) -> None:
+        """Behind a quoted cell that does not end DuckDB passes over up to megabytes of rows without naming them.
+
+        Raises
+        ------
+        InputError
+            Such rows, which only lines can count.
+        """
+        text = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
+        row = first_row(con, text)
+        if row is None or row[0] is None:
+            return
+        with _opened_text(self.path) as file:
+            lines = sum(number > self._header_line and not line.isspace() for number, line in enumerate(file, 1))
+        lost = lines - records - fetch_number(con, "SELECT count(*) FROM malformed")
+        if lost > 0:
+            raise InputError(
+                f"{self.path}: in row {row[0]} a quoted cell does not end, and {lost:,} rows after it cannot be told "
+                "apart; close the quote or take it out"
+            )
 
     def numbering(self, con: Connection) -> pa.Table:
         """Lines as a text editor counts, the malformed and the blank ones too."""
@@ -179,8 +212,10 @@ class ParquetFiles(TableFile):
 
     def numbering(self, con: Connection) -> pa.Table:
         """Rows are counted from 1 in each part."""
-        firsts = np.concatenate([[0], np.cumsum(self._rows)[:-1]])
-        return _pieces(firsts, [str(part) for part in self._parts], [1] * len(self._parts))
+        # a part without rows begins where the next one does, which would be told by its name
+        parts = [(str(part), rows) for part, rows in zip(self._parts, self._rows, strict=True) if rows]
+        firsts = np.concatenate([[0], np.cumsum([rows for _, rows in parts])[:-1]])
+        return _pieces(firsts, [part for part, _ in parts], [1] * len(parts))
 
 
 class FitsFile(TableFile):
@@ -204,11 +239,15 @@ class FitsFile(TableFile):
             yield Scan("file_stream", {})
         finally:
             con.unregister("file_stream")
+        if table.damaged:
+            raise _damaged(self.path)
         if table.delivered < table.rows:
             raise InputError(
                 f"{self.path} declares {table.rows:,} rows and holds {table.delivered:,}: it was cut short; "
                 "fetch it again"
             )
+        if table.broken_off:
+            raise InputError(f"{self.path} lacks the end of its gzip stream: it was cut short; fetch it again")
 
 
 class VotableFile(TableFile):
@@ -284,6 +323,20 @@ def _check_same(first: Path, columns: Sequence[FileColumn], part: Path, others: 
         raise InputError(f"{part} has other columns than {first}: it {', '.join(faults)}; give parts of one table")
 
 
+def _check_packed(path: Path) -> None:
+    """Unpack a gzipped file to its end, where its checksum stands: DuckDB does not look at it."""
+    try:
+        with gzip.open(path) as file:
+            while file.read1(_CHUNK_BYTES):
+                pass
+    except (OSError, EOFError, zlib.error):
+        raise _damaged(path) from None
+
+
+def _damaged(path: Path) -> InputError:
+    return InputError(f"{path} is damaged (its checksum is wrong); fetch it again")
+
+
 def _opened_text(path: Path) -> TextIO:
     # what is no UTF-8 is set aside by DuckDB, line by line; here only lines are counted
     if path.name.lower().endswith(".gz"):
@@ -300,7 +353,7 @@ def _csv_header(path: Path) -> tuple[list[str], int]:
                     raise InputError(f"{path} is not a CSV text file; save it as UTF-8 CSV with a header row")
                 if line.strip() and not line.startswith("#"):
                     return next(csv.reader([line])), number
-    except (OSError, EOFError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV ({error}); fetch or save it again") from None
     raise InputError(f"{path} is empty; it needs a header row with the names of the columns")
 

@@ -8,9 +8,10 @@ command. What the workers get is a strip of a tile with pixel positions; what th
 import hashlib
 import multiprocessing
 import os
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,19 +20,20 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.cutouts import Strip, cut_strip_or_say_why, strips
-from catbuilder.errors import ConfigError, InputError
+from catbuilder.errors import InputError, WorkerDied
 from catbuilder.files import sha256_file
 from catbuilder.jobs import deaf_to_interrupts, die_with
 from catbuilder.machine import usable_cores
-from catbuilder.rendering import SOFTENING, STRETCH, Rendered
+from catbuilder.rendering import MISSING, SOFTENING, STRETCH, Rendered
 from catbuilder.resources import query
-from catbuilder.stamps import write_shard
+from catbuilder.stamps import refuse_other_width, write_shard
 from catbuilder.tables import Rejection, record_rejections
 from catbuilder.tile_objects import Cutting, plan_cutting
 from catbuilder.tiles import Tile, find_tiles
 from catbuilder.workspace import Workspace
 
 _SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: what is in memory at once, and what a kill can lose
+_AHEAD = 4  # strips a process
 
 Progress = Callable[[int, int], None]  # (done, of)
 
@@ -42,6 +44,7 @@ class TileReport:
 
     tiles: int  # usable ones
     added: int = 0  # objects with a good stamp
+    replaced: int = 0  # added or flagged objects whose earlier stamp lacked pixels, and gave way
     flagged: Counter[str] = field(default_factory=Counter)  # cut too, but kept out of training and scoring, by flag
     flagged_objects: list[str] = field(default_factory=list)  # "object_id: flags or reason", one line each
     unchanged: int = 0  # objects on these tiles that had a stamp
@@ -83,14 +86,15 @@ def ingest_tiles(
         reported.
     """
     _check(workspace, survey)
-    tiles, refused = find_tiles(Path(folder), survey, bands)
-    cutting = plan_cutting(workspace, tiles, survey, size, objects)
+    folder = Path(folder).resolve()  # so that `.` has a name, and what is recorded holds from any other folder
+    tiles, refused = find_tiles(folder, survey, bands)
+    cutting = plan_cutting(workspace, tiles, survey, size, Path(objects) if objects else None)
     report = TileReport(
         len(tiles), unchanged=cutting.unchanged, outside=cutting.outside, without_radius=cutting.without_radius,
-        whole_cubes=cutting.whole_cubes, refused=tuple(refused), rejections=cutting.rejections,
+        whole_cubes=cutting.whole_cubes, refused=(*refused, *cutting.refused), rejections=cutting.rejections,
     )  # fmt: skip
     _cut_all(workspace, tiles, cutting, survey, report, progress)
-    left_out = [*report.refused, *report.rejections]
+    left_out = _not_yet_recorded(workspace, [*report.refused, *report.rejections])
     if left_out:
         with workspace.recording(f"ingest tiles {folder.name} --survey {survey}: refused") as recording:
             record_rejections(recording, left_out)
@@ -101,14 +105,13 @@ def _check(workspace: Workspace, survey: str) -> None:
     if survey not in workspace.config.surveys:
         known = ", ".join(workspace.config.surveys)
         raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
-    written = next((workspace.path / "stamps").glob("*/*.npy"), None)
-    if written is not None:
-        size = int(np.load(written, mmap_mode="r", allow_pickle=False).shape[1])
-        if size != workspace.config.stamp_size:
-            raise ConfigError(
-                f"catbuilder.toml says stamp_size = {workspace.config.stamp_size}, but the stamps here are {size} px "
-                f"wide and stay so; set it back to {size}, or make another workspace"
-            )
+    refuse_other_width(workspace.path, workspace.config.stamp_size)
+
+
+def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list[Rejection]:
+    with workspace.reading() as con:
+        known = con.execute(query("tile_known_rejections"), {"files": [one.file for one in rejections]}).fetchall()
+    return [one for one in rejections if (one.file, one.row, one.object_id, one.reason) not in set(known)]
 
 
 def _cut_all(
@@ -119,79 +122,147 @@ def _cut_all(
     report: TileReport,
     progress: Progress | None,
 ) -> None:
-    """Cut on every core and record each shard as it fills."""
-    size = workspace.config.stamp_size
-    work = list(_strips(cutting))
-    batch: list[tuple[int, Rendered]] = []  # (row of the plan, its stamp)
+    """Cut on every core, an object's best tile first; where pixels are missing, its next tiles."""
+    shards = _Shards(workspace, tiles, cutting, survey, report)
+    more = set(cutting.object_id[cutting.rank > 0].tolist())  # objects on several tiles
+    lacking: dict[int, tuple[int, Rendered]] = {}  # the best stamps that lack pixels, while a better one may come
+    settled: set[int] = set()
     done = 0
-    # Closed at once if recording fails: a generator left to the garbage collector would go on cutting.
-    with closing(_on_cores([_strip(tiles[number], cutting, rows, size) for number, rows in work])) as results:
-        for (number, rows), result in zip(work, results, strict=True):
-            if isinstance(result, str):
-                reason = f"{len(rows)} objects could not be cut out of it ({result}); fetch it again"
-                report.refused += (Rejection(tiles[number].files, 0, "", reason),)
+    for rank in range(int(cutting.rank.max(initial=-1)) + 1):
+        rows = [row for row in np.flatnonzero(cutting.rank == rank) if int(cutting.object_id[row]) not in settled]
+        of = done + len(rows)
+        for row, stamp in _cut(tiles, cutting, np.array(rows, np.int64), workspace.config.stamp_size, report):
+            object_id = int(cutting.object_id[row])
+            if stamp is None:
+                pass
+            elif MISSING.intersection(stamp.flags) and (object_id in more or cutting.cut_from[row] is not None):
+                lacking.setdefault(object_id, (row, stamp))
             else:
-                batch.extend(zip(rows.tolist(), result, strict=True))
-            done += len(rows)
+                lacking.pop(object_id, None)
+                if object_id in more:
+                    settled.add(object_id)
+                shards.add(row, stamp)
+            done += 1
             if progress:
-                progress(done, cutting.count)
-            if len(batch) * size * size * 3 >= _SHARD_BYTES:
-                _record(workspace, tiles, cutting, survey, batch, report)
-                batch = []
-    if batch:
-        _record(workspace, tiles, cutting, survey, batch, report)
+                progress(done, of)
+    for row, stamp in lacking.values():
+        if cutting.improves(row, tiles[cutting.tile[row]].files):
+            shards.add(row, stamp)
+        else:
+            report.unchanged += 1
+    shards.write()
 
 
-def _strips(cutting: Cutting) -> Iterator[tuple[int, np.ndarray]]:
+def _cut(
+    tiles: list[Tile], cutting: Cutting, rows: np.ndarray, size: int, report: TileReport
+) -> Iterator[tuple[int, Rendered | None]]:
+    """Stamps of these rows of the plan; None where the file is damaged, which is reported."""
+    work = list(_strips(cutting, rows))
+    # Closed at once if recording fails: a generator left to the garbage collector would go on cutting.
+    with closing(_on_cores([_strip(tiles[number], cutting, members, size) for number, members in work])) as results:
+        for (number, members), result in zip(work, results, strict=True):
+            if isinstance(result, str):
+                reason = f"{len(members)} objects could not be cut out of it ({result}); fetch it again"
+                report.refused += (Rejection(tiles[number].files, 0, "", reason),)
+                yield from ((row, None) for row in members.tolist())
+            else:
+                yield from zip(members.tolist(), result, strict=True)
+
+
+def _strips(cutting: Cutting, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Rows of the plan that are cut together, with the number of their tile."""
-    for number in np.unique(cutting.tile):
-        here = np.flatnonzero(cutting.tile == number)
+    for number in np.unique(cutting.tile[rows]):
+        here = rows[cutting.tile[rows] == number]
         for members in strips(cutting.y[here], cutting.width[here]):
             yield int(number), here[members]
 
 
 def _strip(tile: Tile, cutting: Cutting, rows: np.ndarray, size: int) -> Strip:
     x, y, width = (tuple(values[rows].tolist()) for values in (cutting.x, cutting.y, cutting.width))
-    return Strip(tile.planes, tile.bands, tile.shape, x, y, width, size)
+    return Strip(tile.planes, tile.bands, tile.shape, x, y, width, size, tile.mirrored)
 
 
 def _on_cores(work: list[Strip]) -> Generator[list[Rendered] | str]:
-    """The strips' stamps in order; a few strips are not worth the second that processes take to start."""
+    """The strips' stamps in order; a few strips are not worth the second that processes take to start.
+
+    Strips are handed out a few ahead: finished stamps would pile up while a shard is recorded.
+    """
     processes = min(usable_cores(), len(work))
     if processes <= 1 or sum(len(strip.x) for strip in work) < 50:
         yield from map(cut_strip_or_say_why, work)
         return
+    ahead: deque[Future[list[Rendered] | str]] = deque()
     # Spawned, not forked: a fork copies the locks of threads (DuckDB's) that it does not copy.
     with ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=die_with, initargs=(os.getpid(),)
     ) as pool:
-        with deaf_to_interrupts():
-            results = pool.map(cut_strip_or_say_why, work)
-        yield from results
+        try:
+            for strip in work:
+                with deaf_to_interrupts():
+                    ahead.append(pool.submit(cut_strip_or_say_why, strip))
+                if len(ahead) >= _AHEAD * processes:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        except BrokenProcessPool:
+            raise WorkerDied(
+                "a process that cuts stamps was killed, often for want of memory; give the same command again: "
+                "what was recorded is not cut again"
+            ) from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _record(
-    workspace: Workspace, tiles: list[Tile], cutting: Cutting, survey: str,
-    batch: list[tuple[int, Rendered]], report: TileReport,
-) -> None:  # fmt: skip
-    """Write one shard, record its stamps in one transaction, and count them."""
-    shard = write_shard(workspace.path, survey, np.stack([stamp.pixels for _, stamp in batch]))
-    incoming = _as_table(tiles, cutting, survey, batch, shard)
-    file = {"shard": shard, "sha256": sha256_file(workspace.path / shard), "stamps": len(batch)}
-    with workspace.recording(f"ingest tiles --survey {survey}: {len(batch)} stamps") as recording:
-        con, stamp = recording.con, {"round": recording.round, "run": recording.run}
-        con.register("incoming", incoming)
-        for name in ("record_stamps", "record_splits"):
-            con.execute(query(name), stamp)
-        con.register("incoming_shards", pa.Table.from_pylist([file]))
-        con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
-    for row, rendered in batch:
+class _Shards:
+    """Collects stamps, and writes and records each full shard in one transaction."""
+
+    def __init__(
+        self, workspace: Workspace, tiles: list[Tile], cutting: Cutting, survey: str, report: TileReport
+    ) -> None:
+        self._workspace, self._tiles, self._cutting = workspace, tiles, cutting
+        self._survey, self._report = survey, report
+        self._batch: list[tuple[int, Rendered]] = []  # (row of the plan, its stamp)
+
+    def add(self, row: int, stamp: Rendered) -> None:
+        """Keep one."""
+        self._batch.append((row, stamp))
+        if len(self._batch) * stamp.pixels.nbytes >= _SHARD_BYTES:
+            self.write()
+
+    def write(self) -> None:
+        """Write and record what has come together, and count it."""
+        if not self._batch:
+            return
+        workspace, survey, batch = self._workspace, self._survey, self._batch
+        shard = write_shard(workspace.path, survey, np.stack([stamp.pixels for _, stamp in batch]))
+        incoming = _as_table(self._tiles, self._cutting, survey, batch, shard)
+        file = {"shard": shard, "sha256": sha256_file(workspace.path / shard), "stamps": len(batch)}
+        with workspace.recording(f"ingest tiles --survey {survey}: {len(batch)} stamps") as recording:
+            con, stamp = recording.con, {"round": recording.round, "run": recording.run}
+            con.register("incoming", incoming)
+            for name in ("record_stamps", "record_splits"):
+                con.execute(query(name), stamp)
+            con.register("incoming_shards", pa.Table.from_pylist([file]))
+            con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
+        for row, rendered in batch:
+            self._count(row, rendered)
+        self._batch = []
+
+    def _count(self, row: int, rendered: Rendered) -> None:
+        cutting, report = self._cutting, self._report
+        report.replaced += cutting.cut_from[row] is not None
         if rendered.flags:
             report.flagged.update(rendered.flags)
             name = cutting.name[row] or cutting.object_id[row]
             report.flagged_objects.append(f"{name}: {', '.join(rendered.flags)}" + _because(rendered))
         else:
             report.added += 1
+
+
+def _reason(cutting: Cutting, row: int, stamp: Rendered) -> str | None:
+    """What is recorded with a flag; tile_objects.sql reads the distance, which a tile that comes later must surpass."""
+    edge = cutting.edge[row]
+    return f"{stamp.reason}; {edge:.2f} arcsec inside its tile" if stamp.reason and edge > 0 else stamp.reason
 
 
 def _because(rendered: Rendered) -> str:
@@ -221,7 +292,7 @@ def _as_table(
             "width_px": sides,
             "height_px": sides,
             "quality": pa.array([",".join(stamp.flags) or "ok" for stamp in stamps]),
-            "reason": pa.array([stamp.reason for stamp in stamps], pa.string()),
+            "reason": pa.array([_reason(cutting, row, stamp) for row, stamp in batch], pa.string()),
             "split": pa.repeat(pa.scalar("pool"), len(rows)),
             "stated": pa.repeat(pa.scalar(False), len(rows)),
         }

@@ -1,6 +1,8 @@
 """Which objects are cut out of which tile, and how wide: positions and radii of the catalogue, or of a user's table.
 
-An object on two tiles (DES tiles overlap) is cut from the one where it is farther from the edge. A survey measures one
+An object on two tiles (DES tiles overlap) is cut from the one where it is farther from the edge, and from the other if
+pixels are missing there. A stamp that lacks pixels gives way to a better one from a tile that was not there before, so
+that the same tiles end in the same stamps one by one and together; a whole one is kept. A survey measures one
 radius and another survey another, so widths are given in each one's own radii, chosen such that a galaxy gets about
 the same angle in both; what remains is the scatter of the two measurements, some 18 %.
 """
@@ -30,11 +32,12 @@ _PAPER_KRON_PIXELS = 24.0
 _PAPER_PETROSIAN_RADII = 4.0
 
 Floats = npt.NDArray[np.float64]
+_Positions = dict[int, tuple[float | None, float | None]]  # ra, dec by object_id
 
 
 @dataclass(frozen=True)
 class Cutting:
-    """What is to be cut, sorted by tile and object_id, and what is not; arrays have one entry an object."""
+    """What is to be cut, by rank, tile and object_id, and what is not; arrays have one entry an object and tile."""
 
     object_id: npt.NDArray[np.int64]
     name: list[str | None]
@@ -43,16 +46,23 @@ class Cutting:
     y: Floats
     width: Floats  # of the box, px
     sized: list[str]  # how that width came about
+    rank: npt.NDArray[np.int64]  # 0 is the object's best tile; the others are for want of pixels there
+    edge: Floats  # how far inside the tile, arcsec, to 0.01; NaN of a whole cube
+    cut_from: list[str | None]  # files of the tile of a stamp that lacks pixels, which may give way to this one
+    edge_before: Floats  # the object's `edge` there
     unchanged: int
     outside: int
     without_radius: int
     whole_cubes: tuple[str, ...]
+    refused: tuple[Rejection, ...]  # cubes whose name is another object's
     rejections: tuple[Rejection, ...]
 
-    @property
-    def count(self) -> int:
-        """Objects to be cut."""
-        return len(self.object_id)
+    def improves(self, row: int, files: str) -> bool:
+        """Whether a stamp that lacks pixels, from these files, is better than none or the one before."""
+        before = self.cut_from[row]
+        if before is None or self.edge[row] != self.edge_before[row]:
+            return before is None or bool(self.edge[row] > self.edge_before[row])
+        return Path(files).name < Path(before).name  # as _ranked decides between equals
 
 
 @dataclass(frozen=True)
@@ -76,46 +86,66 @@ def plan_cutting(workspace: Workspace, tiles: list[Tile], survey: str, size: str
     """
     rule = _Widths(workspace.config.stamps, survey, size)
     listed, rejections = _listed(workspace, survey, table)
-    if table:
-        _add_objects(workspace, survey, listed)
+    _add_objects(workspace, survey, listed)
     with workspace.reading() as con:
         found = _on_tiles(con, tiles, survey)
-        waiting = fetch_number(con, query("tile_waiting"), {"survey": survey})
     cubes: dict[int, _Listed] = {}
+    refused: dict[int, Rejection] = {}
     if table:
         found = _keep(found, np.isin(found["object_id"], [one.object_id for one in listed]))
-        waiting = len({one.object_id for one in listed} - set(found["object_id"][found["stamped"]].tolist()))
+        _fill_radii(found, listed)
     else:
-        cubes = _whole_cubes(tiles, found)
+        cubes, refused = _whole_cubes(workspace, survey, tiles, found)
         _add_objects(workspace, survey, list(cubes.values()))
         own = [one.object_id for one in cubes.values()]
-        found = _keep(found, ~np.isin(found["tile"], list(cubes)) & ~np.isin(found["object_id"], own))
-    return _planned(tiles, _best_tile(found), cubes, rule, waiting, tuple(rejections))
+        taken = np.isin(found["tile"], [*cubes, *refused]) | np.isin(found["object_id"], own)
+        found = _keep(found, ~taken)
+    with workspace.reading() as con:
+        con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in listed], pa.int64())}))
+        waiting = fetch_number(con, query("tile_waiting"), {"survey": survey, "listed": table is not None})
+    return _planned(tiles, found, cubes, rule, waiting, tuple(refused.values()), tuple(rejections))
 
 
 def _planned(
     tiles: list[Tile], found: dict[str, np.ndarray], cubes: dict[int, _Listed], rule: "_Widths", waiting: int,
-    rejections: tuple[Rejection, ...],
+    refused: tuple[Rejection, ...], rejections: tuple[Rejection, ...],
 ) -> Cutting:  # fmt: skip
-    stamped = found["stamped"]
-    found = _keep(found, ~stamped)
+    on_tiles = np.unique(found["object_id"][found["stamped"]])
+    files = np.array([tile.files for tile in tiles], object)[found["tile"]]
+    found = _keep(found, ~found["stamped"] | (found["cut_from"] != None) & (found["cut_from"] != files))  # noqa: E711
+    found, rank = _ranked(found, tiles)
     scale = np.array([tile.arcsec_per_pixel for tile in tiles])[found["tile"]]
     width, unknown = rule.pixels(found["radius_arcsec"], found["kron_radius"], scale)
     whole = [(one.object_id, one.name, number, *_centre(tiles[number])) for number, one in cubes.items()]
+    nowhere = np.full(len(whole), np.nan)
+    fresh = (rank == 0) & ~found["stamped"]
     return Cutting(
         object_id=np.array([*found["object_id"], *(row[0] for row in whole)], np.int64),
-        name=[*(None for _ in width), *(row[1] for row in whole)],
+        name=[*found["name"], *(row[1] for row in whole)],
         tile=np.array([*found["tile"], *(row[2] for row in whole)], np.int64),
         x=np.array([*found["x"], *(row[3] for row in whole)], np.float64),
         y=np.array([*found["y"], *(row[4] for row in whole)], np.float64),
         width=np.array([*width, *(min(tiles[row[2]].shape) for row in whole)], np.float64),
         sized=[rule.unknown if missing else rule.name for missing in unknown] + ["the whole cube"] * len(whole),
-        unchanged=int(stamped.sum()),
-        outside=max(waiting - len(width), 0),
-        without_radius=int(unknown.sum()),
+        rank=np.append(rank, np.zeros(len(whole), np.int64)),
+        edge=np.append(found["edge"], nowhere),
+        cut_from=[*found["cut_from"], *(None for _ in whole)],
+        edge_before=np.append(found["edge_before"], nowhere),
+        unchanged=len(np.setdiff1d(on_tiles, found["object_id"])),
+        outside=max(waiting - int(fresh.sum()) - len(whole), 0),
+        without_radius=int(unknown[fresh].sum()),
         whole_cubes=tuple(tiles[number].name for number in cubes),
+        refused=refused,
         rejections=rejections,
     )
+
+
+def _fill_radii(found: dict[str, np.ndarray], listed: list[_Listed]) -> None:
+    """The table's radius for objects of which the catalogue has none."""
+    given = {one.object_id: one.radius_arcsec for one in listed if one.radius_arcsec}
+    theirs = [given.get(object_id, np.nan) for object_id in found["object_id"].tolist()]
+    radius = found["radius_arcsec"]
+    found["radius_arcsec"] = np.where(radius > 0, radius, np.array(theirs, np.float64))
 
 
 class _Widths:
@@ -165,9 +195,7 @@ def _listed(workspace: Workspace, survey: str, path: Path | None) -> tuple[list[
             rows.append((number, cells, _parse(cells)))
         except BadValue as error:
             table.reject(number, cells, str(error))
-    with workspace.reading() as con:
-        con.register("wanted", pa.table({"object_id": pa.array([row[2].object_id for row in rows], pa.int64())}))
-        known = {row[0]: row[1:3] for row in con.execute(query("known_positions"), {"survey": survey}).fetchall()}
+    known = _known_positions(workspace, survey, [row[2] for row in rows])
     listed = [one for number, cells, one in rows if _at_known_place(table, number, cells, one, known)]
     return listed, table.rejections
 
@@ -180,9 +208,7 @@ def _parse(cells: dict[str, str]) -> _Listed:
     return _Listed(object_id, name, ra, dec, parse_number(cells, "radius_arcsec", 0.0, 1e5))
 
 
-def _at_known_place(
-    table: Table, number: int, cells: dict[str, str], one: _Listed, known: dict[int, tuple[float | None, float | None]]
-) -> bool:
+def _at_known_place(table: Table, number: int, cells: dict[str, str], one: _Listed, known: _Positions) -> bool:
     ra, dec = known.get(one.object_id, (one.ra, one.dec))
     if ra is None or dec is None:
         table.reject(number, cells, "the catalogue has it already without a position, which cannot be changed")
@@ -196,13 +222,18 @@ def _at_known_place(
     return True
 
 
+def _known_positions(workspace: Workspace, survey: str, wanted: list[_Listed]) -> _Positions:
+    """Where the catalogue has those of them that it has."""
+    with workspace.reading() as con:
+        con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in wanted], pa.int64())}))
+        return {row[0]: row[1:3] for row in con.execute(query("known_positions"), {"survey": survey}).fetchall()}
+
+
 def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> None:
     """Record those that the catalogue does not have."""
     if not listed:
         return
-    with workspace.reading() as con:
-        con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in listed], pa.int64())}))
-        known = {row[0] for row in con.execute(query("known_positions"), {"survey": survey}).fetchall()}
+    known = _known_positions(workspace, survey, listed)
     fresh = [one for one in listed if one.object_id not in known]
     if not fresh:
         return
@@ -238,7 +269,9 @@ def _on_tiles(con: Connection, tiles: list[Tile], survey: str) -> dict[str, np.n
         here, tile = found["tile"] == number, tiles[number]
         x, y = tile.pixels(found["ra"][here], found["dec"][here])
         found["x"][here], found["y"][here], found["edge"][here] = x, y, tile.edge_distance(x, y)
-    return _keep(found, found["edge"] > 0)
+    inside = found["edge"] > 0
+    found["edge"] = np.round(found["edge"], 2)  # as it is recorded, so that two commands compare what one does
+    return _keep(found, inside)
 
 
 def _circles(tiles: list[Tile]) -> pa.Table:
@@ -252,22 +285,52 @@ def _circles(tiles: list[Tile]) -> pa.Table:
     return pa.Table.from_pylist(rows)
 
 
-def _whole_cubes(tiles: list[Tile], found: dict[str, np.ndarray]) -> dict[int, _Listed]:
-    """Small cubes that are one object each: those the catalogue has no object on, or has by their own name.
+def _whole_cubes(
+    workspace: Workspace, survey: str, tiles: list[Tile], found: dict[str, np.ndarray]
+) -> tuple[dict[int, _Listed], dict[int, Rejection]]:
+    """Small cubes that are one object each, by their number, and those whose name belongs to another object.
 
-    The name counts first: of an ingest that was interrupted, or of two cutouts of one place, each cube keeps its own.
+    One object is a cube without a catalogued object on it; what other images brought in counts in its middle only, as
+    a neighbour on two overlapping cubes is no reason to leave one out. A cube of which the catalogue has the name, and
+    no image, is that object: of an ingest that was interrupted.
     """
-    whole = {}
+    whole: dict[int, _Listed] = {}
     for number, tile in enumerate(tiles):
         if not tile.may_be_one_object:
             continue
         object_id, name = _named_by(tile)
+        x, y = _centre(tile)
         here = found["tile"] == number
         own = here & (found["object_id"] == object_id)
-        if not here.any() or (own.any() and not found["stamped"][own].any()):
-            centre = tile.sky(*_centre(tile))
+        off = np.hypot(found["x"] - x, found["y"] - y) * tile.arcsec_per_pixel > _SAME_PLACE_ARCSEC
+        others = here & ~(found["from_images"] & off) & ~own
+        if not found["stamped"][own].all() or not (own.any() or others.any()):
+            centre = tile.sky(x, y)
             whole[number] = _Listed(object_id, name, float(centre.ra.deg), float(centre.dec.deg))
-    return whole
+    known = _known_positions(workspace, survey, list(whole.values()))
+    refused: dict[int, Rejection] = {}
+    seen: dict[int, str] = {}
+    for number, one in whole.items():
+        file = tiles[number].files
+        reason = _named_for_another(one, known) or (
+            f"it has the same object id as {seen[one.object_id]}; rename one of them" if one.object_id in seen else None
+        )
+        if reason:
+            refused[number] = Rejection(file, 0, str(one.object_id), reason)
+        seen.setdefault(one.object_id, Path(file).name)
+    return {number: one for number, one in whole.items() if number not in refused}, refused
+
+
+def _named_for_another(one: _Listed, known: _Positions) -> str | None:
+    """Why a cube cannot be the object whose id it bears, or None."""
+    ra, dec = known.get(one.object_id, (one.ra, one.dec))
+    name = one.name or one.object_id
+    if ra is None or dec is None:
+        return f"its name is that of object {name}, which the catalogue has without a position; rename the file"
+    apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, one.ra, one.dec])))
+    if apart > _SAME_PLACE_ARCSEC:
+        return f"its name is that of object {name} at {ra}, {dec}, {apart:.0f} arcsec from its middle; rename the file"
+    return None
 
 
 def _named_by(tile: Tile) -> tuple[int, str | None]:
@@ -282,13 +345,16 @@ def _centre(tile: Tile) -> tuple[float, float]:
     return (tile.shape[1] - 1) / 2, (tile.shape[0] - 1) / 2
 
 
-def _best_tile(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """One row an object: the tile where it is farthest from the edge, the first of equals."""
-    order = np.lexsort((found["tile"], -found["edge"], found["object_id"]))
-    first = np.ones(len(order), bool)
-    first[1:] = found["object_id"][order][1:] != found["object_id"][order][:-1]
-    best = order[first]
-    return _keep(found, best[np.lexsort((found["object_id"][best], found["tile"][best]))])
+def _ranked(found: dict[str, np.ndarray], tiles: list[Tile]) -> tuple[dict[str, np.ndarray], npt.NDArray[np.int64]]:
+    """Sorted by rank, tile and object; rank 0 is the tile where the object is farthest from the edge."""
+    names = [Path(tile.files).name for tile in tiles]
+    place = np.argsort(np.argsort(names, kind="stable"))[found["tile"]]  # decides between equals
+    order = np.lexsort((place, -found["edge"], found["object_id"]))
+    ids = found["object_id"][order]
+    first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)
+    rank = np.arange(len(ids)) - np.repeat(first, np.diff(np.append(first, len(ids))))
+    sorted_ = np.lexsort((ids, found["tile"][order], rank))
+    return _keep(found, order[sorted_]), rank[sorted_]
 
 
 def _keep(found: dict[str, np.ndarray], which: np.ndarray) -> dict[str, np.ndarray]:

@@ -3,11 +3,10 @@
 A tile is either one file a band, named `..._g.fits` or `..._g.fits.fz` as DES does, or one cube of bands whose
 header names them. Only headers are read here. A tile that cannot be trusted (cut short, without a world coordinate
 system, bands that do not lie on one another) is refused as a whole, by name: half a tile would give stamps in false
-colours.
+colours. One odd file costs its own tile and no other.
 """
 
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,14 +15,14 @@ import numpy as np
 import numpy.typing as npt
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.io import fits
 from astropy.wcs import WCS, NoConvergence
-from astropy.wcs.utils import proj_plane_pixel_area, skycoord_to_pixel
+from astropy.wcs.utils import skycoord_to_pixel
 
 from catbuilder.cutouts import Plane
 from catbuilder.errors import InputError
 from catbuilder.rendering import BANDS
 from catbuilder.tables import Rejection
+from catbuilder.tile_files import Refused, TileFile, pixel_side, read_tile_file, read_world, read_zero_point
 
 # AB magnitude of one count where the header has no MAGZERO: DES coadds; nanomaggies.
 _ZERO_POINTS = {"des": 30.0, "sdss": 22.5, "decals": 22.5}
@@ -51,7 +50,7 @@ class Tile:
     @property
     def arcsec_per_pixel(self) -> float:
         """Side of a pixel, as a square of the same area."""
-        return _pixel_side(self.wcs)
+        return pixel_side(self.wcs)
 
     @property
     def files(self) -> str:
@@ -62,6 +61,16 @@ class Tile:
     def may_be_one_object(self) -> bool:
         """Whether it may be a cutout made around a single object."""
         return self.is_cube and max(self.shape) < _SMALL_CUBE
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether east lies clockwise of north, as no sky shows it."""
+        x, y = (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
+        middle = self.sky(x, y)
+        (east_x, north_x), (east_y, north_y) = (
+            [offset.arcsec for offset in middle.spherical_offsets_to(self.sky(*to))] for to in ((x + 1, y), (x, y + 1))
+        )
+        return bool(east_x * north_y > east_y * north_x)
 
     def circle(self) -> tuple[float, float, float]:
         """A circle on the sky (ICRS ra, dec, radius; deg) that holds the whole tile."""
@@ -108,42 +117,52 @@ def find_tiles(folder: Path, survey: str, bands: str | None = None) -> tuple[lis
     """
     wanted = _wanted(bands)
     if not folder.is_dir():
-        raise InputError(f"there is no folder {folder}; give the folder that holds the tiles")
-    paths = sorted(p for p in folder.iterdir() if p.name.lower().endswith((".fits", ".fits.fz")) and p.is_file())
-    if not paths:
-        raise InputError(f"{folder} holds no .fits or .fits.fz file; give the folder that holds the tiles")
-    tiles: list[Tile] = []
+        raise InputError(f"there is no folder {escaped(folder)}; give the folder that holds the tiles")
     refused: list[Rejection] = []
+    paths = _fits_files(folder, refused)
+    tiles: list[Tile] = []
     files, broken = _read_all(paths, refused)
-    for name, members in files.items():
+    for (name, _), members in files.items():
         try:
             tiles.append(_tile(name, members, survey, wanted))
-        except _Refused as error:
+        except Refused as error:
             if name not in broken:  # else the file that it lacks has been named
                 refused.append(Rejection(str(folder / name), 0, "", str(error)))
     if not tiles:
-        first = refused[0]
-        raise InputError(
-            f"none of the {len(refused)} tiles in {folder} can be used; {Path(first.file).name}: {first.reason}"
-        )
+        raise InputError(_none_of(folder, refused))
     return tiles, refused
 
 
-class _Refused(Exception):
-    """Never leaves this module: a tile or a file that cannot be used, and why."""
+def escaped(path: Path) -> str:
+    """A path as text that can be printed and recorded: bytes that are no UTF-8 are escaped."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
-@dataclass(frozen=True)
-class _File:
-    """What one file's headers say."""
+def _none_of(folder: Path, refused: list[Rejection]) -> str:
+    reasons = [f"{Path(one.file).name}: {one.reason}" for one in refused]
+    if len(reasons) == 1:
+        return f"none of the 1 tiles in {folder} can be used; {reasons[0]}"
+    more = [f"and {len(reasons) - 20} more"] if len(reasons) > 20 else []
+    return "\n  ".join([f"none of the {len(reasons)} tiles and files in {folder} can be used:", *reasons[:20], *more])
 
-    path: Path
-    hdu: int
-    header: fits.Header
-    shape: tuple[int, ...]
-    mask: int | None
-    weight: int | None
-    bands: str  # of a cube: its layers; of one band: its letter
+
+def _fits_files(folder: Path, refused: list[Rejection]) -> list[Path]:
+    """The FITS files of a folder, sorted; those whose name or packing forbids their use are refused."""
+    if escaped(folder) != str(folder):
+        raise InputError(f"the name of the folder {escaped(folder)} is not UTF-8; rename it")
+    endings = (".fits", ".fits.fz", ".fits.gz")
+    found = sorted(p for p in folder.iterdir() if p.name.lower().endswith(endings) and p.is_file())
+    if not found:
+        raise InputError(f"{folder} holds no .fits or .fits.fz file; give the folder that holds the tiles")
+    paths = []
+    for path in found:
+        if escaped(path) != str(path):
+            refused.append(Rejection(escaped(path), 0, "", "its name is not UTF-8; rename it"))
+        elif path.name.lower().endswith(".gz"):
+            refused.append(Rejection(str(path), 0, "", "gzipped files cannot be read in parts; decompress it (gunzip)"))
+        else:
+            paths.append(path)
+    return paths
 
 
 def _wanted(bands: str | None) -> str | None:
@@ -160,95 +179,61 @@ def _wanted(bands: str | None) -> str | None:
     return "".join(letters)
 
 
-def _read_all(paths: Sequence[Path], refused: list[Rejection]) -> tuple[dict[str, list[_File]], set[str]]:
-    """Files by tile (a cube is one alone, others go by what stands before the band); tiles that lack a refused one."""
-    tiles: dict[str, list[_File]] = {}
+def _read_all(
+    paths: Sequence[Path], refused: list[Rejection]
+) -> tuple[dict[tuple[str, bool], list[TileFile]], set[str]]:
+    """Files by tile, and tiles that lack a refused one.
+
+    A cube is a tile alone, others go by what stands before the band; so the key is the name and whether it is a cube.
+    """
+    tiles: dict[tuple[str, bool], list[TileFile]] = {}
     broken = set()
     for path in paths:
-        stem = re.sub(r"\.fits(\.fz)?$", "", path.name, flags=re.IGNORECASE)
+        stem = _stem(path)
         named = _BAND_FILE.fullmatch(stem)
         try:
-            file = _read_headers(path, named["band"] if named else None)
-            if len(file.shape) == 2 and named is None:
-                raise _Refused(_UNNAMED)
-        except _Refused as error:
+            file = read_tile_file(path, named["band"].lower() if named else None)
+            is_cube = len(file.shape) == 3
+            members = tiles.setdefault((named["tile"] if named and not is_cube else stem, is_cube), [])
+            if not _has_twin(file, members):
+                members.append(file)
+        except Refused as error:
             refused.append(Rejection(str(path), 0, "", str(error)))
             if named:
                 broken.add(named["tile"])
-            continue
-        members = tiles.setdefault(named["tile"] if named and len(file.shape) == 2 else stem, [])
-        # of g.fits and g.fits.fz the first in the alphabet: the uncompressed one, which is faster to read
-        if all(member.bands != file.bands for member in members):
-            members.append(file)
     return tiles, broken
 
 
-_UNNAMED = "it is neither a cube nor named for its band; rename it to end in _g.fits, _r.fits ..."
+def _stem(path: Path) -> str:
+    return re.sub(r"\.fits(\.fz)?$", "", path.name, flags=re.IGNORECASE)
 
 
-def _read_headers(path: Path, band: str | None) -> _File:
-    """The first image of a file, after making sure that the file is as long as its headers declare."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what astropy warns of is refused below, in one sentence
-            with fits.open(path, memmap=False, disable_image_compression=True) as raw:
-                _refuse_cut_short(path, raw)
-            with fits.open(path, memmap=False) as file:
-                images = [k for k, hdu in enumerate(file) if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2]
-                if not images:
-                    raise _Refused("it holds no image")
-                names = {hdu.name: k for k, hdu in enumerate(file)}
-                hdu = file[images[0]]
-                header, shape = hdu.header.copy(), tuple(hdu.shape)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise _Refused(f"it cannot be read as FITS ({str(error).splitlines()[0]}); fetch it again") from None
-    if len(shape) > 3:
-        raise _Refused(f"its image has {len(shape)} axes; a tile has two, a cube of bands three")
-    letters = _cube_bands(header, shape[0]) if len(shape) == 3 else (band or "")
-    return _File(path, images[0], header, shape, names.get("MSK"), names.get("WGT"), letters)
+def _has_twin(file: TileFile, members: list[TileFile]) -> bool:
+    """Whether it is the compressed copy of one that was read: that one is faster to read, and is kept."""
+    for other in members:
+        if other.bands == file.bands and _stem(other.path) == _stem(file.path):
+            return True
+        if other.bands == file.bands or len(file.shape) == 3:
+            raise Refused(f"{other.path.name} (bands {other.bands}) has the same place already; move one of them away")
+    return False
 
 
-def _refuse_cut_short(path: Path, file: fits.HDUList) -> None:
-    length = path.stat().st_size
-    end = 0
-    for hdu in file:
-        info = hdu.fileinfo()
-        declared = info["datLoc"] + hdu.size
-        if declared > length:
-            raise _Refused(f"it is cut short: {length:,} bytes where its header declares {declared:,}; fetch it again")
-        end = info["datLoc"] + info["datSpan"]
-    with open(path, "rb") as bytes_:
-        bytes_.seek(min(end, length))
-        if bytes_.read(8) == b"XTENSION":
-            raise _Refused(f"it is cut short inside the header at byte {end:,}; fetch it again")
-
-
-def _cube_bands(header: fits.Header, layers: int) -> str:
-    """Band of each layer, by the card BANDS = 'grz' or BAND0, BAND1 ..."""
-    listed = str(header.get("BANDS", "")).replace(",", "").replace(" ", "")
-    letters = listed or "".join(str(header.get(f"BAND{k}", "?")).strip() for k in range(layers))
-    if len(letters) != layers or "?" in letters:
-        raise _Refused(
-            f"it is a cube of {layers} layers whose header does not name each band; add the card BANDS = 'grz'"
-        )
-    return letters
-
-
-def _tile(name: str, files: list[_File], survey: str, wanted: str | None) -> Tile:
+def _tile(name: str, files: list[TileFile], survey: str, wanted: str | None) -> Tile:
     is_cube = len(files[0].shape) == 3
     present = files[0].bands if is_cube else "".join(sorted((f.bands for f in files), key=BANDS.find))
     bands = wanted or ("grz" if is_cube and "i" not in present else "gri")
     for band in bands:
         if band not in present:
-            raise _Refused(
+            raise Refused(
                 f"band {band} is missing (it has {', '.join(present)}); fetch it, or choose others by --bands"
             )
     chosen = files * 3 if is_cube else [next(f for f in files if f.bands == band) for band in bands]
-    wcs = _world(chosen[0])
+    wcs = read_world(chosen[0])
     shape = (chosen[0].shape[-2], chosen[0].shape[-1])
     if not is_cube:
         for file in chosen[1:]:
             _refuse_other_grid(chosen[0], wcs, file)
+    _refuse_other_layers(chosen)
     planes = tuple(
         Plane(str(file.path), file.hdu, present.index(band) if is_cube else None, file.mask, file.weight,
               _unit(file, survey, wcs))
@@ -257,44 +242,28 @@ def _tile(name: str, files: list[_File], survey: str, wanted: str | None) -> Til
     return Tile(name, planes, bands, shape, wcs, is_cube)
 
 
-def _world(file: _File) -> WCS:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # FITSFixedWarning: harmless spellings that wcslib mends
-        try:
-            wcs = WCS(file.header, naxis=2)
-            usable = wcs.has_celestial and np.isfinite(_pixel_side(wcs)) and _pixel_side(wcs) > 0
-        except Exception as error:  # wcslib raises a dozen classes of its own
-            raise _Refused(f"the world coordinates of {file.path.name} are invalid ({error})") from None
-    if not usable:
-        raise _Refused(
-            f"{file.path.name} has no world coordinates (CTYPE1, CRVAL1, CD1_1 ...); objects cannot be found"
-        )
-    return wcs
+def _refuse_other_layers(files: Sequence[TileFile]) -> None:
+    """A file that was cut short where its image ends looks like one that never had a mask."""
+    for layer in ("mask", "weight"):
+        having = [file for file in files if getattr(file, layer) is not None]
+        lacking = [file.path.name for file in files if getattr(file, layer) is None]
+        if having and lacking:
+            raise Refused(f"{lacking[0]} has no {layer} and {having[0].path.name} has one; fetch the first again")
 
 
-def _pixel_side(wcs: WCS) -> float:
-    return float(np.sqrt(proj_plane_pixel_area(wcs))) * 3600
-
-
-def _refuse_other_grid(first: _File, wcs: WCS, other: _File) -> None:
+def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile) -> None:
     if first.shape != other.shape:
         sizes = [" x ".join(str(side) for side in file.shape[::-1]) for file in (first, other)]
-        raise _Refused(
-            f"{first.path.name} has {sizes[0]} pixels and {other.path.name} {sizes[1]}; bands must lie alike"
-        )
+        raise Refused(f"{first.path.name} has {sizes[0]} pixels and {other.path.name} {sizes[1]}; bands must lie alike")
     rows, columns = first.shape
     x, y = np.array([0, columns, 0, columns, columns / 2]), np.array([0, 0, rows, rows, rows / 2])
-    apart = wcs.pixel_to_world(x, y).separation(_world(other).pixel_to_world(x, y)).to_value(u.arcsec).max()
-    if apart > _ALIGNED_PIXELS * _pixel_side(wcs):
-        raise _Refused(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must lie alike")
+    apart = wcs.pixel_to_world(x, y).separation(read_world(other).pixel_to_world(x, y)).to_value(u.arcsec).max()
+    if apart > _ALIGNED_PIXELS * pixel_side(wcs):
+        raise Refused(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must lie alike")
 
 
-def _unit(file: _File, survey: str, wcs: WCS) -> float:
+def _unit(file: TileFile, survey: str, wcs: WCS) -> float:
     """Nanomaggies a square arcsec in one count."""
-    zero_point = file.header.get("MAGZERO", _ZERO_POINTS.get(survey))
-    if not isinstance(zero_point, int | float):
-        raise _Refused(
-            f"{file.path.name} has no MAGZERO and '{survey}' no usual zero point; add the card MAGZERO (AB mag)"
-        )
-    side = _COUNTS_PER_ARCSEC.get(survey, _pixel_side(wcs))
+    zero_point = read_zero_point(file, _ZERO_POINTS.get(survey))
+    side = _COUNTS_PER_ARCSEC.get(survey, pixel_side(wcs))
     return float(10 ** (-0.4 * (zero_point - 22.5)) / side**2)

@@ -16,14 +16,15 @@ CREATE OR REPLACE MACRO standing_labels_at(at_round) AS TABLE
     QUALIFY row_number() OVER (
         PARTITION BY l.survey, l.object_id ORDER BY source_strength(l.source) DESC, l.event DESC) = 1;
 
--- The rows of `objects` that count: replaced by no newer one, and no mere image of a catalogued object.
+-- The rows of `objects` that count: replaced by no newer one, and no mere image of a catalogued object. An image whose
+-- id a catalogue names later is that object again.
 CREATE OR REPLACE MACRO standing_objects_at(at_round) AS TABLE
     SELECT * FROM (SELECT * FROM objects WHERE round <= at_round) AS o
     ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
                WHERE table_name = 'objects' AND round <= at_round) AS r
         ON r.survey = o.survey AND r.object_id = o.object_id AND r.replaced_run = o.run
     ANTI JOIN (SELECT survey, object_id FROM aliases WHERE round <= at_round) AS a
-        ON a.survey = o.survey AND a.object_id = o.object_id;
+        ON a.survey = o.survey AND a.object_id = o.object_id AND o.origin = 'images';
 
 CREATE OR REPLACE MACRO standing_votes_at(at_round) AS TABLE
     SELECT * FROM (SELECT * FROM galaxy_zoo WHERE round <= at_round) AS g
@@ -74,6 +75,8 @@ CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
            p.predicted_label, p.predicted_confidence, COLUMNS('^p_'), p.uncertainty,
            p.model, p.round AS scored_round,
            CASE WHEN coalesce(w.domain, o.domain) <> 'in' THEN coalesce(w.domain, o.domain)
+                -- catalogued after the population was applied: nobody has looked at it yet
+                WHEN w.domain IS NULL AND o.origin <> 'images' AND q.survey IS NOT NULL THEN 'unknown'
                 WHEN s.object_id IS NULL THEN 'no_image'
                 WHEN s.quality <> 'ok' THEN 'artefact'
                 ELSE 'in' END AS domain,
@@ -81,6 +84,7 @@ CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
            m.object_id IS NOT NULL AS in_training
     FROM standing_objects_at(at_round) AS o
     LEFT JOIN standing_domains_at(at_round) AS w ON w.survey = o.survey AND w.object_id = o.object_id
+    LEFT JOIN (SELECT DISTINCT survey FROM populations WHERE round <= at_round) AS q ON q.survey = o.survey
     LEFT JOIN (SELECT survey, object_id, greatest(p_el_debiased, p_cs_debiased) AS votes
                FROM standing_votes_at(at_round)) AS g ON g.survey = o.survey AND g.object_id = o.object_id
     LEFT JOIN standing_labels_at(at_round) AS l ON l.survey = o.survey AND l.object_id = o.object_id

@@ -1,11 +1,12 @@
 """A cut-out service on this machine with the faults of a real one, each for the objects that a test names."""
 
+import gzip
 import io
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
@@ -133,6 +134,71 @@ def black(answer: Answer) -> None:
 
 def png(answer: Answer) -> None:
     answer.send(picture(answer.number, kind="PNG"), kind="image/png")
+
+
+def dripping(answer: Answer) -> None:
+    """A byte now and then: never silent, never done (in a minute)."""
+    answer.send_response(200)
+    answer.send_header("Content-Type", "image/jpeg")
+    answer.end_headers()
+    _drip(answer, b"\xff")
+
+
+def dripping_headers(answer: Answer) -> None:
+    answer.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+    _drip(answer, b"a")
+
+
+def _drip(answer: Answer, byte: bytes) -> None:
+    with suppress(OSError):  # they went away
+        for _ in range(600):
+            answer.wfile.write(byte)
+            time.sleep(0.1)
+
+
+def by_a_detour(answer: Answer) -> None:
+    """To the same object by way of another address, and from there to its image."""
+    if "detour" in answer.path:
+        answer.image()
+    else:
+        answer.send(b"", 302, "text/plain", Location=f"{answer.path}&detour=1")
+
+
+def in_circles(answer: Answer) -> None:
+    answer.send(b"", 302, "text/plain", Location=answer.path)
+
+
+def to_no_address(answer: Answer) -> None:
+    answer.send(b"", 302, "text/plain", Location="http://[bad")
+
+
+def to_no_host(answer: Answer) -> None:
+    answer.send(b"", 302, "text/plain", Location="http://")
+
+
+def packed(answer: Answer) -> None:
+    answer.send(gzip.compress(picture(answer.number)), Content_Encoding="gzip, gzip")
+
+
+def painted(answer: Answer) -> None:
+    """A type that takes over the terminal of whoever prints it."""
+    answer.send(b"", kind="text/\x1b]0,owned\x07\x1b[31mhtml" + "A" * 3000)
+
+
+def painted_status(answer: Answer) -> None:
+    answer.send_response_only(404, "\x1b[31mred" + "B" * 2000)
+    answer.end_headers()
+
+
+def vast(answer: Answer) -> None:
+    """Few bytes, many pixels."""
+    out = io.BytesIO()
+    Image.new("L", (4100, 4100)).save(out, "PNG")
+    answer.send(out.getvalue(), kind="image/png")
+
+
+def busy_soon(answer: Answer) -> None:
+    answer.send(b"busy", 503, "text/plain", Retry_After="soon")
 
 
 @contextmanager

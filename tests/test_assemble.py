@@ -443,3 +443,39 @@ def test_a_second_target_gets_its_own_version_of_the_test_sets(workspace, tmp_pa
     done = cli("-w", workspace.path, "assemble", "--recipe", recipe)
     assert done.code == 0 and members(workspace, "FO", "sdss") == first
     assert {i - 9 * DES for i in members(workspace, "FO", "des2")} == {i - SDSS for i in first}
+
+
+def _give_splits(workspace: Workspace, survey: str, split: str, stated: bool) -> None:
+    with workspace.recording("splits") as recording:
+        recording.con.execute(
+            "INSERT INTO splits BY NAME SELECT survey, object_id, ? AS split, ? AS stated, 1 AS round, ? AS run "
+            "FROM standing_objects_at(2147483647) WHERE survey = ?",
+            [split, stated, recording.run, survey],
+        )
+
+
+def test_what_somebody_keeps_out_stays_out_of_all_but_calibration(workspace):
+    for survey in ("sdss", "des"):
+        _give_splits(workspace, survey, "none", stated=True)
+    assert cli("-w", workspace.path, "assemble").code == 0
+    assert set(splits(workspace, "sdss").values()) == set(splits(workspace, "des").values()) == {"none", "calibration"}
+
+
+def test_a_default_of_none_gives_way(workspace, copy_of):
+    apart = Workspace.open(copy_of(workspace.path))
+    for survey in ("sdss", "des"):
+        _give_splits(apart, survey, "none", stated=False)
+    for one in (workspace, apart):
+        assert cli("-w", one.path, "assemble").code == 0
+    for survey in ("sdss", "des"):
+        kept = {n: split for n, split in splits(apart, survey).items() if split != "none"}
+        assert kept == splits(workspace, survey)
+
+
+def test_an_image_of_nothing_catalogued_does_not_call_for_the_population_again(workspace, tmp_path):
+    assert cli("-w", workspace.path, "assemble").code == 0
+    images = write_images(tmp_path / "images", ["a.png"])
+    table = write_csv(tmp_path / "t.csv", ["object_id", "file", "ra", "dec"], ["somewhere", "a.png", 80.0, -60.0])
+    assert cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "des").code == 0
+    assert cli("-w", workspace.path, "assemble").code == 0
+    assert ask(workspace, "SELECT count(*) FROM populations") == [(1,)]

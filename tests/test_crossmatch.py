@@ -252,6 +252,7 @@ def test_objects_without_a_position_replaced_rows_and_aliases_take_no_part(works
         # des 2 has moved away since, and sdss 3 turned out to be an image of sdss 1
         con.execute("INSERT INTO revisions VALUES ('objects', 'des', 2, 2, 1, ?)", [run])
         insert(con, "des", [2], [21], [0], run, "des")
+        con.execute("UPDATE objects SET origin = 'images' WHERE survey = 'sdss' AND object_id = 3")
         con.execute("INSERT INTO aliases VALUES ('sdss', 3, 1, 0.5, 1, ?)", [run])
     (match,) = crossmatch(workspace).matches
     assert (match.objects_a, match.objects_b) == (2, 3)
@@ -378,6 +379,27 @@ def test_what_cannot_be_matched_is_refused_with_a_word_on_what_to_do(workspace):
     failed(refused("--surveys", "sdss,euclid"), "unknown survey 'euclid'", "sdss, des", "catbuilder.toml")
     for radius in (0, -1, 60.5, "nan", "inf"):
         failed(refused("--radius", radius), "above 0 and up to 60 arcsec")
+
+
+# --- what others record meanwhile
+
+
+def test_a_catalogue_that_comes_while_pairs_are_sought_is_matched_too(workspace, monkeypatch):
+    bring_in(workspace, "sdss", [1, 2], [10, 20], [0, 0])
+    bring_in(workspace, "des", [1], [10], [0])
+    recording, late = Workspace.recording, iter(["des"])
+
+    def slow(workspace, what="", **options):
+        if what.startswith("crossmatch"):
+            for survey in late:  # once
+                bring_in(workspace, survey, [2], [20], [0.2 * ARCSEC])
+        return recording(workspace, what, **options)
+
+    monkeypatch.setattr(Workspace, "recording", slow)
+    (match,) = crossmatch(workspace).matches
+    assert (match.objects_b, match.pairs) == (2, 2)
+    assert standing(workspace) == [("sdss", 1, "des", 1), ("sdss", 2, "des", 2)]
+    assert ask(workspace, "SELECT count(*), min(run) > (SELECT max(run) FROM objects) FROM crossmatches") == [(1, True)]
 
 
 # --- the real catalogues

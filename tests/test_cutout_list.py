@@ -100,6 +100,23 @@ def test_a_folder_that_is_not_there_is_told(workspace, tmp_path):
     failed(cli("-w", workspace.path, "cutouts", "--list", tmp_path / "no" / "job.csv"), "there is no folder")
 
 
+def test_a_folder_in_the_place_of_the_file_is_told(workspace, tmp_path):
+    failed(cli("-w", workspace.path, "cutouts", "--list", tmp_path), "is a folder; name the file")
+
+
+def test_an_object_known_by_a_name_is_left_out_where_the_service_wants_its_number(workspace, tmp_path):
+    with workspace.recording("named") as recording:
+        recording.con.execute("UPDATE objects SET name = 'NGC 1300' WHERE object_id = ?", [IDS[1]])
+    done = cli("-w", workspace.path, "cutouts", "--list", tmp_path / "a.csv")
+    assert done.code == 0 and "Left out: 1 with a name" in done.err and "3 objects without an image" in done.out
+    assert [row["COADD_OBJECT_ID"] for row in listed(tmp_path / "a.csv")] == [str(IDS[n]) for n in (0, 2, 3)]
+    by_position = cli("-w", workspace.path, "cutouts", "--list", tmp_path / "b.csv", "--by", "position")
+    assert "4 objects without" in by_position.out and not by_position.err and len(listed(tmp_path / "b.csv")) == 4
+
+    alone = cli("-w", workspace.path, "cutouts", "--list", tmp_path / "c.csv", "--where", f"object_id = {IDS[1]}")
+    assert alone.code == 1 and not alone.out and not (tmp_path / "c.csv").exists()
+
+
 @given(radius=st.none() | st.floats())
 def test_whatever_the_radius_the_width_is_one_that_can_be_asked_for(radius):
     limits = StampWidths()

@@ -15,15 +15,26 @@ from cutout_server import (
     broken,
     busy,
     busy_for_an_hour,
+    busy_soon,
+    by_a_detour,
     cut_short,
+    dripping,
+    dripping_headers,
     elsewhere,
     empty,
     half_an_image,
     huge,
+    in_circles,
     not_there,
+    packed,
+    painted,
+    painted_status,
     picture,
     png,
     serving,
+    to_no_address,
+    to_no_host,
+    vast,
     web_page,
     web_page_called_image,
 )
@@ -32,8 +43,9 @@ from hypothesis import strategies as st
 from makers import COMMAND, ask, cli, failed
 
 from catbuilder import __version__
+from catbuilder.asking import Manners
 from catbuilder.errors import InputError
-from catbuilder.fetch import Manners, fetch
+from catbuilder.fetch import fetch
 from catbuilder.files import sha256_file
 from catbuilder.services import SERVICES, Service, find_service
 from catbuilder.workspace import Workspace
@@ -89,7 +101,7 @@ def test_every_object_with_a_position_gets_its_image_with_hash_and_rendering(wor
     assert len(rows) == 9
     for object_id, file, sha256, rendering, scale, width in rows:
         folder = workspace.path / "fetched" / "sdss"
-        assert file.startswith(str(folder)) and file.endswith(f"/{object_id}.jpg")
+        assert file.startswith(str(folder)) and file.endswith(f"/{object_id}_24arcsec.jpg")
         assert sha256 == sha256_file(file)
         assert rendering.startswith("fetch/127.0.0.1-") and rendering.endswith(" 0.4 arcsec/px")
         assert (scale, width) == (pytest.approx(0.4), 48)
@@ -102,7 +114,7 @@ def test_an_object_without_a_split_is_only_scored_and_one_with_a_split_keeps_it(
     with workspace.recording("splits") as recording:
         for number, split in ((1, "pool"), (2, "train")):
             recording.con.execute(
-                "INSERT INTO splits VALUES ('sdss', ?, ?, ?, ?)",
+                "INSERT INTO splits VALUES ('sdss', ?, ?, ?, ?, NULL)",
                 [2**60 + number, split, recording.round, recording.run],
             )
     quick_fetch(workspace, service, n=3)
@@ -195,11 +207,59 @@ def test_an_answer_without_end_and_a_redirect_to_a_file_are_refused(workspace, s
     ]
 
 
+def reasons(report):
+    return {failure.object_id - 2**60: failure.reason for failure in report.failures}
+
+
+def test_an_answer_that_drips_is_not_waited_for_and_the_others_arrive(workspace, service):
+    service.faults = {1: dripping, 2: dripping_headers}
+    report = quick_fetch(workspace, service, n=3, manners=dataclasses.replace(QUICK, answer_timeout_s=3.0))
+    assert reasons(report) == dict.fromkeys((1, 2), "the answer was not whole within 3 s")
+    assert report.added == 1 and service.counts == {1: 1, 2: 1, 3: 1}
+
+
+def test_a_redirect_to_no_address_is_a_failure_of_that_object_alone(workspace, service):
+    service.faults = {1: to_no_address, 2: in_circles, 3: to_no_host, 4: by_a_detour}
+    report = quick_fetch(workspace, service, n=5)
+    assert reasons(report) == dict.fromkeys((1, 2, 3), "the service sent us on to where no image can be fetched from")
+    assert report.added == 2 and service.counts[4] == 2
+
+
+def test_an_answer_that_unfolds_is_refused_before_it_does(workspace, service):
+    service.faults = {1: packed, 2: vast}
+    report = quick_fetch(workspace, service, n=3)
+    assert reasons(report)[1] == "the answer is packed (gzip, gzip), which we did not ask for"
+    assert "4,100 x 4,100 pixels, above the limit" in reasons(report)[2]
+    assert report.added == 1 and service.counts[1] == 1
+
+
+def test_what_a_service_says_cannot_write_on_the_terminal(workspace, service):
+    service.faults = {1: painted, 2: painted_status}
+    report = quick_fetch(workspace, service, n=2)
+    assert all(reason.isprintable() for reason in reasons(report).values())
+    assert 100 < len(reasons(report)[1]) < 200
+    assert reasons(report)[2] == "the service answered 404 Not Found"
+    assert report.failures_file.read_text().replace("\n", "").isprintable()
+
+
+def test_a_time_to_wait_that_is_none_is_not_waited_for(workspace, service):
+    service.first_faults = {1: busy_soon}
+    assert quick_fetch(workspace, service, n=1).added == 1
+    assert service.counts == {1: 2}
+
+
+def test_an_image_of_another_width_than_asked_for_is_refused_since_its_scale_would_be_wrong(workspace, service):
+    template = service.template + "&pixels={pixels}"
+    report = fetch(workspace, "sdss", find_service(template, 0.4), manners=QUICK, n=1)  # 24 arcsec are 60 pixels
+    assert reasons(report) == {1: "the image is 48 pixels wide and not 60 as asked for: its scale is not known"}
+    assert fetch(workspace, "sdss", find_service(template, 0.5), manners=QUICK, n=1).added == 1
+
+
 def test_a_service_that_is_down_is_left_alone(workspace, service):
     service.faults = dict.fromkeys(range(3, 10), busy)
     report = quick_fetch(workspace, service, manners=dataclasses.replace(QUICK, give_up_after=2, tries=2))
     assert (report.added, len(report.failures), report.unasked) == (2, 2, 5)
-    assert report.given_up == "the service answered 2 times 503 Service Unavailable"
+    assert report.given_up == "the service answered 503 Service Unavailable (asked 2 times)"
     assert service.counts == {1: 1, 2: 1, 3: 2, 4: 2}
 
 
@@ -237,6 +297,105 @@ def test_requests_keep_to_the_rate(workspace, service):
     assert len(times) == 9 and times[-1] - times[0] >= (len(times) - 1.5) / rate
 
 
+@pytest.mark.parametrize("fault", [busy, empty, by_a_detour, cut_short])
+def test_second_tries_and_redirects_keep_to_the_rate_too(workspace, service, fault):
+    rate = 20.0
+    service.first_faults = {1: fault, 2: fault}
+    service.faults = {3: fault}
+    quick_fetch(workspace, service, n=4, manners=dataclasses.replace(QUICK, rate_per_s=rate, backoff_s=0.0, tries=2))
+    times = [when for when, _ in service.asked]
+    # never earlier than the rate allows: the same lower bound as above
+    assert len(times) >= 6 and times[-1] - times[0] >= (len(times) - 1.5) / rate
+
+
+def test_two_fetches_of_one_kind_at_once_are_one_too_many(workspace, service):
+    service.faults = {1: dripping}
+    options = ["-w", str(workspace.path), "fetch", "--survey", "sdss", "--service", service.template]
+    process = subprocess.Popen([*COMMAND, *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: service.counts)
+        failed(cli(*options), "another fetch of sdss from 127.0.0.1", f"process {process.pid} on")
+    finally:
+        process.kill()
+        process.wait()
+    # whoever dies lets go
+    service.faults.clear()
+    assert quick_fetch(workspace, service).added == 9
+
+
+def test_failures_are_on_disk_before_the_fetch_ends(workspace, service):
+    service.faults = {1: not_there, 2: not_there, 3: dripping}
+    process = subprocess.Popen(
+        [*COMMAND, "-w", str(workspace.path), "fetch", "--survey", "sdss", "--service", service.template],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: service.counts[3])
+    finally:
+        process.kill()
+        process.wait()
+    assert sorted(failed_ids(workspace)) == [1, 2]
+
+
+def test_failures_of_objects_that_were_not_asked_for_this_time_stay_listed(workspace, service):
+    service.faults = {1: not_there, 2: not_there, 3: broken}
+    quick_fetch(workspace, service)
+    service.faults = {3: not_there}
+    quick_fetch(workspace, service, where="ra IN (2, 3)")
+    assert failed_ids(workspace) == {
+        1: "the service answered 404 Not Found", 3: "the service answered 404 Not Found"
+    }  # fmt: skip
+    # one that got its image from elsewhere is no failure any more
+    add_stamp(workspace, 1, "ok")
+    quick_fetch(workspace, service, where="ra = 3")
+    assert list(failed_ids(workspace)) == [3]
+
+
+def failed_ids(workspace):
+    """Objects in failed.csv with the reason, each once."""
+    with open(next(workspace.path.glob("fetched/sdss/*/failed.csv")), encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    found = {int(row["object_id"]) - 2**60: row["reason"] for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def add_stamp(workspace, number, quality):
+    """A stamp as one cut from a tile."""
+    with workspace.recording("stamp") as recording:
+        recording.con.execute(
+            "INSERT INTO stamps BY NAME SELECT 'sdss' AS survey, ? AS object_id, 'stamps/none.npy' AS shard, 0 AS row, "
+            "'tile.fits' AS file, '00' AS sha256, ? AS quality, ? AS round, ? AS run",
+            [2**60 + number, quality, recording.round, recording.run],
+        )
+
+
+def test_a_stamp_that_lacks_pixels_is_replaced_and_no_other(workspace, service):
+    for number, quality in ((1, "truncated"), (2, "masked,saturated"), (3, "blank"), (4, "saturated")):
+        add_stamp(workspace, number, quality)
+    report = quick_fetch(workspace, service, where="ra < 5")
+    assert (report.wanted, report.added, report.rejections) == (2, 2, [])
+    standing = ask(workspace, "SELECT quality FROM standing_stamps_at(2147483647) ORDER BY object_id")
+    assert standing == [("ok",), ("ok",), ("blank",), ("saturated",)]
+
+
+def test_files_of_another_width_are_not_taken_and_what_the_dead_left_is_cleared_away(workspace, service):
+    service.delay_s = 0.05
+    options = ["--survey", "sdss", "--service", service.template, "--rate", "20", "--size", "10"]
+    process = subprocess.Popen(
+        [*COMMAND, "-w", str(workspace.path), "fetch", *options], stderr=subprocess.DEVNULL, text=True
+    )
+    wait_for(lambda: list(workspace.path.glob("fetched/sdss/*/[0-9]*.jpg")))
+    process.kill()
+    process.wait()
+    folder = next(workspace.path.glob("fetched/sdss/*"))
+    (folder / ".1152921504606846977.4194305.partial.jpg").write_bytes(b"half")
+    service.asked.clear()
+    assert quick_fetch(workspace, service, width_arcsec=60.0).added == 9
+    assert service.counts == dict.fromkeys(range(1, 10), 1) and service.sizes[1] == 60.0
+    assert not list(folder.glob(".*"))
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_fetch_that_was_stopped_goes_on_and_asks_for_nothing_twice(workspace, service, how):
     service.delay_s = 0.05
@@ -267,8 +426,8 @@ def test_batches_are_recorded_on_the_way(workspace, service):
 def test_a_damaged_file_of_before_is_fetched_anew(workspace, service):
     folder = workspace.path / "fetched" / "sdss" / find_service(service.template).folder
     folder.mkdir(parents=True)
-    (folder / f"{2**60 + 1}.jpg").write_bytes(picture(1)[:100])
-    (folder / f"{2**60 + 2}.jpg").write_bytes(picture(2))
+    (folder / f"{2**60 + 1}_24arcsec.jpg").write_bytes(picture(1)[:100])
+    (folder / f"{2**60 + 2}_24arcsec.jpg").write_bytes(picture(2))
     assert quick_fetch(workspace, service, n=2).added == 2
     assert service.counts == {1: 1}
 
@@ -292,6 +451,13 @@ def test_the_command_tells_what_came_what_did_not_and_what_to_do(workspace, serv
     assert cli(*command, "--n", 5, "--size", 30).code == 0
     assert cli(*command).out.startswith("3 of 3 images fetched")
     assert cli(*command).out.startswith("Nothing to fetch")
+
+
+def test_a_fetch_that_left_objects_unasked_has_not_succeeded(workspace, service):
+    service.faults = {3: busy_for_an_hour}
+    done = cli("-w", workspace.path, "fetch", "--survey", "sdss", "--service", service.template, "--rate", 20)
+    assert done.code == 1 and "2 of 9 images fetched" in done.out
+    assert "Stopped with 6 not asked for: the service asks to be left alone for 3600 s. Try later." in done.err
 
 
 def test_a_list_of_failures_that_is_long_is_cut_and_says_where_the_rest_is(tmp_path, service):

@@ -12,9 +12,11 @@ from astropy.coordinates import SkyCoord
 from makers import SIZE, add_events, ask, cli, label_event, write_csv, write_images
 
 from catbuilder.crossmatch import crossmatch
-from catbuilder.errors import InputError
+from catbuilder.errors import InputError, WorkspaceBusy
+from catbuilder.firewall import update_firewall
 from catbuilder.identity import IdentityReport, identify_images
 from catbuilder.ingest import ingest_images
+from catbuilder.resources import query
 from catbuilder.sky import healpix_cell
 from catbuilder.story import why
 from catbuilder.testsets import add_test_set
@@ -22,6 +24,7 @@ from catbuilder.workspace import Workspace
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ARCSEC = 1 / 3600
+GZ1 = 587_722_983_361_000_005  # an id of SDSS DR7
 
 # catalogued SDSS galaxies, by id; every image is somewhere near one of them
 GALAXIES = {100: (10.0, 0.0), 200: (359.99999, 30.0), 300: (40.0, 89.99), 400: (50.0, -5.0)}
@@ -240,10 +243,225 @@ def test_what_the_firewall_knows_of_an_image_holds_for_the_object(workspace, tmp
     assert ask(workspace, asked, 100) == [("content", "des", 9, True)]
     # a set that comes later and names an image means the galaxy
     add_test_set(workspace, "FO", write_csv(tmp_path / "fo.csv", ["object_id", "label"], (3, "spiral")), survey="sdss")
-    assert identify_images(workspace).exclusions == 1
-    assert ask(workspace, asked, 200) == [("id", "sdss", 3, None)]
-    assert ask(workspace, "SELECT firewall FROM catalog WHERE object_id = 200") == [("id",)]
     assert identify_images(workspace).exclusions == 0
+    assert ask(workspace, "SELECT test_set FROM catalog WHERE object_id = 200") == [("FO",)]
+
+
+# --- the firewall
+
+
+def trains(workspace: Workspace) -> set[int]:
+    with workspace.reading() as con:
+        rows = con.execute(query("training_candidates"), {"round": 1}).fetchall()
+    return {object_id for _, object_id, *_ in rows}
+
+
+def test_an_image_near_a_test_galaxy_keeps_out_the_object_that_it_shows(workspace, tmp_path):
+    bring_in(workspace, {500: (60.0, 0.0), 501: (60.0, 5.5 * ARCSEC)})
+    add_test_set(workspace, "HP", write_csv(tmp_path / "t.csv", ["object_id", "label"], (500, "spiral")), survey="sdss")
+    folder = write_images(tmp_path / "near", ["near.png"], seed=71)
+    table = write_csv(
+        folder / "t.csv", ["object_id", "file", "ra", "dec", "label"], (50, "near.png", 60.0, 4.7 * ARCSEC, "spiral")
+    )
+    ingest_images(workspace, folder, table, survey="sdss")
+    identify_images(workspace)
+    assert 501 in trains(workspace)
+    update_firewall(workspace, 5.0)
+    assert trains(workspace) == {4, 100, 200}
+    rows = ask(workspace, "SELECT rule, test_object_id, separation_arcsec FROM exclusions WHERE object_id = 501")
+    assert rows == [("position", 500, pytest.approx(4.7, abs=1e-6))]
+
+
+def test_what_lies_near_an_image_of_a_test_or_calibration_galaxy_is_out(workspace, tmp_path):
+    bring_in(workspace, {101: (10.0, 5.3 * ARCSEC), 201: (359.99999, 30 + 5.5 * ARCSEC)})  # 0.5 and 0.9 are images
+    bring_images(workspace, tmp_path / "more", {11: (100, 5.3, "spiral"), 12: (200, 5.5, "spiral")})
+    identify_images(workspace)
+    add_test_set(workspace, "HP", write_csv(tmp_path / "t.csv", ["object_id", "label"], (100, "spiral")), survey="sdss")
+    say(workspace, tmp_path / "said", ["split"], (3, "calibration"))
+    update_firewall(workspace, 5.0)
+    rows = ask(workspace, "SELECT object_id, rule, test_set, test_object_id FROM exclusions ORDER BY ALL")
+    assert rows == [(101, "position", "HP", 100), (201, "position", "calibration", 200)]
+
+
+def test_an_object_is_out_beside_its_image_that_a_test_set_names(workspace):
+    identify_images(workspace)
+    with workspace.recording("a set that was listed with the image's id") as recording:
+        recording.con.execute(
+            "INSERT INTO test_sets VALUES ('HP', 'sdss', 1, 'spiral', 0.9, 1, ?, NULL)", [recording.run]
+        )
+    update_firewall(workspace, 5.0)
+    assert ask(workspace, "SELECT object_id, test_object_id FROM exclusions") == [(100, 1)]
+
+
+# --- what is said of an image afterwards
+
+
+def say(workspace: Workspace, folder: Path, header: list[str], *rows: tuple, **options) -> None:
+    """Bring the images in again, by a table that says something else of them."""
+    write_images(folder, [f"{n}.png" for n in IMAGES], seed=min(IMAGES))
+    table = write_csv(
+        folder / "said.csv", ["object_id", "file", *header], *[(r[0], f"{r[0]}.png", *r[1:]) for r in rows]
+    )
+    assert not ingest_images(workspace, folder, table, survey="sdss", **options).rejections
+
+
+def split_of(workspace: Workspace, object_id: int) -> tuple:
+    (row,) = ask(workspace, "SELECT split, stated FROM standing_splits_at(2147483647) WHERE object_id = ?", object_id)
+    return row
+
+
+def give_split(workspace: Workspace, object_id: int, split: str, stated: bool | None = None) -> None:
+    with workspace.recording("a rule") as recording:
+        recording.con.execute(
+            "INSERT INTO splits BY NAME SELECT 'sdss' AS survey, ? AS object_id, ? AS split, ? AS stated, 1 AS round, "
+            "? AS run",
+            [object_id, split, stated, recording.run],
+        )
+
+
+def test_a_corrected_label_and_split_of_an_image_reach_its_object_at_once_and_only_once(workspace, tmp_path):
+    identify_images(workspace)
+    corrected = (["label", "split"], (1, "elliptical", "none"), (2, "elliptical", ""))
+    say(workspace, tmp_path, *corrected)
+    shown = "SELECT label, split FROM catalog WHERE object_id = 100"
+    assert ask(workspace, shown) == [("elliptical", "none")]
+    counted = "SELECT (SELECT count(*) FROM labels), (SELECT count(*) FROM splits)"
+    before = ask(workspace, counted)
+    say(workspace, tmp_path, *corrected)
+    assert identify_images(workspace) == IdentityReport(considered=1)
+    assert ask(workspace, counted) == before
+
+
+def test_an_older_table_of_a_farther_image_does_not_take_the_label_back(workspace, tmp_path):
+    identify_images(workspace)
+    for _ in range(2):
+        say(workspace, tmp_path, ["label"], (2, "elliptical"))
+        say(workspace, tmp_path, ["label"], (1, "spiral"))
+    assert labels(workspace, 100) == [("spiral", "imported", None)]
+
+
+def test_a_label_of_the_object_later_than_the_images_stands(workspace, tmp_path):
+    identify_images(workspace)
+    say(workspace, tmp_path, ["label"], (1, "elliptical"))
+    record(workspace, label_event("sdss", 100, "spiral"))
+    identify_images(workspace)
+    assert [label for label, *_ in labels(workspace, 100)] == ["spiral", "elliptical", "spiral"]
+
+
+def test_a_default_split_is_no_statement(workspace, tmp_path):
+    folder = write_images(tmp_path, ["own.png"], seed=72)
+    table = write_csv(folder / "t.csv", ["object_id", "file"], (100, "own.png"))
+    ingest_images(workspace, folder, table, survey="sdss", otherwise="none")
+    assert split_of(workspace, 1) == ("train", False)
+    assert split_of(workspace, 100) == ("none", False)
+    identify_images(workspace)
+    assert split_of(workspace, 100) == ("none", False)
+    with pytest.raises(InputError, match="unknown split 'nothing'"):
+        ingest_images(workspace, folder, table, survey="sdss", split="pool", otherwise="nothing")
+
+
+def test_a_stated_split_of_an_image_wins_over_a_default_and_over_a_rule_until_the_rule_has_seen_it(workspace, tmp_path):
+    give_split(workspace, 100, "train")
+    say(workspace, tmp_path, ["split"], (1, "none"))
+    identify_images(workspace)
+    assert split_of(workspace, 100) == ("none", True)
+    give_split(workspace, 100, "pool")
+    assert identify_images(workspace).splits == 0
+    say(workspace, tmp_path, ["split"], (1, "validation"))
+    assert split_of(workspace, 100) == ("validation", True)
+
+
+def test_a_stated_split_of_the_object_gives_way_to_a_later_word_on_its_image_alone(workspace, tmp_path):
+    say(workspace, tmp_path, ["split"], (1, "none"))
+    give_split(workspace, 100, "pool", stated=True)
+    identify_images(workspace)
+    assert split_of(workspace, 100) == ("pool", True)
+    say(workspace, tmp_path, ["split"], (1, "train"))
+    assert split_of(workspace, 100) == ("train", True)
+
+
+def test_an_image_that_calibrates_makes_its_object_calibrate_for_good(workspace, tmp_path):
+    give_split(workspace, 100, "train", stated=True)
+    say(workspace, tmp_path, ["split"], (2, "calibration"))
+    identify_images(workspace)
+    assert split_of(workspace, 100)[0] == "calibration"
+    say(workspace, tmp_path, ["split"], (1, "none"), (2, "train"))
+    assert identify_images(workspace).splits == 0
+    assert split_of(workspace, 100)[0] == "calibration"
+
+
+def test_stating_what_was_a_default_makes_it_a_statement_once(workspace, tmp_path):
+    for _ in range(2):
+        say(workspace, tmp_path, ["split"], (1, "train"))
+    assert ask(workspace, "SELECT stated FROM splits WHERE object_id = 1 ORDER BY run") == [(False,), (True,)]
+
+
+# --- what two tables measured
+
+
+MEASURED = ["ra", "dec", "mag_r", "radius_arcsec", "domain"]
+
+
+def test_what_an_image_table_measured_stays_whichever_file_comes_first(tmp_path):
+    found = []
+    folder = write_images(tmp_path, ["a.png"], seed=73)
+    table = write_csv(folder / "i.csv", ["object_id", "file", *MEASURED], (GZ1, "a.png", 10.0, -5.0, 15.5, 7, "star"))
+    header = ["OBJID", "RA", "DEC", "NVOTE", "P_EL_DEBIASED", "P_CS_DEBIASED"]
+    votes = write_csv(folder / "g.csv", header, (GZ1, 10.0, -5.0, 30, 0.9, 0.1))
+    for name, order in (("first", "ig"), ("last", "gii")):
+        workspace = Workspace.create(tmp_path / name, stamp_size=SIZE)
+        for kind in order:
+            if kind == "i":
+                ingest_images(workspace, folder, table, survey="sdss")
+            else:
+                assert cli("-w", workspace.path, "ingest", "gz1", votes).code == 0
+        found.append(ask(workspace, "SELECT mag_r, radius_arcsec, domain, ra, votes FROM catalog"))
+        assert ask(workspace, "SELECT count(*), count(DISTINCT run) FROM objects") == [(2, 2)]
+        assert ask(workspace, "SELECT count(*) FROM revisions") == [(1,)]
+        assert ask(workspace, "SELECT origin FROM standing_objects_at(2147483647)") == [("gz1",)]
+        assert cli("-w", workspace.path, "check").code == 0
+    assert found[0] == found[1] == [(15.5, 7.0, "star", 10.0, pytest.approx(0.9))]
+
+
+def test_a_table_that_measures_more_adds_it_and_changes_nothing_that_stands(workspace, tmp_path):
+    say(workspace, tmp_path, ["mag_r"], (4, 17.25))
+    say(workspace, tmp_path, ["mag_r", "domain"], (4, 18, "star"))
+    assert ask(workspace, "SELECT mag_r, domain FROM catalog WHERE object_id = 4") == [(17.25, "star")]
+    assert ask(workspace, "SELECT count(*) FROM objects WHERE object_id = 4") == [(3,)]
+
+
+# --- what others record meanwhile
+
+
+def test_who_is_overtaken_by_a_catalogue_looks_again(workspace, monkeypatch):
+    recording, late = Workspace.recording, iter([{600: (40.0, 89.99 + 1.5 * ARCSEC)}])
+
+    def slow(workspace, what=""):
+        for places in late:  # once
+            bring_in(workspace, places)
+        return recording(workspace, what)
+
+    monkeypatch.setattr(Workspace, "recording", slow)
+    assert identify_images(workspace).identified == 5
+    assert (4, 600) in aliases(workspace)
+
+
+def test_who_is_overtaken_again_and_again_gives_up_and_says_so(workspace, monkeypatch):
+    monkeypatch.setattr(Workspace, "recording", _after_another(Workspace.recording))
+    with pytest.raises(WorkspaceBusy, match="5 times while this one was reading it, and nothing is recorded"):
+        identify_images(workspace)
+    assert aliases(workspace) == []
+
+
+def _after_another(recording):
+    """Somebody else always records first."""
+
+    def slow(workspace, what=""):
+        with recording(workspace, "another"):
+            pass
+        return recording(workspace, what)
+
+    return slow
 
 
 def test_the_checks_hold_afterwards(workspace):

@@ -26,6 +26,7 @@ from catbuilder import survey_ingest
 from catbuilder.archives import ARCHIVES
 from catbuilder.catalog import apply_views, data_dictionary
 from catbuilder.errors import InputError
+from catbuilder.identity import identify_images
 from catbuilder.ingest import ingest_images
 from catbuilder.resources import query
 from catbuilder.sky import healpix_cell
@@ -224,6 +225,15 @@ def test_parts_of_parquet_come_in_as_one_and_a_bad_row_is_told_by_its_part(works
     ]
 
 
+def test_a_bad_row_is_not_told_of_a_part_without_rows(workspace, tmp_path):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for name, table in (("a", des_table((1, 2))), ("b", des_table((1,))[:0]), ("c", des_table((3, -4)))):
+        write(table, folder / f"{name}.parquet")
+    report = ingest_survey(workspace, folder, "des")
+    assert [(Path(r.file).name, r.row) for r in report.rejections] == [("c.parquet", 2)]
+
+
 # --- content
 
 
@@ -315,6 +325,15 @@ def test_bad_rows_of_csv_are_told_by_their_line(workspace, tmp_path):
     ]
 
 
+def test_rows_that_an_unclosed_quote_loses_are_not_lost_silently(workspace, tmp_path):
+    lines = [f"{SDSS + k},{k * 0.003:.3f},1.0,a cell of some width,y\n" for k in range(100_000)]
+    lines[5] = lines[5].replace(",y", ',"y')
+    (tmp_path / "p.csv").write_text("objid,ra,dec,note,name\n" + "".join(lines))
+    with pytest.raises(InputError, match=r"in row 7 a quoted cell does not end, and [\d,]+ rows after it"):
+        ingest_survey(workspace, tmp_path / "p.csv", "sdss")
+    assert ask(workspace, "SELECT count(*) FROM objects") == [(0,)]
+
+
 def test_a_vote_share_beyond_one_is_rejected(workspace, tmp_path):
     report = ingest_survey(workspace, gz1_csv(tmp_path / "gz.csv", (SDSS, 1, 1, 0.5), (SDSS + 1, 1, 1, 1.5)), "gz1")
     assert "P_EL_DEBIASED is -0.5, outside 0 to 1" in report.rejections[0].reason and report.objects_added == 1
@@ -387,6 +406,7 @@ def test_missing_columns_that_matter_are_named_and_are_null(workspace):
     [
         (lambda t: t.remove_column("DEC"), "it has no column DEC (needed are COADD_OBJECT_ID, RA, DEC; it has"),
         (lambda t: t.replace_column("COADD_OBJECT_ID", t["COADD_OBJECT_ID"].astype(float)), "rounded the ids"),
+        (lambda t: t.replace_column("COADD_OBJECT_ID", np.ones(3, bool)), "holds truth values"),
         (lambda t: t.remove_rows([0, 1, 2]), "has columns but no rows"),
         (lambda t: t.replace_column("RA", np.ones((3, 2))), "does not hold one value a row"),
     ],
@@ -448,6 +468,17 @@ def test_of_a_file_that_mixes_releases_the_others_are_rejected(workspace, tmp_pa
     report = ingest_survey(workspace, mixed, "sdss")
     assert report.objects_added == 1
     assert report.rejections[0].reason == "its id is numbered by SDSS DR8 or later, and survey sdss holds DR7"
+
+
+def test_a_catalogue_of_another_numbering_is_refused(workspace, tmp_path):
+    photo = sdss_csv(tmp_path / "s.csv", sdss_row(SDSS, 1, 1))
+    failed(
+        cli("-w", workspace.path, "ingest", "sdss", photo, "--survey", "des"),
+        "survey des numbers its objects by COADD_OBJECT_ID and SDSS PhotoObj by objID", "--survey",
+    )  # fmt: skip
+    with pytest.raises(InputError, match="survey sdss numbers its objects by objID and the DES main table by"):
+        ingest_des(workspace, des_table(), survey="sdss")
+    assert ingest_survey(workspace, gz1_csv(tmp_path / "g.csv", (SDSS, 1, 1, 0.5)), "gz1").objects_added == 1
 
 
 # --- twice, differing, updated
@@ -518,6 +549,33 @@ def test_ctrl_c_in_the_middle_is_no_error_and_leaves_nothing(workspace, monkeypa
     assert ask(workspace, "SELECT count(*) FROM objects") == ask(workspace, "SELECT count(*) FROM runs") == [(0,)]
 
 
+def test_what_is_no_longer_measured_is_told_and_emptied_by_an_update(workspace):
+    full = des_table((1, 2))
+    ingest_des(workspace, full)
+    again = des_table((1, 2), MAG_AUTO_R=np.array([99, 3.3], "f4"), A_IMAGE=np.array([np.nan, 5.3], "f4"))
+    report = ingest_des(workspace, again)
+    told = {(d.object_id, d.column): d.new for d in report.differences}
+    assert report.differing == 1 and told == {(1, name): None for name in ("mag_r", "radius_arcsec", "a_image")}
+    assert ingest_des(workspace, again, update=True).differing == 1
+    found = "SELECT mag_r, a_image, radius_arcsec, mag_g IS NULL FROM des_sources WHERE object_id = 1"
+    assert ask(workspace, found) == [(None, None, None, False)]
+    assert ingest_des(workspace, again).unchanged == ingest_des(workspace, again, update=True).unchanged == 2
+    assert cli("-w", workspace.path, "check").code == 0
+
+
+def test_the_radius_follows_from_columns_of_this_file_and_of_earlier_ones_together(workspace):
+    ingest_des(workspace, des_table((1, 2)))
+    one = des_table((1, 2))["COADD_OBJECT_ID", "RA", "DEC", "A_IMAGE"]
+    one["A_IMAGE"] = np.array([10, 5.3], "f4")
+    report = ingest_des(workspace, one, update=True)
+    assert {d.column for d in report.differences} == {"a_image", "radius_arcsec"}
+    (measured,) = ask(workspace, "SELECT kron_radius, radius_arcsec FROM des_sources WHERE object_id = 1")
+    assert measured[1] == pytest.approx(measured[0] * 10 * 0.263)
+    assert ingest_des(workspace, one, update=True).unchanged == 2
+    one.remove_column("A_IMAGE")
+    assert ingest_des(workspace, one, update=True).unchanged == 2
+
+
 # --- which file knows best
 
 
@@ -536,21 +594,53 @@ def test_in_any_order_the_photometric_position_stands_and_votes_are_kept(tmp_pat
     assert rows == [(SDSS, 10, 17.5, "sdss"), (SDSS + 1, 30, None, "gz1"), (SDSS + 2, 20, 17.5, "sdss")]
 
 
-def test_an_image_gets_the_catalogue_s_position_keeps_what_that_lacks_and_a_far_one_is_told(workspace, tmp_path):
+def test_an_image_gets_the_catalogue_s_position_keeps_what_that_lacks_and_a_far_one_is_misplaced(workspace, tmp_path):
     images(workspace, "sdss", (SDSS, 10.0, 0.0, 14.5), (SDSS + 1, 20.0, 0.0, 14.5), (SDSS + 2, "", "", 14.5))
-    photo = sdss_csv(
-        tmp_path / "s.csv", sdss_row(SDSS, 10.0001, 0, -9999), sdss_row(SDSS + 1, 20.01, 0), sdss_row(SDSS + 2, 30, 0)
-    )
+    photo = write_csv(
+        tmp_path / "s.csv", ["objid", "ra", "dec", "r"],
+        [SDSS, 10.0001, 0, -9999], [SDSS + 1, 20.01, 0, 17.5], [SDSS + 2, 30, 0, 17.5],
+    )  # fmt: skip
     report = ingest_survey(workspace, photo, "sdss")
     assert (report.objects_added, report.rows_added, report.taken_over, report.differing) == (0, 3, 3, 0)
-    assert report.moved == 1 and report.farthest == ((SDSS + 1, pytest.approx(36, abs=0.01)),)
-    assert ask(workspace, "SELECT ra, mag_g, quality FROM catalog ORDER BY object_id") == [
-        (10.0001, 14.5, "ok"), (20.01, 17.5, "ok"), (30.0, 17.5, "ok"),
+    assert report.moved == report.misplaced == 1
+    assert report.farthest == ((SDSS + 1, pytest.approx(36, abs=0.01)),) and report.rejected == 0
+    assert ask(workspace, "SELECT ra, mag_g, mag_r, quality, domain FROM catalog ORDER BY object_id") == [
+        (10.0001, 14.5, None, "ok", "in"), (20.01, 14.5, 17.5, "misplaced", "artefact"), (30.0, 14.5, 17.5, "ok", "in"),
     ]  # fmt: skip
+    first, last = ask(workspace, f"SELECT * EXCLUDE run FROM stamps WHERE object_id = {SDSS + 1} ORDER BY run")
+    assert first[2] is not None and last[2:4] == (None, None) and last[4:10] == first[4:10]
+    told = ask(workspace, "SELECT file, row, object_id, reason FROM rejections")
+    assert told == [(first[4], None, str(SDSS + 1), last[11])] and "36.0 arcsec from where the catalogue" in last[11]
     assert ingest_survey(workspace, photo, "sdss").unchanged == 3
     zoo = ingest_survey(workspace, gz1_csv(tmp_path / "gz.csv", (SDSS, 50, 1, 0.5)), "gz1", update=True)
     assert (zoo.rows_added, zoo.objects_added, zoo.taken_over, zoo.differing) == (1, 0, 0, 0)
     assert ask(workspace, "SELECT ra FROM catalog ORDER BY object_id LIMIT 1") == [(10.0001,)]
+
+
+def test_a_far_image_is_told_with_what_became_of_its_stamp(workspace, tmp_path):
+    images(workspace, "sdss", (SDSS, 10.0, 0.0, 14.5))
+    told = cli("-w", workspace.path, "ingest", "sdss", sdss_csv(tmp_path / "s.csv", sdss_row(SDSS, 10.01, 0)))
+    assert told.code == 0 and "1 stamps of these are kept out of training and scoring (quality misplaced)" in told.err
+    assert cli("-w", workspace.path, "check").code == 0
+
+
+def test_an_image_that_became_another_id_s_is_its_own_object_again_once_the_catalogue_names_it(workspace, tmp_path):
+    images(workspace, "sdss", (SDSS, 10.0, -5.0, 14.5))
+    ingest_survey(workspace, sdss_csv(tmp_path / "1.csv", sdss_row(SDSS + 2, 10, -5 + 0.3 / 3600)), "sdss")
+    assert identify_images(workspace).identified == 1
+    assert ask(workspace, "SELECT object_id FROM catalog") == [(SDSS + 2,)]
+    second = sdss_csv(tmp_path / "2.csv", sdss_row(SDSS, 10.0, -5.0))
+    report = ingest_survey(workspace, second, "sdss")
+    assert (report.objects_added, report.taken_over, report.rows_added) == (0, 1, 1)
+    found = "SELECT object_id, origin FROM standing_objects_at(2147483647) ORDER BY 1"
+    assert ask(workspace, found) == [(SDSS, "sdss"), (SDSS + 2, "sdss")]
+    assert ask(workspace, "SELECT object_id, mag_g FROM catalog ORDER BY 1") == [(SDSS, 17.5), (SDSS + 2, 17.5)]
+    assert ingest_survey(workspace, second, "sdss").unchanged == 1
+    assert ask(workspace, "SELECT count(*) FROM objects") == [(3,)]
+    assert cli("-w", workspace.path, "check").code == 0
+    with workspace.recording("a row twice") as recording:
+        recording.con.execute("INSERT INTO objects SELECT * FROM objects WHERE origin = 'sdss'")
+    assert f"objects_unique: sdss {SDSS} stands 2 times" in cli("-w", workspace.path, "check").err
 
 
 # --- columns to keep
@@ -600,6 +690,7 @@ def test_texts_of_csv_are_kept_as_numbers_only_where_all_are(workspace, tmp_path
     ("name", "words"),
     [
         *((name, "another meaning") for name in ("run", "round", "survey", "object_id", "ra")),
+        ("xwin_image", "has no such column"),
         ("a b", "letters, digits and _"),
         ('x"; DROP TABLE objects; --', "letters, digits"),
         ("none", "has no such column"),
@@ -610,6 +701,21 @@ def test_a_column_that_cannot_be_kept_is_refused(workspace, name, words):
     with pytest.raises(InputError, match=words):
         ingest_des(workspace, table, keep=[name])
     assert ask(workspace, "SELECT count(*) FROM objects") == [(0,)]
+
+
+def test_columns_are_kept_as_they_stand_whatever_they_are_called(workspace):
+    names = ["cell_id", "cell_ra", "cell_dec", "id", "file", "row", "cell_flags_g"]
+    table = des_table(**{name: [k, 10 + k, 20 + k] for k, name in enumerate(names)})
+    ingest_des(workspace, table, keep=names)
+    rows = ask(workspace, f"SELECT {', '.join(names)} FROM des_sources ORDER BY mag_g")
+    assert rows == [tuple(range(7)), tuple(range(10, 17)), tuple(range(20, 27))]
+
+
+def test_a_name_by_which_the_archive_s_table_means_another_column_is_refused(workspace, tmp_path):
+    file = write_csv(tmp_path / "s.csv", ["objid", "ra", "dec", "run", "imaging_run"], [SDSS, 1, 1, 745, 3])
+    with pytest.raises(InputError, match=r"--keep imaging_run: in the catalogue .* holds SDSS PhotoObj's run; rename"):
+        ingest_survey(workspace, file, "sdss", keep=["imaging_run"])
+    assert ingest_survey(workspace, file, "sdss", keep=["run"]).objects_added == 1
 
 
 # --- the command line
@@ -628,6 +734,12 @@ def test_the_command_line_tells_what_came_in_and_what_did_not(workspace, tmp_pat
     assert "3 objects differ from the catalogue and were left as they stand (see --update):" in done.out
     assert "1: mag_r 2.1 in the catalogue, 5.0 in the file" in done.out
     assert "3 objects were updated:" in cli("-w", workspace.path, "ingest", "des", changed, "--update").out
+
+
+def test_a_file_of_which_every_row_is_rejected_is_not_said_to_change_nothing(workspace, tmp_path):
+    file = write(des_table(DEC=[99.0, 98, 97]), tmp_path / "des.fits")
+    told = cli("-w", workspace.path, "ingest", "des", file).out
+    assert "No row could be used." in told and "Nothing has changed" not in told
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)

@@ -117,6 +117,28 @@ def test_a_fits_file_cut_short_is_refused_with_its_rows(tmp_path, packed):
         read(path)
 
 
+@pytest.mark.parametrize("place", ["data", "checksum"])
+@pytest.mark.parametrize("kind", ["fits", "csv"])
+def test_a_gzipped_file_with_a_flipped_bit_is_refused(tmp_path, kind, place):
+    noise = np.random.default_rng(0).integers(0, 2**62, 10_000)
+    plain = write_fits(tmp_path / "a.fits", fits.Column("ID", "K", array=noise)).read_bytes()
+    if kind == "csv":
+        plain = ("id,n\n" + "".join(f"{number},1\n" for number in noise)).encode()
+    packed = bytearray(gzip.compress(plain))
+    packed[len(packed) // 2 if place == "data" else -6] ^= 1
+    path = tmp_path / f"b.{kind}.gz"
+    path.write_bytes(packed)
+    with pytest.raises(InputError, match=r"b\.(fits|csv)\.gz is damaged \(its checksum is wrong\); fetch it again"):
+        read(path)
+
+
+def test_a_gzipped_fits_file_that_lacks_its_checksum_is_refused(tmp_path):
+    plain = write_fits(tmp_path / "a.fits", fits.Column("ID", "K", array=np.arange(1000))).read_bytes()
+    (tmp_path / "b.fits.gz").write_bytes(gzip.compress(plain)[:-8])
+    with pytest.raises(InputError, match="it was cut short"):
+        read(tmp_path / "b.fits.gz")
+
+
 @pytest.mark.parametrize("content", [b"", b"not fits", b"SIMPLE  =                    T"])
 def test_what_is_no_fits_file_is_refused(tmp_path, content):
     (tmp_path / "a.fits").write_bytes(content)
@@ -170,6 +192,28 @@ def test_what_is_no_csv_is_refused(tmp_path, content, words):
     (tmp_path / "a.csv").write_bytes(content)
     with pytest.raises(InputError, match=words):
         open_table(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_a_file_parted_by_something_else_than_commas_says_so(tmp_path, mark, name):
+    (tmp_path / "a.csv").write_text(mark.join(["objid", "ra", "dec"]) + "\n")
+    with pytest.raises(InputError, match=f"is parted by {name}; save it with commas"):
+        open_table(tmp_path / "a.csv")
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_rows_that_an_unclosed_quote_takes_along_are_named(tmp_path, ends):
+    path = tmp_path / "a.csv"
+    path.write_text('id,name\n1,a\n2,"b\n3,c\n4,' + ('"d"' if ends else "d") + "\n" + "5,e\n" * ends)
+    table = open_table(path)
+    with duckdb.connect() as con:
+        with table.scan(con, ["id"], lambda done, of: None) as scan:
+            good = con.execute(f"SELECT id FROM {scan.source}", scan.parameters).fetchall()
+        con.execute(tablefiles.query(table.malformed), {"id_place": 1})
+        bad = con.execute("SELECT row, object_id, reason FROM malformed ORDER BY row").fetchall()
+    assert bad[0] == (3, "2", "a quoted cell does not end")
+    assert bad[1] == (4, "3", "it is taken for a part of row 3, where a quoted cell does not end")
+    assert sorted(int(one) for one, *_ in [*good, *(row[1:] for row in bad)]) == list(range(1, 5 + ends))
 
 
 def test_two_columns_of_one_name_are_refused_in_whatever_case(tmp_path):

@@ -1,5 +1,6 @@
 """`ingest tiles`: which object is cut from which tile, how wide, what is recorded, and what is refused."""
 
+import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,7 +12,9 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from makers import ask, cli, failed, write_csv
 
-from catbuilder.errors import InputError
+from catbuilder import tile_ingest
+from catbuilder.cutouts import Strip
+from catbuilder.errors import InputError, WorkerDied
 from catbuilder.rendering import PEDESTAL
 from catbuilder.tile_ingest import TileReport, ingest_tiles
 from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
@@ -66,7 +69,9 @@ def catalogued(workspace: Workspace, galaxies: list[TileGalaxy]) -> Workspace:
     return workspace
 
 
-def add_objects(workspace: Workspace, rows: list[tuple[int, float, float, float | None]], survey: str = "des") -> None:
+def add_objects(
+    workspace: Workspace, rows: list[tuple[int, float | None, float | None, float | None]], survey: str = "des"
+) -> None:
     with workspace.recording("objects") as recording:
         recording.con.executemany(
             "INSERT INTO objects (survey, object_id, ra, dec, radius_arcsec, origin, round, run) "
@@ -465,3 +470,294 @@ def test_real_galaxies_stand_in_the_middle_of_their_stamps(cubes: tuple[Workspac
         stamp = np.load(workspace.path / shard)[row].astype(float).mean(axis=-1)
         brightest = np.unravel_index(stamp[16:48, 16:48].argmax(), (32, 32))
         assert np.hypot(*(np.array(brightest) - 15.5)) < 3
+
+
+def noise(side: int, seed: int = 1) -> np.ndarray:
+    """A noisy sky with a galaxy every 40 px."""
+    rows, columns = (np.mgrid[:side, :side] + seed) % 40 - 20
+    light = 3000 * np.exp(-np.hypot(rows, columns) / 4)
+    return (light + np.random.default_rng(seed).normal(0, 20, (3, side, side))).astype(np.float32)
+
+
+def at(x: float, y: float, side: int = 300) -> tuple[float, float]:
+    ra, dec = tile_wcs(side).pixel_to_world_values(x, y)
+    return float(ra), float(dec)
+
+
+def moved(side: int, shift: float) -> WCS:
+    """The usual projection, of a tile whose first column is that of number `shift`."""
+    wcs = tile_wcs(side)
+    wcs.wcs.crpix = [wcs.wcs.crpix[0] - shift, wcs.wcs.crpix[1]]
+    return wcs
+
+
+def standing(workspace: Workspace) -> list[tuple]:
+    rows = ask(workspace, "SELECT object_id, quality, file, sha256 FROM standing_stamps_at(2147483647) ORDER BY ALL")
+    return [(object_id, quality, Path(file).name, sha256) for object_id, quality, file, sha256 in rows]
+
+
+def two_tiles(folder: Path) -> tuple[Path, Path]:
+    """A and B overlap. Of three objects A truncates 1, masks 2, and shows 3 whole; B truncates 3 and shows 1 and 2."""
+    planes = noise(300)
+    planes[:, 148:153, 228:233] = np.nan
+    write_tile(folder / "a", "A", planes, tile_wcs(300), masks=False)
+    write_tile(folder / "b", "B", noise(300, 2), moved(300, 180), masks=False)
+    return folder / "a", folder / "b"
+
+
+@pytest.mark.parametrize("order", ["ab", "ba", "both"])
+def test_a_stamp_that_lacks_pixels_gives_way_to_a_better_one_in_whatever_order_tiles_come(
+    workspace: Workspace, tmp_path: Path, order: str
+) -> None:
+    tiles = dict(zip("ab", two_tiles(tmp_path), strict=True))
+    shutil.copytree(tiles["a"], tmp_path / "both")
+    shutil.copytree(tiles["b"], tmp_path / "both", dirs_exist_ok=True)
+    add_objects(workspace, [(1, *at(295, 150), 5.0), (2, *at(230, 150), 5.0), (3, *at(182, 150), 5.0)])
+    for name in ["both"] if order == "both" else order:
+        ingest_tiles(workspace, tiles.get(name, tmp_path / "both"), survey="des")
+    assert [row[:3] for row in standing(workspace)] == [
+        (1, "ok", "B_i.fits"), (2, "ok", "B_i.fits"), (3, "ok", "A_i.fits"),
+    ]  # fmt: skip
+    runs = ask(workspace, "SELECT max(run) FROM runs")
+    for folder in (tmp_path / "both", *tiles.values()):
+        again = cli("-w", workspace.path, "ingest", "tiles", folder, "--survey", "des")
+        assert "nothing to do" in again.out, again
+    assert ask(workspace, "SELECT max(run) FROM runs") == runs
+    assert cli("-w", workspace.path, "check").code == 0
+
+
+@pytest.mark.parametrize("order", ["ab", "ba", "both"])
+def test_of_two_truncated_stamps_the_one_farther_from_the_edge_stands(
+    workspace: Workspace, tmp_path: Path, order: str
+) -> None:
+    write_tile(tmp_path / "a", "A", noise(300), tile_wcs(300), masks=False)
+    write_tile(tmp_path / "b", "B", noise(300, 2), moved(300, 290), masks=False)
+    write_tile(tmp_path / "both", "A", noise(300), tile_wcs(300), masks=False)
+    write_tile(tmp_path / "both", "B", noise(300, 2), moved(300, 290), masks=False)
+    add_objects(workspace, [(1, *at(297, 150), 5.0)])
+    for name in ["both"] if order == "both" else order:
+        ingest_tiles(workspace, tmp_path / name, survey="des")
+    assert [row[:3] for row in standing(workspace)] == [(1, "truncated", "B_i.fits")]
+    assert ingest_tiles(workspace, tmp_path / "both", survey="des").unchanged == 1
+    assert [row[:3] for row in standing(workspace)] == [(1, "truncated", "B_i.fits")]
+
+
+def test_a_cube_named_like_another_object_is_refused_and_leaves_its_stamp_alone(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    write_tile(tmp_path / "t", "T", noise(300), tile_wcs(300, ra=50.0), masks=False)
+    ra, dec = tile_wcs(300, ra=50.0).pixel_to_world_values(150, 150)
+    add_objects(workspace, [(7, float(ra), float(dec), 5.0), (8, None, None, 5.0)])
+    ingest_tiles(workspace, tmp_path / "t", survey="des")
+    before = standing(workspace)
+    for number in (7, 8, 9):
+        cube(tmp_path / "cubes" / f"{number}.fits", noise(200), CRVAL1=20.0 + number)
+    for _ in range(2):
+        report = ingest_tiles(workspace, tmp_path / "cubes", survey="des")
+        assert [Path(one.file).name for one in report.refused] == ["7.fits", "8.fits"]
+        assert "arcsec from its middle" in report.refused[0].reason
+        assert "without a position" in report.refused[1].reason
+    assert [row for row in standing(workspace) if row[0] == 7] == before
+    assert [row[0] for row in standing(workspace)] == [7, 9]
+    assert ask(workspace, "SELECT count(*) FROM rejections") == [(2,)]
+
+
+def test_007_and_7_are_one_id_so_the_second_cube_is_refused(workspace: Workspace, tmp_path: Path) -> None:
+    for name in ("7", "007"):
+        cube(tmp_path / "cubes" / f"{name}.fits", noise(200))
+    report = ingest_tiles(workspace, tmp_path / "cubes", survey="des")
+    assert report.whole_cubes == ("007",)
+    assert [(Path(one.file).name, "007.fits" in one.reason) for one in report.refused] == [("7.fits", True)]
+    assert ask(workspace, "SELECT object_id FROM objects") == [(7,)]
+    assert cli("-w", workspace.path, "check").code == 0
+
+
+def test_a_shard_that_a_kill_left_half_written_hinders_no_ingest(workspace: Workspace, tmp_path: Path) -> None:
+    left = workspace.path / "stamps" / "des" / ".abc.123.partial.npy"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"\x93NUMPY")
+    cube(tmp_path / "cubes" / "7.fits", noise(200))
+    assert ingest_tiles(workspace, tmp_path / "cubes", survey="des").tiles == 1
+    for shard in left.parent.glob("[!.]*.npy"):
+        shard.write_bytes(b"\x93NUMPY")
+    failed(cli("-w", workspace.path, "ingest", "tiles", tmp_path / "cubes", "--survey", "des"), "are damaged")
+
+
+def rewrite(path: Path, **cards: object) -> None:
+    with fits.open(path) as file:
+        data, header = file["SCI"].data.copy(), file["SCI"].header.copy()
+    header.update(cards)
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data, header, name="SCI")]).writeto(path, overwrite=True)
+
+
+def overwrite(path: Path, card: bytes, value: bytes) -> None:
+    """Change a card of the image's header behind astropy's back."""
+    data = path.read_bytes()
+    start = data.index(card.ljust(8) + b"=", 2880)
+    path.write_bytes(data[:start] + (card.ljust(8) + b"= " + value.rjust(20)).ljust(80) + data[start + 80 :])
+
+
+def drop_mask(path: Path) -> None:
+    with fits.open(path) as file:
+        end = file["MSK"].fileinfo()["hdrLoc"]
+    with open(path, "r+b") as file:
+        file.truncate(end)
+
+
+ODD: dict[str, tuple[Callable[[Path], object], str]] = {
+    "frame": (lambda f: [rewrite(p, RADESYS="XYZ") for p in f.glob("ODD*")], "world coordinates of ODD_g.fits"),
+    "frame of one": (lambda f: rewrite(f / "ODD_r.fits", RADESYS="GAPPT"), "world coordinates of ODD_r.fits"),
+    "no axis": (lambda f: overwrite(f / "ODD_r.fits", b"NAXIS1", b"1E400"), "its header is damaged"),
+    "huge": (lambda f: overwrite(f / "ODD_r.fits", b"NAXIS", b"99999999"), "NAXIS is 99999999"),
+    "negative": (lambda f: overwrite(f / "ODD_r.fits", b"NAXIS", b"-5"), "NAXIS is -5"),
+    "band": (lambda f: rewrite(f / "ODD_r.fits", BAND="i"), "band r and its header i"),
+    "filter": (lambda f: rewrite(f / "ODD_r.fits", FILTER="z DECam SDSS c0004 9260.0 1520.0"), "its header z"),
+    "mask": (lambda f: drop_mask(f / "ODD_r.fits"), "ODD_r.fits has no mask"),
+    "true": (lambda f: reheader(f / "ODD_r.fits", lambda h: h.update(MAGZERO=True)), "MAGZERO = True"),
+    "zero": (lambda f: reheader(f / "ODD_r.fits", lambda h: h.update(MAGZERO=0.0)), "MAGZERO = 0.0"),
+    "oblong": (lambda f: [reheader(p, oblong) for p in f.glob("ODD*")], "resample it to square"),
+    "gzip": (lambda f: (f / "ODD_r.fits").rename(f / "ODD_r.fits.gz"), "decompress it"),
+    "bytes": (lambda f: shutil.copy(f / "ODD_r.fits", bytes(f) + b"/\xff_r.fits"), "not UTF-8"),
+    "twin": (lambda f: shutil.copy(f / "ODD_r.fits", f / "ODD_R.fits"), "move one of them away"),
+}
+
+
+def oblong(header: fits.Header) -> None:
+    header["CDELT2"] *= 2
+
+
+@pytest.mark.parametrize("odd", list(ODD))
+def test_an_odd_file_is_refused_by_name_and_costs_its_own_tile_at_most(
+    workspace: Workspace, tmp_path: Path, odd: str
+) -> None:
+    spoil, words = ODD[odd]
+    for name in ("GOOD", "ODD"):
+        write_tile(tmp_path / "t", name, noise(60), tile_wcs(60))
+    spoil(tmp_path / "t")
+    report = ingest_tiles(workspace, tmp_path / "t", survey="des")
+    assert any(words in one.reason for one in report.refused), report.refused
+    assert report.tiles in (1, 2)
+    report.refused[0].file.encode()
+
+
+def test_cubes_and_bands_of_one_name_do_not_mix(workspace: Workspace, tmp_path: Path) -> None:
+    folder = tmp_path / "t"
+    write_tile(folder, "T", noise(60), tile_wcs(60))
+    cube(folder / "T.fits", noise(60))
+    assert ingest_tiles(workspace, folder, survey="des").tiles == 2
+    cube(folder / "T.fits.fz", noise(60), BANDS="riz")
+    report = ingest_tiles(workspace, folder, survey="des")
+    assert report.tiles == 2 and "T.fits (bands gri)" in report.refused[0].reason
+
+
+def test_the_image_is_the_hdu_named_sci_wherever_it_stands(workspace: Workspace, tmp_path: Path) -> None:
+    write_tile(tmp_path / "t", "T", noise(300), tile_wcs(300))
+    add_objects(workspace, [(1, *at(150, 150), 5.0)])
+    for path in (tmp_path / "t").glob("*.fits"):
+        with fits.open(path) as file:
+            hdus = [fits.ImageHDU(file[k].data.copy(), file[k].header.copy(), name=k) for k in ("MSK", "WGT", "SCI")]
+        fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(path, overwrite=True)
+    assert ingest_tiles(workspace, tmp_path / "t", survey="des").added == 1
+
+
+def test_a_zero_point_may_be_a_number_in_quotes_and_a_band_a_capital(workspace: Workspace, tmp_path: Path) -> None:
+    for path in write_tile(tmp_path, "T", noise(60), tile_wcs(60)):
+        reheader(path, lambda header: header.update(MAGZERO="30.0"))
+        path.rename(path.with_name(path.name.replace("_g", "_G")))
+    report = ingest_tiles(workspace, tmp_path, survey="des")
+    assert (report.tiles, report.refused) == (1, ())
+
+
+def test_a_radius_in_the_table_serves_objects_of_which_the_catalogue_has_none(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    write_tile(tmp_path / "t", "T", noise(300), tile_wcs(300), masks=False)
+    add_objects(workspace, [(1, *at(100, 150), None), (2, *at(200, 150), 8.0)])
+    table = write_csv(
+        tmp_path / "o.csv", ("object_id", "ra", "dec", "radius_arcsec"), (1, *at(100, 150), 7), (2, *at(200, 150), 7)
+    )
+    report = ingest_tiles(workspace, tmp_path / "t", survey="des", objects=table)
+    assert report.without_radius == 0
+    widths = dict(ask(workspace, "SELECT object_id, width_px FROM stamps"))
+    assert widths == {1: round(2.25 * 7 / 0.263), 2: round(2.25 * 8 / 0.263)}
+
+
+def test_objects_that_have_a_stamp_are_not_counted_as_lying_on_no_tile(workspace: Workspace, tmp_path: Path) -> None:
+    write_tile(tmp_path / "t", "T", noise(300), tile_wcs(300), masks=False)
+    write_tile(tmp_path / "far", "T", noise(60), tile_wcs(60, ra=90.0), masks=False)
+    table = write_csv(tmp_path / "o.csv", ("object_id", "ra", "dec"), (1, *at(100, 150)), (2, 200, 0))
+    assert ingest_tiles(workspace, tmp_path / "t", survey="des", objects=table).outside == 1
+    assert ingest_tiles(workspace, tmp_path / "far", survey="des", objects=table).outside == 1
+
+
+def die(strip: object) -> None:
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_told_in_a_sentence(
+    catalogued: Workspace, tile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strip = Strip((), "gri", (1, 1), (0.0,) * 30, (0.0,) * 30, (1.0,) * 30, 64, False)
+    monkeypatch.setattr(tile_ingest, "cut_strip_or_say_why", die)
+    with pytest.raises(WorkerDied, match="was killed"):
+        list(tile_ingest._on_cores([strip] * 2))
+
+
+def test_a_folder_given_as_text_or_as_a_dot_is_recorded_by_its_whole_path(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_tile(tmp_path / "t", "T", noise(300), tile_wcs(300), masks=False)
+    (tmp_path / "t" / "U_g.fits").write_bytes(b"nothing")
+    add_objects(workspace, [(1, *at(150, 150), 5.0)])
+    monkeypatch.chdir(tmp_path / "t")
+    assert ingest_tiles(workspace, ".", survey="des").added == 1
+    assert ask(workspace, "SELECT file FROM rejections") == [(str(tmp_path / "t" / "U_g.fits"),)]
+    assert ask(workspace, "SELECT count(*) FROM runs WHERE command LIKE '%ingest tiles t --survey%'") == [(1,)]
+
+
+def test_two_overlapping_cubes_are_two_objects_one_by_one_too(workspace: Workspace, tmp_path: Path) -> None:
+    cube(tmp_path / "a" / "ga.fits", noise(200))
+    second = cube(tmp_path / "b" / "gb.fits", noise(200))
+    with fits.open(second, mode="update") as file:
+        file[0].header["CRPIX1"] -= 60
+    assert ingest_tiles(workspace, tmp_path / "a", survey="des").whole_cubes == ("ga",)
+    assert ingest_tiles(workspace, tmp_path / "b", survey="des").whole_cubes == ("gb",)
+    assert ingest_tiles(workspace, tmp_path / "b", survey="des").unchanged == 2
+
+
+def test_a_mirrored_tile_gives_the_stamps_that_the_sky_shows(workspace: Workspace, tmp_path: Path) -> None:
+    planes = noise(300)
+    planes[:, 148:152, 160:164] = 4000
+    write_tile(tmp_path / "a", "A", planes, tile_wcs(300), masks=False)
+    wcs = tile_wcs(300)
+    wcs.wcs.cd = wcs.wcs.cd * np.array([[-1], [1]])
+    write_tile(tmp_path / "b", "B", np.ascontiguousarray(planes[:, :, ::-1]), wcs, masks=False)
+    table = write_csv(tmp_path / "o.csv", ("object_id", "ra", "dec"), (1, *at(149.5, 149.5)))
+    other = Workspace.create(tmp_path / "other")
+    ingest_tiles(workspace, tmp_path / "a", survey="des", objects=table)
+    ingest_tiles(other, tmp_path / "b", survey="des", objects=table)
+    difference = stamps_of(workspace)[1].astype(int) - stamps_of(other)[1].astype(int)
+    assert np.abs(difference).max() <= 1
+
+
+def test_all_reasons_are_told_where_no_tile_can_be_used(workspace: Workspace, tmp_path: Path) -> None:
+    for name in ("U_g.fits", "V_g.fits"):
+        (tmp_path / name).write_bytes(b"nothing")
+    told = cli("-w", workspace.path, "ingest", "tiles", tmp_path, "--survey", "des")
+    assert told.code == 1 and "U_g.fits: it cannot be read" in told.err and "V_g.fits: it cannot" in told.err
+
+
+def test_a_flagged_object_is_listed_by_its_name(workspace: Workspace, tmp_path: Path) -> None:
+    write_tile(tmp_path / "t", "T", noise(300), tile_wcs(300), masks=False)
+    table = write_csv(tmp_path / "o.csv", ("object_id", "ra", "dec"), ("J0120", *at(2, 150)))
+    (line,) = ingest_tiles(workspace, tmp_path / "t", survey="des", objects=table).flagged_objects
+    assert line.startswith("J0120: ")
+
+
+def test_a_dead_column_of_a_tile_is_bad(workspace: Workspace, tmp_path: Path) -> None:
+    planes = noise(300)
+    planes[1, :, 150] = 0
+    write_tile(tmp_path / "t", "T", planes, tile_wcs(300), masks=False)
+    add_objects(workspace, [(1, *at(150, 150), 5.0), (2, *at(60, 150), 5.0)])
+    ingest_tiles(workspace, tmp_path / "t", survey="des")
+    assert [row[:2] for row in standing(workspace)] == [(1, "masked"), (2, "ok")]

@@ -1,4 +1,7 @@
--- Every object stands in the catalogue once.
-SELECT format('{} {} stands {} times', survey, object_id, count(*))
-FROM standing_objects_at(2147483647) GROUP BY survey, object_id HAVING count(*) > 1
+-- Every id has one row in the objects that no newer one replaces; images of catalogued objects have theirs too.
+SELECT format('{} {} stands {} times', o.survey, o.object_id, count(*))
+FROM objects AS o
+ANTI JOIN revisions AS r
+    ON r.table_name = 'objects' AND r.survey = o.survey AND r.object_id = o.object_id AND r.replaced_run = o.run
+GROUP BY o.survey, o.object_id HAVING count(*) > 1
 ORDER BY ALL

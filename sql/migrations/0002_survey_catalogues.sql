@@ -54,5 +54,9 @@ CREATE TABLE domains (
     survey VARCHAR, object_id BIGINT, domain VARCHAR, reason VARCHAR, round INTEGER, run INTEGER
 );
 
+-- True where a person or a table said what the object is for, false where nobody did and it is a default. Only what was
+-- said goes from an image to the galaxy it shows, or stands against what `assemble` would make of it.
+ALTER TABLE splits ADD COLUMN stated BOOLEAN;
+
 -- The class with more of the volunteers' raw votes, beside the truth, which is by debiased votes
 ALTER TABLE test_sets ADD COLUMN raw_majority VARCHAR;

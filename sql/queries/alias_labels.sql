@@ -1,5 +1,6 @@
 -- The last word of each source and annotator on the images of a catalogued object, where they have none on the object
--- itself: of several images the nearest's. What a model said is not carried over; the object is scored anew.
+-- itself: of several images the nearest's. What they said of an image later than of the object, after the two had been
+-- told to be one, is their last word on both. What a model said is not carried over; the object is scored anew.
 WITH asserted AS (
     SELECT l.* FROM labels AS l
     SEMI JOIN (SELECT survey, object_id FROM aliases UNION ALL SELECT survey, of_object_id FROM aliases) AS named
@@ -14,9 +15,10 @@ SELECT a.survey, a.of_object_id AS object_id, 'label' AS kind, l.label, l.confid
        NULL AS retracts
 FROM aliases AS a
 JOIN asserted AS l ON l.survey = a.survey AND l.object_id = a.object_id
-ANTI JOIN asserted AS own
+LEFT JOIN asserted AS own
     ON own.survey = a.survey AND own.object_id = a.of_object_id AND own.source = l.source
     AND own.annotator IS NOT DISTINCT FROM l.annotator
+WHERE own.event IS NULL OR (l.event > own.event AND l.run > a.run AND l.label <> own.label)
 QUALIFY row_number() OVER (PARTITION BY a.survey, a.of_object_id, l.source, l.annotator
                            ORDER BY a.separation_arcsec, a.object_id) = 1
 ORDER BY a.survey, a.of_object_id, l.event

@@ -1,4 +1,5 @@
--- What each object is for. Calibration stays calibration; the target survey's other objects are the pool.
+-- What each object is for. Calibration stays calibration, and what somebody kept out by stating none stays out of all but
+-- calibration; the target survey's other objects are the pool, those too that are for nothing by default.
 INSERT INTO splits BY NAME
 SELECT n.survey, n.object_id, n.split, $round AS round, $run AS run
 FROM (
@@ -18,8 +19,12 @@ FROM (
     FROM standing_objects_at(2147483647) AS o
     ANTI JOIN drawn AS d ON d.target_id = o.object_id
     ANTI JOIN test_sets AS t ON t.survey = o.survey AND t.object_id = o.object_id
-    ANTI JOIN splits AS s ON s.survey = o.survey AND s.object_id = o.object_id
+    ANTI JOIN (SELECT survey, object_id FROM standing_splits_at(2147483647)
+               WHERE split <> 'none' OR coalesce(stated, false)) AS s
+        ON s.survey = o.survey AND s.object_id = o.object_id
     WHERE o.survey = $target) AS n
 LEFT JOIN standing_splits_at(2147483647) AS s ON s.survey = n.survey AND s.object_id = n.object_id
-WHERE n.split IS DISTINCT FROM s.split AND s.split IS DISTINCT FROM 'calibration'
+WHERE n.split IS DISTINCT FROM s.split
+  AND (n.split = 'calibration' OR s.split IS NULL
+       OR (s.split <> 'calibration' AND NOT (s.split = 'none' AND coalesce(s.stated, false))))
 ORDER BY n.survey, n.object_id

@@ -1,10 +1,23 @@
 -- Every object with what the firewall compares: position, and stamp where it is good. What has no stamp cannot be
 -- trained on or promoted, so of a survey's millions only what is guarded and what has an image is looked at.
+-- An image that shows a catalogued object comes beside it, under the object's id with its own position and stamp:
+-- what it was given for is out if either lies near a test galaxy. If a test set names the image, it comes under the id
+-- that the set names, so that the object is found beside it.
+WITH places AS (
+    SELECT o.survey, o.object_id, o.object_id AS stamp_of, o.ra, o.dec, false AS is_image
+    FROM standing_objects_at(2147483647) AS o
+    UNION ALL
+    SELECT i.survey, CASE WHEN t.object_id IS NULL THEN a.of_object_id ELSE i.object_id END, i.object_id, i.ra, i.dec, true
+    FROM objects AS i
+    JOIN aliases AS a ON a.survey = i.survey AND a.object_id = i.object_id
+    LEFT JOIN (SELECT DISTINCT survey, object_id FROM test_sets) AS t
+        ON t.survey = i.survey AND t.object_id = i.object_id
+    WHERE i.origin = 'images')
 SELECT o.survey, o.object_id, o.ra, o.dec, t.test_set, coalesce(d.split = 'calibration', false) AS calibrates,
        CASE WHEN s.quality = 'ok' THEN s.shard END AS shard, s.row
-FROM standing_objects_at(2147483647) AS o
-LEFT JOIN standing_stamps_at(2147483647) AS s ON s.survey = o.survey AND s.object_id = o.object_id
+FROM places AS o
+LEFT JOIN standing_stamps_at(2147483647) AS s ON s.survey = o.survey AND s.object_id = o.stamp_of
 LEFT JOIN standing_splits_at(2147483647) AS d ON d.survey = o.survey AND d.object_id = o.object_id
 LEFT JOIN test_members_at(2147483647) AS t ON t.survey = o.survey AND t.object_id = o.object_id
-WHERE t.test_set IS NOT NULL OR d.split = 'calibration' OR s.object_id IS NOT NULL
-ORDER BY o.survey, o.object_id
+WHERE t.test_set IS NOT NULL OR d.split = 'calibration' OR s.object_id IS NOT NULL OR o.is_image
+ORDER BY o.survey, o.object_id, o.is_image, o.stamp_of

@@ -1,7 +1,8 @@
 -- The first objects whose values differ from what stands, as whole rows: the file's, the object's, the archive's.
-SELECT k.object_differs, k.row_differs, a, o, t
+-- The radius follows from the file's columns and the archive's together.
+SELECT k.object_differs, k.row_differs, k.radius_arcsec, a, o, t
 FROM (SELECT * FROM known WHERE object_differs OR row_differs ORDER BY object_id LIMIT $first) AS k
 JOIN accepted AS a ON a._record = k._record
-JOIN (SELECT * FROM standing_objects_at(2147483647) WHERE survey = $survey) AS o ON o.object_id = a.object_id
+JOIN (SELECT * FROM standing_objects WHERE survey = $survey) AS o ON o.object_id = a.object_id
 LEFT JOIN (SELECT * FROM standing_rows WHERE survey = $survey) AS t ON t.object_id = a.object_id
 ORDER BY a.object_id

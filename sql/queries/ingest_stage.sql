@@ -1,21 +1,22 @@
 -- Every record of the file with typed values, and the reason why it cannot be used where there is one. The slots are
 -- lists of expressions over our own column names: cells as they stand, typed values, columns to keep, and faults.
+-- Names of our own begin with _, as those of columns to keep cannot.
 CREATE TEMP TABLE incoming AS
 SELECT object_id, ra, dec, {columns}
-       CASE WHEN object_id IS NULL THEN left(CAST(cell_id AS VARCHAR), 80) END AS _id_text,
+       CASE WHEN object_id IS NULL THEN left(CAST(_id AS VARCHAR), 80) END AS _id_text,
        CASE
-           WHEN cell_id IS NULL THEN $id || ' is empty; every row needs one'
-           WHEN object_id IS NULL AND regexp_full_match(CAST(cell_id AS VARCHAR), '\d+')
-               THEN $id || ' ' || left(CAST(cell_id AS VARCHAR), 80) || ' does not fit 64 bits'
-           WHEN object_id IS NULL THEN $id || ' ' || left(CAST(cell_id AS VARCHAR), 80)
+           WHEN _id IS NULL THEN $id || ' is empty; every row needs one'
+           WHEN object_id IS NULL AND regexp_full_match(CAST(_id AS VARCHAR), '\d+')
+               THEN $id || ' ' || left(CAST(_id AS VARCHAR), 80) || ' does not fit 64 bits'
+           WHEN object_id IS NULL THEN $id || ' ' || left(CAST(_id AS VARCHAR), 80)
                || ' is not a whole positive number; was the table saved by a spreadsheet?'
            WHEN NOT coalesce(list_contains($sky_versions, object_id >> 59), true) THEN $other_release
-           WHEN cell_ra IS NULL AND cell_dec IS NULL THEN 'it has no position'
-           WHEN cell_ra IS NULL THEN $ra || ' is missing'
-           WHEN cell_dec IS NULL THEN $dec || ' is missing'
-           WHEN ra IS NULL THEN $ra || ' is ''' || left(CAST(cell_ra AS VARCHAR), 80)
+           WHEN _ra IS NULL AND _dec IS NULL THEN 'it has no position'
+           WHEN _ra IS NULL THEN $ra || ' is missing'
+           WHEN _dec IS NULL THEN $dec || ' is missing'
+           WHEN ra IS NULL THEN $ra || ' is ''' || left(CAST(_ra AS VARCHAR), 80)
                || ''', neither degrees nor hours, minutes and seconds'
-           WHEN dec IS NULL THEN $dec || ' is ''' || left(CAST(cell_dec AS VARCHAR), 80)
+           WHEN dec IS NULL THEN $dec || ' is ''' || left(CAST(_dec AS VARCHAR), 80)
                || ''', neither degrees nor degrees, minutes and seconds'
            WHEN ra NOT BETWEEN 0 AND 360 THEN $ra || ' is ' || ra || ' deg, outside 0 to 360'
            WHEN dec NOT BETWEEN -90 AND 90 THEN $dec || ' is ' || dec || ' deg, outside -90 to 90'

@@ -1,7 +1,8 @@
--- Splits stated for objects that have another one; the latest stands, but calibration stays calibration.
+-- Splits stated for objects that have another one, or this one by default; the latest stands, but calibration stays
+-- calibration.
 INSERT INTO splits BY NAME
-SELECT $survey AS survey, n.object_id, n.split, $round AS round, $run AS run
-FROM stated AS n
+SELECT $survey AS survey, n.object_id, n.split, true AS stated, $round AS round, $run AS run
+FROM news AS n
 JOIN standing_splits_at(2147483647) AS s ON s.survey = $survey AND s.object_id = n.object_id
-WHERE n.split <> s.split AND s.split <> 'calibration'
+WHERE n.split IS NOT NULL AND s.split <> 'calibration' AND (n.split <> s.split OR NOT coalesce(s.stated, false))
 ORDER BY n.object_id
