@@ -17,15 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pyarrow as pa
-
 from catbuilder.asking import Asker, Manners, NotHad
 from catbuilder.errors import WorkspaceBusy
 from catbuilder.files import append_line, written_whole
 from catbuilder.images import read_picture
 from catbuilder.ingest import Progress, ingest_images
 from catbuilder.missing import Target, objects_without_image, still_without_image
-from catbuilder.resources import query
 from catbuilder.services import Service
 from catbuilder.tables import Rejection
 from catbuilder.workspace import Workspace
@@ -202,15 +199,14 @@ class _Batches:
         if not self.waiting:
             return
         table = self.folder / "batch.csv"
-        unassigned = self._unassigned()
         with written_whole(table) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
             rows = csv.writer(out)
-            rows.writerow(["object_id", "file", "split"])
+            rows.writerow(["object_id", "file"])
             for target, path in self.waiting:
-                rows.writerow([target.object_id, path.name, "none" if target.object_id in unassigned else ""])
+                rows.writerow([target.object_id, path.name])
         got = ingest_images(
-            self.workspace, self.folder, table, survey=self.survey, rendering=self.service.rendering,
-            arcsec_per_pixel=self.service.arcsec_per_pixel,
+            self.workspace, self.folder, table, survey=self.survey, otherwise="none",
+            rendering=self.service.rendering, arcsec_per_pixel=self.service.arcsec_per_pixel,
         )  # fmt: skip
         table.unlink()
         self.report.added += got.added + got.unchanged
@@ -218,13 +214,6 @@ class _Batches:
         self.report.flagged_objects += len(got.flagged_files)
         self.report.rejections += got.rejections
         self.waiting.clear()
-
-    def _unassigned(self) -> set[int]:
-        """Objects without a split. Asked late: whoever assembled the sets during a fetch of hours has the last word."""
-        ids = pa.array([target.object_id for target, _ in self.waiting], pa.int64())
-        with self.workspace.reading() as con:
-            con.register("fetched", pa.table({"object_id": ids}))
-            return {row[0] for row in con.execute(query("fetch_unassigned"), {"survey": self.survey}).fetchall()}
 
     @contextmanager
     def listing_failures(self) -> Iterator[None]:

@@ -193,14 +193,16 @@ def _leave_out_known(
         stamps = con.execute(query("ingest_stamps"), {"survey": survey}).fetchall()
         con.register("wanted", pa.table({"object_id": pa.array([row.object_id for row in rows], pa.int64())}))
         places = con.execute(query("known_positions"), {"survey": survey}).fetchall()
-    known = {object_id: (sha256, whole) for object_id, sha256, whole in stamps}
+    known = {object_id: (sha256, whole, misplaced) for object_id, sha256, whole, misplaced in stamps}
     position = {object_id: (ra, dec, origin) for object_id, ra, dec, origin in places}
     fresh, repeated = [], []
     for row in rows:
-        sha256, whole = known.get(row.object_id, (None, False))
+        sha256, whole, misplaced = known.get(row.object_id, (None, False, False))
         elsewhere = _stands_elsewhere(row, position.get(row.object_id))
         if elsewhere:
             table.reject(row.number, row.cells, f"{survey} has it already with {elsewhere}")
+        elif misplaced and row.ra is not None:
+            fresh.append(row)  # a mended position: `_stands_elsewhere` has looked at it
         elif sha256 is not None and sha256 == sha256_file(row.path):
             repeated.append(row)
         elif whole:

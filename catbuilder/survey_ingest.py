@@ -24,6 +24,7 @@ from catbuilder.archives import ARCHIVES, Archive, release_by_columns, sky_versi
 from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number
 from catbuilder.config import Survey
 from catbuilder.errors import InputError
+from catbuilder.labels import record_events
 from catbuilder.machine import usable_cores
 from catbuilder.resources import query
 from catbuilder.sky import healpix_cell
@@ -216,7 +217,7 @@ def _record(
     if counts["rejected"]:
         con.register("pieces", table.numbering(con))
         _run(con, "ingest_rejections", values)
-    misplaced = _take_out_misplaced(con, values) if counts["moved"] else 0
+    misplaced = _take_out_misplaced(recording, values) if counts["moved"] else 0
     return SurveyReport(
         survey=survey, **counts, updated=update, differences=differences,
         farthest=tuple(_run(con, "ingest_moved", values)), rejections=_rejections(con, values), misplaced=misplaced,
@@ -246,9 +247,12 @@ def _magnitudes(layout: Layout) -> str:
     return ", ".join(f"{'a' if name in ours else 'o'}.{name}" for name in ("mag_g", "mag_r", "mag_i"))
 
 
-def _take_out_misplaced(con: Connection, values: dict[str, object]) -> int:
-    """Stamps of images under a wrong id; had the catalogue come first, the images would have been refused."""
+def _take_out_misplaced(recording: Recording, values: dict[str, object]) -> int:
+    """Stamps and labels of images under a wrong id; had the catalogue come first, they would have been refused."""
+    con = recording.con
     _run(con, "ingest_misplaced", values)
+    about = {"survey": values["survey"], "run": recording.run}
+    record_events(recording, fetch_arrow(con, query("ingest_misplaced_labels"), about))
     _run(con, "ingest_misplaced_told", values)
     return fetch_number(con, "SELECT count(*) FROM stamps WHERE run = $run", {"run": values["run"]})
 

@@ -26,6 +26,12 @@ CREATE OR REPLACE MACRO standing_objects_at(at_round) AS TABLE
     ANTI JOIN (SELECT survey, object_id FROM aliases WHERE round <= at_round) AS a
         ON a.survey = o.survey AND a.object_id = o.object_id AND o.origin = 'images';
 
+-- Images that stand for a catalogued object, unless a catalogue has come to name the image's own id.
+CREATE OR REPLACE MACRO standing_aliases_at(at_round) AS TABLE
+    SELECT * FROM (SELECT * FROM aliases WHERE round <= at_round) AS a
+    ANTI JOIN (SELECT survey, object_id FROM objects WHERE origin <> 'images' AND round <= at_round) AS c
+        ON c.survey = a.survey AND c.object_id = a.object_id;
+
 CREATE OR REPLACE MACRO standing_votes_at(at_round) AS TABLE
     SELECT * FROM (SELECT * FROM galaxy_zoo WHERE round <= at_round) AS g
     ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions

@@ -394,6 +394,8 @@ def test_whatever_the_catalogue_only_clean_objects_are_trained_on_or_promoted(
     tests = [(n, t) for n, t in enumerate(things) if t.is_test]
     others = [(n, t) for n, t in enumerate(things) if not t.is_test]
     out = all_that_may_be(others, tests)
+    calibration = [(n, t) for n, t in others if t.split == "calibration"]
+    out = out + all_that_may_be([x for x in others if x not in calibration and x not in out], calibration)
     clean = {
         (t.survey, n)
         for n, t in others

@@ -19,7 +19,7 @@ from astropy.io import fits
 from astropy.table import MaskedColumn, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from makers import ask, cli, failed, galaxy, write_csv
+from makers import ask, cli, failed, galaxy, write_csv, write_images
 from PIL import Image
 
 from catbuilder import survey_ingest
@@ -621,6 +621,24 @@ def test_a_far_image_is_told_with_what_became_of_its_stamp(workspace, tmp_path):
     images(workspace, "sdss", (SDSS, 10.0, 0.0, 14.5))
     told = cli("-w", workspace.path, "ingest", "sdss", sdss_csv(tmp_path / "s.csv", sdss_row(SDSS, 10.01, 0)))
     assert told.code == 0 and "1 stamps of these are kept out of training and scoring (quality misplaced)" in told.err
+    assert cli("-w", workspace.path, "check").code == 0
+
+
+def test_the_label_that_came_with_a_misplaced_image_is_taken_back_and_a_mended_position_lets_the_image_in(
+    workspace, tmp_path
+):
+    folder = write_images(tmp_path / "wrong", ["a.png"])
+    header = ["object_id", "file", "ra", "dec", "label"]
+    table = write_csv(tmp_path / "wrong.csv", header, [SDSS, "a.png", 50, 1, "spiral"])
+    words = ("-w", workspace.path, "ingest", "images", folder, "--survey", "sdss", "--table")
+    assert cli(*words, table).code == 0
+    assert cli("-w", workspace.path, "ingest", "sdss", sdss_csv(tmp_path / "s.csv", sdss_row(SDSS, 10, 1))).code == 0
+    assert ask(workspace, "SELECT label, quality FROM catalog") == [(None, "misplaced")]
+    cli(*words, table)  # the same again: refused for its place
+    assert ask(workspace, "SELECT label, quality FROM catalog") == [(None, "misplaced")]
+    mended = write_csv(tmp_path / "mended.csv", header, [SDSS, "a.png", 10, 1, "spiral"])
+    assert cli(*words, mended).code == 0
+    assert ask(workspace, "SELECT label, quality FROM catalog") == [("spiral", "ok")]
     assert cli("-w", workspace.path, "check").code == 0
 
 

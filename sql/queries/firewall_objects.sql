@@ -9,7 +9,7 @@ WITH places AS (
     UNION ALL
     SELECT i.survey, CASE WHEN t.object_id IS NULL THEN a.of_object_id ELSE i.object_id END, i.object_id, i.ra, i.dec, true
     FROM objects AS i
-    JOIN aliases AS a ON a.survey = i.survey AND a.object_id = i.object_id
+    JOIN standing_aliases_at(2147483647) AS a ON a.survey = i.survey AND a.object_id = i.object_id
     LEFT JOIN (SELECT DISTINCT survey, object_id FROM test_sets) AS t
         ON t.survey = i.survey AND t.object_id = i.object_id
     WHERE i.origin = 'images')
