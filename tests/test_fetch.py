@@ -401,7 +401,11 @@ def test_a_fetch_that_was_stopped_goes_on_and_asks_for_nothing_twice(workspace, 
     service.delay_s = 0.05
     options = ["--survey", "sdss", "--service", service.template, "--rate", "20"]
     process = subprocess.Popen(
-        [*COMMAND, "-w", str(workspace.path), "fetch", *options], stderr=subprocess.PIPE, text=True
+        [*COMMAND, "-w", str(workspace.path), "fetch", *options],
+        stderr=subprocess.PIPE,
+        text=True,
+        # a test run in the background of a shell has Ctrl-C ignored, and its children with it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     wait_for(lambda: len(list(workspace.path.glob("fetched/sdss/*/[0-9]*.jpg"))) >= 3)
     process.send_signal(how)
