@@ -24,6 +24,8 @@ from catbuilder.rendering import BANDS
 from catbuilder.tables import Rejection
 from catbuilder.tile_files import Refused, TileFile, pixel_side, read_tile_file, read_world, read_zero_point
 
+# What the card SURVEY says, and whose units that means.
+_MAKERS = {"decals": "decals", "legacysurvey": "decals", "des": "des", "sdss": "sdss"}
 # AB magnitude of one count where the header has no MAGZERO: DES coadds; nanomaggies.
 _ZERO_POINTS = {"des": 30.0, "sdss": 22.5, "decals": 22.5}
 # Cutouts of the Legacy Surveys are resampled but their values are not rescaled: nanomaggies in a pixel of 0.262 arcsec
@@ -263,7 +265,12 @@ def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile) -> None:
 
 
 def _unit(file: TileFile, survey: str, wcs: WCS) -> float:
-    """Nanomaggies a square arcsec in one count."""
-    zero_point = read_zero_point(file, _ZERO_POINTS.get(survey))
-    side = _COUNTS_PER_ARCSEC.get(survey, pixel_side(wcs))
+    """Nanomaggies a square arcsec in one count.
+
+    The header's own word on who made the pixels (SURVEY) goes before the name that the workspace has for them.
+    """
+    made_by = str(file.header.get("SURVEY", "")).strip().lower()
+    maker = _MAKERS.get(made_by, survey)
+    zero_point = read_zero_point(file, _ZERO_POINTS.get(maker))
+    side = _COUNTS_PER_ARCSEC.get(maker, pixel_side(wcs))
     return float(10 ** (-0.4 * (zero_point - 22.5)) / side**2)

@@ -463,6 +463,19 @@ def test_five_real_cubes_give_stamps_and_the_one_cut_short_is_named(cubes: tuple
 
 @pytest.mark.real
 @pytest.mark.skipif(not DATA.is_dir(), reason="the optional folder ../shared/data is not here")
+def test_the_card_survey_gives_the_units_whatever_the_workspace_calls_the_survey(
+    cubes: tuple[Workspace, TileReport], tmp_path: Path
+) -> None:
+    workspace = Workspace.create(tmp_path / "ws")
+    ingest_tiles(workspace, DATA, survey="des")
+    text = (
+        "SELECT name, stamps.sha256 FROM stamps JOIN objects USING (survey, object_id) WHERE name <> 'example_bad_pix'"
+    )
+    assert set(ask(workspace, text)) == set(ask(cubes[0], text))
+
+
+@pytest.mark.real
+@pytest.mark.skipif(not DATA.is_dir(), reason="the optional folder ../shared/data is not here")
 def test_real_galaxies_stand_in_the_middle_of_their_stamps(cubes: tuple[Workspace, TileReport]) -> None:
     workspace, _ = cubes
     good = ask(workspace, "SELECT shard, row FROM stamps WHERE quality = 'ok'")
