@@ -9,6 +9,7 @@ colours. One odd file costs its own tile and no other.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +50,7 @@ class Tile:
     wcs: WCS
     is_cube: bool
 
-    @property
+    @cached_property  # asked for each object, and astropy copies the whole WCS to answer
     def arcsec_per_pixel(self) -> float:
         """Side of a pixel, as a square of the same area."""
         return pixel_side(self.wcs)
@@ -64,7 +65,7 @@ class Tile:
         """Whether it may be a cutout made around a single object."""
         return self.is_cube and max(self.shape) < _SMALL_CUBE
 
-    @property
+    @cached_property
     def mirrored(self) -> bool:
         """Whether east lies clockwise of north, as no sky shows it."""
         x, y = (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
