@@ -76,7 +76,8 @@ def crossmatch(
         Others recorded something again and again while this was matching.
     """
     check_radius(radius_arcsec)
-    _check_names(workspace, surveys)
+    for name in surveys or ():
+        workspace.check_survey(name)
     with workspace.reading() as con:
         pairings = _pairings(workspace, con, surveys)
     images = identify_images(workspace)
@@ -93,13 +94,6 @@ def crossmatch(
         workspace, f"crossmatch --radius {radius_arcsec:g}", read, lambda seen: any(m.recorded for m, _ in seen), record
     )
     return CrossmatchReport(images, tuple(match for match, _ in found))
-
-
-def _check_names(workspace: Workspace, surveys: Sequence[str] | None) -> None:
-    for name in surveys or ():
-        if name not in workspace.config.surveys:
-            known = ", ".join(workspace.config.surveys)
-            raise InputError(f"unknown survey '{name}'; this workspace has {known} (add it to catbuilder.toml)")
 
 
 def _pairings(workspace: Workspace, con: Connection, surveys: Sequence[str] | None) -> list[tuple[str, str]]:

@@ -7,10 +7,7 @@ for nothing that it has.
 """
 
 import csv
-import fcntl
 import io
-import os
-import socket
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catbuilder.asking import Asker, Manners, NotHad
-from catbuilder.errors import WorkspaceBusy
-from catbuilder.files import append_line, written_whole
+from catbuilder.files import append_line, held_alone, written_whole
 from catbuilder.images import read_picture
 from catbuilder.ingest import Progress, ingest_images
 from catbuilder.missing import Target, objects_without_image, still_without_image
@@ -133,23 +129,11 @@ class _Batches:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the folder: two at once would write one list of failures and one table, and double the rate.
-
-        The kernel lets the lock go when the process ends, however it ends, so none is ever stale.
-        """
+        """Hold the folder: two at once would write one list of failures and one table, and double the rate."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / "fetch.lock", "a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise WorkspaceBusy(
-                    f"another fetch of {self.survey} from {self.service.name} is under way "
-                    f"({file.read().strip() or 'another process'}); wait for it to end, or stop it"
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+        with held_alone(
+            self.folder / "fetch.lock", f"another fetch of {self.survey} from {self.service.name} is under way"
+        ):
             for left in self.folder.glob(".*.partial.*"):  # of a fetch that was killed: nobody else writes here now
                 left.unlink()
             yield

@@ -1,10 +1,14 @@
 """Files that are either whole or not there: temporary name, fsync, rename, fsync of the folder."""
 
+import fcntl
 import hashlib
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from catbuilder.errors import WorkspaceBusy
 
 
 @contextmanager
@@ -24,6 +28,30 @@ def written_whole(path: Path) -> Iterator[Path]:
         sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def held_alone(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file while the body runs; `what` says to whoever comes second what is under way.
+
+    The kernel lets the lock go when the process ends, however it ends, so none is ever stale.
+
+    Raises
+    ------
+    WorkspaceBusy
+        Another process holds it; the message names that.
+    """
+    with open(path, "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise WorkspaceBusy(f"{what} ({holder}); wait for it to end, or stop it") from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
 
 
 def write_text(path: Path, text: str) -> None:

@@ -18,7 +18,7 @@ from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
 from catbuilder.machine import usable_cores
 from catbuilder.population import DOMAINS
 from catbuilder.resources import query
-from catbuilder.sky import healpix_cell
+from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.stamps import SHARD_ROWS, refuse_other_width, write_shard
 from catbuilder.tables import (
     BadValue,
@@ -33,7 +33,6 @@ from catbuilder.tables import (
 from catbuilder.workspace import Recording, Workspace
 
 SPLITS = ("train", "validation", "calibration", "pool", "none")  # none: scored, but never trained on or promoted
-SAME_PLACE_ARCSEC = 5.0  # an image stated to lie farther from the catalogue's position of its id has a wrong id
 
 Progress = Callable[[int, int], None]  # (done, of)
 
@@ -123,9 +122,7 @@ def ingest_images(
 def _check_arguments(
     workspace: Workspace, folder: Path, survey: str, splits: tuple[str | None, ...], source: str
 ) -> None:
-    if survey not in workspace.config.surveys:
-        known = ", ".join(workspace.config.surveys)
-        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    workspace.check_survey(survey)
     for split in splits:
         if split is not None and split not in SPLITS:
             raise InputError(f"unknown split '{split}'; use {', '.join(SPLITS)}")

@@ -77,9 +77,7 @@ def objects_without_image(
     QueryError
         The condition is not valid.
     """
-    if survey not in workspace.config.surveys:
-        known = ", ".join(workspace.config.surveys)
-        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    workspace.check_survey(survey)
     with workspace.reading() as con:
         _choose(con, where)
         rows = fetch_arrow(con, query("cutout_targets"), {"survey": survey, "n": n}).to_pylist()

@@ -9,6 +9,7 @@ from astropy.coordinates import SkyCoord, match_coordinates_sky
 from astropy_healpix import HEALPix, neighbours
 
 _ORDER = 29  # the finest cell that fits 64 bits, 0.4 mas: as HATS stores positions
+SAME_PLACE_ARCSEC = 5.0  # what is stated to lie farther from the catalogue's position of its id has a wrong id
 NEIGHBOURHOOD_ORDER = 8  # cells of 13.7 arcmin: larger than any galaxy or its halo of debris
 
 _GRID = HEALPix(nside=2**_ORDER, order="nested")

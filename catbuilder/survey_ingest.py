@@ -27,7 +27,7 @@ from catbuilder.errors import InputError
 from catbuilder.labels import record_events
 from catbuilder.machine import usable_cores
 from catbuilder.resources import query
-from catbuilder.sky import healpix_cell
+from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.staging import (
     Layout,
     accept,
@@ -42,7 +42,6 @@ from catbuilder.tablefiles import Progress, TableFile, open_table
 from catbuilder.tables import Rejection
 from catbuilder.workspace import Recording, Workspace
 
-FAR_ARCSEC = 5.0  # an image stated to lie farther from the archive's position of its id may have a wrong id
 _MEMORY = "1GB"
 _MOST_THREADS = 4  # each one sorts and writes in memory of its own, all within the limit
 _TOLD = 20  # rejections, or values that differ, that a report lists
@@ -81,7 +80,7 @@ class SurveyReport:
     differing: int  # updated, if that was asked for
     updated: bool
     differences: tuple[Difference, ...]  # of the first few objects
-    moved: int  # images whose stated position lies more than FAR_ARCSEC from the archive's of the same id
+    moved: int  # images whose stated position lies more than SAME_PLACE_ARCSEC from the archive's of the same id
     misplaced: int  # stamps of these, taken out of use
     farthest: tuple[tuple[int, float], ...]  # the first few of these: object_id, arcsec
     rejected: int
@@ -141,9 +140,7 @@ def ingest_survey(
 
 def _check_survey(workspace: Workspace, archive: Archive, survey: str) -> None:
     """A survey's ids are one numbering; where catbuilder.toml leaves open which one, the release must do."""
-    if survey not in workspace.config.surveys:
-        known = ", ".join(workspace.config.surveys)
-        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    workspace.check_survey(survey)
     id_column = workspace.config.surveys[survey].id_column
     if id_column.lower() not in (archive.id_column.lower(), Survey().id_column):
         raise InputError(
@@ -201,7 +198,7 @@ def _record(
     con = recording.con
     values = {
         "survey": survey, "kind": archive.kind, "strength": archive.strength, "table": archive.table, "update": update,
-        "round": recording.round, "run": recording.run, "far_arcsec": FAR_ARCSEC, "first": _FIRST,
+        "round": recording.round, "run": recording.run, "far_arcsec": SAME_PLACE_ARCSEC, "first": _FIRST,
         "id": layout.object_id.name, "file": str(table.path),
     }  # fmt: skip
     _find_known(con, archive, layout, values)

@@ -47,9 +47,7 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
     """
     if not name.isidentifier() or name == "validation":
         raise InputError(f"'{name}' cannot name a test set; use letters, digits and _ (HP, FO ...)")
-    if survey not in workspace.config.surveys:
-        known = ", ".join(workspace.config.surveys)
-        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    workspace.check_survey(survey)
     rows_in = read_table(table, ["object_id"])
     rows = [row for numbered in rows_in.rows if (row := _read_row(numbered, rows_in, workspace.config.classes))]
     with workspace.recording(f"testset {name} --survey {survey}") as recording:

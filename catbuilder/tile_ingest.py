@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.cutouts import Strip, cut_strip_or_say_why, strips
-from catbuilder.errors import InputError, WorkerDied
+from catbuilder.errors import WorkerDied
 from catbuilder.files import sha256_file
 from catbuilder.jobs import deaf_to_interrupts, die_with
 from catbuilder.machine import usable_cores
@@ -102,9 +102,7 @@ def ingest_tiles(
 
 
 def _check(workspace: Workspace, survey: str) -> None:
-    if survey not in workspace.config.surveys:
-        known = ", ".join(workspace.config.surveys)
-        raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+    workspace.check_survey(survey)
     refuse_other_width(workspace.path, workspace.config.stamp_size)
 
 

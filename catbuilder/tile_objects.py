@@ -19,12 +19,11 @@ from catbuilder.catalog import Connection, fetch_arrow, fetch_number
 from catbuilder.config import StampWidths
 from catbuilder.errors import InputError
 from catbuilder.resources import query
-from catbuilder.sky import healpix_cell
+from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.tables import BadValue, Rejection, Table, parse_number, parse_object_id, read_table
 from catbuilder.tiles import Tile
 from catbuilder.workspace import Workspace
 
-_SAME_PLACE_ARCSEC = 5.0  # a row of a table that lies farther from the catalogue's position of its id has a wrong id
 _DES_ARCSEC_PER_PIXEL = 0.263
 # The paper's boxes reach 12 x KRON_RADIUS px to each side of a DES galaxy (22 arcsec in all for most, since KRON_RADIUS
 # is 3.5 semi-axes for most), and two Petrosian radii to each side of an SDSS galaxy.
@@ -214,7 +213,7 @@ def _at_known_place(table: Table, number: int, cells: dict[str, str], one: _List
         table.reject(number, cells, "the catalogue has it already without a position, which cannot be changed")
         return False
     apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, one.ra, one.dec])))
-    if apart > _SAME_PLACE_ARCSEC:
+    if apart > SAME_PLACE_ARCSEC:
         table.reject(
             number, cells, f"the catalogue has it already at {ra}, {dec}, {apart:.0f} arcsec away; is the id right?"
         )
@@ -302,7 +301,7 @@ def _whole_cubes(
         x, y = _centre(tile)
         here = found["tile"] == number
         own = here & (found["object_id"] == object_id)
-        off = np.hypot(found["x"] - x, found["y"] - y) * tile.arcsec_per_pixel > _SAME_PLACE_ARCSEC
+        off = np.hypot(found["x"] - x, found["y"] - y) * tile.arcsec_per_pixel > SAME_PLACE_ARCSEC
         others = here & ~(found["from_images"] & off) & ~own
         if not found["stamped"][own].all() or not (own.any() or others.any()):
             centre = tile.sky(x, y)
@@ -328,7 +327,7 @@ def _named_for_another(one: _Listed, known: _Positions) -> str | None:
     if ra is None or dec is None:
         return f"its name is that of object {name}, which the catalogue has without a position; rename the file"
     apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, one.ra, one.dec])))
-    if apart > _SAME_PLACE_ARCSEC:
+    if apart > SAME_PLACE_ARCSEC:
         return f"its name is that of object {name} at {ra}, {dec}, {apart:.0f} arcsec from its middle; rename the file"
     return None
 

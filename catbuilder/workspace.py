@@ -1,6 +1,5 @@
 """A workspace: one folder with its settings, catalogue, stamps, rounds, and the log of what was recorded."""
 
-import fcntl
 import json
 import os
 import socket
@@ -15,8 +14,8 @@ from typing import Any
 from catbuilder import __version__
 from catbuilder.catalog import Connection, connect, create_catalog, fetch_number
 from catbuilder.config import WorkspaceConfig, load_settings
-from catbuilder.errors import CatalogueDamaged, ConfigError, WorkspaceBusy, WorkspaceError
-from catbuilder.files import append_line, write_text
+from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceError
+from catbuilder.files import append_line, held_alone, write_text
 
 
 @dataclass
@@ -111,6 +110,12 @@ class Workspace:
         """Folder of a round's plan, manifests, attempts, model and scores."""
         return self.path / "rounds" / f"{number:03d}"
 
+    def check_survey(self, survey: str) -> None:
+        """Raise InputError if `catbuilder.toml` has no such survey."""
+        if survey not in self.config.surveys:
+            known = ", ".join(self.config.surveys)
+            raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+
     @contextmanager
     def reading(self, wait_s: float | None = 60.0) -> Iterator[Connection]:
         """A short read-only connection; retries while a writer holds the file."""
@@ -143,22 +148,8 @@ class Workspace:
 
     @contextmanager
     def round_lock(self) -> Iterator[None]:
-        """Hold the workspace for a round: two at once would train the same round twice.
-
-        The kernel lets the lock go when the process ends, however it ends, so none is ever stale.
-        """
-        with open(self.path / "round.lock", "a+", encoding="utf-8") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                raise WorkspaceBusy(
-                    f"a round is under way in {self.path} ({file.read().strip() or 'another process'}); "
-                    "wait for it to end, or stop it"
-                ) from None
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()}")
-            file.flush()
+        """Hold the workspace for a round: two at once would train the same round twice."""
+        with held_alone(self.path / "round.lock", f"a round is under way in {self.path}"):
             yield
 
     def _compare_with_log(self, con: Connection) -> None:
