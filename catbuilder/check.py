@@ -6,7 +6,9 @@ from pathlib import Path
 from catbuilder.catalog import Connection, fetch_number
 from catbuilder.confounding import rendering_warnings
 from catbuilder.files import sha256_file
+from catbuilder.plan import read_plan
 from catbuilder.progress import Update
+from catbuilder.recheck import recheck
 from catbuilder.resources import query, sql_folder
 from catbuilder.workspace import Workspace
 
@@ -27,8 +29,9 @@ def check(workspace: Workspace, progress: Update | None = None) -> list[Finding]
     with workspace.reading() as con:
         findings = [_run(con, file.stem, file.read_text(encoding="utf-8")) for file in _queries()]
         findings.append(_renderings(con))
+        findings.append(_certificates(con))
         stamps = con.execute(query("stamp_shards")).fetchall()
-        models = con.execute("SELECT file, sha256 FROM models ORDER BY model").fetchall()
+        models = con.execute(query("model_files")).fetchall()
     findings.append(_stamp_shards(workspace, stamps))
     findings.append(_models(workspace, models, progress or (lambda done, of: None)))
     return findings
@@ -56,6 +59,13 @@ def _renderings(con: Connection) -> Finding:
     ]
     warnings += [f"in what would be trained on now, {coming[name]}" for name in coming if name not in told]
     return Finding("renderings", "No class stands in a rendering of its own.", (), 0, tuple(warnings))
+
+
+def _certificates(con: Connection) -> Finding:
+    rounds = con.execute("SELECT DISTINCT round FROM steps WHERE step = 'decided' ORDER BY round").fetchall()
+    faults = [fault for (number,) in rounds for fault in recheck(con, read_plan(con, number))]
+    promise = "Every certificate is recomputed from the catalogue alone: calibration objects, errors, bounds, batch."
+    return Finding("certificates", promise, tuple(faults[:10]), len(faults))
 
 
 def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int, str]]) -> Finding:

@@ -11,10 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catbuilder import __version__
+from catbuilder.cli_experiment import experiment_app
 from catbuilder.cli_ingest import ingest_app
+from catbuilder.cli_metrics import metrics, show_metrics
 from catbuilder.cli_missing import cutouts, fetch
+from catbuilder.cli_vouch import certificates, select, shifts
 from catbuilder.errors import CatbuilderError
 from catbuilder.terminal import (
+    ChangesOption,
     FormatOption,
     SurveyOption,
     WorkspaceOption,
@@ -25,7 +29,6 @@ from catbuilder.terminal import (
 
 if TYPE_CHECKING:
     from catbuilder.rounds import RoundOutcome
-    from catbuilder.workspace import Workspace
 
 app = typer.Typer(
     name="catbuilder",
@@ -38,6 +41,7 @@ app = typer.Typer(
 labels_app = typer.Typer(help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(labels_app, name="labels")
+app.add_typer(experiment_app, name="experiment")
 
 _INTERRUPTED = 130
 
@@ -173,28 +177,32 @@ def run_round(
     n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
     ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = 1,
-    seed: Annotated[int, typer.Option(help="Seed of all random streams.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
+    changes: ChangesOption = None,
     abandon: Annotated[bool, typer.Option("--abandon", help="Only give up the unfinished round.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train, score, promote and measure; an unfinished round is finished first."""
-    from catbuilder.config import load_recipe
+    from catbuilder.config import load_round_recipe
     from catbuilder.rounds import abandon_round, run_rounds
 
     opened = open_workspace(workspace)
     if abandon:
         print(f"Round {abandon_round(opened)} is given up: closed, with nothing promoted.")
         return
-    chosen = load_recipe(recipe or opened.config.recipe)
+    chosen = load_round_recipe(recipe or opened.config.recipe, changes or ())
 
     def tell(outcome: "RoundOutcome") -> None:
-        _show_metrics(opened, outcome.round, "table")
+        show_metrics(opened, [outcome.round], "table")
 
     run_rounds(opened, n, chosen, ranks=ranks, seed=seed, after_each=tell)
 
 
 app.command(epilog='Example: catbuilder fetch --survey sdss --n 1000 --where "mag_r < 17"')(fetch)
 app.command(epilog='Example: catbuilder cutouts --list job.csv --where "mag_g < 18"')(cutouts)
+app.command(epilog="Example: catbuilder select --strategy audit --out audit.csv")(select)
+app.command(epilog="Example: catbuilder certificates --round 3")(certificates)
+app.command(epilog="Example: catbuilder shifts --round 3")(shifts)
 
 
 @app.command(epilog="Example: catbuilder score --round 3")
@@ -226,27 +234,7 @@ def status(workspace: WorkspaceOption = None, format: FormatOption = "table") ->
         _tell_next(objects.num_rows, rounds.to_pylist())
 
 
-@app.command(epilog="Example: catbuilder metrics --round 3 --format csv")
-def metrics(
-    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every metric, class and confusion count.")] = False,
-    workspace: WorkspaceOption = None,
-    format: FormatOption = "table",
-) -> None:
-    """How well each round did on the fixed test sets."""
-    opened = open_workspace(workspace)
-    if every:
-        from catbuilder.catalog import fetch_arrow
-        from catbuilder.output import show
-        from catbuilder.plan import read_plan
-
-        with opened.reading() as con:
-            if number is not None:
-                read_plan(con, number)
-            rows = fetch_arrow(con, "SELECT * FROM metrics WHERE $round IS NULL OR round = $round", {"round": number})
-        show(rows, format)
-    else:
-        _show_metrics(opened, number, format)
+app.command(epilog="Example: catbuilder metrics --round 1 --round 3 --figure curves.pdf")(metrics)
 
 
 @app.command(epilog="Example: catbuilder why 587724241225383998")
@@ -331,6 +319,8 @@ def labels_import(
 
     report = import_labels(open_workspace(workspace), table, source=source, survey=survey)
     print(f"{report.recorded} labels recorded, {report.unchanged} stood already.")
+    for sentence in report.audits:
+        print(f"{sentence[0].upper()}{sentence[1:]}.")
     tell_rejections(report.rejections)
 
 
@@ -378,29 +368,24 @@ def simulate(
     objects: Annotated[
         int | None, typer.Option("--objects", min=200, help="Galaxies in all, shared out over the sets.")
     ] = None,
+    calibration: Annotated[
+        int | None, typer.Option("--calibration", min=0, help="DES galaxies for calibration, instead of their share.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the sky.")] = 0,
     stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
 ) -> None:
     """Make a survey with known truth, in SDSS and in DES, and bring it in."""
+    from dataclasses import replace
+
     from catbuilder.galaxies import SurveyPlan
     from catbuilder.simulate import simulate
 
-    tables = simulate(workspace, SurveyPlan() if objects is None else SurveyPlan.of(objects), seed, stamp_size)
+    plan = SurveyPlan() if objects is None else SurveyPlan.of(objects)
+    if calibration is not None:
+        plan = replace(plan, calibration=calibration)
+    tables = simulate(workspace, plan, seed, stamp_size)
     print(f"Simulated {len(tables)} tables into {workspace / 'sources'} and brought them in.")
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
-
-
-def _show_metrics(workspace: "Workspace", number: int | None, format: str) -> None:
-    from catbuilder.catalog import fetch_arrow
-    from catbuilder.output import show
-    from catbuilder.plan import read_plan
-    from catbuilder.resources import query
-
-    with workspace.reading() as con:
-        if number is not None:
-            read_plan(con, number)
-        table = fetch_arrow(con, query("metrics"), {"round": number})
-    show(table, format)
 
 
 def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:

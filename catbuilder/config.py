@@ -4,6 +4,7 @@ import difflib
 import hashlib
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,13 +14,15 @@ from catbuilder.errors import ConfigError
 from catbuilder.resources import rounds_folder
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_SETS_OF_ROUNDS = ("target", "population")  # keys of [sets] that not `assemble` alone reads
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # No limit holds against NaN, and infinity is no setting of anything: both would be found out in mid-training.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Survey(_Settings):
@@ -153,15 +156,33 @@ class Scoring(_Settings):
     pool_features: Annotated[int, Field(ge=0)] = 2000  # pool objects whose features are kept
     # mean posterior over the stamp's 8 flips and right-angle turns: fixed, so still deterministic
     symmetries: Literal[1, 2, 4, 8] = 1
+    labelled_features: Annotated[int, Field(ge=0)] = 1000  # training objects whose features are kept, for shift meters
 
 
 class Promotion(_Settings):
     """Which scores become labels, and when a label is taken back."""
 
-    policy: Literal["top_k", "threshold"] = "top_k"
+    policy: Literal["top_k", "threshold", "certified"] = "top_k"
     per_class: Positive = 1000  # top_k
     threshold: Fraction = 0.99  # threshold
     floor: Fraction = 0.5  # a promoted object scored below this, or as another class, is retracted
+
+
+class Certificate(_Settings):
+    """What the policy `certified` promises, and when it refuses. docs/certificates.md tells how."""
+
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05  # error rate of what is promoted, in each class
+    delta: Annotated[float, Field(gt=0, lt=1)] = 0.05  # probability that any class of any round breaks it
+    rounds: Positive = 5  # delta is shared equally among so many certified rounds; after them it is spent
+    grid: Annotated[int, Field(ge=1, le=100)] = 12  # thresholds tested at most, a class
+    calibrator: Literal["temperature", "vector"] = "temperature"
+    # keep the promoted classes in the proportion that the pool seems to have: "threshold" takes fewer of the class that
+    # has too many by a stricter threshold, "random" by a random subset
+    quota: Literal["none", "threshold", "random"] = "none"
+    # largest AUC with which a classifier may tell calibration from pool by their features; between chance and this
+    # the calibration objects are reweighted, above it nothing is certified
+    shift_limit: Annotated[float, Field(ge=0.5, le=1)] = 0.8
+    audit: Annotated[int, Field(ge=0)] = 20  # objects of each certified round that a person is asked to look at
 
 
 class Firewall(_Settings):
@@ -186,6 +207,7 @@ class Recipe(_Settings):
 
     name: str
     description: str = ""
+    members: Positive = 1  # networks of the ensemble, each with a seed of its own; their posteriors are averaged
     sets: Sets = Sets()
     network: Network
     training: Training
@@ -193,6 +215,7 @@ class Recipe(_Settings):
     validation: Validation = Validation()
     scoring: Scoring = Scoring()
     promotion: Promotion = Promotion()
+    certificate: Certificate = Certificate()
     firewall: Firewall = Firewall()
 
     @model_validator(mode="after")
@@ -206,14 +229,25 @@ class Recipe(_Settings):
         """Hash of every setting, defaults included; comments and layout do not count."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def differing_keys(self, other: "Recipe") -> list[str]:
+        """Keys whose values differ in the other recipe, as `--set` names them; lists are compared whole."""
+        mine, theirs = _leaves(self.model_dump()), _leaves(other.model_dump())
+        return [key for key in mine | theirs if mine.get(key) != theirs.get(key)]
 
-def load_recipe(name_or_file: str | Path) -> Recipe:
+
+def load_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe:
     """A shipped recipe by name (`demo`) or any TOML file by path.
+
+    Parameters
+    ----------
+    changes : `KEY=VALUE` each, put in the file's place for this run: `members=3`, `promotion.policy=certified`,
+        `training.stages.0.epochs=2`. The value is TOML; what is not TOML is text as it stands, so that names need no
+        quotes.
 
     Raises
     ------
     ConfigError
-        No such recipe, or a key in it is unknown, missing or out of range.
+        No such recipe, or a key in it is unknown, missing or out of range; or a change is no `KEY=VALUE`.
     """
     path = Path(name_or_file)
     if path.suffix != ".toml":
@@ -224,7 +258,29 @@ def load_recipe(name_or_file: str | Path) -> Recipe:
                 f"there is no recipe named '{name_or_file}'{_did_you_mean(str(name_or_file), known)}; "
                 f"shipped are {', '.join(known)}, or give the path of a .toml file"
             )
-    return load_settings(path, Recipe)
+    values = _read_toml(path)
+    for change in changes:
+        _apply(change, values)
+    return _validated(values, Recipe, f"{path}, changed by {' and '.join(changes)}" if changes else str(path))
+
+
+def load_round_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe:
+    """`load_recipe` for a round, which takes no change of a key that only `assemble` reads: it would do nothing.
+
+    Raises
+    ------
+    ConfigError
+        Such a change, or what `load_recipe` raises.
+    """
+    for change in changes:
+        section, _, key = change.partition("=")[0].strip().partition(".")
+        if section == "sets" and key.partition(".")[0] not in _SETS_OF_ROUNDS:
+            raise ConfigError(
+                f"'{change}' would change nothing: of [sets] a round reads {' and '.join(_SETS_OF_ROUNDS)} alone, and "
+                "the rest is read where the sets are built; write it into a recipe file, then: "
+                "catbuilder assemble --recipe FILE"
+            )
+    return load_recipe(name_or_file, changes)
 
 
 S = TypeVar("S", bound=_Settings)
@@ -232,16 +288,76 @@ S = TypeVar("S", bound=_Settings)
 
 def load_settings(path: Path, model: type[S]) -> S:
     """Read a TOML file into a settings class; every fault is a ConfigError that names file and key."""
+    return _validated(_read_toml(path), model, str(path))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}; give the path of a recipe, or the name of a shipped one") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}; mend that place") from None
+
+
+def _validated(values: dict[str, Any], model: type[S], where: str) -> S:
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_fault(error, model)}") from None
+        raise ConfigError(f"{where}: {_first_fault(error, model)}") from None
+
+
+def _apply(change: str, values: dict[str, Any]) -> None:
+    """Put one `KEY=VALUE` in its place; sections that the file leaves out are made."""
+    key, equals, text = change.partition("=")
+    *sections, last = parts = key.strip().split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"'{change}' is not KEY=VALUE; write for instance promotion.policy=certified or members=3")
+    here: Any = values
+    for depth, part in enumerate(sections, start=1):
+        if isinstance(here, dict):
+            here = here.setdefault(part, _default_table(sections[:depth]))
+        else:
+            here = here[_place(here, part, change)]
+        if not isinstance(here, dict | list):
+            raise ConfigError(f"'{change}' cannot be set: '{'.'.join(parts[:depth])}' is {here!r}, which has no keys")
+    here[last if isinstance(here, dict) else _place(here, last, change)] = _toml_value(text.strip())
+
+
+def _default_table(sections: Sequence[str]) -> dict[str, Any]:
+    """What a table that the file leaves out holds by default, to which a change of one of its keys adds.
+
+    Only a table of free keys (`sets.cuts`) has to be filled; a section's missing keys are filled by its class.
+    """
+    default: Any = None
+    settings: type[BaseModel] = Recipe
+    for part in sections:
+        field = settings.model_fields.get(part)
+        default = field.get_default(call_default_factory=True) if field else None
+        settings = type(default) if isinstance(default, BaseModel) else BaseModel
+    return dict(default) if isinstance(default, dict) else {}
+
+
+def _leaves(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
+    """Settings by their dotted keys."""
+    found: dict[str, Any] = {}
+    for name, value in settings.items():
+        found |= _leaves(value, f"{before}{name}.") if isinstance(value, dict) else {f"{before}{name}": value}
+    return found
+
+
+def _place(items: list[Any], number: str, change: str) -> int:
+    if not number.isdecimal() or int(number) >= len(items):
+        raise ConfigError(f"'{change}' names no item '{number}'; the recipe has {len(items)} there, counted from 0")
+    return int(number)
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        values = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return values["value"] if len(values) == 1 else text  # a line break in the text may have begun another key
 
 
 def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:

@@ -45,6 +45,10 @@ class NothingToScore(CatbuilderError):
     """No object with a usable stamp is waiting for a score."""
 
 
+class NothingToCertify(CatbuilderError):
+    """The policy `certified` has nothing to count errors with, or has spent its probability of failing."""
+
+
 class WeightsError(CatbuilderError):
     """The starting weights cannot be had, or do not fit the network."""
 

@@ -15,14 +15,16 @@ import pyarrow as pa
 from astropy.io import fits
 
 from catbuilder import __version__
-from catbuilder.catalog import Column, Connection, data_dictionary, fetch_number, first_row
+from catbuilder.catalog import Column, Connection, data_dictionary, fetch_arrow, fetch_number, first_row
 from catbuilder.errors import InputError, QueryError, RoundError
 from catbuilder.files import written_whole
 from catbuilder.plan import read_plan
+from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
 _BLOCK = 2880
 _BATCH_ROWS = 50_000
+_MOST_CERTIFICATES = 99  # a keyword of FITS has eight characters
 _NULL = {"K": -(2**63), "J": -(2**31)}  # TNULL of the integer columns
 
 
@@ -58,8 +60,8 @@ def export_fits(workspace: Workspace, file: Path, *, at: int | None = None, wher
     if not file.parent.is_dir():
         raise InputError(f"there is no folder {file.parent}; make it, or choose another place for {file.name}")
     with workspace.reading() as con:
-        provenance = _provenance(con, workspace, at, where)
         _select(con, at, where)
+        provenance = _provenance(con, workspace, at, where)
         columns = _columns(con)
         rows = fetch_number(con, "SELECT count(*) FROM export")
         with written_whole(file) as temporary, open(temporary, "wb+") as out:
@@ -129,14 +131,40 @@ def _provenance(
             raise RoundError(f"round {at} is not closed yet; finish it with: catbuilder round")
     row = first_row(
         con,
-        "SELECT r.round, r.recipe, r.recipe_sha256, r.seed, r.ranks, m.sha256 FROM rounds AS r "
+        "SELECT r.round, r.recipe, r.recipe_sha256, r.seed, r.ranks, m.sha256, "
+        "greatest(1, (SELECT count(*) FROM members AS e WHERE e.model = r.round)) FROM rounds AS r "
         "JOIN models AS m ON m.model = r.round WHERE r.round <= ? ORDER BY r.round DESC LIMIT 1",
         [2**31 - 1 if at is None else at],
     )
     if row is None:
         return [*cards, ("ROUND", 0, "no round has been run")]
-    comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "")
-    return cards + list(zip(("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA"), row, comments, strict=True))
+    comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "",
+                "networks whose posteriors are averaged")  # fmt: skip
+    cards += list(
+        zip(("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS"), row, comments, strict=True)
+    )
+    return cards + _certificate_cards(con, at)
+
+
+def _certificate_cards(con: Connection, at: int | None) -> list[tuple[str, object, str]]:
+    """What vouches for the rows of the export, some cards a certificate; the column `certificate` names them."""
+    said = {
+        "CL": ("class", "class it is about"), "TR": ("truth", ""), "PO": ("population", ""),
+        "N": ("n", "calibration objects counted"), "ER": ("errors", "errors among them"),
+        "TH": ("threshold", "least calibrated confidence"), "AL": ("alpha", "error rate promised of the population"),
+        "DE": ("delta_spent", "chance that any such bound fails"), "PB": ("population_bound", "its upper bound"),
+        "BA": ("batch", "objects promoted"), "BB": ("batch_bound", "upper bound of their error rate"),
+        "WT": ("weighted", "on condition of estimated weights"), "SH": ("calibration_sha256", ""),
+        "AU": ("audit", "what people made of a sample"),
+    }  # fmt: skip
+    cards: list[tuple[str, object, str]] = []
+    rows = fetch_arrow(con, query("exported_certificates"), {"at": 2**31 - 1 if at is None else at}).to_pylist()
+    for number, row in enumerate(rows, start=1):
+        if number > _MOST_CERTIFICATES:
+            return [*cards, ("CERTMORE", True, "there are more: see the table certificates")]
+        cards.append((f"CERT{number}", row["certificate"], "certificate"))
+        cards += [(f"CERT{number}{key}", row[column], comment) for key, (column, comment) in said.items()]
+    return cards
 
 
 def _primary(cards: list[tuple[str, object, str]]) -> str:

@@ -63,7 +63,8 @@ class SurveyPlan:
             ("training", self.training, 0.5),
             ("hp", self.hp, 0.5),
             ("fo", self.fo, 0.53),
-            ("calibration", self.calibration, 0.5),
+            # A fair sample of what the pool is drawn from: what is counted here is promised of the pool.
+            ("calibration", self.calibration, 0.6),
             ("pool", self.pool, 0.6),
         )
         for name, size, spiral_share in shares:

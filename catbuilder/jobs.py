@@ -49,8 +49,17 @@ class TrainJob(_Job):
 class ScoreJob(_Job):
     """Score the manifest's rows; leaves `scores-<shard>.parquet` and `features-<shard>.parquet`."""
 
-    model: Path  # safetensors
+    model: Path  # safetensors; of an ensemble its member 0, whose features are kept
+    others: tuple[Path, ...] = ()  # the ensemble's other members
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
+
+
+def new_attempt(folder: Path, kind: str) -> Path:
+    """A fresh folder `attempts/<kind>-<number>`: no two attempts ever write to the same place."""
+    number = 1 + len(list(folder.glob(f"attempts/{kind}-*")))
+    attempt = folder / "attempts" / f"{kind}-{number:02d}"
+    attempt.mkdir(parents=True)
+    return attempt
 
 
 def die_with(coordinator: int) -> None:

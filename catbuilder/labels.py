@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from catbuilder.audit import settle_audits
 from catbuilder.catalog import fetch_arrow
 from catbuilder.errors import FirewallError, InputError
 from catbuilder.files import written_whole
@@ -48,6 +49,7 @@ class ImportReport:
     recorded: int
     unchanged: int
     rejections: tuple[Rejection, ...]
+    audits: tuple[str, ...] = ()  # what the answers did to the audits of certified batches, a sentence each
 
 
 def record_events(recording: Recording, events: pa.Table, round_number: int | None = None) -> int:
@@ -92,7 +94,8 @@ def import_labels(
     """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
 
     A label that stands already, from the same source and annotator, changes nothing. One that is given to an image
-    of a catalogued object is recorded for that object.
+    of a catalogued object is recorded for that object. A person's label of an object that was drawn for an audit is its
+    answer; a batch whose audit is thereby broken is taken back in the same transaction (`audit.settle_audits`).
     """
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
@@ -105,8 +108,12 @@ def import_labels(
         events = pa.Table.from_pylist(rows, schema=EVENTS)
         fresh = fresh_labels(recording, events)
         record_events(recording, fresh)
+        settled = settle_audits(recording)
+        for retractions in settled.retractions:
+            record_events(recording, retractions)
         record_rejections(recording, table.rejections)
-    return ImportReport(fresh.num_rows, events.num_rows - fresh.num_rows, tuple(table.rejections))
+    unchanged = events.num_rows - fresh.num_rows
+    return ImportReport(fresh.num_rows, unchanged, tuple(table.rejections), settled.sentences)
 
 
 def export_labels(workspace: Workspace, file: Path) -> int:

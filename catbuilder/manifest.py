@@ -56,15 +56,21 @@ def training_manifest(workspace: Workspace, con: Connection, round_number: int, 
     )
 
 
-def score_manifest(con: Connection, pool_features: int, unscored_by: int | None = None) -> pa.Table:
+def score_manifest(con: Connection, recipe: Recipe, unscored_by: int | None = None) -> pa.Table:
     """Every object with a good stamp: survey, object_id, shard, row, keep_features.
+
+    Features are kept of all test and calibration objects, and of a sample of the pool and of what is labelled to train
+    on, as large as the recipe's [scoring] says and the same in every round.
 
     Parameters
     ----------
-    pool_features : pool objects whose features are kept, beside those of all test objects
     unscored_by : only objects that this model has not scored yet
     """
-    table = fetch_arrow(con, query("score_candidates"), {"pool_features": pool_features, "unscored_by": unscored_by})
+    parameters = {
+        "pool_features": recipe.scoring.pool_features, "labelled_features": recipe.scoring.labelled_features,
+        "target": recipe.sets.target, "unscored_by": unscored_by,
+    }  # fmt: skip
+    table = fetch_arrow(con, query("score_candidates"), parameters)
     if table.num_rows == 0:
         what = "not yet scored by that model" if unscored_by is not None else "with a good stamp"
         raise NothingToScore(f"there is no object {what}; ingest images first")

@@ -6,16 +6,17 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from catbuilder import __version__
-from catbuilder.catalog import Connection, fetch_number, first_row
+from catbuilder.catalog import Connection, first_row
 from catbuilder.config import Recipe
 from catbuilder.confounding import rendering_warnings
-from catbuilder.errors import CatalogueDamaged, RoundError
+from catbuilder.errors import CatalogueDamaged
 from catbuilder.files import sha256_file, write_text
 from catbuilder.firewall import FirewallReport, update_firewall
 from catbuilder.launch import threads_for
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.progress import Reporter
 from catbuilder.resources import query
+from catbuilder.roundlist import last_round, require_round
 from catbuilder.workspace import Recording, Workspace
 
 STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
@@ -55,12 +56,9 @@ def read_plan(con: Connection, round_number: int) -> Plan:
     RoundError
         There is no such round.
     """
-    row = first_row(con, "SELECT plan FROM rounds WHERE round = ?", [round_number])
-    if row is None:
-        last = _last_round(con)
-        known = f"the rounds are 1 to {last}" if last else "no round has been run yet"
-        raise RoundError(f"there is no round {round_number}; {known}")
-    return Plan.model_validate_json(row[0])
+    require_round(con, round_number)
+    ((plan,),) = con.execute("SELECT plan FROM rounds WHERE round = ?", [round_number]).fetchall()
+    return Plan.model_validate_json(plan)
 
 
 def make_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0) -> Plan:
@@ -105,9 +103,9 @@ def verify_manifests(workspace: Workspace, plan: Plan) -> None:
 def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, seen_run: int) -> Plan | None:
     """Make the files and record the plan; None if someone recorded something since the firewall looked."""
     with workspace.reading() as con:
-        number = _last_round(con) + 1
+        number = last_round(con) + 1
         training = training_manifest(workspace, con, number, recipe)
-        scoring = score_manifest(con, recipe.scoring.pool_features)
+        scoring = score_manifest(con, recipe)
     _set_aside(workspace.round_folder(number))
     write_manifest(training, training_manifest_file(workspace, number))
     write_manifest(scoring, score_manifest_file(workspace, number))
@@ -157,10 +155,6 @@ def record_step(recording: Recording, round_number: int, step: str, details: str
     """Record that a step is done, in the transaction that records what it made."""
     recording.con.execute("INSERT INTO steps VALUES (?, ?, ?, ?, now())", [round_number, step, details, recording.run])
     recording.note.update(round=round_number, step=step)
-
-
-def _last_round(con: Connection) -> int:
-    return fetch_number(con, "SELECT coalesce(max(round), 0) FROM rounds")
 
 
 def _tell(workspace: Workspace, plan: Plan, firewall: FirewallReport, reporter: Reporter) -> None:

@@ -1,46 +1,92 @@
 """Decisions of a round: which labels are taken back, and which scores become labels.
 
 `top_k` is the rule of Khan et al. 2019 (section III): the surest objects of each class of the pool join the
-training set. `threshold` takes all above a fixed confidence. Neither states an error rate.
+training set. `threshold` takes all above a fixed confidence. Neither states an error rate; `certified` does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from catbuilder.audit import queue_audit
 from catbuilder.catalog import Connection, fetch_arrow
-from catbuilder.config import Promotion
-from catbuilder.labels import EVENTS
+from catbuilder.certified import CUTS, certify_round
+from catbuilder.labels import EVENTS, record_events
+from catbuilder.plan import Plan
 from catbuilder.resources import query
+from catbuilder.workspace import Recording, Workspace
+
+_CERTIFICATES = pa.schema(
+    [
+        ("certificate", pa.string()), ("class", pa.string()), ("truth", pa.string()), ("population", pa.string()),
+        ("n", pa.int64()), ("errors", pa.int64()), ("threshold", pa.float64()), ("alpha", pa.float64()),
+        ("delta_spent", pa.float64()), ("population_bound", pa.float64()), ("batch_bound", pa.float64()),
+        ("calibration_sha256", pa.string()), ("round", pa.int32()), ("verdict", pa.string()), ("reason", pa.string()),
+        ("survey", pa.string()), ("delta", pa.float64()), ("grid", pa.list_(pa.float32())), ("accepted", pa.int32()),
+        ("batch", pa.int64()), ("batch_errors", pa.int64()), ("share", pa.float64()), ("weighted", pa.bool_()),
+    ]
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Label events of one round, in the order in which they are recorded: retractions, then promotions."""
+    """What a round decides: label events in the order in which they are recorded, and what vouches for them."""
 
     retractions: pa.Table
     promotions: pa.Table
+    cuts: pa.Table
+    certificates: list[dict[str, object]] = field(default_factory=list)
+    calibration: pa.Table | None = None
+    sentences: list[str] = field(default_factory=list)
 
     @property
     def events(self) -> pa.Table:
-        """All of them, in the columns of `labels.EVENTS`."""
+        """All label events, in the columns of `labels.EVENTS`."""
         return pa.concat_tables([self.retractions, self.promotions])
 
 
-def decide(con: Connection, round_number: int, policy: Promotion) -> Decisions:
+def decide(con: Connection, workspace: Workspace, plan: Plan) -> Decisions:
     """Retract promoted labels that the round's model disowns, then promote from the pool.
 
     Only an unlabelled pool object of the target population with a good stamp, free of the firewall, can be
     promoted; one whose label was taken back in this very round cannot. Ties of confidence are broken by
     survey and object_id, so the same scores always give the same labels.
     """
-    retractions = fetch_arrow(con, query("retractions"), {"round": round_number, "floor": policy.floor})
-    limits: dict[str, int | float] = {"round": round_number, "floor": policy.floor}
+    policy = plan.recipe.promotion
+    limits: dict[str, int | float] = {"round": plan.round, "floor": policy.floor}
+    retractions = _as_events(fetch_arrow(con, query("retractions"), limits))
+    if policy.policy == "certified":
+        found = certify_round(con, workspace, plan)
+        return Decisions(
+            retractions,
+            _as_events(found.promotions),
+            found.cuts,
+            found.certificates,
+            found.calibration,
+            found.sentences,
+        )
     if policy.policy == "top_k":
         promotions = fetch_arrow(con, query("promote_top_k"), {**limits, "per_class": policy.per_class})
     else:
         promotions = fetch_arrow(con, query("promote_threshold"), {**limits, "threshold": policy.threshold})
-    return Decisions(_as_events(retractions), _as_events(promotions))
+    con.register("promotions", promotions)
+    return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("cuts_of_promotions")))
+
+
+def record_decisions(recording: Recording, plan: Plan, decisions: Decisions) -> None:
+    """Append the decisions of a round, and of a certified one what vouches for them, in one transaction."""
+    con = recording.con
+    record_events(recording, decisions.events, plan.round)
+    place: dict[str, object] = {"round": plan.round, "run": recording.run}
+    con.register("incoming", decisions.cuts.cast(CUTS))
+    con.execute("INSERT INTO promotion_cuts BY NAME SELECT *, $round AS round, $run AS run FROM incoming", place)
+    if decisions.calibration is None:
+        return
+    con.register("incoming", decisions.calibration)
+    con.execute("INSERT INTO calibration BY NAME SELECT *, $round AS round, $run AS run FROM incoming", place)
+    con.register("incoming", pa.Table.from_pylist(decisions.certificates, schema=_CERTIFICATES))
+    con.execute("INSERT INTO certificates BY NAME SELECT *, $run AS run FROM incoming", {"run": recording.run})
+    queue_audit(recording, plan.round, plan.recipe.certificate.audit)
 
 
 def _as_events(rows: pa.Table) -> pa.Table:

@@ -21,7 +21,8 @@ class RollbackReport:
 def rollback(workspace: Workspace, to: int) -> RollbackReport:
     """Make the promoted labels those of the end of round `to` (0: none) again.
 
-    Labels that people or catalogues asserted stay. `catalog_at` of every closed round answers as before.
+    Labels that people or catalogues asserted stay. `catalog_at` of every closed round answers as before. What stood
+    under a certificate that an audit has broken since is not reinstated.
 
     Raises
     ------
@@ -38,4 +39,5 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
         events = fetch_arrow(recording.con, query("rollback"), {"to": to})
         kinds = events["kind"].to_pylist()
         record_events(recording, events.select(EVENTS.names))
+        recording.con.execute("INSERT INTO rollbacks VALUES (?, ?, ?)", [to, recording.round, recording.run])
     return RollbackReport(kinds.count("retraction"), kinds.count("label"))

@@ -7,20 +7,18 @@ queries go on.
 """
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+from catbuilder.calibration import calibration_metrics, record_calibrator, require_calibration
 from catbuilder.catalog import first_row
 from catbuilder.config import Recipe
-from catbuilder.errors import CatalogueDamaged, RoundError
+from catbuilder.ensemble import members_of, record_models, train_members
+from catbuilder.errors import InputError, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
-from catbuilder.files import sha256_file, sync_folder
-from catbuilder.jobs import TrainJob
-from catbuilder.labels import record_events
-from catbuilder.launch import require_horovod, run_ranks
+from catbuilder.jobs import new_attempt
+from catbuilder.launch import require_horovod
 from catbuilder.plan import (
     STEPS,
     Plan,
@@ -29,14 +27,13 @@ from catbuilder.plan import (
     read_plan,
     record_step,
     score_manifest_file,
-    training_manifest_file,
     verify_manifests,
 )
 from catbuilder.progress import Reporter
-from catbuilder.promote import decide
+from catbuilder.promote import decide, record_decisions
 from catbuilder.resources import query
 from catbuilder.scoring import record_scores, score_manifest_in_shards
-from catbuilder.trainlog import TrainLog
+from catbuilder.shift_meters import measure_shift, record_shifts
 from catbuilder.workspace import Workspace
 
 
@@ -71,6 +68,8 @@ def run_rounds(
 
     Raises
     ------
+    InputError
+        The seed is negative or of more than 63 bits.
     WorkspaceBusy
         Another round is under way in this workspace.
     LaunchError
@@ -78,6 +77,8 @@ def run_rounds(
     WorkerDied
         A worker ended before its work was done; the same call goes on from there.
     """
+    if not 0 <= seed < 2**63:  # the catalogue's whole numbers have 64 bits, one of them the sign
+        raise InputError(f"the seed {seed} cannot be recorded; give a whole number from 0 to {2**63 - 1}")
     reporter = reporter or Reporter()
     outcomes: list[RoundOutcome] = []
     with workspace.round_lock():
@@ -146,13 +147,21 @@ def _open_or_new(
     if unfinished is None:
         if ranks > 1:
             require_horovod()
+        if recipe.promotion.policy == "certified":
+            with workspace.reading(wait_s=None) as con:
+                careful = require_calibration(con, recipe, workspace.config.classes)
+            if careful:
+                reporter.say(careful)
         return make_plan(workspace, recipe, ranks, seed, reporter, until), "planned"
     plan, step = unfinished
     reporter.say(f"round {plan.round} was {step} but not closed: going on with it by its own plan")
-    if (plan.recipe.sha256, plan.ranks, plan.seed) != (recipe.sha256, ranks, seed):
+    differing = plan.recipe.differing_keys(recipe)
+    if differing or (plan.ranks, plan.seed) != (ranks, seed):
+        more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        other = f" (other than now: {', '.join(differing[:3])}{more})" if differing else ""
         reporter.say(
-            f"note: round {plan.round} was planned with recipe {plan.recipe.name}, --np {plan.ranks} and --seed "
-            f"{plan.seed}; what you ask for now holds from the next round on"
+            f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, --np {plan.ranks} and "
+            f"--seed {plan.seed}; what you ask for now holds from the next round on"
         )
     return plan, step
 
@@ -182,86 +191,45 @@ def outcome_of(workspace: Workspace, round_number: int) -> RoundOutcome:
     return RoundOutcome(round_number, **json.loads(row[0]))
 
 
-def model_file(workspace: Workspace, round_number: int) -> Path:
-    """The trained network of a round (safetensors)."""
-    return workspace.round_folder(round_number) / "model.safetensors"
-
-
 def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
-    from catbuilder.checkpoint import read_model_card  # torch takes a second to import; a resumed round may not need it
-
-    model = model_file(workspace, plan.round)
-    if not model.exists():
-        _adopt(_trained_attempt(workspace, plan, reporter), model)
+    trained = train_members(workspace, plan, reporter)
     fault_point("train.before_commit")
-    card = read_model_card(model)
-    planned = (plan.recipe.sha256, plan.manifest_sha256, plan.seed, plan.round, plan.ranks)
-    found = card.plan
-    if (found.recipe_sha256, found.manifest_sha256, found.seed, found.round, found.ranks) != planned:
-        raise CatalogueDamaged(
-            f"{model} was trained by another plan than that of round {plan.round}; move it out of the way and "
-            "give the same command again"
-        )
-    best = card.history[card.best_epoch]
-    sha256 = sha256_file(model)
     with workspace.recording(f"round {plan.round}: trained", wait_s=None) as recording:
-        recording.con.execute(
-            "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [plan.round, str(model.relative_to(workspace.path)), sha256, plan.recipe.network.backbone,
-             plan.recipe.network.weights, plan.seed, len(card.history), card.best_epoch + 1, best.validation_loss,
-             plan.round, recording.run],
-        )  # fmt: skip
-        record_step(recording, plan.round, "trained", json.dumps({"sha256": sha256}))
+        record_models(recording, workspace, plan, trained)
+        record_step(recording, plan.round, "trained", json.dumps({"sha256": trained[0].sha256}))
     fault_point("train.after_commit")
-    for checkpoint in workspace.round_folder(plan.round).glob("attempts/train-*/checkpoint-*.safetensors"):
-        checkpoint.unlink()  # three times the size of the model each, and of no more use
-
-
-def _trained_attempt(workspace: Workspace, plan: Plan, reporter: Reporter) -> Path:
-    """A whole model that an attempt has left; trains where there is none, from the last checkpoint on."""
-    folder = workspace.round_folder(plan.round)
-    for model in sorted(folder.glob("attempts/train-*/model.safetensors")):
-        return model
-    checkpoints = folder.glob("attempts/train-*/checkpoint-*.safetensors")
-    last = max(checkpoints, key=lambda path: (path.name, path.parent.name), default=None)
-    attempt = new_attempt(folder, "train")
-    job = TrainJob(
-        workspace=workspace.path, manifest=training_manifest_file(workspace, plan.round), folder=attempt,
-        recipe=plan.recipe, classes=plan.classes, seed=plan.seed, round=plan.round, threads=plan.threads,
-        coordinator=os.getpid(), resume_from=last,
-    )  # fmt: skip
-    if last is not None:
-        reporter.say(f"round {plan.round}: training goes on after {last.stem.replace('-', ' of epoch ')}")
-    with reporter.bar(f"round {plan.round}: training") as update:
-        log = TrainLog(attempt / "train.jsonl", update, reporter, plan.round)
-        run_ranks("catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, log.follow)
-        log.follow()
-    return attempt / "model.safetensors"
 
 
 def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     folder = workspace.round_folder(plan.round)
     with reporter.bar(f"round {plan.round}: scoring") as update:
         manifest, attempt = score_manifest_file(workspace, plan.round), new_attempt(folder, "score")
-        model = model_file(workspace, plan.round)
-        shards = score_manifest_in_shards(workspace, plan, manifest, folder / "scores", attempt, model, update)
+        models = [member.file for member in members_of(workspace, plan)]
+        shards = score_manifest_in_shards(workspace, plan, manifest, folder / "scores", attempt, models, update)
     fault_point("score.before_commit")
     with workspace.recording(f"round {plan.round}: scored", wait_s=None) as recording:
+        record_calibrator(recording, plan, shards)
         n = record_scores(recording, plan, shards, plan.round)
         record_step(recording, plan.round, "scored", json.dumps({"objects": n}))
     reporter.say(f"round {plan.round}: {n} objects scored")
 
 
 def _decide(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    with workspace.reading(wait_s=None) as con:
+        shifts = measure_shift(con, workspace, plan)
     with workspace.recording(f"round {plan.round}: decided", wait_s=None) as recording:
-        decisions = decide(recording.con, plan.round, plan.recipe.promotion)
-        record_events(recording, decisions.events, plan.round)
+        decisions = decide(recording.con, workspace, plan)
+        record_decisions(recording, plan, decisions)
+        record_shifts(recording, shifts)
         labels = decisions.promotions["label"].to_pylist()
         promoted = {name: labels.count(name) for name in plan.classes if name in labels}
         details = {"promoted": promoted, "retracted": decisions.retractions.num_rows}
         record_step(recording, plan.round, "decided", json.dumps(details))
         fault_point("decide.before_commit")
     fault_point("decide.after_commit")
+    unseen = shifts.sentences if plan.recipe.promotion.policy == "certified" else ()
+    for sentence in [*decisions.sentences, *unseen]:
+        reporter.say(f"round {plan.round}: {sentence}")
     counts = ", ".join(f"{n} {name}" for name, n in promoted.items()) or "nothing"
     reporter.say(f"round {plan.round}: promoted {counts}; retracted {decisions.retractions.num_rows}")
 
@@ -270,6 +238,7 @@ def _evaluate(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: evaluated", wait_s=None) as recording:
         metrics = evaluate_round(recording.con, plan.round, plan.classes)
         record_metrics(recording, metrics)
+        record_metrics(recording, calibration_metrics(recording.con, plan))
         record_step(recording, plan.round, "evaluated", json.dumps({"metrics": metrics.num_rows}))
         fault_point("evaluate.before_commit")
     fault_point("evaluate.after_commit")
@@ -278,17 +247,3 @@ def _evaluate(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
 def _close(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
         record_step(recording, plan.round, "closed", "{}")
-
-
-def new_attempt(folder: Path, kind: str) -> Path:
-    """A fresh folder `attempts/<kind>-<number>`: no two attempts ever write to the same place."""
-    number = 1 + len(list(folder.glob(f"attempts/{kind}-*")))
-    attempt = folder / "attempts" / f"{kind}-{number:02d}"
-    attempt.mkdir(parents=True)
-    return attempt
-
-
-def _adopt(found: Path, place: Path) -> None:
-    """Give an attempt's whole file its final name; only the holder of the round lock does this."""
-    os.replace(found, place)
-    sync_folder(place.parent)

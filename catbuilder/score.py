@@ -1,5 +1,6 @@
 """Worker process: score shards of a manifest with a finished model. `python -m catbuilder.score JOB.json`.
 
+A model is one network or an ensemble, whose members are held in memory together and read each stamp once.
 Deterministic: eval mode, no augmentation, and batches of one fixed size, the last one padded, so that a
 stamp's posterior does not depend on what it was scored with. No Horovod: shards are independent, and a process
 that dies is started again alone.
@@ -16,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from scipy.special import entr
 from torch import Tensor
 
 from catbuilder import distributed
@@ -29,14 +31,17 @@ from catbuilder.stamps import StampReader
 from catbuilder.worker import EventLog, prepare_process, run_worker
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Posteriors (n, classes) and features (n, hidden) of n stamps."""
+    """Posteriors (n, classes) and features (n, hidden) of n stamps; of an ensemble, its disagreement (n), nats."""
 
-    posteriors: Floats
+    # float64, so that the classes of an object sum to 1 to the last digit of the float32 that is stored
+    posteriors: Doubles
     features: Floats
+    mutual_information: Doubles | None = None
 
 
 class Scorer:
@@ -61,13 +66,45 @@ class Scorer:
         for view in _views(images, self.symmetries):
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
                 features.append(self.network.features(view))
-            # float64, so that the classes of an object sum to 1 to the last digit that is stored
             posteriors.append(self.network.classify(features[-1]).double().softmax(1))
-        mean = torch.stack(posteriors).mean(0)[:n].to(torch.float32)
+        mean = torch.stack(posteriors).mean(0)[:n]
         return Scores(mean.cpu().numpy(), torch.stack(features).mean(0)[:n].cpu().numpy())
 
 
-def score_shard(job: ScoreJob, scorer: Scorer, number: int, first: int, end: int, log: EventLog, done: int) -> None:
+class Ensemble:
+    """One network or several that score together: the mean of their posteriors, the features of the first.
+
+    Features are those of member 0 alone because the axes of two trainings have nothing to do with each other: a mean of
+    them means nothing, and distances between samples want one space.
+    """
+
+    def __init__(self, members: Sequence[Scorer]) -> None:
+        self.members = members
+        self.batch_size = members[0].batch_size
+
+    def score(self, stamps: Tensor) -> Scores:
+        """Score up to `batch_size` stamps, uint8 (n, size, size, 3)."""
+        scores = [member.score(stamps) for member in self.members]
+        posteriors = np.stack([score.posteriors for score in scores])
+        disagreement = mutual_information(posteriors) if len(scores) > 1 else None
+        return Scores(posteriors.mean(0), scores[0].features, disagreement)
+
+
+def mutual_information(posteriors: Doubles) -> Doubles:
+    """Entropy of the mean posterior less the mean entropy of the members', nats: what they disagree about (BALD).
+
+    Between 0, where all say the same, however unsurely, and the logarithm of the number of members or of classes,
+    whichever is less (Houlsby et al. 2011, arXiv:1112.5745).
+
+    Parameters
+    ----------
+    posteriors : (members, n, classes)
+    """
+    disagreement: Doubles = entr(posteriors.mean(0)).sum(1) - entr(posteriors).sum(2).mean(0)
+    return disagreement.clip(min=0.0)  # members that agree differ by a rounding, which has either sign
+
+
+def score_shard(job: ScoreJob, scorer: Ensemble, number: int, first: int, end: int, log: EventLog, done: int) -> None:
     """Score rows first to end of the manifest into `scores-<number>` and `features-<number>.parquet`."""
     columns = ["survey", "object_id", "shard", "row", "keep_features"]
     rows = manifest_rows(pq.ParquetFile(job.manifest, memory_map=True), first, end, columns)
@@ -76,36 +113,35 @@ def score_shard(job: ScoreJob, scorer: Scorer, number: int, first: int, end: int
     reader = StampReader(job.workspace, rows["shard"].to_pylist(), rows["row"].to_numpy())
     keep = rows["keep_features"].to_numpy()
     batches = plain_batches(0, rows.num_rows, scorer.batch_size)
-    posteriors, features = [], []
+    posteriors, features, disagreements = [], [], []
     for batch, stamps in zip(batches, read_ahead(reader, batches), strict=True):
         scores = scorer.score(stamps)
         posteriors.append(scores.posteriors)
         features.append(scores.features[keep[batch]])
+        if scores.mutual_information is not None:
+            disagreements.append(scores.mutual_information)
         if log.is_due():
             _progress(log, done + int(batch[-1]) + 1, job)
     if not np.isfinite(np.concatenate(posteriors)).all():
-        raise WeightsError(f"{job.model} gives scores that are not numbers; train again with a lower learning rate")
+        which = f"{job.model} or another network of its ensemble" if job.others else str(job.model)
+        raise WeightsError(f"{which} gives scores that are not numbers; train again with a lower learning rate")
     identity = rows.select(["survey", "object_id"])
     # features first: a shard counts as done once its scores are there
     if keep.any():
         kept = _with_features(identity.filter(pa.array(keep)), np.concatenate(features))
         _write(job.folder / f"features-{number:05d}.parquet", kept)
-    _write(_scores_file(job, number), _with_posteriors(identity, np.concatenate(posteriors), job.classes))
+    scored = _with_posteriors(identity, np.concatenate(posteriors), job.classes)
+    if disagreements:
+        information = pa.array(np.concatenate(disagreements).astype(np.float32))
+        scored = scored.append_column("mutual_information", information)
+    _write(_scores_file(job, number), scored)
 
 
 def main(arguments: Sequence[str]) -> None:
     """Score the shards of the job of the file named on the command line."""
     job = ScoreJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     prepare_process(job.coordinator, job.threads)
-    network, card = load_model(job.model)
-    if card.plan.classes != job.classes:
-        raise WeightsError(
-            f"{job.model} knows the classes {', '.join(card.plan.classes)}; score with this workspace's model"
-        )
-    scoring, training = job.recipe.scoring, job.recipe.training
-    scorer = Scorer(
-        network, scoring.batch_size, scoring.symmetries, training.precision == "bf16", training.channels_last
-    )
+    scorer = Ensemble([_scorer(job, model) for model in (job.model, *job.others)])
     log = EventLog(job.folder / f"score-{os.getpid()}.jsonl")
     done = 0
     for number, first, end in job.shards:
@@ -115,6 +151,16 @@ def main(arguments: Sequence[str]) -> None:
         log.write("shard", shard=number, rows=end - first)
         _progress(log, done, job)
     log.write("end", done=done)
+
+
+def _scorer(job: ScoreJob, model: Path) -> Scorer:
+    network, card = load_model(model)
+    if card.plan.classes != job.classes:
+        raise WeightsError(
+            f"{model} knows the classes {', '.join(card.plan.classes)}; score with this workspace's model"
+        )
+    scoring, training = job.recipe.scoring, job.recipe.training
+    return Scorer(network, scoring.batch_size, scoring.symmetries, training.precision == "bf16", training.channels_last)
 
 
 def _scores_file(job: ScoreJob, number: int) -> Path:
@@ -134,9 +180,9 @@ def _progress(log: EventLog, done: int, job: ScoreJob) -> None:
     log.write("progress", done=done, of=of, seconds=round(log.seconds(), 3))
 
 
-def _with_posteriors(identity: pa.Table, posteriors: Floats, classes: Sequence[str]) -> pa.Table:
+def _with_posteriors(identity: pa.Table, posteriors: Doubles, classes: Sequence[str]) -> pa.Table:
     for index, name in enumerate(classes):
-        identity = identity.append_column(f"p_{name}", pa.array(np.ascontiguousarray(posteriors[:, index])))
+        identity = identity.append_column(f"p_{name}", pa.array(posteriors[:, index].astype(np.float32)))
     return identity
 
 

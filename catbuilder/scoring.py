@@ -5,14 +5,16 @@ No collective runs here, so a process that dies is started again alone, and what
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from catbuilder.catalog import Connection, fetch_number
+from catbuilder.ensemble import members_of
 from catbuilder.errors import NothingToScore, RoundError
 from catbuilder.files import sync_folder
-from catbuilder.jobs import ScoreJob
+from catbuilder.jobs import ScoreJob, new_attempt
 from catbuilder.launch import Worker, run_all, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
@@ -24,9 +26,15 @@ SHARD_OBJECTS = 65_536
 
 
 def score_manifest_in_shards(
-    workspace: Workspace, plan: Plan, manifest: Path, place: Path, attempt: Path, model: Path, update: Update
+    workspace: Workspace,
+    plan: Plan,
+    manifest: Path,
+    place: Path,
+    attempt: Path,
+    models: Sequence[Path],
+    update: Update,
 ) -> list[Path]:
-    """Score every row of a manifest; returns the Parquet shards in `place`, in the manifest's order.
+    """Score every row of a manifest with the round's networks; returns the Parquet shards in `place`, in its order.
 
     Whole shards that earlier attempts left are taken as they are: the same model and stamps give the same bits.
     """
@@ -37,7 +45,7 @@ def score_manifest_in_shards(
     missing = [shard for shard in shards if not _file(place, shard[0]).exists()]
     if missing:
         already = sum(end - first for number, first, end in shards if _file(place, number).exists())
-        workers = _workers(workspace, plan, manifest, attempt, model, missing)
+        workers = _workers(workspace, plan, manifest, attempt, models, missing)
         run_all(workers, lambda: update(already + _done(attempt), rows), restarts=2)
         _collect(attempt.parent, place)
     return [_file(place, number) for number, _, _ in shards]
@@ -69,17 +77,16 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
     with workspace.round_lock():
         with workspace.reading() as con:
             plan = _closed_plan(con, round_number)
-            manifest = score_manifest(con, plan.recipe.scoring.pool_features, unscored_by=plan.round)
+            manifest = score_manifest(con, plan.recipe, unscored_by=plan.round)
             run = fetch_number(con, "SELECT max(run) + 1 FROM runs")
         folder = workspace.round_folder(plan.round) / "later" / f"{run:06d}"
-        attempt = folder / "attempts" / f"score-{len(list(folder.glob('attempts/*'))) + 1:02d}"
-        attempt.mkdir(parents=True)
+        attempt = new_attempt(folder, "score")
         write_manifest(manifest, folder / "score-manifest.parquet")
         plan = plan.model_copy(update={"threads": threads_for(plan.ranks)})
         with reporter.bar(f"scoring with the model of round {plan.round}") as update:
             shards = score_manifest_in_shards(
                 workspace, plan, folder / "score-manifest.parquet", folder / "scores", attempt,
-                workspace.round_folder(plan.round) / "model.safetensors", update,
+                [member.file for member in members_of(workspace, plan)], update,
             )  # fmt: skip
         with workspace.recording(f"score --round {plan.round}", wait_s=None) as recording:
             return record_scores(recording, plan, shards, recording.round)
@@ -111,15 +118,15 @@ def _workers(
     plan: Plan,
     manifest: Path,
     attempt: Path,
-    model: Path,
+    models: Sequence[Path],
     shards: list[tuple[int, int, int]],
 ) -> list[Worker]:
     workers = []
     for process in range(min(plan.ranks, len(shards))):
         job = ScoreJob(
             workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
-            seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=model,
-            shards=tuple(shards[process :: plan.ranks]),
+            seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=models[0],
+            others=tuple(models[1:]), shards=tuple(shards[process :: plan.ranks]),
         )  # fmt: skip
         environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(process)}
         log = attempt / f"process-{process}.log"

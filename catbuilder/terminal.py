@@ -17,6 +17,10 @@ WorkspaceOption = Annotated[
 ]
 FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print it.")]
 SurveyOption = Annotated[str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")]
+ChangesOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe for this run; may be repeated."),
+]
 
 named_before_verb: dict[str, Path] = {}  # the workspace of: catbuilder -w WS verb
 

@@ -22,6 +22,8 @@ from catbuilder.tables import (
 )
 from catbuilder.workspace import Workspace
 
+_TAKEN = ("validation", "calibration")  # what a round measures beside the test sets
+
 
 @dataclass(frozen=True)
 class TestSetReport:
@@ -43,10 +45,14 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
     Raises
     ------
     InputError
-        The set exists for this survey: test sets are written once.
+        The set exists for this survey: test sets are written once. Or the name is not a plain one, or taken.
     """
-    if not name.isidentifier() or name == "validation":
+    if not name.isidentifier():
         raise InputError(f"'{name}' cannot name a test set; use letters, digits and _ (HP, FO ...)")
+    if name in _TAKEN:
+        raise InputError(
+            f"'{name}' cannot name a test set: catbuilder lists its own {name} objects under that name; give another"
+        )
     workspace.check_survey(survey)
     rows_in = read_table(table, ["object_id"])
     rows = [row for numbered in rows_in.rows if (row := _read_row(numbered, rows_in, workspace.config.classes))]

@@ -8,10 +8,15 @@ from catbuilder.progress import Reporter, Update
 
 
 class TrainLog:
-    """Follows the JSON lines of rank 0 while it trains: a bar by steps, a line by epoch."""
+    """Follows the JSON lines of rank 0 while it trains: a bar by steps, a line by epoch.
 
-    def __init__(self, path: Path, update: Update, reporter: Reporter, round_number: int) -> None:
-        self.path, self.update, self.reporter, self.round = path, update, reporter, round_number
+    Parameters
+    ----------
+    called : what trains, as a person reads it: 'round 3', or 'round 3, network 2 of 5'
+    """
+
+    def __init__(self, path: Path, update: Update, reporter: Reporter, called: str) -> None:
+        self.path, self.update, self.reporter, self.called = path, update, reporter, called
         self._read = 0
 
     def follow(self) -> None:
@@ -33,6 +38,6 @@ class TrainLog:
             loss = event["validation_loss"]
             judged = "" if loss is None else f", validation loss {loss:.4f}"
             self.reporter.say(
-                f"round {self.round}: epoch {event['epoch'] + 1} of {event['epochs']} at most, "
+                f"{self.called}: epoch {event['epoch'] + 1} of {event['epochs']} at most, "
                 f"training loss {event['loss']:.4f}{judged}"
             )

@@ -21,8 +21,8 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 
 from catbuilder.catalog import fetch_arrow
 from catbuilder.config import Network
-from catbuilder.evaluate import measure
 from catbuilder.firewall import read_all
+from catbuilder.measures import measure
 from catbuilder.network import build_network
 from catbuilder.output import show
 from catbuilder.weights import load_starting_weights

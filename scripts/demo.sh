@@ -29,7 +29,8 @@ catbuilder sql "
            round(100 * accuracy, 1) AS accuracy, round(100 * low, 1) AS low, round(100 * high, 1) AS high,
            round(100 * (accuracy - first(accuracy) OVER (PARTITION BY test_set, survey ORDER BY round)), 1) AS gain
     FROM (SELECT test_set, survey, round, n, value AS accuracy, low, high FROM metrics
-          WHERE metric = 'accuracy' AND coverage = 1 AND test_set IN ('HP', 'FO'))
+          WHERE metric = 'accuracy' AND coverage = 1 AND variable IS NULL AND truth = 'debiased'
+            AND test_set IN ('HP', 'FO'))
     ORDER BY test_set DESC, survey, round"
 
 echo "Gains of a point or two are the noise of one seed. Where a later round loses, look at what it learned from:"

@@ -78,8 +78,8 @@ CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
            CASE WHEN t.test_set IS NULL THEN l.label_round END AS label_round,
            CASE WHEN t.test_set IS NULL THEN l.confidence END AS confidence,
            CASE WHEN t.test_set IS NULL THEN l.certificate END AS certificate,
-           p.predicted_label, p.predicted_confidence, COLUMNS('^p_'), p.uncertainty,
-           p.model, p.round AS scored_round,
+           p.predicted_label, p.predicted_confidence, p.calibrated_confidence, COLUMNS('^p_'), p.uncertainty,
+           p.mutual_information, p.model, p.round AS scored_round,
            CASE WHEN coalesce(w.domain, o.domain) <> 'in' THEN coalesce(w.domain, o.domain)
                 -- catalogued after the population was applied: nobody has looked at it yet
                 WHEN w.domain IS NULL AND o.origin <> 'images' AND q.survey IS NOT NULL THEN 'unknown'
@@ -131,14 +131,74 @@ CREATE OR REPLACE VIEW round_status AS
     FROM rounds AS r JOIN steps AS s ON s.round = r.round
     GROUP BY r.round, r.recipe, r.seed, r.ranks;
 
--- What the round's model scored and may be promoted: unlabelled, of the pool and the target population.
+-- What the round's model scored and may be promoted: unlabelled, of the pool and the target population. What was learned
+-- of an object while the round ran leaves it to the next one; labels do not, as a person's is stronger anyway.
 CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
-    SELECT survey, object_id, predicted_label, predicted_confidence, model
-    FROM catalog_at(at_round)
-    WHERE label IS NULL AND split = 'pool' AND domain = 'in' AND test_set IS NULL AND firewall IS NULL
-      AND model = at_round
-      AND predicted_confidence <= 1  -- false for a NaN, which DuckDB sorts above every number
-      -- what was learned of the object while the round ran counts too
-      AND (survey, object_id) IN (
-          SELECT (survey, object_id) FROM catalog
-          WHERE split = 'pool' AND domain = 'in' AND test_set IS NULL AND firewall IS NULL);
+    SELECT c.survey, c.object_id, c.predicted_label, c.predicted_confidence, c.calibrated_confidence, c.model
+    FROM catalog_at(at_round) AS c
+    ANTI JOIN (
+        SELECT survey, object_id FROM test_sets WHERE round > at_round
+        UNION ALL SELECT survey, object_id FROM exclusions WHERE round > at_round
+        UNION ALL SELECT survey, object_id FROM splits WHERE round > at_round
+        UNION ALL SELECT survey, object_id FROM stamps WHERE round > at_round
+        UNION ALL SELECT survey, object_id FROM aliases WHERE round > at_round
+        UNION ALL SELECT survey, object_id FROM domains WHERE round > at_round AND domain <> 'in') AS n
+        ON n.survey = c.survey AND n.object_id = c.object_id
+    WHERE c.label IS NULL AND c.split = 'pool' AND c.domain = 'in' AND c.test_set IS NULL AND c.firewall IS NULL
+      AND c.model = at_round
+      AND c.predicted_confidence <= 1;  -- false for a NaN, which DuckDB sorts above every number
+
+-- A number in [0, 1) that belongs to an object and a purpose for ever, whatever the seed.
+CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS
+    md5_number_lower(purpose || ' ' || survey || ' ' || object_id) / 18446744073709551616.0;
+
+-- Rounds before `at_round` whose promotions count: the last `rollback` after them went back no further.
+CREATE OR REPLACE MACRO standing_cuts_at(at_round) AS TABLE
+    SELECT c.* FROM promotion_cuts AS c
+    WHERE c.round < at_round
+      AND coalesce((SELECT arg_max(b.to_round, b.run) FROM rollbacks AS b
+                    WHERE b.run > c.run AND b.round <= at_round), c.round) >= c.round;
+
+-- The calibration objects of a survey and their truth: the larger vote as it stands, 'tie' where volunteers voted on the
+-- object, or on its counterpart, and the votes are equal. Two halves for ever. None is near a test object.
+CREATE OR REPLACE MACRO calibration_at(at_round) AS TABLE
+    SELECT c.survey, c.object_id,
+           CASE WHEN uniform_draw('calibration half', c.survey, c.object_id) < 0.5 THEN 'fit' ELSE 'certify' END AS half,
+           coalesce(c.label, CASE WHEN v.object_id IS NOT NULL THEN 'tie' END) AS truth, c.source
+    FROM catalog_at(at_round) AS c
+    LEFT JOIN (
+        SELECT survey, object_id FROM standing_votes_at(at_round)
+        UNION
+        SELECT m.survey_b, m.object_id_b FROM standing_matches_at(at_round) AS m
+        JOIN standing_votes_at(at_round) AS g ON g.survey = m.survey_a AND g.object_id = m.object_id_a
+        UNION
+        SELECT m.survey_a, m.object_id_a FROM standing_matches_at(at_round) AS m
+        JOIN standing_votes_at(at_round) AS g ON g.survey = m.survey_b AND g.object_id = m.object_id_b) AS v
+        ON v.survey = c.survey AND v.object_id = c.object_id
+    -- what any network has learned from says nothing of what networks do not know
+    ANTI JOIN (SELECT survey, object_id FROM training WHERE round <= at_round) AS t
+        ON t.survey = c.survey AND t.object_id = c.object_id
+    WHERE c.split = 'calibration' AND c.domain = 'in' AND c.quality = 'ok'
+      AND c.test_set IS NULL AND c.firewall IS NULL AND c.source IS DISTINCT FROM 'promoted';
+
+-- Objects of a survey that no earlier promotion has taken, or, of calibration objects, would have taken: what is left of
+-- the one stands for what is left of the other. Who was not scored by each of these rounds' models may be either, and
+-- is not among them until `score --round` has told.
+CREATE OR REPLACE MACRO left_at(at_round, target) AS TABLE
+    WITH cuts AS (SELECT * FROM standing_cuts_at(at_round) WHERE survey IS NULL OR survey = target)
+    SELECT p.survey, p.object_id
+    FROM predictions AS p
+    LEFT JOIN cuts AS k ON k.round = p.model AND k.class = p.predicted_label
+    WHERE p.survey = target AND p.round <= at_round
+      AND (p.model = at_round OR p.model IN (SELECT round FROM cuts))
+    GROUP BY p.survey, p.object_id
+    HAVING count(DISTINCT p.model) FILTER (p.model <> at_round) = (SELECT count(DISTINCT round) FROM cuts)
+       AND NOT bool_or(coalesce(
+            CASE k.score WHEN 'raw' THEN p.predicted_confidence ELSE p.calibrated_confidence END >= k.threshold
+            AND uniform_draw('share ' || k.round, p.survey, p.object_id) < k.share, false));
+
+-- What the policy `certified` may promote: nothing twice, since calibration objects know of one promotion only.
+CREATE OR REPLACE MACRO certifiable_at(at_round, target) AS TABLE
+    SELECT p.* FROM promotable_at(at_round) AS p
+    SEMI JOIN left_at(at_round, target) AS t ON t.survey = p.survey AND t.object_id = p.object_id
+    WHERE p.survey = target;

@@ -17,11 +17,13 @@ import pyarrow.parquet as pq
 from PIL import Image
 from toy_survey import toy_recipe
 
+from catbuilder.calibration import calibration_metrics, record_calibrator
 from catbuilder.cli import main
 from catbuilder.config import Recipe
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.plan import Plan, record_step
+from catbuilder.promote import decide, record_decisions
 from catbuilder.scoring import record_scores
 from catbuilder.workspace import Recording, Workspace
 
@@ -147,21 +149,24 @@ def close_round(
     events: Sequence[Mapping[str, object]] = (),
     trained_on: Sequence[tuple[str, int, str, str]] = (),
     seed: int = 7,
+    recipe: Recipe = RECIPE,
+    by_policy: bool = False,
 ) -> int:
     """Record a whole round of which only the network is missing, by the functions that a real one calls.
 
-    `trained_on` holds (survey, object_id, role, label).
+    `trained_on` holds (survey, object_id, role, label). What is promoted are the `events`, or what the recipe's policy
+    decides.
     """
     classes = workspace.config.classes
     with workspace.recording("round: planned") as recording:
         number = recording.round
         plan = Plan(
-            round=number, recipe=RECIPE, classes=classes, seed=seed, ranks=1, threads=1, training=len(trained_on),
+            round=number, recipe=recipe, classes=classes, seed=seed, ranks=1, threads=1, training=len(trained_on),
             validation=0, scored=len(posteriors), manifest_sha256="0" * 64, score_manifest_sha256="0" * 64,
         )  # fmt: skip
         recording.con.execute(
             "INSERT INTO rounds VALUES (?, ?, ?, ?, 1, 1, ?, ?, ?)",
-            [number, RECIPE.name, RECIPE.sha256, seed, "0" * 64, plan.model_dump_json(), recording.run],
+            [number, recipe.name, recipe.sha256, seed, "0" * 64, plan.model_dump_json(), recording.run],
         )
         for survey, object_id, role, label in trained_on:
             recording.con.execute(
@@ -177,13 +182,17 @@ def close_round(
         record_step(recording, number, "trained", "{}")
     with workspace.recording("round: scored") as recording:
         shard = write_scores(workspace.round_folder(number) / "scores" / "scores-00000.parquet", classes, posteriors)
+        record_calibrator(recording, plan, [shard])
         n = record_scores(recording, plan, [shard], number)
         record_step(recording, number, "scored", json.dumps({"objects": n}))
     with workspace.recording("round: decided") as recording:
+        if by_policy:
+            record_decisions(recording, plan, decide(recording.con, workspace, plan))
         add_events(recording, *({"model": number} | dict(event) for event in events), round_number=number)
         record_step(recording, number, "decided", json.dumps({"promoted": {}, "retracted": 0}))
     with workspace.recording("round: evaluated") as recording:
         record_metrics(recording, evaluate_round(recording.con, number, classes))
+        record_metrics(recording, calibration_metrics(recording.con, plan))
         record_step(recording, number, "evaluated", "{}")
     with workspace.recording("round: closed") as recording:
         record_step(recording, number, "closed", "{}")

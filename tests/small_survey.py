@@ -9,11 +9,11 @@ import numpy as np
 from makers import write_scores
 from PIL import Image
 
+from catbuilder.calibration import record_calibrator
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.ingest import IngestReport, ingest_images
-from catbuilder.labels import record_events
 from catbuilder.plan import Plan, record_step
-from catbuilder.promote import Decisions, decide
+from catbuilder.promote import Decisions, decide, record_decisions
 from catbuilder.scoring import record_scores
 from catbuilder.testsets import add_test_set
 from catbuilder.workspace import Workspace
@@ -162,9 +162,10 @@ def finish_by_hand(workspace: Workspace, plan: Plan, spiral: Mapping[tuple[str, 
             "INSERT INTO models VALUES (?, 'by hand', '', '', 'none', 0, 1, 1, 0.5, ?, ?)",
             [number, number, recording.run],
         )
+        record_calibrator(recording, plan, [file])
         record_scores(recording, plan, [file], number)
-        decisions = decide(recording.con, number, plan.recipe.promotion)
-        record_events(recording, decisions.events, number)
+        decisions = decide(recording.con, workspace, plan)
+        record_decisions(recording, plan, decisions)
         record_metrics(recording, evaluate_round(recording.con, number, CLASSES))
         for step in ("trained", "scored", "decided", "evaluated"):
             record_step(recording, number, step, f'{{"objects": {plan.scored}}}')

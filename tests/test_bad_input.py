@@ -511,7 +511,8 @@ def test_a_fault_in_a_recipe_names_file_and_key(workspace, tmp_path, old, new, w
 
 
 def test_an_unknown_recipe_gets_a_suggestion(workspace, tmp_path):
-    failed(cli("-w", workspace.path, "round", "--recipe", "demmo"), "(did you mean 'demo'?)", "shipped are demo")
+    done = cli("-w", workspace.path, "round", "--recipe", "demmo")
+    failed(done, "(did you mean 'demo'?)", "shipped are certified, demo")
     failed(cli("-w", workspace.path, "round", "--recipe", tmp_path / "none.toml"), "there is no file", "none.toml")
     failed(cli("-w", workspace.path, "round", "--recipe", tmp_path), "there is no recipe named")
 
@@ -570,6 +571,8 @@ def test_bad_rows_of_a_test_set_are_listed_and_their_objects_guarded_all_the_sam
 def test_a_test_set_needs_a_plain_name_and_a_known_survey(workspace, tmp_path):
     table = write_csv(tmp_path / "t.csv", ("object_id",), (1,))
     failed(cli("-w", workspace.path, "testset", "H P", "--survey", "des", "--table", table), "cannot name a test set")
+    for taken in ("validation", "calibration"):
+        failed(cli("-w", workspace.path, "testset", taken, "--survey", "des", "--table", table), "under that name")
     failed(cli("-w", workspace.path, "testset", "HP", "--survey", "lsst", "--table", table), "unknown survey 'lsst'")
     failed(cli("-w", workspace.path, "testset", "HP", "--survey", "des", "--table", tmp_path / "no"), "no table")
 

@@ -428,7 +428,7 @@ def test_a_promoted_object_that_turns_out_to_be_a_test_galaxy_loses_its_label(
     assert decisions.retractions["object_id"].to_pylist() == [POOL + 3]
     assert "member of test set LATE" in decisions.retractions["reason"].to_pylist()[0]
     with workspace.reading() as con:
-        assert decide(con, 2, recipe.promotion).promotions.num_rows == 0
+        assert decide(con, workspace, plan).promotions.num_rows == 0
 
 
 def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(

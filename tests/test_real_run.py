@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import CommandLine, rows
 
 from catbuilder.workspace import Workspace
 
@@ -36,12 +37,12 @@ def real_run(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path) -> Wor
 
 def test_every_object_of_the_des_pool_stands_in_the_catalogue_with_a_class(real_run: Workspace) -> None:
     with real_run.reading() as con:
-        rows = con.execute(
+        found = con.execute(
             "SELECT coalesce(label, predicted_label) FROM catalog "
             "WHERE survey = 'des' AND split = 'pool' AND test_set IS NULL AND quality IS NOT NULL"
         ).fetchall()
-    assert len(rows) == 494
-    assert all(name in ("elliptical", "spiral") for (name,) in rows)
+    assert len(found) == 494
+    assert all(name in ("elliptical", "spiral") for (name,) in found)
 
 
 def test_the_test_galaxies_are_scored_but_never_trained_on_or_promoted(real_run: Workspace) -> None:
@@ -68,3 +69,14 @@ def test_decam_labels_validate_and_do_not_train(real_run: Workspace) -> None:
 
 def test_the_catalogue_is_exported(real_run: Workspace) -> None:
     assert (real_run.path / "real.fits").stat().st_size > 100_000
+
+
+def test_a_certified_round_is_refused_at_once(real_run: Workspace, tiny_recipe: Path) -> None:
+    """No DES galaxy that was drawn for calibration has an image; those of HP and FO have one and may not be used."""
+    recorded = "SELECT (SELECT max(run) FROM runs), (SELECT list(round || ' ' || step ORDER BY run) FROM steps)"
+    before = rows(real_run, recorded)
+    arguments = ("round", "--recipe", tiny_recipe, "--set", "promotion.policy=certified")
+    said = CommandLine(real_run.path, tiny_recipe)(*arguments, expect=1)
+    assert said.count("\n") == 1 and said.startswith("Error: the policy certified can promise nothing: ")
+    assert "no DES calibration labels with an image" in said and "HP and FO are test sets and may not be used" in said
+    assert rows(real_run, recorded) == before and "1 closed" in str(before), "only the round of top_k"

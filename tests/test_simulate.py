@@ -195,6 +195,17 @@ def test_fo_is_fainter_and_smaller_than_hp():
     assert np.median([g.radius_arcsec for g in fo]) < np.median([g.radius_arcsec for g in hp])
 
 
+def test_calibration_galaxies_are_drawn_as_those_of_the_pool_are():
+    """What is counted on the one is promised of the other: the same classes, the same faint and difficult ones."""
+    galaxies = draw_galaxies(SurveyPlan(training=0, hp=0, fo=0, calibration=1500, pool=1500, faults=0), seed=5)
+    calibration, pool = ([g for g in galaxies if g.set_name == name] for name in ("calibration", "pool"))
+    labels = [[g.label for g in sample].count("spiral") for sample in (calibration, pool)]
+    assert labels == [900, 900]
+    for measure in ("mag_r", "radius_arcsec", "axis_ratio"):
+        a, b = (np.array([getattr(g, measure) for g in sample]) for sample in (calibration, pool))
+        assert 0.46 < auc(a, b) < 0.54, measure
+
+
 def test_colour_helps_but_does_not_tell_the_class():
     galaxies = draw_galaxies(SurveyPlan(training=0, hp=0, fo=1500, calibration=0, pool=0, faults=0), seed=5)
     colours = {label: np.array([g.magnitudes()[0] - g.magnitudes()[2] for g in galaxies if g.label == label])

@@ -15,4 +15,6 @@ LEFT JOIN exclusions_at($round) AS x ON x.survey = l.survey AND x.object_id = l.
 WHERE l.source = 'promoted'
   AND (p.predicted_label <> l.label OR p.predicted_confidence < $floor
        OR t.object_id IS NOT NULL OR x.object_id IS NOT NULL)
+  -- an audit may have taken it back while the round ran
+  AND l.event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)
 ORDER BY l.survey, l.object_id

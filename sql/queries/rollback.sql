@@ -1,4 +1,5 @@
--- Retract each standing promotion that did not stand at the round, reinstate each that did and does no more.
+-- Retract each standing promotion that did not stand at the round, reinstate each that did and does no more; but
+-- nothing of a batch of which an audit has found since that too many are wrong.
 WITH standing_now AS (SELECT * FROM standing_labels_at(2147483647)),
      stood_then AS (SELECT * FROM standing_labels_at($to) WHERE source = 'promoted')
 SELECT n.survey, n.object_id, 'retraction' AS kind, n.label, n.confidence, 'promoted' AS source,
@@ -15,4 +16,5 @@ JOIN catalog AS c ON c.survey = t.survey AND c.object_id = t.object_id
 ANTI JOIN standing_now AS n ON n.survey = t.survey AND n.object_id = t.object_id
     AND (n.label = t.label OR n.source <> 'promoted')
 WHERE c.test_set IS NULL AND c.firewall IS NULL AND c.domain = 'in' AND c.split <> 'calibration'
+  AND coalesce(t.certificate, '') NOT IN (SELECT certificate FROM audits WHERE verdict = 'broken')
 ORDER BY kind DESC, survey, object_id

@@ -50,7 +50,9 @@ SELECT round, what, detail FROM (
     SELECT p.round, p.run, 8, 'scored',
            format('{} at {:.4f} by the model of round {} (sha256 {}...)', p.predicted_label, p.predicted_confidence,
                   p.model, m.sha256[:12])
+           || coalesce(format(', mean of {} networks, which disagree by {:.4f} nats', e.networks, p.mutual_information), '')
     FROM predictions AS p JOIN models AS m ON m.model = p.model
+    LEFT JOIN (SELECT model, count(*) AS networks FROM members GROUP BY model) AS e ON e.model = p.model
     WHERE p.survey = $survey AND p.object_id = $object_id
     UNION ALL
     SELECT round, run, 9, CASE kind WHEN 'label' THEN 'label' ELSE 'label retracted' END,

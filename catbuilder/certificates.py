@@ -1,0 +1,96 @@
+"""The certificates as a person reads them: what was promised of each class and round, on what, what became of it.
+
+And the shifts that were measured beside them. Nothing is measured here, so that a table is printed without the second
+or two that plans and scikit-learn take to import.
+"""
+
+from typing import Any
+
+import pyarrow as pa
+
+from catbuilder.catalog import fetch_arrow
+from catbuilder.resources import query
+from catbuilder.roundlist import require_round
+from catbuilder.workspace import Workspace
+
+
+def read_certificates(workspace: Workspace, round_number: int | None = None) -> pa.Table:
+    """Every certificate and refusal, of one round or of all, with the last word of its audit.
+
+    Beside the columns of `certificates`: `standing`, how many of its labels stand now; `audit`, `sampled`, `answered`,
+    `wrong` and `audited_bound` as in `audits`.
+
+    Raises
+    ------
+    RoundError
+        There is no such round.
+    """
+    with workspace.reading() as con:
+        if round_number is not None:
+            require_round(con, round_number)
+        return fetch_arrow(con, query("certificates"), {"round": round_number})
+
+
+def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Table:
+    """What the shift meters recorded of one round, or of all; without `run`, in the order of samples and meters.
+
+    Raises
+    ------
+    RoundError
+        There is no such round.
+    """
+    with workspace.reading() as con:
+        if round_number is not None:
+            require_round(con, round_number)
+        return fetch_arrow(con, query("shifts"), {"round": round_number})
+
+
+def in_words(row: dict[str, Any]) -> str:
+    """One row of `read_certificates` as a sentence."""
+    about = f"round {row['round']}, {row['class']}"
+    if row["verdict"] != "certified":
+        return f"{about}: refused, {row['reason']}"
+    if not row["batch"]:
+        return f"{about}: certified at calibrated confidence {row['threshold']:.5g}, which nothing of the pool reaches"
+    parts = [f"{about}: {_promoted(row)}", _promise(row)]
+    errors = f"{row['errors']} error{'' if row['errors'] == 1 else 's'}"
+    parts.append(f"{errors} among {row['n']} calibration galaxies counted")
+    if row["standing"] < row["batch"]:
+        # the others were taken back, or a person has said what they are
+        parts.append(f"{row['standing'] or 'none'} of the {row['batch']} stand as promoted")
+    return "; ".join([*parts, _audit(row)])
+
+
+def _promoted(row: dict[str, Any]) -> str:
+    part = "" if row["share"] in (None, 1.0) else f", a random {_percent(row['share'])} of those"
+    return (
+        f"{row['batch']} objects of the {row['survey']} pool promoted{part} at calibrated confidence "
+        f"{row['threshold']:.5g} and above"
+    )
+
+
+def _promise(row: dict[str, Any]) -> str:
+    provided = ", if the weights of the calibration galaxies are right" if row["weighted"] else ""
+    return (
+        f"at most {_percent(row['alpha'])} of such objects are wrong, and at most {row['batch_errors']} of these "
+        f"{row['batch']} ({_percent(1 - row['delta'])} sure of each, {_percent(1 - row['delta_spent'])} of all up to "
+        f"this round{provided})"
+    )
+
+
+def _audit(row: dict[str, Any]) -> str:
+    sampled, answered, wrong = row["sampled"], row["answered"], row["wrong"]
+    if row["audit"] is None:
+        return "no audit"
+    if row["audit"] == "open":
+        return f"audit open ({answered} of {sampled} answered)"
+    if row["audit"] == "broken":
+        return f"audit broken ({wrong} of {sampled} wrong): all of these labels were taken back"
+    found = f"audit {row['audit']} ({wrong} of {sampled} wrong)"
+    if row["audit"] == "kept":
+        return found
+    return f"{found}: at most {round(row['audited_bound'] * row['batch'])} of the {row['batch']} are wrong"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"

@@ -1,0 +1,288 @@
+"""The policy `certified`: promote what can be vouched for, class by class, and say what was promised.
+
+A certificate is about the objects of the target survey's pool that no round has taken yet, and it counts calibration
+objects that no round would have taken: the two stay exchangeable from round to round, however the network changes.
+Where their features differ all the same, calibration objects are drawn to the pool's distribution; where they differ
+too much, nothing is certified. Delta, the probability that any promise fails, is shared among the rounds and the
+classes of each. Later networks have learned from labels that earlier certificates admitted: what they know of the
+certifying half is which threshold passed, one of the grid for each class and round, and nothing else.
+"""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catbuilder.calibration import delta_of_a_class, spent_delta
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.certify import ClassCertificate, Counted, certify_class
+from catbuilder.config import Recipe
+from catbuilder.plan import Plan
+from catbuilder.resources import query
+from catbuilder.shift import FEWEST, accept, density_weights, two_sample_auc
+from catbuilder.shift_meters import feature_files, features_of
+from catbuilder.workspace import Workspace
+
+CUTS = pa.schema(
+    [
+        ("survey", pa.string()), ("class", pa.string()), ("score", pa.string()), ("threshold", pa.float32()),
+        ("share", pa.float64()), ("certificate", pa.string()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What a certified round decides: rows for the tables of the same names, and what to tell the user."""
+
+    promotions: pa.Table
+    cuts: pa.Table
+    certificates: list[dict[str, object]]
+    calibration: pa.Table
+    sentences: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """How calibration objects stand for the pool: weight and whether each counts, (n,); or why they cannot."""
+
+    weight: np.ndarray
+    counted: np.ndarray
+    weighted: bool | None  # None: too few features to tell
+    refusal: str | None = None
+
+
+def certify_round(con: Connection, workspace: Workspace, plan: Plan) -> Certified:
+    """Certify each class of a scored round and choose what is promoted. Leaves the temporary table `certifiable`."""
+    recipe, target = plan.recipe, plan.recipe.sets.target
+    objects = fetch_arrow(con, query("certify_objects"), {"round": plan.round, "target": target})
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE certifiable AS SELECT * FROM certifiable_at($round, $target)",
+        {"round": plan.round, "target": target},
+    )
+    weights = _weights(con, workspace, plan, objects)
+    objects = objects.append_column("weight", pa.array(weights.weight))
+    objects = objects.append_column("counted", pa.array(weights.counted))
+    found = vouch(objects, plan.classes, recipe)
+    if weights.refusal is not None:
+        found = {name: refused_for_shift(certificate, weights.refusal) for name, certificate in found.items()}
+    taken = _take(con, objects, found, recipe)
+    cuts = _cuts(plan, taken)
+    con.register("cuts", cuts)
+    promotions = fetch_arrow(con, query("promote_certified"), {"round": plan.round})
+    batches = {row["values"]: row["counts"] for row in promotions["label"].value_counts().to_pylist()}
+    found |= {name: certificate for name, (certificate, _) in taken.items()}
+    shares = {name: share for name, (_, share) in taken.items()}
+    spent = spent_delta(con, target, plan.round)
+    rows = certificate_rows(plan, objects, found, shares, batches, weights.weighted, weights.refusal, spent)
+    calibration = objects.select(["survey", "object_id", "half", "truth", "weight", "counted"])
+    sentences = [_sentence(row, found[str(row["class"])]) for row in rows]
+    if weights.weighted is None:
+        sentences.append(
+            "careful: too few features were kept to compare the pool with the calibration galaxies: the certificates "
+            "take it that they are alike; keep more with scoring.pool_features"
+        )
+    elif weights.weighted and weights.refusal is None:
+        sentences.append(
+            f"pool and calibration differ: {weights.counted.sum()} of {len(weights.counted)} calibration galaxies "
+            "were drawn to the pool's distribution; the bounds hold on condition that the estimated weights are right"
+        )
+    return Certified(promotions, cuts, rows, calibration, sentences)
+
+
+def vouch(objects: pa.Table, classes: tuple[str, ...], recipe: Recipe) -> dict[str, ClassCertificate]:
+    """Certify each class from calibration objects: half, truth, counted, predicted_label, calibrated_confidence."""
+    half = np.array(objects["half"].to_pylist(), dtype=object)[np.asarray(objects["counted"].to_pylist(), bool)]
+    ratio = int((half == "certify").sum()) / max(int((half == "fit").sum()), 1)
+    settings, delta = recipe.certificate, delta_of_a_class(recipe, classes)
+    return {
+        name: certify_class(
+            counted_of(objects, name, "fit"), counted_of(objects, name, "certify"),
+            ratio, settings.alpha, delta, settings.grid,
+        )
+        for name in classes
+    }  # fmt: skip
+
+
+def counted_of(objects: pa.Table, name: str, half: str) -> Counted:
+    """The calibration objects of one half that are predicted to be of a class, and count."""
+    mask = pc.and_(
+        pc.and_(pc.equal(objects["half"], half), pc.equal(objects["predicted_label"], name)), objects["counted"]
+    )
+    mine = objects.filter(mask)
+    wrong = np.array([truth != name for truth in mine["truth"].to_pylist()], bool)
+    return Counted(mine["calibrated_confidence"].to_numpy().astype(np.float32), wrong)
+
+
+def certificate_rows(
+    plan: Plan,
+    objects: pa.Table,
+    found: dict[str, ClassCertificate],
+    shares: dict[str, float],
+    batches: dict[str, int],
+    weighted: bool | None,
+    shifted: str | None,
+    spent: float,
+) -> list[dict[str, object]]:
+    """The rows of the table `certificates`, but for `run`: one a class.
+
+    Parameters
+    ----------
+    objects : what was counted: survey, object_id, half, truth, counted, source
+    found, shares, batches : by class: what was certified, which part of it is promoted, how many objects that are
+    shifted : why the certifying half was not asked, if it was not
+    spent : delta of all earlier certificates of the survey
+    """
+    sources = sorted({name for name in objects["source"].to_pylist() if name})
+    asked = 0.0 if shifted is not None else sum(certificate.delta for certificate in found.values())
+    common: dict[str, object] = {
+        "truth": f"the larger vote, or the label in its place ({', '.join(sources) or 'none'}); a tie is an error",
+        "population": population_of(plan.recipe), "survey": plan.recipe.sets.target, "round": plan.round,
+        "delta_spent": spent + asked, "calibration_sha256": calibration_hash(objects), "weighted": weighted,
+    }  # fmt: skip
+    return [
+        common | _of_class(plan.round, name, found[name], shares.get(name), batches.get(name, 0), shifted is not None)
+        for name in plan.classes
+    ]
+
+
+def _of_class(
+    round_number: int, name: str, certificate: ClassCertificate, share: float | None, batch: int, shifted: bool
+) -> dict[str, object]:
+    is_certified = certificate.threshold is not None
+    errors = certificate.batch_errors(batch) if is_certified else None
+    return {
+        "certificate": certificate_id(round_number, name), "class": name,
+        "verdict": "certified" if is_certified else "shifted" if shifted else "refused", "reason": certificate.reason,
+        "n": certificate.n, "errors": certificate.errors, "threshold": certificate.threshold,
+        "alpha": certificate.alpha, "delta": certificate.delta, "grid": list(certificate.grid),
+        "accepted": certificate.accepted, "population_bound": certificate.population_bound, "batch": batch,
+        "batch_errors": errors, "batch_bound": errors / batch if errors is not None and batch else None, "share": share,
+    }  # fmt: skip
+
+
+def population_of(recipe: Recipe) -> str:
+    """The objects that a certificate is about, in words."""
+    return f"{recipe.sets.target}: pool, domain in of {recipe.sets.population}, taken by no earlier round"
+
+
+def refused_for_shift(certificate: ClassCertificate, reason: str) -> ClassCertificate:
+    """Nothing, since the calibration objects say nothing of this pool."""
+    return replace(certificate, accepted=0, threshold=None, population_bound=1.0, needed=None, reason=reason)
+
+
+def certificate_id(round_number: int, name: str) -> str:
+    """How label events and exports name the certificate of a class and round."""
+    return f"r{round_number:03d}-{name}"
+
+
+def calibration_hash(objects: pa.Table) -> str:
+    """SHA-256 of the calibration set as it was counted: survey, id, half, truth and whether it counted, a line each."""
+    columns = [objects[name].to_pylist() for name in ("survey", "object_id", "half", "truth", "counted")]
+    lines = sorted(" ".join(map(str, row)) for row in zip(*columns, strict=True))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _weights(con: Connection, workspace: Workspace, plan: Plan, objects: pa.Table) -> _Weights:
+    """Compare calibration and pool by their features, and weigh the calibration objects where they differ."""
+    n = objects.num_rows
+    plain = _Weights(np.ones(n), np.ones(n, bool), False)
+    files = [str(file) for file in feature_files(workspace, plan.round)]
+    kept = fetch_arrow(con, query("certify_features"), {"files": files}) if files else objects.slice(0, 0)
+    pool, _ = features_of(workspace, plan.round, kept)
+    features, known = features_of(workspace, plan.round, objects)
+    if min(len(pool), int(known.sum())) < FEWEST:
+        return replace(plain, weighted=None)
+    meter = two_sample_auc(features, pool, plan.seed)
+    if meter.low <= 0.5:
+        return plain
+    limit = plan.recipe.certificate.shift_limit
+    if meter.value > limit:
+        return _Weights(plain.weight, plain.counted, True, (
+            f"a classifier tells the pool from the calibration galaxies by their features (AUC {meter.value:.3f}, and "
+            f"the recipe's limit is {limit:.2f}): their errors say nothing of the pool; calibrate with galaxies of it"
+        ))  # fmt: skip
+    fit = np.array([part == "fit" for part in objects["half"].to_pylist()], bool)
+    if int((fit & known).sum()) < FEWEST:
+        return _Weights(plain.weight, plain.counted, True, (
+            "the pool differs from the calibration galaxies by its features, and the fitting half has too few to weigh "
+            "them by; calibrate with more galaxies"
+        ))  # fmt: skip
+    weight = np.zeros(n)  # an object without features cannot stand for anything
+    weight[known] = density_weights(features[fit[known]], pool, features)
+    counted = known.copy()
+    counted[known] = accept(weight[known], objects["draw"].to_numpy()[known])
+    return _Weights(weight, counted, True)
+
+
+def _take(
+    con: Connection, objects: pa.Table, found: dict[str, ClassCertificate], recipe: Recipe
+) -> dict[str, tuple[ClassCertificate, float]]:
+    """Threshold and share of each certified class; less than it could, where a quota keeps the pool's balance."""
+    certified = {name: c for name, c in found.items() if c.threshold is not None}
+    quota = recipe.certificate.quota
+    if quota == "none" or len(certified) < 2:
+        return {name: (certificate, 1.0) for name, certificate in certified.items()}
+    available = _pool_counts(con, certified)
+    in_pool = dict(con.execute("SELECT predicted_label, count(*) FROM certifiable GROUP BY ALL").fetchall())
+    # the class of which the smallest part can be had; the others give no larger part of theirs
+    scarce = min(
+        (name for name in certified if in_pool.get(name)),
+        key=lambda name: available[name][certified[name].accepted - 1] / in_pool[name],
+        default=None,
+    )
+    taken = {}
+    for name, certificate in certified.items():
+        counts, place = available[name], certificate.accepted - 1
+        if scarce is None or name == scarce or not counts[place]:
+            taken[name] = (certificate, 1.0)
+            continue
+        allowed = available[scarce][certified[scarce].accepted - 1] * in_pool[name] // in_pool[scarce]
+        if quota == "threshold":  # a threshold stricter than the grid's first was not tested: of that one, a part
+            place = max([p for p in range(certificate.accepted) if counts[p] <= allowed], default=0)
+            certificate = certificate.stricter(counted_of(objects, name, "certify"), place)
+        taken[name] = (certificate, min(1.0, allowed / max(counts[place], 1)))
+    return taken
+
+
+def _pool_counts(con: Connection, certified: dict[str, ClassCertificate]) -> dict[str, list[int]]:
+    rows = [
+        {"class": name, "place": place, "threshold": threshold}
+        for name, certificate in certified.items()
+        for place, threshold in enumerate(certificate.grid)
+    ]
+    schema = pa.schema([("class", pa.string()), ("place", pa.int32()), ("threshold", pa.float32())])
+    con.register("grids", pa.Table.from_pylist(rows, schema=schema))
+    counts: dict[str, list[int]] = {name: [] for name in certified}
+    for name, _, n in con.execute(query("certify_pool_counts")).fetchall():
+        counts[name].append(n)
+    return counts
+
+
+def _cuts(plan: Plan, taken: dict[str, tuple[ClassCertificate, float]]) -> pa.Table:
+    rows = [
+        {"survey": plan.recipe.sets.target, "class": name, "score": "calibrated",
+         "threshold": certificate.threshold, "share": share, "certificate": certificate_id(plan.round, name)}
+        for name, (certificate, share) in taken.items()
+    ]  # fmt: skip
+    return pa.Table.from_pylist(rows, schema=CUTS)
+
+
+def _sentence(row: dict[str, object], found: ClassCertificate) -> str:
+    """A certificate in words."""
+    name, batch = row["class"], row["batch"]
+    if row["verdict"] == "certified":
+        return (
+            f"{batch} {name} certified at calibrated confidence {row['threshold']:.4f} and above: at most "
+            f"{found.alpha:.1%} of such galaxies are wrong, and at most {row['batch_errors']} of these {batch} "
+            f"({row['errors']} errors among {row['n']} calibration galaxies)"
+        )
+    more = ""
+    if found.needed is not None:
+        more = (
+            f"; at least {found.needed} more calibration galaxies predicted {name}, and taken by no earlier round, are "
+            "needed in the certifying half, and about as many in the fitting half"
+        )
+    return f"no {name} is promoted: {found.reason}{more}"

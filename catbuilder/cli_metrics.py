@@ -1,0 +1,99 @@
+"""The verb `metrics`: how well each round did, as a summary, in bins, row by row, or as a picture."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from catbuilder.workspace import Workspace
+
+_VARIABLES = {"mag_r": "mag_r", "radius_arcsec": "radius_arcsec", "colour": "g_r"}
+
+
+def metrics(
+    numbers: Annotated[list[int] | None, typer.Option("--round", help="Only this round; may be repeated.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every metric, class and confusion count.")] = False,
+    by: Annotated[
+        Literal["mag_r", "radius_arcsec", "colour"] | None,
+        typer.Option("--by", help="Purity and completeness in bins of this; by default of the latest round."),
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw accuracy against coverage to OUT.png, .pdf or .svg, a line a round.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """How well each round did on the fixed test sets."""
+    if every and by:
+        raise typer.BadParameter("give --all or --by, not both")
+    opened = open_workspace(workspace)
+    if figure is not None:
+        _draw(opened, numbers, figure, format)
+    if by is not None:
+        _show_bins(opened, numbers, by, format)
+    elif every:
+        from catbuilder.output import show
+
+        show(_read(opened, "metrics_all", numbers), format)
+    else:
+        show_metrics(opened, numbers, format)
+
+
+def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: str) -> None:
+    """Print a line a round, test set and survey; None is every round."""
+    from catbuilder.output import show
+
+    show(_read(workspace, "metrics", rounds), format)
+
+
+def _show_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str, format: str) -> None:
+    from catbuilder.output import show
+
+    bins = _read(workspace, "metrics_by", rounds, variable=_VARIABLES[by])
+    show(bins, format)
+    if not bins.num_rows:
+        print(_why_no_bins(workspace, rounds, by), file=sys.stderr)
+    if by == "colour" and format == "table" and bins.num_rows:
+        print()
+        show(_read(workspace, "metrics_against_colour", rounds))
+
+
+def _why_no_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str) -> str:
+    from catbuilder.roundlist import last_round
+
+    with workspace.reading() as con:
+        none_yet = last_round(con) == 0
+    if none_yet:
+        return "No round has been run yet; run one with: catbuilder round"
+    if not _read(workspace, "metrics", rounds).num_rows:
+        return ("Nothing has been measured yet: declare a test set with truth with: catbuilder testset NAME "
+                "--survey SURVEY --table T.csv, and finish a round with: catbuilder round")  # fmt: skip
+    measured = "radius" if by == "radius_arcsec" else "magnitude in g and r" if by == "colour" else "magnitude in r"
+    return (f"No object had a score and a {measured} when it was measured, or an older catbuilder did that, without "
+            "bins: bring the survey's catalogue in with: catbuilder ingest, or match it with one that has them with: "
+            "catbuilder crossmatch, and run another round with: catbuilder round")  # fmt: skip
+
+
+def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, format: str) -> None:
+    from catbuilder.figures import draw_accuracy
+
+    draw_accuracy(_read(workspace, "accuracy_curves", rounds), file)
+    print(f"Accuracy against coverage is drawn in {file}.", file=sys.stdout if format == "table" else sys.stderr)
+
+
+def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **parameters: object) -> "pa.Table":
+    from catbuilder.catalog import fetch_arrow
+    from catbuilder.resources import query
+    from catbuilder.roundlist import require_round
+
+    with workspace.reading() as con:
+        for number in rounds or ():
+            require_round(con, number)
+        return fetch_arrow(con, query(name), {"rounds": list(rounds) if rounds else None, **parameters})

@@ -1,0 +1,84 @@
+"""The verbs that tell what stands behind a promotion, and that ask people about it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+
+
+def select(
+    strategy: Annotated[
+        str, typer.Option(help="audit: the sample of certified batches; random: of the pool without a label.")
+    ] = "audit",
+    n: Annotated[
+        int | None, typer.Option("--n", min=1, help="At most so many; by default all of an audit, or 50 at random.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write, to be filled in; by default they are printed.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """List objects for a person to label, blind."""
+    from catbuilder.output import show
+    from catbuilder.questions import STRATEGIES, select_objects, write_questions
+
+    opened = open_workspace(workspace)
+    objects = select_objects(opened, strategy, n)
+    if out is not None and objects.num_rows:
+        write_questions(objects, out)
+        print(f"{objects.num_rows} objects written to {out}.")
+    elif objects.num_rows or format != "table":
+        show(objects, format)
+    if not objects.num_rows:
+        print(f"Nothing to ask: {STRATEGIES[strategy]}.", file=sys.stderr)
+        return
+    classes = " or ".join(opened.config.classes)
+    print(
+        f"Next: fill in label ({classes}), then: catbuilder labels import {out or 'FILE.csv'} --source human",
+        file=sys.stdout if out or format == "table" else sys.stderr,
+    )
+
+
+def certificates(
+    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """What is promised of each promoted batch, on what grounds, and what people found in it."""
+    from catbuilder.certificates import in_words, read_certificates
+    from catbuilder.output import show
+
+    rows = read_certificates(open_workspace(workspace), number)
+    if format != "table":
+        show(rows, format)
+        return
+    if not rows.num_rows:
+        print('There is no certificate yet; they come with a recipe whose [promotion] has policy = "certified".')
+        return
+    shown = ["certificate", "verdict", "threshold", "errors", "n", "batch", "batch_errors", "standing", "audit"]
+    show(rows.select(shown))
+    print("", *map(in_words, rows.to_pylist()), sep="\n")
+
+
+def shifts(
+    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """How alike the labelled, the calibration and the pool galaxies are to each round's network."""
+    from catbuilder.certificates import read_shifts
+    from catbuilder.output import show
+
+    rows = read_shifts(open_workspace(workspace), number)
+    if rows.num_rows or format != "table":
+        show(rows, format)
+    if not rows.num_rows:
+        print(
+            "No shift is measured: no round has decided yet that kept the features of enough galaxies of two samples "
+            "([scoring] pool_features and labelled_features).",
+            file=sys.stderr,
+        )

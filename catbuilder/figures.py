@@ -1,0 +1,120 @@
+"""The figure of accuracy against coverage, for a paper or a screen: a panel a test set and survey, a line a round.
+
+Rounds follow one another, so that their colours do too: a sequence that goes from dark to light is told apart by
+colour-blind readers and in grey print, and the markers tell lines apart that lie on one another. Drawn without a
+display.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from catbuilder.errors import InputError, RoundError
+from catbuilder.files import written_whole
+
+FORMATS = (".png", ".pdf", ".svg")
+
+_PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
+_DPI = 200
+_MARKERS = "os^Dv<>P"
+# viridis rises in lightness all along, with and without red-green blindness; its last part is too light on paper
+_COLOURS = colormaps["viridis"]
+_LIGHTEST = 0.85
+
+
+def draw_accuracy(curves: pa.Table, file: Path) -> None:
+    """Draw accuracy against coverage, with 95 per cent intervals, as PNG, PDF or SVG.
+
+    Parameters
+    ----------
+    curves : columns test_set, survey, round, coverage, value, low, high, n (`sql/queries/accuracy_curves.sql`)
+
+    Raises
+    ------
+    InputError
+        The file's name ends in none of these.
+    RoundError
+        No round has been measured on a test set.
+    """
+    if file.suffix.lower() not in FORMATS:
+        raise InputError(f"{file} is no picture that can be drawn; give a name that ends in {', '.join(FORMATS)}")
+    if not curves.num_rows:
+        raise RoundError(
+            "no test set with truth has been measured, so there is no curve to draw; "
+            "declare one with: catbuilder testset NAME --survey SURVEY --table T.csv, and run a round"
+        )
+    figure = _figure(curves)
+    # neither a date nor random names inside: the same metrics give the same file
+    with written_whole(file) as temporary, rc_context({"svg.hashsalt": "catbuilder"}):
+        date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(file.suffix.lower())
+        figure.savefig(temporary, dpi=_DPI, metadata=date)
+
+
+def _figure(curves: pa.Table) -> Figure:
+    rows = curves.to_pylist()
+    sets = list(dict.fromkeys(row["test_set"] for row in rows))
+    surveys = sorted({row["survey"] for row in rows})
+    rounds = sorted({row["round"] for row in rows})
+    width, height = _PANEL_INCHES
+    figure = Figure(figsize=(width * len(surveys), height * len(sets)), layout="constrained")
+    # one scale a test set: the same galaxies in two surveys are to be compared
+    panels = figure.subplots(len(sets), len(surveys), sharex=True, sharey="row", squeeze=False)
+    for test_set, of_set in zip(sets, panels, strict=True):
+        of_set[0].set_ylim(*_limits([row for row in rows if row["test_set"] == test_set]))
+        for survey, panel in zip(surveys, of_set, strict=True):
+            here = [row for row in rows if (row["test_set"], row["survey"]) == (test_set, survey)]
+            if not here:
+                panel.set_axis_off()
+                continue
+            for number in rounds:
+                # a set that was declared later lacks the first rounds
+                if points := [row for row in here if row["round"] == number]:
+                    _line(panel, points, number, rounds)
+            _describe(panel, f"{test_set}, {survey.upper()} ({max(row['n'] for row in here):,} scored)")
+    lines = {line.get_label(): line for panel in panels.flat for line in panel.lines}
+    legend = [lines[_name(number)] for number in rounds]
+    figure.legend(handles=legend, loc="outside upper center", ncols=min(len(rounds), 6), fontsize=8)
+    return figure
+
+
+def _name(number: int) -> str:
+    return f"round {number}"
+
+
+def _line(panel: Axes, points: list[dict[str, float]], number: int, rounds: list[int]) -> None:
+    place = rounds.index(number)
+    coverage, value, low, high = (
+        np.array([point[name] for point in points]) for name in ("coverage", "value", "low", "high")
+    )
+    colour = _COLOURS(_LIGHTEST * place / max(1, len(rounds) - 1))
+    panel.fill_between(coverage, low, high, color=colour, alpha=0.2 / math.sqrt(len(rounds)), linewidth=0)
+    panel.plot(
+        coverage, value, color=colour, marker=_MARKERS[place % len(_MARKERS)], markersize=3.5, linewidth=1.2,
+        label=_name(number),
+    )  # fmt: skip
+
+
+def _limits(rows: list[dict[str, float]]) -> tuple[float, float]:
+    """Of the accuracy: every value is seen, and the interval of the whole set.
+
+    The few objects of the lowest coverages have intervals so wide that they would press all lines into one.
+    """
+    least = min(row["low"] if row["coverage"] == 1 else row["value"] for row in rows)
+    return least - 0.02 * (1 - least), 1 + 0.03 * (1 - least)
+
+
+def _describe(panel: Axes, title: str) -> None:
+    panel.set_title(title, fontsize=9)
+    panel.set_xlabel("coverage (share of scored, surest first)", fontsize=8)
+    panel.set_ylabel("accuracy (95% interval)", fontsize=8)
+    panel.set_xlim(0, 1.02)
+    for axis in (panel.xaxis, panel.yaxis):
+        axis.set_major_formatter(PercentFormatter(1.0))
+    panel.tick_params(labelsize=8, labelbottom=True, labelleft=True)
+    panel.grid(color="0.9", linewidth=0.6)

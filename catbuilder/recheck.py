@@ -1,0 +1,96 @@
+"""Every certificate again, from the catalogue alone: what was counted, by which calibrator, and what follows from it.
+
+The same functions as when it was made, on what the tables say: so a certificate that does not follow from the rows
+beside it is found, whoever changed which. What cannot be redone are the weights under covariate shift, since features
+are not kept in the catalogue: which calibration objects they let count is recorded, and taken as it is.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from catbuilder.calibrate import fit_calibrator
+from catbuilder.calibration import posteriors, spent_delta, truth_of
+from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.certified import certificate_rows, counted_of, refused_for_shift, vouch
+from catbuilder.plan import Plan
+from catbuilder.resources import query
+
+
+def recheck(con: Connection, plan: Plan) -> list[str]:
+    """Recompute the certificates of a decided round; a sentence for each thing that differs."""
+    recorded = fetch_arrow(con, "SELECT * EXCLUDE (run) FROM certificates WHERE round = $round", {"round": plan.round})
+    rows = {row["class"]: row for row in recorded.to_pylist()}
+    if plan.recipe.promotion.policy != "certified":
+        return [f"round {plan.round} has certificates, and its policy makes none"] if rows else []
+    if sorted(rows) != sorted(plan.classes) or recorded.num_rows != len(plan.classes):
+        return [
+            f"round {plan.round} has certificates of {', '.join(rows) or 'no class'}, and must have one of each class"
+        ]
+    parameters: dict[str, object] = {"round": plan.round, "target": plan.recipe.sets.target}
+    faults = [str(row[0]) for row in con.execute(query("certify_faults"), parameters).fetchall()]
+    faults += _refit(con, plan)
+    for expected in _recomputed(con, plan, rows):
+        row = rows[str(expected["class"])]
+        faults += [
+            f"{row['certificate']}: {column} is recorded as {row[column]}, and recomputed as {value}"
+            for column, value in expected.items()
+            if not _same(row[column], value)
+        ]
+    return faults
+
+
+def _recomputed(con: Connection, plan: Plan, rows: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
+    """The certificates as they follow from what was counted and promoted."""
+    objects = fetch_arrow(con, query("certify_recorded"), {"round": plan.round})
+    found = vouch(objects, plan.classes, plan.recipe)
+    shifted = next((str(row["reason"]) for row in rows.values() if row["verdict"] == "shifted"), None)
+    for name, certificate in found.items():
+        threshold = rows[name]["threshold"]
+        if shifted is not None:  # by features, which are not in the catalogue
+            found[name] = refused_for_shift(certificate, shifted)
+        elif threshold in certificate.grid[: max(certificate.accepted - 1, 0)]:  # a quota took a stricter one
+            place = certificate.grid.index(threshold)
+            found[name] = certificate.stricter(counted_of(objects, name, "certify"), place)
+    shares = dict(con.execute("SELECT class, share FROM promotion_cuts WHERE round = ?", [plan.round]).fetchall())
+    batches = dict(
+        con.execute(
+            "SELECT label, count(*) FROM labels "
+            "WHERE round = ? AND model = round AND kind = 'label' AND certificate IS NOT NULL GROUP BY label",
+            [plan.round],
+        ).fetchall()
+    )
+    weighted: bool | None = any(weight != 1 for weight in objects["weight"].to_pylist()) or shifted is not None
+    if not weighted and all(row["weighted"] is None for row in rows.values()):
+        weighted = None  # features, again
+    spent = spent_delta(con, plan.recipe.sets.target, plan.round)
+    return certificate_rows(plan, objects, found, shares, batches, weighted, shifted, spent)
+
+
+def _refit(con: Connection, plan: Plan) -> list[str]:
+    """Whether the calibrator is the one that the fitting half gives."""
+    parameters = {"round": plan.round, "target": plan.recipe.sets.target}
+    objects = fetch_arrow(con, query("calibrator_recorded"), parameters)
+    row = first_row(con, "SELECT scale, shift FROM calibrators WHERE model = ?", [plan.round])
+    if row is None or not objects.num_rows:
+        return [f"round {plan.round} has certificates, and no calibrator or no calibration objects to fit it to"]
+    scale, shift = row
+    if scale is None or shift is None:
+        return [f"the calibrator of round {plan.round} has lost its parameters"]
+    again = fit_calibrator(
+        posteriors(objects, plan.classes), truth_of(objects, plan.classes), plan.recipe.certificate.calibrator
+    )
+    if np.allclose([*scale, *shift], [*again.scale, *again.shift], rtol=1e-6, atol=1e-6):
+        return []
+    return [
+        f"the calibrator of round {plan.round} is recorded as {scale}, {shift}, "
+        f"and refitted as {again.scale}, {again.shift}"
+    ]
+
+
+def _same(a: object, b: object) -> bool:
+    if isinstance(a, float) and isinstance(b, float):
+        return abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1e-300)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return a == b

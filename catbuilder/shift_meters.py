@@ -1,0 +1,148 @@
+"""The shift meters of a round: its labelled, calibration and pool galaxies compared by the features of its network.
+
+Read against what they measure: labelled galaxies were trained on, which by itself sets their features apart; only
+calibration against pool says whether a certificate can be believed. The pool is a sample, the same in every round, so
+that a meter that moves tells of the network or of what was promoted and not of the draw. Only objects whose features
+were kept are compared, which spares reading a survey of millions again.
+"""
+
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.plan import Plan
+from catbuilder.resources import query
+from catbuilder.shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
+from catbuilder.workspace import Recording, Workspace
+
+SAMPLES = ("labelled", "calibration", "pool")
+
+SHIFTS = pa.schema(
+    [
+        ("round", pa.int32()), ("sample_a", pa.string()), ("sample_b", pa.string()), ("meter", pa.string()),
+        ("class", pa.string()), ("value", pa.float64()), ("low", pa.float64()), ("high", pa.float64()),
+        ("n_a", pa.int64()), ("n_b", pa.int64()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """Rows of the table `shifts`, and a sentence on each sample that is too small to be compared."""
+
+    rows: pa.Table
+    sentences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Sample:
+    features: npt.NDArray[np.float32]  # (n, d)
+    predicted: list[str]  # (n,)
+
+
+def measure_shift(con: Connection, workspace: Workspace, plan: Plan) -> Shifts:
+    """Compare the samples of a scored round, two at a time, as the catalogue stands before it promotes anything.
+
+    'labelled' are the labelled galaxies of the training split; 'calibration' the target survey's calibration galaxies
+    that a certificate may count; 'pool' what of the target survey may be promoted. Meters are `auc`, `frechet` with
+    `frechet_noise`, what it would be by chance, and `prior`, one row a class: share predicted in the second sample less
+    that in the first.
+    """
+    samples = _samples(con, workspace, plan)
+    sentences = tuple(
+        f"no shift is measured against the {name} sample: features of {len(samples[name].predicted)} of its galaxies "
+        f"were kept, and {FEWEST} are needed"
+        for name in SAMPLES
+        if len(samples[name].predicted) < FEWEST
+    )
+    large = [name for name in SAMPLES if len(samples[name].predicted) >= FEWEST]
+    rows = [row for a, b in combinations(large, 2) for row in _compare(plan, a, b, samples[a], samples[b])]
+    return Shifts(pa.Table.from_pylist(rows, schema=SHIFTS), sentences)
+
+
+def record_shifts(recording: Recording, shifts: Shifts) -> None:
+    """Append the rows to the table `shifts`."""
+    recording.con.register("incoming_shifts", shifts.rows)
+    recording.con.execute("INSERT INTO shifts BY NAME SELECT *, ? AS run FROM incoming_shifts", [recording.run])
+    recording.con.unregister("incoming_shifts")
+
+
+def features_of(
+    workspace: Workspace, round_number: int, objects: pa.Table
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """Features that a round's network has of given objects, and for which of them they were kept.
+
+    Parameters
+    ----------
+    objects : table with the columns survey and object_id, each pair once
+
+    Returns
+    -------
+    float32 (m, hidden), of those whose features were kept, in the order of `objects`; (0, 0) where none are
+    bool (n,), whether they were, of each object
+    """
+    place_of = {key: place for place, key in enumerate(_keys(objects))}
+    found, places = [], []
+    for file in feature_files(workspace, round_number):
+        shard = pq.read_table(file)
+        here = np.array([place_of.get(key, -1) for key in _keys(shard)], np.int64)
+        flat = shard["features"].combine_chunks().flatten().to_numpy()
+        found.append(flat.reshape(len(here), -1)[here >= 0])
+        places.append(here[here >= 0])
+    known = np.zeros(objects.num_rows, bool)
+    if not sum(map(len, places)):
+        return np.empty((0, 0), np.float32), known
+    order = np.concatenate(places)
+    known[order] = True
+    return np.concatenate(found)[np.argsort(order)], known
+
+
+def _samples(con: Connection, workspace: Workspace, plan: Plan) -> dict[str, _Sample]:
+    files = [str(file) for file in feature_files(workspace, plan.round)]
+    if not files:
+        return {name: _Sample(np.empty((0, 0), np.float32), []) for name in SAMPLES}
+    parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": files}
+    objects = fetch_arrow(con, query("shift_samples"), parameters)
+    sample_of = np.array(objects["sample"].to_pylist(), dtype=object)
+    found = {}
+    for name in SAMPLES:
+        own = objects.filter(pa.array(sample_of == name, pa.bool_()))
+        found[name] = _Sample(features_of(workspace, plan.round, own)[0], own["predicted_label"].to_pylist())
+    return found
+
+
+def _compare(plan: Plan, name_a: str, name_b: str, a: _Sample, b: _Sample) -> list[dict[str, object]]:
+    """The rows of all meters of two samples."""
+    frechet = frechet_distance(a.features, b.features)
+    drift = prior_drift(a.predicted, b.predicted, plan.classes)
+    meters: list[tuple[str, str | None, Interval | float]] = [
+        ("auc", None, two_sample_auc(a.features, b.features, plan.seed)),
+        ("frechet", None, frechet.distance),
+        ("frechet_noise", None, frechet.noise),
+        *(("prior", label, interval) for label, interval in drift.items()),
+    ]
+    common = {
+        "round": plan.round, "sample_a": name_a, "sample_b": name_b, "n_a": len(a.predicted), "n_b": len(b.predicted)
+    }  # fmt: skip
+    return [common | {"meter": meter, "class": label} | _ends(value) for meter, label, value in meters]
+
+
+def _ends(value: Interval | float) -> dict[str, float | None]:
+    if isinstance(value, Interval):
+        return {"value": value.value, "low": value.low, "high": value.high}
+    return {"value": value, "low": None, "high": None}
+
+
+def _keys(objects: pa.Table) -> list[tuple[str, int]]:
+    return list(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))
+
+
+def feature_files(workspace: Workspace, round_number: int) -> list[Path]:
+    """The shards of features that the scoring of a round has kept: survey, object_id, features."""
+    return sorted((workspace.round_folder(round_number) / "scores").glob("features-*.parquet"))

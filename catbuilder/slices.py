@@ -1,0 +1,132 @@
+"""Where the network is right: purity and completeness by magnitude, size and colour, and what colour alone would do.
+
+A test set's accuracy is an average over its own mix of galaxies; a catalogue has another, fainter mix, so every slice
+gets its own counts and a wide interval where few objects stand in it. Of clean votes colour alone tells ellipticals
+from spirals in nearly nine of ten pairs, so a network that learned no more than colour looks good: red spirals and
+blue ellipticals are where it would fail.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+
+from catbuilder.catalog import Connection
+from catbuilder.measures import Metric, proportion
+from catbuilder.resources import query
+
+# r magnitude, radius as the survey measures it (Petrosian in SDSS, Kron in DES), and colour g - r
+VARIABLES = ("mag_r", "radius_arcsec", "g_r")
+
+MAX_BINS = 5
+MIN_OBJECTS = 20  # in a bin, about; a proportion near 0.9 of 20 objects is known to 0.15 already
+
+
+def purity_and_completeness(
+    truth: np.ndarray, predicted: np.ndarray, variable: str, values: np.ndarray, classes: tuple[str, ...]
+) -> list[Metric]:
+    """Share of right ones among those predicted (purity) and those truly (completeness) of each class, in bins.
+
+    Parameters
+    ----------
+    truth, predicted : int (n,), index into the classes
+    values : float (n,), the variable of each object; who has none (NaN) stands in no bin
+    """
+    measured = np.isfinite(values)
+    truth, predicted, values = truth[measured], predicted[measured], values[measured]
+    edges = quantile_edges(values)
+    # the last bin holds its upper end too
+    inside = np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
+    metrics = []
+    for i, (low, high) in enumerate(pairwise(edges)):
+        here = inside == i
+        for number, name in enumerate(classes):
+            true, found = (truth == number) & here, (predicted == number) & here
+            right = int((true & found).sum())
+            metrics += [
+                replace(found_metric, variable=variable, bin_low=float(low), bin_high=float(high))
+                for found_metric in (
+                    proportion("purity", right, int(found.sum()), 1.0, name),
+                    proportion("completeness", right, int(true.sum()), 1.0, name),
+                )
+            ]
+    return metrics
+
+
+def quantile_edges(values: np.ndarray) -> np.ndarray:
+    """Edges of up to `MAX_BINS` bins that hold equally many of the values, and about `MIN_OBJECTS` or more.
+
+    One bin where there are too few for two; edges that fall together (many equal values) are one.
+    """
+    if not len(values):
+        return np.empty(0)
+    bins = min(MAX_BINS, max(1, len(values) // MIN_OBJECTS))
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, bins + 1)))
+    return edges if len(edges) > 1 else np.repeat(edges, 2)
+
+
+def against_colour(
+    truth: np.ndarray, predicted: np.ndarray, g_r: np.ndarray, classes: tuple[str, ...], split: float | None
+) -> list[Metric]:
+    """Accuracy on red spirals and on blue ellipticals, and the AUC of colour alone (`colour_auc`).
+
+    Nothing where the workspace has no classes of these names, or no object has a colour.
+
+    Parameters
+    ----------
+    truth, predicted : int (n,), index into the classes
+    g_r : float (n,), magnitudes; NaN where not measured
+    split : colour from which on a galaxy is red, in the photometric system of `g_r`; by default between the medians of
+        the objects' own true classes
+    """
+    if not {"elliptical", "spiral"} <= set(classes):
+        return []
+    elliptical, spiral = classes.index("elliptical"), classes.index("spiral")
+    measured = np.isfinite(g_r) & ((truth == elliptical) | (truth == spiral))
+    truth, predicted, g_r = truth[measured], predicted[measured], g_r[measured]
+    medians = {name: float(np.median(g_r[truth == classes.index(name)])) for name in _present(truth, classes)}
+    split = split if split is not None else _between(medians)
+    if split is None or not len(g_r):
+        return []
+    red_spirals, blue_ellipticals = (truth == spiral) & (g_r >= split), (truth == elliptical) & (g_r < split)
+    right = predicted == truth
+    metrics = [
+        replace(_share("spiral", right[red_spirals]), variable="red spiral", bin_low=split),
+        replace(_share("elliptical", right[blue_ellipticals]), variable="blue elliptical", bin_high=split),
+    ]
+    if len(medians) == 2:
+        # ellipticals are the redder ones
+        alone = float(roc_auc_score(truth == elliptical, g_r))
+        metrics.append(Metric("colour_auc", alone, len(truth), 1.0, variable="g_r"))
+    return metrics
+
+
+def training_splits(con: Connection, round_number: int) -> dict[str, float]:
+    """Colour g - r midway between the median elliptical and the median spiral that the round was trained on, by survey.
+
+    Each survey splits what it measured, of the training objects or of their matched counterparts: one that had no
+    colours of either class is left out, and test sets of its colours are split by their own medians. Labels that a
+    model promoted do not count, so that the split moves with what people say and not with the network.
+    """
+    medians: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for measured_by, label, g_r in con.execute(query("training_colours"), {"round": round_number}).fetchall():
+        medians[measured_by][label] = g_r
+    splits = {survey: _between(of_survey) for survey, of_survey in medians.items()}
+    return {survey: split for survey, split in splits.items() if split is not None}
+
+
+def _between(medians: Mapping[str, float]) -> float | None:
+    if not {"elliptical", "spiral"} <= set(medians):
+        return None
+    return (medians["elliptical"] + medians["spiral"]) / 2
+
+
+def _present(truth: np.ndarray, classes: tuple[str, ...]) -> list[str]:
+    return [classes[number] for number in np.unique(truth)]
+
+
+def _share(label: str, right: np.ndarray) -> Metric:
+    return proportion("accuracy", int(right.sum()), len(right), 1.0, label)

@@ -1,0 +1,25 @@
+-- Audits whose answers are no longer those of their last row: what the certificate promised, and what people say now.
+-- What a person says of a catalogued object is said of its image too.
+WITH answers AS (
+    SELECT q.certificate, count(*) AS sampled, count(h.label) AS answered,
+           count(*) FILTER (h.label <> c.class) AS wrong
+    FROM queue AS q
+    JOIN certificates AS c ON c.certificate = q.certificate
+    LEFT JOIN standing_aliases_at(2147483647) AS a ON a.survey = q.survey AND a.object_id = q.object_id
+    LEFT JOIN standing_labels_at(2147483647) AS h
+        ON h.survey = q.survey AND h.object_id = coalesce(a.of_object_id, q.object_id) AND h.source = 'human'
+    WHERE q.strategy = 'audit'
+    GROUP BY q.certificate),
+last AS (
+    SELECT certificate, arg_max(answered, run) AS answered, arg_max(wrong, run) AS wrong,
+           bool_or(verdict = 'broken') AS broken
+    FROM audits GROUP BY certificate)
+SELECT c.certificate, c.n, c.errors, c.batch, c.batch_errors, c.delta, len(c.grid) AS grid,
+       CAST(r.plan ->> '$.recipe.certificate.delta' AS DOUBLE) AS level,
+       n.sampled, n.answered, n.wrong, last.broken
+FROM answers AS n
+JOIN last ON last.certificate = n.certificate
+JOIN certificates AS c ON c.certificate = n.certificate
+JOIN rounds AS r ON r.round = c.round
+WHERE (n.answered, n.wrong) <> (last.answered, last.wrong)
+ORDER BY c.round, c.certificate

@@ -1,0 +1,7 @@
+-- The fitting half with the posteriors that a model has just given, and the truth.
+SELECT c.truth, COLUMNS('^p_')
+FROM calibration_at($round) AS c
+JOIN (SELECT survey, object_id, COLUMNS('^p_') FROM read_parquet($files)) AS s
+    ON s.survey = c.survey AND s.object_id = c.object_id
+WHERE c.survey = $target AND c.half = 'fit' AND c.truth IS NOT NULL
+ORDER BY c.survey, c.object_id
