@@ -324,7 +324,7 @@ def test_what_an_earlier_round_took_or_would_have_taken_is_compared_no_more(work
     )  # fmt: skip
     with workspace.recording("cut") as recording:
         recording.con.execute(
-            "INSERT INTO promotion_cuts VALUES (?, 'spiral', 'raw', 0.9, 1.0, NULL, ?)", [first, recording.run]
+            "INSERT INTO promotion_cuts VALUES (?, NULL, 'spiral', 'raw', 0.9, 1.0, NULL, ?)", [first, recording.run]
         )
     auc = pick(measure(workspace, scored_round(workspace)), "auc")
     assert (auc["n_a"], auc["n_b"]) == (23, 25)
