@@ -25,10 +25,7 @@ def read_certificates(workspace: Workspace, round_number: int | None = None) -> 
     RoundError
         There is no such round.
     """
-    with workspace.reading() as con:
-        if round_number is not None:
-            require_round(con, round_number)
-        return fetch_arrow(con, query("certificates"), {"round": round_number})
+    return _rows_of_round(workspace, "certificates", round_number)
 
 
 def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Table:
@@ -39,10 +36,7 @@ def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Tab
     RoundError
         There is no such round.
     """
-    with workspace.reading() as con:
-        if round_number is not None:
-            require_round(con, round_number)
-        return fetch_arrow(con, query("shifts"), {"round": round_number})
+    return _rows_of_round(workspace, "shifts", round_number)
 
 
 def in_words(row: dict[str, Any]) -> str:
@@ -94,3 +88,11 @@ def _audit(row: dict[str, Any]) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.4g} %"
+
+
+def _rows_of_round(workspace: Workspace, name: str, round_number: int | None) -> pa.Table:
+    """What a query of `sql/queries` tells of one round, which must exist, or of all."""
+    with workspace.reading() as con:
+        if round_number is not None:
+            require_round(con, round_number)
+        return fetch_arrow(con, query(name), {"round": round_number})
