@@ -72,9 +72,27 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
 
 def apply_views(con: Connection) -> None:
     """Make the views and macros anew and comment every column: a view does not see a column added since it was made."""
-    for statement in con.extract_statements((sql_folder() / "views.sql").read_text(encoding="utf-8")):
+    views = (sql_folder() / "views.sql").read_text(encoding="utf-8")
+    for statement in con.extract_statements(_predictions(con) + views):
         con.execute(statement)
     _comment(con)
+
+
+def _predictions(con: Connection) -> str:
+    """The views `scores` and `predictions` for the catalogue's classes and archives."""
+    columns = [column.name for column in data_dictionary(con, "posteriors") if column.name.startswith("p_")]
+    files = con.execute("SELECT file FROM archives ORDER BY model").fetchall()
+    listed = ", ".join(f"'{file}'" for (file,) in files)  # names of our own
+    return (
+        (sql_folder() / "predictions.sql")
+        .read_text(encoding="utf-8")
+        .format(
+            archived=f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}])" if files else "",
+            labels=" ".join(f"WHEN {name} = greatest({', '.join(columns)}) THEN '{name[2:]}'" for name in columns),
+            posteriors=", ".join(columns),
+            entropy=" + ".join(f"{name} * ln(greatest({name}, 1e-30))" for name in columns),
+        )
+    )
 
 
 def keep_column(con: Connection, table: str, name: str, kind: str, unit: str, theirs: str) -> None:

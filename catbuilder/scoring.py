@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from catbuilder.catalog import Connection, fetch_number
+from catbuilder.catalog import Connection, fetch_number, first_row
 from catbuilder.ensemble import members_of
 from catbuilder.errors import NothingToScore, RoundError
 from catbuilder.files import sync_folder
@@ -52,13 +52,42 @@ def score_manifest_in_shards(
 
 
 def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_number: int) -> int:
-    """Append a model's scores to `predictions` and return their number."""
-    recording.con.execute(
-        query("record_scores"),
-        {"classes": list(plan.classes), "model": plan.round, "round": round_number, "run": recording.run,
-         "files": [str(path) for path in shards]},
-    )  # fmt: skip
-    return sum(pq.read_metadata(path).num_rows for path in shards)
+    """Append a model's scores to `posteriors` and return their number.
+
+    Parameters
+    ----------
+    shards : in the order of survey and object_id, as the manifest has them
+    """
+    con, scored = recording.con, sum(pq.read_metadata(path).num_rows for path in shards)
+    place = {"model": plan.round, "round": round_number, "run": recording.run}
+    con.execute(
+        query("record_scores").format(calibrated=_calibrated(con, plan)),
+        {**place, "files": [str(path) for path in shards]},
+    )
+    con.execute("INSERT INTO scorings BY NAME SELECT $model AS model, $scored AS scored, $round AS round, $run AS run",
+                {**place, "scored": scored})  # fmt: skip
+    return scored
+
+
+def _calibrated(con: Connection, plan: Plan) -> str:
+    """SQL of the calibrated confidence of the class of highest posterior: softmax(scale * ln p + shift).
+
+    The calibrator's numbers stand in it as they are: a join and list functions would take longer than all the rest.
+    """
+    found = first_row(con, "SELECT scale, shift FROM calibrators WHERE model = ?", [plan.round])
+    if found is None:
+        return "CAST(NULL AS FLOAT)"
+    columns = [f"p_{name}" for name in plan.classes]
+    logits = [
+        f"({scale:.17e} * ln(greatest({column}::DOUBLE, 1e-30)) + {shift:.17e})"
+        for column, scale, shift in zip(columns, *found, strict=True)
+    ]
+    cases = [
+        f"WHEN {column} = greatest({', '.join(columns)}) "
+        f"THEN 1 / ({' + '.join(f'exp({other} - {logit})' for other in logits)})"
+        for column, logit in zip(columns, logits, strict=True)
+    ]
+    return f"CASE {' '.join(cases)} END"
 
 
 def score_later(workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None) -> int:

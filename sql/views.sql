@@ -57,10 +57,29 @@ CREATE OR REPLACE MACRO standing_splits_at(at_round) AS TABLE
     SELECT * FROM splits WHERE round <= at_round
     QUALIFY row_number() OVER (PARTITION BY survey, object_id ORDER BY run DESC) = 1;
 
+-- Objects of which the newest model may not have the last word: an image was taken out of use or given to another object
+-- since an older model scored it, or an older model scored what came later.
+CREATE OR REPLACE MACRO strays_at(at_round) AS TABLE
+    SELECT survey, object_id FROM stamps WHERE quality <> 'ok' AND round <= at_round
+    UNION SELECT survey, object_id FROM aliases WHERE round <= at_round
+    UNION SELECT s.survey, s.object_id FROM scores AS s
+    SEMI JOIN (SELECT model, run FROM scorings WHERE round <= at_round
+               QUALIFY model < max(model) OVER () AND run > max(run) FILTER (model = round) OVER ()) AS late
+        ON late.model = s.model AND late.run = s.run;
+
+-- Every round scores whatever has a good image, so that the newest model's scores are the latest of nearly all; to rank
+-- the scores of each object would sort a thousand million rows. A model scores an object once.
 CREATE OR REPLACE MACRO latest_predictions_at(at_round) AS TABLE
-    SELECT * FROM predictions WHERE round <= at_round
-    QUALIFY row_number() OVER (
-        PARTITION BY survey, object_id ORDER BY model DESC, round DESC) = 1;
+    SELECT * FROM predictions AS p
+    SEMI JOIN (SELECT max(model) AS model FROM scorings WHERE round <= at_round) AS newest ON newest.model = p.model
+    ANTI JOIN strays_at(at_round) AS s ON s.survey = p.survey AND s.object_id = p.object_id
+    WHERE p.round <= at_round
+    UNION ALL
+    SELECT * FROM (
+        SELECT * FROM predictions AS p
+        SEMI JOIN strays_at(at_round) AS s ON s.survey = p.survey AND s.object_id = p.object_id
+        WHERE p.round <= at_round
+        QUALIFY row_number() OVER (PARTITION BY p.survey, p.object_id ORDER BY p.model DESC, p.round DESC) = 1);
 
 CREATE OR REPLACE MACRO test_members_at(at_round) AS TABLE
     SELECT survey, object_id, string_agg(test_set, ',' ORDER BY test_set) AS test_set, max(votes) AS votes
