@@ -14,7 +14,7 @@ import numpy as np
 
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.faults import fault_point
-from catbuilder.files import sha256_file, sync_folder
+from catbuilder.files import moved, sha256_file
 from catbuilder.jobs import TrainJob, new_attempt
 from catbuilder.launch import run_ranks
 from catbuilder.plan import Plan, training_manifest_file
@@ -81,7 +81,7 @@ def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[
     trained = []
     for member in members_of(workspace, plan):
         if not member.file.exists():
-            _adopt(_trained_attempt(workspace, plan, member, reporter), member.file)
+            moved(_trained_attempt(workspace, plan, member, reporter), member.file)  # under the round lock
             fault_point("train.after_member")
         trained.append(_verified(plan, member))
         for checkpoint in _attempts(workspace, plan, member, "checkpoint-*"):
@@ -150,8 +150,3 @@ def _attempts(workspace: Workspace, plan: Plan, member: Member, name: str) -> li
     """Files of that name which the member's attempts have left."""
     return list(workspace.round_folder(plan.round).glob(f"attempts/{member.attempts}-*/{name}.safetensors"))
 
-
-def _adopt(found: Path, place: Path) -> None:
-    """Give an attempt's whole file its final name; only the holder of the round lock does this."""
-    os.replace(found, place)
-    sync_folder(place.parent)

@@ -3,12 +3,14 @@
 import fcntl
 import hashlib
 import os
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from catbuilder.errors import WorkspaceBusy
+from catbuilder.faults import fault_point
 
 
 @contextmanager
@@ -22,12 +24,21 @@ def written_whole(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield temporary
+        fault_point(f"{_called(path)}.written")
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-        sync_folder(path.parent)
+        fault_point(f"{_called(path)}.synced")
+        moved(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def moved(found: Path, place: Path) -> None:
+    """Give a whole file its final name, durably."""
+    os.replace(found, place)
+    fault_point(f"{_called(place)}.renamed")
+    sync_folder(place.parent)
+    fault_point(f"{_called(place)}.durable")
 
 
 @contextmanager
@@ -69,6 +80,7 @@ def append_line(path: Path, line: str) -> None:
                 file.write(b"\n")
         file.write(line.encode() + b"\n")
         file.flush()
+        fault_point(f"{path.name}.appended")
         os.fsync(file.fileno())
 
 
@@ -85,3 +97,9 @@ def sha256_file(path: Path) -> str:
     """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _called(path: Path) -> str:
+    """A file's name at fault points: that of a round with its number, and the same whichever attempt writes it."""
+    rounds = [part for part in path.parts[:-1] if re.fullmatch(r"\d{3}", part)]
+    return "/".join([*rounds, path.name])

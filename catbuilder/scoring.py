@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from catbuilder.catalog import Connection, fetch_number, first_row
 from catbuilder.ensemble import members_of
 from catbuilder.errors import NothingToScore, RoundError
-from catbuilder.files import sync_folder
+from catbuilder.files import moved
 from catbuilder.jobs import ScoreJob, new_attempt
 from catbuilder.launch import Worker, run_all, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
@@ -169,8 +169,7 @@ def _collect(attempts: Path, place: Path) -> None:
         for found in sorted(attempts.glob(f"score-*/{kind}-*.parquet")):
             target = place / found.name
             if not target.exists():
-                os.replace(found, target)
-    sync_folder(place)
+                moved(found, target)
 
 
 def _file(place: Path, number: int) -> Path:

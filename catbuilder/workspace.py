@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import sys
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from catbuilder import __version__
 from catbuilder.catalog import Connection, connect, create_catalog, fetch_number
 from catbuilder.config import WorkspaceConfig, load_settings
 from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceError
+from catbuilder.faults import fault_point
 from catbuilder.files import append_line, held_alone, write_text
 
 
@@ -126,6 +128,7 @@ class Workspace:
     @contextmanager
     def recording(self, what: str = "", wait_s: float | None = 60.0) -> Iterator[Recording]:
         """One transaction, checkpointed and logged; rolled back whole if the body raises."""
+        name = re.sub(r"\W+", "-", what)  # at fault points
         with connect(self.catalog_file, read_only=False, wait_s=wait_s) as con:
             self._compare_with_log(con)
             con.begin()
@@ -138,13 +141,18 @@ class Workspace:
             try:
                 yield recording
                 events = fetch_number(con, "SELECT coalesce(max(event), 0) FROM labels")
+                fault_point(f"{name}.before_commit")
                 con.commit()
             except BaseException:
                 con.rollback()
                 raise
+            fault_point(f"{name}.committed")
             con.execute("CHECKPOINT")
+            fault_point(f"{name}.checkpointed")
         entry = {"run": run, "events": events, "time": datetime.now(UTC).isoformat(), **recording.note}
+        fault_point(f"{name}.closed")
         append_line(self.log_file, json.dumps(entry))
+        fault_point(f"{name}.logged")
 
     @contextmanager
     def round_lock(self) -> Iterator[None]:

@@ -1,0 +1,410 @@
+"""Kill whole runs of rounds again and again, start them again by the same command, and see whether anything differs.
+
+Each run is three rounds (`--rounds`) of two Horovod processes on a small survey of its own copy. In a run of random
+kills the coordinator alone, one worker alone, or all of them are killed by SIGKILL, after waits drawn from an
+exponential distribution, or within 30 ms of the moment at which a recording begins to be written. In a run of fault
+points (`--points`) the process is killed once at every temporary file written, fsync, rename, commit, checkpoint and
+log line that the run comes by. After every kill nothing of the run may be left running and the catalogue must open;
+then the same command goes on. At the end labels, predictions, metrics, steps and the hashes of models and of every
+checkpoint seen on the way must be those of a run that nobody disturbed.
+
+    python scripts/kill_study.py [--kills 300] [--points] [--resume] [--runs N] [--folder kill-study]
+
+Results are kept in the folder, a line a kill (`kills.jsonl`) and a line a run (`runs.jsonl`); `--resume` goes on
+adding to them until there are so many kills. Exits with 1 on any difference; its last line is the count.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from conftest import CommandLine, contents
+from small_survey import build, write_recipe
+
+import catbuilder
+from catbuilder.check import check
+from catbuilder.files import append_line, sha256_file
+from catbuilder.workspace import Workspace
+
+RANKS, SEED = 2, 1
+HANG_S = 60.0  # without any file of the workspace changing, or without a process ending that should
+KILLS_A_RUN = (8, 14)  # random ones, from and to
+WORKERS = ("catbuilder.train", "catbuilder.score")
+
+
+@dataclass
+class Study:
+    """The folder with the survey, what an undisturbed run makes of it, and the results so far."""
+
+    folder: Path
+    rounds: int
+    expected: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0  # of the undisturbed run
+
+    def command(self, name: str) -> CommandLine:
+        """The command line on a fresh copy of the survey."""
+        place = self.folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(self.folder / "survey" / "ws", place / "ws")
+        return CommandLine(place / "ws", self.folder / "recipe.toml")
+
+    def prepare(self) -> None:
+        """Make the survey and run it undisturbed, unless this code and this number of rounds have done so here."""
+        file, code = self.folder / "undisturbed.json", {"code": code_hash(), "rounds": self.rounds}
+        if not (self.folder / "survey" / "ws" / "catbuilder.toml").exists():
+            shutil.rmtree(self.folder / "survey", ignore_errors=True)
+            build(self.folder / "survey")
+            write_recipe(self.folder / "recipe.toml", batch_size=8, symmetries=1)
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if {key: known.get(key) for key in code} != code:
+            catbuilder, started = self.command("undisturbed"), time.monotonic()
+            with checkpoints_kept(catbuilder.workspace) as seen:
+                catbuilder.round(np=RANKS, n=self.rounds, seed=SEED)
+            known = {**code, "seconds": time.monotonic() - started, "expected": outcome(catbuilder.workspace, seen)}
+            file.write_text(json.dumps(known))
+        self.expected, self.seconds = known["expected"], known["seconds"]
+        worth_killing(self.expected, self.rounds)
+
+    def record(self, kind: str, line: dict[str, Any]) -> None:
+        append_line(self.folder / f"{kind}.jsonl", json.dumps(line))
+
+    def results(self, kind: str) -> list[dict[str, Any]]:
+        file = self.folder / f"{kind}.jsonl"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def code_hash() -> str:
+    """Of the package that is run: figures are of one code, or say so."""
+    folder = Path(catbuilder.__file__).parent
+    files = sorted([*folder.glob("*.py"), *folder.parent.glob("sql/**/*.sql")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+
+
+def outcome(workspace: Path, checkpoints: dict[str, set[str]]) -> dict[str, Any]:
+    """Everything that must not differ, as JSON gives it back."""
+    found: dict[str, Any] = {
+        **contents(workspace),
+        "checkpoints": {name: sorted(hashes) for name, hashes in sorted(checkpoints.items())},
+        "model files": {
+            str(f.relative_to(workspace)): sha256_file(f) for f in sorted(workspace.glob("rounds/*/*.sa*"))
+        },
+    }
+    return json.loads(json.dumps(found, default=str))
+
+
+def model_files(workspace: Path) -> list[Path]:
+    return sorted(file.relative_to(workspace) for file in workspace.glob("rounds/*/*.safetensors"))
+
+
+def worth_killing(expected: dict[str, Any], rounds: int) -> None:
+    """Comparisons that compare nothing prove nothing."""
+    promoted = [event for event in expected["label events"] if "promoted" in event]
+    assert promoted and expected["metrics"] and len(expected["predictions"]) > 200 * rounds
+    assert len(expected["models"]) == rounds and len(expected["checkpoints"]) == 2 * rounds
+    assert rounds < 3 or any("retraction" in event for event in promoted), "no round takes anything back"
+
+
+@contextmanager
+def checkpoints_kept(workspace: Path) -> Iterator[dict[str, set[str]]]:
+    """Hash every checkpoint that appears while the body runs; a finished training removes its own."""
+    found: dict[str, set[str]] = {}
+    seen: set[tuple[int, int]] = set()
+    ended = threading.Event()
+
+    def look() -> None:
+        for path in workspace.glob("rounds/*/attempts/*/checkpoint-*.safetensors"):
+            try:
+                with open(path, "rb") as file:  # opened, it can be read though it is removed meanwhile
+                    state = os.fstat(file.fileno())
+                    if (state.st_ino, state.st_mtime_ns) not in seen:
+                        seen.add((state.st_ino, state.st_mtime_ns))
+                        name = f"{path.parts[-4]}/{path.stem}"
+                        found.setdefault(name, set()).add(hashlib.file_digest(file, "sha256").hexdigest())
+            except FileNotFoundError:
+                continue
+
+    def watch() -> None:
+        while not ended.wait(0.03):
+            look()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield found
+    finally:
+        ended.set()
+        watcher.join()
+        look()
+
+
+class Leg:
+    """The command given once: until it ends by itself, or is killed."""
+
+    def __init__(self, catbuilder: CommandLine, study: Study, **environment: str) -> None:
+        self.catbuilder, self.started = catbuilder, time.monotonic()
+        self.process = catbuilder.start_round(np=RANKS, n=study.rounds, seed=SEED, **environment)
+        self.changed, self.state = time.monotonic(), (0, 0)
+
+    def over(self) -> bool:
+        return self.process.poll() is not None
+
+    def hangs(self) -> bool:
+        """Whether it lives, and no file of the workspace has changed for a minute."""
+        stats = [s for path in self.catbuilder.workspace.rglob("*") if (s := lstat(path)) is not None]
+        state = (max(s.st_mtime_ns for s in stats), sum(s.st_size for s in stats))
+        if state != self.state:
+            self.changed, self.state = time.monotonic(), state
+        return time.monotonic() - self.changed > HANG_S
+
+    def workers(self) -> list[psutil.Process]:
+        return [process for module in WORKERS for process in self.catbuilder.processes(module)]
+
+    def kill(self, target: str, rng: random.Random) -> str:
+        """Kill the coordinator, a worker or all; gives what was killed, since there may be no worker now."""
+        workers = self.workers()
+        if target == "worker" and workers:
+            victim = rng.choice(workers)
+            name = next(module for module in WORKERS if module in victim.cmdline())
+            victim.kill()
+            return f"worker ({name.removeprefix('catbuilder.')})"
+        victims = workers if target == "all" else []
+        for pid in rng.sample([self.process.pid, *(w.pid for w in victims)], 1 + len(victims)):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it died of the others
+        return f"all ({1 + len(victims)})" if victims else "coordinator"
+
+
+def lstat(path: Path) -> os.stat_result | None:
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None
+
+
+def phase(workspace: Path) -> str:
+    """The last step that the log knows."""
+    file = workspace / "log.jsonl"
+    for line in reversed(file.read_text().splitlines()) if file.exists() else []:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if "step" in entry:
+            return f"{entry['round']} {entry['step']}"
+    return "0 new"
+
+
+def after_leg(leg: Leg) -> list[str]:
+    """What is wrong once the coordinator is gone: processes left, a catalogue that does not open, a word too many."""
+    out, err = leg.process.communicate()
+    faults, code, started = [], leg.process.returncode, time.monotonic()
+    while leg.catbuilder.processes():
+        if time.monotonic() - started > HANG_S:
+            left = leg.catbuilder.processes()
+            faults.append(f"{len(left)} processes left: {[' '.join(p.cmdline()) for p in left]}")
+            for process in left:
+                process.kill()
+            break
+        time.sleep(0.1)
+    try:
+        with Workspace.open(leg.catbuilder.workspace).reading() as con:
+            con.execute("SELECT count(*) FROM catalog").fetchall()
+    except Exception as error:
+        faults.append(f"the catalogue does not open: {error!r}")
+    errors = [line for line in err.splitlines() if line.startswith("Error")]
+    if code not in (0, -signal.SIGKILL) and (
+        code != 1 or len(errors) != 1 or "same command again" not in errors[0] or "Traceback" in out + err
+    ):
+        faults.append(f"ended with {code}: {err[-2000:]}")
+    return faults
+
+
+def until_over(leg: Leg, at: float = float("inf"), writing: int = 0) -> str:
+    """Wait for the leg's end ('over'), for an instant ('now'), or for its so-manieth write to the catalogue ('now')."""
+    wal, there, looked = leg.catbuilder.workspace / "catalog.duckdb.wal", False, time.monotonic()
+    while not leg.over():
+        if time.monotonic() >= at:
+            return "now"
+        if writing:
+            appeared = wal.exists()
+            writing -= appeared and not there
+            there = appeared
+            if not writing:
+                return "now"
+        if time.monotonic() - looked > 2:
+            looked = time.monotonic()
+            if leg.hangs():
+                return "hangs"
+        time.sleep(0.001 if writing else 0.02)
+    return "over"
+
+
+def random_run(study: Study, number: int, most: int) -> tuple[int, list[str]]:
+    """One run with a handful of random kills; gives their number and what is wrong."""
+    seed = int.from_bytes(os.urandom(4), "big")
+    rng = random.Random(seed)
+    left, kills, faults = min(most, rng.randint(*KILLS_A_RUN)), 0, []
+    catbuilder = study.command(f"run-{number:04d}")
+    with checkpoints_kept(catbuilder.workspace) as seen:
+        while not faults:
+            leg = Leg(catbuilder, study)
+            while kills < left:
+                write = rng.random() < 0.4
+                gap = rng.expovariate(1 / (0.1 * study.seconds))
+                ended = until_over(leg, *((float("inf"), rng.randint(1, 4)) if write else (time.monotonic() + gap,)))
+                if write:
+                    time.sleep(rng.uniform(0, 0.03))
+                if ended == "hangs":
+                    faults.append("hangs: no file changed for a minute")
+                    leg.kill("all", rng)
+                target = rng.choices(("coordinator", "worker", "all"), (4, 4, 3))[0]
+                while target == "worker" and not (leg.over() or leg.workers()):
+                    time.sleep(0.05)
+                if ended != "now" or leg.over():
+                    break
+                where, second = phase(catbuilder.workspace), time.monotonic() - leg.started
+                killed = leg.kill(target, rng)
+                kills += 1
+                line = {"run": number, "seed": seed, "code": code_hash(), "killed": killed, "after": where}
+                study.record("kills", {**line, "second": round(second, 2), "at_a_write": write})
+                if not killed.startswith("worker"):
+                    break
+            faults += finish_leg(leg, rng)
+            if leg.process.returncode == 0:
+                break
+        faults += differences(study, catbuilder, seen) if not faults else []
+    return kills, faults
+
+
+def finish_leg(leg: Leg, rng: random.Random) -> list[str]:
+    faults = []
+    if until_over(leg) == "hangs":
+        faults.append("hangs: no file changed for a minute")
+        leg.kill("all", rng)
+    return faults + after_leg(leg)
+
+
+def points_run(study: Study, number: int) -> tuple[int, list[str]]:
+    """One run killed once at every fault point that it comes by."""
+    catbuilder, faults = study.command(f"points-{number:04d}"), []
+    points = catbuilder.workspace.parent / "points"
+    points.touch()
+    known: list[str] = []
+    with checkpoints_kept(catbuilder.workspace) as seen:
+        while not faults:
+            leg = Leg(catbuilder, study, CATBUILDER_FAULT=f"each:{points}")
+            faults = finish_leg(leg, random.Random(0))
+            for name in points.read_text().splitlines()[len(known) :]:
+                known.append(name)
+                study.record("points", {"run": number, "code": code_hash(), "point": name})
+            if leg.process.returncode == 0:
+                break
+        faults += differences(study, catbuilder, seen) if not faults else []
+    return len(known), faults
+
+
+def differences(study: Study, catbuilder: CommandLine, checkpoints: dict[str, set[str]]) -> list[str]:
+    """What is other than in the undisturbed run, and what `check` finds."""
+    found = outcome(catbuilder.workspace, checkpoints)
+    expected = dict(study.expected)
+    names = expected.pop("checkpoints")
+    seen = found.pop("checkpoints")  # one of them may have come and gone between two looks
+    faults = [f"{name} differ" for name in expected if found[name] != expected[name]]
+    faults += [f"{name} differs" for name, hashes in seen.items() if hashes != names.get(name)]
+    for finding in check(Workspace.open(catbuilder.workspace)):
+        faults += [f"check: {fault}" for fault in finding.faults]
+    return faults
+
+
+def tables(study: Study) -> str:
+    """The results as the tables of docs/reliability.md."""
+    kills, runs, points = (study.results(kind) for kind in ("kills", "runs", "points"))
+    steps = ("new", "planned", "trained", "scored", "decided", "evaluated", "closed")
+    whom = ("coordinator", "worker (train)", "worker (score)", "all")
+    counts = Counter((line["killed"].partition(" (")[0] if line["killed"].startswith("all") else line["killed"],
+                      line["after"].split()[1]) for line in kills)  # fmt: skip
+    text = [
+        "| killed | " + " | ".join(f"after {step}" for step in steps) + " | in all |",
+        "|---" * (len(steps) + 2) + "|",
+    ]
+    for who in whom:
+        row = [counts[who, step] for step in steps]
+        text.append(f"| {who} | {' | '.join(map(str, row))} | {sum(row)} |")
+    text += ["", f"within 30 ms of a recording's first write: {sum(line['at_a_write'] for line in kills)} of them", ""]
+    stages = Counter(line["point"].rpartition(".")[2] for line in points)
+    text += ["| fault point | kills |", "|---|---|", *(f"| {stage} | {n} |" for stage, n in sorted(stages.items()))]
+    text += ["", f"runs: {len(runs)}; code: {', '.join(sorted({run['code'] for run in runs}))}"]
+    return "\n".join(text)
+
+
+def summary(study: Study) -> tuple[str, int]:
+    kills, runs, points = (study.results(kind) for kind in ("kills", "runs", "points"))
+    faults = [fault for run in runs for fault in run["faults"]]
+    closed = sum("does not open" in fault for fault in faults)
+    hangs, left = sum(fault.startswith("hangs") for fault in faults), sum("processes left" in fault for fault in faults)
+    return (
+        f"{len(kills)} random kills and {len(points)} kills at fault points in {len(runs)} runs: "
+        f"{len(faults) - closed - hangs - left} differences, {closed} catalogues that did not open, {hangs} hangs, "
+        f"{left} times processes left over"
+    ), len(faults)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=300, help="random kills in all")
+    parser.add_argument("--points", action="store_true", help="kill once at every fault point instead, in one run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=10**6, help="at most so many runs now")
+    parser.add_argument("--resume", action="store_true", help="add to the results of an earlier call")
+    parser.add_argument("--folder", type=Path, default=Path("kill-study"), help="where survey and results are kept")
+    options = parser.parse_args()
+    folder = options.folder.resolve()
+    if not options.resume:
+        if any((folder / f"{kind}.jsonl").exists() for kind in ("kills", "runs", "points")):
+            parser.error(f"{folder} has results already; add to them with --resume, or name another --folder")
+        folder.mkdir(parents=True, exist_ok=True)
+    study = Study(folder, options.rounds)
+    study.prepare()
+    print(f"undisturbed: {study.seconds:.0f} s", flush=True)
+    for _ in range(1 if options.points else options.runs):
+        done = len(study.results("kills"))
+        if not options.points and done >= options.kills:
+            break
+        number, started = len(study.results("runs")) + 1, time.monotonic()
+        kills, faults = points_run(study, number) if options.points else random_run(study, number, options.kills - done)
+        line = {"run": number, "kind": "points" if options.points else "random", "kills": kills, "faults": faults}
+        seconds = round(time.monotonic() - started, 1)
+        study.record("runs", {**line, "seconds": seconds, "rounds": study.rounds, "code": code_hash()})
+        print(f"run {number}: {kills} kills, {seconds:.0f} s, {faults or 'as undisturbed'}", flush=True)
+        if not faults:
+            shutil.rmtree(folder / f"{'points' if options.points else 'run'}-{number:04d}")
+    print(f"\n{tables(study)}\n")
+    words, count = summary(study)
+    print(words)
+    return 1 if count else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except subprocess.TimeoutExpired as error:
+        sys.exit(f"the undisturbed run did not end: {error}")
