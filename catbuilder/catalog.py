@@ -6,6 +6,7 @@ transaction, CHECKPOINT, close. Who finds the file taken waits and is told by wh
 
 import csv
 import re
+import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +19,10 @@ import duckdb
 import pyarrow as pa
 
 from catbuilder import __version__
-from catbuilder.errors import SchemaError, WorkspaceBusy, WorkspaceError
+from catbuilder.errors import CatalogueDamaged, CatbuilderError, SchemaError, WorkspaceBusy, WorkspaceError
+from catbuilder.files import written_whole
 from catbuilder.resources import sql_folder
+from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside
 
 Connection = duckdb.DuckDBPyConnection
 Parameters = Sequence[object] | Mapping[str, object]
@@ -29,6 +32,9 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known
 _KEPT = "Kept from the archive's file"
 _SHOWN_BY = {"des_sources": "des_coadd", "sdss_sources": "sdss_photoobj"}  # views that show an archive's columns
 _HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
+_DAMAGE = ("Corrupt", "Could not read enough bytes", "WAL")
+_RESTORE = "put it back from a backup with: catbuilder restore BACKUP {} (what is there now is kept beside it)"
+_opened_here: list[Path] = []  # by this process, now
 
 
 @dataclass(frozen=True)
@@ -122,10 +128,13 @@ def connect(
         Still held after `wait_s`; the message names the process.
     SchemaError
         Made by a newer catbuilder, or not a DuckDB file.
+    CatalogueDamaged
+        The file is cut off, or a checksum in it fails.
     """
     if not new and not path.is_file():
         raise WorkspaceError(f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE")
     con = _open(path, read_only, wait_s)
+    _opened_here.append(path)
     try:
         if not new and _version_of(con, path) < len(_migrations()):
             con.close()
@@ -134,16 +143,19 @@ def connect(
         con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")  # DuckDB's own goes to standard output, where results go
         yield con
-    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException) as error:
-        raise WorkspaceError(
-            f"{path} could not be read or written, and nothing of this step is recorded ({_first_line(error)}); "
-            "look at the free space, the memory and the permissions, then give the same command again"
-        ) from error
-    except (RuntimeError, duckdb.InvalidInputException) as error:
+    except (duckdb.Error, RuntimeError) as error:
         if was_interrupted(error):
             raise KeyboardInterrupt from None
-        raise
+        if _is_damage(error):
+            raise _damaged(path, error) from error
+        if not isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException | duckdb.FatalException):
+            raise
+        raise WorkspaceError(
+            f"{path} could not be read or written ({_first_line(error)}); look at the free space, the memory and the "
+            "permissions, then give the same command again: what was recorded stays, and it goes on from there"
+        ) from error
     finally:
+        _opened_here.remove(path)
         con.close()
 
 
@@ -181,12 +193,16 @@ def data_dictionary(con: Connection, table: str) -> list[Column]:
 def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
     started, told = time.monotonic(), False
     while True:
+        if not read_only and path not in _opened_here:
+            keep_if_cut_off(path)
         try:
             return duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
-        except duckdb.IOException as error:
+        except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
-                raise SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}") from None
+                if path not in _opened_here and "WAL" in str(error) and set_aside(path, _first_line(error)):
+                    continue
+                raise _not_opened(path, error) from None
             waited = time.monotonic() - started
             if wait_s is not None and waited > wait_s:
                 raise WorkspaceBusy(
@@ -197,8 +213,21 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
                 print(f"waiting for {holder}, which holds {path}", file=sys.stderr, flush=True)
                 told = True
             time.sleep(min(0.02 + waited / 10, 0.5))
-        except duckdb.Error as error:
-            raise SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}") from None
+
+
+def _not_opened(path: Path, error: duckdb.Error) -> CatbuilderError:
+    if _is_damage(error):
+        return _damaged(path, error)
+    return SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}; {_RESTORE.format(path.parent)}")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether DuckDB has read less than it wrote: a checksum that fails, a file that is cut off, a log it refuses."""
+    return isinstance(error, duckdb.Error) and any(words in str(error) for words in _DAMAGE)
+
+
+def _damaged(path: Path, error: Exception) -> CatalogueDamaged:
+    return CatalogueDamaged(f"{path} is damaged ({_first_line(error)}); {_RESTORE.format(path.parent)}")
 
 
 def _holder(message: str) -> str | None:
@@ -225,11 +254,33 @@ def _schema_version(con: Connection) -> int:
 
 def _upgrade(path: Path, wait_s: float | None) -> None:
     """Bring the catalogue of an older catbuilder up to this one's schema."""
+    _keep_before_upgrade(path, wait_s)
     con = _open(path, False, wait_s)
     try:
         migrate(con, ())  # the classes' columns are there: they came with the first migration
     finally:
         con.close()
+
+
+def _keep_before_upgrade(path: Path, wait_s: float | None) -> None:
+    """Copy the catalogue beside itself, so that the catbuilder that made it can be gone back to."""
+    con = _open(path, False, wait_s)  # waits for whoever holds it
+    version = _schema_version(con)
+    con.close()  # takes in what a write-ahead log may hold: the file is all there is
+    kept = path.with_name(f"{path.name}.before-{version + 1:04d}")
+    with nobody_else(path) as file, written_whole(kept) as temporary:
+        if file is None:
+            raise WorkspaceBusy(f"{path} is in use and must be brought up to date first; give the command again")
+        try:
+            with open(temporary, "wb") as out:
+                shutil.copyfileobj(file, out)
+        except OSError as error:
+            raise WorkspaceError(
+                f"{path} is of an older catbuilder and is copied before it is upgraded, and the copy could not "
+                f"be written ({error.strerror}); make room for {path.stat().st_size:,} bytes, then give the same "
+                "command again"
+            ) from None
+    print(f"{path} is brought up to date; as it was it is kept as {kept.name}", file=sys.stderr, flush=True)
 
 
 def _version_of(con: Connection, path: Path) -> int:

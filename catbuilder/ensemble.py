@@ -149,4 +149,3 @@ def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter:
 def _attempts(workspace: Workspace, plan: Plan, member: Member, name: str) -> list[Path]:
     """Files of that name which the member's attempts have left."""
     return list(workspace.round_folder(plan.round).glob(f"attempts/{member.attempts}-*/{name}.safetensors"))
-

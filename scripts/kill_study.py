@@ -45,7 +45,7 @@ from catbuilder.workspace import Workspace
 
 RANKS, SEED = 2, 1
 HANG_S = 60.0  # without any file of the workspace changing, or without a process ending that should
-KILLS_A_RUN = (8, 14)  # random ones, from and to
+KILLS_A_RUN = (12, 20)  # random ones, from and to
 WORKERS = ("catbuilder.train", "catbuilder.score")
 
 
@@ -270,7 +270,7 @@ def random_run(study: Study, number: int, most: int) -> tuple[int, list[str]]:
             while kills < left:
                 write = rng.random() < 0.4
                 gap = rng.expovariate(1 / (0.1 * study.seconds))
-                ended = until_over(leg, *((float("inf"), rng.randint(1, 4)) if write else (time.monotonic() + gap,)))
+                ended = until_over(leg, *((float("inf"), rng.randint(1, 3)) if write else (time.monotonic() + gap,)))
                 if write:
                     time.sleep(rng.uniform(0, 0.03))
                 if ended == "hangs":
