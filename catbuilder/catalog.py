@@ -22,7 +22,7 @@ from catbuilder import __version__
 from catbuilder.errors import CatalogueDamaged, CatbuilderError, SchemaError, WorkspaceBusy, WorkspaceError
 from catbuilder.files import written_whole
 from catbuilder.resources import sql_folder
-from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside
+from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
 
 Connection = duckdb.DuckDBPyConnection
 Parameters = Sequence[object] | Mapping[str, object]
@@ -200,7 +200,7 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
         except duckdb.Error as error:
             holder = _holder(str(error))
             if holder is None:
-                if path not in _opened_here and "WAL" in str(error) and set_aside(path, _first_line(error)):
+                if path not in _opened_here and "WAL" in str(error) and set_aside_refused(path, _first_line(error)):
                     continue
                 raise _not_opened(path, error) from None
             waited = time.monotonic() - started

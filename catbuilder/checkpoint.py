@@ -1,10 +1,12 @@
 """Checkpoints and models: safetensors files that carry their own story and need no other file.
 
-A checkpoint holds the network, Adam's moments, and the best weights so far where these are other ones. Its
+Each carries a hash of its tensors and its story: safetensors notices a file that is cut off, not one with a bit
+flipped. A checkpoint holds the network, Adam's moments, and the best weights so far where these are other ones. Its
 metadata is one JSON text under one key: several keys would be stored in an order that changes from run to
 run, and equal trainings shall leave equal bytes.
 """
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,7 +129,16 @@ def save_model(path: Path, weights: State, card: ModelCard) -> None:
 def read_model_card(path: Path) -> ModelCard:
     """The card of a finished model, without its weights."""
     with safe_open(path, framework="pt") as file:
-        return ModelCard.model_validate_json((file.metadata() or {}).get(_KEY, ""))
+        return ModelCard.model_validate_json((file.metadata() or {}).get(_KEY, "").partition(" ")[2])
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint or a model is what was written, by its own hash."""
+    try:
+        _load(path)
+    except WorkerDied:
+        return False
+    return True
 
 
 def load_model(path: Path) -> tuple[GalaxyNetwork, ModelCard]:
@@ -165,15 +176,29 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> State:
 
 
 def _save(path: Path, tensors: State, metadata: BaseModel) -> None:
+    text = metadata.model_dump_json()
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: metadata.model_dump_json()})
+        save_file(tensors, temporary, metadata={_KEY: f"{_digest(tensors, text)} {text}"})
         temporary.chmod(0o644)  # safetensors lets nobody else read; a group shares its workspace
 
 
 def _load(path: Path) -> tuple[State, str]:
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get(_KEY, "")
-            return {name: file.get_tensor(name) for name in sorted(file.keys())}, text
+            digest, _, text = (file.metadata() or {}).get(_KEY, "").partition(" ")
+            tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (OSError, SafetensorError):
-        raise WorkerDied(f"{path} is missing or damaged; remove it and run the same command again") from None
+        digest, tensors, text = "", {}, ""
+    if digest != _digest(tensors, text):
+        raise WorkerDied(f"{path} is missing or damaged; give the same command again to go on without it")
+    return tensors, text
+
+
+def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
+    """SHA-256 of a file's story and of every tensor's name, kind, shape and bytes."""
+    found = hashlib.sha256(text.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()

@@ -14,11 +14,12 @@ import numpy as np
 
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.faults import fault_point
-from catbuilder.files import moved, sha256_file
+from catbuilder.files import moved, set_aside, sha256_file
 from catbuilder.jobs import TrainJob, new_attempt
 from catbuilder.launch import run_ranks
 from catbuilder.plan import Plan, training_manifest_file
 from catbuilder.progress import Reporter
+from catbuilder.resources import query
 from catbuilder.trainlog import TrainLog
 from catbuilder.workspace import Recording, Workspace
 
@@ -80,6 +81,7 @@ def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[
     """
     trained = []
     for member in members_of(workspace, plan):
+        _set_damaged_aside([member.file], reporter)
         if not member.file.exists():
             moved(_trained_attempt(workspace, plan, member, reporter), member.file)  # under the round lock
             fault_point("train.after_member")
@@ -87,6 +89,37 @@ def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[
         for checkpoint in _attempts(workspace, plan, member, "checkpoint-*"):
             checkpoint.unlink()  # three times the size of the model each, and of no more use
     return trained
+
+
+def whole_models(workspace: Workspace, plan: Plan, reporter: Reporter | None = None) -> list[Path]:
+    """Files of the networks that a round has recorded, in order, each the one that was recorded by its hash.
+
+    Parameters
+    ----------
+    reporter : of a round that is not closed: a damaged network is named to it and trained again, from the beginning
+
+    Raises
+    ------
+    CatalogueDamaged
+        One is missing or another file, and cannot be made again.
+    """
+    with workspace.reading(wait_s=None) as con:
+        recorded = dict(con.execute(query("model_files")).fetchall())
+    members = members_of(workspace, plan)
+    expected = {member.file: recorded[str(member.file.relative_to(workspace.path))] for member in members}
+    damaged = [file for file in expected if not file.exists() or sha256_file(file) != expected[file]]
+    if damaged and reporter is not None:
+        for file in damaged:
+            kept = f", and is kept as {set_aside(file).name}" if file.exists() else ""
+            reporter.say(f"careful: {file} is missing or damaged{kept}; training it again")
+        train_members(workspace, plan, reporter)
+        damaged = [file for file in damaged if sha256_file(file) != expected[file]]
+    if damaged:
+        raise CatalogueDamaged(
+            f"{damaged[0]} is missing or not the model that was recorded; put it back from a backup, or train another "
+            "with: catbuilder round (give up an unfinished one first: catbuilder round --abandon)"
+        )
+    return list(expected)
 
 
 def record_models(recording: Recording, workspace: Workspace, plan: Plan, trained: list[TrainedMember]) -> None:
@@ -109,7 +142,7 @@ def record_models(recording: Recording, workspace: Workspace, plan: Plan, traine
 
 def _verified(plan: Plan, member: Member) -> TrainedMember:
     """What is to be recorded of a whole model; raises where another plan than the round's has made it."""
-    from catbuilder.checkpoint import read_model_card  # torch takes a second to import; a resumed round may not need it
+    from catbuilder.checkpoint import read_model_card  # torch takes a second to import
 
     card = read_model_card(member.file)
     found = card.plan
@@ -126,10 +159,10 @@ def _verified(plan: Plan, member: Member) -> TrainedMember:
 
 
 def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter: Reporter) -> Path:
-    """A whole model that an attempt has left; trains where there is none, from the last checkpoint on."""
-    for model in sorted(_attempts(workspace, plan, member, "model")):
+    """A whole model that an attempt has left; trains where there is none, from the last whole checkpoint on."""
+    for model in _set_damaged_aside(sorted(_attempts(workspace, plan, member, "model")), reporter):
         return model
-    checkpoints = _attempts(workspace, plan, member, "checkpoint-*")
+    checkpoints = _set_damaged_aside(_attempts(workspace, plan, member, "checkpoint-*"), reporter)
     last = max(checkpoints, key=lambda path: (path.name, path.parent.name), default=None)
     attempt = new_attempt(workspace.round_folder(plan.round), member.attempts)
     job = TrainJob(
@@ -144,6 +177,20 @@ def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter:
         run_ranks("catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, log.follow)
         log.follow()
     return attempt / "model.safetensors"
+
+
+def _set_damaged_aside(files: list[Path], reporter: Reporter) -> list[Path]:
+    """Those of the checkpoints or models that are whole; the others are renamed and named."""
+    there = [file for file in files if file.exists()]
+    if not there:
+        return []
+    from catbuilder.checkpoint import is_whole  # torch takes a second to import; most rounds begin without any file
+
+    whole = [file for file in there if is_whole(file)]
+    for file in there:
+        if file not in whole:
+            reporter.say(f"careful: {file} is damaged, and is kept as {set_aside(file).name}; going on without it")
+    return whole
 
 
 def _attempts(workspace: Workspace, plan: Plan, member: Member, name: str) -> list[Path]:

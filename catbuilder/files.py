@@ -65,6 +65,14 @@ def held_alone(path: Path, what: str) -> Iterator[None]:
         yield
 
 
+def set_aside(path: Path) -> Path:
+    """Rename what is damaged to `<name>.damaged-<n>`, out of the way of what looks for it; never deletes anything."""
+    places = (path.with_name(f"{path.name}.damaged-{number}") for number in range(1, 10_000))
+    place = next(place for place in places if not place.exists())
+    moved(path, place)
+    return place
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small text file whole."""
     with written_whole(path) as temporary:

@@ -47,11 +47,21 @@ class TrainJob(_Job):
 
 
 class ScoreJob(_Job):
-    """Score the manifest's rows; leaves `scores-<shard>.parquet` and `features-<shard>.parquet`."""
+    """Score the manifest's rows; leaves `scores-`, `features-<shard>.parquet` and `hashes-<shard>.json`."""
 
     model: Path  # safetensors; of an ensemble its member 0, whose features are kept
     others: tuple[Path, ...] = ()  # the ensemble's other members
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
+
+
+def shard_files(folder: Path, number: int) -> dict[str, Path]:
+    """Where the scores and the features of a shard lie, by kind; of some shards no features are kept."""
+    return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "scores")}
+
+
+def hashes_file(folder: Path, number: int) -> Path:
+    """JSON file of the SHA-256 of each file of a shard; where it is, the shard is whole."""
+    return folder / f"hashes-{number:05d}.json"
 
 
 def new_attempt(folder: Path, kind: str) -> Path:

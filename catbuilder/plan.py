@@ -10,7 +10,7 @@ from catbuilder.catalog import Connection, first_row
 from catbuilder.config import Recipe
 from catbuilder.confounding import rendering_warnings
 from catbuilder.errors import CatalogueDamaged
-from catbuilder.files import sha256_file, write_text
+from catbuilder.files import moved, set_aside, sha256_file, write_text
 from catbuilder.firewall import FirewallReport, update_firewall
 from catbuilder.launch import threads_for
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
@@ -88,16 +88,39 @@ def score_manifest_file(workspace: Workspace, round_number: int) -> Path:
     return workspace.round_folder(round_number) / "score-manifest.parquet"
 
 
-def verify_manifests(workspace: Workspace, plan: Plan) -> None:
-    """Raise CatalogueDamaged where a manifest is no longer the one that was planned."""
-    for file, expected in (
-        (training_manifest_file(workspace, plan.round), plan.manifest_sha256),
-        (score_manifest_file(workspace, plan.round), plan.score_manifest_sha256),
-    ):
-        if not file.is_file() or sha256_file(file) != expected:
-            raise CatalogueDamaged(
-                f"{file} is missing or not the one planned for round {plan.round}; restore it from a backup"
-            )
+def verify_manifests(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    """Make sure that the manifests are those that were planned; one that is not is made again, if it can be.
+
+    Raises
+    ------
+    CatalogueDamaged
+        What the catalogue gives now is another manifest.
+    """
+    place = training_manifest_file(workspace, plan.round)
+    if not place.is_file() or sha256_file(place) != plan.manifest_sha256:
+        with workspace.reading(wait_s=None) as con:
+            table = training_manifest(workspace, con, plan.round, plan.recipe)
+        _put_back(place, table, plan.manifest_sha256, plan, reporter)
+    place = score_manifest_file(workspace, plan.round)
+    if not place.is_file() or sha256_file(place) != plan.score_manifest_sha256:
+        with workspace.reading(wait_s=None) as con:
+            table = score_manifest(con, plan.recipe)
+        _put_back(place, table, plan.score_manifest_sha256, plan, reporter)
+
+
+def _put_back(place: Path, table: pa.Table, sha256: str, plan: Plan, reporter: Reporter) -> None:
+    """Write a manifest again, if it is the one that was planned."""
+    draft = place.with_name("again.parquet")
+    write_manifest(table, draft)
+    if sha256_file(draft) != sha256:
+        draft.unlink()
+        raise CatalogueDamaged(
+            f"{place} is missing or not the one planned for round {plan.round}, and the catalogue has changed since; "
+            "put it back from a backup, or give the round up with: catbuilder round --abandon"
+        )
+    kept = f" and is kept as {set_aside(place).name}" if place.exists() else ""
+    moved(draft, place)
+    reporter.say(f"careful: {place} was missing or damaged{kept}; it is made again from the catalogue")
 
 
 def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, seen_run: int) -> Plan | None:

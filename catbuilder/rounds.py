@@ -9,16 +9,16 @@ queries go on.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from catbuilder.calibration import calibration_metrics, record_calibrator, require_calibration
 from catbuilder.catalog import first_row
 from catbuilder.config import Recipe
-from catbuilder.ensemble import members_of, record_models, train_members
+from catbuilder.ensemble import record_models, train_members, whole_models
 from catbuilder.errors import InputError, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
-from catbuilder.jobs import new_attempt
-from catbuilder.launch import require_horovod
+from catbuilder.launch import require_horovod, threads_for
 from catbuilder.plan import (
     STEPS,
     Plan,
@@ -34,6 +34,7 @@ from catbuilder.promote import decide, record_decisions
 from catbuilder.resources import query
 from catbuilder.scoring import record_scores, score_manifest_in_shards
 from catbuilder.shift_meters import measure_shift, record_shifts
+from catbuilder.stampcheck import verify_stamps
 from catbuilder.workspace import Workspace
 
 
@@ -152,6 +153,7 @@ def _open_or_new(
                 careful = require_calibration(con, recipe, workspace.config.classes)
             if careful:
                 reporter.say(careful)
+        verify_stamps(workspace, reporter)  # the firewall compares pictures
         return make_plan(workspace, recipe, ranks, seed, reporter, until), "planned"
     plan, step = unfinished
     reporter.say(f"round {plan.round} was {step} but not closed: going on with it by its own plan")
@@ -163,12 +165,19 @@ def _open_or_new(
             f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, --np {plan.ranks} and "
             f"--seed {plan.seed}; what you ask for now holds from the next round on"
         )
+    if plan.threads != threads_for(plan.ranks):
+        reporter.say(
+            f"note: round {plan.round} was planned with {plan.threads} threads a process, and here there would be "
+            f"{threads_for(plan.ranks)}: the plan stays, since another number gives other bits; the next round is "
+            "planned for this machine"
+        )
     return plan, step
 
 
 def _finish(workspace: Workspace, plan: Plan, step: str, reporter: Reporter) -> RoundOutcome:
     """Do the steps that are missing."""
-    verify_manifests(workspace, plan)
+    if STEPS.index(step) < STEPS.index("decided"):  # then they are of no more use
+        verify_manifests(workspace, plan, reporter)
     actions = {
         "trained": _train,
         "scored": _score,
@@ -192,6 +201,7 @@ def outcome_of(workspace: Workspace, round_number: int) -> RoundOutcome:
 
 
 def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    verify_stamps(workspace, reporter)
     trained = train_members(workspace, plan, reporter)
     fault_point("train.before_commit")
     with workspace.recording(f"round {plan.round}: trained", wait_s=None) as recording:
@@ -201,11 +211,7 @@ def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
 
 
 def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
-    folder = workspace.round_folder(plan.round)
-    with reporter.bar(f"round {plan.round}: scoring") as update:
-        manifest, attempt = score_manifest_file(workspace, plan.round), new_attempt(folder, "score")
-        models = [member.file for member in members_of(workspace, plan)]
-        shards = score_manifest_in_shards(workspace, plan, manifest, folder / "scores", attempt, models, update)
+    shards = _scored_shards(workspace, plan, reporter)
     fault_point("score.before_commit")
     with workspace.recording(f"round {plan.round}: scored", wait_s=None) as recording:
         record_calibrator(recording, plan, shards)
@@ -214,7 +220,19 @@ def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     reporter.say(f"round {plan.round}: {n} objects scored")
 
 
+def _scored_shards(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[Path]:
+    """The round's scores and features, whole; what is missing or damaged of them is made, by models that are whole."""
+    manifest = score_manifest_file(workspace, plan.round)
+
+    def models() -> list[Path]:
+        verify_stamps(workspace, reporter)
+        return whole_models(workspace, plan, reporter)
+
+    return score_manifest_in_shards(workspace, plan, manifest, models, reporter, f"round {plan.round}: scoring")
+
+
 def _decide(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+    _scored_shards(workspace, plan, reporter)  # its features are read again
     with workspace.reading(wait_s=None) as con:
         shifts = measure_shift(con, workspace, plan)
     with workspace.recording(f"round {plan.round}: decided", wait_s=None) as recording:

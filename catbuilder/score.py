@@ -6,6 +6,7 @@ stamp's posterior does not depend on what it was scored with. No Horovod: shards
 that dies is started again alone.
 """
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -24,8 +25,8 @@ from catbuilder import distributed
 from catbuilder.batches import manifest_rows, plain_batches, read_ahead
 from catbuilder.checkpoint import load_model
 from catbuilder.errors import NothingToScore, WeightsError
-from catbuilder.files import written_whole
-from catbuilder.jobs import ScoreJob
+from catbuilder.files import sha256_file, write_text, written_whole
+from catbuilder.jobs import ScoreJob, hashes_file, shard_files
 from catbuilder.network import GalaxyNetwork
 from catbuilder.stamps import StampReader
 from catbuilder.worker import EventLog, prepare_process, run_worker
@@ -126,15 +127,18 @@ def score_shard(job: ScoreJob, scorer: Ensemble, number: int, first: int, end: i
         which = f"{job.model} or another network of its ensemble" if job.others else str(job.model)
         raise WeightsError(f"{which} gives scores that are not numbers; train again with a lower learning rate")
     identity = rows.select(["survey", "object_id"])
-    # features first: a shard counts as done once its scores are there
+    files = shard_files(job.folder, number)
     if keep.any():
         kept = _with_features(identity.filter(pa.array(keep)), np.concatenate(features))
-        _write(job.folder / f"features-{number:05d}.parquet", kept)
+        _write(files["features"], kept)
     scored = _with_posteriors(identity, np.concatenate(posteriors), job.classes)
     if disagreements:
         information = pa.array(np.concatenate(disagreements).astype(np.float32))
         scored = scored.append_column("mutual_information", information)
-    _write(_scores_file(job, number), scored)
+    _write(files["scores"], scored)
+    # last: a shard counts as done once its hashes are there
+    hashes = {kind: sha256_file(file) for kind, file in files.items() if file.exists()}
+    write_text(hashes_file(job.folder, number), json.dumps(hashes))
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -145,7 +149,7 @@ def main(arguments: Sequence[str]) -> None:
     log = EventLog(job.folder / f"score-{os.getpid()}.jsonl")
     done = 0
     for number, first, end in job.shards:
-        if not _scores_file(job, number).exists():  # it is there when this process was started again
+        if not hashes_file(job.folder, number).exists():  # it is there when this process was started again
             score_shard(job, scorer, number, first, end, log, done)
         done += end - first
         log.write("shard", shard=number, rows=end - first)
@@ -161,10 +165,6 @@ def _scorer(job: ScoreJob, model: Path) -> Scorer:
         )
     scoring, training = job.recipe.scoring, job.recipe.training
     return Scorer(network, scoring.batch_size, scoring.symmetries, training.precision == "bf16", training.channels_last)
-
-
-def _scores_file(job: ScoreJob, number: int) -> Path:
-    return job.folder / f"scores-{number:05d}.parquet"
 
 
 def _views(images: Tensor, symmetries: int) -> list[Tensor]:

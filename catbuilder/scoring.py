@@ -5,21 +5,22 @@ No collective runs here, so a process that dies is started again alone, and what
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from catbuilder.catalog import Connection, fetch_number, first_row
-from catbuilder.ensemble import members_of
+from catbuilder.ensemble import whole_models
 from catbuilder.errors import NothingToScore, RoundError
-from catbuilder.files import moved
-from catbuilder.jobs import ScoreJob, new_attempt
+from catbuilder.files import moved, sha256_file
+from catbuilder.jobs import ScoreJob, hashes_file, new_attempt, shard_files
 from catbuilder.launch import Worker, run_all, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
-from catbuilder.progress import Reporter, Update
+from catbuilder.progress import Reporter
 from catbuilder.resources import query
+from catbuilder.stampcheck import verify_stamps
 from catbuilder.workspace import Recording, Workspace
 
 SHARD_OBJECTS = 65_536
@@ -29,26 +30,32 @@ def score_manifest_in_shards(
     workspace: Workspace,
     plan: Plan,
     manifest: Path,
-    place: Path,
-    attempt: Path,
-    models: Sequence[Path],
-    update: Update,
+    models: Callable[[], Sequence[Path]],
+    reporter: Reporter,
+    called: str,
 ) -> list[Path]:
-    """Score every row of a manifest with the round's networks; returns the Parquet shards in `place`, in its order.
+    """Score every row of a manifest with the round's networks; returns the shards in `scores` beside it, in its order.
 
-    Whole shards that earlier attempts left are taken as they are: the same model and stamps give the same bits.
+    Whole shards that earlier attempts left are taken as they are: the same model and stamps give the same bits. One
+    that is not what was written, by its hash, is named and scored again.
+
+    Parameters
+    ----------
+    models : gives the networks' files; asked only where something is to be scored
     """
     rows = pq.read_metadata(manifest).num_rows
-    shards = _shards(rows, plan.ranks)
+    shards, place = _shards(rows, plan.ranks), manifest.parent / "scores"
     place.mkdir(parents=True, exist_ok=True)
-    _collect(attempt.parent, place)
-    missing = [shard for shard in shards if not _file(place, shard[0]).exists()]
+    _collect(manifest.parent, place)
+    missing = [shard for shard in shards if not _is_whole(place, shard[0], reporter)]
     if missing:
-        already = sum(end - first for number, first, end in shards if _file(place, number).exists())
-        workers = _workers(workspace, plan, manifest, attempt, models, missing)
-        run_all(workers, lambda: update(already + _done(attempt), rows), restarts=2)
-        _collect(attempt.parent, place)
-    return [_file(place, number) for number, _, _ in shards]
+        files, attempt = models(), new_attempt(manifest.parent, "score")
+        already = rows - sum(end - first for _, first, end in missing)
+        workers = _workers(workspace, plan, manifest, attempt, files, missing)
+        with reporter.bar(called) as update:
+            run_all(workers, lambda: update(already + _done(attempt), rows), restarts=2)
+        _collect(manifest.parent, place)
+    return [shard_files(place, number)["scores"] for number, _, _ in shards]
 
 
 def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_number: int) -> int:
@@ -108,15 +115,14 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
             plan = _closed_plan(con, round_number)
             manifest = score_manifest(con, plan.recipe, unscored_by=plan.round)
             run = fetch_number(con, "SELECT max(run) + 1 FROM runs")
-        folder = workspace.round_folder(plan.round) / "later" / f"{run:06d}"
-        attempt = new_attempt(folder, "score")
-        write_manifest(manifest, folder / "score-manifest.parquet")
+        file = workspace.round_folder(plan.round) / "later" / f"{run:06d}" / "score-manifest.parquet"
+        write_manifest(manifest, file)
         plan = plan.model_copy(update={"threads": threads_for(plan.ranks)})
-        with reporter.bar(f"scoring with the model of round {plan.round}") as update:
-            shards = score_manifest_in_shards(
-                workspace, plan, folder / "score-manifest.parquet", folder / "scores", attempt,
-                [member.file for member in members_of(workspace, plan)], update,
-            )  # fmt: skip
+        called = f"scoring with the model of round {plan.round}"
+        verify_stamps(workspace, reporter)
+        shards = score_manifest_in_shards(
+            workspace, plan, file, lambda: whole_models(workspace, plan), reporter, called
+        )
         with workspace.recording(f"score --round {plan.round}", wait_s=None) as recording:
             return record_scores(recording, plan, shards, recording.round)
 
@@ -163,17 +169,41 @@ def _workers(
     return workers
 
 
-def _collect(attempts: Path, place: Path) -> None:
-    """Move whole shards of all attempts to their place; the first of equals stays."""
-    for kind in ("scores", "features"):
-        for found in sorted(attempts.glob(f"score-*/{kind}-*.parquet")):
-            target = place / found.name
-            if not target.exists():
-                moved(found, target)
+def _collect(folder: Path, place: Path) -> None:
+    """Move whole shards of all attempts to their place, their hashes last; the first of equals stays."""
+    for hashes in sorted(folder.glob("attempts/score-*/hashes-*.json")):
+        number = int(hashes.stem.removeprefix("hashes-"))
+        if not hashes_file(place, number).exists():
+            for found in shard_files(hashes.parent, number).values():
+                if found.exists():  # else it was moved before a kill
+                    moved(found, place / found.name)
+            moved(hashes, hashes_file(place, number))
 
 
-def _file(place: Path, number: int) -> Path:
-    return place / f"scores-{number:05d}.parquet"
+def _is_whole(place: Path, number: int, reporter: Reporter) -> bool:
+    """Whether a shard is there as it was written; what is left of a damaged one is removed, since it can be re-made."""
+    hashes = hashes_file(place, number)
+    if not hashes.exists():
+        return False
+    damaged = damaged_files(hashes)
+    if not damaged:
+        return True
+    reporter.say(f"careful: {damaged[0]} is missing or damaged; scoring its objects again")
+    for file in (hashes, *shard_files(place, number).values()):
+        file.unlink(missing_ok=True)
+    return False
+
+
+def damaged_files(hashes: Path) -> list[Path]:
+    """Files of a shard that are not what its hashes say, and the hashes themselves where they cannot be read."""
+    try:
+        expected = json.loads(hashes.read_text(encoding="utf-8"))
+        files = shard_files(hashes.parent, int(hashes.stem.removeprefix("hashes-")))
+        return [
+            files[kind] for kind in expected if not files[kind].exists() or sha256_file(files[kind]) != expected[kind]
+        ]
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError):
+        return [hashes]
 
 
 def _done(attempt: Path) -> int:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from catbuilder.files import sync_folder
+from catbuilder.files import set_aside
 
 _HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and was 38 bytes long
 _END = b"\xff\xff"  # of DuckDB's serialised objects, the header among them
@@ -31,20 +31,18 @@ def keep_if_cut_off(catalog: Path) -> None:
         return
     with nobody_else(catalog) as alone:
         if alone and log.exists() and not _ends_with_an_entry(log):
-            place = _free_name(log)
-            shutil.copyfile(log, place)
-            _tell(place, "it is cut off")
+            copy = log.with_name(f"{log.name}.copy")
+            shutil.copyfile(log, copy)
+            _tell(set_aside(copy), "it is cut off")
 
 
-def set_aside(catalog: Path, reason: str) -> bool:
+def set_aside_refused(catalog: Path, reason: str) -> bool:
     """Rename a log that DuckDB refuses; whether there was one, and nobody else was at work."""
     log = wal_of(catalog)
     with nobody_else(catalog) as alone:
         if not alone or not log.exists():
             return False
-        place = _free_name(log)
-        os.replace(log, place)
-        sync_folder(log.parent)
+        place = set_aside(log)
     _tell(place, reason)
     return True
 
@@ -81,11 +79,6 @@ def _tell(place: Path, reason: str) -> None:
         file=sys.stderr,
         flush=True,
     )
-
-
-def _free_name(log: Path) -> Path:
-    places = (log.with_name(f"{log.name}.damaged-{number}") for number in range(1, 10_000))
-    return next(place for place in places if not place.exists())
 
 
 def _ends_with_an_entry(log: Path) -> bool:
