@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.catalog import Connection, fetch_number
+from catbuilder.catalog import Connection, fetch_number, read_everything
 from catbuilder.confounding import rendering_warnings
+from catbuilder.deepcheck import cut_off_log, damaged_of_rounds
 from catbuilder.files import sha256_file
 from catbuilder.plan import read_plan
 from catbuilder.progress import Update
 from catbuilder.recheck import recheck
 from catbuilder.resources import query, sql_folder
+from catbuilder.stampcheck import damaged_shards
 from catbuilder.workspace import Workspace
+
+_ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are the files that were written."
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,31 @@ class Finding:
     warnings: tuple[str, ...] = ()  # what breaks no promise, but wants a person's look
 
 
-def check(workspace: Workspace, progress: Update | None = None) -> list[Finding]:
-    """Run every check: those in `sql/checks`, what the training sets may teach, the files against their hashes."""
+def check(workspace: Workspace, progress: Update | None = None, deep: bool = False) -> list[Finding]:
+    """Run every check: those in `sql/checks`, what the training sets may teach, whether the files are there.
+
+    Parameters
+    ----------
+    deep : read every byte too: the catalogue's blocks, stamps, manifests, scores and checkpoints against their hashes
+    """
+    progress = progress or (lambda done, of: None)
+    log = cut_off_log(workspace)
     with workspace.reading() as con:
         findings = [_run(con, file.stem, file.read_text(encoding="utf-8")) for file in _queries()]
         findings.append(_renderings(con))
         findings.append(_certificates(con))
         stamps = con.execute(query("stamp_shards")).fetchall()
         models = con.execute(query("model_files")).fetchall()
-    findings.append(_stamp_shards(workspace, stamps))
-    findings.append(_models(workspace, models, progress or (lambda done, of: None)))
+        rounds = [number for (number,) in con.execute("SELECT round FROM rounds ORDER BY round").fetchall()]
+        plans = [read_plan(con, number) for number in rounds] if deep else []
+        if deep:
+            read_everything(con)
+    hashes = {name: sha256 for name, _, sha256 in stamps} if deep else {}
+    findings.append(_stamp_shards(workspace, stamps, damaged_shards(workspace.path, hashes, progress)))
+    findings.append(_models(workspace, models, progress))
+    findings.append(_finding("recordings", "No step was cut short while it was recorded.", log))
+    if deep:
+        findings.append(_finding("rounds", _ROUNDS_WHOLE, damaged_of_rounds(workspace, plans)))
     return findings
 
 
@@ -45,7 +64,7 @@ def _run(con: Connection, name: str, text: str) -> Finding:
     """A check's query returns its faults, a sentence each; its first comment line is the promise."""
     promise = text.splitlines()[0].removeprefix("-- ")
     faults = [str(row[0]) for row in con.execute(text).fetchall()]
-    return Finding(name.partition("_")[2], promise, tuple(faults[:10]), len(faults))
+    return _finding(name.partition("_")[2], promise, faults)
 
 
 def _renderings(con: Connection) -> Finding:
@@ -65,31 +84,30 @@ def _certificates(con: Connection) -> Finding:
     rounds = con.execute("SELECT DISTINCT round FROM steps WHERE step = 'decided' ORDER BY round").fetchall()
     faults = [fault for (number,) in rounds for fault in recheck(con, read_plan(con, number))]
     promise = "Every certificate is recomputed from the catalogue alone: calibration objects, errors, bounds, batch."
-    return Finding("certificates", promise, tuple(faults[:10]), len(faults))
+    return _finding("certificates", promise, faults)
 
 
-def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int, str]]) -> Finding:
-    """Every shard is the file that was written, and long enough for the rows that the catalogue reads from it."""
+def _finding(name: str, promise: str, faults: list[str]) -> Finding:
+    return Finding(name, promise, tuple(faults[:10]), len(faults))
+
+
+def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int, str]], damaged: list[str]) -> Finding:
+    """Every shard is long enough for the rows that the catalogue reads from it, and the file that was written."""
     import numpy as np
 
     faults = []
-    for name, rows, sha256 in shards:
+    for name, rows, _ in shards:
         try:
             found = np.load(workspace.path / name, mmap_mode="r", allow_pickle=False).shape
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError) as error:
             faults.append(f"{name} cannot be read: {error}")
             continue
         size = workspace.config.stamp_size
         if found[0] < rows or found[1:] != (size, size, 3):
             faults.append(f"{name} has the shape {found}, but the catalogue needs {rows} stamps of {size} px")
-        if sha256_file(workspace.path / name) != sha256:
+        if name in damaged:
             faults.append(f"{name} is not the file that was recorded: its hash differs")
-    return Finding(
-        "stamps",
-        "Every stamp is in its shard, and every shard is the file that was recorded, by its hash.",
-        tuple(faults[:10]),
-        len(faults),
-    )
+    return _finding("stamps", "Every stamp is in its shard; with --deep, every shard is the file recorded.", faults)
 
 
 def _models(workspace: Workspace, models: list[tuple[str, str]], progress: Update) -> Finding:
@@ -101,4 +119,4 @@ def _models(workspace: Workspace, models: list[tuple[str, str]], progress: Updat
         elif sha256_file(path) != sha256:
             faults.append(f"{name} is not the file that was recorded: its hash differs")
         progress(done, len(models))
-    return Finding("models", "Every model is the file that was recorded, by its hash.", tuple(faults[:10]), len(faults))
+    return _finding("models", "Every model is the file that was recorded, by its hash.", faults)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catbuilder import __version__
+from catbuilder.cli_backup import backup, restore
 from catbuilder.cli_experiment import experiment_app
 from catbuilder.cli_ingest import ingest_app
 from catbuilder.cli_metrics import metrics, show_metrics
 from catbuilder.cli_missing import cutouts, fetch
 from catbuilder.cli_vouch import certificates, select, shifts
 from catbuilder.errors import CatbuilderError
+from catbuilder.interrupts import listen
 from catbuilder.terminal import (
     ChangesOption,
     FormatOption,
@@ -49,6 +51,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """Entry point: an error that a user can mend is one line on standard error and exit code 1."""
     debug = "--debug" in sys.argv
+    listen()
     try:
         app()
     except CatbuilderError as error:
@@ -258,8 +261,14 @@ def why(
     show(pa.Table.from_pylist(events), format)
 
 
-@app.command(epilog="Example: catbuilder check")
-def check(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
+@app.command(epilog="Example: catbuilder check --deep")
+def check(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every byte: catalogue, stamps, scores, checkpoints.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
     """Prove the catalogue's promises; exit code 1 where one is broken."""
     import pyarrow as pa
 
@@ -267,8 +276,8 @@ def check(workspace: WorkspaceOption = None, format: FormatOption = "table") -> 
     from catbuilder.output import show
     from catbuilder.progress import Reporter
 
-    with Reporter().bar("checking models") as update:
-        findings = check(open_workspace(workspace), update)
+    with Reporter().bar("checking files") as update:
+        findings = check(open_workspace(workspace), update, deep)
     rows = [
         {
             "check": f.check,
@@ -283,6 +292,10 @@ def check(workspace: WorkspaceOption = None, format: FormatOption = "table") -> 
     print("".join(f"{line}\n" for line in faults + careful), file=sys.stderr, end="")
     if faults:
         raise typer.Exit(1)
+
+
+app.command(epilog="Example: catbuilder backup /mnt/other-disk/des-y1")(backup)
+app.command(epilog="Example: catbuilder restore /mnt/other-disk/des-y1 des-y1")(restore)
 
 
 @app.command(epilog='Example: catbuilder sql "SELECT label, count(*) FROM catalog GROUP BY label"')

@@ -15,6 +15,7 @@ import numpy as np
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.faults import fault_point
 from catbuilder.files import moved, set_aside, sha256_file
+from catbuilder.interrupts import held_off, stop_asked
 from catbuilder.jobs import TrainJob, new_attempt
 from catbuilder.launch import run_ranks
 from catbuilder.plan import Plan, training_manifest_file
@@ -172,9 +173,20 @@ def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter:
     )  # fmt: skip
     if last is not None:
         reporter.say(f"{member.called}: training goes on after {last.stem.replace('-', ' of epoch ')}")
-    with reporter.bar(f"{member.called}: training") as update:
+    until = "at the end of this epoch, with its checkpoint"
+    with reporter.bar(f"{member.called}: training") as update, held_off(until):
         log = TrainLog(attempt / "train.jsonl", update, reporter, member.called)
-        run_ranks("catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, log.follow)
+        asked_at: list[Path] = []  # the last checkpoint when Ctrl-C was given
+
+        def watch() -> None:
+            log.follow()
+            if stop_asked():
+                last = max(attempt.glob("checkpoint-*.safetensors"), default=attempt)
+                asked_at.append(last)
+                if last != asked_at[0]:
+                    raise KeyboardInterrupt
+
+        run_ranks("catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, watch)
         log.follow()
     return attempt / "model.safetensors"
 

@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from catbuilder.backup import copy_catalogue
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.config import Recipe
 from catbuilder.errors import ConfigError, InputError, RoundError
-from catbuilder.files import held_alone, sync_folder, written_whole
+from catbuilder.files import held_alone, sync_folder
 from catbuilder.paired import (
     PairedCurves,
     Point,
@@ -258,17 +259,10 @@ def _made_whole(place: Path) -> Iterator[Path]:
 
 
 def _copy(source: Workspace, place: Path) -> Workspace:
-    """Copy settings, log and catalogue into a folder, link stamps and models; the reader's lock keeps writers out.
-
-    The catalogue comes last: a process that closes any file loses its locks on it (fcntl), DuckDB's among them. A
-    write-ahead log is there only after a kill.
-    """
+    """Copy settings, log and catalogue into a folder, link stamps and models."""
     with source.reading() as con:
         models = [Path(name) for name, _ in con.execute(query("model_files")).fetchall()]
-        for name in ("catbuilder.toml", "log.jsonl", "catalog.duckdb.wal", "catalog.duckdb"):
-            if (source.path / name).exists():
-                with written_whole(place / name) as temporary:
-                    shutil.copyfile(source.path / name, temporary)
+        copy_catalogue(source, place)
     for shared in (Path("stamps"), *models):
         if (source.path / shared).exists():
             _link(source.path / shared, place / shared)

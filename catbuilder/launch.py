@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catbuilder.errors import LaunchError, WorkerDied
+from catbuilder.jobs import deaf_to_interrupts
 from catbuilder.machine import usable_cores
 
 _POLL_S = 0.05
@@ -108,7 +109,7 @@ def _failed(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:
 
 
 def _start(worker: Worker) -> subprocess.Popen[bytes]:
-    with open(worker.log, "wb") as log:
+    with open(worker.log, "wb") as log, deaf_to_interrupts():  # Ctrl-C is the coordinator's to answer
         return subprocess.Popen(
             [sys.executable, "-m", worker.module, str(worker.job)],
             env={**os.environ, **worker.environment},

@@ -30,7 +30,7 @@ def keep_if_cut_off(catalog: Path) -> None:
     if not log.exists():
         return
     with nobody_else(catalog) as alone:
-        if alone and log.exists() and not _ends_with_an_entry(log):
+        if alone and is_cut_off(log):
             copy = log.with_name(f"{log.name}.copy")
             shutil.copyfile(log, copy)
             _tell(set_aside(copy), "it is cut off")
@@ -45,6 +45,11 @@ def set_aside_refused(catalog: Path, reason: str) -> bool:
         place = set_aside(log)
     _tell(place, reason)
     return True
+
+
+def is_cut_off(log: Path) -> bool:
+    """Whether a log is there and does not end where an entry ends; nobody may be writing to it."""
+    return log.exists() and not _ends_with_an_entry(log)
 
 
 def wal_of(catalog: Path) -> Path:

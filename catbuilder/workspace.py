@@ -18,6 +18,7 @@ from catbuilder.config import WorkspaceConfig, load_settings
 from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceError
 from catbuilder.faults import fault_point
 from catbuilder.files import append_line, held_alone, write_text
+from catbuilder.interrupts import held_off
 
 
 @dataclass
@@ -140,17 +141,31 @@ class Workspace:
             )
             try:
                 yield recording
-                events = fetch_number(con, "SELECT coalesce(max(event), 0) FROM labels")
-                fault_point(f"{name}.before_commit")
-                con.commit()
             except BaseException:
                 con.rollback()
                 raise
-            fault_point(f"{name}.committed")
-            con.execute("CHECKPOINT")
-            fault_point(f"{name}.checkpointed")
-        entry = {"run": run, "events": events, "time": datetime.now(UTC).isoformat(), **recording.note}
+            with held_off("once this step is recorded"):
+                self._commit(recording, name)
+                con.close()
+                self._log(recording, name)
+
+    def _commit(self, recording: Recording, name: str) -> None:
+        con = recording.con
+        try:
+            recording.note["events"] = fetch_number(con, "SELECT coalesce(max(event), 0) FROM labels")
+            fault_point(f"{name}.before_commit")
+            con.commit()
+        except BaseException:
+            con.rollback()
+            raise
+        fault_point(f"{name}.committed")
+        con.execute("CHECKPOINT")
+        fault_point(f"{name}.checkpointed")
+
+    def _log(self, recording: Recording, name: str) -> None:
+        """The last word, once the catalogue's file holds it all and is closed."""
         fault_point(f"{name}.closed")
+        entry = {"run": recording.run, "time": datetime.now(UTC).isoformat(), **recording.note}
         append_line(self.log_file, json.dumps(entry))
         fault_point(f"{name}.logged")
 

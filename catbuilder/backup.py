@@ -1,0 +1,267 @@
+"""Backup and restore: the catalogue as of one recording, and every file that it names, each with its hash.
+
+A backup holds `stamps/` and `rounds/` as the workspace has them, the catalogue with settings and log in
+`catalogue-<n>/`, and `backup.json`, which is written last: a backup that is cut short leaves the one before as it was.
+What is there already is not copied again. Attempts of a round under way are left out, since they can be made again.
+"""
+
+import shutil
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catbuilder import __version__
+from catbuilder.catalog import Connection, fetch_number, read_everything
+from catbuilder.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
+from catbuilder.files import moved, set_aside, sha256_file, write_text, written_whole
+from catbuilder.progress import Update
+from catbuilder.resources import query
+from catbuilder.workspace import Workspace
+
+CATALOGUE_FILES = ("catbuilder.toml", "log.jsonl", "catalog.duckdb.wal", "catalog.duckdb")
+_MANIFEST = "backup.json"
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sha256: str
+    size: int  # bytes
+    mtime_ns: int  # of the original
+
+
+class Backup(BaseModel):
+    """What `backup.json` says: where the catalogue lies, and every file by its path in the workspace."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    catbuilder: str
+    made_at: datetime
+    workspace: str
+    recording: int  # the last one that it holds
+    catalogue: str  # folder of settings, log and catalogue
+    files: dict[str, _File]
+
+    def place(self, name: str) -> str:
+        """Path in the backup of a file of the workspace."""
+        return f"{self.catalogue}/{name}" if name in CATALOGUE_FILES else name
+
+
+@dataclass(frozen=True)
+class BackupReport:
+    """What `backup` did."""
+
+    recording: int
+    copied: int  # files
+    copied_bytes: int
+    unchanged: int  # files
+    damaged: tuple[str, ...]  # files of the workspace that are not what was recorded, and so were not copied
+
+
+def backup(workspace: Workspace, dest: Path, progress: Update | None = None) -> BackupReport:
+    """Copy the workspace to `dest`, as it stands at one recording; a round may train meanwhile.
+
+    Raises
+    ------
+    InputError
+        `dest` holds something else, or another workspace's backup, or lies in the workspace.
+    """
+    dest = dest.resolve()
+    before = _earlier(workspace, dest)
+    number = 1 if before is None else int(before.catalogue.rpartition("-")[2]) + 1
+    place = dest / f"catalogue-{number:04d}"
+    shutil.rmtree(place, ignore_errors=True)  # of a backup that was cut short
+    with workspace.reading(wait_s=None) as con:
+        recording = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        recorded = _recorded(con)
+        copy_catalogue(workspace, place)
+    files = {name: _entry(place / name, workspace.path / name) for name in CATALOGUE_FILES if (place / name).exists()}
+    copied, size, unchanged, damaged = len(files), sum(file.size for file in files.values()), 0, []
+    names = [*recorded, *(name for name in _of_rounds(workspace.path) if name not in recorded)]
+    for done, name in enumerate(names, start=1):
+        known = before.files.get(name) if before else None
+        entry = _unchanged(workspace.path / name, dest / name, known, recorded.get(name))
+        if entry is not None:
+            unchanged += 1
+        elif (entry := _copy(workspace.path / name, dest / name, recorded.get(name))) is not None:
+            copied, size = copied + 1, size + entry.size
+        elif name in recorded:
+            damaged.append(name)
+            entry = known  # an earlier backup may have it whole
+        if entry is not None:
+            files[name] = entry
+        if progress:
+            progress(done, len(names))
+    found = Backup(
+        catbuilder=__version__, made_at=datetime.now(UTC), workspace=str(workspace.path), recording=recording,
+        catalogue=place.name, files=files,
+    )  # fmt: skip
+    write_text(dest / _MANIFEST, found.model_dump_json(indent=1))
+    if before is not None:
+        shutil.rmtree(dest / before.catalogue, ignore_errors=True)
+    return BackupReport(recording, copied, size, unchanged, tuple(damaged))
+
+
+def restore(source: Path, place: Path, progress: Update | None = None) -> list[str]:
+    """Make a workspace of a backup, every file checked by its hash; says what was done, a sentence each.
+
+    Where `place` is a workspace whose catalogue is whole, only stamps and models that are damaged there are put back. A
+    damaged one is moved aside, whole as it is.
+
+    Raises
+    ------
+    InputError
+        `source` is no backup.
+    CatalogueDamaged
+        The backup is damaged itself; nothing was changed.
+    WorkspaceError
+        There is a workspace already, and nothing is wrong with it.
+    """
+    found, place = _read(source), place.resolve()
+    if (place / "catbuilder.toml").exists() and (standing := _whole_workspace(place)) is not None:
+        return _put_files_back(found, source, standing)
+    draft = place.with_name(f".{place.name}.restoring")
+    shutil.rmtree(draft, ignore_errors=True)
+    for done, (name, entry) in enumerate(found.files.items(), start=1):
+        if _copy(source / found.place(name), draft / name, entry.sha256) is None:
+            shutil.rmtree(draft)
+            raise CatalogueDamaged(
+                f"{source / found.place(name)} is missing or not what was backed up; nothing was restored, so use "
+                "another backup"
+            )
+        if progress:
+            progress(done, len(found.files))
+    said = []
+    if place.exists() and any(place.iterdir()):
+        said.append(f"{place} was damaged and is kept as {set_aside(place)}.")
+    elif place.exists():
+        place.rmdir()
+    moved(draft, place)
+    when = f"{found.made_at:%Y-%m-%d %H:%M} UTC"
+    return [*said, f"{place} is as it was at recording {found.recording}, backed up {when}: {len(found.files)} files."]
+
+
+def copy_catalogue(workspace: Workspace, place: Path) -> None:
+    """Copy settings, log and catalogue into a folder; call it while a connection for reading keeps writers out.
+
+    The catalogue comes last: a process that closes any file loses its locks on it (fcntl), DuckDB's among them. A
+    write-ahead log is there only after a kill.
+    """
+    for name in CATALOGUE_FILES:
+        if (workspace.path / name).exists():
+            with written_whole(place / name) as temporary:
+                shutil.copyfile(workspace.path / name, temporary)
+
+
+def _recorded(con: Connection) -> dict[str, str]:
+    """Stamp shards and models with the hashes that the catalogue has of them."""
+    shards = con.execute("SELECT shard, any_value(sha256) FROM shards GROUP BY shard ORDER BY shard").fetchall()
+    return dict([*shards, *con.execute(query("model_files")).fetchall()])
+
+
+def _of_rounds(workspace: Path) -> Iterable[str]:
+    """Files of rounds that are not an attempt's, nor hidden, nor set aside."""
+    for path in sorted(workspace.glob("rounds/[0-9][0-9][0-9]/**/*")):
+        name = path.relative_to(workspace)
+        if (
+            path.is_file()
+            and "attempts" not in name.parts
+            and not path.name.startswith(".")
+            and ".damaged-" not in path.name
+        ):
+            yield str(name)
+
+
+def _entry(copy: Path, original: Path) -> _File:
+    return _File(sha256=sha256_file(copy), size=copy.stat().st_size, mtime_ns=original.stat().st_mtime_ns)
+
+
+def _unchanged(original: Path, copy: Path, known: _File | None, sha256: str | None) -> _File | None:
+    """The entry of a file that need not be copied again: the same as at the last backup, and still there."""
+    if known is None or not original.exists() or not copy.exists() or copy.stat().st_size != known.size:
+        return None
+    same = (original.stat().st_size, original.stat().st_mtime_ns) == (known.size, known.mtime_ns)
+    return known if same and sha256 in (None, known.sha256) else None
+
+
+def _copy(original: Path, copy: Path, sha256: str | None) -> _File | None:
+    """Copy a file whole and give its entry; None, and nothing copied, where it is missing or not of that hash."""
+    try:
+        with written_whole(copy) as temporary:
+            shutil.copyfile(original, temporary)
+            entry = _entry(temporary, original)
+            if sha256 not in (None, entry.sha256):
+                raise _OtherFile
+    except (FileNotFoundError, _OtherFile):
+        return None
+    return entry
+
+
+class _OtherFile(Exception):
+    """What was copied is not what was recorded."""
+
+
+def _earlier(workspace: Workspace, dest: Path) -> Backup | None:
+    """The backup that is there already, if it is this workspace's."""
+    if dest.is_relative_to(workspace.path):
+        raise InputError(f"{dest} lies in the workspace, and would be lost with it; name a folder on another disk")
+    if not (dest / _MANIFEST).exists():
+        if dest.exists() and any(dest.glob("[!.]*")) and not (dest / "catalogue-0001").exists():
+            raise InputError(f"{dest} holds something else than a backup; name an empty folder")
+        return None
+    found = _read(dest)
+    if found.workspace != str(workspace.path) and Path(found.workspace).exists():
+        raise InputError(f"{dest} is the backup of {found.workspace}; name another folder for {workspace.path}")
+    return found
+
+
+def _read(source: Path) -> Backup:
+    try:
+        return Backup.model_validate_json((source / _MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(
+            f"{source} is not a backup: it has no {_MANIFEST}; make one with: catbuilder backup DEST"
+        ) from None
+    except (ValidationError, UnicodeDecodeError):
+        raise CatalogueDamaged(f"{source / _MANIFEST} is damaged; nothing was restored: use another backup") from None
+
+
+def _whole_workspace(place: Path) -> Workspace | None:
+    """The workspace, if its catalogue can be read to the last block."""
+    try:
+        workspace = Workspace.open(place)
+        with workspace.reading(wait_s=None) as con:
+            read_everything(con)
+    except CatbuilderError:
+        return None
+    return workspace
+
+
+def _put_files_back(found: Backup, source: Path, workspace: Workspace) -> list[str]:
+    with workspace.reading() as con:
+        recorded = _recorded(con)
+    said = []
+    for name, sha256 in recorded.items():
+        file = workspace.path / name
+        if file.exists() and sha256_file(file) == sha256:
+            continue
+        entry = found.files.get(name)
+        if entry is None or entry.sha256 != sha256:
+            said.append(f"{name} is damaged, and the backup does not have it.")
+            continue
+        draft = file.with_name(f".{file.name}.restoring")
+        if _copy(source / name, draft, sha256) is None:
+            said.append(f"{name} is damaged here and in the backup.")
+            continue
+        kept = f"; the damaged one is kept as {set_aside(file).name}" if file.exists() else ""
+        moved(draft, file)
+        said.append(f"{name} is put back{kept}.")
+    if not said:
+        raise WorkspaceError(
+            f"{workspace.path} is a whole workspace and nothing in it is damaged; to go back to the backup all the "
+            "same, name another folder, or move this one away"
+        )
+    return said
