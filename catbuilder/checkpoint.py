@@ -7,6 +7,7 @@ run, and equal trainings shall leave equal bytes.
 """
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ def save_model(path: Path, weights: State, card: ModelCard) -> None:
 def read_model_card(path: Path) -> ModelCard:
     """The card of a finished model, without its weights."""
     with safe_open(path, framework="pt") as file:
-        return ModelCard.model_validate_json((file.metadata() or {}).get(_KEY, "").partition(" ")[2])
+        return ModelCard.model_validate_json(_unsealed((file.metadata() or {}).get(_KEY, ""))[1])
 
 
 def is_whole(path: Path) -> bool:
@@ -178,20 +179,31 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> State:
 def _save(path: Path, tensors: State, metadata: BaseModel) -> None:
     text = metadata.model_dump_json()
     with written_whole(path) as temporary:
-        save_file(tensors, temporary, metadata={_KEY: f"{_digest(tensors, text)} {text}"})
+        save_file(tensors, temporary, metadata={_KEY: sealed(tensors, text)})
         temporary.chmod(0o644)  # safetensors lets nobody else read; a group shares its workspace
 
 
 def _load(path: Path) -> tuple[State, str]:
     try:
         with safe_open(path, framework="pt") as file:
-            digest, _, text = (file.metadata() or {}).get(_KEY, "").partition(" ")
+            digest, text = _unsealed((file.metadata() or {}).get(_KEY, ""))
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (OSError, SafetensorError):
         digest, tensors, text = "", {}, ""
     if digest != _digest(tensors, text):
         raise WorkerDied(f"{path} is missing or damaged; give the same command again to go on without it")
     return tensors, text
+
+
+def sealed(tensors: Mapping[str, Tensor], text: str) -> str:
+    """A story (a JSON object) with a first key `sha256`: of itself and of the tensors that it goes with."""
+    return f'{{"sha256":"{_digest(tensors, text)}",{text[1:]}'
+
+
+def _unsealed(text: str) -> tuple[str, str]:
+    """The hash and the story that `sealed` put together; two empty texts where it did not."""
+    found = re.match(r'\{"sha256":"([0-9a-f]{64})",', text)
+    return (found[1], "{" + text[found.end() :]) if found else ("", "")
 
 
 def _digest(tensors: Mapping[str, Tensor], text: str) -> str:

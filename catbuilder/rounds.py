@@ -18,6 +18,7 @@ from catbuilder.ensemble import record_models, train_members, whole_models
 from catbuilder.errors import InputError, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
+from catbuilder.files import write_text
 from catbuilder.launch import require_horovod, threads_for
 from catbuilder.plan import (
     STEPS,
@@ -83,18 +84,26 @@ def run_rounds(
     reporter = reporter or Reporter()
     outcomes: list[RoundOutcome] = []
     with workspace.round_lock():
+        ended = _ended_untold(workspace)
+        if ended is not None:
+            reporter.say(
+                f"the last run had done its rounds, up to round {ended}, and was killed before it could say so; "
+                "give the command again for more"
+            )
+            return _told(workspace, [outcome_of(workspace, ended)], after_each)
         until = last_round_to_run(workspace, n, reporter)
+        write_text(_run_file(workspace), json.dumps({"until": until}))
         while True:
             plan, step = _open_or_new(workspace, recipe, ranks, seed, until, reporter)
             outcome = _finish(workspace, plan, step, reporter)
             outcomes.append(outcome)
-            if after_each:
-                after_each(outcome)
             if plan.round >= until:
-                return outcomes
+                return _told(workspace, outcomes, after_each)
             if not outcome.promoted and not outcome.retracted:
                 reporter.say(f"round {outcome.round} found nothing to promote or retract, so the run ends here")
-                return outcomes
+                return _told(workspace, outcomes, after_each)
+            if after_each:
+                after_each(outcome)
 
 
 def abandon_round(workspace: Workspace) -> int:
@@ -118,6 +127,7 @@ def abandon_round(workspace: Workspace) -> int:
                 f"and take its promotions back with: catbuilder rollback --to {plan.round - 1}"
             )
         record_step(recording, plan.round, "closed", json.dumps({"abandoned": True}))
+    _run_file(workspace).unlink(missing_ok=True)
     return plan.round
 
 
@@ -138,6 +148,37 @@ def last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
         )
         return last.until
     return until
+
+
+def _run_file(workspace: Workspace) -> Path:
+    """There from the beginning of a run until all its rounds are told of."""
+    return workspace.path / "rounds" / "run.json"
+
+
+def _told(
+    workspace: Workspace, outcomes: list[RoundOutcome], after_each: Callable[[RoundOutcome], None] | None
+) -> list[RoundOutcome]:
+    """Tell of the last round; from then on the same command means more rounds."""
+    if after_each:
+        after_each(outcomes[-1])
+    _run_file(workspace).unlink(missing_ok=True)
+    return outcomes
+
+
+def _ended_untold(workspace: Workspace) -> int | None:
+    """The last round of a run that did all its rounds and was killed then: the same command must not do them again."""
+    if not _run_file(workspace).exists():
+        return None
+    with workspace.reading(wait_s=None) as con:
+        row = first_row(con, query("last_round"))
+    try:
+        until = json.loads(_run_file(workspace).read_text(encoding="utf-8"))["until"]
+    except (ValueError, KeyError, TypeError):  # damaged: nothing is known of that run
+        return None
+    if row is None:
+        return None
+    number, step, found_nothing = row
+    return number if step == "closed" and (number >= until or found_nothing) else None
 
 
 def _open_or_new(

@@ -213,6 +213,11 @@ def phase(workspace: Path) -> str:
     return "0 new"
 
 
+def all_told(study: Study, workspace: Path) -> bool:
+    """Whether the run had told of its last round when it was killed: then the same command asks for more rounds."""
+    return phase(workspace) == f"{study.rounds} closed" and not (workspace / "rounds" / "run.json").exists()
+
+
 def after_leg(leg: Leg) -> list[str]:
     """What is wrong once the coordinator is gone: processes left, a catalogue that does not open, a word too many."""
     out, err = leg.process.communicate()
@@ -277,7 +282,8 @@ def random_run(study: Study, number: int, most: int) -> tuple[int, list[str]]:
                     faults.append("hangs: no file changed for a minute")
                     leg.kill("all", rng)
                 target = rng.choices(("coordinator", "worker", "all"), (4, 4, 3))[0]
-                while target == "worker" and not (leg.over() or leg.workers()):
+                waited = time.monotonic()
+                while target == "worker" and not (leg.over() or leg.workers()) and time.monotonic() < waited + HANG_S:
                     time.sleep(0.05)
                 if ended != "now" or leg.over():
                     break
@@ -289,7 +295,7 @@ def random_run(study: Study, number: int, most: int) -> tuple[int, list[str]]:
                 if not killed.startswith("worker"):
                     break
             faults += finish_leg(leg, rng)
-            if leg.process.returncode == 0:
+            if leg.process.returncode == 0 or all_told(study, catbuilder.workspace):
                 break
         faults += differences(study, catbuilder, seen) if not faults else []
     return kills, faults
@@ -316,7 +322,7 @@ def points_run(study: Study, number: int) -> tuple[int, list[str]]:
             for name in points.read_text().splitlines()[len(known) :]:
                 known.append(name)
                 study.record("points", {"run": number, "code": code_hash(), "point": name})
-            if leg.process.returncode == 0:
+            if leg.process.returncode == 0 or all_told(study, catbuilder.workspace):
                 break
         faults += differences(study, catbuilder, seen) if not faults else []
     return len(known), faults

@@ -21,7 +21,7 @@ from small_survey import CLASSES, POOL, Source, bring_in, draw, write_recipe
 from toy_survey import run
 
 from catbuilder.check import check
-from catbuilder.checkpoint import load_model, read_model_card
+from catbuilder.checkpoint import load_model, read_model_card, sealed
 from catbuilder.ensemble import member_seed, members_of, train_members
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.jobs import TrainJob
@@ -112,7 +112,9 @@ def test_a_model_that_was_trained_before_a_setting_came_is_taken(
     card = json.loads(metadata["catbuilder"])
     del card["recipe"]["scoring"]["labelled_features"]
     card["plan"]["recipe_sha256"] = "0" * 64  # as an older catbuilder hashed it
-    save_file(load_file(first.file), first.file, {"catbuilder": json.dumps(card)})
+    del card["sha256"]
+    weights = load_file(first.file)
+    save_file(weights, first.file, {"catbuilder": sealed(weights, json.dumps(card))})
     trained = train_members(copied, plan_of(copied), Reporter(quiet=True))
     assert [found.member.number for found in trained] == [0, 1]
 
