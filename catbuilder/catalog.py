@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from catbuilder import __version__
 from catbuilder.errors import CatalogueDamaged, CatbuilderError, SchemaError, WorkspaceBusy, WorkspaceError
 from catbuilder.files import written_whole
 from catbuilder.resources import sql_folder
+from catbuilder.turns import let_writers_pass, writers_turn
 from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
 
 Connection = duckdb.DuckDBPyConnection
@@ -208,28 +209,34 @@ def data_dictionary(con: Connection, table: str) -> list[Column]:
 
 
 def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
-    started, told = time.monotonic(), False
-    while True:
-        if not read_only and path not in _opened_here:
-            keep_if_cut_off(path)
-        try:
-            return duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
-        except duckdb.Error as error:
-            holder = _holder(str(error))
-            if holder is None:
-                if path not in _opened_here and "WAL" in str(error) and set_aside_refused(path, _first_line(error)):
-                    continue
-                raise _not_opened(path, error) from None
+    started, told, asked = time.monotonic(), False, read_only
+    if read_only:
+        let_writers_pass(path)
+    with ExitStack() as turn:
+        while True:
+            if not read_only and path not in _opened_here:
+                keep_if_cut_off(path)
+            try:
+                return duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
+            except duckdb.Error as error:
+                holder = _holder(str(error))
+                if holder is None:
+                    if path not in _opened_here and "WAL" in str(error) and set_aside_refused(path, _first_line(error)):
+                        continue
+                    raise _not_opened(path, error) from None
             waited = time.monotonic() - started
             if wait_s is not None and waited > wait_s:
                 raise WorkspaceBusy(
                     f"{path} is held by {holder} and was not let go within {wait_s:.0f} s; "
                     "close it there (an open notebook holds it too) and give the command again"
-                ) from None
+                )
+            if not asked:
+                turn.enter_context(writers_turn(path))
+                asked = True
             if waited > 2 and not told:
                 print(f"waiting for {holder}, which holds {path}", file=sys.stderr, flush=True)
                 told = True
-            time.sleep(min(0.02 + waited / 10, 0.5))
+            time.sleep(min(0.02 + waited / 10, 0.5 if read_only else 0.1))
 
 
 def _not_opened(path: Path, error: duckdb.Error) -> CatbuilderError:

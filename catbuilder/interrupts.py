@@ -6,6 +6,7 @@ are not where one would stop: in the midst of a commit, and in the midst of an e
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -15,8 +16,9 @@ _asked = False
 
 
 def listen() -> None:
-    """Let Ctrl-C wait for safe points from now on; for the main thread of a command."""
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a shell starts what runs in the background deaf to it
+    """Let Ctrl-C wait for safe points from now on."""
+    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as a shell starts what runs in the background
+    if not deaf and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _on_interrupt)
 
 

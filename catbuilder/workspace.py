@@ -185,8 +185,8 @@ class Workspace:
         if run < last["run"] or events < last["events"]:
             raise CatalogueDamaged(
                 f"{self.catalog_file} ends at recording {run} (label event {events}) but {self.log_file.name} knows of "
-                f"recording {last['run']} (label event {last['events']}): something recorded was lost; restore the "
-                "catalogue from a backup before going on"
+                f"recording {last['run']} (label event {last['events']}): something recorded was lost; put the "
+                f"catalogue back from a backup with: catbuilder restore BACKUP {self.path} (what is there is kept)"
             )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +25,7 @@ from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.plan import Plan, record_step
 from catbuilder.promote import decide, record_decisions
+from catbuilder.resources import sql_folder
 from catbuilder.scoring import record_scores
 from catbuilder.workspace import Recording, Workspace
 
@@ -253,3 +255,17 @@ def surveyed(folder: Path) -> Workspace:
         trained_on,
     )  # fmt: skip
     return workspace
+
+
+def make_older(workspace: Workspace) -> None:
+    """Put a catalogue of the first schema, with one object, in the place of the workspace's own."""
+    workspace.catalog_file.unlink()
+    first = sorted((sql_folder() / "migrations").glob("*.sql"))[0]
+    with duckdb.connect(str(workspace.catalog_file)) as con:
+        con.execute("CREATE TABLE migrations (version INTEGER, name VARCHAR, catbuilder VARCHAR, applied_at TIMESTAMP)")
+        for statement in con.extract_statements(first.read_text()):
+            con.execute(statement)
+        for name in workspace.config.classes:
+            con.execute(f"ALTER TABLE predictions ADD COLUMN p_{name} FLOAT")
+        con.execute("INSERT INTO migrations VALUES (1, '0001_catalogue', '0.0', now())")
+        con.execute("INSERT INTO objects (survey, object_id, round, run) VALUES ('des', 8, 1, 1)")

@@ -7,13 +7,12 @@ import subprocess
 import sys
 import time
 
-import duckdb
 import pytest
 from astropy.io.votable.ucd import parse_ucd
 from astropy.units import Unit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from makers import RECIPE, SIZE, add_events, add_objects, ask, close_round, label_event, surveyed
+from makers import RECIPE, SIZE, add_events, add_objects, ask, close_round, label_event, make_older, surveyed
 
 from catbuilder import __version__
 from catbuilder.catalog import Column, connect, data_dictionary, migrate
@@ -104,19 +103,12 @@ def test_migrations_are_recorded_with_the_version_that_applied_them(survey):
 
 def test_the_catalogue_of_an_older_catbuilder_is_brought_up_to_date_when_it_is_opened(tmp_path):
     workspace = Workspace.create(tmp_path / "ws")
-    workspace.catalog_file.unlink()
-    first = sorted((sql_folder() / "migrations").glob("*.sql"))[0]
-    with duckdb.connect(str(workspace.catalog_file)) as con:
-        con.execute("CREATE TABLE migrations (version INTEGER, name VARCHAR, catbuilder VARCHAR, applied_at TIMESTAMP)")
-        for statement in con.extract_statements(first.read_text()):
-            con.execute(statement)
-        for name in workspace.config.classes:
-            con.execute(f"ALTER TABLE predictions ADD COLUMN p_{name} FLOAT")
-        con.execute("INSERT INTO migrations VALUES (1, '0001_catalogue', '0.0', now())")
-        con.execute("INSERT INTO objects (survey, object_id, round, run) VALUES ('des', 8, 1, 1)")
+    make_older(workspace)
+    before = workspace.catalog_file.read_bytes()
     assert ask(workspace, "SELECT object_id, domain FROM catalog") == [(8, "no_image")]
     assert ask(workspace, "SELECT origin FROM objects") == [("images",)]
     assert ask(workspace, "SELECT max(version) FROM migrations") > [(1,)]
+    assert (workspace.path / "catalog.duckdb.before-0002").read_bytes() == before, "to go back to"
 
 
 def test_migrating_again_changes_nothing(workspace):

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from conftest import CommandLine, assert_same_contents, rows, wait_for
+from faults import stopped
 
 from catbuilder.distributed import horovod_available
 
@@ -188,7 +189,3 @@ def test_the_undisturbed_round_has_something_to_lose(undisturbed: Contents) -> N
     promoted = [event for event in undisturbed["label events"] if "promoted" in event]
     assert promoted and undisturbed["metrics"] and len(undisturbed["models"]) == 1
     assert len(undisturbed["predictions"]) > 200
-
-
-def stopped(pid: int) -> bool:
-    return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)

@@ -1,0 +1,58 @@
+"""Ctrl-C: once, and a round stops at the next safe point; twice, at once; either way nothing is lost."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
+from faults import stopped
+from test_kill import epoch_begun
+
+pytestmark = pytest.mark.slow
+INTERRUPTED = 130
+
+
+def ctrl_c(catbuilder: CommandLine, process: subprocess.Popen[str]) -> None:
+    """What a terminal sends: to the command and to every process of its group."""
+    for member in (process.pid, *(worker.pid for worker in catbuilder.processes("catbuilder.train"))):
+        os.kill(member, signal.SIGINT)
+
+
+def ended(process: subprocess.Popen[str]) -> str:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == INTERRUPTED, out + err
+    assert err.splitlines()[-1] == "Stopped. What was recorded stays; the same command goes on from there."
+    assert "Traceback" not in err and "Error" not in err
+    return err
+
+
+def test_ctrl_c_waits_for_the_checkpoint_or_the_commit_and_a_second_one_does_not(
+    catbuilder: CommandLine, first_round: Path
+) -> None:
+    attempts = catbuilder.workspace / "rounds" / "001" / "attempts"
+    process = catbuilder.start_round()
+    wait_for(lambda: epoch_begun(catbuilder.workspace, 0))
+    ctrl_c(catbuilder, process)
+    said = ended(process)
+    assert "stopping at the end of this epoch, with its checkpoint (Ctrl-C again to stop at once)" in said
+    assert [path.name for path in attempts.glob("train-01/*.safetensors")] == ["checkpoint-001.safetensors"]
+
+    process = catbuilder.start_round()
+    wait_for(lambda: epoch_begun(catbuilder.workspace, 1))
+    ctrl_c(catbuilder, process)
+    ctrl_c(catbuilder, process)
+    assert "stopping at the end of this epoch" in ended(process)
+    assert not list(attempts.glob("train-02/*.safetensors"))
+
+    process = catbuilder.start_round(CATBUILDER_FAULT="round-1-trained.before_commit:hold")
+    wait_for(lambda: stopped(process.pid))
+    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, signal.SIGCONT)
+    assert "stopping once this step is recorded" in ended(process)
+    assert rows(catbuilder.workspace, "SELECT step FROM steps ORDER BY run") == [("planned",), ("trained",)]
+    assert not catbuilder.processes()
+
+    catbuilder.round()
+    assert_same_contents(catbuilder.workspace, contents(first_round))
