@@ -10,7 +10,7 @@ import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from faults import SmallDisk, cut_off, flip_a_bit, needs_root, small_disk, stopped
 from makers import make_older
-from small_survey import POOL, write_csv
+from small_survey import POOL, Source, bring_in, draw, write_csv
 
 from catbuilder.check import check
 from catbuilder.errors import CatalogueDamaged, CatbuilderError, SchemaError
@@ -143,11 +143,11 @@ def test_each_file_of_a_round_that_is_damaged_is_named_and_made_again(
 
 
 def test_a_damaged_model_of_a_closed_round_does_not_score(
-    first_round: Path, copy_of: Callable[[Path], Path], tiny_recipe: Path
+    first_round: Path, copy_of: Callable[[Path], Path], tiny_recipe: Path, tmp_path: Path
 ) -> None:
     catbuilder = CommandLine(copy_of(first_round), tiny_recipe)
-    with Workspace.open(catbuilder.workspace).recording("forget a score") as recording:
-        recording.con.execute("DELETE FROM predictions WHERE object_id = ?", [POOL])
+    late = [(Source(POOL + 900, 10.0, 70.0), draw("spiral", 8000))]
+    bring_in(Workspace.open(catbuilder.workspace), tmp_path / "late", "des", late)
     flip_a_bit(catbuilder.workspace / "rounds/001/model.safetensors")
     error = the_error(catbuilder("score", expect=1))
     assert "model.safetensors is missing or not the model that was recorded; put it back from a backup" in error
