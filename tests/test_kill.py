@@ -3,7 +3,10 @@
 import json
 import os
 import random
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -189,3 +192,17 @@ def test_the_undisturbed_round_has_something_to_lose(undisturbed: Contents) -> N
     promoted = [event for event in undisturbed["label events"] if "promoted" in event]
     assert promoted and undisturbed["metrics"] and len(undisturbed["models"]) == 1
     assert len(undisturbed["predictions"]) > 200
+
+
+def test_the_kill_study_finds_no_difference_in_a_short_run(tmp_path: Path) -> None:
+    """Random kills of one round, as `scripts/kill_study.py` does them by the hundred for docs/reliability.md."""
+    script = Path(__file__).parents[1] / "scripts" / "kill_study.py"
+    command = [sys.executable, script, "--rounds", "1", "--kills", "4", "--runs", "1", "--folder", tmp_path / "study"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert re.fullmatch(
+        r"[1-4] random kills and 0 kills at fault points in 1 runs: 0 differences, 0 catalogues that did not open, "
+        "0 hangs, 0 times processes left over",
+        last,
+    ), last
