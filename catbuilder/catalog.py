@@ -33,7 +33,8 @@ _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known
 _KEPT = "Kept from the archive's file"
 _SHOWN_BY = {"des_sources": "des_coadd", "sdss_sources": "sdss_photoobj"}  # views that show an archive's columns
 _HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
-_DAMAGE = ("Corrupt", "Could not read enough bytes", "WAL")
+_REFUSED_LOG = ("replaying WAL", "This WAL was created")
+_DAMAGE = ("Corrupt", "Could not read enough bytes", *_REFUSED_LOG)
 _RESTORE = "put it back from a backup with: catbuilder restore BACKUP {} (what is there now is kept beside it)"
 _opened_here: list[Path] = []  # by this process, now
 
@@ -156,8 +157,8 @@ def connect(
             "permissions, then give the same command again: what was recorded stays, and it goes on from there"
         ) from error
     finally:
-        _opened_here.remove(path)
         con.close()
+        _opened_here.remove(path)
 
 
 def was_interrupted(error: Exception) -> bool:
@@ -221,7 +222,8 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
             except duckdb.Error as error:
                 holder = _holder(str(error))
                 if holder is None:
-                    if path not in _opened_here and "WAL" in str(error) and set_aside_refused(path, _first_line(error)):
+                    refused = any(words in str(error) for words in _REFUSED_LOG) and path not in _opened_here
+                    if refused and set_aside_refused(path, _first_line(error)):
                         continue
                     raise _not_opened(path, error) from None
             waited = time.monotonic() - started
