@@ -22,6 +22,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last, since some writers choose a format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    fault_point(f"{_called(path)}.begun")
     try:
         yield temporary
         fault_point(f"{_called(path)}.written")
