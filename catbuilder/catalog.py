@@ -10,7 +10,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,6 +181,12 @@ def fetch_number(con: Connection, text: str, parameters: Parameters = ()) -> int
     """The one whole number that a query gives."""
     row = first_row(con, text, parameters)
     return int(row[0]) if row else 0
+
+
+def roll_back(con: Connection) -> None:
+    """Undo the open transaction; there is none any more where a commit has failed, as on a full disk."""
+    with suppress(duckdb.Error):
+        con.rollback()
 
 
 def read_everything(con: Connection) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from catbuilder.errors import CatbuilderError
 from catbuilder.jobs import die_with
@@ -33,10 +34,12 @@ def run_worker(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) 
     """Run a worker's main; a fault that a user can mend is one line on stderr and exit code 1."""
     try:
         main(arguments)
-    except CatbuilderError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        # Not sys.exit: a rank that fails must not wait at the interpreter's end for others that wait for it.
-        os._exit(1)
+    except (CatbuilderError, OSError, SafetensorError) as error:
+        try:
+            print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        finally:  # stderr is a file, and its disk may be full
+            # Not sys.exit: a rank that fails must not wait at the interpreter's end for others that wait for it.
+            os._exit(1)
 
 
 class EventLog:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from catbuilder import __version__
-from catbuilder.catalog import Connection, connect, create_catalog, fetch_number
+from catbuilder.catalog import Connection, connect, create_catalog, fetch_number, roll_back
 from catbuilder.config import WorkspaceConfig, load_settings
 from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceError
 from catbuilder.faults import fault_point
@@ -142,7 +142,7 @@ class Workspace:
             try:
                 yield recording
             except BaseException:
-                con.rollback()
+                roll_back(con)
                 raise
             with held_off("once this step is recorded"):
                 self._commit(recording, name)
@@ -156,7 +156,7 @@ class Workspace:
             fault_point(f"{name}.before_commit")
             con.commit()
         except BaseException:
-            con.rollback()
+            roll_back(con)
             raise
         fault_point(f"{name}.committed")
         con.execute("CHECKPOINT")
