@@ -274,7 +274,7 @@ def random_run(study: Study, number: int, most: int) -> tuple[int, list[str]]:
             leg = Leg(catbuilder, study)
             while kills < left:
                 write = rng.random() < 0.4
-                gap = rng.expovariate(1 / (0.1 * study.seconds))
+                gap = rng.expovariate(1 / (0.05 * study.seconds))
                 ended = until_over(leg, *((float("inf"), rng.randint(1, 3)) if write else (time.monotonic() + gap,)))
                 if write:
                     time.sleep(rng.uniform(0, 0.03))
