@@ -150,7 +150,7 @@ def connect(
             raise KeyboardInterrupt from None
         if _is_damage(error):
             raise _damaged(path, error) from error
-        if not isinstance(error, duckdb.IOException | duckdb.OutOfMemoryException | duckdb.FatalException):
+        if not _is_the_machines(error):
             raise
         raise WorkspaceError(
             f"{path} could not be read or written ({_first_line(error)}); look at the free space, the memory and the "
@@ -256,6 +256,12 @@ def _not_opened(path: Path, error: duckdb.Error) -> CatbuilderError:
 def _is_damage(error: Exception) -> bool:
     """Whether DuckDB has read less than it wrote: a checksum that fails, a file that is cut off, a log it refuses."""
     return isinstance(error, duckdb.Error) and any(words in str(error) for words in _DAMAGE)
+
+
+def _is_the_machines(error: Exception) -> bool:
+    """Whether the disk or the memory failed, and not a query. A full disk fails a commit by a transaction's error."""
+    classes = duckdb.IOException | duckdb.OutOfMemoryException | duckdb.FatalException
+    return isinstance(error, classes) or any(words in str(error) for words in ("Failed to commit", "Could not write"))
 
 
 def _damaged(path: Path, error: Exception) -> CatalogueDamaged:

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from faults import SmallDisk, cut_off, flip_a_bit, needs_root, small_disk, stopped
@@ -26,7 +27,9 @@ def found(workspace: Path) -> set[str]:
 
 def the_error(said: str) -> str:
     """The one sentence that a command ended with."""
-    (error,) = [line for line in said.splitlines() if line.startswith("Error")]
+    errors = [line for line in said.splitlines() if line.startswith("Error")]
+    assert len(errors) == 1, said
+    error = errors[0]
     assert said.endswith(error + "\n") and "Traceback" not in said
     return error
 
@@ -64,18 +67,23 @@ def test_on_a_full_disk_every_step_ends_with_one_sentence_and_goes_on_once_there
 def fill_up_at(point: str, catbuilder: CommandLine, disk: SmallDisk) -> None:
     """Stop the command at a point, leave no byte on the disk, and let it go on; then make room again."""
     process = catbuilder.start_round(CATBUILDER_FAULT=f"{point}:hold")
-    held = wait_for(lambda: [p for p in catbuilder.processes() if stopped(p.pid)] or process.poll() is not None)
-    assert isinstance(held, list), (point, process.communicate())
+    held = wait_for(lambda: held_process(catbuilder, process), 300, 0.1)
     disk.fill()
-    held[0].send_signal(signal.SIGCONT)
-    out, err = process.communicate(timeout=120)
+    held.send_signal(signal.SIGCONT)
+    out, err = process.communicate(timeout=300)
     disk.make_room()
     assert process.returncode == 1, (point, out, err)
     error = the_error(err)
     assert "space" in error or "its log" in error, (point, error)
-    wait_for(lambda: not catbuilder.processes(), 20)
+    wait_for(lambda: not catbuilder.processes(), 60, 0.1)
     with Workspace.open(catbuilder.workspace).reading():
         pass
+
+
+def held_process(catbuilder: CommandLine, command: subprocess.Popen[str]) -> psutil.Process | None:
+    """The coordinator or the worker that stands at a fault point."""
+    assert command.poll() is None, command.communicate()
+    return next((process for process in catbuilder.processes() if stopped(process.pid)), None)
 
 
 @needs_root
