@@ -68,10 +68,15 @@ def held_alone(path: Path, what: str) -> Iterator[None]:
 
 def set_aside(path: Path) -> Path:
     """Rename what is damaged to `<name>.damaged-<n>`, out of the way of what looks for it; never deletes anything."""
-    places = (path.with_name(f"{path.name}.damaged-{number}") for number in range(1, 10_000))
-    place = next(place for place in places if not place.exists())
+    place = damaged_name(path)
     moved(path, place)
     return place
+
+
+def damaged_name(path: Path) -> Path:
+    """The first free name `<name>.damaged-<n>`."""
+    places = (path.with_name(f"{path.name}.damaged-{number}") for number in range(1, 10_000))
+    return next(place for place in places if not place.exists())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from catbuilder.files import set_aside
+from catbuilder.files import damaged_name, set_aside
 
 _HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and was 38 bytes long
 _END = b"\xff\xff"  # of DuckDB's serialised objects, the header among them
@@ -31,9 +31,9 @@ def keep_if_cut_off(catalog: Path) -> None:
         return
     with nobody_else(catalog) as alone:
         if alone and is_cut_off(log):
-            copy = log.with_name(f"{log.name}.copy")
-            shutil.copyfile(log, copy)
-            _tell(set_aside(copy), "it is cut off")
+            place = damaged_name(log)
+            shutil.copyfile(log, place)
+            _tell(place, "it is cut off")
 
 
 def set_aside_refused(catalog: Path, reason: str) -> bool:

@@ -40,7 +40,7 @@ while not stop.exists():
         con.begin()
         seen += [name for name, text in {HALF_STEPS!r}.items() if con.execute(text).fetchall()[0][0]]
     reads += 1
-    time.sleep(0.02)
+    time.sleep(0.25)
 print(json.dumps([reads, seen]))
 """
 KEEP_OPEN = "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
@@ -91,7 +91,7 @@ def test_eight_processes_that_query_through_a_whole_round_see_no_half_step_and_d
     assert [err for _, err in told if err and not err.startswith("waiting for ")] == []
     counts, seen = zip(*(json.loads(out) for out, _ in told), strict=True)
     assert [half for halves in seen for half in halves] == []
-    assert min(counts) > 20, counts
+    assert min(counts) > 10, counts
     table = (tmp_path / "all.csv").read_text()
     assert table.startswith("object_id") or "object_id" in table.splitlines()[0]
     expected = contents(first_round)

@@ -52,8 +52,8 @@ def test_on_a_full_disk_every_step_ends_with_one_sentence_and_goes_on_once_there
     try:
         for point in (
             "001/manifest.parquet.written", "round-1-planned.before_commit", "round-1-planned.logged",
-            "001/checkpoint-001.safetensors.durable", "001/model.safetensors.renamed", "round-1-trained.committed",
-            "001/scores-00000.parquet.durable", "score.before_commit", "round-1-scored.closed", "decide.before_commit",
+            "001/checkpoint-001.safetensors.durable", "train.after_member", "round-1-trained.committed",
+            "001/hashes-00000.json.begun", "score.before_commit", "round-1-scored.closed", "decide.before_commit",
             "evaluate.before_commit", "round-1-closed.before_commit",
         ):  # fmt: skip
             fill_up_at(point, catbuilder, disk)
@@ -197,7 +197,7 @@ def test_a_catalogue_that_is_cut_off_is_named_with_what_to_do(
 ) -> None:
     workspace = Workspace.open(copy_of(first_round))
     cut_off(workspace.catalog_file, part)
-    with pytest.raises(CatalogueDamaged | SchemaError, match=r"catalog.duckdb .*; put it back .* catbuilder restore"):
+    with pytest.raises((CatalogueDamaged, SchemaError), match=r"catalog.duckdb .*; put it back .* catbuilder restore"):
         check(workspace, deep=True)
 
 
