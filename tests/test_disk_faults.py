@@ -52,9 +52,9 @@ def test_on_a_full_disk_every_step_ends_with_one_sentence_and_goes_on_once_there
     try:
         for point in (
             "001/manifest.parquet.written", "round-1-planned.before_commit", "round-1-planned.logged",
-            "001/checkpoint-001.safetensors.durable", "train.after_member", "round-1-trained.committed",
-            "001/hashes-00000.json.begun", "score.before_commit", "round-1-scored.closed", "decide.before_commit",
-            "evaluate.before_commit", "round-1-closed.before_commit",
+            "001/checkpoint-001.safetensors.durable", "round-1-trained.before_commit", "001/hashes-00000.json.begun",
+            "round-1-scored.before_commit", "round-1-decided.before_commit", "round-1-evaluated.before_commit",
+            "round-1-closed.before_commit",
         ):  # fmt: skip
             fill_up_at(point, catbuilder, disk)
         catbuilder.round()
