@@ -6,11 +6,14 @@ from pathlib import Path
 from catbuilder.catalog import Connection, fetch_number
 from catbuilder.confounding import rendering_warnings
 from catbuilder.files import sha256_file
+from catbuilder.lens import in_ranges
 from catbuilder.plan import read_plan
 from catbuilder.progress import Update
 from catbuilder.recheck import recheck
 from catbuilder.resources import query, sql_folder
 from catbuilder.workspace import Workspace
+
+_BY_OBJECT = "-- Object by object."
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,16 @@ def _queries() -> list[Path]:
 
 
 def _run(con: Connection, name: str, text: str) -> Finding:
-    """A check's query returns its faults, a sentence each; its first comment line is the promise."""
-    promise = text.splitlines()[0].removeprefix("-- ")
-    faults = [str(row[0]) for row in con.execute(text).fetchall()]
+    """A check's query returns its faults, a sentence each; its first comment line is the promise.
+
+    One that says so in its second line looks at each object by itself: range by range in a large catalogue.
+    """
+    promise, second, *_ = text.splitlines()
+    promise = promise.removeprefix("-- ")
+    if second == _BY_OBJECT:
+        faults = [str(row[0]) for _ in in_ranges(con) for row in con.execute(text).fetchall()]
+    else:
+        faults = [str(row[0]) for row in con.execute(text).fetchall()]
     return Finding(name.partition("_")[2], promise, tuple(faults[:10]), len(faults))
 
 

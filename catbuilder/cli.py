@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catbuilder import __version__
+from catbuilder.cli_catalog import compact, count, status
 from catbuilder.cli_experiment import experiment_app
 from catbuilder.cli_ingest import ingest_app
 from catbuilder.cli_metrics import metrics, show_metrics
@@ -80,8 +81,18 @@ def _version(wanted: bool) -> None:
 def _common(
     workspace: WorkspaceOption = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--memory-limit",
+            envvar="CATBUILDER_MEMORY_LIMIT",
+            help="What the catalogue's work may take, 8GB say; half the machine if not given.",
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
+    if memory_limit is not None:
+        os.environ["CATBUILDER_MEMORY_LIMIT"] = memory_limit
     named_before_verb.clear()
     if workspace is not None:
         named_before_verb["workspace"] = workspace
@@ -216,24 +227,9 @@ def score(
     print(f"{score_later(open_workspace(workspace), number)} objects scored.")
 
 
-@app.command(epilog="Example: catbuilder status --format json")
-def status(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
-    """What is in the workspace, and where its rounds stand."""
-    from catbuilder.catalog import fetch_arrow
-    from catbuilder.output import show
-    from catbuilder.resources import query
-
-    with open_workspace(workspace).reading() as con:
-        objects = fetch_arrow(con, query("status"))
-        rounds = fetch_arrow(con, "SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round")
-    show(objects, format)
-    if format == "table":
-        if rounds.num_rows:
-            print()
-            show(rounds)
-        _tell_next(objects.num_rows, rounds.to_pylist())
-
-
+app.command(epilog="Example: catbuilder status --format json")(status)
+app.command(epilog="Example: catbuilder count --by predicted_label,source --at 3")(count)
+app.command(epilog="Example: catbuilder compact --keep 3")(compact)
 app.command(epilog="Example: catbuilder metrics --round 1 --round 3 --figure curves.pdf")(metrics)
 
 
@@ -386,12 +382,3 @@ def simulate(
     tables = simulate(workspace, plan, seed, stamp_size)
     print(f"Simulated {len(tables)} tables into {workspace / 'sources'} and brought them in.")
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
-
-
-def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:
-    if not objects:
-        print("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss")
-    elif not rounds:
-        print("\nNo round has been run yet. Next: catbuilder round")
-    elif rounds[-1]["step"] != "closed":
-        print(f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; catbuilder round goes on with it.")

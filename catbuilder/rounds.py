@@ -19,6 +19,7 @@ from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
 from catbuilder.jobs import new_attempt
 from catbuilder.launch import require_horovod
+from catbuilder.lens import is_large
 from catbuilder.plan import (
     STEPS,
     Plan,
@@ -34,6 +35,7 @@ from catbuilder.promote import decide, record_decisions
 from catbuilder.resources import query
 from catbuilder.scoring import record_scores, score_manifest_in_shards
 from catbuilder.shift_meters import measure_shift, record_shifts
+from catbuilder.status import count_parts, keep_count
 from catbuilder.workspace import Workspace
 
 
@@ -247,3 +249,6 @@ def _evaluate(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
 def _close(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
         record_step(recording, plan.round, "closed", "{}")
+    with workspace.reading(wait_s=None) as con, reporter.bar(f"round {plan.round}: counting") as update:
+        if is_large(con):  # for `status`, which nobody wants to wait for
+            keep_count(workspace, recording.run, count_parts(con, update))

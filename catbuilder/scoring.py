@@ -20,6 +20,7 @@ from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
 from catbuilder.progress import Reporter, Update
 from catbuilder.resources import query
+from catbuilder.space import require_space
 from catbuilder.workspace import Recording, Workspace
 
 SHARD_OBJECTS = 65_536
@@ -60,6 +61,7 @@ def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_nu
     """
     con, scored = recording.con, sum(pq.read_metadata(path).num_rows for path in shards)
     place = {"model": plan.round, "round": round_number, "run": recording.run}
+    require_space(shards[0].parent, scored * (8 + 4 * len(plan.classes)), f"{scored:,} scores")
     con.execute(
         query("record_scores").format(calibrated=_calibrated(con, plan)),
         {**place, "files": [str(path) for path in shards]},

@@ -167,6 +167,9 @@ CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
       AND c.model = at_round
       AND c.predicted_confidence <= 1;  -- false for a NaN, which DuckDB sorts above every number
 
+-- Confidences in steps that are fine where they crowd: near one.
+CREATE OR REPLACE MACRO confidence_step(confidence) AS CAST(-1000 * ln(1.0000001::DOUBLE - confidence) AS INTEGER);
+
 -- A number in [0, 1) that belongs to an object and a purpose for ever, whatever the seed.
 CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS
     md5_number_lower(purpose || ' ' || survey || ' ' || object_id) / 18446744073709551616.0;
