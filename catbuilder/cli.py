@@ -346,16 +346,22 @@ def rollback(
 
 @app.command(epilog="Example: catbuilder export spirals.fits --at 3 --where \"label = 'spiral'\"")
 def export(
-    file: Annotated[Path, typer.Argument(help="File to write: OUT.fits")],
+    target: Annotated[
+        Path, typer.Argument(help="OUT.fits, OUT.vot, OUT.parquet or OUT.csv; or DIR.hats, a folder to make.")
+    ],
     at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
+    fits_plus: Annotated[
+        bool, typer.Option("--fits-plus", help="FITS with a VOTable of its metadata, as TOPCAT writes it.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write the catalogue as a FITS table, with units, UCDs, checksums and provenance."""
-    from catbuilder.fitsfile import export_fits
+    """Write the catalogue as FITS, VOTable, Parquet, HATS or CSV, with units, UCDs and provenance."""
+    from catbuilder.export import export
+    from catbuilder.progress import Reporter
 
-    report = export_fits(open_workspace(workspace), file, at=at, where=where)
-    print(f"{report.rows} objects, {report.columns} columns written to {file}.")
+    report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
+    print(f"{target}: {' '.join(report.sentences())}")
 
 
 @app.command(epilog="Example: catbuilder simulate demo --seed 1")

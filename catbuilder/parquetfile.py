@@ -1,0 +1,40 @@
+"""Parquet and CSV by DuckDB's own writers, from the rows of an export.
+
+The connection that writes has never seen the catalogue, nor a condition of the user.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from catbuilder.catalog import Connection
+from catbuilder.resources import query
+from catbuilder.selection import Selection, limit_memory
+from catbuilder.votable import votable_document
+
+VERSION_KEY, CONTENT_KEY = "IVOA.VOTable-Parquet.version", "IVOA.VOTable-Parquet.content"
+
+
+def write_parquet(selection: Selection, file: Path) -> None:
+    """Write the selection as VOParquet 1.0: Parquet with a VOTable document of its metadata in the footer."""
+    document = votable_document(selection.columns, selection.facts, selection.rows)
+    with scratch_database(selection) as con:
+        con.execute(query("write_parquet"), {"file": str(file), "votable": document})
+
+
+def write_csv(selection: Selection, file: Path) -> None:
+    """Write the selection as CSV (RFC 4180, in UTF-8) with a line of names; NULL is empty, empty text is ""."""
+    with scratch_database(selection) as con:
+        con.execute(query("write_csv"), {"file": str(file)})
+
+
+@contextmanager
+def scratch_database(selection: Selection) -> Iterator[Connection]:
+    """A connection to a database for the moment, in which `selected_rows` are the rows, to be read once."""
+    import duckdb
+
+    with duckdb.connect(str(selection.scratch / "scratch.duckdb")) as con:
+        limit_memory(con, selection.scratch)
+        con.execute("SET enable_progress_bar = false")
+        con.register("selected_rows", selection.reader())
+        yield con

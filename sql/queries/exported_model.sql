@@ -1,0 +1,8 @@
+-- The latest model whose predictions an export shows, and the round that trained it.
+SELECT r.round, r.recipe, r.recipe_sha256, r.seed, r.ranks, m.sha256,
+       greatest(1, (SELECT count(*) FROM members AS e WHERE e.model = r.round)) AS members
+FROM rounds AS r
+JOIN models AS m ON m.model = r.round
+WHERE r.round <= $at
+ORDER BY r.round DESC
+LIMIT 1
