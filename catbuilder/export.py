@@ -86,7 +86,11 @@ def _check(target: Path, fits_plus: bool) -> None:
         raise InputError(f"--fits-plus is a kind of FITS and '{target.name}' does not end in .fits; name it so")
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
-    if suffix != ".hats" and target.is_dir():
+    if suffix == ".hats":
+        from catbuilder.hats_folder import check_hats_target
+
+        check_hats_target(target)
+    elif target.is_dir():
         raise InputError(f"{target} is a folder; choose another name for the file")
 
 

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow as pa
+
 from catbuilder.catalog import Connection
 from catbuilder.resources import query
-from catbuilder.selection import Selection, limit_memory
+from catbuilder.selection import WRITER_MEMORY, Selection, limit_memory
 from catbuilder.votable import votable_document
 
 VERSION_KEY, CONTENT_KEY = "IVOA.VOTable-Parquet.version", "IVOA.VOTable-Parquet.content"
@@ -18,23 +20,23 @@ VERSION_KEY, CONTENT_KEY = "IVOA.VOTable-Parquet.version", "IVOA.VOTable-Parquet
 def write_parquet(selection: Selection, file: Path) -> None:
     """Write the selection as VOParquet 1.0: Parquet with a VOTable document of its metadata in the footer."""
     document = votable_document(selection.columns, selection.facts, selection.rows)
-    with scratch_database(selection) as con:
+    with scratch_database(selection, selection.reader()) as con:
         con.execute(query("write_parquet"), {"file": str(file), "votable": document})
 
 
 def write_csv(selection: Selection, file: Path) -> None:
     """Write the selection as CSV (RFC 4180, in UTF-8) with a line of names; NULL is empty, empty text is ""."""
-    with scratch_database(selection) as con:
+    with scratch_database(selection, selection.reader()) as con:
         con.execute(query("write_csv"), {"file": str(file)})
 
 
 @contextmanager
-def scratch_database(selection: Selection) -> Iterator[Connection]:
+def scratch_database(selection: Selection, rows: pa.RecordBatchReader) -> Iterator[Connection]:
     """A connection to a database for the moment, in which `selected_rows` are the rows, to be read once."""
     import duckdb
 
     with duckdb.connect(str(selection.scratch / "scratch.duckdb")) as con:
-        limit_memory(con, selection.scratch)
+        limit_memory(con, selection.scratch, WRITER_MEMORY)
         con.execute("SET enable_progress_bar = false")
-        con.register("selected_rows", selection.reader())
+        con.register("selected_rows", rows)
         yield con

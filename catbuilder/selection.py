@@ -9,23 +9,28 @@ writers work on another that never sees it. DuckDB is held to a small part of me
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalog import Column, Connection, data_dictionary, fetch_number, was_interrupted
+from catbuilder.catalog import Column, Connection, data_dictionary, fetch_arrow, was_interrupted
 from catbuilder.errors import QueryError
 from catbuilder.files import held_alone
 from catbuilder.progress import Reporter
 from catbuilder.provenance import NOW, Fact, provenance, require_closed
+from catbuilder.resources import query
 from catbuilder.textcolumn import text_width
 from catbuilder.workspace import Workspace
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
-DUCKDB_MEMORY = "144MB"  # with Python, Arrow and the rows in hand a process stays below 400 MiB
+# DuckDB takes up to 100 MB more than it is told to; with Python and Arrow a process stays below 400 MiB.
+_CATALOGUE_MEMORY = "128MB"  # ten joins at a time
+WRITER_MEMORY = "80MB"  # a sort or a writer
+SLICE_ROWS = 500_000  # the catalogue's joins are made for so many objects at a time: no survey is too large for that
 BATCH_ROWS = 16_384  # rows in hand stay in the processor's cache while they are turned
 
 _ARROW: dict[Kind, pa.DataType] = {
@@ -83,6 +88,15 @@ class Selection:
         return pa.RecordBatchReader.from_batches(self.schema, self.batches())
 
 
+@dataclass(frozen=True)
+class _Slice:
+    """Objects of a survey from the id `low` to before `high`; the last slice has no end."""
+
+    survey: str
+    low: int
+    high: int
+
+
 @contextmanager
 def selected(
     workspace: Workspace, target: Path, at: int | None, where: str | None, reporter: Reporter
@@ -103,15 +117,19 @@ def selected(
         with workspace.reading() as con:
             if at is not None:
                 require_closed(con, at)
-            limit_memory(con, scratch)
+            limit_memory(con, scratch, _CATALOGUE_MEMORY)
             meanings = {column.name: column for column in data_dictionary(con, "catalog")}
-            most = fetch_number(con, "SELECT count(*) FROM objects")
-            with reporter.bar("selecting") as update, _telling_of_condition(where):
-                reader = _select(con, at, where)
-                with _Spool(file, reader.schema) as spool:
-                    for batch in reader:
+            slices = _slices(con)
+            schema = fetch_arrow(con, "SELECT * FROM catalog LIMIT 0").schema
+            with (
+                reporter.bar("selecting") as update,
+                _Spool(file, schema) as spool,
+                _telling_of_condition(where),
+            ):
+                for done, batches in enumerate(_select(con, at, where, slices), start=1):
+                    for batch in batches:
                         spool.write(batch)
-                        update(spool.rows, most)
+                    update(done, len(slices))
             facts = provenance(con, workspace, at, where, sorted(spool.certificates))
         columns = tuple(
             ExportColumn(meanings[field.name], _kind(field.type), max(1, spool.widths[i]), spool.ascii[i])
@@ -120,10 +138,10 @@ def selected(
         yield Selection(columns, spool.rows, tuple(facts), scratch, file, reporter)
 
 
-def limit_memory(con: Connection, scratch: Path) -> None:
-    """Hold a connection of DuckDB to `DUCKDB_MEMORY`; what needs more goes to files in `scratch`."""
+def limit_memory(con: Connection, scratch: Path, memory: str) -> None:
+    """Hold DuckDB to so much memory; what needs more goes to files in `scratch`."""
     con.execute("SET temp_directory = $folder", {"folder": str(scratch / "spill")})
-    con.execute(f"SET memory_limit = '{DUCKDB_MEMORY}'")
+    con.execute(f"SET memory_limit = '{memory}'")
     con.execute("SET threads = 1")  # each thread keeps blocks of its own; the other core turns and writes rows
     con.execute("SET streaming_buffer_size = '1MB'")
 
@@ -143,15 +161,29 @@ def _scratch_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _select(con: Connection, at: int | None, where: str | None) -> pa.RecordBatchReader:
-    """The rows in order; a condition from the user sees the catalogue and nothing else."""
+def _slices(con: Connection) -> list[_Slice]:
+    """Ranges of ids with `SLICE_ROWS` objects or so, in order; one that is empty for a catalogue without objects."""
+    slices: list[_Slice] = []
+    for survey, rows in con.execute("SELECT survey, count(*) FROM objects GROUP BY survey ORDER BY survey").fetchall():
+        parts = -(-rows // SLICE_ROWS)
+        cuts: list[int] = []
+        if parts > 1:
+            shares = [part / parts for part in range(1, parts)]
+            ((halves,),) = con.execute(query("export_cuts"), {"shares": shares, "survey": survey}).fetchall()
+            cuts = sorted({2 * half for half in halves})
+        slices += [_Slice(survey, *ends) for ends in pairwise([-(2**63), *cuts, 2**63 - 1])]
+    return slices or [_Slice("", 0, 0)]
+
+
+def _select(con: Connection, at: int | None, where: str | None, slices: list[_Slice]) -> Iterator[pa.RecordBatchReader]:
+    """The rows in order, slice by slice; a condition from the user sees the catalogue and nothing else."""
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
-    condition = f"WHERE ({where}\n)" if where else ""
-    text = f"SELECT * FROM catalog_at($at) {condition} ORDER BY survey, object_id"
+    text = query("export_slice").replace("-- condition", f"AND ({where}\n)" if where else "")
     if len(con.extract_statements(text)) != 1:
         raise QueryError("--where takes one condition on the columns of the catalogue, such as: ra < 30")
-    return con.sql(text, params={"at": NOW if at is None else at}).to_arrow_reader(BATCH_ROWS)
+    for one in slices:
+        yield con.sql(text, params={"at": NOW if at is None else at} | asdict(one)).to_arrow_reader(BATCH_ROWS)
 
 
 @contextmanager
