@@ -29,7 +29,7 @@ from catbuilder.workspace import Workspace
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 # DuckDB takes up to 100 MB more than it is told to; with Python and Arrow a process stays below 400 MiB.
 _CATALOGUE_MEMORY = "128MB"  # ten joins at a time
-WRITER_MEMORY = "80MB"  # a sort or a writer
+WRITER_MEMORY = "96MB"  # a sort or a writer
 SLICE_ROWS = 500_000  # the catalogue's joins are made for so many objects at a time: no survey is too large for that
 BATCH_ROWS = 16_384  # rows in hand stay in the processor's cache while they are turned
 
@@ -72,13 +72,9 @@ class Selection:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows, `BATCH_ROWS` or fewer at a time, with a progress bar as they are taken."""
-        with (
-            self.reporter.bar("writing") as update,
-            pa.OSFile(str(self.file)) as raw,
-            pa.ipc.open_stream(raw) as stream,
-        ):
-            done = 0
-            for batch in stream:
+        done = 0
+        with self.reporter.bar("writing") as update:
+            for batch in read_spool(self.file):
                 yield batch
                 done += batch.num_rows
                 update(done, self.rows)
@@ -146,6 +142,18 @@ def limit_memory(con: Connection, scratch: Path, memory: str) -> None:
     con.execute("SET streaming_buffer_size = '1MB'")
 
 
+def spool_writer(file: Path, schema: pa.Schema) -> pa.ipc.RecordBatchStreamWriter:
+    """An Arrow file for rows on their way: LZ4 halves it and costs less than writing the other half would."""
+    return pa.ipc.new_stream(str(file), schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+
+
+def read_spool(file: Path, columns: list[int] | None = None) -> Iterator[pa.RecordBatch]:
+    """The batches of such a file, or only some of their columns, by number."""
+    options = pa.ipc.IpcReadOptions(included_fields=columns)
+    with pa.OSFile(str(file)) as raw, pa.ipc.open_stream(raw, options=options) as stream:
+        yield from stream
+
+
 @contextmanager
 def _scratch_folder(target: Path) -> Iterator[Path]:
     """A folder beside the target, on the disk that must have room anyway; what a killed export left is cleared."""
@@ -210,8 +218,7 @@ class _Spool:
         self.certificates: set[str] = set()
         self.schema = pa.schema([(field.name, _ARROW[_kind(field.type)]) for field in schema])
         self.widths, self.ascii = [0] * len(schema), [True] * len(schema)
-        # LZ4 halves the file and costs less than writing the other half would
-        self._writer = pa.ipc.new_stream(str(file), self.schema, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+        self._writer = spool_writer(file, self.schema)
 
     def __enter__(self) -> "_Spool":
         return self

@@ -1,2 +1,0 @@
--- As `hats_sort` put them: DuckDB keeps the order of a table's rows.
-SELECT * FROM hats_rows
