@@ -19,12 +19,11 @@ from catbuilder import __version__
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.errors import InputError
 from catbuilder.files import sync_folder, write_text
-from catbuilder.parquetfile import CONTENT_KEY, VERSION_KEY, scratch_database
+from catbuilder.parquetfile import parquet_metadata, scratch_database
 from catbuilder.provenance import Fact
 from catbuilder.resources import query
 from catbuilder.selection import BATCH_ROWS, Selection, read_spool, spool_writer
 from catbuilder.sky import cell_shift, healpix_cell
-from catbuilder.votable import votable_document
 
 MOST_ROWS = 1_000_000  # a file of some 50 MB, as the archives' own HATS catalogues have
 _FINEST = 13  # cells of 26 arcsec: what is denser stays together, since smaller files would help nobody
@@ -132,8 +131,8 @@ def _with_cells(selection: Selection) -> pa.RecordBatchReader:
 
 def _write_partitions(selection: Selection, file: Path, dataset: Path, partitions: list[Partition]) -> None:
     """One pass over the sorted rows, ending one file and beginning the next; then the footers of all together."""
-    document = votable_document(selection.columns, selection.facts, sum(p.rows for p in partitions))
-    schema = pa.schema([(_CELL, pa.int64()), *selection.schema], {VERSION_KEY: "1.0", CONTENT_KEY: document})
+    metadata = parquet_metadata(selection, sum(p.rows for p in partitions))
+    schema = pa.schema([(_CELL, pa.int64()), *selection.schema], metadata)
     rows = _Rows(read_spool(file))
     footers: list[pq.FileMetaData] = []
     texts = [column.name for column in selection.columns if column.kind == "text"]

@@ -11,17 +11,27 @@ import pyarrow as pa
 
 from catbuilder.catalog import Connection
 from catbuilder.resources import query
-from catbuilder.selection import WRITER_MEMORY, Selection, limit_memory
+from catbuilder.selection import Selection, limit_memory
 from catbuilder.votable import votable_document
-
-VERSION_KEY, CONTENT_KEY = "IVOA.VOTable-Parquet.version", "IVOA.VOTable-Parquet.content"
 
 
 def write_parquet(selection: Selection, file: Path) -> None:
     """Write the selection as VOParquet 1.0: Parquet with a VOTable document of its metadata in the footer."""
-    document = votable_document(selection.columns, selection.facts, selection.rows)
+    metadata = parquet_metadata(selection, selection.rows)
     with scratch_database(selection, selection.reader()) as con:
-        con.execute(query("write_parquet"), {"file": str(file), "votable": document})
+        con.execute(query("write_parquet"), {"file": str(file), "metadata": metadata})
+
+
+def parquet_metadata(selection: Selection, rows: int) -> dict[str, str]:
+    """What the footer says: the VOTable document, and the widths of text by which astropy reads it."""
+    widths = {
+        # astropy looks for the longest value itself where it is not told, and fails on NULL; it reads NULL as 'None'
+        f"table::len::{column.name}": str(max(len("None"), column.width))
+        for column in selection.columns
+        if column.kind == "text"
+    }
+    document = votable_document(selection.columns, selection.facts, rows)
+    return {"IVOA.VOTable-Parquet.version": "1.0", "IVOA.VOTable-Parquet.content": document} | widths
 
 
 def write_csv(selection: Selection, file: Path) -> None:
@@ -36,7 +46,7 @@ def scratch_database(selection: Selection, rows: pa.RecordBatchReader) -> Iterat
     import duckdb
 
     with duckdb.connect(str(selection.scratch / "scratch.duckdb")) as con:
-        limit_memory(con, selection.scratch, WRITER_MEMORY)
+        limit_memory(con, selection.scratch)
         con.execute("SET enable_progress_bar = false")
         con.register("selected_rows", rows)
         yield con

@@ -28,8 +28,7 @@ from catbuilder.workspace import Workspace
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 # DuckDB takes up to 100 MB more than it is told to; with Python and Arrow a process stays below 400 MiB.
-_CATALOGUE_MEMORY = "128MB"  # ten joins at a time
-WRITER_MEMORY = "96MB"  # a sort or a writer
+DUCKDB_MEMORY = "128MB"  # less is not enough to sort ten million rows
 SLICE_ROWS = 500_000  # the catalogue's joins are made for so many objects at a time: no survey is too large for that
 BATCH_ROWS = 16_384  # rows in hand stay in the processor's cache while they are turned
 
@@ -113,7 +112,7 @@ def selected(
         with workspace.reading() as con:
             if at is not None:
                 require_closed(con, at)
-            limit_memory(con, scratch, _CATALOGUE_MEMORY)
+            limit_memory(con, scratch)
             meanings = {column.name: column for column in data_dictionary(con, "catalog")}
             slices = _slices(con)
             schema = fetch_arrow(con, "SELECT * FROM catalog LIMIT 0").schema
@@ -134,10 +133,10 @@ def selected(
         yield Selection(columns, spool.rows, tuple(facts), scratch, file, reporter)
 
 
-def limit_memory(con: Connection, scratch: Path, memory: str) -> None:
-    """Hold DuckDB to so much memory; what needs more goes to files in `scratch`."""
+def limit_memory(con: Connection, scratch: Path) -> None:
+    """Hold DuckDB to `DUCKDB_MEMORY`; what needs more goes to files in `scratch`."""
     con.execute("SET temp_directory = $folder", {"folder": str(scratch / "spill")})
-    con.execute(f"SET memory_limit = '{memory}'")
+    con.execute(f"SET memory_limit = '{DUCKDB_MEMORY}'")
     con.execute("SET threads = 1")  # each thread keeps blocks of its own; the other core turns and writes rows
     con.execute("SET streaming_buffer_size = '1MB'")
 
