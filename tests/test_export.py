@@ -232,7 +232,7 @@ NUMBER = st.one_of(st.none(), st.floats(width=32))
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # an export takes too long to shrink what it fails on
 )  # fmt: skip
 @given(
