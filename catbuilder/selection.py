@@ -28,8 +28,8 @@ from catbuilder.workspace import Workspace
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 # DuckDB takes up to 100 MB more than it is told to; with Python and Arrow a process stays below 400 MiB.
-DUCKDB_MEMORY = "128MB"  # less is not enough to sort ten million rows
-SLICE_ROWS = 500_000  # the catalogue's joins are made for so many objects at a time: no survey is too large for that
+DUCKDB_MEMORY = "160MB"  # 96 MB was not enough to sort ten million rows
+SLICE_ROWS = 125_000  # joined at a time: the ten joins of 250,000 scored objects ran out of 128 MB
 BATCH_ROWS = 16_384  # rows in hand stay in the processor's cache while they are turned
 
 _ARROW: dict[Kind, pa.DataType] = {
@@ -113,12 +113,12 @@ def selected(
             if at is not None:
                 require_closed(con, at)
             limit_memory(con, scratch)
-            meanings = {column.name: column for column in data_dictionary(con, "catalog")}
+            meanings = data_dictionary(con, "catalog")
             slices = _slices(con)
             schema = fetch_arrow(con, "SELECT * FROM catalog LIMIT 0").schema
             with (
                 reporter.bar("selecting") as update,
-                _Spool(file, schema) as spool,
+                Spool(file, schema) as spool,
                 _telling_of_condition(where),
             ):
                 for done, batches in enumerate(_select(con, at, where, slices), start=1):
@@ -126,11 +126,7 @@ def selected(
                         spool.write(batch)
                     update(done, len(slices))
             facts = provenance(con, workspace, at, where, sorted(spool.certificates))
-        columns = tuple(
-            ExportColumn(meanings[field.name], _kind(field.type), max(1, spool.widths[i]), spool.ascii[i])
-            for i, field in enumerate(spool.schema)
-        )
-        yield Selection(columns, spool.rows, tuple(facts), scratch, file, reporter)
+        yield Selection(spool.columns(meanings), spool.rows, tuple(facts), scratch, file, reporter)
 
 
 def limit_memory(con: Connection, scratch: Path) -> None:
@@ -148,7 +144,7 @@ def spool_writer(file: Path, schema: pa.Schema) -> pa.ipc.RecordBatchStreamWrite
 
 def read_spool(file: Path, columns: list[int] | None = None) -> Iterator[pa.RecordBatch]:
     """The batches of such a file, or only some of their columns, by number."""
-    options = pa.ipc.IpcReadOptions(included_fields=columns)
+    options = pa.ipc.IpcReadOptions(included_fields=columns, use_threads=False)
     with pa.OSFile(str(file)) as raw, pa.ipc.open_stream(raw, options=options) as stream:
         yield from stream
 
@@ -209,7 +205,7 @@ def _telling_of_condition(where: str | None) -> Iterator[None]:
         raise QueryError(f"--where '{where}' is not a condition on the columns of the catalogue: {said}") from None
 
 
-class _Spool:
+class Spool:
     """Batches into an Arrow file; on the way it learns what headers must say of all rows."""
 
     def __init__(self, file: Path, schema: pa.Schema) -> None:
@@ -219,13 +215,22 @@ class _Spool:
         self.widths, self.ascii = [0] * len(schema), [True] * len(schema)
         self._writer = spool_writer(file, self.schema)
 
-    def __enter__(self) -> "_Spool":
+    def __enter__(self) -> "Spool":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
+    def columns(self, meanings: list[Column]) -> tuple[ExportColumn, ...]:
+        """The columns of what was written; of each there must be a meaning."""
+        known = {meaning.name: meaning for meaning in meanings}
+        return tuple(
+            ExportColumn(known[field.name], _kind(field.type), max(1, self.widths[i]), self.ascii[i])
+            for i, field in enumerate(self.schema)
+        )
+
     def write(self, batch: pa.RecordBatch) -> None:
+        """Add a batch, its columns cast to the few types that exports have."""
         batch = batch.cast(self.schema)
         for i, column in enumerate(batch.columns):
             if column.type == pa.string() and column.null_count < len(column):
