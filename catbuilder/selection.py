@@ -17,7 +17,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalog import Column, Connection, data_dictionary, fetch_arrow, was_interrupted
+from catbuilder.catalog import Column, Connection, confine, data_dictionary, fetch_arrow, was_interrupted
 from catbuilder.errors import QueryError
 from catbuilder.files import held_alone
 from catbuilder.progress import Reporter
@@ -180,8 +180,7 @@ def _slices(con: Connection) -> list[_Slice]:
 
 def _select(con: Connection, at: int | None, where: str | None, slices: list[_Slice]) -> Iterator[pa.RecordBatchReader]:
     """The rows in order, slice by slice; a condition from the user sees the catalogue and nothing else."""
-    con.execute("SET enable_external_access = false")
-    con.execute("SET lock_configuration = true")
+    confine(con)
     text = query("export_slice").replace("-- condition", f"AND ({where}\n)" if where else "")
     if len(con.extract_statements(text)) != 1:
         raise QueryError("--where takes one condition on the columns of the catalogue, such as: ra < 30")
