@@ -183,13 +183,17 @@ def assemble(
     print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)
 
 
-@app.command("round", epilog="Example: catbuilder round --n 5 --recipe paper --np 2")
+@app.command("round", epilog="Example: catbuilder round --n 5 --recipe paper --hosts node1:4,node2:4")
 def run_round(
     n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
-    ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = 1,
+    ranks: Annotated[int | None, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = None,
+    hosts: Annotated[str, typer.Option(help="Where they run, as in node1:4,node2:4 (by ssh).")] = "",
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
     changes: ChangesOption = None,
+    replan: Annotated[
+        bool, typer.Option("--replan", help="Go on with the unfinished round by --np or --hosts as given now.")
+    ] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Only give up the unfinished round.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -206,7 +210,7 @@ def run_round(
     def tell(outcome: "RoundOutcome") -> None:
         show_metrics(opened, [outcome.round], "table")
 
-    run_rounds(opened, n, chosen, ranks=ranks, seed=seed, after_each=tell)
+    run_rounds(opened, n, chosen, ranks=ranks, hosts=hosts, replan=replan, seed=seed, after_each=tell)
 
 
 app.command(epilog='Example: catbuilder fetch --survey sdss --n 1000 --where "mag_r < 17"')(fetch)

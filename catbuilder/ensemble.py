@@ -16,9 +16,9 @@ from catbuilder.errors import CatalogueDamaged
 from catbuilder.faults import fault_point
 from catbuilder.files import sha256_file, sync_folder
 from catbuilder.jobs import TrainJob, new_attempt
-from catbuilder.launch import run_ranks
 from catbuilder.plan import Plan, training_manifest_file
 from catbuilder.progress import Reporter
+from catbuilder.ranks import run_ranks
 from catbuilder.trainlog import TrainLog
 from catbuilder.workspace import Recording, Workspace
 
@@ -61,7 +61,7 @@ def members_of(workspace: Workspace, plan: Plan) -> list[Member]:
             number=number,
             seed=member_seed(plan.seed, number),
             file=folder / (f"model-{number}.safetensors" if number else "model.safetensors"),
-            attempts=f"member-{number}" if number else "train",
+            attempts=plan.attempts(f"member-{number}" if number else "train"),
             called=f"round {plan.round}" + (f", network {number + 1} of {of}" if of > 1 else ""),
         )
         for number in range(of)
@@ -77,6 +77,8 @@ def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[
         A model that was found there was trained by another plan.
     WorkerDied
         A rank ended before its work was done; the same call goes on from there.
+    HostLost
+        A host was cut off or went down; the same call goes on from there.
     """
     trained = []
     for member in members_of(workspace, plan):
@@ -141,7 +143,8 @@ def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter:
         reporter.say(f"{member.called}: training goes on after {last.stem.replace('-', ' of epoch ')}")
     with reporter.bar(f"{member.called}: training") as update:
         log = TrainLog(attempt / "train.jsonl", update, reporter, member.called)
-        run_ranks("catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, log.follow)
+        job_file = job.write(attempt / "job.json")
+        run_ranks("catbuilder.train", job_file, attempt, plan.ranks, plan.threads, log.follow, plan.hosts)
         log.follow()
     return attempt / "model.safetensors"
 

@@ -17,8 +17,8 @@ from catbuilder.ensemble import members_of, record_models, train_members
 from catbuilder.errors import InputError, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
+from catbuilder.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.jobs import new_attempt
-from catbuilder.launch import require_horovod
 from catbuilder.lens import is_large
 from catbuilder.plan import (
     STEPS,
@@ -28,10 +28,13 @@ from catbuilder.plan import (
     read_plan,
     record_step,
     score_manifest_file,
+    threads_of,
     verify_manifests,
 )
 from catbuilder.progress import Reporter
 from catbuilder.promote import decide, record_decisions
+from catbuilder.ranks import require_horovod
+from catbuilder.replan import replan as plan_anew
 from catbuilder.resources import query
 from catbuilder.scoring import record_scores, score_manifest_in_shards
 from catbuilder.shift_meters import measure_shift, record_shifts
@@ -53,7 +56,9 @@ def run_rounds(
     n: int,
     recipe: Recipe,
     *,
-    ranks: int = 1,
+    ranks: int | None = None,
+    hosts: str = "",
+    replan: bool = False,
     seed: int = 0,
     reporter: Reporter | None = None,
     after_each: Callable[[RoundOutcome], None] | None = None,
@@ -66,27 +71,38 @@ def run_rounds(
 
     Parameters
     ----------
+    ranks : processes that train together; by default one, or as many as the hosts have
+    hosts : where, as in `node1:4,node2:4`; by default on this machine
+    replan : go on with the unfinished round by these processes, instead of those of its own plan
     after_each : called with each outcome once its round is closed
 
     Raises
     ------
     InputError
-        The seed is negative or of more than 63 bits.
+        The seed is negative or of more than 63 bits; the hosts cannot be read, or disagree with `ranks`.
     WorkspaceBusy
         Another round is under way in this workspace.
     LaunchError
-        More than one rank, and no Horovod.
+        More than one rank, and no Horovod; or a host cannot be used.
+    HostLost
+        A host was cut off or went down; go on when it is back, or on others with `replan`.
+    RoundError
+        `replan` without an unfinished round.
     WorkerDied
         A worker ended before its work was done; the same call goes on from there.
     """
+    hosts = hosts_text(parse_hosts(hosts))
+    ranks = ranks_on(hosts, ranks)
     if not 0 <= seed < 2**63:  # the catalogue's whole numbers have 64 bits, one of them the sign
         raise InputError(f"the seed {seed} cannot be recorded; give a whole number from 0 to {2**63 - 1}")
     reporter = reporter or Reporter()
     outcomes: list[RoundOutcome] = []
     with workspace.round_lock():
+        if replan:
+            plan_anew(workspace, ranks, threads_of(workspace, ranks, hosts), hosts, reporter)
         until = last_round_to_run(workspace, n, reporter)
         while True:
-            plan, step = _open_or_new(workspace, recipe, ranks, seed, until, reporter)
+            plan, step = _open_or_new(workspace, recipe, ranks, hosts, seed, until, reporter)
             outcome = _finish(workspace, plan, step, reporter)
             outcomes.append(outcome)
             if after_each:
@@ -142,7 +158,7 @@ def last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
 
 
 def _open_or_new(
-    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, reporter: Reporter
+    workspace: Workspace, recipe: Recipe, ranks: int, hosts: str, seed: int, until: int, reporter: Reporter
 ) -> tuple[Plan, str]:
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
@@ -154,16 +170,17 @@ def _open_or_new(
                 careful = require_calibration(con, recipe, workspace.config.classes)
             if careful:
                 reporter.say(careful)
-        return make_plan(workspace, recipe, ranks, seed, reporter, until), "planned"
+        return make_plan(workspace, recipe, ranks, seed, reporter, until, hosts), "planned"
     plan, step = unfinished
     reporter.say(f"round {plan.round} was {step} but not closed: going on with it by its own plan")
     differing = plan.recipe.differing_keys(recipe)
-    if differing or (plan.ranks, plan.seed) != (ranks, seed):
+    if differing or (plan.ranks, plan.hosts, plan.seed) != (ranks, hosts, seed):
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         other = f" (other than now: {', '.join(differing[:3])}{more})" if differing else ""
         reporter.say(
-            f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, --np {plan.ranks} and "
-            f"--seed {plan.seed}; what you ask for now holds from the next round on"
+            f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, "
+            f"{f'--hosts {plan.hosts}' if plan.hosts else f'--np {plan.ranks}'} and --seed {plan.seed}; "
+            "what you ask for now holds from the next round on"
         )
     return plan, step
 
@@ -205,7 +222,7 @@ def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
 def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     folder = workspace.round_folder(plan.round)
     with reporter.bar(f"round {plan.round}: scoring") as update:
-        manifest, attempt = score_manifest_file(workspace, plan.round), new_attempt(folder, "score")
+        manifest, attempt = score_manifest_file(workspace, plan.round), new_attempt(folder, plan.attempts("score"))
         models = [member.file for member in members_of(workspace, plan)]
         shards = score_manifest_in_shards(workspace, plan, manifest, folder / "scores", attempt, models, update)
     fault_point("score.before_commit")

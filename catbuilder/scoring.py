@@ -14,11 +14,13 @@ from catbuilder.catalog import Connection, fetch_number, first_row
 from catbuilder.ensemble import members_of
 from catbuilder.errors import NothingToScore, RoundError
 from catbuilder.files import sync_folder
+from catbuilder.hosts import parse_hosts, places
 from catbuilder.jobs import ScoreJob, new_attempt
-from catbuilder.launch import Worker, run_all, thread_settings, threads_for
+from catbuilder.launch import Worker, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
 from catbuilder.progress import Reporter, Update
+from catbuilder.remote import run_everywhere
 from catbuilder.resources import query
 from catbuilder.space import require_space
 from catbuilder.workspace import Recording, Workspace
@@ -42,13 +44,13 @@ def score_manifest_in_shards(
     rows = pq.read_metadata(manifest).num_rows
     shards = _shards(rows, plan.ranks)
     place.mkdir(parents=True, exist_ok=True)
-    _collect(attempt.parent, place)
+    _collect(attempt, place)
     missing = [shard for shard in shards if not _file(place, shard[0]).exists()]
     if missing:
         already = sum(end - first for number, first, end in shards if _file(place, number).exists())
         workers = _workers(workspace, plan, manifest, attempt, models, missing)
-        run_all(workers, lambda: update(already + _done(attempt), rows), restarts=2)
-        _collect(attempt.parent, place)
+        run_everywhere(attempt, workers, lambda: update(already + _done(attempt), rows), restarts=2)
+        _collect(attempt, place)
     return [_file(place, number) for number, _, _ in shards]
 
 
@@ -111,9 +113,9 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
             manifest = score_manifest(con, plan.recipe, unscored_by=plan.round)
             run = fetch_number(con, "SELECT max(run) + 1 FROM runs")
         folder = workspace.round_folder(plan.round) / "later" / f"{run:06d}"
-        attempt = new_attempt(folder, "score")
+        attempt = new_attempt(folder, plan.attempts("score"))
         write_manifest(manifest, folder / "score-manifest.parquet")
-        plan = plan.model_copy(update={"threads": threads_for(plan.ranks)})
+        plan = _on_this_machine(plan)
         with reporter.bar(f"scoring with the model of round {plan.round}") as update:
             shards = score_manifest_in_shards(
                 workspace, plan, folder / "score-manifest.parquet", folder / "scores", attempt,
@@ -121,6 +123,12 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
             )  # fmt: skip
         with workspace.recording(f"score --round {plan.round}", wait_s=None) as recording:
             return record_scores(recording, plan, shards, recording.round)
+
+
+def _on_this_machine(plan: Plan) -> Plan:
+    """The plan without its hosts, which may long be somebody else's: as many processes as the first of them had."""
+    ranks = parse_hosts(plan.hosts)[0].slots if plan.hosts else plan.ranks
+    return plan.model_copy(update={"ranks": ranks, "threads": threads_for(ranks), "hosts": ""})
 
 
 def _closed_plan(con: Connection, round_number: int | None) -> Plan:
@@ -153,22 +161,25 @@ def _workers(
     shards: list[tuple[int, int, int]],
 ) -> list[Worker]:
     workers = []
-    for process in range(min(plan.ranks, len(shards))):
+    where = places(plan.hosts, plan.ranks)
+    for process, (host, local_rank) in enumerate(where[: len(shards)]):
         job = ScoreJob(
             workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
             seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=models[0],
             others=tuple(models[1:]), shards=tuple(shards[process :: plan.ranks]),
         )  # fmt: skip
-        environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(process)}
+        environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(local_rank)}
         log = attempt / f"process-{process}.log"
-        workers.append(Worker("catbuilder.score", job.write(attempt / f"job-{process}.json"), log, environment))
+        job_file = job.write(attempt / f"job-{process}.json")
+        workers.append(Worker("catbuilder.score", job_file, log, environment, host))
     return workers
 
 
-def _collect(attempts: Path, place: Path) -> None:
-    """Move whole shards of all attempts to their place; the first of equals stays."""
+def _collect(attempt: Path, place: Path) -> None:
+    """Move whole shards of this and earlier attempts to their place; the first of equals stays."""
+    attempts = attempt.name.rpartition("-")[0]
     for kind in ("scores", "features"):
-        for found in sorted(attempts.glob(f"score-*/{kind}-*.parquet")):
+        for found in sorted(attempt.parent.glob(f"{attempts}-*/{kind}-*.parquet")):
             target = place / found.name
             if not target.exists():
                 os.replace(found, target)
