@@ -1,28 +1,30 @@
 #!/usr/bin/env bash
-# Two hosts out of one machine: network namespaces, each with its own address, sshd and core, that share its disks.
+# Two hosts out of one machine: network namespaces, each with its own address, sshd and half of the cores, that
+# share its disks.
 #
 #   scripts/two_hosts.sh up FOLDER      sets them up; prints what to put into the environment
 #   scripts/two_hosts.sh cut FOLDER 2   takes host 2 off the network, without a word to anybody
 #   scripts/two_hosts.sh mend FOLDER 2  puts it back
 #   scripts/two_hosts.sh down FOLDER    takes all of it down again
 #
-# They are 10.213.N.2 and 10.213.N.3, and this machine is 10.213.N.1 to them; N is chosen by FOLDER's number of processes
-# (`up` takes the first that is free). Nothing is routed beyond. Needs root, iproute2 and openssh-server.
-set -euo pipefail
+# They are 10.213.N.2 and 10.213.N.3, and this machine is 10.213.N.1 to them; N is the first that is free. Nothing is
+# routed beyond. Needs root, iproute2 and openssh-server.
+set -Eeuo pipefail
 
-usage() { sed -n '4,7s/^# *//p' "$0" >&2; exit 2; }
+usage() { sed -n '5,8s/^# *//p' "$0" >&2; exit 2; }
 fail() { echo "Error: $*" >&2; exit 1; }
+cannot() { echo "Error: $*" >&2; exit 77; } # nothing is wrong but the machine
 
 [ $# -ge 2 ] || usage
 verb=$1 folder=$2 which=${3:-}
-[ "$(id -u)" = 0 ] || fail "network namespaces need root; run this as root, or test on two real hosts"
+[ "$(id -u)" = 0 ] || cannot "network namespaces need root; run this as root, or test on two real hosts"
 for tool in ip sshd ssh-keygen taskset; do
-    command -v "$tool" >/dev/null || fail "$tool is missing; on Debian: apt-get install iproute2 openssh-server util-linux"
+    command -v "$tool" >/dev/null || cannot "$tool is missing; on Debian: apt-get install iproute2 openssh-server util-linux"
 done
 
 name() { echo "cb$(cat "$folder/net")-$1"; } # of a namespace and of its end of the cable here
 
-make_host() { # number on the net, its address, its core
+make_host() { # number on the net, its address, its cores
     local space cable
     space=$(name "$1") cable=$(name "$1")
     ip netns add "$space"
@@ -49,19 +51,24 @@ up() {
     mkdir -p "$folder" /run/sshd
     folder=$(cd "$folder" && pwd)
     [ ! -e "$folder/net" ] || fail "$folder has hosts already; take them down with: $0 down $folder"
-    for net in $(seq 0 255); do
-        if ip link add "cb$net-br" type bridge 2>/dev/null; then break; fi
+    for net in $(seq 0 255) none; do
+        if [ "$net" = none ] || ip link add "cb$net-br" type bridge 2>/dev/null; then break; fi
     done
+    [ "$net" != none ] || cannot "this machine (or container) does not let root make a network bridge"
     echo "$net" >"$folder/net"
-    trap 'down >/dev/null 2>&1' ERR INT TERM
-    ip address add "10.213.$net.1/24" dev "$(name br)" || fail "no network could be made here; this needs a machine (or a container) that may"
+    trap 'down; exit 1' ERR INT TERM
+    ip address add "10.213.$net.1/24" dev "$(name br)"
     ip link set "$(name br)" up
     ssh-keygen -q -t ed25519 -N '' -f "$folder/key"
     ssh-keygen -q -t ed25519 -N '' -f "$folder/host_key"
-    local last
-    last=$(($(nproc) - 1))
-    make_host 2 "10.213.$net.2" 0
-    make_host 3 "10.213.$net.3" "$((last > 0 ? 1 : 0))"
+    local half=$(($(nproc) / 2))
+    if [ "$half" = 0 ]; then
+        make_host 2 "10.213.$net.2" 0
+        make_host 3 "10.213.$net.3" 0
+    else
+        make_host 2 "10.213.$net.2" "0-$((half - 1))"
+        make_host 3 "10.213.$net.3" "$half-$((2 * half - 1))"
+    fi
     for number in 2 3; do echo "10.213.$net.$number $(cut -d' ' -f1,2 "$folder/host_key.pub")"; done >"$folder/known_hosts"
     cat <<SETTINGS
 CATBUILDER_RSH=ssh -F none -i $folder/key -o UserKnownHostsFile=$folder/known_hosts -o BatchMode=yes -o ConnectTimeout=15
