@@ -192,7 +192,7 @@ def run_round(
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
     changes: ChangesOption = None,
     replan: Annotated[
-        bool, typer.Option("--replan", help="Go on with the unfinished round by --np or --hosts as given now.")
+        bool, typer.Option("--replan", help="Go on with an unfinished round on --hosts or --np as given now.")
     ] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Only give up the unfinished round.")] = False,
     workspace: WorkspaceOption = None,

@@ -9,7 +9,6 @@ import os
 import shutil
 
 from catbuilder.ensemble import members_of
-from catbuilder.errors import RoundError
 from catbuilder.files import write_text
 from catbuilder.plan import Plan, open_plan, processes_of
 from catbuilder.progress import Reporter
@@ -19,24 +18,17 @@ NEEDS_PROCESSES = ("planned", "trained")  # steps after which something is left 
 
 
 def replan(workspace: Workspace, ranks: int, threads: int, hosts: str, reporter: Reporter) -> None:
-    """Record that the unfinished round goes on by other processes; the caller holds the round lock.
-
-    Raises
-    ------
-    RoundError
-        No round is unfinished.
-    """
+    """Record that an unfinished round, if there is one, goes on by other processes; the caller holds its lock."""
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
-        raise RoundError("no round is unfinished, so there is nothing to plan anew; leave --replan out")
+        return  # a batch script asks always
     old, step = unfinished
     if step not in NEEDS_PROCESSES:
         reporter.say(f"round {old.round} is {step}: what is left of it needs no other processes")
         return
     new = old.replanned(old.number + 1, ranks, threads, hosts)
     if processes_of(new) == processes_of(old):
-        reporter.say(f"round {old.round} is planned like this already")
         return
     anew = new.attempts_since == new.number
     if anew:

@@ -73,7 +73,7 @@ def run_rounds(
     ----------
     ranks : processes that train together; by default one, or as many as the hosts have
     hosts : where, as in `node1:4,node2:4`; by default on this machine
-    replan : go on with the unfinished round by these processes, instead of those of its own plan
+    replan : go on with an unfinished round by these processes, instead of those of its own plan
     after_each : called with each outcome once its round is closed
 
     Raises
@@ -86,8 +86,6 @@ def run_rounds(
         More than one rank, and no Horovod; or a host cannot be used.
     HostLost
         A host was cut off or went down; go on when it is back, or on others with `replan`.
-    RoundError
-        `replan` without an unfinished round.
     WorkerDied
         A worker ended before its work was done; the same call goes on from there.
     """
@@ -180,7 +178,7 @@ def _open_or_new(
         reporter.say(
             f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, "
             f"{f'--hosts {plan.hosts}' if plan.hosts else f'--np {plan.ranks}'} and --seed {plan.seed}; "
-            "what you ask for now holds from the next round on"
+            "what you ask for now holds from the next round on (processes and hosts at once, with --replan)"
         )
     return plan, step
 
