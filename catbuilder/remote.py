@@ -168,7 +168,8 @@ class _Starter:
         if self.here is None:
             raise LaunchError(
                 f"host {self.host} cannot be used: {why}; it must be reached without a password and have this "
-                f"environment under the same path; try: {shlex.join(_command(self.host))} < /dev/null"
+                f"environment under the same path (try: {shlex.join(_command(self.host))} < /dev/null), or be left "
+                "out, which a round that is under way needs --replan for"
             )
         self.lost = f"hung up ({why})"
 
