@@ -1,9 +1,10 @@
 """Processes on other hosts: one starter a host, reached by ssh or whatever CATBUILDER_RSH names.
 
-`horovodrun` gives its ssh no standard input, so that nothing ends the ranks of a coordinator that was killed; it does
-not look at host keys, and shows the whole environment on the command line. So ssh is ours, and the rest Horovod's
-(see `ranks`). Everything a starter must know goes through its standard input; one connection a host, however many
-processes. A host that has said nothing for half a minute is taken for lost.
+Not by `horovodrun`: it wants the network interface to have one name on all hosts and here, gives its ssh no standard
+input, so that processes that do not talk to each other outlive a coordinator that was killed, and cannot say which host
+was lost; it does not look at host keys, and shows the whole environment on the command line. So ssh is ours, and the
+rest Horovod's (see `ranks`). Everything a starter must know goes through its standard input; one connection a host,
+however many processes. A host that has said nothing for half a minute is taken for lost.
 """
 
 import json
