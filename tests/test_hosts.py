@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -175,7 +176,7 @@ def finished(process: subprocess.Popen[str], expect: int = 0) -> str:
 
 @on_two_hosts
 def test_two_hosts_killed_and_resumed_give_the_catalogue_of_one_machine(
-    hosts: TwoHosts, catbuilder: CommandLine, small_survey: Path, copy_of: Callable[[Path], Path]
+    hosts: TwoHosts, catbuilder: CommandLine, undisturbed: dict[str, list[tuple[Any, ...]]]
 ) -> None:
     process = hosts.start(catbuilder)
     wait_for(lambda: epoch_begun(catbuilder.workspace, 1))
@@ -184,9 +185,7 @@ def test_two_hosts_killed_and_resumed_give_the_catalogue_of_one_machine(
     wait_for(lambda: not hosts.workers(0) + hosts.workers(1), 20.0, 0.1)
     assert not models(catbuilder.workspace), "killed too late to prove anything"
     assert "training goes on after" in finished(hosts.start(catbuilder))
-    one = catbuilder.on(copy_of(small_survey))
-    one.round(np=2)
-    assert_same_contents(catbuilder.workspace, contents(one.workspace))
+    assert_same_contents(catbuilder.workspace, undisturbed)  # a host has half of the cores, as one of two processes has
     catbuilder("check")
 
 
