@@ -9,8 +9,7 @@ writers work on another that never sees it. DuckDB is held to a small part of me
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,16 +19,16 @@ import pyarrow.compute as pc
 from catbuilder.catalog import Column, Connection, confine, data_dictionary, fetch_arrow, was_interrupted
 from catbuilder.errors import QueryError
 from catbuilder.files import held_alone
+from catbuilder.lens import IdRange, id_ranges, lens_on
 from catbuilder.progress import Reporter
 from catbuilder.provenance import NOW, Fact, provenance, require_closed
-from catbuilder.resources import query
 from catbuilder.textcolumn import text_width
 from catbuilder.workspace import Workspace
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 # DuckDB takes up to 100 MB more than it is told to; with Python and Arrow a process stays below 400 MiB.
 DUCKDB_MEMORY = "160MB"  # 96 MB was not enough to sort ten million rows
-SLICE_ROWS = 125_000  # joined at a time: the ten joins of 250,000 scored objects ran out of 128 MB
+SLICE_ROWS = 125_000  # joined at a time; a row group of DuckDB
 BATCH_ROWS = 16_384  # rows in hand stay in the processor's cache while they are turned
 
 _ARROW: dict[Kind, pa.DataType] = {
@@ -83,15 +82,6 @@ class Selection:
         return pa.RecordBatchReader.from_batches(self.schema, self.batches())
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """Objects of a survey from the id `low` to before `high`; the last slice has no end."""
-
-    survey: str
-    low: int
-    high: int
-
-
 @contextmanager
 def selected(
     workspace: Workspace, target: Path, at: int | None, where: str | None, reporter: Reporter
@@ -114,7 +104,7 @@ def selected(
                 require_closed(con, at)
             limit_memory(con, scratch)
             meanings = data_dictionary(con, "catalog")
-            slices = _slices(con)
+            slices = id_ranges(con, SLICE_ROWS) or [IdRange("", 0, 0)]  # a condition is judged by an empty one too
             schema = fetch_arrow(con, "SELECT * FROM catalog LIMIT 0").schema
             with (
                 reporter.bar("selecting") as update,
@@ -164,28 +154,18 @@ def _scratch_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _slices(con: Connection) -> list[_Slice]:
-    """Ranges of ids with `SLICE_ROWS` objects or so, in order; one that is empty for a catalogue without objects."""
-    slices: list[_Slice] = []
-    for survey, rows in con.execute("SELECT survey, count(*) FROM objects GROUP BY survey ORDER BY survey").fetchall():
-        parts = -(-rows // SLICE_ROWS)
-        cuts: list[int] = []
-        if parts > 1:
-            shares = [part / parts for part in range(1, parts)]
-            ((halves,),) = con.execute(query("export_cuts"), {"shares": shares, "survey": survey}).fetchall()
-            cuts = sorted({2 * half for half in halves})
-        slices += [_Slice(survey, *ends) for ends in pairwise([-(2**63), *cuts, 2**63 - 1])]
-    return slices or [_Slice("", 0, 0)]
-
-
-def _select(con: Connection, at: int | None, where: str | None, slices: list[_Slice]) -> Iterator[pa.RecordBatchReader]:
+def _select(
+    con: Connection, at: int | None, where: str | None, slices: list[IdRange]
+) -> Iterator[pa.RecordBatchReader]:
     """The rows in order, slice by slice; a condition from the user sees the catalogue and nothing else."""
     confine(con)
-    text = query("export_slice").replace("-- condition", f"AND ({where}\n)" if where else "")
+    condition = f"WHERE ({where}\n)" if where else ""
+    text = f"SELECT * FROM catalog_at($at) {condition} ORDER BY survey, object_id"
     if len(con.extract_statements(text)) != 1:
         raise QueryError("--where takes one condition on the columns of the catalogue, such as: ra < 30")
     for one in slices:
-        yield con.sql(text, params={"at": NOW if at is None else at} | asdict(one)).to_arrow_reader(BATCH_ROWS)
+        with lens_on(con, one):
+            yield con.sql(text, params={"at": NOW if at is None else at}).to_arrow_reader(BATCH_ROWS)
 
 
 @contextmanager
