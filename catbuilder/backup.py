@@ -157,9 +157,10 @@ def copy_catalogue(workspace: Workspace, place: Path) -> None:
 
 
 def _recorded(con: Connection) -> dict[str, str]:
-    """Stamp shards and models with the hashes that the catalogue has of them."""
+    """Stamp shards, models and archived scores with the hashes that the catalogue has of them."""
+    archives = con.execute("SELECT file, sha256 FROM archives ORDER BY file").fetchall()
     shards = con.execute("SELECT shard, any_value(sha256) FROM shards GROUP BY shard ORDER BY shard").fetchall()
-    return dict([*shards, *con.execute(query("model_files")).fetchall()])
+    return dict([*shards, *con.execute(query("model_files")).fetchall(), *archives])
 
 
 def _of_rounds(workspace: Path) -> Iterable[str]:

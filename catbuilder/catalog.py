@@ -5,6 +5,7 @@ transaction, CHECKPOINT, close. Who finds the file taken waits and is told by wh
 """
 
 import csv
+import os
 import re
 import shutil
 import sys
@@ -17,10 +18,19 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from catbuilder import __version__
-from catbuilder.errors import CatalogueDamaged, CatbuilderError, SchemaError, WorkspaceBusy, WorkspaceError
+from catbuilder.errors import (
+    CatalogueDamaged,
+    CatbuilderError,
+    ConfigError,
+    SchemaError,
+    WorkspaceBusy,
+    WorkspaceError,
+)
 from catbuilder.files import written_whole
+from catbuilder.machine import usable_memory
 from catbuilder.resources import sql_folder
 from catbuilder.turns import let_writers_pass, writers_turn
 from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
@@ -144,6 +154,9 @@ def connect(
             con = _open(path, read_only, wait_s)
         con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")  # DuckDB's own goes to standard output, where results go
+        limit_memory(con)
+        # archived scores stand in the view by their place below the workspace, which may move
+        con.execute(f"SET file_search_path = '{_quoted(path.parent)}'")
         yield con
     except (duckdb.Error, RuntimeError) as error:
         if was_interrupted(error):
@@ -159,6 +172,36 @@ def connect(
     finally:
         con.close()
         _opened_here.remove(path)
+
+
+def limit_memory(con: Connection, most: int | None = None) -> None:
+    """Keep DuckDB within CATBUILDER_MEMORY_LIMIT, by default half of the machine, and within `most` bytes.
+
+    What does not fit goes to temporary files beside the catalogue.
+
+    Raises
+    ------
+    ConfigError
+        The environment's limit is no size.
+    """
+    asked = os.environ.get("CATBUILDER_MEMORY_LIMIT")
+    try:
+        limit = int(TypeAdapter(ByteSize).validate_python(asked)) if asked else usable_memory() // 2
+    except ValidationError:
+        raise ConfigError(f"the memory limit '{asked}' is no size; give --memory-limit as 8GB or 500MB") from None
+    con.execute(f"SET memory_limit = '{min(limit, most or limit)}B'")
+
+
+def confine(con: Connection) -> None:
+    """From here on this connection reads the catalogue and its archived scores, and reaches nothing else for good."""
+    files = [file for (file,) in con.execute("SELECT file FROM archives").fetchall()]
+    folder = first_row(con, "SELECT current_setting('file_search_path')")
+    allowed = [str(Path(folder[0]) / file) for file in files] if folder else []
+    if allowed:
+        listed = ", ".join(f"'{_quoted(path)}'" for path in allowed)
+        con.execute(f"SET allowed_paths = [{listed}]")
+    con.execute("SET enable_external_access = false")
+    con.execute("SET lock_configuration = true")
 
 
 def was_interrupted(error: Exception) -> bool:
@@ -203,7 +246,9 @@ def read_everything(con: Connection) -> None:
     ).fetchall()
     for table, names in columns:
         # a hash of the values: counts and extremes are answered from statistics
-        con.execute(f"SELECT {', '.join(f'bit_xor(hash({_quoted(name)}))' for name in names)} FROM {table}").fetchall()
+        con.execute(
+            f"SELECT {', '.join(f'bit_xor(hash({_identifier(name)}))' for name in names)} FROM {table}"
+        ).fetchall()
 
 
 def data_dictionary(con: Connection, table: str) -> list[Column]:
@@ -213,6 +258,10 @@ def data_dictionary(con: Connection, table: str) -> list[Column]:
         [table],
     ).fetchall()
     return [_read_comment(name, comment or "") for name, comment in rows]
+
+
+def _quoted(path: Path | str) -> str:
+    return str(path).replace("'", "''")
 
 
 def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
@@ -365,7 +414,7 @@ def _write_comment(row: dict[str, str]) -> str:
     return f"{row['description']}{unit} {{{row['ucd']}}}"
 
 
-def _quoted(name: str) -> str:
+def _identifier(name: str) -> str:
     return f'"{name}"'
 
 

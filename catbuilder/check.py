@@ -7,6 +7,7 @@ from catbuilder.catalog import Connection, fetch_number, read_everything
 from catbuilder.confounding import rendering_warnings
 from catbuilder.deepcheck import cut_off_log, damaged_of_rounds
 from catbuilder.files import sha256_file
+from catbuilder.lens import in_ranges
 from catbuilder.plan import read_plan
 from catbuilder.progress import Update
 from catbuilder.recheck import recheck
@@ -15,6 +16,7 @@ from catbuilder.stampcheck import damaged_shards
 from catbuilder.workspace import Workspace
 
 _ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are the files that were written."
+_BY_OBJECT = "-- Object by object."
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ def check(workspace: Workspace, progress: Update | None = None, deep: bool = Fal
         models = con.execute(query("model_files")).fetchall()
         rounds = [number for (number,) in con.execute("SELECT round FROM rounds ORDER BY round").fetchall()]
         plans = [read_plan(con, number) for number in rounds] if deep else []
+        archived = dict(con.execute("SELECT file, sha256 FROM archives ORDER BY file").fetchall()) if deep else {}
         if deep:
             read_everything(con)
     hashes = {name: sha256 for name, _, sha256 in stamps} if deep else {}
@@ -53,6 +56,8 @@ def check(workspace: Workspace, progress: Update | None = None, deep: bool = Fal
     findings.append(_finding("recordings", "No step was cut short while it was recorded.", log))
     if deep:
         findings.append(_finding("rounds", _ROUNDS_WHOLE, damaged_of_rounds(workspace, plans)))
+        faults = [f"{name} is missing or damaged" for name in damaged_shards(workspace.path, archived, progress)]
+        findings.append(_finding("archives", "Archived scores are the files that were recorded.", faults))
     return findings
 
 
@@ -61,9 +66,16 @@ def _queries() -> list[Path]:
 
 
 def _run(con: Connection, name: str, text: str) -> Finding:
-    """A check's query returns its faults, a sentence each; its first comment line is the promise."""
-    promise = text.splitlines()[0].removeprefix("-- ")
-    faults = [str(row[0]) for row in con.execute(text).fetchall()]
+    """A check's query returns its faults, a sentence each; its first comment line is the promise.
+
+    One that says so in its second line looks at each object by itself: range by range in a large catalogue.
+    """
+    promise, second, *_ = text.splitlines()
+    promise = promise.removeprefix("-- ")
+    if second == _BY_OBJECT:
+        faults = [str(row[0]) for _ in in_ranges(con) for row in con.execute(text).fetchall()]
+    else:
+        faults = [str(row[0]) for row in con.execute(text).fetchall()]
     return _finding(name.partition("_")[2], promise, faults)
 
 

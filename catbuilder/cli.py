@@ -12,6 +12,7 @@ import typer
 
 from catbuilder import __version__
 from catbuilder.cli_backup import backup, restore
+from catbuilder.cli_catalog import compact, count, status
 from catbuilder.cli_experiment import experiment_app
 from catbuilder.cli_ingest import ingest_app
 from catbuilder.cli_metrics import metrics, show_metrics
@@ -83,8 +84,18 @@ def _version(wanted: bool) -> None:
 def _common(
     workspace: WorkspaceOption = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    memory_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--memory-limit",
+            envvar="CATBUILDER_MEMORY_LIMIT",
+            help="What the catalogue's work may take, 8GB say; half the machine if not given.",
+        ),
+    ] = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
+    if memory_limit is not None:
+        os.environ["CATBUILDER_MEMORY_LIMIT"] = memory_limit
     named_before_verb.clear()
     if workspace is not None:
         named_before_verb["workspace"] = workspace
@@ -175,13 +186,17 @@ def assemble(
     print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)
 
 
-@app.command("round", epilog="Example: catbuilder round --n 5 --recipe paper --np 2")
+@app.command("round", epilog="Example: catbuilder round --n 5 --recipe paper --hosts node1:4,node2:4")
 def run_round(
     n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
-    ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = 1,
+    ranks: Annotated[int | None, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = None,
+    hosts: Annotated[str, typer.Option(help="Where they run, as in node1:4,node2:4 (by ssh).")] = "",
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
     changes: ChangesOption = None,
+    replan: Annotated[
+        bool, typer.Option("--replan", help="Go on with an unfinished round on --hosts or --np as given now.")
+    ] = False,
     abandon: Annotated[bool, typer.Option("--abandon", help="Only give up the unfinished round.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -198,7 +213,7 @@ def run_round(
     def tell(outcome: "RoundOutcome") -> None:
         show_metrics(opened, [outcome.round], "table")
 
-    run_rounds(opened, n, chosen, ranks=ranks, seed=seed, after_each=tell)
+    run_rounds(opened, n, chosen, ranks=ranks, hosts=hosts, replan=replan, seed=seed, after_each=tell)
 
 
 app.command(epilog='Example: catbuilder fetch --survey sdss --n 1000 --where "mag_r < 17"')(fetch)
@@ -219,24 +234,9 @@ def score(
     print(f"{score_later(open_workspace(workspace), number)} objects scored.")
 
 
-@app.command(epilog="Example: catbuilder status --format json")
-def status(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
-    """What is in the workspace, and where its rounds stand."""
-    from catbuilder.catalog import fetch_arrow
-    from catbuilder.output import show
-    from catbuilder.resources import query
-
-    with open_workspace(workspace).reading() as con:
-        objects = fetch_arrow(con, query("status"))
-        rounds = fetch_arrow(con, "SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round")
-    show(objects, format)
-    if format == "table":
-        if rounds.num_rows:
-            print()
-            show(rounds)
-        _tell_next(objects.num_rows, rounds.to_pylist())
-
-
+app.command(epilog="Example: catbuilder status --format json")(status)
+app.command(epilog="Example: catbuilder count --by predicted_label,source --at 3")(count)
+app.command(epilog="Example: catbuilder compact --keep 3")(compact)
 app.command(epilog="Example: catbuilder metrics --round 1 --round 3 --figure curves.pdf")(metrics)
 
 
@@ -363,16 +363,22 @@ def rollback(
 
 @app.command(epilog="Example: catbuilder export spirals.fits --at 3 --where \"label = 'spiral'\"")
 def export(
-    file: Annotated[Path, typer.Argument(help="File to write: OUT.fits")],
+    target: Annotated[
+        Path, typer.Argument(help="OUT.fits, OUT.vot, OUT.parquet or OUT.csv; or DIR.hats, a folder to make.")
+    ],
     at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
+    fits_plus: Annotated[
+        bool, typer.Option("--fits-plus", help="FITS with a VOTable of its metadata, as TOPCAT writes it.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Write the catalogue as a FITS table, with units, UCDs, checksums and provenance."""
-    from catbuilder.fitsfile import export_fits
+    """Write the catalogue as FITS, VOTable, Parquet, HATS or CSV, with units, UCDs and provenance."""
+    from catbuilder.export import export
+    from catbuilder.progress import Reporter
 
-    report = export_fits(open_workspace(workspace), file, at=at, where=where)
-    print(f"{report.rows} objects, {report.columns} columns written to {file}.")
+    report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
+    print(f"{target}: {' '.join(report.sentences())}")
 
 
 @app.command(epilog="Example: catbuilder simulate demo --seed 1")
@@ -399,12 +405,3 @@ def simulate(
     tables = simulate(workspace, plan, seed, stamp_size)
     print(f"Simulated {len(tables)} tables into {workspace / 'sources'} and brought them in.")
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
-
-
-def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:
-    if not objects:
-        print("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss")
-    elif not rounds:
-        print("\nNo round has been run yet. Next: catbuilder round")
-    elif rounds[-1]["step"] != "closed":
-        print(f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; catbuilder round goes on with it.")

@@ -17,9 +17,9 @@ from catbuilder.faults import fault_point
 from catbuilder.files import moved, set_aside, sha256_file
 from catbuilder.interrupts import held_off, stop_asked
 from catbuilder.jobs import TrainJob, new_attempt
-from catbuilder.launch import run_ranks
 from catbuilder.plan import Plan, training_manifest_file
 from catbuilder.progress import Reporter
+from catbuilder.ranks import run_ranks
 from catbuilder.resources import query
 from catbuilder.trainlog import TrainLog
 from catbuilder.workspace import Recording, Workspace
@@ -63,7 +63,7 @@ def members_of(workspace: Workspace, plan: Plan) -> list[Member]:
             number=number,
             seed=member_seed(plan.seed, number),
             file=folder / (f"model-{number}.safetensors" if number else "model.safetensors"),
-            attempts=f"member-{number}" if number else "train",
+            attempts=plan.attempts(f"member-{number}" if number else "train"),
             called=f"round {plan.round}" + (f", network {number + 1} of {of}" if of > 1 else ""),
         )
         for number in range(of)
@@ -79,6 +79,8 @@ def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[
         A model that was found there was trained by another plan.
     WorkerDied
         A rank ended before its work was done; the same call goes on from there.
+    HostLost
+        A host was cut off or went down; the same call goes on from there.
     """
     trained = []
     for member in members_of(workspace, plan):
@@ -186,7 +188,8 @@ def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter:
                 if last != asked_at[0]:
                     raise KeyboardInterrupt
 
-        run_ranks("catbuilder.train", job.write(attempt / "job.json"), attempt, plan.ranks, plan.threads, watch)
+        job_file = job.write(attempt / "job.json")
+        run_ranks("catbuilder.train", job_file, attempt, plan.ranks, plan.threads, watch, plan.hosts)
         log.follow()
     return attempt / "model.safetensors"
 

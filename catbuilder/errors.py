@@ -58,7 +58,20 @@ class LaunchError(CatbuilderError):
 
 
 class WorkerDied(CatbuilderError):
-    """A worker process ended before its work was done; the same command goes on from there."""
+    """A worker process ended before its work was done; the same command goes on from there.
+
+    Parameters
+    ----------
+    killed : by a signal; the others often died of that one
+    """
+
+    def __init__(self, message: str, killed: bool = False) -> None:
+        super().__init__(message)
+        self.killed = killed
+
+
+class HostLost(CatbuilderError):
+    """A host was cut off or went down; the round goes on when it is back, or elsewhere by a new plan."""
 
 
 class QueryError(CatbuilderError):

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict
 
 from catbuilder.config import Recipe
 
+STARTER_VARIABLE = "CATBUILDER_STARTER"  # process id of the starter of this host, where the coordinator is elsewhere
+
 
 class _Job(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,7 +75,7 @@ def new_attempt(folder: Path, kind: str) -> Path:
 
 
 def die_with(coordinator: int) -> None:
-    """Ask the kernel to kill this process when its parent, the coordinator, ends.
+    """Ask the kernel to kill this process when its parent ends: the coordinator, or on another host its starter.
 
     After `kill -9` of a coordinator its ranks would train on and race the rerun. Linux only; elsewhere
     a worker notices at the end of an epoch at the latest, since nobody adopts what it writes.
@@ -85,7 +87,7 @@ def die_with(coordinator: int) -> None:
         libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
     except (OSError, AttributeError):
         return
-    if os.getppid() != coordinator:  # it ended before the kernel was asked
+    if os.getppid() != int(os.environ.get(STARTER_VARIABLE, coordinator)):  # it ended before the kernel was asked
         os._exit(1)
 
 

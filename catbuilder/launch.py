@@ -1,20 +1,18 @@
-"""Worker processes: started here, watched here, and never left behind.
+"""Worker processes of one machine: started here, watched here, and never left behind.
 
-One rank is one plain process. Several on this machine meet through Horovod's own rendezvous server, which
-takes 2.9 s to `init` where `horovodrun` takes 6.5 s. All are children of the coordinator's main thread, so
-that the kernel ends them with it (see `jobs.die_with`).
+All are children of the main thread of whoever calls, so that the kernel ends them with it (see `jobs.die_with`):
+of the coordinator, or of the starter of a host (see `starter`).
 """
 
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.errors import LaunchError, WorkerDied
+from catbuilder.errors import WorkerDied
 from catbuilder.jobs import deaf_to_interrupts
 from catbuilder.machine import usable_cores
 
@@ -23,44 +21,18 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Worker:
-    """One process to start: `python -m <module> <job>`, its log file, and its part of the environment."""
+    """One process to start: `python -m <module> <job>`, its log file, its part of the environment, and where."""
 
     module: str
     job: Path
     log: Path
     environment: Mapping[str, str]
+    host: str = ""  # this machine
 
 
 def threads_for(ranks: int) -> int:
     """Threads a rank: Horovod sets none, and two ranks with two threads each on two cores ran 2.4 to 4 times slower."""
     return max(1, usable_cores() // ranks)
-
-
-def run_ranks(module: str, job: Path, folder: Path, ranks: int, threads: int, watch: Callable[[], None]) -> None:
-    """Run `ranks` processes that train together; all end well, or all are ended.
-
-    Parameters
-    ----------
-    watch : called some times a second while they run
-
-    Raises
-    ------
-    LaunchError
-        More than one rank, and Horovod is not installed.
-    WorkerDied
-        A rank ended before its work was done; the others were ended too.
-    """
-    if ranks == 1:
-        run_all([Worker(module, job, folder / "rank-0.log", thread_settings(threads))], watch)
-        return
-    with _rendezvous(ranks) as environments:
-        run_all(
-            [
-                Worker(module, job, folder / f"rank-{rank}.log", {**environment, **thread_settings(threads)})
-                for rank, environment in enumerate(environments)
-            ],
-            watch,
-        )
 
 
 def run_all(workers: Sequence[Worker], watch: Callable[[], None], restarts: int = 0) -> None:
@@ -78,7 +50,7 @@ def run_all(workers: Sequence[Worker], watch: Callable[[], None], restarts: int 
             for place in _failed(running):
                 # a refusal (exit code 1) would only be repeated; a killed process may have been unlucky
                 if restarts == 0 or running[place].returncode == 1:
-                    raise WorkerDied(_obituary(workers[place], running[place]))
+                    raise WorkerDied(_obituary(workers[place], running[place]), running[place].returncode < 0)
                 restarts -= 1
                 running[place] = _start(workers[place])
             watch()
@@ -89,17 +61,6 @@ def run_all(workers: Sequence[Worker], watch: Callable[[], None], restarts: int 
                 process.kill()  # every file a worker leaves is whole or not there: nothing to clean up
         for process in running:
             process.wait()
-
-
-def require_horovod() -> None:
-    """Raise LaunchError, with what to do, where Horovod cannot be imported."""
-    try:
-        import horovod.torch  # noqa: F401
-    except ImportError as error:
-        raise LaunchError(
-            f"more than one process needs Horovod, which cannot be imported ({error}); "
-            "build it with scripts/build_horovod.sh, or use --np 1"
-        ) from None
 
 
 def _failed(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:
@@ -124,25 +85,6 @@ def thread_settings(threads: int) -> dict[str, str]:
     # OpenMP reads these before torch can be told. Threads that spin while they wait for a core that somebody else
     # uses made one process with two threads up to twenty times slower on a busy machine.
     return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
-
-
-@contextmanager
-def _rendezvous(ranks: int) -> Iterator[list[dict[str, str]]]:
-    """A rendezvous server on this machine, and the environment of each rank that meets there."""
-    require_horovod()
-    from horovod.runner.common.util.hosts import HostInfo, get_host_assignments
-    from horovod.runner.gloo_run import create_run_env_vars, create_slot_env_vars
-    from horovod.runner.http.http_server import RendezvousServer
-
-    slots = get_host_assignments([HostInfo("127.0.0.1", ranks)], ranks)
-    server = RendezvousServer()
-    port = server.start()
-    server.init(slots)
-    common = {key: str(value) for key, value in create_run_env_vars("127.0.0.1", ["lo"], port).items()}
-    try:
-        yield [{**common, **create_slot_env_vars(slot)} for slot in slots]
-    finally:
-        server.stop()
 
 
 def _obituary(worker: Worker, process: subprocess.Popen[bytes]) -> str:

@@ -1,6 +1,7 @@
 """What this machine lends us."""
 
 import os
+from pathlib import Path
 
 
 def usable_cores() -> int:
@@ -8,3 +9,11 @@ def usable_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def usable_memory() -> int:
+    """Bytes of memory this process may use: the machine's, or its control group's where that is less."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")  # cgroup v2; "max" where there is no limit
+    text = limit.read_text().strip() if limit.is_file() else ""
+    return min(memory, int(text)) if text.isdigit() else memory

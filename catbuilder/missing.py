@@ -12,7 +12,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalog import Connection, confine, fetch_arrow
 from catbuilder.config import StampWidths
 from catbuilder.errors import InputError, QueryError
 from catbuilder.files import written_whole
@@ -158,8 +158,7 @@ def _job_row(target: Target) -> dict[str, object]:
 
 def _choose(con: Connection, where: str | None) -> None:
     """Make the temporary table `chosen`; a condition from the user sees the catalogue and nothing else."""
-    con.execute("SET enable_external_access = false")
-    con.execute("SET lock_configuration = true")
+    confine(con)
     among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at(2147483647)"
     text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
     try:

@@ -12,9 +12,11 @@ from catbuilder.confounding import rendering_warnings
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.files import moved, set_aside, sha256_file, write_text
 from catbuilder.firewall import FirewallReport, update_firewall
+from catbuilder.hosts import parse_hosts
 from catbuilder.launch import threads_for
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.progress import Reporter
+from catbuilder.remote import threads_on
 from catbuilder.resources import query
 from catbuilder.roundlist import last_round, require_round
 from catbuilder.workspace import Recording, Workspace
@@ -34,12 +36,36 @@ class Plan(BaseModel):
     until: int = 0  # the last round of the run that it belongs to
     ranks: int
     threads: int  # a rank
+    hosts: str = ""  # where, as in node1:4,node2:4; empty is the coordinator's machine
+    number: int = 1  # of this plan among those of the round
+    attempts_since: int = 1  # number of the first plan whose unfinished work is this one's to go on with
     training: int  # objects in the manifest, by role
     validation: int
     scored: int
     manifest_sha256: str
     score_manifest_sha256: str
     catbuilder: str = __version__
+
+    def replanned(self, number: int, ranks: int, threads: int, hosts: str) -> "Plan":
+        """The same on other processes."""
+        same = (ranks, threads) == (self.ranks, self.threads)
+        update = {"ranks": ranks, "threads": threads, "hosts": hosts, "number": number,
+                  "attempts_since": self.attempts_since if same else number}  # fmt: skip
+        return self.model_copy(update=update)
+
+    def attempts(self, kind: str) -> str:
+        """Kind of the folders of this plan's attempts.
+
+        Another plan's are never looked at: a host that was cut off may still be writing there.
+        """
+        return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
+
+
+def processes_of(plan: Plan) -> str:
+    """How many processes, of how many threads, and where."""
+    many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
+    where = f" on {plan.hosts}" if plan.hosts else ""
+    return f"{plan.ranks} process{many} of {plan.threads} thread{threads}{where}"
 
 
 def open_plan(con: Connection) -> tuple[Plan, str] | None:
@@ -49,7 +75,7 @@ def open_plan(con: Connection) -> tuple[Plan, str] | None:
 
 
 def read_plan(con: Connection, round_number: int) -> Plan:
-    """The plan of a round, as recorded.
+    """The plan of a round, as recorded; the last one, where it was planned anew.
 
     Raises
     ------
@@ -58,20 +84,33 @@ def read_plan(con: Connection, round_number: int) -> Plan:
     """
     require_round(con, round_number)
     ((plan,),) = con.execute("SELECT plan FROM rounds WHERE round = ?", [round_number]).fetchall()
-    return Plan.model_validate_json(plan)
+    found = Plan.model_validate_json(plan)
+    text = "SELECT number, ranks, threads, hosts FROM replans WHERE round = ? ORDER BY number"
+    for replan in con.execute(text, [round_number]).fetchall():
+        found = found.replanned(*replan)
+    return found
 
 
-def make_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0) -> Plan:
+def threads_of(workspace: Workspace, ranks: int, hosts: str) -> int:
+    """Threads a rank; raises LaunchError where a host cannot be used."""
+    return threads_on(workspace.path, parse_hosts(hosts)) if hosts else threads_for(ranks)
+
+
+def make_plan(
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0, hosts: str = ""
+) -> Plan:
     """Plan the next round: firewall, manifests, then one transaction that records it all.
 
     Parameters
     ----------
     until : the last round of the run that this one belongs to
+    hosts : where, as in `node1:4,node2:4`; their processes are as many as `ranks`
     """
+    processes = (ranks, threads_of(workspace, ranks, hosts), hosts)
     while True:
         reporter.say("firewall: comparing everything with the test sets")
         firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
-        plan = _try_plan(workspace, recipe, ranks, seed, until, firewall.run)
+        plan = _try_plan(workspace, recipe, processes, seed, until, firewall.run)
         if plan is not None:
             _tell(workspace, plan, firewall, reporter)
             return plan
@@ -123,7 +162,9 @@ def _put_back(place: Path, table: pa.Table, sha256: str, plan: Plan, reporter: R
     reporter.say(f"careful: {place} was missing or damaged{kept}; it is made again from the catalogue")
 
 
-def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, seen_run: int) -> Plan | None:
+def _try_plan(
+    workspace: Workspace, recipe: Recipe, processes: tuple[int, int, str], seed: int, until: int, seen_run: int
+) -> Plan | None:
     """Make the files and record the plan; None if someone recorded something since the firewall looked."""
     with workspace.reading() as con:
         number = last_round(con) + 1
@@ -133,9 +174,10 @@ def _try_plan(workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until
     write_manifest(training, training_manifest_file(workspace, number))
     write_manifest(scoring, score_manifest_file(workspace, number))
     roles = training["role"].to_pylist()
+    ranks, threads, hosts = processes
     plan = Plan(
         round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
-        threads=threads_for(ranks), training=roles.count("training"), validation=roles.count("validation"),
+        threads=threads, hosts=hosts, training=roles.count("training"), validation=roles.count("validation"),
         scored=scoring.num_rows,
         manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
         score_manifest_sha256=sha256_file(score_manifest_file(workspace, number)),
@@ -195,8 +237,7 @@ def _tell(workspace: Workspace, plan: Plan, firewall: FirewallReport, reporter: 
             "another survey's or another crop of a test galaxy is not recognised; give positions where known"
         )
     reporter.say(
-        f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {plan.ranks} "
-        f"process{'es' if plan.ranks > 1 else ''} of {plan.threads} thread{'s' if plan.threads > 1 else ''}; "
+        f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {processes_of(plan)}; "
         f"{plan.training} to train on, {plan.validation} for validation, {plan.scored} to score"
     )
     if plan.validation == 0:

@@ -12,7 +12,9 @@ from catbuilder.audit import queue_audit
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.certified import CUTS, certify_round
 from catbuilder.labels import EVENTS, record_events
+from catbuilder.lens import lens_on
 from catbuilder.plan import Plan
+from catbuilder.promotable import gather_promotable
 from catbuilder.resources import query
 from catbuilder.workspace import Recording, Workspace
 
@@ -53,8 +55,7 @@ def decide(con: Connection, workspace: Workspace, plan: Plan) -> Decisions:
     survey and object_id, so the same scores always give the same labels.
     """
     policy = plan.recipe.promotion
-    limits: dict[str, int | float] = {"round": plan.round, "floor": policy.floor}
-    retractions = _as_events(fetch_arrow(con, query("retractions"), limits))
+    retractions = _retractions(con, plan)
     if policy.policy == "certified":
         found = certify_round(con, workspace, plan)
         return Decisions(
@@ -66,11 +67,25 @@ def decide(con: Connection, workspace: Workspace, plan: Plan) -> Decisions:
             found.sentences,
         )
     if policy.policy == "top_k":
-        promotions = fetch_arrow(con, query("promote_top_k"), {**limits, "per_class": policy.per_class})
+        gather_promotable(con, plan.round, policy.floor, policy.per_class)
+        promotions = fetch_arrow(con, query("promote_top_k"), {"per_class": policy.per_class})
     else:
-        promotions = fetch_arrow(con, query("promote_threshold"), {**limits, "threshold": policy.threshold})
+        gather_promotable(con, plan.round, max(policy.threshold, policy.floor), None)
+        promotions = fetch_arrow(con, query("promote_threshold"), {"threshold": policy.threshold})
     con.register("promotions", promotions)
     return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("cuts_of_promotions")))
+
+
+def _retractions(con: Connection, plan: Plan) -> pa.Table:
+    """Promoted labels that the round's model disowns; only what is promoted is looked at."""
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE looked_at AS "
+        "SELECT survey, object_id FROM standing_labels_at($round) WHERE source = 'promoted'",
+        {"round": plan.round},
+    )
+    with lens_on(con, "looked_at"):
+        limits = {"round": plan.round, "floor": plan.recipe.promotion.floor}
+        return _as_events(fetch_arrow(con, query("retractions"), limits))
 
 
 def record_decisions(recording: Recording, plan: Plan, decisions: Decisions) -> None:

@@ -19,7 +19,9 @@ from catbuilder.errors import InputError, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
 from catbuilder.files import write_text
-from catbuilder.launch import require_horovod, threads_for
+from catbuilder.hosts import hosts_text, parse_hosts, ranks_on
+from catbuilder.launch import threads_for
+from catbuilder.lens import is_large
 from catbuilder.plan import (
     STEPS,
     Plan,
@@ -28,14 +30,18 @@ from catbuilder.plan import (
     read_plan,
     record_step,
     score_manifest_file,
+    threads_of,
     verify_manifests,
 )
 from catbuilder.progress import Reporter
 from catbuilder.promote import decide, record_decisions
+from catbuilder.ranks import require_horovod
+from catbuilder.replan import replan as plan_anew
 from catbuilder.resources import query
 from catbuilder.scoring import record_scores, score_manifest_in_shards
 from catbuilder.shift_meters import measure_shift, record_shifts
 from catbuilder.stampcheck import verify_stamps
+from catbuilder.status import count_parts, keep_count
 from catbuilder.workspace import Workspace
 
 
@@ -53,7 +59,9 @@ def run_rounds(
     n: int,
     recipe: Recipe,
     *,
-    ranks: int = 1,
+    ranks: int | None = None,
+    hosts: str = "",
+    replan: bool = False,
     seed: int = 0,
     reporter: Reporter | None = None,
     after_each: Callable[[RoundOutcome], None] | None = None,
@@ -66,19 +74,26 @@ def run_rounds(
 
     Parameters
     ----------
+    ranks : processes that train together; by default one, or as many as the hosts have
+    hosts : where, as in `node1:4,node2:4`; by default on this machine
+    replan : go on with an unfinished round by these processes, instead of those of its own plan
     after_each : called with each outcome once its round is closed
 
     Raises
     ------
     InputError
-        The seed is negative or of more than 63 bits.
+        The seed is negative or of more than 63 bits; the hosts cannot be read, or disagree with `ranks`.
     WorkspaceBusy
         Another round is under way in this workspace.
     LaunchError
-        More than one rank, and no Horovod.
+        More than one rank, and no Horovod; or a host cannot be used.
+    HostLost
+        A host was cut off or went down; go on when it is back, or on others with `replan`.
     WorkerDied
         A worker ended before its work was done; the same call goes on from there.
     """
+    hosts = hosts_text(parse_hosts(hosts))
+    ranks = ranks_on(hosts, ranks)
     if not 0 <= seed < 2**63:  # the catalogue's whole numbers have 64 bits, one of them the sign
         raise InputError(f"the seed {seed} cannot be recorded; give a whole number from 0 to {2**63 - 1}")
     reporter = reporter or Reporter()
@@ -91,10 +106,12 @@ def run_rounds(
                 "give the command again for more"
             )
             return _told(workspace, [outcome_of(workspace, ended)], after_each)
+        if replan:
+            plan_anew(workspace, ranks, threads_of(workspace, ranks, hosts), hosts, reporter)
         until = last_round_to_run(workspace, n, reporter)
         write_text(_run_file(workspace), json.dumps({"until": until}))
         while True:
-            plan, step = _open_or_new(workspace, recipe, ranks, seed, until, reporter)
+            plan, step = _open_or_new(workspace, recipe, ranks, hosts, seed, until, reporter)
             outcome = _finish(workspace, plan, step, reporter)
             outcomes.append(outcome)
             if plan.round >= until:
@@ -182,7 +199,7 @@ def _ended_untold(workspace: Workspace) -> int | None:
 
 
 def _open_or_new(
-    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, reporter: Reporter
+    workspace: Workspace, recipe: Recipe, ranks: int, hosts: str, seed: int, until: int, reporter: Reporter
 ) -> tuple[Plan, str]:
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
@@ -195,22 +212,23 @@ def _open_or_new(
             if careful:
                 reporter.say(careful)
         verify_stamps(workspace, reporter)  # the firewall compares pictures
-        return make_plan(workspace, recipe, ranks, seed, reporter, until), "planned"
+        return make_plan(workspace, recipe, ranks, seed, reporter, until, hosts), "planned"
     plan, step = unfinished
     reporter.say(f"round {plan.round} was {step} but not closed: going on with it by its own plan")
     differing = plan.recipe.differing_keys(recipe)
-    if differing or (plan.ranks, plan.seed) != (ranks, seed):
+    if differing or (plan.ranks, plan.hosts, plan.seed) != (ranks, hosts, seed):
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         other = f" (other than now: {', '.join(differing[:3])}{more})" if differing else ""
         reporter.say(
-            f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, --np {plan.ranks} and "
-            f"--seed {plan.seed}; what you ask for now holds from the next round on"
+            f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, "
+            f"{f'--hosts {plan.hosts}' if plan.hosts else f'--np {plan.ranks}'} and --seed {plan.seed}; "
+            "what you ask for now holds from the next round on (processes and hosts at once, with --replan)"
         )
-    if plan.threads != threads_for(plan.ranks):
+    if not plan.hosts and plan.threads != threads_for(plan.ranks):
         reporter.say(
             f"note: round {plan.round} was planned with {plan.threads} threads a process, and here there would be "
-            f"{threads_for(plan.ranks)}: the plan stays, since another number gives other bits; the next round is "
-            "planned for this machine"
+            f"{threads_for(plan.ranks)}: the plan stays, since another number gives other bits, unless --replan asks for "
+            "this machine's; the next round is planned for it"
         )
     return plan, step
 
@@ -306,3 +324,6 @@ def _evaluate(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
 def _close(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
         record_step(recording, plan.round, "closed", "{}")
+    with workspace.reading(wait_s=None) as con, reporter.bar(f"round {plan.round}: counting") as update:
+        if is_large(con):  # for `status`, which nobody wants to wait for
+            keep_count(workspace, recording.run, count_parts(con, update))

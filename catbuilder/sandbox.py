@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from catbuilder.catalog import confine
 from catbuilder.errors import CatbuilderError, QueryError
 from catbuilder.jobs import die_with
 from catbuilder.workspace import Workspace
@@ -103,9 +104,8 @@ def _serve(workspace_path: str, memory_mb: int) -> None:
     sql = sys.stdin.read()
     with Workspace.open(Path(workspace_path)).reading(_WAIT_S) as con:
         con.execute(f"SET memory_limit = '{memory_mb}MB'")
-        con.execute("SET enable_external_access = false")
         con.execute("SET allow_community_extensions = false")
-        con.execute("SET lock_configuration = true")
+        confine(con)
         try:
             statements = con.extract_statements(sql)
         except duckdb.Error as error:

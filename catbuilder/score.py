@@ -8,6 +8,7 @@ that dies is started again alone.
 
 import json
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from catbuilder.batches import manifest_rows, plain_batches, read_ahead
 from catbuilder.checkpoint import load_model
 from catbuilder.errors import NothingToScore, WeightsError
 from catbuilder.files import sha256_file, write_text, written_whole
-from catbuilder.jobs import ScoreJob, hashes_file, shard_files
+from catbuilder.jobs import STARTER_VARIABLE, ScoreJob, hashes_file, shard_files
 from catbuilder.network import GalaxyNetwork
 from catbuilder.stamps import StampReader
 from catbuilder.worker import EventLog, prepare_process, run_worker
@@ -146,7 +147,7 @@ def main(arguments: Sequence[str]) -> None:
     job = ScoreJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     prepare_process(job.coordinator, job.threads)
     scorer = Ensemble([_scorer(job, model) for model in (job.model, *job.others)])
-    log = EventLog(job.folder / f"score-{os.getpid()}.jsonl")
+    log = EventLog(job.folder / _log_name())
     done = 0
     for number, first, end in job.shards:
         if not hashes_file(job.folder, number).exists():  # it is there when this process was started again
@@ -165,6 +166,11 @@ def _scorer(job: ScoreJob, model: Path) -> Scorer:
         )
     scoring, training = job.recipe.scoring, job.recipe.training
     return Scorer(network, scoring.batch_size, scoring.symmetries, training.precision == "bf16", training.channels_last)
+
+
+def _log_name() -> str:
+    host = f"{socket.gethostname()}-" if STARTER_VARIABLE in os.environ else ""  # two hosts may give the same number
+    return f"score-{host}{os.getpid()}.jsonl"
 
 
 def _views(images: Tensor, symmetries: int) -> list[Tensor]:

@@ -14,12 +14,15 @@ from catbuilder.catalog import Connection, fetch_number, first_row
 from catbuilder.ensemble import whole_models
 from catbuilder.errors import NothingToScore, RoundError
 from catbuilder.files import moved, sha256_file
+from catbuilder.hosts import parse_hosts, places
 from catbuilder.jobs import ScoreJob, hashes_file, new_attempt, shard_files
-from catbuilder.launch import Worker, run_all, thread_settings, threads_for
+from catbuilder.launch import Worker, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
 from catbuilder.progress import Reporter
+from catbuilder.remote import run_everywhere
 from catbuilder.resources import query
+from catbuilder.space import require_space
 from catbuilder.stampcheck import verify_stamps
 from catbuilder.workspace import Recording, Workspace
 
@@ -46,15 +49,16 @@ def score_manifest_in_shards(
     rows = pq.read_metadata(manifest).num_rows
     shards, place = _shards(rows, plan.ranks), manifest.parent / "scores"
     place.mkdir(parents=True, exist_ok=True)
-    _collect(manifest.parent, place)
+    kind = plan.attempts("score")
+    _collect(manifest.parent, kind, place)
     missing = [shard for shard in shards if not _is_whole(place, shard[0], reporter)]
     if missing:
-        files, attempt = models(), new_attempt(manifest.parent, "score")
+        files, attempt = models(), new_attempt(manifest.parent, kind)
         already = rows - sum(end - first for _, first, end in missing)
         workers = _workers(workspace, plan, manifest, attempt, files, missing)
         with reporter.bar(called) as update:
-            run_all(workers, lambda: update(already + _done(attempt), rows), restarts=2)
-        _collect(manifest.parent, place)
+            run_everywhere(attempt, workers, lambda: update(already + _done(attempt), rows), restarts=2)
+        _collect(manifest.parent, kind, place)
     return [shard_files(place, number)["scores"] for number, _, _ in shards]
 
 
@@ -67,6 +71,7 @@ def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_nu
     """
     con, scored = recording.con, sum(pq.read_metadata(path).num_rows for path in shards)
     place = {"model": plan.round, "round": round_number, "run": recording.run}
+    require_space(shards[0].parent, scored * (8 + 4 * len(plan.classes)), f"{scored:,} scores")
     con.execute(
         query("record_scores").format(calibrated=_calibrated(con, plan)),
         {**place, "files": [str(path) for path in shards]},
@@ -117,14 +122,19 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
             run = fetch_number(con, "SELECT max(run) + 1 FROM runs")
         file = workspace.round_folder(plan.round) / "later" / f"{run:06d}" / "score-manifest.parquet"
         write_manifest(manifest, file)
-        plan = plan.model_copy(update={"threads": threads_for(plan.ranks)})
-        called = f"scoring with the model of round {plan.round}"
+        here, called = _on_this_machine(plan), f"scoring with the model of round {plan.round}"
         verify_stamps(workspace, reporter)
         shards = score_manifest_in_shards(
-            workspace, plan, file, lambda: whole_models(workspace, plan), reporter, called
+            workspace, here, file, lambda: whole_models(workspace, plan), reporter, called
         )
         with workspace.recording(f"score --round {plan.round}", wait_s=None) as recording:
             return record_scores(recording, plan, shards, recording.round)
+
+
+def _on_this_machine(plan: Plan) -> Plan:
+    """The plan without its hosts, which may long be somebody else's: as many processes as the first of them had."""
+    ranks = parse_hosts(plan.hosts)[0].slots if plan.hosts else plan.ranks
+    return plan.model_copy(update={"ranks": ranks, "threads": threads_for(ranks), "hosts": ""})
 
 
 def _closed_plan(con: Connection, round_number: int | None) -> Plan:
@@ -157,21 +167,23 @@ def _workers(
     shards: list[tuple[int, int, int]],
 ) -> list[Worker]:
     workers = []
-    for process in range(min(plan.ranks, len(shards))):
+    where = places(plan.hosts, plan.ranks)
+    for process, (host, local_rank) in enumerate(where[: len(shards)]):
         job = ScoreJob(
             workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
             seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=models[0],
             others=tuple(models[1:]), shards=tuple(shards[process :: plan.ranks]),
         )  # fmt: skip
-        environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(process)}
+        environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(local_rank)}
         log = attempt / f"process-{process}.log"
-        workers.append(Worker("catbuilder.score", job.write(attempt / f"job-{process}.json"), log, environment))
+        job_file = job.write(attempt / f"job-{process}.json")
+        workers.append(Worker("catbuilder.score", job_file, log, environment, host))
     return workers
 
 
-def _collect(folder: Path, place: Path) -> None:
-    """Move whole shards of all attempts to their place, their hashes last; the first of equals stays."""
-    for hashes in sorted(folder.glob("attempts/score-*/hashes-*.json")):
+def _collect(folder: Path, kind: str, place: Path) -> None:
+    """Move whole shards of all attempts of this plan to their place, their hashes last; the first of equals stays."""
+    for hashes in sorted(folder.glob(f"attempts/{kind}-*/hashes-*.json")):
         number = int(hashes.stem.removeprefix("hashes-"))
         if not hashes_file(place, number).exists():
             for found in shard_files(hashes.parent, number).values():

@@ -185,9 +185,15 @@ def settle_kept(con: Connection, archive: Archive, layout: Layout) -> Layout:
     return replace(layout, kept=tuple(kept))
 
 
-def accept(con: Connection, archive: Archive, layout: Layout) -> None:
-    """Set repeated ids apart, and make the view `accepted` of the records that can be used."""
-    con.execute(query("ingest_repeats"))
+def accept(con: Connection, archive: Archive, layout: Layout) -> bool:
+    """Set repeated ids apart, and make the view `accepted` of the records that can be used.
+
+    Returns
+    -------
+    Whether these come in the order of their ids, as an archive gives a table by its key.
+    """
+    in_order = fetch_number(con, query("ingest_out_of_order")) == 0
+    con.execute(query("ingest_no_repeats" if in_order else "ingest_repeats"))
     ours = {field.ours for field in layout.fields}
     magnitudes = [
         f"{name if name in ours else 'CAST(NULL AS FLOAT)'} AS {name}" for name in ("mag_g", "mag_r", "mag_i")
@@ -201,6 +207,7 @@ def accept(con: Connection, archive: Archive, layout: Layout) -> None:
             measured="".join(f", {text}" for text in measured),
         )
     )
+    return in_order
 
 
 def count_sentinels(con: Connection, layout: Layout) -> dict[str, int]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from catbuilder.catalog import Connection, fetch_arrow, first_row
 from catbuilder.errors import ObjectNotFound
+from catbuilder.lens import IdRange, lens_on
 from catbuilder.resources import query
 from catbuilder.tables import BadValue, parse_object_id
 from catbuilder.workspace import Workspace
@@ -32,13 +33,14 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
         raise ObjectNotFound(f"{error}; give an id as the survey numbers it") from None
     with workspace.reading() as con:
         survey = _survey_of(con, number, survey)
-        key = {"survey": survey, "object_id": number}
+        key: dict[str, str | int] = {"survey": survey, "object_id": number}
         events = con.execute(query("story"), key).fetchall()
         shown = first_row(con, query("alias_of"), key)
         if shown:
             key["object_id"] = shown[0]
             events += con.execute(query("story"), key).fetchall()
-        now = fetch_arrow(con, "SELECT * FROM catalog WHERE survey = $survey AND object_id = $object_id", key)
+        with lens_on(con, IdRange(survey, int(key["object_id"]), int(key["object_id"]))):
+            now = fetch_arrow(con, "SELECT * FROM catalog")
     return Story(now.to_pylist()[0], events)
 
 

@@ -21,7 +21,7 @@ import pyarrow as pa
 from duckdb.func import PythonUDFType
 
 from catbuilder.archives import ARCHIVES, Archive, release_by_columns, sky_versions
-from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number
+from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, limit_memory
 from catbuilder.config import Survey
 from catbuilder.errors import InputError
 from catbuilder.labels import record_events
@@ -42,7 +42,7 @@ from catbuilder.tablefiles import Progress, TableFile, open_table
 from catbuilder.tables import Rejection
 from catbuilder.workspace import Recording, Workspace
 
-_MEMORY = "1GB"
+_MEMORY = 10**9  # bytes; with more it is no faster
 _MOST_THREADS = 4  # each one sorts and writes in memory of its own, all within the limit
 _TOLD = 20  # rejections, or values that differ, that a report lists
 _FIRST = 5  # objects that differ, or that moved, of which a report tells
@@ -134,8 +134,8 @@ def ingest_survey(
         stage(con, table, layout, versions, other, progress or (lambda done, of: None))
         _check_rows(con, table, survey, release, seems, other)
         layout = settle_kept(con, archive, layout)
-        accept(con, archive, layout)
-        return _record(recording, table, archive, layout, survey, update)
+        order = "" if accept(con, archive, layout) else "ORDER BY a.object_id"
+        return _record(recording, table, archive, layout, survey, update, order)
 
 
 def _check_survey(workspace: Workspace, archive: Archive, survey: str) -> None:
@@ -175,7 +175,7 @@ def _other_release(table: TableFile, seems: str, survey: str, release: str, shor
 
 
 def _prepare(con: Connection) -> None:
-    con.execute(f"SET memory_limit = '{_MEMORY}'")
+    limit_memory(con, _MEMORY)
     con.execute(f"SET threads = {min(usable_cores(), _MOST_THREADS)}")
     for statement in con.extract_statements(query("ingest_macros")):
         con.execute(statement)
@@ -192,9 +192,9 @@ def _types_of(con: Connection, archive: Archive) -> dict[str, str]:
 
 
 def _record(
-    recording: Recording, table: TableFile, archive: Archive, layout: Layout, survey: str, update: bool
+    recording: Recording, table: TableFile, archive: Archive, layout: Layout, survey: str, update: bool, order: str
 ) -> SurveyReport:
-    """Compare with what stands, and insert what is new."""
+    """Compare with what stands, and insert what is new; `order` sorts what does not come in order."""
     con = recording.con
     values = {
         "survey": survey, "kind": archive.kind, "strength": archive.strength, "table": archive.table, "update": update,
@@ -204,9 +204,9 @@ def _record(
     _find_known(con, archive, layout, values)
     counts = fetch_arrow(con, query("ingest_counts"), _bound(query("ingest_counts"), values)).to_pylist()[0]
     differences = _differences(con, layout, values)
-    _run(con, "ingest_new_objects", values)
+    _run(con, "ingest_new_objects", values, order=order)
     columns = "".join(f', a."{field.ours}"' for field in layout.of_archive + layout.kept)
-    _run(con, "ingest_new_rows", values, table=archive.table, columns=columns)
+    _run(con, "ingest_new_rows", values, table=archive.table, columns=columns, order=order)
     if counts["taken_over"] or (update and counts["differing"]):
         _run(con, "ingest_replacing_objects", values, magnitudes=_magnitudes(layout))
         _run(con, "ingest_replacing_rows", values, table=archive.table, merged=_merged(con, archive, layout))

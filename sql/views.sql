@@ -143,12 +143,21 @@ CREATE OR REPLACE VIEW sdss_sources AS
               ON r.survey = c.survey AND r.object_id = c.object_id AND r.replaced_run = c.run) AS d
         ON d.survey = o.survey AND d.object_id = o.object_id;
 
+-- Every plan of every round: the first, and those that took its place while the round was unfinished.
+CREATE OR REPLACE VIEW plans AS
+    SELECT p.*, u.recorded_at AS planned_at
+    FROM (SELECT round, 1 AS number, ranks, threads, coalesce(plan ->> '$.hosts', '') AS hosts,
+                 NULL::VARCHAR AS after_step, run FROM rounds
+          UNION ALL SELECT round, number, ranks, threads, hosts, after_step, run FROM replans) AS p
+    JOIN runs AS u ON u.run = p.run;
+
 -- Where each round stands: its last recorded step, by number, since clocks are set back.
 CREATE OR REPLACE VIEW round_status AS
-    SELECT r.round, r.recipe, r.seed, r.ranks, arg_max(s.step, s.run) AS step,
+    SELECT r.round, r.recipe, r.seed,
+           (SELECT arg_max(p.ranks, p.number) FROM plans AS p WHERE p.round = r.round) AS ranks, arg_max(s.step, s.run) AS step,
            min(s.recorded_at) AS planned_at, max(s.recorded_at) AS last_step_at
     FROM rounds AS r JOIN steps AS s ON s.round = r.round
-    GROUP BY r.round, r.recipe, r.seed, r.ranks;
+    GROUP BY r.round, r.recipe, r.seed;
 
 -- What the round's model scored and may be promoted: unlabelled, of the pool and the target population. What was learned
 -- of an object while the round ran leaves it to the next one; labels do not, as a person's is stronger anyway.
@@ -166,6 +175,9 @@ CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
     WHERE c.label IS NULL AND c.split = 'pool' AND c.domain = 'in' AND c.test_set IS NULL AND c.firewall IS NULL
       AND c.model = at_round
       AND c.predicted_confidence <= 1;  -- false for a NaN, which DuckDB sorts above every number
+
+-- Confidences in steps that are fine where they crowd: near one.
+CREATE OR REPLACE MACRO confidence_step(confidence) AS CAST(-1000 * ln(1.0000001::DOUBLE - confidence) AS INTEGER);
 
 -- A number in [0, 1) that belongs to an object and a purpose for ever, whatever the seed.
 CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS

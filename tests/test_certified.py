@@ -18,7 +18,7 @@ from catbuilder.calibration import require_calibration
 from catbuilder.check import check
 from catbuilder.config import Recipe
 from catbuilder.errors import NothingToCertify
-from catbuilder.fitsfile import export_fits
+from catbuilder.export import export
 from catbuilder.rollback import rollback
 from catbuilder.workspace import Workspace
 
@@ -353,7 +353,7 @@ def test_check_finds_a_certificate_that_does_not_follow_from_the_catalogue(
 
 def test_the_export_carries_the_certificates(heavens: Sky, tmp_path: Path) -> None:
     heavens.round(certified())
-    export_fits(heavens.workspace, tmp_path / "out.fits")
+    export(heavens.workspace, tmp_path / "out.fits")
     with fits.open(tmp_path / "out.fits", checksum=True) as file:
         header, table = file[0].header, file[1].data
         assert {header["CERT1"], header["CERT2"]} == {"r001-elliptical", "r001-spiral"}

@@ -16,7 +16,8 @@ from makers import COMMAND, RECIPE, SIZE, add_events, add_objects, ask, cli, fai
 from catbuilder import __version__
 from catbuilder.catalog import data_dictionary
 from catbuilder.errors import InputError, QueryError, RoundError
-from catbuilder.fitsfile import _encode, export_fits
+from catbuilder.export import export as export_catalogue
+from catbuilder.fitsfile import _encode
 from catbuilder.workspace import Workspace
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
@@ -38,7 +39,7 @@ def export(workspace, path, **options):
     """Export with every warning an error, open the file with its checksums checked, and give its HDUs."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        export_fits(workspace, path, **options)
+        export_catalogue(workspace, path, **options)
         hdus = fits.open(path, checksum=True, memmap=False)
         hdus.verify("exception")
         for hdu in hdus:
@@ -112,7 +113,7 @@ def test_as_of_a_round_gives_the_labels_and_the_model_of_that_round(survey, tmp_
     assert (hdus[0].header["ROUND"], hdus[0].header["MODELSHA"]) == (1, "1" * 64)
     for number in (0, 3, -1):
         with pytest.raises(RoundError, match="there is no round"):
-            export_fits(survey, tmp_path / "no.fits", at=number)
+            export_catalogue(survey, tmp_path / "no.fits", at=number)
 
 
 def test_a_condition_keeps_the_rows_it_names_and_is_written_down(survey, tmp_path):
@@ -163,11 +164,11 @@ def test_a_condition_can_neither_write_nor_read_files(survey, tmp_path, where):
 
 
 def test_a_place_or_a_format_that_cannot_be_written_is_refused(survey, tmp_path):
-    for name in ("out.csv", "out", "out.fits.gz"):
-        with pytest.raises(InputError, match=r"does not end in \.fits"):
-            export_fits(survey, tmp_path / name)
+    for name in ("out.txt", "out", "out.fits.gz"):
+        with pytest.raises(InputError, match="names no format"):
+            export_catalogue(survey, tmp_path / name)
     with pytest.raises(InputError, match="there is no folder"):
-        export_fits(survey, tmp_path / "none" / "out.fits")
+        export_catalogue(survey, tmp_path / "none" / "out.fits")
     failed(cli("-w", survey.path, "export", tmp_path / "none" / "out.fits"), "there is no folder")
     assert not list(tmp_path.iterdir())
 
@@ -177,7 +178,7 @@ def test_a_failed_export_leaves_the_file_of_before(survey, tmp_path):
     export(survey, path)
     before = path.read_bytes()
     with pytest.raises(QueryError):
-        export_fits(survey, path, where="nonsense")
+        export_catalogue(survey, path, where="nonsense")
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 

@@ -14,7 +14,7 @@ from toy_survey import run, toy_recipe, toy_workspace, train_job
 from catbuilder.checkpoint import load_model
 from catbuilder.distributed import horovod_available
 from catbuilder.files import sha256_file
-from catbuilder.launch import run_ranks
+from catbuilder.ranks import run_ranks
 
 TRAIN = "catbuilder.train"
 needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")

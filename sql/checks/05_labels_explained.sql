@@ -1,4 +1,5 @@
 -- Every promoted label has a model, a score of that model which gives it, and a round that made it.
+-- Object by object.
 SELECT format('event {}: {} {} promoted as {} without a matching score', l.event, l.survey, l.object_id, l.label)
 FROM labels AS l
 LEFT JOIN predictions AS p

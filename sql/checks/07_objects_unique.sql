@@ -1,4 +1,5 @@
 -- Every id has one row in the objects that no newer one replaces; images of catalogued objects have theirs too.
+-- Object by object.
 SELECT format('{} {} stands {} times', o.survey, o.object_id, count(*))
 FROM objects AS o
 ANTI JOIN revisions AS r

@@ -1,4 +1,5 @@
 -- A model scores an object once, and its posterior sums to one.
+-- Object by object.
 SELECT format('{} {}: {} scores by model {}', survey, object_id, count(*), model)
 FROM predictions GROUP BY survey, object_id, model HAVING count(*) > 1
 UNION ALL

@@ -1,12 +1,9 @@
--- Every row refers to an object that exists, and every step of a round to a round.
-SELECT format('{} {} has a stamp but is no object', survey, object_id)
-FROM stamps ANTI JOIN objects USING (survey, object_id)
-UNION ALL
-SELECT format('{} {} has a label but is no object', survey, object_id)
-FROM labels ANTI JOIN objects USING (survey, object_id)
-UNION ALL
-SELECT format('{} {} has a score but is no object', survey, object_id)
-FROM predictions ANTI JOIN objects USING (survey, object_id)
+-- Surveys, steps and scores add up: no row of a survey without objects, no step without its round, no lost score.
+SELECT format('survey {} has {} but no object', survey, what)
+FROM (SELECT DISTINCT survey, 'stamps' AS what FROM stamps
+      UNION ALL SELECT DISTINCT survey, 'labels' FROM labels
+      UNION ALL SELECT DISTINCT survey, 'scores' FROM scores)
+WHERE survey NOT IN (SELECT survey FROM objects)
 UNION ALL
 SELECT format('step {} of round {} belongs to no round', step, round)
 FROM steps ANTI JOIN rounds USING (round)
@@ -17,4 +14,9 @@ UNION ALL
 SELECT format('round {} planned {} objects and scored {}', s.round, r.plan ->> '$.scored', s.details ->> '$.objects')
 FROM steps AS s JOIN rounds AS r USING (round)
 WHERE s.step = 'scored' AND (r.plan ->> '$.scored') <> (s.details ->> '$.objects')
+UNION ALL
+SELECT format('the model of round {} has {} scores where {} were recorded', s.model, coalesce(c.scored, 0), s.scored)
+FROM (SELECT model, sum(scored) AS scored FROM scorings GROUP BY model) AS s
+LEFT JOIN (SELECT model, count(*) AS scored FROM scores GROUP BY model) AS c ON c.model = s.model
+WHERE s.scored IS DISTINCT FROM coalesce(c.scored, 0)
 ORDER BY ALL

@@ -2,4 +2,4 @@
 INSERT INTO {table} BY NAME
 SELECT $survey AS survey, a.object_id{columns}, $round AS round, $run AS run
 FROM accepted AS a ANTI JOIN known_rows AS k ON k._record = a._record
-ORDER BY a.object_id
+{order}

@@ -2,6 +2,5 @@
 SELECT survey, object_id, 'label' AS kind, predicted_label AS label, predicted_confidence AS confidence,
        'promoted' AS source, model,
        format('threshold: {:.4f} reaches {}', predicted_confidence, $threshold) AS reason
-FROM promotable_at($round)
-WHERE predicted_confidence >= greatest($threshold, $floor)
+FROM promotable
 ORDER BY predicted_label, predicted_confidence DESC, survey, object_id

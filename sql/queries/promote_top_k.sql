@@ -5,7 +5,6 @@ SELECT survey, object_id, 'label' AS kind, predicted_label AS label, predicted_c
 FROM (
     SELECT *, row_number() OVER (PARTITION BY predicted_label
                                  ORDER BY predicted_confidence DESC, survey, object_id) AS rank
-    FROM promotable_at($round)
-    WHERE predicted_confidence >= $floor)
+    FROM promotable)
 WHERE rank <= $per_class
 ORDER BY predicted_label, rank

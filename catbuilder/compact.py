@@ -1,0 +1,86 @@
+"""Compact: the scores of old rounds go from the catalogue into Parquet files beside it.
+
+A round of 300 million scores takes 2.6 GB of the catalogue, and nobody asks for the old ones often. They are written
+whole and with their hash first, then taken out of the catalogue in the transaction that records the file. The view
+`predictions` reads both, so that `catalog_at` of any round answers as before.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from catbuilder.catalog import apply_views, fetch_number
+from catbuilder.errors import CatalogueDamaged
+from catbuilder.files import sha256_file, written_whole
+from catbuilder.progress import Reporter
+from catbuilder.space import require_space
+from catbuilder.workspace import Workspace
+
+FOLDER = "scores"  # below the workspace
+_SCORE_BYTES = 12  # of one object, two classes, as measured in both forms
+
+
+@dataclass(frozen=True)
+class CompactReport:
+    """What was moved."""
+
+    models: tuple[int, ...]
+    scores: int
+    bytes: int  # of the files written
+    freed: int  # bytes of the catalogue that are free for what comes next
+
+
+def compact(workspace: Workspace, keep: int = 3, reporter: Reporter | None = None) -> CompactReport:
+    """Move the scores of all but the newest `keep` models out of the catalogue.
+
+    Raises
+    ------
+    WorkspaceBusy
+        A round is under way.
+    WorkspaceError
+        The disk is too full for the files.
+    """
+    reporter = reporter or Reporter()
+    moved, scores, size = [], 0, 0
+    with workspace.round_lock():
+        with workspace.reading() as con:
+            rows = con.execute("SELECT model, count(*) FROM posteriors GROUP BY model ORDER BY model DESC").fetchall()
+        require_space(workspace.path, _SCORE_BYTES * sum(n for _, n in rows[keep:]), "the scores of older rounds")
+        for model, n in sorted(rows[keep:]):
+            reporter.say(f"moving {n:,} scores of the model of round {model}")
+            file = _write(workspace, model, n)
+            _take_out(workspace, model, file)
+            moved.append(model)
+            scores, size = scores + n, size + file.stat().st_size
+        with workspace.reading() as con:
+            freed = fetch_number(con, "SELECT coalesce(sum(free_blocks * block_size), 0) FROM pragma_database_size()")
+    return CompactReport(tuple(moved), scores, size, freed)
+
+
+def _write(workspace: Workspace, model: int, scores: int) -> Path:
+    """The model's scores as a Parquet file, in the order of the catalogue; a whole one that a kill left is taken."""
+    with workspace.reading(wait_s=None) as con:
+        # scored later, after an earlier `compact`: a file of its own
+        number = 1 + fetch_number(con, "SELECT count(*) FROM archives WHERE model = ?", [model])
+        file = workspace.path / FOLDER / f"model-{model:05d}-{number:02d}.parquet"
+        with written_whole(file) as temporary:
+            con.execute(
+                f"COPY (SELECT * FROM posteriors WHERE model = {model} ORDER BY survey, object_id, run) "
+                f"TO '{str(temporary).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)"
+            )
+            written = fetch_number(con, "SELECT count(*) FROM read_parquet($file)", {"file": str(temporary)})
+            if written != scores:
+                raise CatalogueDamaged(f"{file} holds {written} of {scores} scores; nothing was moved, try again")
+    return file
+
+
+def _take_out(workspace: Workspace, model: int, file: Path) -> None:
+    with workspace.recording(f"compact: model {model}", wait_s=None) as recording:
+        con = recording.con
+        con.execute(
+            "INSERT INTO archives SELECT $model, $file, $sha256, count(*), $round, $run FROM posteriors "
+            "WHERE model = $model",
+            {"model": model, "file": f"{FOLDER}/{file.name}", "sha256": sha256_file(file), "round": recording.round,
+             "run": recording.run},
+        )  # fmt: skip
+        con.execute("DELETE FROM posteriors WHERE model = ?", [model])
+        apply_views(con)

@@ -1,0 +1,72 @@
+"""Counts over the whole catalogue, at any size: what `SELECT ..., count(*) FROM catalog GROUP BY ALL` would say."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, confine, data_dictionary
+from catbuilder.errors import QueryError
+from catbuilder.lens import in_ranges
+from catbuilder.progress import Update
+from catbuilder.roundlist import require_round
+from catbuilder.workspace import Workspace
+
+NOW = 2**31 - 1  # a round after all others
+
+
+def count_objects(
+    workspace: Workspace,
+    by: Sequence[str] = ("survey", "source", "label"),
+    *,
+    at: int | None = None,
+    where: str | None = None,
+    progress: Update | None = None,
+) -> pa.Table:
+    """Objects of the catalogue by the values of some of its columns: those columns and `objects`, in their order.
+
+    Looked at range by range of ids, in memory that does not grow with the survey.
+
+    Parameters
+    ----------
+    at : as of the end of this round; by default as it is now
+    where : an SQL condition on the columns of `catalog`
+
+    Raises
+    ------
+    QueryError
+        There is no such column, or the condition is not valid.
+    RoundError
+        There is no round `at`.
+    """
+    with workspace.reading() as con:
+        _check_columns(con, by)
+        if at is not None:
+            require_round(con, at)
+        confine(con)
+        columns = ", ".join(f'"{name}"' for name in by)
+        condition = f"WHERE ({where}\n)" if where else ""
+        text = f"SELECT {columns}, count(*) AS objects FROM catalog_at($at) {condition} GROUP BY ALL"
+        counts: Counter[tuple[object, ...]] = Counter()
+        try:
+            if len(con.extract_statements(text)) != 1:
+                raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
+            for _ in in_ranges(con, progress):
+                found = con.execute(text, {"at": NOW if at is None else at})
+                for *key, n in found.fetchall():
+                    counts[tuple(key)] += n
+        except duckdb.Error as error:
+            said = str(error).splitlines()[0]
+            raise QueryError(f"the objects cannot be counted so: {said}; see the columns of: catalog") from None
+    keys = sorted(counts, key=lambda key: [(value is None, value) for value in key])
+    columns_of_keys = {name: [key[place] for key in keys] for place, name in enumerate(by)}
+    return pa.table({**columns_of_keys, "objects": [counts[key] for key in keys]})
+
+
+def _check_columns(con: Connection, by: Sequence[str]) -> None:
+    known = [column.name for column in data_dictionary(con, "catalog")]
+    unknown = [name for name in by if name not in known]
+    if unknown or not by:
+        what = f"has no column {' and no '.join(unknown)}" if unknown else "is counted by one column or more"
+        raise QueryError(f"the catalogue {what}; its columns are {', '.join(known)}")

@@ -1,0 +1,109 @@
+"""Export the catalogue: one selection of rows, one list of columns, and a format by the name of the target."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from catbuilder.errors import InputError
+from catbuilder.files import written_whole
+from catbuilder.progress import Reporter
+from catbuilder.selection import Selection, selected
+from catbuilder.workspace import Workspace
+
+FORMATS = {".fits": "FITS", ".fit": "FITS", ".vot": "VOTable", ".parquet": "VOParquet", ".csv": "CSV", ".hats": "HATS"}
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written."""
+
+    rows: int
+    columns: int
+    without_position: int = 0  # rows that HATS, which sorts by position, has no place for
+
+    def sentences(self) -> list[str]:
+        """What there is to say, a sentence an item."""
+        said = [f"{self.rows} objects, {self.columns} columns written."]
+        if self.without_position:
+            said.append(f"{self.without_position} objects have no position and are not in it: HATS goes by position.")
+        return said
+
+
+def export(
+    workspace: Workspace,
+    target: Path,
+    *,
+    at: int | None = None,
+    where: str | None = None,
+    fits_plus: bool = False,
+    reporter: Reporter | None = None,
+) -> ExportReport:
+    """Write the catalogue, one row an object in the order of (survey, object_id), in the format of the target's suffix.
+
+    Columns, units, UCDs and descriptions are those of the view `catalog`; positions are ICRS. Every format but CSV says
+    which version, round, recipe, model and seed the labels come from, and which certificates vouch for them. The target
+    is there when it is whole: a file of the same name is replaced then, and not before.
+
+    Parameters
+    ----------
+    target : a file that ends in .fits, .fit, .vot, .parquet or .csv, or a folder that ends in .hats
+    at : as of the end of this round; by default as it is now
+    where : an SQL condition on the columns of `catalog`
+    fits_plus : put a VOTable document of the metadata into the primary HDU of a FITS file, as TOPCAT does
+
+    Raises
+    ------
+    InputError
+        The target cannot be written, or its suffix names no format.
+    RoundError
+        There is no round `at`, or it is not closed.
+    QueryError
+        The condition is not valid.
+    WorkspaceBusy
+        Another export to the same target is under way.
+    """
+    suffix = target.suffix.lower()
+    _check(target, fits_plus)
+    with selected(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
+        if suffix == ".hats":
+            from catbuilder.hats_folder import write_hats
+
+            left_out = write_hats(selection, target)
+            return ExportReport(selection.rows - left_out, len(selection.columns), left_out)
+        with written_whole(target) as temporary:
+            _writer(suffix, fits_plus)(selection, temporary)
+        return ExportReport(selection.rows, len(selection.columns))
+
+
+def _check(target: Path, fits_plus: bool) -> None:
+    suffix = target.suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(
+            f"'{target.name}' names no format that can be exported; let it end in .fits, .vot, .parquet or .csv, or in "
+            ".hats for a folder"
+        )
+    if fits_plus and FORMATS[suffix] != "FITS":
+        raise InputError(f"--fits-plus is a kind of FITS and '{target.name}' does not end in .fits; name it so")
+    if not target.parent.is_dir():
+        raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
+    if suffix == ".hats":
+        from catbuilder.hats_folder import check_hats_target
+
+        check_hats_target(target)
+    elif target.is_dir():
+        raise InputError(f"{target} is a folder; choose another name for the file")
+
+
+def _writer(suffix: str, fits_plus: bool) -> Callable[[Selection, Path], None]:
+    """The function that writes a selection to a file; astropy is loaded for FITS alone."""
+    if FORMATS[suffix] == "FITS":
+        from catbuilder.fitsfile import write_fits
+
+        return lambda selection, file: write_fits(selection, file, plus=fits_plus)
+    if suffix == ".vot":
+        from catbuilder.votable import write_votable
+
+        return write_votable
+    from catbuilder.parquetfile import write_csv, write_parquet
+
+    return write_parquet if suffix == ".parquet" else write_csv

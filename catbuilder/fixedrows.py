@@ -1,0 +1,57 @@
+"""Arrow batches as packed rows of big-endian values: the bytes of FITS binary tables and of VOTable's BINARY2."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from catbuilder.selection import ExportColumn, Kind
+from catbuilder.textcolumn import ascii_text, utf16_text
+
+Rows = npt.NDArray[np.void]
+
+_NUMBERS: dict[Kind, str] = {"int64": ">i8", "int32": ">i4", "double": ">f8", "float": ">f4", "boolean": "u1"}
+
+
+@dataclass(frozen=True)
+class RowFormat:
+    """What a format makes of values that are missing or not ASCII; a missing float is NaN, missing text empty."""
+
+    missing: dict[Kind, int]
+    utf16: bool  # whether a column with such text is UTF-16 (VOTable), or each such character '?' (FITS)
+
+    def row_type(self, columns: Sequence[ExportColumn], flags: int = 0) -> np.dtype:
+        """Packed type of a row: after `flags` bytes for a mask, a field a column, named by its number."""
+        mask = [("mask", "u1", (flags,))] if flags else []
+        return np.dtype([*mask, *((str(i), self._dtype(column)) for i, column in enumerate(columns))])
+
+    def rows(self, batch: pa.RecordBatch, columns: Sequence[ExportColumn], row: np.dtype) -> Rows:
+        """The batch as rows of that type, the mask all zero."""
+        block = np.zeros(batch.num_rows, row)
+        for i, (column, values) in enumerate(zip(columns, batch.columns, strict=True)):
+            if values.null_count < len(values):
+                block[str(i)] = self._values(column, values)
+            elif column.kind != "text":
+                block[str(i)] = self.missing.get(column.kind, np.nan)
+        return block
+
+    def _dtype(self, column: ExportColumn) -> str:
+        if column.kind == "text":
+            return f"S{2 * column.width if self._is_wide(column) else column.width}"
+        return _NUMBERS[column.kind]
+
+    def _is_wide(self, column: ExportColumn) -> bool:
+        return self.utf16 and not column.ascii
+
+    def _values(self, column: ExportColumn, values: pa.Array) -> npt.NDArray[np.generic]:
+        if column.kind == "text":
+            turn = utf16_text if self._is_wide(column) else ascii_text
+            return turn(values, column.width)
+        if column.kind == "boolean":
+            letters = np.array([ord("F"), ord("T"), self.missing["boolean"]], np.uint8)
+            return letters[values.cast(pa.uint8()).fill_null(2).to_numpy()]
+        if column.kind in self.missing:
+            return np.asarray(values.fill_null(self.missing[column.kind]).to_numpy())
+        return np.asarray(values.to_numpy(zero_copy_only=False))  # NULL becomes NaN

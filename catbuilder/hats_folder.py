@@ -1,0 +1,223 @@
+"""HATS export: a folder of Parquet files, each a HEALPix cell with a bounded number of objects.
+
+The layout is that of the IVOA note on HATS, version 1.0: LSDB, hats and plain Parquet readers open it. Rows are sorted
+by their cell of order 29 on disk, and a cell is split in four until it holds no more than `most_rows` objects.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catbuilder import __version__
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.errors import InputError
+from catbuilder.files import sync_folder, write_text
+from catbuilder.parquetfile import parquet_metadata, scratch_database
+from catbuilder.provenance import Fact
+from catbuilder.resources import query
+from catbuilder.selection import BATCH_ROWS, Selection, read_spool, spool_writer
+from catbuilder.sky import cell_shift, healpix_cell
+
+MOST_ROWS = 1_000_000  # a file of some 50 MB, as the archives' own HATS catalogues have
+_FINEST = 13  # cells of 26 arcsec: what is denser stays together, since smaller files would help nobody
+_GROUP_ROWS = 61_440  # what is in memory before it goes to disk
+_CELL = "_healpix_29"
+_BUILDER = f"catbuilder {__version__}"
+
+
+@dataclass(frozen=True)
+class Partition:
+    """A HEALPix cell (nested) and how many objects are in it."""
+
+    order: int
+    pixel: int
+    rows: int
+
+    @property
+    def path(self) -> str:
+        """File below the folder `dataset`."""
+        return f"Norder={self.order}/Dir={self.pixel // 10_000 * 10_000}/Npix={self.pixel}.parquet"
+
+
+def check_hats_target(target: Path) -> None:
+    """Refuse to replace what is not an empty folder or a HATS catalogue of ours.
+
+    Raises
+    ------
+    InputError
+        It is something else.
+    """
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    properties = target / "hats.properties"
+    if not properties.is_file() or f"hats_builder={_BUILDER.split()[0]} " not in properties.read_text(encoding="utf-8"):
+        raise InputError(f"{target} is there and no HATS catalogue of catbuilder; choose another name, or take it away")
+
+
+def write_hats(selection: Selection, target: Path, most_rows: int = MOST_ROWS) -> int:
+    """Write the selection as a HATS catalogue, and give the number of rows left out for want of a position.
+
+    Raises
+    ------
+    InputError
+        No row has a position.
+    """
+    rows, partitions = _sort(selection, selection.scratch / "sorted.arrow", most_rows)
+    if not rows:
+        raise InputError("no object of these has a position, and HATS goes by position; choose another format")
+    with _folder_written_whole(target) as folder:
+        _write_partitions(selection, selection.scratch / "sorted.arrow", folder / "dataset", partitions)
+        lines = (f"{p.order},{p.pixel}\n" for p in sorted(partitions, key=lambda p: (p.order, p.pixel)))
+        write_text(folder / "partition_info.csv", "Norder,Npix\n" + "".join(lines))
+        properties = _properties(selection.facts, target.stem, rows, most_rows, _size_kb(folder))
+        write_text(folder / "hats.properties", properties)
+        write_text(folder / "properties", properties)  # the name that readers of the first version look for
+    return selection.rows - rows
+
+
+def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[Partition]]:
+    """Write what has a position to `file`, in the order of the sky; the number of rows, and the cells to split it into.
+
+    Through one more file and not a table of DuckDB: sorting and filling a table at once took 100 MB more.
+    """
+    rows = 0
+    with scratch_database(selection, _with_cells(selection)) as con:
+        reader = con.sql(query("hats_sort")).to_arrow_reader(BATCH_ROWS)
+        with spool_writer(file, reader.schema) as out:
+            for batch in reader:
+                out.write_batch(batch)
+                rows += batch.num_rows
+        cells = pa.RecordBatchReader.from_batches(pa.schema([(_CELL, pa.int64())]), read_spool(file, [0]))
+        con.register("sorted_cells", cells)
+        con.execute("CREATE TABLE hats_cells AS SELECT * FROM sorted_cells")
+        return rows, adaptive_partitions(con, most_rows)
+
+
+def adaptive_partitions(con: Connection, most_rows: int) -> list[Partition]:
+    """Cells that hold `most_rows` of `hats_cells` at most, each as large as it can be, in the order of the sky."""
+    found: list[Partition] = []
+    pixels: list[int] | None = None  # those of the order before that hold too many
+    for order in range(_FINEST + 1):
+        counted = fetch_arrow(
+            con, query("hats_counts"), {"shift": cell_shift(order), "whole": pixels is None, "crowded": pixels or []}
+        )
+        counts = [Partition(order, **row) for row in counted.to_pylist()]
+        last = order == _FINEST
+        found += [cell for cell in counts if cell.rows <= most_rows or last]
+        pixels = [cell.pixel for cell in counts if cell.rows > most_rows and not last]
+        if not pixels:
+            break
+    return sorted(found, key=lambda cell: cell.pixel << cell_shift(cell.order))
+
+
+def _with_cells(selection: Selection) -> pa.RecordBatchReader:
+    """The rows with their cell in front; -1 without a position."""
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for batch in selection.batches():
+            ra, dec = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("ra", "dec"))
+            yield pa.record_batch([pa.array(healpix_cell(ra, dec)), *batch.columns], schema=schema)
+
+    schema = pa.schema([(_CELL, pa.int64()), *selection.schema])
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _write_partitions(selection: Selection, file: Path, dataset: Path, partitions: list[Partition]) -> None:
+    """One pass over the sorted rows, ending one file and beginning the next; then the footers of all together."""
+    metadata = parquet_metadata(selection, sum(p.rows for p in partitions))
+    schema = pa.schema([(_CELL, pa.int64()), *selection.schema], metadata)
+    rows = _Rows(read_spool(file))
+    footers: list[pq.FileMetaData] = []
+    texts = [column.name for column in selection.columns if column.kind == "text"]
+    with selection.reporter.bar("partitions") as update:
+        for n, partition in enumerate(partitions, start=1):
+            file = dataset / partition.path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with pq.ParquetWriter(
+                file, schema, compression="zstd", use_dictionary=texts, metadata_collector=footers
+            ) as out:
+                for group in rows.take(partition.rows):
+                    out.write_table(group)
+            footers[-1].set_file_path(partition.path)
+            update(n, len(partitions))
+    order = sorted(range(len(partitions)), key=lambda i: (partitions[i].order, partitions[i].pixel))
+    pq.write_metadata(schema, dataset / "_common_metadata")
+    pq.write_metadata(schema, dataset / "_metadata", metadata_collector=[footers[i] for i in order])
+
+
+class _Rows:
+    """Sorted rows, taken a number at a time."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._left: pa.RecordBatch | None = None
+
+    def take(self, wanted: int) -> Iterator[pa.Table]:
+        """The next `wanted` rows, in groups for Parquet."""
+        group: list[pa.RecordBatch] = []
+        while wanted:
+            batch = self._left if self._left is not None else next(self._batches)
+            room = min(wanted, _GROUP_ROWS - sum(part.num_rows for part in group))
+            group.append(batch.slice(0, room))
+            self._left = batch.slice(room) if batch.num_rows > room else None
+            wanted -= group[-1].num_rows
+            if not wanted or sum(part.num_rows for part in group) == _GROUP_ROWS:
+                yield pa.Table.from_batches(group)
+                group = []
+
+
+def _properties(facts: tuple[Fact, ...], name: str, rows: int, most_rows: int, size_kb: int) -> str:
+    known = {fact.name: fact.value for fact in facts}
+    now = datetime.now(UTC)
+    lines = {
+        "obs_collection": name,
+        "dataproduct_type": "object",
+        "obs_description": f"Catalogue of {known['CLASSES']} by catbuilder, as of round {known['ROUND']}",
+        "hats_nrows": rows,
+        "hats_col_ra": "ra",
+        "hats_col_dec": "dec",
+        "hats_col_healpix": _CELL,
+        "hats_col_healpix_order": 29,
+        "hats_max_rows": most_rows,
+        "hats_npix_suffix": ".parquet",
+        "hats_frame": "icrs",
+        "hats_estsize": size_kb,
+        "hats_builder": _BUILDER,
+        "hats_creation_date": now.strftime("%Y-%m-%dT%H:%MUTC"),
+        "hats_version": "v1.0",
+    } | {f"catbuilder_{key.lower()}": _one_line(value) for key, value in known.items()}
+    return "".join(f"{key}={value}\n" for key, value in lines.items() if value not in (None, ""))
+
+
+def _one_line(value: object) -> str:
+    """A value as Java's properties files have it: backslashes doubled, no line breaks."""
+    return " ".join(str("" if value is None else value).replace("\\", "\\\\").split())
+
+
+def _size_kb(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) // 1024
+
+
+@contextmanager
+def _folder_written_whole(target: Path) -> Iterator[Path]:
+    """A folder to fill beside the target, which at the end takes its name and the place of what was there."""
+    scratch = target.with_name(f".{target.name}.scratch")
+    folder, old = scratch / "new", scratch / "old"
+    folder.mkdir()
+    yield folder
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with open(file, "rb") as written:
+                os.fsync(written.fileno())
+    if target.exists():
+        os.rename(target, old)
+    os.rename(folder, target)
+    sync_folder(target.parent)
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,73 @@
+"""Hosts as people name them: `node1:4,node2:4` is four processes on each of two machines."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from catbuilder.errors import InputError
+
+# A name or an IPv4 address; none begins with a dash, which ssh would take for an option.
+_HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):([1-9][0-9]{0,3})")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A machine and how many processes it gets."""
+
+    name: str
+    slots: int
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.slots}"
+
+
+def parse_hosts(text: str) -> tuple[Host, ...]:
+    """Read `node1:4,node2:4`; an empty text is no host: everything runs on this machine.
+
+    Raises
+    ------
+    InputError
+        A part is not NAME:PROCESSES, or a host is named twice.
+    """
+    hosts = []
+    for part in text.split(",") if text else ():
+        found = _HOST.fullmatch(part.strip())
+        if not found:
+            raise InputError(
+                f"--hosts: '{part.strip()}' is not a host and its number of processes; "
+                "give them as in --hosts node1:4,node2:4"
+            )
+        hosts.append(Host(found[1], int(found[2])))
+    names = [host.name for host in hosts]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"--hosts: {name} is named twice; give the sum of its processes once")
+    return tuple(hosts)
+
+
+def ranks_on(hosts: str, ranks: int | None) -> int:
+    """Processes in all: those of the hosts, else `ranks`, else one.
+
+    Raises
+    ------
+    InputError
+        Hosts and `ranks` disagree.
+    """
+    if not hosts:
+        return ranks or 1
+    slots = sum(host.slots for host in parse_hosts(hosts))
+    if ranks not in (None, slots):
+        raise InputError(f"--hosts {hosts} has {slots} processes and not {ranks}; leave --np out")
+    return slots
+
+
+def hosts_text(hosts: Iterable[Host]) -> str:
+    """The inverse of `parse_hosts`."""
+    return ",".join(map(str, hosts))
+
+
+def places(hosts: str, ranks: int) -> list[tuple[str, int]]:
+    """(host, number on that host) of each process in turn; without hosts all are on this machine, whose name is ''."""
+    if not hosts:
+        return [("", number) for number in range(ranks)]
+    return [(host.name, number) for host in parse_hosts(hosts) for number in range(host.slots)]

@@ -1,0 +1,108 @@
+"""A lens on the catalogue: every query sees only some of the objects, and costs no more than they do.
+
+A catalogue of 300 million objects does not fit into one join, but all its tables are in the order of the ids, and
+DuckDB skips what lies outside a range of them. So what is asked of every object is asked of one range after another, in
+memory that does not grow with the survey. Nothing of the SQL changes: temporary views with the names of the tables
+stand before them, and the views and macros of `views.sql` (`catalog`, `promotable_at` ...) read those.
+
+A lens is right for what looks at each object by itself. What looks from one object to another (the votes of a
+counterpart) sees the whole of the tables that are not keyed by the object.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from operator import itemgetter
+
+from catbuilder.catalog import Connection, fetch_number
+from catbuilder.progress import Update
+
+RANGE_OBJECTS = 1_000_000  # some eight row groups of DuckDB: both cores work, and the joins take some 200 MB
+
+_KEYED = (
+    "objects", "splits", "stamps", "labels", "scores", "domains", "test_sets", "exclusions", "training", "aliases",
+    "des_coadd", "sdss_photoobj",
+)  # fmt: skip
+_LAST = 2**63 - 1  # the largest number there is for an id
+_FIRST = -_LAST
+
+
+@dataclass(frozen=True)
+class IdRange:
+    """Objects of one survey with ids from `first` to `last`."""
+
+    survey: str
+    first: int
+    last: int
+
+    @property
+    def condition(self) -> str:
+        """SQL on `survey` and `object_id`, with the values in it: only by constants blocks are skipped."""
+        survey = self.survey.replace("'", "''")
+        return f"WHERE survey = '{survey}' AND object_id BETWEEN {self.first}::BIGINT AND {self.last}::BIGINT"
+
+
+@contextmanager
+def lens_on(con: Connection, seen: IdRange | str) -> Iterator[None]:
+    """While the body runs, every query of this connection sees only these objects.
+
+    Parameters
+    ----------
+    seen : a range of ids, or the name of a temporary table with the columns survey and object_id
+    """
+    restricted = seen.condition if isinstance(seen, IdRange) else f"SEMI JOIN temp.{seen} USING (survey, object_id)"
+    (database,) = con.execute("SELECT current_database()").fetchall()[0]
+    try:
+        for table in _KEYED:
+            con.execute(f'CREATE TEMP VIEW {table} AS SELECT * FROM "{database}".main.{table} {restricted}')
+        # other tables' revisions serve what looks from one object to another
+        con.execute(
+            f'CREATE TEMP VIEW revisions AS SELECT * FROM "{database}".main.revisions {restricted} UNION ALL '
+            f"SELECT * FROM \"{database}\".main.revisions WHERE table_name = 'galaxy_zoo'"
+        )
+        yield
+    finally:
+        for table in (*_KEYED, "revisions"):
+            con.execute(f"DROP VIEW IF EXISTS temp.{table}")
+
+
+def id_ranges(con: Connection, objects: int = RANGE_OBJECTS) -> list[IdRange]:
+    """Ranges of about so many objects that together hold every object once, in the order of survey and id."""
+    marks = con.execute(
+        "SELECT survey, object_id FROM objects WHERE rowid % $step = 0 "
+        "UNION SELECT survey, min(object_id) FROM objects GROUP BY survey ORDER BY ALL",
+        {"step": objects},
+    ).fetchall()
+    ranges = []
+    for survey, marks_of_survey in groupby(marks, key=itemgetter(0)):
+        _, *others = (object_id for _, object_id in marks_of_survey)
+        edges = [_FIRST, *others, _LAST + 1]  # what other tables hold of ids that no object has is seen too
+        ranges += [IdRange(survey, edge, following - 1) for edge, following in pairwise(edges)]
+    return ranges
+
+
+def is_large(con: Connection) -> bool:
+    """Whether the catalogue is better looked at range by range."""
+    return fetch_number(con, "SELECT count(*) FROM objects") > 2 * RANGE_OBJECTS
+
+
+def in_ranges(con: Connection, progress: Update | None = None) -> Iterator[None]:
+    """One turn a range, each under its lens; one without any where the catalogue is small."""
+    ranges = id_ranges(con) if is_large(con) else []
+    for done, seen in enumerate(ranges):
+        with lens_on(con, seen):
+            yield
+        if progress:
+            progress(done + 1, len(ranges))
+    if not ranges:
+        yield
+
+
+def gather(con: Connection, table: str, text: str, parameters: Mapping[str, object] | None = None) -> None:
+    """Make the temporary table `table` of a SELECT over the catalogue, one range after another."""
+    made = False
+    for _ in in_ranges(con):
+        con.execute(f"INSERT INTO temp.{table} {text}" if made else f"CREATE OR REPLACE TEMP TABLE {table} AS {text}",
+                    dict(parameters or {}))  # fmt: skip
+        made = True

@@ -1,0 +1,80 @@
+"""What an export says of itself, whatever its format: software, round, model, and what vouches for its rows.
+
+A fact's name is a FITS keyword, so it has eight characters at most; VOTable has them as INFO elements.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from catbuilder import __version__
+from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.errors import RoundError
+from catbuilder.resources import query
+from catbuilder.roundlist import require_round
+from catbuilder.workspace import Workspace
+
+NOW = 2**31 - 1  # the round "as it is now" of the macro catalog_at
+_MOST_CERTIFICATES = 99  # a keyword of FITS has eight characters
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One statement about the whole table."""
+
+    name: str
+    value: str | int | float | bool | None
+    comment: str = ""
+
+
+def require_closed(con: Connection, round_number: int) -> None:
+    """Raise RoundError unless there is a round of that number and it is closed: only then it never changes again."""
+    require_round(con, round_number)
+    if not first_row(con, "SELECT 1 FROM round_status WHERE round = ? AND step = 'closed'", [round_number]):
+        raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")
+
+
+def provenance(
+    con: Connection, workspace: Workspace, at: int | None, where: str | None, certificates: list[str]
+) -> list[Fact]:
+    """Facts about rows that were selected `at` a round by `where`; `certificates` are those that the rows name."""
+    facts = [
+        Fact("ORIGIN", "catbuilder", "software that wrote this file"),
+        Fact("CATBVERS", __version__, "version of catbuilder"),
+        Fact("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "when this file was written (UTC)"),
+        Fact("RADESYS", "ICRS", "frame of ra and dec"),
+        Fact("CLASSES", ",".join(workspace.config.classes), "classes of the labels"),
+    ]
+    for i, (name, survey) in enumerate(workspace.config.surveys.items(), start=1):
+        facts.append(Fact(f"SURVEY{i}", f"{name} {survey.release} {survey.id_column}", "survey, release, id column"))
+    if where:
+        facts.append(Fact("WHERE", where, "rows kept"))
+    row = first_row(con, query("exported_model"), {"at": NOW if at is None else at})
+    if row is None:
+        return [*facts, Fact("ROUND", 0, "no round has been run")]
+    names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS")
+    comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "",
+                "networks whose posteriors are averaged")  # fmt: skip
+    facts += [Fact(*fact) for fact in zip(names, row, comments, strict=True)]
+    return facts + _certificate_facts(con, at, certificates)
+
+
+def _certificate_facts(con: Connection, at: int | None, certificates: list[str]) -> list[Fact]:
+    """What vouches for the rows of the export, some facts a certificate; the column `certificate` names them."""
+    said = {
+        "CL": ("class", "class it is about"), "TR": ("truth", ""), "PO": ("population", ""),
+        "N": ("n", "calibration objects counted"), "ER": ("errors", "errors among them"),
+        "TH": ("threshold", "least calibrated confidence"), "AL": ("alpha", "error rate promised of the population"),
+        "DE": ("delta_spent", "chance that any such bound fails"), "PB": ("population_bound", "its upper bound"),
+        "BA": ("batch", "objects promoted"), "BB": ("batch_bound", "upper bound of their error rate"),
+        "WT": ("weighted", "on condition of estimated weights"), "SH": ("calibration_sha256", ""),
+        "AU": ("audit", "what people made of a sample"),
+    }  # fmt: skip
+    facts: list[Fact] = []
+    bound = {"at": NOW if at is None else at, "certificates": certificates}
+    rows = fetch_arrow(con, query("exported_certificates"), bound).to_pylist()
+    for number, row in enumerate(rows, start=1):
+        if number > _MOST_CERTIFICATES:
+            return [*facts, Fact("CERTMORE", True, "there are more: see the table certificates")]
+        facts.append(Fact(f"CERT{number}", row["certificate"], "certificate"))
+        facts += [Fact(f"CERT{number}{key}", row[column], comment) for key, (column, comment) in said.items()]
+    return facts

@@ -1,0 +1,76 @@
+"""Where a workspace stands: objects by survey and set, counted now or, of a survey of millions, when last counted."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_number
+from catbuilder.files import write_text
+from catbuilder.lens import in_ranges, is_large
+from catbuilder.progress import Update
+from catbuilder.resources import query
+from catbuilder.workspace import Workspace
+
+_KEYS = 2  # columns of the query that say what is counted; the others are counts
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is in the workspace."""
+
+    objects: pa.Table  # by survey and set: what has become of them
+    rounds: pa.Table  # where each stands
+    recordings_since: int = 0  # that the counts do not know of
+
+
+def status(workspace: Workspace, *, count: bool = False, progress: Update | None = None) -> Status:
+    """Count the objects, or take the last count of a catalogue that takes longer than one wants to wait.
+
+    Parameters
+    ----------
+    count : count anew in any case
+    """
+    with workspace.reading() as con:
+        rounds = con.sql("SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round").to_arrow_table()
+        run = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        kept = None if count or not is_large(con) else _last_count(workspace)
+        if kept is not None and kept[0] <= run:
+            return Status(kept[1], rounds, run - kept[0])
+        objects = count_parts(con, progress)
+        if is_large(con):
+            keep_count(workspace, run, objects)
+    return Status(objects, rounds)
+
+
+def count_parts(con: Connection, progress: Update | None = None) -> pa.Table:
+    """Objects by survey and set, range by range of ids."""
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    names: list[str] = []
+    for _ in in_ranges(con, progress):
+        found = con.execute(query("status"))
+        names = [column[0] for column in found.description or []]
+        for row in found.fetchall():
+            key = (row[0], row[1])
+            counts.setdefault(key, Counter()).update(dict(zip(names[_KEYS:], row[_KEYS:], strict=True)))
+    rows = [dict(zip(names, key, strict=False)) | {name: of_key[name] for name in names[_KEYS:]}
+            for key, of_key in sorted(counts.items())]  # fmt: skip
+    kinds = [pa.string()] * _KEYS + [pa.int64()] * (len(names) - _KEYS)
+    return pa.Table.from_pylist(rows, schema=pa.schema(list(zip(names, kinds, strict=True))))
+
+
+def keep_count(workspace: Workspace, run: int, objects: pa.Table) -> None:
+    """Keep a count as of a recording, for `status` to show until there is a newer one."""
+    write_text(workspace.path / "counts.json", json.dumps({"run": run, "objects": objects.to_pylist()}, indent=1))
+
+
+def _last_count(workspace: Workspace) -> tuple[int, pa.Table] | None:
+    file = workspace.path / "counts.json"
+    if not file.is_file():
+        return None
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return int(kept["run"]), pa.Table.from_pylist(kept["objects"])
+    except (ValueError, KeyError, TypeError):
+        return None  # cut short or of another catbuilder: it is only counted anew

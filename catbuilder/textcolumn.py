@@ -1,0 +1,51 @@
+"""Text of Arrow columns as the fixed-width bytes of FITS and VOTable, without a Python object a value."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Bytes = npt.NDArray[np.bytes_]
+
+
+def text_width(column: pa.StringArray) -> tuple[int, bool]:
+    """Length of the longest value in characters, and whether all of them are printable ASCII."""
+    lengths, data = _buffers(column)
+    if _printable(data):
+        return int(lengths.max(initial=0)), True
+    return int(pc.max(pc.utf8_length(column)).as_py() or 0), False
+
+
+def ascii_text(column: pa.StringArray, width: int) -> Bytes:
+    """Values as `S<width>`, NULL empty; what is not printable ASCII, all that FITS and `char` may hold, becomes '?'."""
+    lengths, data = _buffers(column)
+    if not _printable(data):
+        texts = ["".join(c if " " <= c <= "~" else "?" for c in text or "") for text in column.to_pylist()]
+        return np.array(texts, f"S{width}")
+    fixed = np.zeros((len(column), width), np.uint8)
+    if len(column) and (lengths == lengths[0]).all():
+        fixed[:, : lengths[0]] = data.reshape(len(column), lengths[0])
+    else:
+        fixed[np.arange(width) < lengths[:, np.newaxis]] = data
+    return fixed.view(f"S{width}")[:, 0]
+
+
+def utf16_text(column: pa.StringArray, width: int) -> Bytes:
+    """Values as `S<2 width>` of big-endian UTF-16, NULL empty; what needs two units, which VOTable lacks, is U+FFFD."""
+    texts = ["".join(c if c <= "\uffff" else "\ufffd" for c in text or "") for text in column.to_pylist()]
+    return np.array([text.encode("utf-16-be") for text in texts], f"S{2 * width}")
+
+
+def _buffers(column: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Length of each value in bytes, NULL as 0, and the bytes of all of them in a row."""
+    if column.null_count:
+        column = column.fill_null("")
+    _, offsets, data = column.buffers()
+    if not len(column) or data is None:
+        return np.zeros(len(column), np.int32), np.zeros(0, np.uint8)
+    places = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.diff(places), np.frombuffer(data, np.uint8)[places[0] : places[-1]]
+
+
+def _printable(data: npt.NDArray[np.uint8]) -> bool:
+    return not len(data) or bool(data.min() >= 0x20 and data.max() <= 0x7E)

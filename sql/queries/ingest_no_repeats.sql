@@ -1,0 +1,1 @@
+CREATE TEMP TABLE repeats (_record BIGINT, first_record BIGINT)
