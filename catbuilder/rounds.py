@@ -227,8 +227,8 @@ def _open_or_new(
     if not plan.hosts and plan.threads != threads_for(plan.ranks):
         reporter.say(
             f"note: round {plan.round} was planned with {plan.threads} threads a process, and here there would be "
-            f"{threads_for(plan.ranks)}: the plan stays, since another number gives other bits, unless --replan asks for "
-            "this machine's; the next round is planned for it"
+            f"{threads_for(plan.ranks)}: the plan stays, since another number gives other bits, but for --replan; the "
+            "next round is planned for this machine"
         )
     return plan, step
 
