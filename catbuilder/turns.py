@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-_PASS_S = 2.0  # a reader waits so long at most; ours read for milliseconds, so that a writer finds its gap
+_PASS_S = 3.0  # a reader waits so long at most; ours read for milliseconds, so that a writer finds its gap
 
 
 @contextmanager
