@@ -58,9 +58,11 @@ class Study:
     expected: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0  # of the undisturbed run
 
-    def command(self, name: str) -> CommandLine:
-        """The command line on a fresh copy of the survey."""
+    def command(self, name: str, go_on: str = "") -> CommandLine:
+        """The command line on a fresh copy of the survey, or on the one of a run cut short that has left such a file."""
         place = self.folder / name
+        if go_on and (place / go_on).exists():
+            return CommandLine(place / "ws", self.folder / "recipe.toml")
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(self.folder / "survey" / "ws", place / "ws")
         return CommandLine(place / "ws", self.folder / "recipe.toml")
@@ -311,10 +313,10 @@ def finish_leg(leg: Leg, rng: random.Random) -> list[str]:
 
 def points_run(study: Study, number: int) -> tuple[int, list[str]]:
     """One run killed once at every fault point that it comes by."""
-    catbuilder, faults = study.command(f"points-{number:04d}"), []
+    catbuilder, faults = study.command(f"points-{number:04d}", go_on="points"), []
     points = catbuilder.workspace.parent / "points"
     points.touch()
-    known: list[str] = []
+    known = points.read_text().splitlines()
     with checkpoints_kept(catbuilder.workspace) as seen:
         while not faults:
             leg = Leg(catbuilder, study, CATBUILDER_FAULT=f"each:{points}")
