@@ -12,9 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from catbuilder.errors import ConfigError
 from catbuilder.resources import rounds_folder
+from catbuilder.wording import in_one_line
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _SETS_OF_ROUNDS = ("target", "population")  # keys of [sets] that not `assemble` alone reads
+
+_LONGEST_TOML = 1_000_000  # bytes; shipped recipes have 2,000
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -53,6 +56,18 @@ class StampWidths(_Settings):
     max_px: Annotated[int, Field(le=4096)] = 512
 
 
+class Limits(_Settings):
+    """How large a file from outside may be: what is larger is refused before it is in memory."""
+
+    max_image_pixels: Positive = 64_000_000  # of a JPEG or PNG, or of one block of a compressed tile: 1 GB at worst
+    max_tile_side: Positive = 65_536  # px; a tile is read in strips of whole rows, which are then 300 MB at worst
+    max_csv_mb: Positive = 200  # of a table of one's own, held in memory at about 15 times its size
+    max_votable_mb: Positive = 500  # some minutes to parse, at about 20 MB a second
+    max_columns: Positive = 5_000  # of any table
+    max_row_bytes: Positive = 16_777_216  # of a FITS table
+    query_disk_mb: Positive = 20_000  # what one `sql` may write to disk while it sorts
+
+
 class WorkspaceConfig(_Settings):
     """What `catbuilder.toml` may say."""
 
@@ -61,6 +76,7 @@ class WorkspaceConfig(_Settings):
     recipe: str = "paper"
     surveys: dict[str, Survey] = Field(default_factory=lambda: dict(_SURVEYS))
     stamps: StampWidths = StampWidths()
+    limits: Limits = Limits()
 
     @field_validator("classes")
     @classmethod
@@ -293,11 +309,22 @@ def load_settings(path: Path, model: type[S]) -> S:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        if path.exists() and not path.is_file():  # a folder, or a device without an end
+            raise ConfigError(f"{path} is not a plain file; give the path of a TOML file")
+        if path.stat().st_size > _LONGEST_TOML:
+            raise ConfigError(
+                f"{path} has more than {_LONGEST_TOML:,} bytes, which no settings need; give another file"
+            )
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}; give the path of a recipe, or the name of a shipped one") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}; mend that place") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); give the path of a TOML file") from None
+    except RecursionError:
+        raise ConfigError(f"{path} is not valid TOML: it is nested too deeply; mend that place") from None
+    # TOMLDecodeError and UnicodeDecodeError are ValueErrors; so is a number of more than 4,300 digits
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid TOML: {in_one_line(error)}; mend that place") from None
 
 
 def _validated(values: dict[str, Any], model: type[S], where: str) -> S:
@@ -355,7 +382,7 @@ def _place(items: list[Any], number: str, change: str) -> int:
 def _toml_value(text: str) -> Any:
     try:
         values = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text
     return values["value"] if len(values) == 1 else text  # a line break in the text may have begun another key
 
@@ -365,10 +392,12 @@ def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, fault["loc"][:-1])
-        return f"unknown key '{where}'{_did_you_mean(str(fault['loc'][-1]), known)}; known here: {', '.join(known)}"
+        hint = _did_you_mean(str(fault["loc"][-1]), known)
+        return f"unknown key '{in_one_line(where, 80)}'{hint}; known here: {', '.join(known)}"
     if fault["type"] == "missing":
         return f"the key '{where}' is missing; add it"
-    return f"'{where}' is {fault.get('input')!r}: {fault['msg'].removeprefix('Value error, ')}; change it"
+    given, why = in_one_line(repr(fault.get("input")), 80), in_one_line(fault["msg"].removeprefix("Value error, "))
+    return f"'{in_one_line(where, 80)}' is {given}: {why}; change it"
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
@@ -384,7 +413,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
+    close = difflib.get_close_matches(word[:80], known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 

@@ -102,7 +102,8 @@ def import_labels(
     """
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
-    table = read_table(file, ["object_id", "label"], unique=("survey", "object_id", "source", "annotator"))
+    unique = ("survey", "object_id", "source", "annotator")
+    table = read_table(file, ["object_id", "label"], unique=unique, limits=workspace.config.limits)
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
         rows = [
