@@ -18,6 +18,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _SETS_OF_ROUNDS = ("target", "population")  # keys of [sets] that not `assemble` alone reads
 
 _LONGEST_TOML = 1_000_000  # bytes; shipped recipes have 2,000
+_DEEPEST_KEY = 8  # parts; training.stages.0.epochs has four
+_LONGEST_TOLD = 80  # letters of a key or value that a message repeats
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(gt=0)]
@@ -271,13 +273,15 @@ def load_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe
         if not path.is_file():
             known = sorted(p.stem for p in rounds_folder().glob("*.toml"))
             raise ConfigError(
-                f"there is no recipe named '{name_or_file}'{_did_you_mean(str(name_or_file), known)}; "
+                f"there is no recipe named '{_told(str(name_or_file))}'{_did_you_mean(str(name_or_file), known)}; "
                 f"shipped are {', '.join(known)}, or give the path of a .toml file"
             )
     values = _read_toml(path)
     for change in changes:
         _apply(change, values)
-    return _validated(values, Recipe, f"{path}, changed by {' and '.join(changes)}" if changes else str(path))
+    return _validated(
+        values, Recipe, f"{path}, changed by {' and '.join(map(_told, changes))}" if changes else str(path)
+    )
 
 
 def load_round_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe:
@@ -292,7 +296,7 @@ def load_round_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> 
         section, _, key = change.partition("=")[0].strip().partition(".")
         if section == "sets" and key.partition(".")[0] not in _SETS_OF_ROUNDS:
             raise ConfigError(
-                f"'{change}' would change nothing: of [sets] a round reads {' and '.join(_SETS_OF_ROUNDS)} alone, and "
+                f"'{_told(change)}' would change nothing: of [sets] a round reads {' and '.join(_SETS_OF_ROUNDS)} alone, and "
                 "the rest is read where the sets are built; write it into a recipe file, then: "
                 "catbuilder assemble --recipe FILE"
             )
@@ -339,7 +343,9 @@ def _apply(change: str, values: dict[str, Any]) -> None:
     key, equals, text = change.partition("=")
     *sections, last = parts = key.strip().split(".")
     if not equals or not all(parts):
-        raise ConfigError(f"'{change}' is not KEY=VALUE; write for instance promotion.policy=certified or members=3")
+        raise ConfigError(
+            f"'{_told(change)}' is not KEY=VALUE; write for instance promotion.policy=certified or members=3"
+        )
     here: Any = values
     for depth, part in enumerate(sections, start=1):
         if isinstance(here, dict):
@@ -347,7 +353,9 @@ def _apply(change: str, values: dict[str, Any]) -> None:
         else:
             here = here[_place(here, part, change)]
         if not isinstance(here, dict | list):
-            raise ConfigError(f"'{change}' cannot be set: '{'.'.join(parts[:depth])}' is {here!r}, which has no keys")
+            raise ConfigError(
+                f"'{_told(change)}' cannot be set: '{_told('.'.join(parts[:depth]))}' is {_told(repr(here))}, which has no keys"
+            )
     here[last if isinstance(here, dict) else _place(here, last, change)] = _toml_value(text.strip())
 
 
@@ -375,8 +383,14 @@ def _leaves(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 def _place(items: list[Any], number: str, change: str) -> int:
     if not number.isdecimal() or int(number) >= len(items):
-        raise ConfigError(f"'{change}' names no item '{number}'; the recipe has {len(items)} there, counted from 0")
+        raise ConfigError(
+            f"'{_told(change)}' names no item '{_told(number)}'; the recipe has {len(items)} there, counted from 0"
+        )
     return int(number)
+
+
+def _told(text: str) -> str:
+    return in_one_line(text, _LONGEST_TOLD)
 
 
 def _toml_value(text: str) -> Any:
@@ -393,11 +407,11 @@ def _first_fault(error: ValidationError, model: type[BaseModel]) -> str:
     if fault["type"] == "extra_forbidden":
         known = _keys_at(model, fault["loc"][:-1])
         hint = _did_you_mean(str(fault["loc"][-1]), known)
-        return f"unknown key '{in_one_line(where, 80)}'{hint}; known here: {', '.join(known)}"
+        return f"unknown key '{_told(where)}'{hint}; known here: {', '.join(known)}"
     if fault["type"] == "missing":
         return f"the key '{where}' is missing; add it"
-    given, why = in_one_line(repr(fault.get("input")), 80), in_one_line(fault["msg"].removeprefix("Value error, "))
-    return f"'{in_one_line(where, 80)}' is {given}: {why}; change it"
+    given, why = _told(repr(fault.get("input"))), in_one_line(fault["msg"].removeprefix("Value error, "))
+    return f"'{_told(where)}' is {given}: {why}; change it"
 
 
 def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
@@ -413,7 +427,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
 
 
 def _did_you_mean(word: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(word[:80], known, n=1)
+    close = difflib.get_close_matches(word[:_LONGEST_TOLD], known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 

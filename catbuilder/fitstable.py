@@ -57,7 +57,10 @@ class FitsTable:
                 f"{path} has rows of {self._row_bytes:,} bytes, above the limit of {limits.max_row_bytes:,}; leave out "
                 "its widest columns, or raise limits.max_row_bytes in catbuilder.toml"
             )
-        self._dtype = columns.dtype.newbyteorder(">")
+        try:
+            self._dtype = columns.dtype.newbyteorder(">")
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path} has a damaged column ({in_one_line(error)}); fetch or write it again") from None
         if self._dtype.itemsize != self._row_bytes or header.get("ZTABLE"):
             raise InputError(f"{path} holds a compressed or damaged table; unpack it (funpack) or write it again")
         self._columns = {column.name: column for column in columns}
@@ -132,6 +135,9 @@ def _columns(header: fits.Header) -> fits.ColDefs:
     fields = header.get("TFIELDS")
     if not isinstance(fields, int) or not 0 <= fields <= _MOST_COLUMNS:
         raise DamagedHeader(f"its header is damaged (TFIELDS is {in_one_line(repr(fields), 40)})")
+    for k in range(1, fields + 1):  # the standard allows columns without a name, astropy has no use for them
+        if not str(header.get(f"TTYPE{k}", "")).strip():
+            header[f"TTYPE{k}"] = f"column {k}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that are not to the letter
         return fits.BinTableHDU.fromstring(header.tostring().encode()).columns

@@ -106,10 +106,7 @@ def import_labels(
     table = read_table(file, ["object_id", "label"], unique=unique, limits=workspace.config.limits)
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
-        rows = [
-            row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))
-        ]
-        events = pa.Table.from_pylist(rows, schema=EVENTS)
+        events = read_label_rows(table, workspace, source, survey, known, by_id)
         fresh = fresh_labels(recording, events)
         record_events(recording, fresh)
         settled = settle_audits(recording)
@@ -118,6 +115,26 @@ def import_labels(
         record_rejections(recording, table.rejections)
     unchanged = events.num_rows - fresh.num_rows
     return ImportReport(fresh.num_rows, unchanged, tuple(table.rejections), settled.sentences)
+
+
+def read_label_rows(
+    table: Table,
+    workspace: Workspace,
+    source: str,
+    survey: str | None,
+    known: dict[tuple[str, int], int],
+    by_id: dict[int, list[str]],
+) -> pa.Table:
+    """Events of the good rows of a table of labels, with the columns of `EVENTS`; the others are rejected in it.
+
+    Parameters
+    ----------
+    source, survey : of rows that state none
+    known : the object that each id of a survey stands for
+    by_id : the surveys that have an id
+    """
+    rows = [row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))]
+    return pa.Table.from_pylist(rows, schema=EVENTS)
 
 
 def export_labels(workspace: Workspace, file: Path) -> int:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from catbuilder.errors import ConfigError, WorkspaceError
 from catbuilder.files import written_whole
+from catbuilder.wording import in_one_line
 
 Stamps = npt.NDArray[np.uint8]
 
@@ -49,13 +50,7 @@ def refuse_other_width(workspace: Path, stamp_size: int) -> None:
     path = next(written, None)
     if path is None:
         return
-    try:
-        size = int(np.load(path, mmap_mode="r", allow_pickle=False).shape[1])
-    except (OSError, EOFError, ValueError, IndexError) as error:
-        raise WorkspaceError(
-            f"the stored stamps {path} are damaged ({error}); put the file back from a backup, "
-            "and see what else is with: catbuilder check"
-        ) from None
+    size = int(_mapped(path).shape[1])
     if size != stamp_size:
         raise ConfigError(
             f"catbuilder.toml says stamp_size = {stamp_size}, but the stamps here are {size} px "
@@ -71,11 +66,16 @@ class StampReader:
     workspace : path of the workspace
     shards : shard of each row, as recorded in the catalogue (n,)
     rows : row inside that shard (n,)
+
+    Raises
+    ------
+    WorkspaceError
+        A shard is missing or damaged.
     """
 
     def __init__(self, workspace: Path, shards: Sequence[str], rows: npt.ArrayLike) -> None:
         names, self._shard = np.unique(np.asarray(shards, dtype=object).astype(str), return_inverse=True)
-        self._maps = [np.load(workspace / name, mmap_mode="r", allow_pickle=False) for name in names]
+        self._maps = [_mapped(workspace / name) for name in names]
         self._rows = np.asarray(rows, dtype=np.int64)
 
     def __len__(self) -> int:
@@ -94,3 +94,18 @@ class StampReader:
             here = np.flatnonzero(self._shard[wanted] == shard)
             stamps[here] = self._maps[shard][self._rows[wanted[here]]]
         return stamps
+
+
+def _mapped(path: Path) -> Stamps:
+    """A shard, looked at in place."""
+    try:
+        stamps = np.load(path, mmap_mode="r", allow_pickle=False)
+        if stamps.dtype != np.uint8 or stamps.ndim != 4 or stamps.shape[1] != stamps.shape[2] or stamps.shape[3] != 3:
+            raise ValueError(f"it holds {stamps.dtype} of {stamps.shape}")
+    # NumPy evaluates the header as Python's own literals: ValueError, EOFError, OverflowError, TokenError, SyntaxError ...
+    except Exception as error:
+        raise WorkspaceError(
+            f"the stored stamps {path} are damaged ({in_one_line(error)}); put the file back from a backup, "
+            "and see what else is with: catbuilder check"
+        ) from None
+    return stamps

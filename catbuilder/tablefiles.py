@@ -305,7 +305,7 @@ def _footer(part: Path) -> tuple[list[FileColumn], int]:
         fields, rows = list(file.schema_arrow), file.metadata.num_rows
         file.close()
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = in_one_line(error)
         raise InputError(f"{part} cannot be read as Parquet ({reason}); fetch or write it again") from None
     return [FileColumn(field.name, sql_type(field.type), _unit(field)) for field in fields], rows
 
@@ -409,7 +409,8 @@ def _votable_fields(path: Path) -> list[pa.Field]:
     try:
         with open(path, "rb") as file:
             parser.ParseFile(file)
-    except (expat.ExpatError, _Forbidden, ValueError, OSError) as error:
+    # ExpatError, LookupError of an encoding that nobody knows, our own _Forbidden ...
+    except Exception as error:
         raise _no_votable(path, error) from None
     if not fields:
         raise InputError(f"{path} holds no table; give a VOTable with the catalogue in its first TABLE")
