@@ -296,8 +296,8 @@ def load_round_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> 
         section, _, key = change.partition("=")[0].strip().partition(".")
         if section == "sets" and key.partition(".")[0] not in _SETS_OF_ROUNDS:
             raise ConfigError(
-                f"'{_told(change)}' would change nothing: of [sets] a round reads {' and '.join(_SETS_OF_ROUNDS)} alone, and "
-                "the rest is read where the sets are built; write it into a recipe file, then: "
+                f"'{_told(change)}' would change nothing: of [sets] a round reads {' and '.join(_SETS_OF_ROUNDS)} "
+                "alone, and the rest is read where the sets are built; write it into a recipe file, then: "
                 "catbuilder assemble --recipe FILE"
             )
     return load_recipe(name_or_file, changes)
@@ -346,6 +346,8 @@ def _apply(change: str, values: dict[str, Any]) -> None:
         raise ConfigError(
             f"'{_told(change)}' is not KEY=VALUE; write for instance promotion.policy=certified or members=3"
         )
+    if len(parts) > _DEEPEST_KEY:
+        raise ConfigError(f"'{_told(change)}' cannot be set: no key of a recipe has {len(parts):,} parts; shorten it")
     here: Any = values
     for depth, part in enumerate(sections, start=1):
         if isinstance(here, dict):
@@ -353,9 +355,8 @@ def _apply(change: str, values: dict[str, Any]) -> None:
         else:
             here = here[_place(here, part, change)]
         if not isinstance(here, dict | list):
-            raise ConfigError(
-                f"'{_told(change)}' cannot be set: '{_told('.'.join(parts[:depth]))}' is {_told(repr(here))}, which has no keys"
-            )
+            place = _told(".".join(parts[:depth]))
+            raise ConfigError(f"'{_told(change)}' cannot be set: '{place}' is {_told(repr(here))}, which has no keys")
     here[last if isinstance(here, dict) else _place(here, last, change)] = _toml_value(text.strip())
 
 

@@ -102,7 +102,7 @@ def _mapped(path: Path) -> Stamps:
         stamps = np.load(path, mmap_mode="r", allow_pickle=False)
         if stamps.dtype != np.uint8 or stamps.ndim != 4 or stamps.shape[1] != stamps.shape[2] or stamps.shape[3] != 3:
             raise ValueError(f"it holds {stamps.dtype} of {stamps.shape}")
-    # NumPy evaluates the header as Python's own literals: ValueError, EOFError, OverflowError, TokenError, SyntaxError ...
+    # NumPy evaluates the header as Python's literals: ValueError, EOFError, OverflowError, TokenError, SyntaxError ...
     except Exception as error:
         raise WorkspaceError(
             f"the stored stamps {path} are damaged ({in_one_line(error)}); put the file back from a backup, "

@@ -95,7 +95,8 @@ def _renumbered(rng: random.Random, data: bytes) -> bytes:
 
 _KEYS = (
     "SIMPLE", "BITPIX", "NAXIS", "NAXIS1", "NAXIS2", "NAXIS3", "PCOUNT", "GCOUNT", "TFIELDS", "TFORM1", "TFORM2",
-    "TTYPE1", "TTYPE2", "TNULL1", "TSCAL1", "TZERO1", "TSCAL2", "TZERO2", "TDIM1", "TDISP1", "THEAP", "ZIMAGE", "ZTABLE",
+    "TTYPE1", "TTYPE2", "TNULL1", "TSCAL1", "TZERO1", "TSCAL2", "TZERO2", "TDIM1", "TDISP1", "THEAP", "ZIMAGE",
+    "ZTABLE",
     "ZCMPTYPE", "ZBITPIX", "ZNAXIS", "ZNAXIS1", "ZNAXIS2", "ZTILE1", "ZTILE2", "ZQUANTIZ", "ZNAME1", "ZVAL1", "EXTNAME",
     "XTENSION", "BSCALE", "BZERO", "BLANK", "CTYPE1", "CTYPE2", "CRVAL1", "CRVAL2", "CRPIX1", "CD1_1", "CD1_2", "CD2_2",
     "CUNIT1", "RADESYS", "EQUINOX", "PV1_1", "A_ORDER", "A_2_0", "MAGZERO", "BAND", "FILTER", "BANDS", "SURVEY", "END",
@@ -104,7 +105,8 @@ _KEYS = (
 _VALUES = (
     "T", "F", "0", "1", "-1", "2", "3", "8", "16", "-32", "-64", "64", "7", "999", "1000", "100000", "2147483648",
     "9223372036854775807", "-9223372036854775808", "99999999999999999999", "1E400", "NaN", "'NaN'", "''", "'", "'K'",
-    "'J'", "'1PJ(5)'", "'1QD(99999999)'", "'9999999999A'", "'0A'", "'E'", "'D'", "'X'", "'12X'", "'C'", "'L'", "'1000K'",
+    "'J'", "'1PJ(5)'", "'1QD(99999999)'", "'9999999999A'", "'0A'", "'E'", "'D'", "'X'", "'12X'", "'C'", "'L'",
+    "'1000K'",
     "'RICE_1'", "'GZIP_2'", "'PLIO_1'", "'HCOMPRESS_1'", "'NOCOMPRESS'", "'BOGUS'", "'BINTABLE'", "'IMAGE'", "'TABLE'",
     "'SCI'", "'MSK'", "'RA---TAN'", "'DEC--TPV'", "'RA---SIP'", "'XXXX-YYY'", "'grz'", "'g'", "'des'", "(1,2)",
     "'a&'", "0.0", "1.5", "'(3,2)'", "360.0", "91.0", "30.0", "-1E300",

@@ -65,7 +65,8 @@ def _images() -> list[bytes]:
     exif[0x112] = 6
     found = []
     for pixels, kind, options in (
-        (rgb, "png", {}), (grey, "png", {}), (rgb, "jpeg", {}), (grey, "jpeg", {}), (rgb, "jpeg", {"progressive": True}),
+        (rgb, "png", {}), (grey, "png", {}), (rgb, "jpeg", {}), (grey, "jpeg", {}),
+        (rgb, "jpeg", {"progressive": True}),
         (rgb, "jpeg", {"exif": exif}), (np.dstack([rgb, np.full((24, 20), 255, np.uint8)]), "png", {}),
         (grey.astype(np.uint16) * 256, "png", {}), (rgb, "png", {"interlace": 1}), (rgb, "gif", {}), (rgb, "bmp", {}),
     ):  # fmt: skip
@@ -96,12 +97,15 @@ def _fits_tables() -> list[bytes]:
     rng = np.random.default_rng(0)
     columns = [
         fits.Column("OBJID", "K", array=np.arange(5) + 2**53), fits.Column("RA", "D", array=rng.uniform(0, 360, 5)),
-        fits.Column("DEC", "D", array=rng.uniform(-90, 90, 5)), fits.Column("NVOTE", "J", array=[1, 2, -99, 4, 5], null=-99),
-        fits.Column("P_EL_DEBIASED", "E", array=[0.1, np.nan, 1, 2, 3]), fits.Column("P_CS_DEBIASED", "E", array=[0.1] * 5),
+        fits.Column("DEC", "D", array=rng.uniform(-90, 90, 5)),
+        fits.Column("NVOTE", "J", array=[1, 2, -99, 4, 5], null=-99),
+        fits.Column("P_EL_DEBIASED", "E", array=[0.1, np.nan, 1, 2, 3]),
+        fits.Column("P_CS_DEBIASED", "E", array=[0.1] * 5),
         fits.Column("NAME", "12A", array=["a", "b", "", "d e", "x" * 12]),
         fits.Column("FLAG", "L", array=[True, False, True, False, True]),
         fits.Column("U2", "I", array=np.array([1, 2, 3, 4, 65535], np.uint16), bzero=2**15),
-        fits.Column("VECTOR", "3E", array=np.zeros((5, 3))), fits.Column("HEAP", "PJ()", array=[[1], [1, 2], [], [4], [5]]),
+        fits.Column("VECTOR", "3E", array=np.zeros((5, 3))),
+        fits.Column("HEAP", "PJ()", array=[[1], [1, 2], [], [4], [5]]),
     ]  # fmt: skip
     tables = [fits.BinTableHDU.from_columns(columns), fits.BinTableHDU.from_columns(columns[:6], nrows=0)]
     lists = [[fits.PrimaryHDU(), tables[0]], [fits.PrimaryHDU(np.zeros((4, 4))), fits.ImageHDU(), tables[1]]]
@@ -175,12 +179,13 @@ def _survey_table(path: Path) -> None:
 
 
 def _csvs() -> list[bytes]:
-    return [
+    written = [
         b"object_id,file,ra,dec,label,split\n1,a.png,10.5,-1,elliptical,train\nJ0102,b.jpg,,,spiral,\n007,c.png,nan,0,,pool\n",
-        b'\xef\xbb\xbfobject_id,label,survey,confidence,annotator,source\r\n1,"spiral",des,0.9,"O\'Neil, ""Ed""",human\r\n',
+        b'\xef\xbb\xbfobject_id,label,survey,confidence,annotator,source\r\n1,"spiral",des,0.9,"O\'N, ""Ed""",human\r\n',
         b'object_id,label,annotator\n"=1+1",elliptical,"=HYPERLINK(""http://x"")"\n+5,spiral,@x\n-5,spiral,\n',
         b"object_id,ra,dec,radius_arcsec\n9223372036854775807,1,2,3\n5.87724E+17,1,2,3\n",
-    ] + _real("**/*.csv", 2)
+    ]
+    return written + _real("**/*.csv", 2)
 
 
 def _user_csv(path: Path) -> None:
@@ -333,7 +338,7 @@ _con: dict[str, duckdb.DuckDBPyConnection] = {}
 
 
 def _sql(path: Path) -> None:
-    """What the sandbox asks before it runs a query: is it one statement that reads?"""
+    """Ask what the sandbox asks before it runs a query: whether it is one statement that reads."""
     con = _con.setdefault("sql", duckdb.connect())
     text = path.read_bytes().decode("utf-8", "replace")[:1_000_000]
     reading = one_reading_statement(con, text)
@@ -351,12 +356,15 @@ def _real(pattern: str, most: int) -> list[bytes]:
 
 _CSV_WORDS = (
     b"object_id", b"label", b"ra", b"dec", b'"', b'""', b",", b"\r\n", b"\n", b"nan", b"NULL", b"elliptical", b"spiral",
-    b"human", b"promoted", b"survey", b"des", b"sdss", b"=cmd|' /C calc'!A0", b"@SUM(1)", b"-1", b"1e5", b"\xe2\x80\xae",
+    b"human", b"promoted", b"survey", b"des", b"sdss", b"=cmd|' /C calc'!A0", b"@SUM(1)", b"-1", b"1e5",
+    b"\xe2\x80\xae",
 )  # fmt: skip
 _VOT_WORDS = (
     b"<TR>", b"</TR>", b"<TD>", b"<TABLE>", b"<FIELD name='a' datatype='double'/>", b"<RESOURCE>", b"arraysize='*'",
-    b"arraysize='9999999999'", b'datatype="char"', b"<STREAM href='file:///etc/passwd'>", b"<BINARY2>", b"<FITS extnum='1'>",
-    b"<!DOCTYPE v [<!ENTITY a 'aaaa'>]>", b"&a;", b"<![CDATA[", b"]]>", b"<!--", b"<VALUES null='1'/>", b'precision="F2"',
+    b"arraysize='9999999999'", b'datatype="char"', b"<STREAM href='file:///etc/passwd'>", b"<BINARY2>",
+    b"<FITS extnum='1'>",
+    b"<!DOCTYPE v [<!ENTITY a 'aaaa'>]>", b"&a;", b"<![CDATA[", b"]]>", b"<!--", b"<VALUES null='1'/>",
+    b'precision="F2"',
     b"<PARAM name='p' datatype='int' value='x'/>", b"ref='t'", b"encoding='gzip'", b"nrows='99999999999'",
 )  # fmt: skip
 _TOML_WORDS = (
@@ -364,9 +372,12 @@ _TOML_WORDS = (
     b"0x7fffffffffffffff", b"true", b"[]", b"{}", b'"\\u0000"', b"members = 0", b"a.b.c = 1", b"\\U0010ffff", b"1e400",
 )  # fmt: skip
 _SQL_WORDS = (
-    b"SELECT", b"FROM", b"EXPLAIN", b"ANALYZE", b"COPY", b"(", b")", b";", b"--", b"/*", b"*/", b"'", b'"', b"$$", b"TO 'x'",
-    b"WITH", b"RECURSIVE", b"UNION", b"ATTACH 'x'", b"INSTALL", b"SET", b"PRAGMA", b"query('SELECT 1')", b"::INT[]", b"NOT ",
-    b"\x00", b"DELETE FROM labels", b"INSERT INTO t", b"(FORMAT json)", b"PREPARE a AS", b"EXECUTE a", b"CALL", b"VALUES (1)",
+    b"SELECT", b"FROM", b"EXPLAIN", b"ANALYZE", b"COPY", b"(", b")", b";", b"--", b"/*", b"*/", b"'", b'"', b"$$",
+    b"TO 'x'",
+    b"WITH", b"RECURSIVE", b"UNION", b"ATTACH 'x'", b"INSTALL", b"SET", b"PRAGMA", b"query('SELECT 1')", b"::INT[]",
+    b"NOT ",
+    b"\x00", b"DELETE FROM labels", b"INSERT INTO t", b"(FORMAT json)", b"PREPARE a AS", b"EXECUTE a", b"CALL",
+    b"VALUES (1)",
 )  # fmt: skip
 _NPY_WORDS = (
     b"'descr'",
