@@ -383,7 +383,7 @@ def _leaves(settings: dict[str, Any], before: str = "") -> dict[str, Any]:
 
 
 def _place(items: list[Any], number: str, change: str) -> int:
-    if not number.isdecimal() or int(number) >= len(items):
+    if not number.isdecimal() or len(number) > 9 or int(number) >= len(items):
         raise ConfigError(
             f"'{_told(change)}' names no item '{_told(number)}'; the recipe has {len(items)} there, counted from 0"
         )

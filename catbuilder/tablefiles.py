@@ -274,12 +274,12 @@ class VotableFile(TableFile):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # archives' VOTables are seldom to the letter
                 table = votable.parse(self.path, columns=places).get_first_table()
+            wanted = [self._fields[place] for place in places]
+            cells = [table.array[name] for name in table.array.dtype.names] if places else []
+            arrays = [_masked_to_arrow(values, field.type) for values, field in zip(cells, wanted, strict=True)]
         # What is wrong inside raises what astropy happens to do with it: ValueError, IndexError, AttributeError ...
         except Exception as error:
             raise _no_votable(self.path, error) from None
-        cells = [table.array[name] for name in table.array.dtype.names] if places else []
-        wanted = [self._fields[place] for place in places]
-        arrays = [_masked_to_arrow(values, field.type) for values, field in zip(cells, wanted, strict=True)]
         con.register("file_stream", pa.table(arrays, schema=pa.schema(wanted)))
         try:
             yield Scan("file_stream", {})

@@ -18,6 +18,7 @@ from catbuilder.workspace import Recording
 _INT64_MAX = 2**63 - 1
 _MOST_DIGITS = 4000  # Python makes no number of more than 4,300
 _LONGEST_CELL = 60  # letters of a cell that a reason repeats
+_LONGEST_REASON = 500
 _TOLD_COLUMNS = 20
 
 
@@ -35,7 +36,10 @@ class Rejection:
 
 
 class BadValue(ValueError):
-    """A cell that cannot be used; becomes the reason of a Rejection."""
+    """A cell that cannot be used; becomes the reason of a Rejection, which is one line whatever stands in the cell."""
+
+    def __str__(self) -> str:
+        return in_one_line(super().__str__(), _LONGEST_REASON)
 
 
 @dataclass

@@ -28,6 +28,8 @@ from fuzz_targets import TARGETS, Target, stream, try_input
 LIMIT_MB = 1024  # of memory, above what the process had before the input: an image of 64 million pixels takes 900
 _SLOW_S = 20.0
 _BATCH = 2000  # inputs a process: what leaks, leaks no further
+# Each child makes a folder of its own in it
+_IN_MEMORY = Path("/dev/shm")  # nosec B108
 _RLIMIT_GB = 8  # of a child, so that a bomb does not take the machine along
 
 
@@ -142,7 +144,7 @@ def _child(name: str, seeds: list[bytes], seed: int, first: int, end: int, pipe:
     resource.setrlimit(resource.RLIMIT_DATA, (_RLIMIT_GB << 30, _RLIMIT_GB << 30))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     target = TARGETS[name]
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
         path = Path(folder) / target.file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(seeds[0])

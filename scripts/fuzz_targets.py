@@ -181,7 +181,7 @@ def _survey_table(path: Path) -> None:
 def _csvs() -> list[bytes]:
     written = [
         b"object_id,file,ra,dec,label,split\n1,a.png,10.5,-1,elliptical,train\nJ0102,b.jpg,,,spiral,\n007,c.png,nan,0,,pool\n",
-        b'\xef\xbb\xbfobject_id,label,survey,confidence,annotator,source\r\n1,"spiral",des,0.9,"O\'N, ""Ed""",human\r\n',
+        b'\xef\xbb\xbfobject_id,label,survey,confidence,annotator,source\r\n1,"spiral",des,0.9,"O\'N, ""E""",human\r\n',
         b'object_id,label,annotator\n"=1+1",elliptical,"=HYPERLINK(""http://x"")"\n+5,spiral,@x\n-5,spiral,\n',
         b"object_id,ra,dec,radius_arcsec\n9223372036854775807,1,2,3\n5.87724E+17,1,2,3\n",
     ]
@@ -320,11 +320,15 @@ def _model(path: Path) -> None:
     from catbuilder.checkpoint import load_model, read_model_card
     from catbuilder.weights import _from_file
 
+    refusals = []
     for read in (read_model_card, load_model, _from_file):
         try:
             read(path)
         except CatbuilderError as error:
-            _all_printable([str(error)])
+            refusals.append(error)
+    _all_printable([str(error) for error in refusals])
+    if refusals:
+        raise refusals[0]
 
 
 _QUERIES = (
@@ -395,7 +399,7 @@ TARGETS: dict[str, Target] = {
     "fits table": Target("a.fits", _fits_tables, _survey_table, structured=spoil_card, share=8),
     "fits table, gzipped": Target("a.fits.gz", _fits_tables, _survey_table, structured=spoil_card, share=4),
     "fits tile": Target("t/cube.fits", _tiles, _tile, structured=spoil_card, share=10),
-    "survey csv": Target("a.csv", _survey_csvs, _survey_table, _CSV_WORDS, share=4),
+    "survey csv": Target("a.csv", _survey_csvs, _survey_table, _CSV_WORDS, share=2),
     "parquet": Target("a.parquet", _parquets, _survey_table, share=6),
     "votable": Target("a.vot", _votables, _survey_table, _VOT_WORDS, share=5),
     "user csv": Target("a.csv", _csvs, _user_csv, _CSV_WORDS, share=30),
@@ -429,5 +433,5 @@ def try_input(target: Target, path: Path) -> str:
 
 
 def stream(name: str, seed: int, number: int) -> random.Random:
-    """The random numbers of one input."""
-    return random.Random(f"{name}:{seed}:{number}")
+    """The random numbers of one input, which anybody may guess."""
+    return random.Random(f"{name}:{seed}:{number}")  # nosec B311
