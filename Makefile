@@ -26,7 +26,7 @@ lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 	@echo "ruff check"; $(BIN)/ruff check .
 	@echo "ruff format --check"; $(BIN)/ruff format --check .
 	@echo "mypy"; $(BIN)/mypy
-	@echo "bandit"; $(BIN)/bandit --quiet --recursive --configfile pyproject.toml catbuilder scripts
+	@echo "bandit"; $(BIN)/bandit --quiet --recursive --configfile pyproject.toml catbuilder scripts 2>/dev/null # remarks on nosec
 	@echo "pip-audit"; $(BIN)/python scripts/audit_packages.py
 
 bench: $(READY) ## each scripts/bench_*.py
