@@ -23,6 +23,7 @@ from catbuilder import __version__
 from catbuilder.errors import ConfigError, SchemaError, WorkspaceBusy, WorkspaceError
 from catbuilder.machine import usable_memory
 from catbuilder.resources import sql_folder
+from catbuilder.wording import in_one_line
 
 Connection = duckdb.DuckDBPyConnection
 Parameters = Sequence[object] | Mapping[str, object]
@@ -226,7 +227,7 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
         except duckdb.IOException as error:
             holder = _holder(str(error))
             if holder is None:
-                raise SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}") from None
+                raise _no_catalogue(path, error) from None
             waited = time.monotonic() - started
             if wait_s is not None and waited > wait_s:
                 raise WorkspaceBusy(
@@ -238,7 +239,14 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
                 told = True
             time.sleep(min(0.02 + waited / 10, 0.5))
         except duckdb.Error as error:
-            raise SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}") from None
+            raise _no_catalogue(path, error) from None
+
+
+def _no_catalogue(path: Path, error: Exception) -> SchemaError:
+    return SchemaError(
+        f"{path} cannot be opened as a catalogue ({in_one_line(_first_line(error))}); put it back from a backup, or "
+        "name another workspace"
+    )
 
 
 def _holder(message: str) -> str | None:
