@@ -132,6 +132,8 @@ def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
 
 
 def _columns(header: fits.Header) -> fits.ColDefs:
+    if header["NAXIS"] != 2:
+        raise DamagedHeader(f"its header is damaged (NAXIS of the table is {header['NAXIS']})")
     fields = header.get("TFIELDS")
     if not isinstance(fields, int) or not 0 <= fields <= _MOST_COLUMNS:
         raise DamagedHeader(f"its header is damaged (TFIELDS is {in_one_line(repr(fields), 40)})")

@@ -22,6 +22,7 @@ from catbuilder.fitsheader import MOST_HDUS, DamagedHeader, data_bytes, filled, 
 _MOST_FILLING = 2**20  # bytes
 _SQUARE = 0.05  # by which a pixel's sides may differ: distortions reach 1 %
 _FILTERS = "ugrizy"
+_READ_LATER = ("MAGZERO", "SURVEY", "RADESYS")
 
 
 class Refused(Exception):
@@ -63,22 +64,29 @@ def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -
                 number, names = _image(file)
                 header, shape = file[number].header.copy(), tuple(file[number].shape)
                 named = [*_filters(file[0].header), *_filters(header)]
+            band = _named_band(header, shape, band, named)
+            for card in _READ_LATER:
+                header.get(card)  # astropy reads a card when it is asked for, and raises then
     except Refused:
         raise
     # A damaged header raises what astropy happens to do with it: OSError, ValueError, AttributeError, OverflowError ...
     except Exception as error:
         raise Refused(f"it cannot be read as FITS ({in_short(error)}); fetch it again") from None
+    return TileFile(path, number, header, shape, names.get("MSK"), names.get("WGT"), band)
+
+
+def _named_band(header: fits.Header, shape: tuple[int, ...], band: str | None, named: list[str]) -> str:
+    """Bands of a cube by its header; of another image the letter in the file's name, which its header may not deny."""
     if len(shape) > 3:
         raise Refused(f"its image has {len(shape)} axes; a tile has two, a cube of bands three")
     if len(shape) == 3:
-        band = _cube_bands(header, shape[0])
-    elif band is None:
+        return _cube_bands(header, shape[0])
+    if band is None:
         raise Refused("it is neither a cube nor named for its band; rename it to end in _g.fits, _r.fits ...")
-    else:
-        for letter in named:
-            if letter != band:
-                raise Refused(f"its name says band {band} and its header {letter}; rename it, or mend BAND and FILTER")
-    return TileFile(path, number, header, shape, names.get("MSK"), names.get("WGT"), band)
+    for letter in named:
+        if letter != band:
+            raise Refused(f"its name says band {band} and its header {letter}; rename it, or mend BAND and FILTER")
+    return band
 
 
 def read_world(file: TileFile) -> WCS:

@@ -156,11 +156,11 @@ def _child(name: str, seeds: list[bytes], seed: int, first: int, end: int, pipe:
         pipe.send("ready")
         for number in range(first, end):
             path.write_bytes(make_input(name, seeds, seed, number))
-            pipe.send(_measured(target, path))
+            pipe.send(measured(target, path))
         pipe.send(None)
 
 
-def _measured(target: Target, path: Path) -> tuple[str, str, float]:
+def measured(target: Target, path: Path) -> tuple[str, str, float]:
     """What became of an input, why, and the MB that it took at its peak."""
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of before
     before = _memory_kb("VmRSS")
