@@ -22,6 +22,7 @@ from catbuilder.tables import (
     read_table,
     record_rejections,
 )
+from catbuilder.wording import for_spreadsheet
 from catbuilder.workspace import Recording, Workspace
 
 SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
@@ -138,7 +139,10 @@ def read_label_rows(
 
 
 def export_labels(workspace: Workspace, file: Path) -> int:
-    """Write every standing label as CSV, in the columns that `import_labels` reads; returns their number."""
+    """Write every standing label as CSV, in the columns that `import_labels` reads; returns their number.
+
+    An annotator who is called like a formula of a spreadsheet gets an apostrophe, which the import takes away.
+    """
     with workspace.reading() as con:
         cursor = con.execute(query("export_labels"))
         names = [column[0] for column in cursor.description or []]
@@ -146,7 +150,8 @@ def export_labels(workspace: Workspace, file: Path) -> int:
     with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(names)
-        writer.writerows(rows)
+        for row in rows:
+            writer.writerow([for_spreadsheet(value) if isinstance(value, str) else value for value in row])
     return len(rows)
 
 

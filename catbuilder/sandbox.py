@@ -113,10 +113,25 @@ def _spill_folder(workspace: Workspace) -> Iterator[str]:
         yield folder
 
 
-def query_table(workspace: Workspace, sql: str) -> pa.Table:
-    """Run one SELECT and return the whole result."""
-    with query_stream(workspace, sql) as reader:
-        return reader.read_all()
+def query_table(
+    workspace: Workspace, sql: str, *, memory_mb: int = MEMORY_MB, timeout_s: float = TIMEOUT_S
+) -> pa.Table:
+    """Run one SELECT and return the whole result, which may be as large as the query's memory.
+
+    Raises
+    ------
+    QueryError
+        As `query_stream`, or the result is larger.
+    """
+    batches: list[pa.RecordBatch] = []
+    left = memory_mb * 2**20
+    with query_stream(workspace, sql, memory_mb=memory_mb, timeout_s=timeout_s) as reader:
+        for batch in reader:
+            left -= batch.nbytes
+            if left < 0:  # it would be the memory of whoever asks, which nobody limits
+                raise QueryError(f"the result is larger than {memory_mb} MB; narrow it, or read it with query_stream")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, reader.schema)
 
 
 def _why(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, timeout_s: float) -> QueryError:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from catbuilder.config import Limits
 from catbuilder.errors import InputError
-from catbuilder.wording import in_one_line
+from catbuilder.wording import from_spreadsheet, in_one_line
 from catbuilder.workspace import Recording
 
 _INT64_MAX = 2**63 - 1
@@ -213,7 +213,7 @@ def _fill(table: Table, lines: Iterator[tuple[int, list[str]]], unique: Sequence
     for row, line in lines:
         if not any(cell.strip() for cell in line):
             continue
-        cells = dict(zip(table.columns, (cell.strip() for cell in line), strict=False))
+        cells = dict(zip(table.columns, (from_spreadsheet(cell.strip()) for cell in line), strict=False))
         if len(line) != len(table.columns):
             table.reject(row, cells, f"it has {len(line)} cells where the header has {len(table.columns)}")
             continue

@@ -20,3 +20,27 @@ def printable(text: str) -> str:
         letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape", "replace").decode()
         for letter in text
     )
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a cell begins that a spreadsheet computes
+
+
+def for_spreadsheet(text: str) -> str:
+    """A cell of a CSV file that no spreadsheet runs: a text like `=HYPERLINK(...)` gets an apostrophe before it.
+
+    Numbers stay as they are. `from_spreadsheet` takes the apostrophe away again.
+    """
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) and not _is_number(text) else text
+
+
+def from_spreadsheet(cell: str) -> str:
+    """What `for_spreadsheet` was given."""
+    return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

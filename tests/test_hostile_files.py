@@ -3,6 +3,7 @@
 Nothing here may take more memory than a file of its kind needs. Inputs that fuzzing found stand at the end.
 """
 
+import csv
 import gzip
 import io
 import os
@@ -13,7 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from makers import ask, cli, write_csv, write_images
+from hypothesis import given
+from hypothesis import strategies as st
+from makers import ask, cli, surveyed, write_csv, write_images
 from PIL import Image
 
 from catbuilder.config import Limits, WorkspaceConfig, load_recipe, load_settings
@@ -23,7 +26,7 @@ from catbuilder.stamps import StampReader, refuse_other_width
 from catbuilder.tablefiles import open_table
 from catbuilder.tables import BadValue, parse_object_id, read_table
 from catbuilder.tile_files import Refused, read_tile_file
-from catbuilder.wording import in_one_line
+from catbuilder.wording import for_spreadsheet, from_spreadsheet, in_one_line
 from catbuilder.workspace import Workspace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -267,6 +270,26 @@ def test_mixed_types_bom_crlf_quotes_and_formulas_are_rows_like_others(tmp_path)
     table = read_table(tmp_path / "a.csv", ["object_id", "label"])
     assert [cells["object_id"] for _, cells in table.rows] == ["1", "=1+1", "@SUM(A1)", "-5"]
     assert [row for row, _ in table.rows] == [2, 3, 4, 6]
+
+
+@given(text=st.text(max_size=30) | st.sampled_from(["=1+1", "@SUM(A1)", "-0.5", "+5", "'=x", "''-a", "\t=", "-", "'"]))
+def test_no_text_is_a_formula_once_it_is_written_and_each_comes_back(text):
+    cell = for_spreadsheet(text)
+    assert from_spreadsheet(cell) == text
+    if cell.startswith(("=", "+", "-", "@")):
+        float(cell)
+
+
+def test_an_annotator_called_like_a_formula_is_exported_harmless_and_imported_again(tmp_path):
+    workspace = surveyed(tmp_path / "ws")
+    formula = '=HYPERLINK("http://example.org","x")'
+    table = write_csv(tmp_path / "t.csv", ("object_id", "survey", "label", "annotator"), (8, "des", "spiral", formula))
+    assert cli("-w", workspace.path, "labels", "import", table, "--source", "human").code == 0
+    assert cli("-w", workspace.path, "labels", "export", tmp_path / "out.csv").code == 0
+    with open(tmp_path / "out.csv", newline="") as file:
+        assert f"'{formula}" in [row["annotator"] for row in csv.DictReader(file)]
+    again = read_table(tmp_path / "out.csv", ["object_id", "label"])
+    assert formula in [cells["annotator"] for _, cells in again.rows]
 
 
 # --- settings, stamps, models
