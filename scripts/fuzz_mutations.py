@@ -61,7 +61,7 @@ def _of_bytes(rng: random.Random, data: bytes, seeds: Sequence[bytes], words: Se
         case 3:  # twice
             return before + slice_ + slice_ + after
         case 4:  # very often
-            return before + slice_ * rng.choice((10, 100, 1000, 10_000)) + after
+            return before + slice_ * rng.choice((10, 10, 100, 100, 1000, 1000, 20_000)) + after
         case 5:  # cut short
             return before
         case 6:  # a byte that means something to somebody
