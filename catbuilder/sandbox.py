@@ -210,7 +210,7 @@ def _one_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statem
 
     try:
         statements = con.extract_statements(sql)
-    except MemoryError:
+    except (MemoryError, duckdb.OutOfMemoryException):
         raise QueryError("the query is nested too deeply or too long to be read; simplify it") from None
     except duckdb.Error as error:
         raise QueryError(f"the query is not valid SQL: {_said(error)}") from None

@@ -27,7 +27,7 @@ from fuzz_targets import TARGETS, Target, stream, try_input
 
 LIMIT_MB = 1024  # of memory, above what the process had before the input: an image of 64 million pixels takes 900
 _SLOW_S = 20.0
-_BATCH = 2000  # inputs a process: what leaks, leaks no further
+_BATCH = 20_000  # inputs a process: what leaks, leaks no further; to start one takes seconds
 # Each child makes a folder of its own in it
 _IN_MEMORY = Path("/dev/shm")  # nosec B108
 _RLIMIT_GB = 8  # of a child, so that a bomb does not take the machine along
