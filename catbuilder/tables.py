@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from catbuilder.config import Limits
 from catbuilder.errors import InputError
-from catbuilder.wording import from_spreadsheet, in_one_line
+from catbuilder.wording import from_spreadsheet, in_one_line, is_number
 from catbuilder.workspace import Recording
 
 _INT64_MAX = 2**63 - 1
@@ -123,7 +123,7 @@ def parse_object_id(text: str) -> tuple[int, str | None]:
         if len(text) > _MOST_DIGITS or int(text) > _INT64_MAX:
             raise BadValue(f"object_id {_shown(text)} does not fit 64 bits; give it as text with a letter in it")
         return int(text), None
-    if _is_a_number(text):  # 5.87724E+17 once was an id, before a spreadsheet rounded it
+    if is_number(text):  # 5.87724E+17 once was an id, before a spreadsheet rounded it
         raise BadValue(
             f"object_id {_shown(text)} is not a whole positive number; was the table saved by a spreadsheet?"
         )
@@ -228,11 +228,3 @@ def _fill(table: Table, lines: Iterator[tuple[int, list[str]]], unique: Sequence
 def _plain(text: str) -> str:
     """007 and 7 are one id; a text keeps its zeros."""
     return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text
-
-
-def _is_a_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -30,7 +30,7 @@ def for_spreadsheet(text: str) -> str:
 
     Numbers stay as they are. `from_spreadsheet` takes the apostrophe away again.
     """
-    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) and not _is_number(text) else text
+    return f"'{text}" if text.lstrip("'").startswith(_FORMULA) and not is_number(text) else text
 
 
 def from_spreadsheet(cell: str) -> str:
@@ -38,7 +38,8 @@ def from_spreadsheet(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell.lstrip("'").startswith(_FORMULA) else cell
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether Python reads it as a number, infinity and NaN among them."""
     try:
         float(text)
     except ValueError:
