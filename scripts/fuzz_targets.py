@@ -168,6 +168,7 @@ def _survey_table(path: Path) -> None:
     layout = lay_out(table, GALAXY_ZOO, [])
     with duckdb.connect(config={"threads": 1}) as con:
         con.execute("SET memory_limit = '1GB'")
+        con.execute("SET enable_progress_bar = false")
         for statement in con.extract_statements(query("ingest_macros")):
             con.execute(statement)
         con.create_function("healpix_cell", lambda ra, dec: ra, ["double", "double"], "double", type="arrow")
