@@ -130,7 +130,7 @@ def _take_rows(recording: Recording, table: str) -> int:
     recording.con.register("taken", rows)
     # a name of `_ROWS_TAKEN`
     recording.con.execute(
-        f"INSERT INTO {table} BY NAME SELECT *, $round AS round, $run AS run FROM taken",  # nosec B608
+        f"INSERT INTO {table} BY NAME SELECT *, $round AS round, $run AS run FROM taken",
         {"round": recording.round, "run": recording.run},
     )
     return int(rows.num_rows)

@@ -161,7 +161,7 @@ def _choose(con: Connection, where: str | None) -> None:
     confine(con)
     among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at(2147483647)"
     # One statement, of which everything outside the catalogue is locked away
-    text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"  # nosec B608
+    text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
     try:
         if len(con.extract_statements(text)) != 1:
             raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 17.8")
