@@ -20,6 +20,7 @@ from catbuilder.config import Certificate, Promotion, load_recipe
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.launch import Worker, run_all
 from catbuilder.manifest import score_manifest
+from catbuilder.remote import run_everywhere
 from catbuilder.workspace import Workspace
 
 Example = Callable[[Path], object]
@@ -173,6 +174,15 @@ def several_processes_without_horovod(folder: Path) -> None:
 def a_worker_without_its_job(folder: Path) -> None:
     # A process of Python's own, which ends badly as ours would and imports nothing
     run_all([Worker("json.tool", folder / "none.json", folder / "worker.log", {})], lambda: None)
+
+
+@raises(errors.HostLost)
+def a_host_whose_starter_is_killed(folder: Path) -> None:
+    (folder / "deadly.py").write_text("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        worker = Worker("deadly", folder / "none.job", folder / "worker.log", {}, "localhost")
+        run_everywhere(folder, [worker], lambda: None)
 
 
 @raises(errors.QueryError)
