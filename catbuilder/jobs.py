@@ -49,11 +49,30 @@ class TrainJob(_Job):
 
 
 class ScoreJob(_Job):
-    """Score the manifest's rows; leaves `scores-<shard>.parquet` and `features-<shard>.parquet`."""
+    """Score the manifest's rows; leaves `scores-<shard>.parquet` and `features-<shard>.parquet`.
+
+    Parts of shards that are not whole yet stand in `parts`; those of an earlier attempt, put there, are gone on from.
+    """
 
     model: Path  # safetensors; of an ensemble its member 0, whose features are kept
     others: tuple[Path, ...] = ()  # the ensemble's other members
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
+    part_s: float = 10.0  # seconds of work that a process which dies may lose
+
+
+def scores_file(folder: Path, number: int) -> Path:
+    """Posteriors of a shard; it counts as done once this file is there."""
+    return folder / f"scores-{number:05d}.parquet"
+
+
+def features_file(folder: Path, number: int) -> Path:
+    """Features of the rows of a shard that asked for them; absent where none did."""
+    return folder / f"features-{number:05d}.parquet"
+
+
+def parts_folder(folder: Path) -> Path:
+    """Where an attempt keeps the parts of shards that are not whole yet."""
+    return folder / "parts"
 
 
 def new_attempt(folder: Path, kind: str) -> Path:

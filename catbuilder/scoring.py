@@ -15,7 +15,7 @@ from catbuilder.ensemble import members_of
 from catbuilder.errors import NothingToScore, RoundError
 from catbuilder.files import sync_folder
 from catbuilder.hosts import parse_hosts, places
-from catbuilder.jobs import ScoreJob, new_attempt
+from catbuilder.jobs import ScoreJob, new_attempt, parts_folder, scores_file
 from catbuilder.launch import Worker, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
@@ -39,19 +39,21 @@ def score_manifest_in_shards(
 ) -> list[Path]:
     """Score every row of a manifest with the round's networks; returns the Parquet shards in `place`, in its order.
 
-    Whole shards that earlier attempts left are taken as they are: the same model and stamps give the same bits.
+    Whole shards that earlier attempts left are taken as they are, and parts are gone on from: the same model and
+    stamps give the same bits.
     """
     rows = pq.read_metadata(manifest).num_rows
     shards = _shards(rows, plan.ranks)
     place.mkdir(parents=True, exist_ok=True)
     _collect(attempt, place)
-    missing = [shard for shard in shards if not _file(place, shard[0]).exists()]
+    missing = [shard for shard in shards if not scores_file(place, shard[0]).exists()]
     if missing:
-        already = sum(end - first for number, first, end in shards if _file(place, number).exists())
+        already = sum(end - first for number, first, end in shards if scores_file(place, number).exists())
+        _hand_on_parts(attempt)
         workers = _workers(workspace, plan, manifest, attempt, models, missing)
         run_everywhere(attempt, workers, lambda: update(already + _done(attempt), rows), restarts=2)
         _collect(attempt, place)
-    return [_file(place, number) for number, _, _ in shards]
+    return [scores_file(place, number) for number, _, _ in shards]
 
 
 def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_number: int) -> int:
@@ -186,19 +188,25 @@ def _collect(attempt: Path, place: Path) -> None:
     sync_folder(place)
 
 
-def _file(place: Path, number: int) -> Path:
-    return place / f"scores-{number:05d}.parquet"
+def _hand_on_parts(attempt: Path) -> None:
+    """Move the parts that earlier attempts left to this one; their processes ended with their coordinator."""
+    place = parts_folder(attempt)
+    place.mkdir()
+    for found in sorted(attempt.parent.glob(f"{attempt.name.rpartition('-')[0]}-*/parts/*.parquet")):
+        os.replace(found, place / found.name)
+    sync_folder(place)
 
 
 def _done(attempt: Path) -> int:
     """Objects scored so far, from the last line of each process's log of progress."""
-    done = 0
+    done: dict[int, int] = {}  # by share: a process that was started again goes on with that of the dead one
     for log in attempt.glob("score-*.jsonl"):
-        lines = log.read_text(encoding="utf-8").splitlines()
-        for line in reversed(lines):
+        for line in reversed(log.read_text(encoding="utf-8").splitlines()):
             try:
-                done += json.loads(line).get("done", 0)
-                break
+                event = json.loads(line)
             except ValueError:
                 continue  # the last line may be half written
-    return done
+            if event["event"] == "progress":
+                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
+                break
+    return sum(done.values())

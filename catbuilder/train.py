@@ -137,9 +137,11 @@ class Trainer:
         train_mode(self.network)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         self.log.restart_clock()
-        for step, stamps in enumerate(read_ahead(self.training.reader, batches)):
+        for step, stamps in enumerate(read_ahead(self.training.reader, batches, self.device)):
             labels = torch.from_numpy(self.training.labels[batches[step]])
-            loss = self._step(stamps.to(self.device), labels.to(self.device), (*place, step, self.rank))
+            loss = self._step(
+                stamps.to(self.device, non_blocking=True), labels.to(self.device), (*place, step, self.rank)
+            )
             total += loss
             if self.log.is_due():
                 self._report(epoch, step + 1, len(batches), float(loss))
@@ -190,9 +192,9 @@ class Trainer:
         mine = range(self.rank, len(batches), self.ranks)
         surveys = sorted(set(self.validation.surveys))
         loss, right = 0.0, dict.fromkeys(surveys, 0.0)
-        ahead = read_ahead(self.validation.reader, [batches[number] for number in mine])
+        ahead = read_ahead(self.validation.reader, [batches[number] for number in mine], self.device)
         for number, stamps in zip(mine, ahead, strict=True):
-            images = self.network.prepare(stamps.to(self.device))
+            images = self.network.prepare(stamps.to(self.device, non_blocking=True))
             if shifted:
                 generator = stream(self.device, "validation", self.job.seed, number)
                 images = survey_view(images, self.recipe.augmentation, generator)

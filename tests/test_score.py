@@ -1,4 +1,5 @@
 import json
+import signal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -7,7 +8,8 @@ import torch
 from toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
 
 from catbuilder.checkpoint import load_model
-from catbuilder.score import Scorer
+from catbuilder.scorer import Scorer
+from catbuilder.scoring import _hand_on_parts
 
 SCORE = "catbuilder.score"
 RECIPE = toy_recipe()
@@ -91,6 +93,26 @@ def test_progress_counts_up_to_the_whole(survey):
     progress = [line for line in lines if line["event"] == "progress"]
     assert progress[-1]["done"] == progress[-1]["of"] == 120
     assert [line["shard"] for line in lines if line["event"] == "shard"] == [0]
+
+
+def test_a_process_killed_in_mid_shard_goes_on_after_its_last_part_to_the_same_bytes(survey):
+    """Killed in one attempt, and gone on with in the next, to which the coordinator moves the parts."""
+    first = job(survey, "attempts/score-01", ((0, 0, 120),), part_s=0.0)
+    killed = run(SCORE, first, CATBUILDER_FAULT="score.after_part")
+    assert killed.returncode == -signal.SIGKILL
+    assert [part.name for part in sorted((first.folder / "parts").iterdir())] == [
+        "features-00000-00000000-00000016.parquet", "scores-00000-00000000-00000016.parquet"
+    ]  # fmt: skip
+    again = job(survey, "attempts/score-02", ((0, 0, 120),), part_s=0.03)
+    again.folder.mkdir()
+    _hand_on_parts(again.folder)
+    assert run(SCORE, again).returncode == 0
+    (log,) = again.folder.glob("score-*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["rows"] for line in lines if line["event"] == "resumed"] == [16]
+    for name in ("scores-00000.parquet", "features-00000.parquet"):
+        assert (again.folder / name).read_bytes() == (survey / "whole" / name).read_bytes()
+    assert not list((again.folder / "parts").iterdir())
 
 
 def test_a_model_of_other_classes_or_none_at_all_is_refused_in_one_line(survey):
