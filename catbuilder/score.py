@@ -67,8 +67,11 @@ def _scorer(job: ScoreJob, model: Path) -> Scorer:
         raise WeightsError(
             f"{model} knows the classes {', '.join(card.plan.classes)}; score with this workspace's model"
         )
-    scoring, training = job.recipe.scoring, job.recipe.training
-    return Scorer(network, scoring.batch_size, scoring.symmetries, training.precision == "bf16", training.channels_last)
+    scoring, recipe = job.recipe.scoring, job.recipe
+    return Scorer(
+        network, scoring.batch_size, scoring.symmetries, recipe.scores_in_bf16, recipe.training.channels_last,
+        scoring.compile,
+    )  # fmt: skip
 
 
 def _log_name() -> str:

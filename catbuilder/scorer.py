@@ -13,8 +13,10 @@ import numpy.typing as npt
 import torch
 from scipy.special import entr
 from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
 
 from catbuilder import distributed
+from catbuilder.errors import ConfigError
 from catbuilder.network import GalaxyNetwork
 
 Floats = npt.NDArray[np.float32]
@@ -40,16 +42,31 @@ class Begun:
 
 
 class Scorer:
-    """A network that scores batches of stamps of one fixed size."""
+    """A network that scores batches of stamps of one fixed size.
+
+    Raises
+    ------
+    ConfigError
+        It shall be compiled, and cannot be here.
+    """
 
     def __init__(
-        self, network: GalaxyNetwork, batch_size: int, symmetries: int, bf16: bool, channels_last: bool
+        self,
+        network: GalaxyNetwork,
+        batch_size: int,
+        symmetries: int,
+        bf16: bool,
+        channels_last: bool,
+        compiled: bool = False,
     ) -> None:
         self.device = distributed.device()
         self.network = network.eval().to(self.device)
         if channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.batch_size, self.symmetries, self.bf16 = batch_size, symmetries, bf16
+        self._features = self.network.features
+        if compiled:
+            self._compile()
 
     @torch.inference_mode()
     def begin(self, stamps: Tensor) -> Begun:
@@ -60,14 +77,34 @@ class Scorer:
         images = self.network.prepare(stamps.to(self.device, non_blocking=True))
         posteriors, features = [], []
         for view in _views(images, self.symmetries):
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-                features.append(self.network.features(view))
+            features.append(self._seen(view))
             posteriors.append(self.network.classify(features[-1]).double().softmax(1))
         return Begun(torch.stack(posteriors).mean(0)[:n], torch.stack(features).mean(0)[:n])
 
     def score(self, stamps: Tensor) -> Scores:
         """Score up to `batch_size` stamps, uint8 (n, size, size, 3)."""
         return Ensemble([self]).score(stamps)
+
+    def _seen(self, images: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            # A turned view has strides of its own, for each of which the network would be compiled again.
+            return self._features(images.contiguous())
+
+    @torch.inference_mode()
+    def _compile(self) -> None:
+        """Compile for the one shape there is, now, while a fault can still be told from one of the scoring."""
+        # In this process: its own pool of compiling processes would outlive a worker that is killed.
+        torch._inductor.config.compile_threads = 1
+        self._features = torch.compile(self.network.features, dynamic=False)
+        size = self.network.settings.image_size
+        try:
+            self._seen(torch.zeros(self.batch_size, 3, size, size, device=self.device))
+        except (TorchDynamoException, OSError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ConfigError(
+                f"{self.network.settings.backbone} cannot be compiled here ({reason}); install a C++ compiler such as "
+                "g++, or set scoring.compile to false"
+            ) from None
 
 
 class Ensemble:
