@@ -45,6 +45,10 @@ def init() -> None:
     # What travels together is decided here. Horovod would fuse whatever is ready at the moment, which gave different
     # bits from run to run at four ranks.
     os.environ["HOROVOD_FUSION_THRESHOLD"] = "0"
+    if not torch.cuda.is_available():
+        # Every cycle, by default of a millisecond, the ranks ask each other what is ready: on CPUs that took a sixth of
+        # each rank's core. Gradients then wait for up to 10 ms longer, of steps that take hundreds.
+        os.environ.setdefault("HOROVOD_CYCLE_TIME", "10")
     import horovod.torch as horovod
 
     horovod.init()
@@ -108,7 +112,9 @@ class GradientMean:
     def __init__(self, parameters: Iterable[Parameter], groups: int) -> None:
         self._groups = _cut([p for p in parameters if p.requires_grad][::-1], groups)
         self._missing = [len(group) for group in self._groups]
-        self._travelling: dict[int, tuple[Any, list[Tensor]]] = {}  # by group
+        self._travelling: dict[int, tuple[Any, list[Parameter]]] = {}  # by group
+        # Kept from step to step: fresh memory for each would cost as much as what is written to it.
+        self._buffers = [p.new_empty(sum(p.numel() for p in group)) for group in self._groups for p in group[:1]]
         self._hooks = []
         if _horovod is not None and len(self._groups) > 1:
             for number, group in enumerate(self._groups):
@@ -122,9 +128,11 @@ class GradientMean:
             if number not in self._travelling:
                 self._send(number)
         for number in range(len(self._groups)):
-            handle, gradients = self._travelling.pop(number)
-            if gradients:
-                _unpack(_horovod.synchronize(handle).to(gradients[0].device).div_(size()), gradients)
+            handle, parameters = self._travelling.pop(number)
+            if parameters:
+                mean = _horovod.synchronize(handle).to(parameters[0].device).div_(size())
+                for parameter, part in zip(parameters, _parts(mean, parameters), strict=True):
+                    parameter.grad = part  # not copied: the next step lets go of it before the buffer is written again
         self._missing = [len(group) for group in self._groups]
 
     def close(self) -> None:
@@ -141,12 +149,12 @@ class GradientMean:
         return arrived
 
     def _send(self, number: int) -> None:
-        gradients = [p.grad for p in self._groups[number] if p.grad is not None]
+        parameters = [p for p in self._groups[number] if p.grad is not None]
         handle = None
-        if gradients:
-            flat = _to_network(_flat(gradients))
-            handle = _horovod.allreduce_async_(flat, op=_horovod.Sum, name=f"gradients-{number}")
-        self._travelling[number] = handle, gradients
+        if parameters:
+            flat = _flat([p.grad for p in parameters if p.grad is not None], self._buffers[number])
+            handle = _horovod.allreduce_async_(_to_network(flat), op=_horovod.Sum, name=f"gradients-{number}")
+        self._travelling[number] = handle, parameters
 
 
 def broadcast_(tensors: Sequence[Tensor]) -> None:
@@ -185,20 +193,33 @@ def _to_network(flat: Tensor) -> Tensor:
     return flat if flat.is_cuda and _horovod.nccl_built() else flat.cpu()
 
 
-def _flat(tensors: Sequence[Tensor]) -> Tensor:
-    return torch.cat([_in_memory_order(tensor).reshape(-1).to(torch.float32) for tensor in tensors])
+def _flat(tensors: Sequence[Tensor], buffer: Tensor | None = None) -> Tensor:
+    """All numbers one after the other, in the buffer's beginning if one is given, in fp32."""
+    parts = [_in_memory_order(tensor).reshape(-1).to(torch.float32) for tensor in tensors]
+    if buffer is None:
+        return torch.cat(parts)
+    return torch.cat(parts, out=buffer[: sum(part.numel() for part in parts)])
 
 
 def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    parts = flat.split([tensor.numel() for tensor in tensors])
     with torch.no_grad():
-        for tensor, part in zip(tensors, parts, strict=True):
-            ordered = _in_memory_order(tensor)
-            ordered.copy_(part.view(ordered.shape))
+        for tensor, part in zip(tensors, _parts(flat, tensors), strict=True):
+            tensor.copy_(part)
+
+
+def _parts(flat: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Views of the flat buffer in the shapes and layouts of the tensors that it was made of."""
+    views = []
+    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        view = part.view(_in_memory_order(tensor).shape)
+        views.append(view.permute(0, 3, 1, 2) if _is_channels_last(tensor) else view)
+    return views
 
 
 def _in_memory_order(tensor: Tensor) -> Tensor:
     """A view whose elements follow each other as they lie in memory: channels_last weights need no shuffling."""
-    if tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last):
-        return tensor.permute(0, 2, 3, 1)
-    return tensor
+    return tensor.permute(0, 2, 3, 1) if _is_channels_last(tensor) else tensor
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)

@@ -141,7 +141,7 @@ class Trainer:
         self.log.restart_clock()
         for step, stamps in enumerate(read_ahead(self.training.reader, batches, self.device)):
             labels = torch.from_numpy(self.training.labels[batches[step]])
-            loss = self._step(stamps, labels, (*place, step, self.rank), gradients)
+            loss = self.step(stamps, labels, (*place, step, self.rank), gradients)
             total += loss
             if self.log.is_due():
                 self._report(epoch, step + 1, len(batches), float(loss))
@@ -152,9 +152,10 @@ class Trainer:
             )
         return mean
 
-    def _step(
+    def step(
         self, stamps: Tensor, labels: Tensor, place: tuple[int, ...], gradients: distributed.GradientMean
     ) -> Tensor:
+        """Learn from one batch, stamps as they are stored and labels on the CPU; give its loss."""
         images = self.network.prepare(stamps.to(self.device, non_blocking=True))
         images = augment(images, self.recipe.augmentation, stream(self.device, "augmentation", *place))
         torch.manual_seed(stream_seed("dropout", *place))

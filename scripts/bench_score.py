@@ -4,9 +4,9 @@ Ours is `score_shard` as a worker process runs it (stamps read ahead from the me
 normalisation there, the writer's thread, parts and shard as Parquet) and the record in the catalogue's DuckDB file.
 The bare loop is the same network with the same batch size, precision, layout and threads on one float batch in memory:
 no reading, no normalisation, no writing. The peer is `predict_on_catalog.predict` of Zoobot, PyPI's galaxy classifier,
-with the same timm backbone, batch size and precision, on JPEG files of the same stamps, read by two processes
-as its users do. All three take turns, shard by shard; the ratio told is the
-median over turns, so that what slows the machine for a while slows both sides of one.
+with the same timm backbone, batch size and precision, on JPEG files of the same stamps, read by two processes as its
+users do. All three take turns, shard by shard; the ratio told is the median over turns, so that what slows the machine
+for a while slows both sides of one.
 
 Zoobot is installed once with pip into `~/.cache/catbuilder/zoobot-VERSION`, beside and not into our environment.
 
