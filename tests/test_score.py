@@ -8,6 +8,7 @@ import torch
 from toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
 
 from catbuilder.checkpoint import load_model
+from catbuilder.precision import settled
 from catbuilder.scorer import Scorer
 from catbuilder.scoring import _hand_on_parts
 
@@ -85,6 +86,51 @@ def test_with_all_symmetries_a_turned_or_mirrored_stamp_has_the_same_posterior(s
     plain = scorer.score(stamp).posteriors
     for other in (stamp.flip(1), stamp.flip(2), torch.rot90(stamp, 1, (1, 2))):
         np.testing.assert_allclose(scorer.score(other.contiguous()).posteriors, plain, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_gives_the_same_scores_in_every_place_of_a_batch(survey):
+    stamps = torch.from_numpy(toy_stamps(np.arange(4) % 2, seed=5))
+    plain, compiled = (
+        Scorer(load_model(survey / "train" / "model.safetensors")[0], 4, 4, bf16=False, channels_last=True, compiled=c)
+        for c in (False, True)
+    )
+    found = compiled.score(stamps)
+    np.testing.assert_allclose(found.posteriors, plain.score(stamps).posteriors, atol=1e-5)
+    rolled = compiled.score(torch.roll(stamps, 1, 0))
+    assert np.array_equal(np.roll(found.posteriors, 1, 0), rolled.posteriors)
+    assert np.array_equal(found.posteriors[:1], compiled.score(stamps[:1]).posteriors)
+
+
+def test_where_nothing_can_be_compiled_one_sentence_says_so(survey, tmp_path):
+    recipe = RECIPE.model_copy(update={"scoring": RECIPE.scoring.model_copy(update={"compile": True})})
+    here = {"CXX": str(tmp_path / "no-compiler"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = run(SCORE, job(survey, "uncompiled", ((0, 0, 4),), recipe), **here)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "test_efficientnet cannot be compiled here" in last and "set scoring.compile to false" in last
+
+
+def test_precision_left_open_is_settled_by_trying_and_the_rest_of_the_recipe_stays(tmp_path):
+    settings = {"training": {"precision": "auto"}, "scoring": {"precision": "auto"}}
+    changed = {name: getattr(RECIPE, name).model_copy(update=change) for name, change in settings.items()}
+    recipe = RECIPE.model_copy(update=changed)
+    found, answer = settled(recipe, len(CLASSES), 1, tmp_path)
+    assert {found.training.precision, found.scoring.precision} <= {"fp32", "bf16"}
+    assert f"training in {found.training.precision} and scoring in {found.scoring.precision}" in answer
+    assert set(RECIPE.differing_keys(found)) <= {"training.precision", "scoring.precision"}
+    assert found.differing_keys(recipe) == [], "what was left open agrees with what was found"
+    assert settled(RECIPE, len(CLASSES), 1, tmp_path) == (RECIPE, ""), "nothing open, nothing tried"
+
+
+def test_scoring_has_the_trainings_precision_unless_it_has_its_own():
+    def in_bf16(training, scoring):
+        recipe = toy_recipe(precision=training)
+        own = recipe.scoring.model_copy(update={"precision": scoring})
+        return recipe.model_copy(update={"scoring": own}).scores_in_bf16
+
+    assert in_bf16("bf16", "training") and in_bf16("fp32", "bf16")
+    assert not in_bf16("fp32", "training") and not in_bf16("bf16", "fp32")
 
 
 def test_progress_counts_up_to_the_whole(survey):
