@@ -89,10 +89,12 @@ def quality_flags(pixels: np.ndarray) -> tuple[str, ...]:
     ----------
     pixels : uint8, shape (height, width, 3)
     """
-    if int(np.ptp(pixels, axis=(0, 1)).max(initial=0)) == 0:
+    if bool((pixels == pixels[:1, :1]).all()):
         return ("blank",)
     flags = []
-    if _has_no_source(pixels.astype(np.float32).mean(axis=-1)):
+    # Band by band: numpy's reductions over an axis of three take up to ten times as long.
+    red, green, blue = np.moveaxis(pixels.astype(np.float32), -1, 0)
+    if _has_no_source((red + green + blue) / np.float32(3)):
         flags.append("nearly_blank")
     if clipped_fraction(pixels) >= MAX_CLIPPED_FRACTION:
         flags.append("saturated")
@@ -113,7 +115,8 @@ def clipped_fraction(pixels: np.ndarray) -> float:
     One channel is enough: colour-preserving stretches (Lupton et al. 2004) scale a saturated star so that only its
     brightest band reaches 255, and demanding all three found none of the glare in SDSS frames.
     """
-    return float((pixels.max(axis=-1) >= CLIPPED_LEVEL).mean())
+    red, green, blue = np.moveaxis(pixels, -1, 0)
+    return float((np.maximum(np.maximum(red, green), blue) >= CLIPPED_LEVEL).mean())
 
 
 # The two ways to have no source, measured on 6,514 real stamps at 64 and 96 px. Contrast: the least of any survey's

@@ -7,7 +7,7 @@ are JPEGs as cut-out services send them; both sides take turns.
 
     python scripts/bench_images.py [--files 2000]
 
-Exits with 1 where ours has less than half of the peer's speed.
+Exits with 1 where ours has less than half of the peer's speed, or a quarter for files of 64 px.
 """
 
 import argparse
@@ -26,9 +26,10 @@ from PIL import Image
 from catbuilder.images import read_picture
 from catbuilder.machine import usable_cores
 
-FLOOR = 0.5
 TURNS = 7
-CASES = ((299, 96), (424, 64), (64, 64))  # px of the file (DES and Galaxy Zoo cut-outs, small SDSS ones), of the stamp
+# px of the file (DES and Galaxy Zoo cut-outs, small SDSS ones) and of the stamp; floor, of the peer's speed: a quality
+# flag costs the same for a small file, which is decoded in next to nothing
+CASES = ((299, 96, 0.5), (424, 64, 0.5), (64, 64, 0.25))
 
 
 def write_files(folder: Path, side: int, n: int) -> list[Path]:
@@ -63,7 +64,7 @@ def seconds(read: Callable[[Path, int], np.ndarray], files: list[Path], size: in
     return time.perf_counter() - started
 
 
-def case(folder: Path, side: int, size: int, n: int) -> bool:
+def case(folder: Path, side: int, size: int, floor: float, n: int) -> bool:
     files = write_files(folder, side, n)
     if not np.array_equal(ours(files[0], size), peer(files[0], size)):
         raise SystemExit("both sides should make the same stamp, and do not")
@@ -71,8 +72,8 @@ def case(folder: Path, side: int, size: int, n: int) -> bool:
     ratio = median(theirs / mine for mine, theirs in pairs)
     mine, theirs = (n / median(column) for column in zip(*pairs, strict=True))
     print(f"{side:>4} px JPEG to {size:>3} px: {mine:>7,.0f} stamps/s, Pillow alone {theirs:>7,.0f}; "
-          f"{ratio:.2f} of its speed; floor {FLOOR}: {'met' if ratio >= FLOOR else 'MISSED'}", flush=True)  # fmt: skip
-    return ratio >= FLOOR
+          f"{ratio:.2f} of its speed; floor {floor}: {'met' if ratio >= floor else 'MISSED'}", flush=True)  # fmt: skip
+    return ratio >= floor
 
 
 def main() -> int:
@@ -82,7 +83,7 @@ def main() -> int:
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
     print(f"{cpu[1] if cpu else 'CPU unknown'}, {usable_cores()} cores")
     with tempfile.TemporaryDirectory() as folder:
-        return 0 if all([case(Path(folder), side, size, asked.files) for side, size in CASES]) else 1
+        return 0 if all([case(Path(folder), *each, asked.files) for each in CASES]) else 1
 
 
 if __name__ == "__main__":
