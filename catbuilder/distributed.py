@@ -183,7 +183,8 @@ def _cut(parameters: Sequence[Parameter], groups: int) -> list[list[Parameter]]:
     cut: list[list[Parameter]] = [[] for _ in range(groups)]
     before = 0
     for parameter in parameters:
-        cut[min(groups - 1, before * groups // total)].append(parameter)
+        middle = before + parameter.numel() / 2
+        cut[int(middle * groups / total)].append(parameter)
         before += parameter.numel()
     return [group for group in cut if group]
 
