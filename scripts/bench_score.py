@@ -46,9 +46,10 @@ from catbuilder.checkpoint import Plan as TrainedPlan  # noqa: E402
 from catbuilder.config import Recipe, load_recipe  # noqa: E402
 from catbuilder.jobs import ScoreJob, scores_file  # noqa: E402
 from catbuilder.network import build_network  # noqa: E402
-from catbuilder.resources import query  # noqa: E402
+from catbuilder.plan import Plan  # noqa: E402
 from catbuilder.score import _scorer, score_shard  # noqa: E402
 from catbuilder.scorer import Ensemble, Scorer  # noqa: E402
+from catbuilder.scoring import record_scores  # noqa: E402
 from catbuilder.stamps import write_shard  # noqa: E402
 from catbuilder.worker import EventLog, prepare_process  # noqa: E402
 from catbuilder.workspace import Workspace  # noqa: E402
@@ -134,13 +135,12 @@ class Ours:
 
     def record(self) -> float:
         """Record every shard in the catalogue, as the coordinator does; seconds."""
-        files = [str(scores_file(self.job.folder, number)) for number, _, _ in self.job.shards]
+        files = [scores_file(self.job.folder, number) for number, _, _ in self.job.shards]
+        plan = Plan(round=1, recipe=self.job.recipe, classes=CLASSES, seed=0, ranks=1, threads=THREADS, training=0,
+                    validation=0, scored=0, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
         started = time.perf_counter()
         with self.workspace.recording("bench") as recording:
-            recording.con.execute(
-                query("record_scores"),
-                {"classes": list(CLASSES), "model": 1, "round": 1, "run": recording.run, "files": files},
-            )
+            record_scores(recording, plan, files, 1)
         return time.perf_counter() - started
 
 
@@ -230,7 +230,12 @@ def be_zoobot(asked: dict) -> None:
     files = [f"{asked['images']}/{number:06d}.jpg" for number in range(asked["n"])]
     catalog = pandas.DataFrame({"id_str": [str(n) for n in range(asked["n"])], "file_loc": files})
     encoder = timm.create_model(asked["backbone"], pretrained=False, num_classes=0)
-    model = FinetuneableZoobotClassifier(num_classes=len(CLASSES), encoder=encoder)
+
+    class Classifier(FinetuneableZoobotClassifier):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).float()  # predict hands the logits to numpy, which knows no bf16
+
+    model = Classifier(num_classes=len(CLASSES), encoder=encoder)
     view = fast_view_config()  # a centre crop of the stamp's own size is all it does: nothing is resampled
     view.output_size = asked["size"]
     precision = "bf16-mixed" if asked["bf16"] else "32-true"

@@ -13,6 +13,7 @@ import argparse
 import tempfile
 import time
 from math import ceil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -20,8 +21,8 @@ import pyarrow.parquet as pq
 
 from catbuilder.config import load_recipe
 from catbuilder.network import build_network, trainable_from
-from catbuilder.resources import query
-from catbuilder.scoring import SHARD_OBJECTS
+from catbuilder.plan import Plan
+from catbuilder.scoring import SHARD_OBJECTS, record_scores
 from catbuilder.workspace import Workspace
 
 IMAGES, BATCH = 36_620, 16  # the paper's training set (Khan et al. 2019), and images of a GPU's step
@@ -41,21 +42,21 @@ def gradient_bytes() -> list[int]:
 
 def record_rate(rows: int = 2_000_000) -> float:
     """Rows a second that the coordinator records from Parquet shards into a new catalogue."""
+    plan = Plan(round=1, recipe=load_recipe("paper"), classes=("elliptical", "spiral"), seed=0, ranks=1, threads=1,
+                training=0, validation=0, scored=rows, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
     scores = np.random.default_rng(1).random(rows, np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        workspace, files = Workspace.create(f"{folder}/ws"), []
+        workspace = Workspace.create(f"{folder}/ws")
+        files: list[Path] = []
         for first in range(0, rows, SHARD_OBJECTS):
             p = scores[first : first + SHARD_OBJECTS]
             ids = np.arange(first, first + len(p))
             table = pa.table({"survey": ["des"] * len(p), "object_id": ids, "p_elliptical": p, "p_spiral": 1 - p})
-            files.append(f"{folder}/{first}.parquet")
+            files.append(Path(f"{folder}/{first}.parquet"))
             pq.write_table(table, files[-1], compression="zstd")
         started = time.perf_counter()
         with workspace.recording("scaling") as recording:
-            recording.con.execute(
-                query("record_scores"),
-                {"classes": ["elliptical", "spiral"], "model": 1, "round": 1, "run": recording.run, "files": files},
-            )
+            record_scores(recording, plan, files, 1)
         return rows / (time.perf_counter() - started)
 
 
