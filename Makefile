@@ -22,10 +22,12 @@ demo: $(READY) ## a small simulated survey from nothing to a catalogue
 test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m 'not slow'"
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)  # files side by side: most wait for a process
 
-lint: $(READY) ## ruff (rules and format) and mypy
+lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 	@echo "ruff check"; $(BIN)/ruff check .
 	@echo "ruff format --check"; $(BIN)/ruff format --check .
 	@echo "mypy"; $(BIN)/mypy
+	@echo "bandit"; $(BIN)/bandit --quiet --recursive --configfile pyproject.toml catbuilder scripts 2>/dev/null # remarks on nosec
+	@echo "pip-audit"; $(BIN)/python scripts/audit_packages.py
 
 bench: $(READY) ## each scripts/bench_*.py
 	@set -e; for script in scripts/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done

@@ -22,7 +22,7 @@ from catbuilder.labels import fresh_labels, record_events
 from catbuilder.manifest import in_validation
 from catbuilder.population import apply_population, domain_counts, load_population
 from catbuilder.resources import query
-from catbuilder.tables import BadValue, Table, parse_object_id, read_table, record_rejections
+from catbuilder.tables import BadValue, Table, parse_object_id, read_table, record_rejections, told_columns
 from catbuilder.workspace import Recording, Workspace
 
 PAPER = {
@@ -120,7 +120,7 @@ def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo
     sets = recipe.sets
     _check_settings(workspace, sets)
     population = load_population(sets.population)
-    lists = {name: _read_list(file, sets) for name, file in (("HP", hp), ("FO", fo)) if file is not None}
+    lists = {name: _read_list(workspace, file, sets) for name, file in (("HP", hp), ("FO", fo)) if file is not None}
     images = identify_images(workspace)
     with workspace.reading() as con:
         _check_catalogue(con, sets)
@@ -169,13 +169,13 @@ def _check_catalogue(con: Connection, sets: Sets) -> None:
         )
 
 
-def _read_list(file: Path, sets: Sets) -> Table:
+def _read_list(workspace: Workspace, file: Path, sets: Sets) -> Table:
     """A list of pairs, with its good rows as (labelled id, target id) in `pairs`."""
-    table = read_table(file, [], unique=())
+    table = read_table(file, [], unique=(), limits=workspace.config.limits)
     names = [next((c for c in table.columns if c.lower().startswith(s)), None) for s in (sets.labelled, sets.target)]
     if None in names:
         raise InputError(
-            f"{file} has the columns {', '.join(table.columns)}; a list of pairs needs one that begins with "
+            f"{file} has the columns {told_columns(table.columns)}; a list of pairs needs one that begins with "
             f"'{sets.labelled}' and one that begins with '{sets.target}'"
         )
     seen: dict[tuple[str, str], int] = {}

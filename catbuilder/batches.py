@@ -54,15 +54,23 @@ def plain_batches(first: int, end: int, batch_size: int) -> list[Positions]:
     return [np.arange(start, min(start + batch_size, end)) for start in range(first, end, batch_size)]
 
 
-def read_ahead(reader: StampReader, batches: Sequence[Positions]) -> Iterator[Tensor]:
-    """Stamps of each batch, uint8 (n, size, size, 3), read in a thread while the network computes."""
+def read_ahead(reader: StampReader, batches: Sequence[Positions], device: torch.device) -> Iterator[Tensor]:
+    """Stamps of each batch, uint8 (n, size, size, 3), read in a thread while the network computes.
+
+    They are in host memory still, page-locked where the device is a GPU, which can then fetch them as it computes.
+    """
+
+    def read(batch: Positions) -> Tensor:
+        stamps = torch.from_numpy(reader.read(batch))
+        return stamps.pin_memory() if device.type == "cuda" else stamps
+
     with ThreadPoolExecutor(1) as thread:
-        waiting = deque(thread.submit(reader.read, batch) for batch in batches[:_AHEAD])
+        waiting = deque(thread.submit(read, batch) for batch in batches[:_AHEAD])
         for following in range(_AHEAD, _AHEAD + len(batches)):
             stamps = waiting.popleft().result()
             if following < len(batches):
-                waiting.append(thread.submit(reader.read, batches[following]))
-            yield torch.from_numpy(stamps)
+                waiting.append(thread.submit(read, batches[following]))
+            yield stamps
 
 
 def manifest_rows(manifest: pq.ParquetFile, first: int, end: int, columns: list[str]) -> pa.Table:

@@ -34,6 +34,7 @@ from catbuilder.machine import usable_memory
 from catbuilder.resources import sql_folder
 from catbuilder.turns import let_writers_pass, writers_turn
 from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
+from catbuilder.wording import in_one_line
 
 Connection = duckdb.DuckDBPyConnection
 Parameters = Sequence[object] | Mapping[str, object]
@@ -299,7 +300,10 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
 def _not_opened(path: Path, error: duckdb.Error) -> CatbuilderError:
     if _is_damage(error):
         return _damaged(path, error)
-    return SchemaError(f"{path} cannot be opened as a catalogue: {_first_line(error)}; {_RESTORE.format(path.parent)}")
+    return SchemaError(
+        f"{path} cannot be opened as a catalogue ({in_one_line(_first_line(error))}); if it was one, "
+        f"{_RESTORE.format(path.parent)}"
+    )
 
 
 def _is_damage(error: Exception) -> bool:
@@ -314,7 +318,7 @@ def _is_the_machines(error: Exception) -> bool:
 
 
 def _damaged(path: Path, error: Exception) -> CatalogueDamaged:
-    return CatalogueDamaged(f"{path} is damaged ({_first_line(error)}); {_RESTORE.format(path.parent)}")
+    return CatalogueDamaged(f"{path} is damaged ({in_one_line(_first_line(error))}); {_RESTORE.format(path.parent)}")
 
 
 def _holder(message: str) -> str | None:

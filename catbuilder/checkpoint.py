@@ -117,8 +117,13 @@ def load_checkpoint(path: Path, plan: Plan, network: nn.Module, optimiser: Optim
     differing = [key for key in Plan.model_fields if getattr(plan, key) != getattr(training.plan, key)]
     if differing:
         raise WorkerDied(f"{path} belongs to another plan ({', '.join(differing)} differ); remove it to begin again")
-    network.load_state_dict(_under("network.", tensors))
-    _load_adam(network, optimiser, tensors)
+    try:
+        network.load_state_dict(_under("network.", tensors))
+        _load_adam(network, optimiser, tensors)
+    except RuntimeError:  # names or shapes are others
+        raise WorkerDied(
+            f"{path} does not fit the recipe's network; remove it and run the same command again"
+        ) from None
     return training, _under("best.", tensors) or state_copy(network)
 
 
@@ -128,9 +133,18 @@ def save_model(path: Path, weights: State, card: ModelCard) -> None:
 
 
 def read_model_card(path: Path) -> ModelCard:
-    """The card of a finished model, without its weights."""
-    with safe_open(path, framework="pt") as file:
-        return ModelCard.model_validate_json(_unsealed((file.metadata() or {}).get(_KEY, ""))[1])
+    """The card of a finished model, without its weights.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, damaged, or not a model.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return ModelCard.model_validate_json(_unsealed((file.metadata() or {}).get(_KEY, ""))[1])
+    except (OSError, SafetensorError, ValidationError):
+        raise _no_model(path) from None
 
 
 def is_whole(path: Path) -> bool:
@@ -154,10 +168,17 @@ def load_model(path: Path) -> tuple[GalaxyNetwork, ModelCard]:
         tensors, text = _load(path)
         card = ModelCard.model_validate_json(text)
     except (WorkerDied, ValidationError):
-        raise WeightsError(f"{path} is missing or is not a catbuilder model; train the round again") from None
+        raise _no_model(path) from None
     network = build_network(card.recipe.network, len(card.plan.classes))
-    network.load_state_dict(tensors)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError:  # names or shapes are others
+        raise WeightsError(f"{path} does not hold the weights of the network it names; train the round again") from None
     return network.eval(), card
+
+
+def _no_model(path: Path) -> WeightsError:
+    return WeightsError(f"{path} is missing or is not a catbuilder model; train the round again")
 
 
 def _load_adam(network: nn.Module, optimiser: Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -29,6 +29,7 @@ from catbuilder.terminal import (
     open_workspace,
     tell_rejections,
 )
+from catbuilder.wording import printable
 
 if TYPE_CHECKING:
     from catbuilder.rounds import RoundOutcome
@@ -58,7 +59,7 @@ def main() -> None:
     except CatbuilderError as error:
         if debug:
             raise
-        print(f"Error: {error}", file=sys.stderr)
+        print(f"Error: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this exit, without a word
@@ -70,7 +71,7 @@ def main() -> None:
     except OSError as error:
         if debug:
             raise
-        print(f"Error: {error}; look at the path, its permissions and the free space", file=sys.stderr)
+        print(f"Error: {printable(str(error))}; look at the path, its permissions and the free space", file=sys.stderr)
         sys.exit(1)
 
 

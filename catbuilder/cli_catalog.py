@@ -53,7 +53,7 @@ def compact(
     keep: Annotated[int, typer.Option(min=1, help="Newest models whose scores stay in the catalogue.")] = 3,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Move the scores of older rounds into Parquet files beside the catalogue; every query still sees them."""
+    """Move scores of older rounds into Parquet files beside the catalogue; queries still see them."""
     from catbuilder.compact import compact
     from catbuilder.progress import Reporter
 

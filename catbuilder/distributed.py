@@ -6,11 +6,12 @@ HOROVOD_SIZE is absent or 1, every function here is a plain local one and Horovo
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from catbuilder.errors import LaunchError
 
@@ -41,6 +42,13 @@ def init() -> None:
         raise LaunchError(
             f"{size()} ranks started but Horovod is not installed; run scripts/build_horovod.sh or use --np 1"
         )
+    # What travels together is decided here. Horovod would fuse whatever is ready at the moment, which gave different
+    # bits from run to run at four ranks.
+    os.environ["HOROVOD_FUSION_THRESHOLD"] = "0"
+    if not torch.cuda.is_available():
+        # Every cycle, by default of a millisecond, the ranks ask each other what is ready: on CPUs that took a sixth of
+        # each rank's core. Gradients then wait for up to 10 ms longer, of steps that take hundreds.
+        os.environ.setdefault("HOROVOD_CYCLE_TIME", "10")
     import horovod.torch as horovod
 
     horovod.init()
@@ -80,21 +88,80 @@ def device() -> torch.device:
 def allreduce_mean_(tensors: Sequence[Tensor]) -> None:
     """Replace every tensor by its mean over the ranks, in place.
 
-    All travel in one flat fp32 buffer, in the given order: several fusion groups gave different bits from run
-    to run at four ranks.
+    All travel in one flat fp32 buffer, in the given order.
     """
     if _horovod is None or not tensors:
         return
-    flat = torch.cat([tensor.reshape(-1).to(torch.float32) for tensor in tensors])
-    _unpack(_sum_over_ranks(flat).div_(size()), tensors)
+    total = _horovod.allreduce_(_to_network(_flat(tensors)), op=_horovod.Sum, name="flat")
+    _unpack(total.to(tensors[0].device).div_(size()), tensors)
+
+
+class GradientMean:
+    """Gradients of a network's learning parameters replaced by their means over the ranks, step after step.
+
+    They travel in groups of about equal size, each one flat fp32 buffer, last layers first. One group travels when
+    backward is over; of several each leaves as soon as backward has made its last gradient, and travels while backward
+    goes on. Use it for one set of learning parameters, and `close` it before the next.
+
+    Parameters
+    ----------
+    parameters : those of the network, in order of definition, the same on every rank
+    groups : how many; more than there are parameters means one parameter a group
+    """
+
+    def __init__(self, parameters: Iterable[Parameter], groups: int) -> None:
+        self._groups = _cut([p for p in parameters if p.requires_grad][::-1], groups)
+        self._missing = [len(group) for group in self._groups]
+        self._travelling: dict[int, tuple[Any, list[Parameter]]] = {}  # by group
+        # Kept from step to step: fresh memory for each would cost as much as what is written to it.
+        self._buffers = [p.new_empty(sum(p.numel() for p in group)) for group in self._groups for p in group[:1]]
+        self._hooks = []
+        if _horovod is not None and len(self._groups) > 1:
+            for number, group in enumerate(self._groups):
+                self._hooks += [p.register_post_accumulate_grad_hook(self._arrival(number)) for p in group]
+
+    def finish(self) -> None:
+        """After backward: send what has not left yet, and wait until every gradient is its mean."""
+        if _horovod is None:
+            return
+        for number in range(len(self._groups)):
+            if number not in self._travelling:
+                self._send(number)
+        for number in range(len(self._groups)):
+            handle, parameters = self._travelling.pop(number)
+            if parameters:
+                mean = _horovod.synchronize(handle).to(parameters[0].device).div_(size())
+                for parameter, part in zip(parameters, _parts(mean, parameters), strict=True):
+                    parameter.grad = part  # not copied: the next step lets go of it before the buffer is written again
+        self._missing = [len(group) for group in self._groups]
+
+    def close(self) -> None:
+        """Listen to backward no longer."""
+        for hook in self._hooks:
+            hook.remove()
+
+    def _arrival(self, number: int) -> Callable[[Tensor], None]:
+        def arrived(parameter: Tensor) -> None:
+            self._missing[number] -= 1
+            if self._missing[number] == 0:
+                self._send(number)
+
+        return arrived
+
+    def _send(self, number: int) -> None:
+        parameters = [p for p in self._groups[number] if p.grad is not None]
+        handle = None
+        if parameters:
+            flat = _flat([p.grad for p in parameters if p.grad is not None], self._buffers[number])
+            handle = _horovod.allreduce_async_(_to_network(flat), op=_horovod.Sum, name=f"gradients-{number}")
+        self._travelling[number] = handle, parameters
 
 
 def broadcast_(tensors: Sequence[Tensor]) -> None:
     """Replace every tensor by rank 0's, in place. Values pass through fp32."""
     if _horovod is None or not tensors:
         return
-    flat = _to_network(torch.cat([tensor.reshape(-1).to(torch.float32) for tensor in tensors]))
-    _unpack(_horovod.broadcast(flat, root_rank=0, name="state"), tensors)
+    _unpack(_horovod.broadcast(_to_network(_flat(tensors)), root_rank=0, name="state"), tensors)
 
 
 def sum_scalars(values: Sequence[float]) -> list[float]:
@@ -110,8 +177,16 @@ def barrier() -> None:
     sum_scalars([0.0])
 
 
-def _sum_over_ranks(flat: Tensor) -> Tensor:
-    return _horovod.allreduce_(_to_network(flat), op=_horovod.Sum, name="flat").to(flat.device)
+def _cut(parameters: Sequence[Parameter], groups: int) -> list[list[Parameter]]:
+    """Neighbours in so many groups of about equal size, none of them empty."""
+    total = sum(p.numel() for p in parameters)
+    cut: list[list[Parameter]] = [[] for _ in range(groups)]
+    before = 0
+    for parameter in parameters:
+        middle = before + parameter.numel() / 2
+        cut[int(middle * groups / total)].append(parameter)
+        before += parameter.numel()
+    return [group for group in cut if group]
 
 
 def _to_network(flat: Tensor) -> Tensor:
@@ -119,8 +194,33 @@ def _to_network(flat: Tensor) -> Tensor:
     return flat if flat.is_cuda and _horovod.nccl_built() else flat.cpu()
 
 
+def _flat(tensors: Sequence[Tensor], buffer: Tensor | None = None) -> Tensor:
+    """All numbers one after the other, in the buffer's beginning if one is given, in fp32."""
+    parts = [_in_memory_order(tensor).reshape(-1).to(torch.float32) for tensor in tensors]
+    if buffer is None:
+        return torch.cat(parts)
+    return torch.cat(parts, out=buffer[: sum(part.numel() for part in parts)])
+
+
 def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
-    parts = flat.split([tensor.numel() for tensor in tensors])
     with torch.no_grad():
-        for tensor, part in zip(tensors, parts, strict=True):
-            tensor.copy_(part.view(tensor.shape))
+        for tensor, part in zip(tensors, _parts(flat, tensors), strict=True):
+            tensor.copy_(part)
+
+
+def _parts(flat: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Views of the flat buffer in the shapes and layouts of the tensors that it was made of."""
+    views = []
+    for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+        view = part.view(_in_memory_order(tensor).shape)
+        views.append(view.permute(0, 3, 1, 2) if _is_channels_last(tensor) else view)
+    return views
+
+
+def _in_memory_order(tensor: Tensor) -> Tensor:
+    """A view whose elements follow each other as they lie in memory: channels_last weights need no shuffling."""
+    return tensor.permute(0, 2, 3, 1) if _is_channels_last(tensor) else tensor
+
+
+def _is_channels_last(tensor: Tensor) -> bool:
+    return tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last)

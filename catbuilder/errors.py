@@ -4,9 +4,14 @@ Every message is one sentence that says what is wrong, where, and what to do abo
 prints it as `Error: ...` and exits with 1; from Python they are ordinary exceptions.
 """
 
+from catbuilder.wording import printable
+
 
 class CatbuilderError(Exception):
-    """Base of all errors with a message meant for the user."""
+    """Base of all errors with a message meant for the user; what it repeats of a file cannot command a terminal."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class WorkspaceError(CatbuilderError):

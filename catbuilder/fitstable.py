@@ -6,7 +6,6 @@ counts as memory used, and gives a gzipped table only as a whole.
 """
 
 import gzip
-import math
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -19,10 +18,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from astropy.io import fits
 
+from catbuilder.config import Limits
 from catbuilder.errors import InputError
+from catbuilder.fitsheader import MOST_HDUS, DamagedHeader, data_bytes, filled, read_header, refuse_odd_size
+from catbuilder.wording import in_one_line
 
 _CHUNK_BYTES = 16 << 20  # of rows read at once: larger ones gain nothing
-_BLOCK = 2880  # bytes: headers and data begin at multiples of it
+_MOST_COLUMNS = 999  # FITS standard 4.0, section 7.3.1
 _GZIP = b"\x1f\x8b"
 
 
@@ -41,16 +43,24 @@ class FitsTable:
     Raises
     ------
     InputError
-        Not a FITS file, or without a binary table.
+        Not a FITS file, without a binary table, or with rows that are too long.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
         self.path = path
         self.delivered = 0
         self.broken_off = self.damaged = False
         header, columns, self._offset = _first_table(path)
         self.rows, self._row_bytes = int(header["NAXIS2"]), int(header["NAXIS1"])
-        self._dtype = columns.dtype.newbyteorder(">")
+        if self._row_bytes > limits.max_row_bytes:
+            raise InputError(
+                f"{path} has rows of {self._row_bytes:,} bytes, above the limit of {limits.max_row_bytes:,}; leave out "
+                "its widest columns, or raise limits.max_row_bytes in catbuilder.toml"
+            )
+        try:
+            self._dtype = columns.dtype.newbyteorder(">")
+        except (ValueError, TypeError, KeyError) as error:
+            raise InputError(f"{path} has a damaged column ({in_one_line(error)}); fetch or write it again") from None
         if self._dtype.itemsize != self._row_bytes or header.get("ZTABLE"):
             raise InputError(f"{path} holds a compressed or damaged table; unpack it (funpack) or write it again")
         self._columns = {column.name: column for column in columns}
@@ -100,28 +110,39 @@ def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
     Header by header, since `fits.open` leaves out a table that breaks off inside a gzipped file.
     """
     try:
-        with warnings.catch_warnings(), _opened(path) as file:
-            warnings.simplefilter("ignore")  # of headers that are not to the letter
-            header = fits.Header.fromfile(file)
+        with _opened(path) as file:
+            header = read_header(file)
             if "SIMPLE" not in header:
-                raise OSError("it does not begin with SIMPLE")
-            while header.get("XTENSION", "").strip() != "BINTABLE" or header.get("ZIMAGE"):
-                file.seek(file.tell() + _data_bytes(header))
-                header = fits.Header.fromfile(file)
-            return header, fits.BinTableHDU.fromstring(header.tostring().encode()).columns, file.tell()
+                raise DamagedHeader("it does not begin with SIMPLE")
+            for _ in range(MOST_HDUS):
+                refuse_odd_size(header)
+                if str(header.get("XTENSION", "")).strip() == "BINTABLE" and not header.get("ZIMAGE"):
+                    return header, _columns(header), file.tell()
+                file.seek(file.tell() + filled(data_bytes(header)))
+                header = read_header(file)
+            raise DamagedHeader(f"there is no table among its first {MOST_HDUS:,} headers")
     except EOFError:
         raise InputError(
             f"{path} holds no binary table; give a FITS file with the catalogue in a BINTABLE extension"
         ) from None
-    except (OSError, ValueError, TypeError, KeyError, zlib.error, fits.VerifyError) as error:
-        raise InputError(f"{path} cannot be read as FITS ({error}); fetch or write it again") from None
+    # A damaged header raises what astropy happens to do with it: OSError, ValueError, AttributeError, IndexError ...
+    except Exception as error:
+        reason = in_one_line(error) or type(error).__name__
+        raise InputError(f"{path} cannot be read as FITS ({reason}); fetch or write it again") from None
 
 
-def _data_bytes(header: fits.Header) -> int:
-    """Bytes from the end of a header to the next one (section 4.4.1)."""
-    sides = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
-    values = header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + math.prod(sides)) if sides else 0
-    return -(-abs(int(header["BITPIX"])) // 8 * values // _BLOCK) * _BLOCK
+def _columns(header: fits.Header) -> fits.ColDefs:
+    if header["NAXIS"] != 2:
+        raise DamagedHeader(f"its header is damaged (NAXIS of the table is {header['NAXIS']})")
+    fields = header.get("TFIELDS")
+    if not isinstance(fields, int) or not 0 <= fields <= _MOST_COLUMNS:
+        raise DamagedHeader(f"its header is damaged (TFIELDS is {in_one_line(repr(fields), 40)})")
+    for k in range(1, fields + 1):  # the standard allows columns without a name, astropy has no use for them
+        if not str(header.get(f"TTYPE{k}", "")).strip():
+            header[f"TTYPE{k}"] = f"column {k}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that are not to the letter
+        return fits.BinTableHDU.fromstring(header.tostring().encode()).columns
 
 
 def _opened(path: Path) -> BufferedReader | gzip.GzipFile:

@@ -128,8 +128,9 @@ def _take_rows(recording: Recording, table: str) -> int:
     """New rows of a table for objects, from those of their images."""
     rows = fetch_arrow(recording.con, query(f"alias_{table}"))
     recording.con.register("taken", rows)
+    # a name of `_ROWS_TAKEN`
     recording.con.execute(
-        f"INSERT INTO {table} BY NAME SELECT *, $round AS round, $run AS run FROM taken",  # a name of `_ROWS_TAKEN`
+        f"INSERT INTO {table} BY NAME SELECT *, $round AS round, $run AS run FROM taken",
         {"round": recording.round, "run": recording.run},
     )
     return int(rows.num_rows)

@@ -30,6 +30,7 @@ from catbuilder.tables import (
     read_table,
     record_rejections,
 )
+from catbuilder.wording import in_one_line
 from catbuilder.workspace import Recording, Workspace
 
 SPLITS = ("train", "validation", "calibration", "pool", "none")  # none: scored, but never trained on or promoted
@@ -104,7 +105,7 @@ def ingest_images(
     """
     folder, table = Path(folder), Path(table)
     _check_arguments(workspace, folder, survey, (split, otherwise), source)
-    rows_in = read_table(table, ["object_id", "file"])
+    rows_in = read_table(table, ["object_id", "file"], limits=workspace.config.limits)
     rows = _good_rows(workspace, rows_in, folder)
     rows, known = _leave_out_known(workspace, rows, rows_in, survey)
     _store_stamps(workspace, survey, rows, progress)
@@ -170,11 +171,13 @@ def _inside(root: Path, file: str) -> Path:
         path = (root / file).resolve()
         is_file = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # a name too long, a zero byte, links in a circle
-        raise BadValue(f"file {file[:80]!r} cannot be the name of a file ({error})") from None
+        raise BadValue(
+            f"file '{in_one_line(file, 80)}' cannot be the name of a file ({in_one_line(error, 80)})"
+        ) from None
     if not path.is_relative_to(root):
-        raise BadValue(f"file '{file}' leads out of {root}; name a file inside it")
+        raise BadValue(f"file '{in_one_line(file)}' leads out of {root}; name a file inside it")
     if not is_file:
-        raise BadValue(f"there is no file '{file}' in {root}")
+        raise BadValue(f"there is no file '{in_one_line(file)}' in {root}")
     return path
 
 
@@ -243,12 +246,13 @@ def _record_measurements(recording: Recording, rows: list[_Row], survey: str) ->
 
 def _store_stamps(workspace: Workspace, survey: str, rows: list[_Row], progress: Progress | None) -> None:
     """Decode on all cores (Pillow lets go of the interpreter while it decodes) and write shard by shard."""
-    size = workspace.config.stamp_size
+    size, most = workspace.config.stamp_size, workspace.config.limits.max_image_pixels
     done = 0
     with ThreadPoolExecutor(usable_cores()) as pool:
         for first in range(0, len(rows), SHARD_ROWS):
             batch = rows[first : first + SHARD_ROWS]
-            for row, picture in zip(batch, pool.map(lambda row: read_picture(row.path, size), batch), strict=True):
+            pictures = pool.map(lambda row: read_picture(row.path, size, most), batch)
+            for row, picture in zip(batch, pictures, strict=True):
                 row.picture = picture
                 done += 1
                 if progress:

@@ -49,11 +49,20 @@ class TrainJob(_Job):
 
 
 class ScoreJob(_Job):
-    """Score the manifest's rows; leaves `scores-`, `features-<shard>.parquet` and `hashes-<shard>.json`."""
+    """Score the manifest's rows; leaves `scores-`, `features-<shard>.parquet` and `hashes-<shard>.json`.
+
+    Parts of shards that are not whole yet stand in `parts`; those of an earlier attempt, put there, are gone on from.
+    """
 
     model: Path  # safetensors; of an ensemble its member 0, whose features are kept
     others: tuple[Path, ...] = ()  # the ensemble's other members
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
+    part_s: float = 10.0  # seconds of work that a process which dies may lose
+
+
+def parts_folder(folder: Path) -> Path:
+    """Where an attempt keeps the parts of shards that are not whole yet."""
+    return folder / "parts"
 
 
 def shard_files(folder: Path, number: int) -> dict[str, Path]:

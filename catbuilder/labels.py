@@ -22,6 +22,7 @@ from catbuilder.tables import (
     read_table,
     record_rejections,
 )
+from catbuilder.wording import for_spreadsheet
 from catbuilder.workspace import Recording, Workspace
 
 SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
@@ -102,13 +103,11 @@ def import_labels(
     """
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
-    table = read_table(file, ["object_id", "label"], unique=("survey", "object_id", "source", "annotator"))
+    unique = ("survey", "object_id", "source", "annotator")
+    table = read_table(file, ["object_id", "label"], unique=unique, limits=workspace.config.limits)
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
-        rows = [
-            row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))
-        ]
-        events = pa.Table.from_pylist(rows, schema=EVENTS)
+        events = read_label_rows(table, workspace, source, survey, known, by_id)
         fresh = fresh_labels(recording, events)
         record_events(recording, fresh)
         settled = settle_audits(recording)
@@ -119,8 +118,31 @@ def import_labels(
     return ImportReport(fresh.num_rows, unchanged, tuple(table.rejections), settled.sentences)
 
 
+def read_label_rows(
+    table: Table,
+    workspace: Workspace,
+    source: str,
+    survey: str | None,
+    known: dict[tuple[str, int], int],
+    by_id: dict[int, list[str]],
+) -> pa.Table:
+    """Events of the good rows of a table of labels, with the columns of `EVENTS`; the others are rejected in it.
+
+    Parameters
+    ----------
+    source, survey : of rows that state none
+    known : the object that each id of a survey stands for
+    by_id : the surveys that have an id
+    """
+    rows = [row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))]
+    return pa.Table.from_pylist(rows, schema=EVENTS)
+
+
 def export_labels(workspace: Workspace, file: Path) -> int:
-    """Write every standing label as CSV, in the columns that `import_labels` reads; returns their number."""
+    """Write every standing label as CSV, in the columns that `import_labels` reads; returns their number.
+
+    An annotator who is called like a formula of a spreadsheet gets an apostrophe, which the import takes away.
+    """
     with workspace.reading() as con:
         cursor = con.execute(query("export_labels"))
         names = [column[0] for column in cursor.description or []]
@@ -128,7 +150,8 @@ def export_labels(workspace: Workspace, file: Path) -> int:
     with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(names)
-        writer.writerows(rows)
+        for row in rows:
+            writer.writerow([for_spreadsheet(value) if isinstance(value, str) else value for value in row])
     return len(rows)
 
 

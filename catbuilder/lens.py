@@ -67,7 +67,7 @@ def lens_on(con: Connection, seen: IdRange | str) -> Iterator[None]:
             con.execute(f"DROP VIEW IF EXISTS temp.{table}")
 
 
-def id_ranges(con: Connection, objects: int = RANGE_OBJECTS) -> list[IdRange]:
+def id_ranges(con: Connection, objects: int) -> list[IdRange]:
     """Ranges of about so many objects that together hold every object once, in the order of survey and id."""
     marks = con.execute(
         "SELECT survey, object_id FROM objects WHERE rowid % $step = 0 "
@@ -89,7 +89,7 @@ def is_large(con: Connection) -> bool:
 
 def in_ranges(con: Connection, progress: Update | None = None) -> Iterator[None]:
     """One turn a range, each under its lens; one without any where the catalogue is small."""
-    ranges = id_ranges(con) if is_large(con) else []
+    ranges = id_ranges(con, RANGE_OBJECTS) if is_large(con) else []
     for done, seen in enumerate(ranges):
         with lens_on(con, seen):
             yield

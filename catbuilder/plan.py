@@ -15,6 +15,7 @@ from catbuilder.firewall import FirewallReport, update_firewall
 from catbuilder.hosts import parse_hosts
 from catbuilder.launch import threads_for
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
+from catbuilder.precision import settled
 from catbuilder.progress import Reporter
 from catbuilder.remote import threads_on
 from catbuilder.resources import query
@@ -106,7 +107,11 @@ def make_plan(
     until : the last round of the run that this one belongs to
     hosts : where, as in `node1:4,node2:4`; their processes are as many as `ranks`
     """
-    processes = (ranks, threads_of(workspace, ranks, hosts), hosts)
+    threads = threads_of(workspace, ranks, hosts)
+    processes = (ranks, threads, hosts)
+    recipe, answer = settled(recipe, len(workspace.config.classes), threads, workspace.path)
+    if answer:
+        reporter.say(f"precision on this machine: {answer}")
     while True:
         reporter.say("firewall: comparing everything with the test sets")
         firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)

@@ -2,17 +2,23 @@
 
 DuckDB's own limits are not enough: `repeat('x', 2000000000)` took 4.3 GB under a limit of 500 MB and ignored
 an interrupt for 16 s. So the query runs in a process of its own, whose memory the kernel limits and which is
-killed when its time is up. Results come back as an Arrow stream.
+killed when its time is up. Nor is a read-only connection enough: `EXPLAIN ANALYZE COPY` runs the COPY, and files
+beside the catalogue, its write-ahead log among them, stay open to DuckDB when nothing else is. So only what reads is
+explained, and what a sort spills goes to a folder of its own, which is bounded and removed even after a kill.
+Results come back as an Arrow stream.
 """
 
 import os
+import re
 import resource
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -21,11 +27,18 @@ from catbuilder.errors import CatbuilderError, QueryError
 from catbuilder.jobs import die_with
 from catbuilder.workspace import Workspace
 
+if TYPE_CHECKING:
+    import duckdb
+
 MEMORY_MB = 2048
 TIMEOUT_S = 60.0
 _OVERHEAD_MB = 1024  # Python, DuckDB and thread stacks before any data
 _WAIT_S = 20.0  # for a recording to end
 _BATCH_ROWS = 10_000
+_LONGEST_SQL = 1_000_000  # bytes: to parse 50 MB of it took 8 s and 1 GB
+_LONGEST_REASON = 500  # letters: DuckDB quotes the query, and a value of any length
+# What may stand between EXPLAIN and what is explained; comments are parted from it before.
+_EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b|ANALYSE\b)?\s*(?:\([^()]*\))?", re.IGNORECASE)
 
 
 @contextmanager
@@ -39,10 +52,24 @@ def query_stream(
     QueryError
         The query is wrong, not allowed, or ran over its memory or time.
     """
-    child = subprocess.Popen(
-        [sys.executable, "-m", "catbuilder.sandbox", str(workspace.path), str(memory_mb), str(os.getpid())],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+    text = sql.encode(errors="replace")
+    if len(text) > _LONGEST_SQL:
+        raise QueryError(f"the query has {len(text):,} bytes, and no more than {_LONGEST_SQL:,} are read; shorten it")
+    with _spill_folder(workspace) as spill:
+        command = [str(workspace.path), str(memory_mb), str(os.getpid()), spill]
+        child = subprocess.Popen(
+            [sys.executable, "-m", "catbuilder.sandbox", *command],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        with _answers(child, text, memory_mb, timeout_s) as reader:
+            yield reader
+
+
+@contextmanager
+def _answers(
+    child: subprocess.Popen[bytes], sql: bytes, memory_mb: int, timeout_s: float
+) -> Iterator[pa.RecordBatchReader]:
+    """Give the child its query and read what it answers; it does not outlive the body, nor its time."""
     assert child.stdin and child.stdout and child.stderr
     out_of_time = threading.Event()
 
@@ -54,7 +81,7 @@ def query_stream(
     timer.start()
     try:
         try:
-            child.stdin.write(sql.encode(errors="replace"))
+            child.stdin.write(sql)
             child.stdin.close()
             stream = pa.ipc.open_stream(child.stdout)
         except (pa.ArrowInvalid, OSError):
@@ -78,10 +105,33 @@ def query_stream(
         child.stderr.close()
 
 
-def query_table(workspace: Workspace, sql: str) -> pa.Table:
-    """Run one SELECT and return the whole result."""
-    with query_stream(workspace, sql) as reader:
-        return reader.read_all()
+@contextmanager
+def _spill_folder(workspace: Workspace) -> Iterator[str]:
+    """A folder for what does not fit the memory: on the disk of the workspace, where there should be room."""
+    beside = workspace.path if os.access(workspace.path, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix=".query-", dir=beside, ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def query_table(
+    workspace: Workspace, sql: str, *, memory_mb: int = MEMORY_MB, timeout_s: float = TIMEOUT_S
+) -> pa.Table:
+    """Run one SELECT and return the whole result, which may be as large as the query's memory.
+
+    Raises
+    ------
+    QueryError
+        As `query_stream`, or the result is larger.
+    """
+    batches: list[pa.RecordBatch] = []
+    left = memory_mb * 2**20
+    with query_stream(workspace, sql, memory_mb=memory_mb, timeout_s=timeout_s) as reader:
+        for batch in reader:
+            left -= batch.nbytes
+            if left < 0:  # it would be the memory of whoever asks, which nobody limits
+                raise QueryError(f"the result is larger than {memory_mb} MB; narrow it, or read it with query_stream")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, reader.schema)
 
 
 def _why(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, timeout_s: float) -> QueryError:
@@ -95,31 +145,31 @@ def _why(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, time
     return QueryError(f"the query was stopped (its memory limit is {memory_mb} MB); narrow it, or raise --memory-limit")
 
 
-def _serve(workspace_path: str, memory_mb: int) -> None:
+def _serve(workspace_path: str, memory_mb: int, spill: str) -> None:
     """The child: read a query from standard input, write its result to standard output."""
     import duckdb
 
-    limit = (memory_mb + _OVERHEAD_MB) * 1024 * 1024
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    workspace = Workspace.open(Path(workspace_path))
+    disk_mb = workspace.config.limits.query_disk_mb
+    _limit(memory_mb, disk_mb)
     sql = sys.stdin.read()
-    with Workspace.open(Path(workspace_path)).reading(_WAIT_S) as con:
+    with workspace.reading(_WAIT_S) as con:
         con.execute(f"SET memory_limit = '{memory_mb}MB'")
+        con.execute("SET temp_directory = $spill", {"spill": spill})
+        con.execute(f"SET max_temp_directory_size = '{disk_mb}MB'")
         con.execute("SET allow_community_extensions = false")
         confine(con)
         try:
-            statements = con.extract_statements(sql)
-        except duckdb.Error as error:
-            raise QueryError(f"the query is not valid SQL: {_said(error)}") from None
-        if len(statements) != 1:
-            raise QueryError(f"{len(statements)} statements were given; give one SELECT")
-        if statements[0].type not in (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN):
-            raise QueryError(f"only SELECT is allowed here, not {statements[0].type.name}; the catalogue is read-only")
-        try:
-            reader = con.sql(statements[0].query).to_arrow_reader(_BATCH_ROWS)
+            reader = con.sql(one_reading_statement(con, sql)).to_arrow_reader(_BATCH_ROWS)
             with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
                 for batch in reader:
                     out.write_batch(batch)
-        except (MemoryError, duckdb.OutOfMemoryException):
+        except (MemoryError, duckdb.OutOfMemoryException) as error:
+            if "max_temp_directory_size" in str(error):
+                raise QueryError(
+                    f"the query ran over its {memory_mb} MB of memory and {disk_mb} MB of disk; narrow it, or raise "
+                    "--memory-limit or limits.query_disk_mb in catbuilder.toml"
+                ) from None
             raise QueryError(
                 f"the query ran over its {memory_mb} MB of memory; narrow it, or raise --memory-limit"
             ) from None
@@ -127,15 +177,67 @@ def _serve(workspace_path: str, memory_mb: int) -> None:
             raise QueryError(f"the query failed: {_said(error)}") from None
 
 
+def _limit(memory_mb: int, disk_mb: int) -> None:
+    """Have the kernel hold what DuckDB may not: memory, the size of a file, and no core dump of all that memory."""
+    for what, limit in (
+        (resource.RLIMIT_DATA, (memory_mb + _OVERHEAD_MB) * 2**20),
+        (resource.RLIMIT_FSIZE, disk_mb * 2**20),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(what, (limit, limit))
+
+
+def one_reading_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> str:
+    """The text of the one statement of a query, which is a SELECT, or an EXPLAIN of one.
+
+    Raises
+    ------
+    QueryError
+        It is no SQL, not one statement, or one that does anything but read.
+    """
+    statement = _one_statement(con, sql)
+    kind = statement.type.name
+    if kind == "EXPLAIN":
+        # ANALYZE runs what it explains, be it COPY ... TO a file that DuckDB may touch.
+        kind = _one_statement(con, _explained(statement.query)).type.name
+    if kind != "SELECT":
+        raise QueryError(f"only SELECT is allowed here, not {kind}; the catalogue is read-only")
+    return str(statement.query)
+
+
+def _one_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
+    import duckdb
+
+    try:
+        statements = con.extract_statements(sql)
+    except (MemoryError, duckdb.OutOfMemoryException):
+        raise QueryError("the query is nested too deeply or too long to be read; simplify it") from None
+    except duckdb.Error as error:
+        raise QueryError(f"the query is not valid SQL: {_said(error)}") from None
+    if len(statements) != 1:
+        raise QueryError(f"{len(statements)} statements were given; give one SELECT")
+    return statements[0]
+
+
+def _explained(text: str) -> str:
+    """What stands behind EXPLAIN. Whatever is not understood is left in place, and is then no SELECT."""
+    uncommented = re.sub(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", "", text, flags=re.DOTALL)
+    return _EXPLAIN.sub("", uncommented, count=1)
+
+
 def _said(error: Exception) -> str:
-    """DuckDB's message without its picture of where in the line it was."""
-    return " ".join(line for line in str(error).splitlines() if line and not line.startswith(("LINE", " ")))
+    """DuckDB's message without its picture of where in the line it was, and without a stack."""
+    lines = [line for line in str(error).splitlines() if line and not line.startswith(("LINE", " "))]
+    if any("INTERNAL" in line for line in lines[:1]):
+        del lines[1:]
+    said = " ".join(lines)
+    return said if len(said) <= _LONGEST_REASON else f"{said[:_LONGEST_REASON]} ..."
 
 
 if __name__ == "__main__":
     try:
         die_with(int(sys.argv[3]))  # nobody else would stop it when its time is up
-        _serve(sys.argv[1], int(sys.argv[2]))
+        _serve(sys.argv[1], int(sys.argv[2]), sys.argv[4])
     except CatbuilderError as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(3)

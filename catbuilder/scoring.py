@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from catbuilder.catalog import Connection, fetch_number, first_row
 from catbuilder.ensemble import whole_models
 from catbuilder.errors import NothingToScore, RoundError
-from catbuilder.files import moved, sha256_file
+from catbuilder.files import moved, sha256_file, sync_folder
 from catbuilder.hosts import parse_hosts, places
-from catbuilder.jobs import ScoreJob, hashes_file, new_attempt, shard_files
+from catbuilder.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
 from catbuilder.launch import Worker, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
@@ -39,8 +39,8 @@ def score_manifest_in_shards(
 ) -> list[Path]:
     """Score every row of a manifest with the round's networks; returns the shards in `scores` beside it, in its order.
 
-    Whole shards that earlier attempts left are taken as they are: the same model and stamps give the same bits. One
-    that is not what was written, by its hash, is named and scored again.
+    Whole shards that earlier attempts left are taken as they are, and parts are gone on from: the same model and
+    stamps give the same bits. A shard that is not what was written, by its hash, is named and scored again.
 
     Parameters
     ----------
@@ -55,6 +55,7 @@ def score_manifest_in_shards(
     if missing:
         files, attempt = models(), new_attempt(manifest.parent, kind)
         already = rows - sum(end - first for _, first, end in missing)
+        _hand_on_parts(attempt)
         workers = _workers(workspace, plan, manifest, attempt, files, missing)
         with reporter.bar(called) as update:
             run_everywhere(attempt, workers, lambda: update(already + _done(attempt), rows), restarts=2)
@@ -192,6 +193,15 @@ def _collect(folder: Path, kind: str, place: Path) -> None:
             moved(hashes, hashes_file(place, number))
 
 
+def _hand_on_parts(attempt: Path) -> None:
+    """Move the parts that earlier attempts left to this one; their processes ended with their coordinator."""
+    place = parts_folder(attempt)
+    place.mkdir()
+    for found in sorted(attempt.parent.glob(f"{attempt.name.rpartition('-')[0]}-*/parts/*.parquet")):
+        os.replace(found, place / found.name)
+    sync_folder(place)
+
+
 def _is_whole(place: Path, number: int, reporter: Reporter) -> bool:
     """Whether a shard is there as it was written; what is left of a damaged one is removed, since it can be re-made."""
     hashes = hashes_file(place, number)
@@ -220,13 +230,14 @@ def damaged_files(hashes: Path) -> list[Path]:
 
 def _done(attempt: Path) -> int:
     """Objects scored so far, from the last line of each process's log of progress."""
-    done = 0
+    done: dict[int, int] = {}  # by share: a process that was started again goes on with that of the dead one
     for log in attempt.glob("score-*.jsonl"):
-        lines = log.read_text(encoding="utf-8").splitlines()
-        for line in reversed(lines):
+        for line in reversed(log.read_text(encoding="utf-8").splitlines()):
             try:
-                done += json.loads(line).get("done", 0)
-                break
+                event = json.loads(line)
             except ValueError:
                 continue  # the last line may be half written
-    return done
+            if event["event"] == "progress":
+                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
+                break
+    return sum(done.values())

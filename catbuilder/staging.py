@@ -24,12 +24,14 @@ from catbuilder.catalog import (
 from catbuilder.errors import InputError
 from catbuilder.resources import query
 from catbuilder.tablefiles import FileColumn, Progress, TableFile
+from catbuilder.wording import in_one_line
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 _REAL = ("FLOAT", "DOUBLE")
 _WHOLE_TEXT = r"[+-]?\d+(\.0*)?"
 _MANY = 40  # names of columns that a message lists
+_LONGEST_NAME, _LONGEST_REASON = 60, 300  # letters
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
     needed = (archive.id_column, archive.ra, archive.dec, *archive.required)
     lacking = [name for name in needed if name.lower() not in found]
     if lacking:
-        names = [column.name for column in table.columns]
+        names = [in_one_line(column.name, _LONGEST_NAME) for column in table.columns]
         more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
         raise InputError(
             f"{table.path} is not {archive.title}: it has no column {', '.join(lacking)} "
@@ -163,7 +165,7 @@ def stage(
     except duckdb.Error as error:
         if was_interrupted(error):
             raise
-        reason = str(error).strip().splitlines()[0]
+        reason = in_one_line(str(error).strip().splitlines()[0], _LONGEST_REASON)
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
     id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
     con.execute(query(table.malformed), {"id_place": id_place} if table.malformed == "malformed_csv" else {})
@@ -216,7 +218,8 @@ def count_sentinels(con: Connection, layout: Layout) -> dict[str, int]:
     if not marked:
         return {}
     counts = [f'count(*) FILTER ("{field.ours}" IN {_listed(field.measurement.sentinels)})' for field in marked]
-    row = first_row(con, f"SELECT {', '.join(counts)} FROM incoming WHERE _reason IS NULL") or ()
+    text = f"SELECT {', '.join(counts)} FROM incoming WHERE _reason IS NULL"
+    row = first_row(con, text) or ()
     return {field.cell.name: count for field, count in zip(marked, row, strict=True) if count}
 
 
@@ -322,7 +325,8 @@ def _type_of_texts(con: Connection, ours: str) -> str:
     for kind in ("BIGINT", "DOUBLE"):
         number = _typed("VARCHAR", kind, ours)
         fits = f"{number} IS NOT NULL AND NOT regexp_matches(\"{ours}\", '^[+-]?0\\d')"
-        row = first_row(con, f'SELECT bool_and({fits}) FROM incoming WHERE "{ours}" IS NOT NULL')
+        text = f'SELECT bool_and({fits}) FROM incoming WHERE "{ours}" IS NOT NULL'
+        row = first_row(con, text)
         if row and row[0]:
             return kind
     return "VARCHAR"

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from catbuilder.errors import ConfigError, WorkspaceError
 from catbuilder.files import written_whole
+from catbuilder.wording import in_one_line
 
 Stamps = npt.NDArray[np.uint8]
 
@@ -49,7 +50,7 @@ def refuse_other_width(workspace: Path, stamp_size: int) -> None:
     path = next(written, None)
     if path is None:
         return
-    size = _mapped(path).shape[1]
+    size = int(_mapped(path).shape[1])
     if size != stamp_size:
         raise ConfigError(
             f"catbuilder.toml says stamp_size = {stamp_size}, but the stamps here are {size} px "
@@ -69,7 +70,7 @@ class StampReader:
     Raises
     ------
     WorkspaceError
-        A shard is missing or cannot be read.
+        A shard is missing or damaged.
     """
 
     def __init__(self, workspace: Path, shards: Sequence[str], rows: npt.ArrayLike) -> None:
@@ -96,14 +97,15 @@ class StampReader:
 
 
 def _mapped(path: Path) -> Stamps:
-    """A shard's memory map."""
+    """A shard, looked at in place."""
     try:
         stamps: Stamps = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, EOFError, ValueError) as error:
+        if stamps.dtype != np.uint8 or stamps.ndim != 4 or stamps.shape[1] != stamps.shape[2] or stamps.shape[3] != 3:
+            raise ValueError(f"it holds {stamps.dtype} of {stamps.shape}")
+    # NumPy evaluates the header as Python's literals: ValueError, EOFError, OverflowError, TokenError, SyntaxError ...
+    except Exception as error:
         raise WorkspaceError(
-            f"the stored stamps {path} are damaged ({error}); put the file back from a backup, "
+            f"the stored stamps {path} are damaged ({in_one_line(error)}); put the file back from a backup, "
             "and see what else is with: catbuilder check --deep"
         ) from None
-    if stamps.ndim != 4:
-        raise WorkspaceError(f"the stored stamps {path} are damaged (not stamps); put the file back from a backup")
     return stamps

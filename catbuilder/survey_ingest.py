@@ -120,7 +120,7 @@ def ingest_survey(
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)
     release = workspace.config.surveys[survey].release
-    table = open_table(file)
+    table = open_table(file, workspace.config.limits)
     layout = lay_out(table, archive, keep)
     _check_columns_release(table, archive, survey, release)
     with workspace.recording(f"ingest {kind} {file.name} --survey {survey}") as recording:

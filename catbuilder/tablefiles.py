@@ -11,7 +11,6 @@ import glob
 import gzip
 import threading
 import warnings
-import xml.etree.ElementTree as ET
 import zlib
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -20,6 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO, cast
+from xml.parsers import expat
 
 import numpy as np
 import pyarrow as pa
@@ -27,15 +27,18 @@ import pyarrow.parquet as pq
 from astropy.io import votable
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.config import Limits
 from catbuilder.errors import InputError
 from catbuilder.fitstable import FitsTable
 from catbuilder.resources import query
+from catbuilder.tables import refuse_many_columns
+from catbuilder.wording import in_one_line
 
 Progress = Callable[[int, int], None]  # (done, of)
 
 _OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # what files called CSV have for commas
 _CHUNK_BYTES = 1 << 20
-LARGEST_VOTABLE = 500_000_000  # bytes: some minutes to parse, at about 20 MB a second
+_LONGEST_LINE = 4_000_000  # letters: DuckDB reads lines of up to 2 MB
 
 _SQL_TYPES = {
     pa.bool_(): "BOOLEAN", pa.int8(): "TINYINT", pa.int16(): "SMALLINT", pa.int32(): "INTEGER", pa.int64(): "BIGINT",
@@ -72,10 +75,11 @@ class TableFile(ABC):
     malformed = "malformed_none"  # the query that lists lines which are no rows, after a scan
     typed = True  # whether the file says of what type its columns are
 
-    def __init__(self, path: Path, columns: Sequence[FileColumn]) -> None:
+    def __init__(self, path: Path, columns: Sequence[FileColumn], limits: Limits) -> None:
+        refuse_many_columns(path, len(columns), limits)
         repeated = [name for name, n in Counter(column.name.lower() for column in columns).items() if n > 1]
         if repeated:
-            raise InputError(f"{path} has the column '{repeated[0]}' twice; keep one of them")
+            raise InputError(f"{path} has the column '{in_one_line(repeated[0], 60)}' twice; keep one of them")
         self.path = path
         self.columns = tuple(columns)
 
@@ -97,26 +101,27 @@ class TableFile(ABC):
         return _pieces([0], [str(self.path)], [1])
 
 
-def open_table(path: Path) -> TableFile:
+def open_table(path: Path, limits: Limits | None = None) -> TableFile:
     """Look at a file's columns: .csv[.gz], .fits[.gz], .vot, .xml, .votable, .parquet, or a folder or glob of Parquet.
 
     Raises
     ------
     InputError
-        No such file, of none of these kinds, or one that cannot be read as what its name says.
+        No such file, of none of these kinds, too large, or one that cannot be read as what its name says.
     """
+    limits = limits or Limits()
     name = path.name.lower().removesuffix(".gz")
     parts = _parts(path)
     if parts:
-        return ParquetFiles(path, parts)
+        return ParquetFiles(path, parts, limits)
     if not path.is_file():
         raise InputError(f"there is no file {path}; give a CSV, FITS, VOTable or Parquet file, or a folder of Parquet")
     if name.endswith(".csv"):
-        return CsvFile(path)
+        return CsvFile(path, limits)
     if name.endswith((".fits", ".fit")):
-        return FitsFile(path)
+        return FitsFile(path, limits)
     if name.endswith((".vot", ".xml", ".votable")):
-        return VotableFile(path)
+        return VotableFile(path, limits)
     raise InputError(
         f"{path} is of no known kind by its name; give .csv, .csv.gz, .fits, .fits.gz, .vot, .xml, .votable or .parquet"
     )
@@ -137,14 +142,14 @@ class CsvFile(TableFile):
     malformed = "malformed_csv"
     typed = False
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
         header, self._header_line = _csv_header(path)
         if len(header) == 1 and (
             found := next((name for mark, name in _OTHER_MARKS.items() if mark in header[0]), None)
         ):
             raise InputError(f"{path} is parted by {found}; save it with commas between the cells")
         names = [cell.strip() or f"column {place}" for place, cell in enumerate(header, 1)]
-        super().__init__(path, [FileColumn(name, "VARCHAR") for name in names])
+        super().__init__(path, [FileColumn(name, "VARCHAR") for name in names], limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
@@ -170,8 +175,7 @@ class CsvFile(TableFile):
         row = first_row(con, text)
         if row is None or row[0] is None:
             return
-        with _opened_text(self.path) as file:
-            lines = sum(number > self._header_line and not line.isspace() for number, line in enumerate(file, 1))
+        lines = sum(number > self._header_line and not blank for number, blank in _lines(self.path))
         lost = lines - records - fetch_number(con, "SELECT count(*) FROM malformed")
         if lost > 0:
             raise InputError(
@@ -182,8 +186,7 @@ class CsvFile(TableFile):
     def numbering(self, con: Connection) -> pa.Table:
         """Lines as a text editor counts, the malformed and the blank ones too."""
         malformed = fetch_arrow(con, "SELECT row FROM malformed").column(0).to_numpy()
-        with _opened_text(self.path) as file:
-            blank = [number for number, line in enumerate(file, 1) if number > self._header_line and line.isspace()]
+        blank = [number for number, is_blank in _lines(self.path) if number > self._header_line and is_blank]
         skipped = np.union1d(malformed, np.array(blank, np.int64)).astype(np.int64)
         rows = np.concatenate([[self._header_line], skipped]) + 1
         firsts = rows - self._header_line - 1 - np.arange(len(rows))
@@ -195,14 +198,14 @@ class CsvFile(TableFile):
 class ParquetFiles(TableFile):
     """One Parquet file, or the parts of a table."""
 
-    def __init__(self, path: Path, parts: Sequence[Path]) -> None:
+    def __init__(self, path: Path, parts: Sequence[Path], limits: Limits) -> None:
         self._parts = parts
         footers = [_footer(part) for part in parts]
         columns, _ = footers[0]
         for part, (others, _) in zip(parts, footers, strict=True):
             _check_same(parts[0], columns, part, others)
         self._rows = [rows for _, rows in footers]
-        super().__init__(path, columns)
+        super().__init__(path, columns, limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
@@ -221,13 +224,13 @@ class ParquetFiles(TableFile):
 class FitsFile(TableFile):
     """The first binary table of a FITS file."""
 
-    def __init__(self, path: Path) -> None:
-        self._table = FitsTable(path)
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._table = FitsTable(path, limits)
         columns = [
             FileColumn(field.name, sql_type(field.type), unit)
             for field, unit in zip(self._table.fields, self._table.units, strict=True)
         ]
-        super().__init__(path, columns)
+        super().__init__(path, columns, limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
@@ -253,15 +256,15 @@ class FitsFile(TableFile):
 class VotableFile(TableFile):
     """The first table of a VOTable, parsed as a whole by astropy, with the wanted columns alone."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
         size = path.stat().st_size
-        if size > LARGEST_VOTABLE:
+        if size > limits.max_votable_mb * 1_000_000:
             raise InputError(
                 f"{path} is a VOTable of {size / 1e6:,.0f} MB, which would be held in memory as a whole (no more "
-                f"than {LARGEST_VOTABLE / 1e6:,.0f} MB may be); convert it to FITS or Parquet first (TOPCAT does)"
+                f"than {limits.max_votable_mb:,} MB may be); convert it to FITS or Parquet first (TOPCAT does)"
             )
         self._fields = _votable_fields(path)
-        super().__init__(path, [FileColumn(f.name, sql_type(f.type), _unit(f)) for f in self._fields])
+        super().__init__(path, [FileColumn(f.name, sql_type(f.type), _unit(f)) for f in self._fields], limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
@@ -271,11 +274,12 @@ class VotableFile(TableFile):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # archives' VOTables are seldom to the letter
                 table = votable.parse(self.path, columns=places).get_first_table()
-        except (ValueError, OSError, IndexError, TypeError) as error:
-            raise InputError(f"{self.path} cannot be read as a VOTable ({error}); fetch it again") from None
-        cells = [table.array[name] for name in table.array.dtype.names] if places else []
-        wanted = [self._fields[place] for place in places]
-        arrays = [_masked_to_arrow(values, field.type) for values, field in zip(cells, wanted, strict=True)]
+            wanted = [self._fields[place] for place in places]
+            cells = [table.array[name] for name in table.array.dtype.names] if places else []
+            arrays = [_masked_to_arrow(values, field.type) for values, field in zip(cells, wanted, strict=True)]
+        # What is wrong inside raises what astropy happens to do with it: ValueError, IndexError, AttributeError ...
+        except Exception as error:
+            raise _no_votable(self.path, error) from None
         con.register("file_stream", pa.table(arrays, schema=pa.schema(wanted)))
         try:
             yield Scan("file_stream", {})
@@ -301,7 +305,7 @@ def _footer(part: Path) -> tuple[list[FileColumn], int]:
         fields, rows = list(file.schema_arrow), file.metadata.num_rows
         file.close()
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = in_one_line(error)
         raise InputError(f"{part} cannot be read as Parquet ({reason}); fetch or write it again") from None
     return [FileColumn(field.name, sql_type(field.type), _unit(field)) for field in fields], rows
 
@@ -344,11 +348,30 @@ def _opened_text(path: Path) -> TextIO:
     return open(path, encoding="utf-8-sig", errors="replace", newline="\n")
 
 
+def _lines(path: Path) -> Iterator[tuple[int, bool]]:
+    """Number of each line and whether it is blank; a line of any length takes no more memory than a short one."""
+    with _opened_text(path) as file:
+        number, blank = 1, True
+        while part := file.readline(_CHUNK_BYTES):
+            blank = blank and part.isspace()
+            if part.endswith("\n"):
+                yield number, blank
+                number, blank = number + 1, True
+            elif len(part) < _CHUNK_BYTES:
+                yield number, blank
+
+
 def _csv_header(path: Path) -> tuple[list[str], int]:
     """The header's cells, and the line it stands on (the first is 1)."""
     try:
         with _opened_text(path) as file:
-            for number, line in enumerate(file, 1):
+            number = 0
+            while line := file.readline(_LONGEST_LINE + 1):
+                number += 1
+                if len(line) > _LONGEST_LINE:
+                    raise InputError(
+                        f"{path} has a line of more than {_LONGEST_LINE:,} letters; save it as CSV with a row a line"
+                    )
                 if "\x00" in line:
                     raise InputError(f"{path} is not a CSV text file; save it as UTF-8 CSV with a header row")
                 if line.strip() and not line.startswith("#"):
@@ -359,22 +382,50 @@ def _csv_header(path: Path) -> tuple[list[str], int]:
 
 
 def _votable_fields(path: Path) -> list[pa.Field]:
-    """The columns that the first table declares, without reading its rows."""
-    fields = []
+    """The columns that the first table declares.
+
+    The whole text is walked, once and in C: a VOTable may send its reader on to files and addresses of its choosing
+    (STREAM href), which astropy would fetch, and may define entities that unfold to gigabytes.
+    """
+    fields: list[pa.Field] = []
+    tables = 0
+
+    def begins(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal tables
+        kind = tag.rpartition(":")[2]
+        tables += kind == "TABLE"
+        if kind == "STREAM" and attributes.get("href"):
+            raise _Forbidden("its rows are elsewhere, at the address in STREAM href, which is not followed")
+        if kind == "FIELD" and tables <= 1:
+            name = attributes.get("name") or attributes.get("ID") or ""
+            unit = {"unit": attributes.get("unit", "")}
+            fields.append(pa.field(name, _votable_type(attributes), metadata=unit))
+
+    def defines(*_: object) -> None:
+        raise _Forbidden("it defines entities of its own, which no VOTable needs")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EntityDeclHandler = begins, defines
     try:
-        for _, element in ET.iterparse(path, events=("start",)):
-            tag = element.tag.rpartition("}")[2]
-            if tag == "FIELD":
-                name = element.get("name") or element.get("ID") or ""
-                unit = {"unit": element.get("unit", "")}
-                fields.append(pa.field(name, _votable_type(element.attrib), metadata=unit))
-            elif tag == "DATA":
-                break
-    except ET.ParseError as error:
-        raise InputError(f"{path} cannot be read as a VOTable ({error}); fetch it again") from None
+        with open(path, "rb") as file:
+            parser.ParseFile(file)
+    # ExpatError, LookupError of an encoding that nobody knows, our own _Forbidden ...
+    except Exception as error:
+        raise _no_votable(path, error) from None
     if not fields:
         raise InputError(f"{path} holds no table; give a VOTable with the catalogue in its first TABLE")
     return fields
+
+
+class _Forbidden(Exception):
+    """Never leaves this module: a VOTable asks for what is not done."""
+
+
+def _no_votable(path: Path, error: Exception) -> InputError:
+    reason = in_one_line(error) or type(error).__name__
+    return InputError(
+        f"{path} cannot be read as a VOTable ({reason}); fetch it again, or save it as FITS (TOPCAT does)"
+    )
 
 
 def _votable_type(attributes: dict[str, str]) -> pa.DataType:

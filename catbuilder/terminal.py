@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from catbuilder.wording import in_one_line
+
 if TYPE_CHECKING:
     from catbuilder.tables import Rejection
     from catbuilder.workspace import Workspace
@@ -21,6 +23,8 @@ ChangesOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe for this run; may be repeated."),
 ]
+
+_LONGEST_REJECTION = 1000  # letters
 
 named_before_verb: dict[str, Path] = {}  # the workspace of: catbuilder -w WS verb
 
@@ -38,7 +42,8 @@ def tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
     """Which rows were left out and why, the first twenty of them."""
     if rejections:
         print(f"{len(rejections)} rows could not be used:", file=sys.stderr)
-        print("\n".join(f"  {rejection}" for rejection in rejections[:20]), file=sys.stderr)
+        for rejection in rejections[:20]:
+            print(f"  {in_one_line(rejection, _LONGEST_REJECTION)}", file=sys.stderr)
         tell_more(len(rejections), "SELECT * FROM rejections")
 
 

@@ -54,7 +54,7 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
             f"'{name}' cannot name a test set: catbuilder lists its own {name} objects under that name; give another"
         )
     workspace.check_survey(survey)
-    rows_in = read_table(table, ["object_id"])
+    rows_in = read_table(table, ["object_id"], limits=workspace.config.limits)
     rows = [row for numbered in rows_in.rows if (row := _read_row(numbered, rows_in, workspace.config.classes))]
     with workspace.recording(f"testset {name} --survey {survey}") as recording:
         con = recording.con

@@ -1,15 +1,14 @@
 """One FITS file of a folder of tiles: whether it is whole, which image is in it, and which band its header names.
 
-The headers are first walked by hand, block by block. astropy trusts them: a damaged NAXIS keeps it busy for ever, and
-a file that was cut short opens without a word. The price is that every header is read twice, a few kilobytes.
+The headers are first walked by hand (`fitsheader`), since astropy trusts them. The price is that every header is read
+twice, a few kilobytes.
 """
 
+import math
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -17,10 +16,13 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area, proj_plane_pixel_scales
 
-_BLOCK = 2880  # bytes, the unit of FITS
-_MOST_AXES = 999  # FITS standard 4.0, section 4.4.1.1
+from catbuilder.config import Limits
+from catbuilder.fitsheader import MOST_HDUS, DamagedHeader, data_bytes, filled, read_header, refuse_odd_size
+
+_MOST_FILLING = 2**20  # bytes
 _SQUARE = 0.05  # by which a pixel's sides may differ: distortions reach 1 %
 _FILTERS = "ugrizy"
+_READ_LATER = ("MAGZERO", "SURVEY", "RADESYS")
 
 
 class Refused(Exception):
@@ -40,43 +42,51 @@ class TileFile:
     bands: str  # of a cube: its layers; of one band: its letter
 
 
-def read_tile_file(path: Path, band: str | None) -> TileFile:
+def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -> TileFile:
     """The image of a file: the HDU named SCI, else the first image that is no mask or weight.
 
     Parameters
     ----------
     band : the letter in the file's name, if it has one
+    limits : the largest image, and the largest block of a compressed one
 
     Raises
     ------
     Refused
-        The file is damaged or cut short, holds no image, or is of another band than its name says.
+        The file is damaged, cut short or too large, holds no image, or is of another band than its name says.
     """
+    limits = limits or Limits()
     try:
-        for header in _headers(path):
-            _refuse_odd_size(header)
+        _refuse_damaged(path, limits.max_tile_side, limits.max_image_pixels)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what astropy warns of is refused below, in one sentence
             with fits.open(path, memmap=False) as file:
                 number, names = _image(file)
                 header, shape = file[number].header.copy(), tuple(file[number].shape)
                 named = [*_filters(file[0].header), *_filters(header)]
+            band = _named_band(header, shape, band, named)
+            for card in _READ_LATER:
+                header.get(card)  # astropy reads a card when it is asked for, and raises then
     except Refused:
         raise
     # A damaged header raises what astropy happens to do with it: OSError, ValueError, AttributeError, OverflowError ...
     except Exception as error:
         raise Refused(f"it cannot be read as FITS ({in_short(error)}); fetch it again") from None
+    return TileFile(path, number, header, shape, names.get("MSK"), names.get("WGT"), band)
+
+
+def _named_band(header: fits.Header, shape: tuple[int, ...], band: str | None, named: list[str]) -> str:
+    """Bands of a cube by its header; of another image the letter in the file's name, which its header may not deny."""
     if len(shape) > 3:
         raise Refused(f"its image has {len(shape)} axes; a tile has two, a cube of bands three")
     if len(shape) == 3:
-        band = _cube_bands(header, shape[0])
-    elif band is None:
+        return _cube_bands(header, shape[0])
+    if band is None:
         raise Refused("it is neither a cube nor named for its band; rename it to end in _g.fits, _r.fits ...")
-    else:
-        for letter in named:
-            if letter != band:
-                raise Refused(f"its name says band {band} and its header {letter}; rename it, or mend BAND and FILTER")
-    return TileFile(path, number, header, shape, names.get("MSK"), names.get("WGT"), band)
+    for letter in named:
+        if letter != band:
+            raise Refused(f"its name says band {band} and its header {letter}; rename it, or mend BAND and FILTER")
+    return band
 
 
 def read_world(file: TileFile) -> WCS:
@@ -139,58 +149,62 @@ def in_short(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _headers(path: Path) -> Iterator[fits.Header]:
-    """Header after header, after making sure that the file is as long as they declare."""
+def _refuse_damaged(path: Path, longest_side: int, block_pixels: int) -> None:
+    """Walk over the headers and make sure that the file is as long as they declare, and no larger than may be."""
     length, end = path.stat().st_size, 0
     with open(path, "rb") as file:
-        if file.read(6) != b"SIMPLE":
-            raise Refused("it cannot be read as FITS (it does not begin with SIMPLE); fetch it again")
-        while end < length:
+        for _ in range(MOST_HDUS):
+            if end >= length:
+                return
             file.seek(end)
-            if end and file.read(8) != b"XTENSION":
-                return  # filling after the last HDU
+            if file.read(8).rstrip() != (b"XTENSION" if end else b"SIMPLE"):
+                return _refuse_no_header(end, length)
             file.seek(end)
             try:
-                header = fits.Header.fromfile(file)
-            except (OSError, ValueError):
-                raise Refused(f"it is cut short inside the header at byte {end:,}; fetch it again") from None
-            yield header
-            data = file.tell()
-            declared = data + _data_bytes(header)
+                header = read_header(file)
+                refuse_odd_size(header)
+            except DamagedHeader as error:
+                raise Refused(f"{error} at byte {end:,}; fetch it again") from None
+            _refuse_large(header, longest_side, block_pixels)
+            declared = file.tell() + data_bytes(header)
             if declared > length:
                 raise Refused(
                     f"it is cut short: {length:,} bytes where its header declares {declared:,}; fetch it again"
                 )
-            end = data + -(-_data_bytes(header) // _BLOCK) * _BLOCK
+            end = file.tell() + filled(data_bytes(header))
+    if end < length:
+        raise Refused(f"it has more than {MOST_HDUS:,} headers; a tile has a few, so cut it up")
 
 
-def _refuse_odd_size(header: fits.Header) -> None:
-    for card in ("NAXIS", "ZNAXIS"):  # ZNAXIS: of a compressed image
-        axes = header.get(card, 0)
-        if not _is_count(axes) or axes > _MOST_AXES:
-            raise Refused(f"its header is damaged ({card} is {axes!r}); fetch it again")
-        for k in range(1, axes + 1):
-            if not _is_count(header.get(f"{card}{k}")):
-                raise Refused(f"its header is damaged ({card}{k} is {header.get(f'{card}{k}')!r}); fetch it again")
-    for card in ("PCOUNT", "GCOUNT"):
-        if not _is_count(header.get(card, 1)):
-            raise Refused(f"its header is damaged ({card} is {header[card]!r}); fetch it again")
-    if header.get("BITPIX") not in (8, 16, 32, 64, -32, -64):
-        raise Refused(f"its header is damaged (BITPIX is {header.get('BITPIX')!r}); fetch it again")
+def _refuse_no_header(end: int, length: int) -> None:
+    """Filling may stand behind the last data; astropy would read it to its end, looking for a header."""
+    if end == 0:
+        raise Refused("it cannot be read as FITS (it does not begin with SIMPLE); fetch it again")
+    if length - end > _MOST_FILLING:
+        raise Refused(f"{length - end:,} bytes after byte {end:,} belong to no header; fetch it again")
 
 
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
-
-
-def _data_bytes(header: fits.Header) -> int:
-    """Size of the data that follow a header (FITS standard 4.0, equation 2)."""
-    if header["NAXIS"] == 0:
-        return 0
-    pixels = 1
-    for k in range(1, header["NAXIS"] + 1):
-        pixels *= header[f"NAXIS{k}"]
-    return int(abs(header["BITPIX"]) // 8 * header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + pixels))
+def _refuse_large(header: fits.Header, longest_side: int, block_pixels: int) -> None:
+    """Judge an image by its header: what is declared costs memory as soon as a row, or a compressed block, is read."""
+    compressed = bool(header.get("ZIMAGE"))
+    if not compressed and header.get("XTENSION", "IMAGE").strip() != "IMAGE":
+        return
+    card = "ZNAXIS" if compressed else "NAXIS"
+    sides = [header[f"{card}{k}"] for k in range(1, header.get(card, 0) + 1)]
+    if max(sides, default=0) > longest_side:
+        raise Refused(
+            f"its image is {' x '.join(f'{side:,}' for side in sides[:3])} pixels, and no side may have more than "
+            f"{longest_side:,}; cut it up, or raise limits.max_tile_side in catbuilder.toml"
+        )
+    if compressed:
+        blocks = [header.get(f"ZTILE{k}", side if k == 1 else 1) for k, side in enumerate(sides, start=1)]
+        if not all(isinstance(side, int) and side > 0 for side in blocks):
+            raise Refused("its header is damaged (ZTILE is no count); fetch it again")
+        if math.prod(blocks) > block_pixels:
+            raise Refused(
+                f"it is compressed in blocks of {math.prod(blocks):,} pixels, above the limit of {block_pixels:,}; "
+                "compress it by rows (fpack does), or raise limits.max_image_pixels in catbuilder.toml"
+            )
 
 
 def _image(file: fits.HDUList) -> tuple[int, dict[str, int]]:

@@ -87,7 +87,7 @@ def ingest_tiles(
     """
     _check(workspace, survey)
     folder = Path(folder).resolve()  # so that `.` has a name, and what is recorded holds from any other folder
-    tiles, refused = find_tiles(folder, survey, bands)
+    tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)
     cutting = plan_cutting(workspace, tiles, survey, size, Path(objects) if objects else None)
     report = TileReport(
         len(tiles), unchanged=cutting.unchanged, outside=cutting.outside, without_radius=cutting.without_radius,

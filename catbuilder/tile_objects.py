@@ -187,7 +187,7 @@ def _listed(workspace: Workspace, survey: str, path: Path | None) -> tuple[list[
     """Good rows of the user's table; one whose id the catalogue has at another place is rejected."""
     if path is None:
         return [], []
-    table = read_table(path, ["object_id", "ra", "dec"])
+    table = read_table(path, ["object_id", "ra", "dec"], limits=workspace.config.limits)
     rows = []
     for number, cells in table.rows:
         try:

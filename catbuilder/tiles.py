@@ -19,6 +19,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS, NoConvergence
 from astropy.wcs.utils import skycoord_to_pixel
 
+from catbuilder.config import Limits
 from catbuilder.cutouts import Plane
 from catbuilder.errors import InputError
 from catbuilder.rendering import BANDS
@@ -105,13 +106,16 @@ class Tile:
         return inside * self.arcsec_per_pixel
 
 
-def find_tiles(folder: Path, survey: str, bands: str | None = None) -> tuple[list[Tile], list[Rejection]]:
+def find_tiles(
+    folder: Path, survey: str, bands: str | None = None, limits: Limits | None = None
+) -> tuple[list[Tile], list[Rejection]]:
     """Tiles of a folder, and the files or tiles that are refused, by name.
 
     Parameters
     ----------
     survey : gives the zero point where headers have no MAGZERO
     bands : three letters of g, r, i, z; by default gri, and grz of a cube that has no i
+    limits : how large an image may be
 
     Raises
     ------
@@ -124,7 +128,7 @@ def find_tiles(folder: Path, survey: str, bands: str | None = None) -> tuple[lis
     refused: list[Rejection] = []
     paths = _fits_files(folder, refused)
     tiles: list[Tile] = []
-    files, broken = _read_all(paths, refused)
+    files, broken = _read_all(paths, refused, limits)
     for (name, _), members in files.items():
         try:
             tiles.append(_tile(name, members, survey, wanted))
@@ -183,7 +187,7 @@ def _wanted(bands: str | None) -> str | None:
 
 
 def _read_all(
-    paths: Sequence[Path], refused: list[Rejection]
+    paths: Sequence[Path], refused: list[Rejection], limits: Limits | None
 ) -> tuple[dict[tuple[str, bool], list[TileFile]], set[str]]:
     """Files by tile, and tiles that lack a refused one.
 
@@ -195,7 +199,7 @@ def _read_all(
         stem = _stem(path)
         named = _BAND_FILE.fullmatch(stem)
         try:
-            file = read_tile_file(path, named["band"].lower() if named else None)
+            file = read_tile_file(path, named["band"].lower() if named else None, limits)
             is_cube = len(file.shape) == 3
             members = tiles.setdefault((named["tile"] if named and not is_cube else stem, is_cube), [])
             if not _has_twin(file, members):

@@ -114,7 +114,9 @@ class Trainer:
         trainable_from(self.network, self.settings.stages[epoch.stage].train_from)
         for group in self.optimiser.param_groups:
             group["lr"] = epoch.learning_rate
-        loss = self._train(epoch)
+        gradients = distributed.GradientMean(self.network.parameters(), self.settings.gradient_groups)
+        loss = self._train(epoch, gradients)
+        gradients.close()
         # Each rank saw its own images; validation and checkpoint are of one network.
         buffers = self.network.named_buffers()
         distributed.allreduce_mean_([b for name, b in buffers if name.split(".")[-1] in _RUNNING])
@@ -128,7 +130,7 @@ class Trainer:
             save_checkpoint(self.job.folder, found, self.network, self.optimiser, None if is_best else self.best)
         self.log.write("epoch", epochs=epochs_at_most(self.settings), **self.history[-1].model_dump())
 
-    def _train(self, epoch: Epoch) -> float:
+    def _train(self, epoch: Epoch, gradients: distributed.GradientMean) -> float:
         """Train one epoch; give the mean loss over all ranks."""
         place = (self.job.seed, self.job.round, epoch.number)
         batches = epoch_batches(
@@ -137,9 +139,9 @@ class Trainer:
         train_mode(self.network)
         total = torch.zeros((), dtype=torch.float64, device=self.device)
         self.log.restart_clock()
-        for step, stamps in enumerate(read_ahead(self.training.reader, batches)):
+        for step, stamps in enumerate(read_ahead(self.training.reader, batches, self.device)):
             labels = torch.from_numpy(self.training.labels[batches[step]])
-            loss = self._step(stamps.to(self.device), labels.to(self.device), (*place, step, self.rank))
+            loss = self.step(stamps, labels, (*place, step, self.rank), gradients)
             total += loss
             if self.log.is_due():
                 self._report(epoch, step + 1, len(batches), float(loss))
@@ -150,16 +152,19 @@ class Trainer:
             )
         return mean
 
-    def _step(self, stamps: Tensor, labels: Tensor, place: tuple[int, ...]) -> Tensor:
-        images = self.network.prepare(stamps)
+    def step(
+        self, stamps: Tensor, labels: Tensor, place: tuple[int, ...], gradients: distributed.GradientMean
+    ) -> Tensor:
+        """Learn from one batch, stamps as they are stored and labels on the CPU; give its loss."""
+        images = self.network.prepare(stamps.to(self.device, non_blocking=True))
         images = augment(images, self.recipe.augmentation, stream(self.device, "augmentation", *place))
         torch.manual_seed(stream_seed("dropout", *place))
         with self._autocast():
             logits = self.network(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.settings.label_smoothing)
+        loss = F.cross_entropy(logits, labels.to(self.device), label_smoothing=self.settings.label_smoothing)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        distributed.allreduce_mean_([p.grad for p in self.network.parameters() if p.grad is not None])
+        gradients.finish()
         self.optimiser.step()
         return loss.detach()
 
@@ -190,9 +195,9 @@ class Trainer:
         mine = range(self.rank, len(batches), self.ranks)
         surveys = sorted(set(self.validation.surveys))
         loss, right = 0.0, dict.fromkeys(surveys, 0.0)
-        ahead = read_ahead(self.validation.reader, [batches[number] for number in mine])
+        ahead = read_ahead(self.validation.reader, [batches[number] for number in mine], self.device)
         for number, stamps in zip(mine, ahead, strict=True):
-            images = self.network.prepare(stamps.to(self.device))
+            images = self.network.prepare(stamps.to(self.device, non_blocking=True))
             if shifted:
                 generator = stream(self.device, "validation", self.job.seed, number)
                 images = survey_view(images, self.recipe.augmentation, generator)

@@ -59,7 +59,7 @@ class Study:
     seconds: float = 0.0  # of the undisturbed run
 
     def command(self, name: str, go_on: str = "") -> CommandLine:
-        """The command line on a fresh copy of the survey, or on the one of a run cut short that has left such a file."""
+        """The command line on a fresh copy of the survey, or on that of a run cut short which has left such a file."""
         place = self.folder / name
         if go_on and (place / go_on).exists():
             return CommandLine(place / "ws", self.folder / "recipe.toml")

@@ -27,7 +27,7 @@ from catbuilder.errors import CatalogueDamaged
 from catbuilder.jobs import TrainJob
 from catbuilder.plan import Plan, read_plan, score_manifest_file
 from catbuilder.progress import Reporter
-from catbuilder.score import Ensemble, Scorer, Scores, mutual_information
+from catbuilder.scorer import Begun, Ensemble, Scorer, mutual_information
 from catbuilder.scoring import score_later
 from catbuilder.stamps import StampReader
 from catbuilder.story import why
@@ -167,10 +167,10 @@ def test_the_catalogue_keeps_what_the_shards_say(pair: Workspace) -> None:
 def test_a_single_network_disagrees_with_nobody() -> None:
     class One(Scorer):
         def __init__(self) -> None:
-            self.batch_size = 1
+            self.batch_size, self.device = 1, torch.device("cpu")
 
-        def score(self, stamps: torch.Tensor) -> Scores:
-            return Scores(np.array([[0.25, 0.75]]), np.zeros((1, 4), np.float32))
+        def begin(self, stamps: torch.Tensor) -> Begun:
+            return Begun(torch.tensor([[0.25, 0.75]]), torch.zeros(1, 4))
 
     assert Ensemble([One()]).score(torch.zeros(1)).mutual_information is None
 

@@ -1,4 +1,5 @@
 import json
+import signal
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -7,7 +8,9 @@ import torch
 from toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
 
 from catbuilder.checkpoint import load_model
-from catbuilder.score import Scorer
+from catbuilder.precision import settled
+from catbuilder.scorer import Scorer
+from catbuilder.scoring import _hand_on_parts
 
 SCORE = "catbuilder.score"
 RECIPE = toy_recipe()
@@ -85,12 +88,77 @@ def test_with_all_symmetries_a_turned_or_mirrored_stamp_has_the_same_posterior(s
         np.testing.assert_allclose(scorer.score(other.contiguous()).posteriors, plain, atol=1e-6)
 
 
+@pytest.mark.slow
+def test_a_compiled_network_gives_the_same_scores_in_every_place_of_a_batch(survey):
+    stamps = torch.from_numpy(toy_stamps(np.arange(4) % 2, seed=5))
+    plain, compiled = (
+        Scorer(load_model(survey / "train" / "model.safetensors")[0], 4, 4, bf16=False, channels_last=True, compiled=c)
+        for c in (False, True)
+    )
+    found = compiled.score(stamps)
+    np.testing.assert_allclose(found.posteriors, plain.score(stamps).posteriors, atol=1e-5)
+    rolled = compiled.score(torch.roll(stamps, 1, 0))
+    assert np.array_equal(np.roll(found.posteriors, 1, 0), rolled.posteriors)
+    assert np.array_equal(found.posteriors[:1], compiled.score(stamps[:1]).posteriors)
+
+
+def test_where_nothing_can_be_compiled_one_sentence_says_so(survey, tmp_path):
+    recipe = RECIPE.model_copy(update={"scoring": RECIPE.scoring.model_copy(update={"compile": True})})
+    here = {"CXX": str(tmp_path / "no-compiler"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = run(SCORE, job(survey, "uncompiled", ((0, 0, 4),), recipe), **here)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "test_efficientnet cannot be compiled here" in last and "set scoring.compile to false" in last
+
+
+def test_precision_left_open_is_settled_by_trying_and_the_rest_of_the_recipe_stays(tmp_path):
+    settings = {"training": {"precision": "auto"}, "scoring": {"precision": "auto"}}
+    changed = {name: getattr(RECIPE, name).model_copy(update=change) for name, change in settings.items()}
+    recipe = RECIPE.model_copy(update=changed)
+    found, answer = settled(recipe, len(CLASSES), 1, tmp_path)
+    assert {found.training.precision, found.scoring.precision} <= {"fp32", "bf16"}
+    assert f"training in {found.training.precision} and scoring in {found.scoring.precision}" in answer
+    assert set(RECIPE.differing_keys(found)) <= {"training.precision", "scoring.precision"}
+    assert found.differing_keys(recipe) == [], "what was left open agrees with what was found"
+    assert settled(RECIPE, len(CLASSES), 1, tmp_path) == (RECIPE, ""), "nothing open, nothing tried"
+
+
+def test_scoring_has_the_trainings_precision_unless_it_has_its_own():
+    def in_bf16(training, scoring):
+        recipe = toy_recipe(precision=training)
+        own = recipe.scoring.model_copy(update={"precision": scoring})
+        return recipe.model_copy(update={"scoring": own}).scores_in_bf16
+
+    assert in_bf16("bf16", "training") and in_bf16("fp32", "bf16")
+    assert not in_bf16("fp32", "training") and not in_bf16("bf16", "fp32")
+
+
 def test_progress_counts_up_to_the_whole(survey):
     (log,) = (survey / "whole").glob("score-*.jsonl")
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     progress = [line for line in lines if line["event"] == "progress"]
     assert progress[-1]["done"] == progress[-1]["of"] == 120
     assert [line["shard"] for line in lines if line["event"] == "shard"] == [0]
+
+
+def test_a_process_killed_in_mid_shard_goes_on_after_its_last_part_to_the_same_bytes(survey):
+    """Killed in one attempt, and gone on with in the next, to which the coordinator moves the parts."""
+    first = job(survey, "attempts/score-01", ((0, 0, 120),), part_s=0.0)
+    killed = run(SCORE, first, CATBUILDER_FAULT="score.after_part")
+    assert killed.returncode == -signal.SIGKILL
+    assert [part.name for part in sorted((first.folder / "parts").iterdir())] == [
+        "features-00000-00000000-00000016.parquet", "scores-00000-00000000-00000016.parquet"
+    ]  # fmt: skip
+    again = job(survey, "attempts/score-02", ((0, 0, 120),), part_s=0.03)
+    again.folder.mkdir()
+    _hand_on_parts(again.folder)
+    assert run(SCORE, again).returncode == 0
+    (log,) = again.folder.glob("score-*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["rows"] for line in lines if line["event"] == "resumed"] == [16]
+    for name in ("scores-00000.parquet", "features-00000.parquet"):
+        assert (again.folder / name).read_bytes() == (survey / "whole" / name).read_bytes()
+    assert not list((again.folder / "parts").iterdir())
 
 
 def test_a_model_of_other_classes_or_none_at_all_is_refused_in_one_line(survey):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -133,6 +134,52 @@ def test_what_writes_reaches_out_or_is_more_than_one_statement_is_refused(sql, s
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "EXPLAIN ANALYZE COPY (SELECT 1 AS a) TO '{catalogue}.wal' (FORMAT csv)",
+        "EXPLAIN ANALYZE COPY (SELECT 1 AS a) TO '{catalogue}' (FORMAT csv, USE_TMP_FILE false)",
+        "explain /* a */ analyze -- b\n COPY (SELECT 1 AS a) TO '{catalogue}.tmp/x.csv'",
+        "/* a */ EXPLAIN (ANALYZE, FORMAT json) COPY (SELECT 1) TO '{catalogue}.tmp/x.csv'",
+        "EXPLAIN ANALYZE CREATE TEMP TABLE x AS SELECT 1",
+        "EXPLAIN ANALYZE SET threads = 1",
+        "EXPLAIN",
+    ],
+)
+def test_explain_runs_nothing_that_does_more_than_read(sql, survey, query):
+    """ANALYZE runs what it explains, and the files beside the catalogue are open to DuckDB: it wrote the log of it."""
+    before = sorted(path.name for path in survey.path.iterdir())
+    bytes_before = survey.catalog_file.read_bytes()
+    failed(sql(query.format(catalogue=survey.catalog_file)))
+    assert sorted(path.name for path in survey.path.iterdir()) == before
+    assert survey.catalog_file.read_bytes() == bytes_before
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT * FROM query('DELETE FROM labels')",
+        "SELECT * FROM query('SELECT 1; DELETE FROM labels')",
+        "SELECT * FROM read_text('{place}/secret.csv')",
+        "SELECT * FROM read_duckdb('{place}/secret.csv')",
+        "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('FROM read_text(''{place}/secret.csv'')'))",
+        "SELECT * FROM duckdb_secrets()",
+        "SELECT getenv('HOME')",
+        "SELECT * FROM os",  # DuckDB finds the variables of a Python program that runs it, unless it is told not to
+        "SELECT 1 \0; DELETE FROM labels",
+        "EXPORT DATABASE '{place}'",
+        "LOAD httpfs",
+        "CALL force_checkpoint()",
+    ],
+)
+def test_no_way_around_leads_to_a_file_a_secret_or_a_change(sql, survey, tmp_path, query):
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    before = survey.catalog_file.read_bytes()
+    done = sql(query.format(place=tmp_path))
+    failed(done)
+    assert done.out == "" and survey.catalog_file.read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
     ("query", "words"),
     [
         ("SELEC 1", 'syntax error at or near "SELEC"'),
@@ -164,6 +211,47 @@ def test_a_query_that_wants_more_memory_is_stopped_before_it_has_it(survey):
         child.returncode = os.waitstatus_to_exitcode(status)
     assert child.returncode == 1 and "300 MB" in error and "--memory-limit" in error and error.count("\n") == 1
     assert usage.ru_maxrss / 1024 < 300 + 1024
+
+
+NESTED = {
+    "parentheses": "SELECT " + "(" * 100_000 + "1" + ")" * 100_000,
+    "functions": "SELECT " + "abs(" * 20_000 + "1" + ")" * 20_000,
+    "minus": "SELECT " + "- " * 100_000 + "1",
+    "types": "SELECT NULL::INT" + "[]" * 100_000,
+    "too long": f"SELECT '{'x' * 1_000_000}'",
+}
+
+
+@pytest.mark.parametrize("what", NESTED)
+def test_a_query_nested_or_long_beyond_reason_is_refused_in_short(survey, what):
+    with pytest.raises(QueryError) as error, query_stream(survey, NESTED[what], memory_mb=300, timeout_s=60):
+        pass
+    assert len(str(error.value)) < 700 and str(error.value).isprintable()
+
+
+SORT = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY md5(range::VARCHAR)) AS n FROM range({rows}))"
+
+
+def test_what_a_killed_query_spilled_to_disk_is_removed(survey):
+    """1.7 GB of it were left beside the catalogue by one query that ran out of its time."""
+    seen = []
+    with ThreadPoolExecutor(1) as aside:
+        asked = aside.submit(query_table, survey, SORT.format(rows=1_000_000_000), memory_mb=100, timeout_s=5)
+        while not asked.done():
+            seen += [file.stat().st_size for file in survey.path.glob(".query-*/*") if file.exists()]
+            time.sleep(0.05)
+        with pytest.raises(QueryError, match="ran over its 5 s"):
+            asked.result()
+    assert max(seen) > 0 and not list(survey.path.glob(".query-*"))
+    assert not (survey.path / "catalog.duckdb.tmp").exists()
+
+
+def test_what_a_query_may_spill_is_a_setting(tmp_path):
+    workspace = surveyed(tmp_path / "ws")
+    with open(workspace.path / "catbuilder.toml", "a") as file:
+        file.write("\n[limits]\nquery_disk_mb = 20\n")
+    done = cli("-w", workspace.path, "sql", SORT.format(rows=10_000_000), "--memory-limit", "100")
+    failed(done, "20 MB of disk", "limits.query_disk_mb")
 
 
 def test_a_large_sort_is_stopped_in_one_line_too(sql):
@@ -221,3 +309,5 @@ def test_queries_and_their_errors_from_python(survey):
     ]
     with pytest.raises(QueryError, match="nowhere"):
         query_table(survey, "FROM nowhere")
+    with pytest.raises(QueryError, match="result is larger than 50 MB"):
+        query_table(survey, "SELECT repeat('x', 1000) AS a FROM range(1000000)", memory_mb=50)

@@ -17,6 +17,7 @@ from hypothesis.extra import numpy as hnp
 
 from catbuilder import fitstable, tablefiles
 from catbuilder.catalog import fetch_arrow
+from catbuilder.config import Limits
 from catbuilder.errors import InputError
 from catbuilder.tablefiles import open_table
 
@@ -241,11 +242,10 @@ def test_votable_gives_the_wanted_columns_with_nulls_and_units(tmp_path, seriali
     assert rows["ra"][0] == 1.5 and (rows["ra"][1] is None or np.isnan(rows["ra"][1]))
 
 
-def test_a_large_votable_is_refused_with_advice(tmp_path, monkeypatch):
-    monkeypatch.setattr(tablefiles, "LARGEST_VOTABLE", 100)
-    Table({"id": [1]}).write(tmp_path / "a.vot", format="votable")
+def test_a_large_votable_is_refused_with_advice(tmp_path):
+    Table({"id": np.arange(50_000)}).write(tmp_path / "a.vot", format="votable")
     with pytest.raises(InputError, match="convert it to FITS or Parquet"):
-        open_table(tmp_path / "a.vot")
+        open_table(tmp_path / "a.vot", Limits(max_votable_mb=1))
 
 
 @pytest.mark.parametrize("content", ["<VOTABLE></VOTABLE>", "no xml", "<VOTABLE><RESOURCE><TABLE>"])

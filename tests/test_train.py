@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from toy_survey import run, toy_recipe, toy_workspace, train_job
 
 from catbuilder.checkpoint import load_model
-from catbuilder.distributed import horovod_available
+from catbuilder.distributed import _cut, horovod_available
 from catbuilder.files import sha256_file
 from catbuilder.ranks import run_ranks
 
@@ -156,6 +156,23 @@ def test_two_ranks_train_one_network_and_give_the_same_bits_twice(tmp_path):
     epochs = events(workspace / "a", "epoch")
     assert [line["learning_rate"] for line in epochs] == pytest.approx([3e-3, 6e-3, 6e-3])
     assert load_model(workspace / "a" / "model.safetensors")[1].plan.ranks == 2
+    # In three groups, sent while backward computes, the same sums: of two numbers they have no order.
+    job = train_job(workspace, "grouped", recipe.model_copy(update={"training": grouped(recipe, 3)}))
+    run_ranks(TRAIN, job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
+    flat, groups = (load_file(workspace / attempt / "model.safetensors") for attempt in ("a", "grouped"))
+    assert all(torch.equal(groups[name], tensor) for name, tensor in flat.items())
+
+
+def grouped(recipe, groups):
+    return recipe.training.model_copy(update={"gradient_groups": groups})
+
+
+def test_groups_of_gradients_are_neighbours_of_about_equal_size_and_never_empty():
+    parameters = [torch.nn.Parameter(torch.empty(n)) for n in (10, 1, 1, 30, 8, 10)]
+    for groups, sizes in ((1, [60]), (2, [42, 18]), (3, [12, 30, 18]), (50, [10, 1, 1, 30, 8, 10])):
+        cut = _cut(parameters, groups)
+        assert [p.numel() for group in cut for p in group] == [10, 1, 1, 30, 8, 10]
+        assert [sum(p.numel() for p in group) for group in cut] == sizes
 
 
 REPLICA = """

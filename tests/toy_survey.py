@@ -99,7 +99,8 @@ def score_job(workspace: Path, attempt: str, recipe: Recipe, shards: tuple, **ch
     return job.model_copy(update=changes)
 
 
-def run(module: str, job: TrainJob | ScoreJob) -> subprocess.CompletedProcess[str]:
+def run(module: str, job: TrainJob | ScoreJob, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a worker process to its end, as the coordinator would."""
     path = job.write(job.folder / "job.json")
-    return subprocess.run([sys.executable, "-m", module, str(path)], capture_output=True, text=True)
+    command = [sys.executable, "-m", module, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)

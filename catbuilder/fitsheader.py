@@ -1,0 +1,111 @@
+"""FITS headers read block by block, so that no file can make us read without end.
+
+astropy trusts a header: one that never says END is read until the memory is full, a negative NAXIS sends it back to
+where it came from for ever, and a file that was cut short opens without a word. Here a header has an end within 4 MB,
+and sizes are counts, before astropy sees either.
+"""
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from astropy.io import fits
+
+from catbuilder.wording import in_one_line
+
+BLOCK = 2880
+"""Bytes, the unit of FITS: headers and data begin at multiples of it."""
+
+MOST_HDUS = 1000
+"""DES tiles have 4 and multi-extension exposures of DECam 70; a bomb of empty ones has millions."""
+
+_MOST_HEADER_BYTES = 1456 * BLOCK  # 52,000 cards: 999 columns, the standard's most, with fifty cards each
+_MOST_AXES = 999  # FITS standard 4.0, section 4.4.1.1
+_LARGEST = 2**62  # bytes: what seek() takes
+_END = b"END".ljust(80)
+
+
+class DamagedHeader(ValueError):
+    """A header that cannot be trusted; the message says why, without the file's name."""
+
+
+class _File(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def read_header(file: _File) -> fits.Header:
+    """The header that begins where the file stands, which is then at the first byte of the data.
+
+    Raises
+    ------
+    EOFError
+        The file ends here.
+    DamagedHeader
+        It ends inside the header, or the header has no END within 4 MB.
+    """
+    blocks = bytearray()
+    while len(blocks) < _MOST_HEADER_BYTES:
+        block = file.read(BLOCK)
+        if not block and not blocks:
+            raise EOFError
+        if len(block) < BLOCK:
+            raise DamagedHeader("it is cut short inside the header")
+        blocks += block
+        if _ends(block):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of cards that are not to the letter
+                return fits.Header.fromstring(blocks.decode("latin-1"))
+    raise DamagedHeader(f"a header has no END within {_MOST_HEADER_BYTES:,} bytes")
+
+
+def refuse_odd_size(header: fits.Header) -> None:
+    """Make sure that what a header says of sizes are counts.
+
+    Raises
+    ------
+    DamagedHeader
+        They are not, and the message names the card.
+    """
+    if header.get("BITPIX") not in (8, 16, 32, 64, -32, -64):
+        raise _odd("BITPIX", header.get("BITPIX"))
+    for card in ("NAXIS", "ZNAXIS"):  # ZNAXIS: of a compressed image
+        axes = header.get(card, 0 if card == "ZNAXIS" else None)
+        if not _is_count(axes) or axes > _MOST_AXES:
+            raise _odd(card, axes)
+        for k in range(1, axes + 1):
+            if not _is_count(header.get(f"{card}{k}")):
+                raise _odd(f"{card}{k}", header.get(f"{card}{k}"))
+    for card in ("PCOUNT", "GCOUNT"):
+        if not _is_count(header.get(card, 1)):
+            raise _odd(card, header[card])
+    if data_bytes(header) > _LARGEST:
+        raise DamagedHeader(f"its header is damaged (it declares {data_bytes(header):.0e} bytes of data)")
+
+
+def data_bytes(header: fits.Header) -> int:
+    """Size of the data that follow a header, without their filling (FITS standard 4.0, equation 2)."""
+    sides = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
+    values = header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + math.prod(sides)) if sides else 0
+    return int(abs(header["BITPIX"]) // 8 * values)
+
+
+def filled(size: int) -> int:
+    """So many bytes and their filling up to the next block."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def _ends(block: bytes) -> bool:
+    return any(card == _END for card in _cards(block))
+
+
+def _cards(block: bytes) -> Iterator[bytes]:
+    return (block[place : place + 80] for place in range(0, BLOCK, 80))
+
+
+def _odd(card: str, value: Any) -> DamagedHeader:
+    return DamagedHeader(f"its header is damaged ({card} is {in_one_line(repr(value), 40)})")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

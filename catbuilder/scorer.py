@@ -1,0 +1,156 @@
+"""A finished network, or an ensemble of them, applied to batches of stamps.
+
+Deterministic: eval mode, no augmentation, and batches of one fixed size, the last one padded, so that a stamp's
+posterior does not depend on what it was scored with. A batch takes two steps: `begin` puts it to work on the device
+and returns at once on a GPU; `finish` waits for the numbers. Between the two the next batch can be begun.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.special import entr
+from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
+
+from catbuilder import distributed
+from catbuilder.errors import ConfigError
+from catbuilder.network import GalaxyNetwork
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Posteriors (n, classes) and features (n, hidden) of n stamps; of an ensemble, its disagreement (n), nats."""
+
+    # float64, so that the classes of an object sum to 1 to the last digit of the float32 that is stored
+    posteriors: Doubles
+    features: Floats
+    mutual_information: Doubles | None = None
+
+
+@dataclass(frozen=True)
+class Begun:
+    """What one network makes of a batch, perhaps not computed yet: float64 (n, classes) and float32 (n, hidden)."""
+
+    posteriors: Tensor
+    features: Tensor
+
+
+class Scorer:
+    """A network that scores batches of stamps of one fixed size.
+
+    Raises
+    ------
+    ConfigError
+        It shall be compiled, and cannot be here.
+    """
+
+    def __init__(
+        self,
+        network: GalaxyNetwork,
+        batch_size: int,
+        symmetries: int,
+        bf16: bool,
+        channels_last: bool,
+        compiled: bool = False,
+    ) -> None:
+        self.device = distributed.device()
+        self.network = network.eval().to(self.device)
+        if channels_last:
+            self.network = self.network.to(memory_format=torch.channels_last)
+        self.batch_size, self.symmetries, self.bf16 = batch_size, symmetries, bf16
+        self._features = self.network.features
+        if compiled:
+            self._compile()
+
+    @torch.inference_mode()
+    def begin(self, stamps: Tensor) -> Begun:
+        """Put up to `batch_size` stamps, uint8 (n, size, size, 3), to work on the device."""
+        n = len(stamps)
+        if n < self.batch_size:
+            stamps = torch.cat([stamps, stamps[-1:].expand(self.batch_size - n, *stamps.shape[1:])])
+        images = self.network.prepare(stamps.to(self.device, non_blocking=True))
+        posteriors, features = [], []
+        for view in _views(images, self.symmetries):
+            features.append(self._seen(view))
+            posteriors.append(self.network.classify(features[-1]).double().softmax(1))
+        return Begun(torch.stack(posteriors).mean(0)[:n], torch.stack(features).mean(0)[:n])
+
+    def score(self, stamps: Tensor) -> Scores:
+        """Score up to `batch_size` stamps, uint8 (n, size, size, 3)."""
+        return Ensemble([self]).score(stamps)
+
+    def _seen(self, images: Tensor) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
+            # A turned view has strides of its own, for each of which the network would be compiled again.
+            return self._features(images.contiguous())
+
+    @torch.inference_mode()
+    def _compile(self) -> None:
+        """Compile for the one shape there is, now, while a fault can still be told from one of the scoring."""
+        # In this process: its own pool of compiling processes would outlive a worker that is killed.
+        torch._inductor.config.compile_threads = 1
+        self._features = torch.compile(self.network.features, dynamic=False)
+        size = self.network.settings.image_size
+        try:
+            self._seen(torch.zeros(self.batch_size, 3, size, size, device=self.device))
+        except (TorchDynamoException, OSError, RuntimeError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ConfigError(
+                f"{self.network.settings.backbone} cannot be compiled here ({reason}); install a C++ compiler such as "
+                "g++, or set scoring.compile to false"
+            ) from None
+
+
+class Ensemble:
+    """One network or several that score together: the mean of their posteriors, the features of the first.
+
+    Features are those of member 0 alone because the axes of two trainings have nothing to do with each other: a mean of
+    them means nothing, and distances between samples want one space.
+    """
+
+    def __init__(self, members: Sequence[Scorer]) -> None:
+        self.members = members
+        self.batch_size = members[0].batch_size
+        self.device = members[0].device
+
+    def begin(self, stamps: Tensor) -> list[Begun]:
+        """Put up to `batch_size` stamps, uint8 (n, size, size, 3), to work on the device, for each member in turn."""
+        return [member.begin(stamps) for member in self.members]
+
+    def finish(self, begun: Sequence[Begun]) -> Scores:
+        """Wait for what was begun and bring it home."""
+        posteriors = np.stack([each.posteriors.cpu().numpy() for each in begun])
+        disagreement = mutual_information(posteriors) if len(begun) > 1 else None
+        return Scores(posteriors.mean(0), begun[0].features.cpu().numpy(), disagreement)
+
+    def score(self, stamps: Tensor) -> Scores:
+        """Score up to `batch_size` stamps, uint8 (n, size, size, 3)."""
+        return self.finish(self.begin(stamps))
+
+
+def mutual_information(posteriors: Doubles) -> Doubles:
+    """Entropy of the mean posterior less the mean entropy of the members', nats: what they disagree about (BALD).
+
+    Between 0, where all say the same, however unsurely, and the logarithm of the number of members or of classes,
+    whichever is less (Houlsby et al. 2011, arXiv:1112.5745).
+
+    Parameters
+    ----------
+    posteriors : (members, n, classes)
+    """
+    disagreement: Doubles = entr(posteriors.mean(0)).sum(1) - entr(posteriors).sum(2).mean(0)
+    return disagreement.clip(min=0.0)  # members that agree differ by a rounding, which has either sign
+
+
+def _views(images: Tensor, symmetries: int) -> list[Tensor]:
+    """1: the image; 2: and its mirror image; 4: its right-angle turns; 8: these and their mirror images."""
+    if symmetries <= 2:
+        return [images, images.flip(3)][:symmetries]
+    turns = [torch.rot90(images, k, (2, 3)) for k in range(4)]
+    return turns if symmetries == 4 else turns + [turn.flip(3) for turn in turns]
