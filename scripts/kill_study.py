@@ -265,16 +265,19 @@ def until_over(leg: Leg, at: float = float("inf"), writing: int = 0) -> str:
     return "over"
 
 
-def random_run(study: Study, number: int, most: int) -> tuple[int, list[str]]:
-    """One run with a handful of random kills; gives their number and what is wrong."""
+Lines = list[dict[str, Any]]  # of the results, a kill each; kept once its run has been compared
+
+
+def random_run(study: Study, number: int, most: int) -> tuple[Lines, list[str]]:
+    """One run with a handful of random kills; gives these and what is wrong."""
     seed = int.from_bytes(os.urandom(4), "big")
     rng = random.Random(seed)
-    left, kills, faults = min(most, rng.randint(*KILLS_A_RUN)), 0, []
+    left, kills, faults = min(most, rng.randint(*KILLS_A_RUN)), Lines(), []
     catbuilder = study.command(f"run-{number:04d}")
     with checkpoints_kept(catbuilder.workspace) as seen:
         while not faults:
             leg = Leg(catbuilder, study)
-            while kills < left:
+            while len(kills) < left:
                 write = rng.random() < 0.4
                 gap = rng.expovariate(1 / (0.05 * study.seconds))
                 ended = until_over(leg, *((float("inf"), rng.randint(1, 3)) if write else (time.monotonic() + gap,)))
@@ -291,9 +294,8 @@ def random_run(study: Study, number: int, most: int) -> tuple[int, list[str]]:
                     break
                 where, second = phase(catbuilder.workspace), time.monotonic() - leg.started
                 killed = leg.kill(target, rng)
-                kills += 1
                 line = {"run": number, "seed": seed, "code": code_hash(), "killed": killed, "after": where}
-                study.record("kills", {**line, "second": round(second, 2), "at_a_write": write})
+                kills.append({**line, "second": round(second, 2), "at_a_write": write})
                 if not killed.startswith("worker"):
                     break
             faults += finish_leg(leg, rng)
@@ -311,23 +313,20 @@ def finish_leg(leg: Leg, rng: random.Random) -> list[str]:
     return faults + after_leg(leg)
 
 
-def points_run(study: Study, number: int) -> tuple[int, list[str]]:
+def points_run(study: Study, number: int) -> tuple[Lines, list[str]]:
     """One run killed once at every fault point that it comes by."""
     catbuilder, faults = study.command(f"points-{number:04d}", go_on="points"), []
     points = catbuilder.workspace.parent / "points"
     points.touch()
-    known = points.read_text().splitlines()
     with checkpoints_kept(catbuilder.workspace) as seen:
         while not faults:
             leg = Leg(catbuilder, study, CATBUILDER_FAULT=f"each:{points}")
             faults = finish_leg(leg, random.Random(0))
-            for name in points.read_text().splitlines()[len(known) :]:
-                known.append(name)
-                study.record("points", {"run": number, "code": code_hash(), "point": name})
             if leg.process.returncode == 0 or all_told(study, catbuilder.workspace):
                 break
         faults += differences(study, catbuilder, seen) if not faults else []
-    return len(known), faults
+    names = points.read_text().splitlines()
+    return [{"run": number, "code": code_hash(), "point": name} for name in names], faults
 
 
 def differences(study: Study, catbuilder: CommandLine, checkpoints: dict[str, set[str]]) -> list[str]:
@@ -399,10 +398,12 @@ def main() -> int:
             break
         number, started = len(study.results("runs")) + 1, time.monotonic()
         kills, faults = points_run(study, number) if options.points else random_run(study, number, options.kills - done)
-        line = {"run": number, "kind": "points" if options.points else "random", "kills": kills, "faults": faults}
+        for line in kills:
+            study.record("points" if options.points else "kills", line)
+        line = {"run": number, "kind": "points" if options.points else "random", "kills": len(kills), "faults": faults}
         seconds = round(time.monotonic() - started, 1)
         study.record("runs", {**line, "seconds": seconds, "rounds": study.rounds, "code": code_hash()})
-        print(f"run {number}: {kills} kills, {seconds:.0f} s, {faults or 'as undisturbed'}", flush=True)
+        print(f"run {number}: {len(kills)} kills, {seconds:.0f} s, {faults or 'as undisturbed'}", flush=True)
         if not faults:
             shutil.rmtree(folder / f"{'points' if options.points else 'run'}-{number:04d}")
     print(f"\n{tables(study)}\n")
