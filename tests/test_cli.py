@@ -261,8 +261,12 @@ def test_a_persons_label_outweighs_the_promotion_and_the_story_says_so(workspace
 def test_what_cannot_be_written_is_told_in_one_line(survey, tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "out.fits").mkdir()
-    for verb, place in (("labels export", "."), ("labels export", "file/x.csv"), ("export", "out.fits")):
-        failed(cli("-w", survey.path, *verb.split(), tmp_path / place), str(tmp_path), "space")
+    for verb, place, said in (
+        ("labels export", ".", "space"),
+        ("labels export", "file/x.csv", "space"),
+        ("export", "out.fits", "is a folder; choose another name"),
+    ):
+        failed(cli("-w", survey.path, *verb.split(), tmp_path / place), str(tmp_path), said)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "out.fits"]
 
 
