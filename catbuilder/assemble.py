@@ -22,6 +22,7 @@ from catbuilder.labels import fresh_labels, record_events
 from catbuilder.manifest import in_validation
 from catbuilder.population import apply_population, domain_counts, load_population
 from catbuilder.resources import query
+from catbuilder.revisions import replace_older
 from catbuilder.tables import BadValue, Table, parse_object_id, read_table, record_rejections, told_columns
 from catbuilder.workspace import Recording, Workspace
 
@@ -259,6 +260,7 @@ def _record_training(recording: Recording, recipe: Recipe, report: AssembleRepor
     report.withdrawn = record_events(recording, withdrawn)
     con.register("withdrawn", withdrawn)
     con.execute(query("assemble_splits"), {**surveys, "round": recording.round, "run": recording.run})
+    replace_older(recording, "splits")
 
 
 def _is_written(con: Connection, name: str, sets: Sets) -> bool:

@@ -7,7 +7,7 @@ from catbuilder.catalog import Connection, fetch_number, read_everything
 from catbuilder.confounding import rendering_warnings
 from catbuilder.deepcheck import cut_off_log, damaged_of_rounds
 from catbuilder.files import sha256_file
-from catbuilder.lens import in_ranges
+from catbuilder.lens import ask_each
 from catbuilder.plan import read_plan
 from catbuilder.progress import Update
 from catbuilder.recheck import recheck
@@ -73,7 +73,7 @@ def _run(con: Connection, name: str, text: str) -> Finding:
     promise, second, *_ = text.splitlines()
     promise = promise.removeprefix("-- ")
     if second == _BY_OBJECT:
-        faults = [str(row[0]) for _ in in_ranges(con) for row in con.execute(text).fetchall()]
+        faults = [str(row[0]) for _, rows in ask_each(con, text) for row in rows]
     else:
         faults = [str(row[0]) for row in con.execute(text).fetchall()]
     return _finding(name.partition("_")[2], promise, faults)

@@ -12,6 +12,7 @@ import numpy as np
 from scipy.stats.contingency import association
 
 from catbuilder.catalog import Connection
+from catbuilder.lens import lens_on
 from catbuilder.resources import query
 
 # Below this a rendering is a handful of galaxies whose shares are chance, and which a network hardly sees.
@@ -37,7 +38,11 @@ def rendering_warnings(con: Connection, round_number: int | None) -> dict[str, s
     round_number : the training set of this round; None for what would be trained on now
     """
     counts: dict[str, Counter[str]] = {}
-    for rendering, name, objects in con.execute(query("rendering_classes"), {"round": round_number}).fetchall():
+    con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
+                "SELECT survey, object_id FROM labels UNION SELECT survey, object_id FROM training")  # fmt: skip
+    with lens_on(con, "looked_at"):
+        found = con.execute(query("rendering_classes"), {"round": round_number}).fetchall()
+    for rendering, name, objects in found:
         counts.setdefault(rendering, Counter())[name] = objects
     whole = sum(counts.values(), Counter[str]())
     suspects = [name for name, own in counts.items() if own.total() >= MIN_OBJECTS and _one_class(own, whole - own)]

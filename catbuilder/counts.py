@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from catbuilder.catalog import Connection, confine, data_dictionary
 from catbuilder.errors import QueryError
-from catbuilder.lens import in_ranges
+from catbuilder.lens import ask_each
 from catbuilder.progress import Update
 from catbuilder.roundlist import require_round
 from catbuilder.workspace import Workspace
@@ -52,9 +52,8 @@ def count_objects(
         try:
             if len(con.extract_statements(text)) != 1:
                 raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
-            for _ in in_ranges(con, progress):
-                found = con.execute(text, {"at": NOW if at is None else at})
-                for *key, n in found.fetchall():
+            for _, rows in ask_each(con, text, {"at": NOW if at is None else at}, progress):
+                for *key, n in rows:
                     counts[tuple(key)] += n
         except duckdb.Error as error:
             said = str(error).splitlines()[0]

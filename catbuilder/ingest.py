@@ -18,6 +18,7 @@ from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
 from catbuilder.machine import usable_cores
 from catbuilder.population import DOMAINS
 from catbuilder.resources import query
+from catbuilder.revisions import replace_older
 from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.stamps import SHARD_ROWS, refuse_other_width, write_shard
 from catbuilder.tables import (
@@ -234,6 +235,7 @@ def _record_news(recording: Recording, known: list[_Row], survey: str, split: st
     recording.con.execute(
         query("record_new_splits"), {"survey": survey, "round": recording.round, "run": recording.run}
     )
+    replace_older(recording, "splits")
 
 
 def _record_measurements(recording: Recording, rows: list[_Row], survey: str) -> None:
@@ -276,6 +278,8 @@ def _record(workspace: Workspace, recording: Recording, rows: list[_Row], incomi
     con.register("incoming", incoming)
     for name in ("record_objects", "record_stamps", "record_splits"):
         con.execute(query(name), stamp)
+    for table in ("stamps", "splits"):
+        replace_older(recording, table)
     con.register("incoming_shards", _shards(workspace, rows))
     con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from catbuilder.catalog import fetch_arrow
 from catbuilder.errors import RoundError
 from catbuilder.labels import EVENTS, record_events
+from catbuilder.lens import lens_on
 from catbuilder.plan import open_plan, read_plan
 from catbuilder.resources import query
 from catbuilder.workspace import Workspace
@@ -36,7 +37,11 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
             raise RoundError(f"round {number} is not finished; finish it first with: catbuilder round --n 1")
         if to != 0:
             read_plan(recording.con, to)
-        events = fetch_arrow(recording.con, query("rollback"), {"to": to})
+        # what was ever promoted is all that can change
+        recording.con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
+                              "SELECT DISTINCT survey, object_id FROM labels WHERE source = 'promoted'")  # fmt: skip
+        with lens_on(recording.con, "looked_at"):
+            events = fetch_arrow(recording.con, query("rollback"), {"to": to})
         kinds = events["kind"].to_pylist()
         record_events(recording, events.select(EVENTS.names))
         recording.con.execute("INSERT INTO rollbacks VALUES (?, ?, ?)", [to, recording.round, recording.run])

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_number
 from catbuilder.files import write_text
-from catbuilder.lens import in_ranges, is_large
+from catbuilder.lens import ask_each, is_large
 from catbuilder.progress import Update
 from catbuilder.resources import query
 from catbuilder.workspace import Workspace
@@ -48,10 +48,8 @@ def count_parts(con: Connection, progress: Update | None = None) -> pa.Table:
     """Objects by survey and set, range by range of ids."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     names: list[str] = []
-    for _ in in_ranges(con, progress):
-        found = con.execute(query("status"))
-        names = [column[0] for column in found.description or []]
-        for row in found.fetchall():
+    for names, rows_of_range in ask_each(con, query("status"), progress=progress):
+        for row in rows_of_range:
             key = (row[0], row[1])
             counts.setdefault(key, Counter()).update(dict(zip(names[_KEYS:], row[_KEYS:], strict=True)))
     rows = [dict(zip(names, key, strict=False)) | {name: of_key[name] for name in names[_KEYS:]}

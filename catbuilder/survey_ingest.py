@@ -27,6 +27,7 @@ from catbuilder.errors import InputError
 from catbuilder.labels import record_events
 from catbuilder.machine import usable_cores
 from catbuilder.resources import query
+from catbuilder.revisions import replace_older
 from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.staging import (
     Layout,
@@ -248,6 +249,7 @@ def _take_out_misplaced(recording: Recording, values: dict[str, object]) -> int:
     """Stamps and labels of images under a wrong id; had the catalogue come first, they would have been refused."""
     con = recording.con
     _run(con, "ingest_misplaced", values)
+    replace_older(recording, "stamps")
     about = {"survey": values["survey"], "run": recording.run}
     record_events(recording, fetch_arrow(con, query("ingest_misplaced_labels"), about))
     _run(con, "ingest_misplaced_told", values)

@@ -26,6 +26,7 @@ from catbuilder.jobs import deaf_to_interrupts, die_with
 from catbuilder.machine import usable_cores
 from catbuilder.rendering import MISSING, SOFTENING, STRETCH, Rendered
 from catbuilder.resources import query
+from catbuilder.revisions import replace_older
 from catbuilder.stamps import refuse_other_width, write_shard
 from catbuilder.tables import Rejection, record_rejections
 from catbuilder.tile_objects import Cutting, plan_cutting
@@ -240,6 +241,8 @@ class _Shards:
             con.register("incoming", incoming)
             for name in ("record_stamps", "record_splits"):
                 con.execute(query(name), stamp)
+            for table in ("stamps", "splits"):
+                replace_older(recording, table)
             con.register("incoming_shards", pa.Table.from_pylist([file]))
             con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
         for row, rendered in batch:

@@ -50,12 +50,16 @@ CREATE OR REPLACE MACRO standing_domains_at(at_round) AS TABLE
         ON p.survey = d.survey AND p.run = d.run;
 
 CREATE OR REPLACE MACRO standing_stamps_at(at_round) AS TABLE
-    SELECT * FROM stamps WHERE round <= at_round
-    QUALIFY row_number() OVER (PARTITION BY survey, object_id ORDER BY run DESC) = 1;
+    SELECT * FROM (SELECT * FROM stamps WHERE round <= at_round) AS s
+    ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
+               WHERE table_name = 'stamps' AND round <= at_round) AS r
+        ON r.survey = s.survey AND r.object_id = s.object_id AND r.replaced_run = s.run;
 
 CREATE OR REPLACE MACRO standing_splits_at(at_round) AS TABLE
-    SELECT * FROM splits WHERE round <= at_round
-    QUALIFY row_number() OVER (PARTITION BY survey, object_id ORDER BY run DESC) = 1;
+    SELECT * FROM (SELECT * FROM splits WHERE round <= at_round) AS s
+    ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
+               WHERE table_name = 'splits' AND round <= at_round) AS r
+        ON r.survey = s.survey AND r.object_id = s.object_id AND r.replaced_run = s.run;
 
 -- Objects of which the newest model may not have the last word: an image was taken out of use or given to another object
 -- since an older model scored it, or an older model scored what came later.

@@ -13,6 +13,7 @@ from catbuilder.check import check
 from catbuilder.counts import count_objects
 from catbuilder.errors import ConfigError, QueryError, RoundError, WorkspaceError
 from catbuilder.promotable import gather_promotable
+from catbuilder.revisions import replace_older
 from catbuilder.space import require_space
 from catbuilder.status import status
 from catbuilder.workspace import Workspace
@@ -28,8 +29,8 @@ def survey(tmp_path_factory):
 
 @pytest.fixture
 def small_ranges(monkeypatch):
-    """A catalogue of more than four objects counts as large, and ranges hold two."""
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 2)
+    """A catalogue of more than four objects counts as large, and ranges hold one."""
+    monkeypatch.setattr(lens, "RANGE_OBJECTS", 1)
 
 
 @pytest.mark.parametrize("at", [1, 2, 2**31 - 1])
@@ -124,6 +125,7 @@ def test_an_image_taken_out_of_use_leaves_the_last_score_that_the_object_had(poo
     with pool.recording("misplaced") as recording:
         recording.con.execute("INSERT INTO stamps (survey, object_id, quality, round, run) VALUES ('des', 3, "
                               "'misplaced', ?, ?)", [recording.round, recording.run])  # fmt: skip
+        replace_older(recording, "stamps")
     close_round(pool, {("des", n): (0.9, 0.1) for n in range(1, 7) if n != 3})
     assert scored_at(pool, 2) == {1: 2, 2: 2, 3: 1, 4: 2, 5: 2, 6: 2}
     assert scored_at(pool, 1) == dict.fromkeys(range(1, 7), 1)
@@ -178,7 +180,7 @@ def test_a_round_of_a_large_catalogue_promotes_and_retracts_like_one_of_a_small_
         return ask(workspace, "SELECT * EXCLUDE (run, recorded_at) FROM labels ORDER BY event")
 
     small = two_rounds(tmp_path / "small")
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 2)
+    monkeypatch.setattr(lens, "RANGE_OBJECTS", 1)
     monkeypatch.setattr("catbuilder.promotable._FEW", 0)
     assert two_rounds(tmp_path / "large") == small and any(event[3] == "retraction" for event in small)
 
@@ -189,7 +191,7 @@ def test_a_round_of_a_large_catalogue_promotes_and_retracts_like_one_of_a_small_
 def test_the_status_of_a_large_catalogue_is_the_last_count_and_says_how_old_it_is(tmp_path, monkeypatch):
     workspace = surveyed(tmp_path / "ws")
     live = status(workspace)
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 2)
+    monkeypatch.setattr(lens, "RANGE_OBJECTS", 1)
     counted_now = status(workspace)
     assert counted_now.objects.to_pylist() == live.objects.to_pylist() and counted_now.recordings_since == 0
     with workspace.recording("objects") as recording:
