@@ -1,10 +1,11 @@
 """FITS export: a binary table streamed at constant memory, with checksums and provenance; as FITS-plus on demand.
 
-The header is astropy's; behind it go big-endian rows straight from Arrow batches. DATASUM and CHECKSUM follow FITS
-4.0, section 4.4.2.7 and appendix J, and are filled in when the last row is out. A FITS-plus file, as TOPCAT writes it,
-has in its primary HDU the VOTable document that describes the table, and is a plain FITS file to everyone else.
+The header is astropy's; behind it go big-endian rows straight from Arrow batches. The number of rows, DATASUM and
+CHECKSUM (FITS 4.0, section 4.4.2.7 and appendix J) are filled in when the last row is out. A FITS-plus file, as TOPCAT
+writes it, has in its primary HDU the VOTable document that describes the table, and is plain FITS to everyone else.
 """
 
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ from astropy.io import fits
 
 from catbuilder.fixedrows import RowFormat
 from catbuilder.provenance import Fact
-from catbuilder.selection import ExportColumn, Kind, Selection
+from catbuilder.selection import BATCH_ROWS, ExportColumn, Kind, Selection
 from catbuilder.votable import votable_document
 
 _BLOCK = 2880
@@ -33,19 +34,23 @@ def write_fits(selection: Selection, file: Path, *, plus: bool = False) -> None:
     plus : put a VOTable document of the metadata into the primary HDU (the FITS-plus of TOPCAT and STIL)
     """
     with open(file, "wb+") as out:
-        primary = _plus_primary(selection) if plus else fits.PrimaryHDU()
-        _add_facts(primary.header, selection.facts)
-        primary.add_checksum()
-        primary.writeto(out)
+        out.write(_primary(selection, plus))
         _write_table(out, selection)
+        out.seek(0)
+        out.write(_primary(selection, plus))  # a VOTable now says the number of rows
 
 
-def _plus_primary(selection: Selection) -> fits.PrimaryHDU:
-    """The VOTable as an array of bytes; VOTMETA says that it is one."""
-    document = votable_document(selection.columns, selection.facts, selection.rows).encode()
-    hdu = fits.PrimaryHDU(np.frombuffer(document, np.uint8))
-    hdu.header["VOTMETA"] = (True, "Table metadata in VOTable format")
-    return hdu
+def _primary(selection: Selection, plus: bool) -> bytes:
+    """The primary HDU; its length is the same whatever the number of rows."""
+    hdu = fits.PrimaryHDU()
+    if plus:
+        document = votable_document(selection.columns, selection.facts, selection.rows).encode()
+        hdu = fits.PrimaryHDU(np.frombuffer(document, np.uint8))
+        hdu.header["VOTMETA"] = (True, "Table metadata in VOTable format")
+    _add_facts(hdu.header, selection.facts)
+    hdu.add_checksum()
+    hdu.writeto(out := BytesIO())
+    return out.getvalue()
 
 
 def _add_facts(header: fits.Header, facts: tuple[Fact, ...]) -> None:
@@ -60,7 +65,7 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in ascii_text)
 
 
-def _header(columns: tuple[ExportColumn, ...], rows: int) -> fits.Header:
+def _header(columns: tuple[ExportColumn, ...]) -> fits.Header:
     forms = [_FORMS.get(column.kind, f"{column.width}A") for column in columns]
     table = fits.BinTableHDU.from_columns(
         [
@@ -70,7 +75,6 @@ def _header(columns: tuple[ExportColumn, ...], rows: int) -> fits.Header:
         nrows=0,
     )
     header = table.header
-    header["NAXIS2"] = rows
     header["EXTNAME"] = "CATALOG"
     header["RADESYS"] = ("ICRS", "frame of ra and dec")
     for i, column in enumerate(columns, start=1):
@@ -82,13 +86,14 @@ def _header(columns: tuple[ExportColumn, ...], rows: int) -> fits.Header:
 
 
 def _write_table(out: BinaryIO, selection: Selection) -> None:
-    header = _header(selection.columns, selection.rows)
+    header = _header(selection.columns)
     start = out.tell()
     out.write(header.tostring().encode("ascii"))
     row = _FORMAT.row_type(selection.columns)  # packed: FITS does not pad rows
+    buffer = np.zeros(BATCH_ROWS, row)
     size, total, rest = 0, 0, b""
     for batch in selection.batches():
-        data = _FORMAT.rows(batch, selection.columns, row).view(np.uint8)
+        data = _FORMAT.rows(batch, selection.columns, buffer).view(np.uint8)
         out.write(data.data)
         size += len(data)
         # words of four bytes may straddle two batches
@@ -100,6 +105,7 @@ def _write_table(out: BinaryIO, selection: Selection) -> None:
     padding = b"\0" * (-size % _BLOCK)
     out.write(padding)
     total = _fold(total + _sum32(rest + padding))
+    header["NAXIS2"] = selection.rows
     header["DATASUM"] = f"{total:010d}"
     everything = _fold(total + _sum32(header.tostring().encode("ascii")))
     header["CHECKSUM"] = _encode(~everything & 0xFFFFFFFF)

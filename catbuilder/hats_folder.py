@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,15 +20,14 @@ from catbuilder import __version__
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.errors import InputError
 from catbuilder.files import sync_folder, write_text
-from catbuilder.parquetfile import parquet_metadata, scratch_database
+from catbuilder.parquetfile import GROUP_ROWS, parquet_metadata
 from catbuilder.provenance import Fact
 from catbuilder.resources import query
-from catbuilder.selection import BATCH_ROWS, Selection, read_spool, spool_writer
+from catbuilder.selection import BATCH_ROWS, Selection, limit_memory
 from catbuilder.sky import cell_shift, healpix_cell
 
 MOST_ROWS = 1_000_000  # a file of some 50 MB, as the archives' own HATS catalogues have
 _FINEST = 13  # cells of 26 arcsec: what is denser stays together, since smaller files would help nobody
-_GROUP_ROWS = 61_440  # what is in memory before it goes to disk
 _CELL = "_healpix_29"
 _BUILDER = f"catbuilder {__version__}"
 
@@ -85,19 +85,36 @@ def write_hats(selection: Selection, target: Path, most_rows: int = MOST_ROWS) -
 def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[Partition]]:
     """Write what has a position to `file`, in the order of the sky; the number of rows, and the cells to split it into.
 
-    Through one more file and not a table of DuckDB: sorting and filling a table at once took 100 MB more.
+    From file to file: DuckDB has the memory of the catalogue only when that is closed, and sorting and filling a table
+    at once took 100 MB more.
     """
-    rows = 0
-    with scratch_database(selection, _with_cells(selection)) as con:
-        reader = con.sql(query("hats_sort")).to_arrow_reader(BATCH_ROWS)
-        with spool_writer(file, reader.schema) as out:
-            for batch in reader:
-                out.write_batch(batch)
-                rows += batch.num_rows
-        cells = pa.RecordBatchReader.from_batches(pa.schema([(_CELL, pa.int64())]), read_spool(file, [0]))
-        con.register("sorted_cells", cells)
+    unsorted = selection.scratch / "unsorted.arrow"
+    _write_spool(unsorted, _with_cells(selection))
+    with duckdb.connect(str(selection.scratch / "scratch.duckdb")) as con:
+        limit_memory(con, selection.scratch)
+        con.execute("SET enable_progress_bar = false")
+        con.register("selected_rows", _spool_reader(unsorted))
+        rows = _write_spool(file, con.sql(query("hats_sort")).to_arrow_reader(BATCH_ROWS))
+        con.register("sorted_cells", _spool_reader(file, [0]))
         con.execute("CREATE TABLE hats_cells AS SELECT * FROM sorted_cells")
         return rows, adaptive_partitions(con, most_rows)
+
+
+def _write_spool(file: Path, rows: pa.RecordBatchReader) -> int:
+    """Rows into an Arrow file, and their number: LZ4 halves it and costs less than writing the other half would."""
+    written = 0
+    with pa.ipc.new_stream(str(file), rows.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as out:
+        for batch in rows:
+            out.write_batch(batch)
+            written += batch.num_rows
+    return written
+
+
+def _spool_reader(file: Path, columns: list[int] | None = None) -> pa.RecordBatchReader:
+    """The batches of such a file, or only some of their columns, by number."""
+    return pa.ipc.open_stream(
+        pa.OSFile(str(file)), options=pa.ipc.IpcReadOptions(included_fields=columns, use_threads=False)
+    )
 
 
 def adaptive_partitions(con: Connection, most_rows: int) -> list[Partition]:
@@ -133,7 +150,7 @@ def _write_partitions(selection: Selection, file: Path, dataset: Path, partition
     """One pass over the sorted rows, ending one file and beginning the next; then the footers of all together."""
     metadata = parquet_metadata(selection, sum(p.rows for p in partitions))
     schema = pa.schema([(_CELL, pa.int64()), *selection.schema], metadata)
-    rows = _Rows(read_spool(file))
+    rows = _Rows(_spool_reader(file))
     footers: list[pq.FileMetaData] = []
     texts = [column.name for column in selection.columns if column.kind == "text"]
     with selection.reporter.bar("partitions") as update:
@@ -164,11 +181,11 @@ class _Rows:
         group: list[pa.RecordBatch] = []
         while wanted:
             batch = self._left if self._left is not None else next(self._batches)
-            room = min(wanted, _GROUP_ROWS - sum(part.num_rows for part in group))
+            room = min(wanted, GROUP_ROWS - sum(part.num_rows for part in group))
             group.append(batch.slice(0, room))
             self._left = batch.slice(room) if batch.num_rows > room else None
             wanted -= group[-1].num_rows
-            if not wanted or sum(part.num_rows for part in group) == _GROUP_ROWS:
+            if not wanted or sum(part.num_rows for part in group) == GROUP_ROWS:
                 yield pa.Table.from_batches(group)
                 group = []
 

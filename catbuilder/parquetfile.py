@@ -1,25 +1,38 @@
-"""Parquet and CSV by DuckDB's own writers, from the rows of an export.
+"""Parquet and CSV, written by Arrow as the rows of an export come by."""
 
-The connection that writes has never seen the catalogue, nor a condition of the user.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pc
+import pyarrow.parquet as pq
 
-from catbuilder.catalog import Connection
-from catbuilder.resources import query
-from catbuilder.selection import Selection, limit_memory
+from catbuilder.selection import Selection
 from catbuilder.votable import votable_document
+
+GROUP_ROWS = 61_440  # or a few more in a row group: what is in memory before it goes to disk
 
 
 def write_parquet(selection: Selection, file: Path) -> None:
     """Write the selection as VOParquet 1.0: Parquet with a VOTable document of its metadata in the footer."""
-    metadata = parquet_metadata(selection, selection.rows)
-    with scratch_database(selection, selection.reader()) as con:
-        con.execute(query("write_parquet"), {"file": str(file), "metadata": metadata})
+    texts = [column.name for column in selection.columns if column.kind == "text"]
+    # with Arrow's own schema in the footer too, readers would not see what is added at the end
+    with pq.ParquetWriter(file, selection.schema, compression="zstd", use_dictionary=texts, store_schema=False) as out:
+        for group in row_groups(selection.batches()):
+            out.write_table(group)
+        out.add_key_value_metadata(parquet_metadata(selection, selection.rows))
+
+
+def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows in groups for Parquet; a selective condition leaves a few rows a batch."""
+    group: list[pa.RecordBatch] = []
+    for batch in batches:
+        group.append(batch)
+        if sum(part.num_rows for part in group) >= GROUP_ROWS:
+            yield pa.Table.from_batches(group)
+            group = []
+    if group:
+        yield pa.Table.from_batches(group)
 
 
 def parquet_metadata(selection: Selection, rows: int) -> dict[str, str]:
@@ -36,17 +49,7 @@ def parquet_metadata(selection: Selection, rows: int) -> dict[str, str]:
 
 def write_csv(selection: Selection, file: Path) -> None:
     """Write the selection as CSV (RFC 4180, in UTF-8) with a line of names; NULL is empty, empty text is ""."""
-    with scratch_database(selection, selection.reader()) as con:
-        con.execute(query("write_csv"), {"file": str(file)})
-
-
-@contextmanager
-def scratch_database(selection: Selection, rows: pa.RecordBatchReader) -> Iterator[Connection]:
-    """A connection to a database for the moment, in which `selected_rows` are the rows, to be read once."""
-    import duckdb
-
-    with duckdb.connect(str(selection.scratch / "scratch.duckdb")) as con:
-        limit_memory(con, selection.scratch)
-        con.execute("SET enable_progress_bar = false")
-        con.register("selected_rows", rows)
-        yield con
+    options = pc.WriteOptions(eol="\r\n", quoting_header="none")
+    with pc.CSVWriter(str(file), selection.schema, write_options=options) as out:
+        for batch in selection.batches():
+            out.write_batch(batch)

@@ -33,10 +33,12 @@ def require_closed(con: Connection, round_number: int) -> None:
         raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")
 
 
-def provenance(
-    con: Connection, workspace: Workspace, at: int | None, where: str | None, certificates: list[str]
-) -> list[Fact]:
-    """Facts about rows that were selected `at` a round by `where`; `certificates` are those that the rows name."""
+def provenance(con: Connection, workspace: Workspace, at_round: int, where: str | None) -> list[Fact]:
+    """Facts about the rows at the end of a round that `where` keeps.
+
+    The certificates are those of all promotions that stood then: under `where`, or where a person's label has taken the
+    place of a promotion, some may vouch for no row of the export.
+    """
     facts = [
         Fact("ORIGIN", "catbuilder", "software that wrote this file"),
         Fact("CATBVERS", __version__, "version of catbuilder"),
@@ -48,17 +50,17 @@ def provenance(
         facts.append(Fact(f"SURVEY{i}", f"{name} {survey.release} {survey.id_column}", "survey, release, id column"))
     if where:
         facts.append(Fact("WHERE", where, "rows kept"))
-    row = first_row(con, query("exported_model"), {"at": NOW if at is None else at})
+    row = first_row(con, query("exported_model"), {"at": at_round})
     if row is None:
         return [*facts, Fact("ROUND", 0, "no round has been run")]
     names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS")
     comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "",
                 "networks whose posteriors are averaged")  # fmt: skip
     facts += [Fact(*fact) for fact in zip(names, row, comments, strict=True)]
-    return facts + _certificate_facts(con, at, certificates)
+    return facts + _certificate_facts(con, at_round)
 
 
-def _certificate_facts(con: Connection, at: int | None, certificates: list[str]) -> list[Fact]:
+def _certificate_facts(con: Connection, at_round: int) -> list[Fact]:
     """What vouches for the rows of the export, some facts a certificate; the column `certificate` names them."""
     said = {
         "CL": ("class", "class it is about"), "TR": ("truth", ""), "PO": ("population", ""),
@@ -70,8 +72,7 @@ def _certificate_facts(con: Connection, at: int | None, certificates: list[str])
         "AU": ("audit", "what people made of a sample"),
     }  # fmt: skip
     facts: list[Fact] = []
-    bound = {"at": NOW if at is None else at, "certificates": certificates}
-    rows = fetch_arrow(con, query("exported_certificates"), bound).to_pylist()
+    rows = fetch_arrow(con, query("exported_certificates"), {"at": at_round}).to_pylist()
     for number, row in enumerate(rows, start=1):
         if number > _MOST_CERTIFICATES:
             return [*facts, Fact("CERTMORE", True, "there are more: see the table certificates")]

@@ -3,17 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 Bytes = npt.NDArray[np.bytes_]
-
-
-def text_width(column: pa.StringArray) -> tuple[int, bool]:
-    """Length of the longest value in characters, and whether all of them are printable ASCII."""
-    lengths, data = _buffers(column)
-    if _printable(data):
-        return int(lengths.max(initial=0)), True
-    return int(pc.max(pc.utf8_length(column)).as_py() or 0), False
 
 
 def ascii_text(column: pa.StringArray, width: int) -> Bytes:

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from catbuilder.fixedrows import RowFormat
 from catbuilder.provenance import Fact
-from catbuilder.selection import ExportColumn, Selection
+from catbuilder.selection import BATCH_ROWS, ExportColumn, Selection
 
 _FORMAT = RowFormat({"int64": 0, "int32": 0, "boolean": ord("?")}, utf16=True)
 _DATATYPES = {"int64": "long", "int32": "int", "double": "double", "float": "float", "boolean": "boolean"}
@@ -26,16 +26,25 @@ _POSITION = ("ra", "dec")
 
 def write_votable(selection: Selection, file: Path) -> None:
     """Write the selection as a VOTable with a base64 stream of BINARY2 rows."""
-    head, tail = _document(selection.columns, selection.facts, selection.rows, data=True).split("@rows@")
+
+    def around() -> tuple[str, str, str]:
+        return _document(selection.columns, selection.facts, selection.rows, data=True).rpartition("@rows@")
+
     with open(file, "wb") as out:
-        out.write(head.encode())
+        out.write(around()[0].encode())
         for lines in _base64_lines(_rows(selection)):
             out.write(lines)
+        head, _, tail = around()  # now with the number of rows, and as long as before
         out.write(tail.encode())
+        out.seek(0)
+        out.write(head.encode())
 
 
 def votable_document(columns: Sequence[ExportColumn], facts: Sequence[Fact], rows: int) -> str:
-    """The VOTable that describes the columns, without rows; the facts are its INFO elements."""
+    """The VOTable that describes the columns, without rows; the facts are its INFO elements.
+
+    Its length is the same whatever the number of rows.
+    """
     return _document(columns, facts, rows, data=False)
 
 
@@ -46,14 +55,15 @@ def _document(columns: Sequence[ExportColumn], facts: Sequence[Fact], rows: int,
     for fact in facts:
         info = xml.SubElement(resource, "INFO", name=fact.name, value=_plain(_words(fact.value)))
         info.text = fact.comment or None
-    table = xml.SubElement(resource, "TABLE", name="catalog", nrows=str(rows))
+    table = xml.SubElement(resource, "TABLE", name="catalog", nrows="@nrows@")
     for column in columns:
         _add_field(table, column)
     if data:
         stream = xml.SubElement(xml.SubElement(xml.SubElement(table, "DATA"), "BINARY2"), "STREAM", encoding="base64")
         stream.text = "\n@rows@"
     xml.indent(root)
-    return '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, "unicode") + "\n"
+    text = '<?xml version="1.0" encoding="UTF-8"?>\n' + xml.tostring(root, "unicode") + "\n"
+    return text.replace('"@nrows@"', f'"{rows}"'.ljust(22), 1)
 
 
 def _add_field(table: xml.Element, column: ExportColumn) -> None:
@@ -85,8 +95,10 @@ def _plain(text: str) -> str:
 def _rows(selection: Selection) -> Iterator[npt.NDArray[np.uint8]]:
     """Bytes of the rows, each with its mask of missing values in front, the first column in the highest bit."""
     row = _FORMAT.row_type(selection.columns, flags=-(-len(selection.columns) // 8))
+    buffer = np.zeros(BATCH_ROWS, row)
     for batch in selection.batches():
-        block = _FORMAT.rows(batch, selection.columns, row)
+        block = _FORMAT.rows(batch, selection.columns, buffer)
+        block["mask"] = 0
         for i, column in enumerate(batch.columns):
             if column.null_count:
                 block["mask"][:, i // 8] |= _missing(column) << np.uint8(7 - i % 8)

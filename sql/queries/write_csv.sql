@@ -1,1 +1,0 @@
-COPY selected_rows TO $file (FORMAT csv, HEADER, NEW_LINE '\r\n')
