@@ -57,12 +57,7 @@ class RowFormat:
 
     def _values(self, column: ExportColumn, values: pa.Array) -> npt.NDArray[np.generic]:
         if column.kind == "text":
-            longest = pc.max(pc.utf8_length(values)).as_py()
-            if longest > column.width:
-                raise CatalogueDamaged(
-                    f"the column {column.name} holds a text of {longest} characters where none should be longer than "
-                    f"{column.width}; nothing was written: run catbuilder check"
-                )
+            self._check_width(column, values)
             turn = utf16_text if self._is_wide(column) else ascii_text
             return turn(values, column.width)
         if column.kind == "boolean":
@@ -71,3 +66,13 @@ class RowFormat:
         if column.kind in self.missing:
             return np.asarray(values.fill_null(self.missing[column.kind]).to_numpy())
         return np.asarray(values.to_numpy(zero_copy_only=False))  # NULL becomes NaN
+
+    def _check_width(self, column: ExportColumn, values: pa.StringArray) -> None:
+        if pc.max(pc.binary_length(values)).as_py() <= column.width:  # in bytes, which costs nothing to ask
+            return
+        longest = pc.max(pc.utf8_length(values)).as_py()
+        if longest > column.width:
+            raise CatalogueDamaged(
+                f"the column {column.name} holds a text of {longest} characters where none should be longer than "
+                f"{column.width}; nothing was written: run catbuilder check"
+            )

@@ -13,12 +13,16 @@ def ascii_text(column: pa.StringArray, width: int) -> Bytes:
     if not _printable(data):
         texts = ["".join(c if " " <= c <= "~" else "?" for c in text or "") for text in column.to_pylist()]
         return np.array(texts, f"S{width}")
-    fixed = np.zeros((len(column), width), np.uint8)
     if len(column) and (lengths == lengths[0]).all():
+        fixed = np.zeros((len(column), width), np.uint8)
         fixed[:, : lengths[0]] = data.reshape(len(column), lengths[0])
-    else:
-        fixed[np.arange(width) < lengths[:, np.newaxis]] = data
-    return fixed.view(f"S{width}")[:, 0]
+        return fixed.view(f"S{width}")[:, 0]
+    # few texts are distinct
+    coded = column.dictionary_encode()
+    lengths, data = _buffers(coded.dictionary)
+    words = np.zeros((len(lengths) + 1, width), np.uint8)  # the last for NULL
+    words[:-1][np.arange(width) < lengths[:, np.newaxis]] = data
+    return words.view(f"S{width}")[:, 0].take(coded.indices.fill_null(len(lengths)).to_numpy())
 
 
 def utf16_text(column: pa.StringArray, width: int) -> Bytes:

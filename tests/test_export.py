@@ -1,5 +1,6 @@
 """Every format holds the catalogue's rows, columns and reasons: read back by the tools that astronomers use."""
 
+import base64
 import csv
 import math
 import shutil
@@ -9,6 +10,7 @@ import astropy.io.votable as votable
 import hats
 import lsdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
@@ -19,12 +21,14 @@ from hypothesis import strategies as st
 from makers import SIZE, add_objects, ask, cli, failed, surveyed
 
 from catbuilder import __version__
-from catbuilder.catalog import data_dictionary
-from catbuilder.errors import InputError
+from catbuilder.catalog import Column, data_dictionary
+from catbuilder.errors import CatalogueDamaged, InputError
 from catbuilder.export import export
+from catbuilder.fixedrows import RowFormat
 from catbuilder.hats_folder import write_hats
 from catbuilder.progress import Reporter
-from catbuilder.selection import selected
+from catbuilder.provenance import NOW
+from catbuilder.selection import ExportColumn, export_columns, selected
 from catbuilder.workspace import Workspace
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
@@ -64,12 +68,20 @@ def votable_rows(path):
     ]
 
 
+def missing_in_votable(path, columns):
+    """What the masks of BINARY2 say is missing: a list a row, a boolean a column."""
+    stream = path.read_text(encoding="utf-8").split('encoding="base64">')[1].split("<")[0]
+    data = np.frombuffer(base64.b64decode(stream), np.uint8)
+    rows = data.reshape(len(votable_rows(path)), -1)
+    return np.unpackbits(rows[:, : -(-columns // 8)], axis=1)[:, :columns].astype(bool).tolist()
+
+
 def same(got, wanted):
     """Equal as values, a float32 NaN to a NaN."""
+    if isinstance(wanted, float) and math.isnan(wanted):
+        return got is None or bool(np.isnan(got))  # astropy masks every NaN of a VOTable
     if wanted is None or got is None:
         return got is wanted or got == ""  # astropy does not hand on the mask of text
-    if isinstance(wanted, float) and math.isnan(wanted):
-        return bool(np.isnan(got))
     return got == (np.float32(wanted) if isinstance(got, np.float32) else wanted)
 
 
@@ -223,6 +235,46 @@ def test_what_a_killed_export_left_is_cleared_by_the_next(survey, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "out.csv"]
 
 
+def test_a_condition_that_fails_half_way_is_told_of_and_leaves_nothing(survey, tmp_path):
+    for name in ("out.fits", "out.csv", "sky.hats"):
+        where = "CASE WHEN object_id > 10 THEN error('no more') ELSE true END"
+        failed(cli("-w", survey.path, "export", tmp_path / name, "--where", where), "--where", "no more")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_number_of_rows_stands_where_a_reader_looks_for_it(survey, tmp_path):
+    for name in ("out.vot", "out.fits", "out.parquet"):
+        export(survey, tmp_path / name, where="survey = 'des' AND object_id < 5", fits_plus=name == "out.fits")
+    count = len(Table.read(tmp_path / "out.fits"))
+    assert 0 < count < 13
+    documents = [
+        (tmp_path / "out.vot").read_bytes(),
+        fits.getdata(tmp_path / "out.fits", 0).tobytes(),
+        pq.read_schema(tmp_path / "out.parquet").metadata[b"IVOA.VOTable-Parquet.content"],
+    ]
+    assert all(f'nrows="{count}"'.encode() in document for document in documents)
+
+
+def test_a_text_longer_than_its_column_is_an_error_and_never_cut():
+    column = ExportColumn(Column("name", "", "", ""), "text", 3, True)
+    for text in ("abcd", "abé☉"):
+        batch = pa.record_batch([pa.array([None, text])], names=["name"])
+        for utf16 in (False, True):
+            form = RowFormat({}, utf16)
+            with pytest.raises(CatalogueDamaged, match="name holds a text of 4 characters"):
+                form.rows(batch, [column], np.zeros(2, form.row_type([column])))
+
+
+def test_what_an_export_says_a_text_can_be_no_text_exceeds(survey):
+    with survey.reading() as con:
+        for at_round in (1, NOW):
+            columns = {c.name: c for c in export_columns(con, at_round) if c.kind == "text"}
+            for name, column in columns.items():
+                longest = con.execute(f"SELECT max(length({name})) FROM catalog_at({at_round})").fetchall()[0][0]
+                assert (longest or 1) <= column.width, name
+    assert {"label", "certificate", "test_set", "firewall", "split", "quality"} < set(columns)
+
+
 @pytest.fixture(scope="module")
 def any_workspace(tmp_path_factory):
     return Workspace.create(tmp_path_factory.mktemp("any") / "ws", stamp_size=SIZE)
@@ -252,6 +304,7 @@ def test_whatever_the_values_they_come_back(any_workspace, tmp_path, ids, names,
     rows = dicts(any_workspace)
     for suffix in (".vot", ".parquet", ".csv", ".fits"):
         export(any_workspace, tmp_path / f"out{suffix}")
+    assert missing_in_votable(tmp_path / "out.vot", len(rows[0])) == [[v is None for v in row.values()] for row in rows]
     for got, wanted in zip(votable_rows(tmp_path / "out.vot"), rows, strict=True):
         name = wanted["name"]
         if name is not None:  # VOTable has no character beyond the basic plane, and ends text at its first NUL
