@@ -101,12 +101,14 @@ def _predictions(con: Connection) -> str:
     """The views `scores` and `predictions` for the catalogue's classes and archives."""
     columns = [column.name for column in data_dictionary(con, "posteriors") if column.name.startswith("p_")]
     files = con.execute("SELECT file FROM archives ORDER BY model").fetchall()
-    listed = ", ".join(f"'{file}'" for (file,) in files)  # names of our own
+    # names of our own, by their place below the workspace, which may move; in another client, below where that runs
+    listed = ", ".join(f"'{file}'" for (file,) in files)
+    below = f"[coalesce(getvariable('workspace') || '/', '') || file FOR file IN [{listed}]]"
     return (
         (sql_folder() / "predictions.sql")
         .read_text(encoding="utf-8")
         .format(
-            archived=f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}])" if files else "",
+            archived=f" UNION ALL BY NAME SELECT * FROM read_parquet({below})" if files else "",
             labels=" ".join(f"WHEN {name} = greatest({', '.join(columns)}) THEN '{name[2:]}'" for name in columns),
             posteriors=", ".join(columns),
             entropy=" + ".join(f"{name} * ln(greatest({name}, 1e-30))" for name in columns),
@@ -156,8 +158,6 @@ def connect(
         con.execute("SET TimeZone = 'UTC'")
         con.execute("SET enable_progress_bar = false")  # DuckDB's own goes to standard output, where results go
         limit_memory(con)
-        # archived scores stand in the view by their place below the workspace, which may move
-        con.execute(f"SET file_search_path = '{_quoted(path.parent)}'")
         yield con
     except (duckdb.Error, RuntimeError) as error:
         if was_interrupted(error):
@@ -196,7 +196,7 @@ def limit_memory(con: Connection, most: int | None = None) -> None:
 def confine(con: Connection) -> None:
     """From here on this connection reads the catalogue and its archived scores, and reaches nothing else for good."""
     files = [file for (file,) in con.execute("SELECT file FROM archives").fetchall()]
-    folder = first_row(con, "SELECT current_setting('file_search_path')")
+    folder = first_row(con, "SELECT getvariable('workspace')")
     allowed = [str(Path(folder[0]) / file) for file in files] if folder else []
     if allowed:
         listed = ", ".join(f"'{_quoted(path)}'" for path in allowed)
@@ -274,7 +274,9 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
             if not read_only and path not in _opened_here:
                 keep_if_cut_off(path)
             try:
-                return duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
+                con = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
+                con.execute("SET VARIABLE workspace = $folder", {"folder": str(path.parent.resolve())})  # see _predictions
+                return con
             except duckdb.Error as error:
                 holder = _holder(str(error))
                 if holder is None:

@@ -24,7 +24,9 @@ def catalogues(workspace):
 
 def faults(workspace):
     """What `check` finds but for the stamps' and models' files, which these surveys lack."""
-    return [fault for finding in check(workspace) if finding.check not in ("stamps", "models") for fault in finding.faults]
+    return [
+        fault for finding in check(workspace) if finding.check not in ("stamps", "models") for fault in finding.faults
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +83,18 @@ def test_another_compact_has_nothing_to_do(compacted):
 
 
 def test_a_workspace_that_was_moved_still_reads(before, compacted, tmp_path, monkeypatch):
-    moved = Workspace.open(shutil.copytree(compacted.path, tmp_path / "elsewhere" / "it's here"))
+    moved = Workspace.open(shutil.copytree(compacted.path, tmp_path / "it's [here], too"))
     monkeypatch.chdir(tmp_path)
     assert catalogues(moved) == catalogues(before)
     assert query_table(moved, PREDICTED).to_pylist() == [{"n": 20}]
+
+
+def test_the_scores_of_a_workspace_are_its_own_wherever_the_command_is_given(before, compacted, tmp_path, monkeypatch):
+    other = shutil.copytree(compacted.path, tmp_path / "other")
+    for file in (other / "scores").glob("*.parquet"):
+        pq.write_table(pq.read_table(file).slice(0, 0), file)
+    monkeypatch.chdir(other)
+    assert catalogues(compacted) == catalogues(before)
 
 
 def test_an_archived_file_that_is_gone_is_said_to_be(compacted, tmp_path):
