@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from catbuilder.arrowvalues import missing, numbers
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.selection import ExportColumn, Kind
 from catbuilder.textcolumn import ascii_text, utf16_text
@@ -62,10 +63,10 @@ class RowFormat:
             return turn(values, column.width)
         if column.kind == "boolean":
             letters = np.array([ord("F"), ord("T"), self.missing["boolean"]], np.uint8)
-            return letters[values.cast(pa.uint8()).fill_null(2).to_numpy()]
-        if column.kind in self.missing:
-            return np.asarray(values.fill_null(self.missing[column.kind]).to_numpy())
-        return np.asarray(values.to_numpy(zero_copy_only=False))  # NULL becomes NaN
+            return letters[np.where(missing(values), 2, numbers(values))]
+        if values.null_count:
+            return np.where(missing(values), self.missing.get(column.kind, np.nan), numbers(values))
+        return numbers(values)
 
     def _check_width(self, column: ExportColumn, values: pa.StringArray) -> None:
         if pc.max(pc.binary_length(values)).as_py() <= column.width:  # in bytes, which costs nothing to ask

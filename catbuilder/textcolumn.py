@@ -4,6 +4,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catbuilder.arrowvalues import missing, numbers
+
 Bytes = npt.NDArray[np.bytes_]
 
 
@@ -13,7 +15,7 @@ def ascii_text(column: pa.StringArray, width: int) -> Bytes:
     if not _printable(data):
         texts = ["".join(c if " " <= c <= "~" else "?" for c in text or "") for text in column.to_pylist()]
         return np.array(texts, f"S{width}")
-    if len(column) and (lengths == lengths[0]).all():
+    if len(column) and not column.null_count and (lengths == lengths[0]).all():
         fixed = np.zeros((len(column), width), np.uint8)
         fixed[:, : lengths[0]] = data.reshape(len(column), lengths[0])
         return fixed.view(f"S{width}")[:, 0]
@@ -22,7 +24,7 @@ def ascii_text(column: pa.StringArray, width: int) -> Bytes:
     lengths, data = _buffers(coded.dictionary)
     words = np.zeros((len(lengths) + 1, width), np.uint8)  # the last for NULL
     words[:-1][np.arange(width) < lengths[:, np.newaxis]] = data
-    return words.view(f"S{width}")[:, 0].take(coded.indices.fill_null(len(lengths)).to_numpy())
+    return words.view(f"S{width}")[:, 0].take(np.where(missing(column), len(lengths), numbers(coded.indices)))
 
 
 def utf16_text(column: pa.StringArray, width: int) -> Bytes:
@@ -32,9 +34,7 @@ def utf16_text(column: pa.StringArray, width: int) -> Bytes:
 
 
 def _buffers(column: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Length of each value in bytes, NULL as 0, and the bytes of all of them in a row."""
-    if column.null_count:
-        column = column.fill_null("")
+    """Length of each value in bytes, of NULL anything, and the bytes of all of them in a row."""
     _, offsets, data = column.buffers()
     if not len(column) or data is None:
         return np.zeros(len(column), np.int32), np.zeros(0, np.uint8)

@@ -12,8 +12,8 @@ from xml.etree import ElementTree as xml
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
+from catbuilder.arrowvalues import missing
 from catbuilder.fixedrows import RowFormat
 from catbuilder.provenance import Fact
 from catbuilder.selection import BATCH_ROWS, ExportColumn, Selection
@@ -101,12 +101,8 @@ def _rows(selection: Selection) -> Iterator[npt.NDArray[np.uint8]]:
         block["mask"] = 0
         for i, column in enumerate(batch.columns):
             if column.null_count:
-                block["mask"][:, i // 8] |= _missing(column) << np.uint8(7 - i % 8)
+                block["mask"][:, i // 8] |= missing(column).astype(np.uint8) << np.uint8(7 - i % 8)
         yield block.view(np.uint8)
-
-
-def _missing(column: pa.Array) -> npt.NDArray[np.uint8]:
-    return np.asarray(column.is_null().cast(pa.uint8()).to_numpy())
 
 
 def _base64_lines(chunks: Iterator[npt.NDArray[np.uint8]]) -> Iterator[bytes]:

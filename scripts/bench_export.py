@@ -94,6 +94,8 @@ def ours_whole(folder: Path, form: str, rows: int) -> Times:
 
 def ours_writer(folder: Path, form: str, rows: int) -> Times:
     """From the peers' table, by batches of DuckDB, to the finished file: no joins."""
+    import astropy.table  # noqa: F401 - astropy.io.fits loads it late; of no writer are imports timed
+
     from catbuilder.fitsfile import write_fits
     from catbuilder.progress import Reporter
     from catbuilder.provenance import NOW
@@ -235,6 +237,7 @@ WORK = {"whole": ours_whole, "writer": ours_writer, "astropy": astropy_writer, "
 
 def measure(what: str, form: str, folder: Path, rows: int) -> tuple[Times, float]:
     """Seconds and peak MiB of one of these in a new process, and print both."""
+    (folder / f"{what}.{form}").unlink(missing_ok=True)  # to cut an old file down takes time
     words = ["--work", what, "--format", form, "--folder", str(folder), "--rows", str(rows)]
     done = subprocess.run([sys.executable, __file__, *words], check=True, capture_output=True, text=True)
     wall, cpu, peak = json.loads(done.stdout.splitlines()[-1])
