@@ -275,7 +275,7 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
                 keep_if_cut_off(path)
             try:
                 con = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
-                con.execute("SET VARIABLE workspace = $folder", {"folder": str(path.parent.resolve())})  # see _predictions
+                con.execute("SET VARIABLE workspace = $folder", {"folder": str(path.parent.resolve())})
                 return con
             except duckdb.Error as error:
                 holder = _holder(str(error))

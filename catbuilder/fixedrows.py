@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from catbuilder.arrowvalues import missing, numbers
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.selection import ExportColumn, Kind
-from catbuilder.textcolumn import ascii_text, utf16_text
+from catbuilder.textcolumn import ascii_text, most_bytes, utf16_text
 
 Rows = npt.NDArray[np.void]
 
@@ -69,7 +69,7 @@ class RowFormat:
         return numbers(values)
 
     def _check_width(self, column: ExportColumn, values: pa.StringArray) -> None:
-        if pc.max(pc.binary_length(values)).as_py() <= column.width:  # in bytes, which costs nothing to ask
+        if most_bytes(values) <= column.width:  # costs less to ask than characters
             return
         longest = pc.max(pc.utf8_length(values)).as_py()
         if longest > column.width:

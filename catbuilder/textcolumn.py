@@ -33,6 +33,11 @@ def utf16_text(column: pa.StringArray, width: int) -> Bytes:
     return np.array([text.encode("utf-16-be") for text in texts], f"S{2 * width}")
 
 
+def most_bytes(column: pa.StringArray) -> int:
+    """What no value exceeds in UTF-8."""
+    return int(_buffers(column)[0].max(initial=0))
+
+
 def _buffers(column: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
     """Length of each value in bytes, of NULL anything, and the bytes of all of them in a row."""
     _, offsets, data = column.buffers()
