@@ -13,10 +13,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder import __version__
+from catbuilder.arrowvalues import missing, numbers
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.errors import InputError
 from catbuilder.files import sync_folder, write_text
@@ -139,8 +141,10 @@ def _with_cells(selection: Selection) -> pa.RecordBatchReader:
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in selection.batches():
-            ra, dec = (batch.column(name).to_numpy(zero_copy_only=False) for name in ("ra", "dec"))
-            yield pa.record_batch([pa.array(healpix_cell(ra, dec)), *batch.columns], schema=schema)
+            places = (batch.column(name) for name in ("ra", "dec"))
+            cells = healpix_cell(*(np.where(missing(place), np.nan, numbers(place)) for place in places))
+            column = pa.Array.from_buffers(pa.int64(), len(cells), [None, pa.py_buffer(cells)])
+            yield pa.record_batch([column, *batch.columns], schema=schema)
 
     schema = pa.schema([(_CELL, pa.int64()), *selection.schema])
     return pa.RecordBatchReader.from_batches(schema, batches())
