@@ -15,6 +15,7 @@ from catbuilder.catalog import Connection, fetch_arrow, fetch_number
 from catbuilder.labels import EVENTS, fresh_labels, record_events
 from catbuilder.pairs import Side, check_radius, find_candidates
 from catbuilder.resources import query
+from catbuilder.revisions import replace_older
 from catbuilder.workspace import Recording, Workspace
 
 IMAGES = ("images",)
@@ -133,6 +134,8 @@ def _take_rows(recording: Recording, table: str) -> int:
         f"INSERT INTO {table} BY NAME SELECT *, $round AS round, $run AS run FROM taken",
         {"round": recording.round, "run": recording.run},
     )
+    if table in ("stamps", "splits"):
+        replace_older(recording, table)
     return int(rows.num_rows)
 
 
