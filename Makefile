@@ -29,8 +29,8 @@ lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 	@echo "bandit"; $(BIN)/bandit --quiet --recursive --configfile pyproject.toml catbuilder scripts 2>/dev/null # remarks on nosec
 	@echo "pip-audit"; $(BIN)/python scripts/audit_packages.py
 
-bench: $(READY) ## each scripts/bench_*.py
-	@set -e; for script in scripts/bench_*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+bench: $(READY) ## each benchmark at its small size; writes docs/benchmarks.md
+	@$(BIN)/python scripts/run_benchmarks.py
 
 $(READY): $(SETUP_FROM)
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -123,10 +123,10 @@ def furnish(workspace_path: Path, _: Path, objects: int) -> None:
 
 
 def plan_of(number: int, objects: int) -> Plan:
-    """The plan of a round that promotes a million objects by rank."""
+    """The plan of a round that promotes a million of 300 million objects by rank, of fewer their share."""
     from catbuilder.config import load_recipe
 
-    per_class = min(PROMOTED, objects // 30) // 2
+    per_class = max(1, PROMOTED * objects // WHOLE) // 2
     recipe = load_recipe("demo", ["promotion.policy=top_k", f"promotion.per_class={per_class}"])
     return Plan(round=number, recipe=recipe, classes=("elliptical", "spiral"), seed=0, ranks=1, threads=1, training=0,
                 validation=0, scored=objects, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
