@@ -190,13 +190,13 @@ def check(workspace_path: Path, _: Path, __: int) -> None:
         raise SystemExit(f"check found {faults}")
 
 
-def close_round(workspace_path: Path, shards: Path, objects: int) -> None:
-    """The step `closed`, with its counts for `status`."""
-    from catbuilder.progress import Reporter
-    from catbuilder.rounds import _close
+def close_round(workspace_path: Path, shards: Path, _: int) -> None:
+    """The step `closed`: not measured."""
+    from catbuilder.plan import record_step
     from catbuilder.workspace import Workspace
 
-    _close(Workspace.open(workspace_path), plan_of(int(shards.name), objects), Reporter())
+    with Workspace.open(workspace_path).recording("close") as recording:
+        record_step(recording, int(shards.name), "closed", "{}")
 
 
 STEPS: dict[str, Callable[[Path, Path, int], None]] = {
@@ -232,44 +232,57 @@ def asked(workspace: Path, *words: str) -> dict[str, float]:
     return spent_by([str(Path(sys.executable).with_name("catbuilder")), "-w", str(workspace), *words])
 
 
-def run(folder: Path, objects: int) -> tuple[list[tuple[str, str, dict[str, float]]], float]:
-    """Every step in turn: (bar, what, spent), and GB of the file."""
+Told = list[tuple[str, str, dict[str, float]]]  # (bar, what, spent)
+
+
+def run(folder: Path, objects: int) -> tuple[Told, float]:
+    """Every step in turn, and GB of the file."""
     from catbuilder.workspace import Workspace
 
     workspace, source = folder / "survey", folder / "des"
+    told: Told = []
+
+    def note(bar: str, what: str, spent: dict[str, float]) -> None:
+        told.append((bar, what, spent))
+        print(f"{what}: {spent['seconds']:.1f} s, {spent['gib']:.2f} GiB", file=sys.stderr, flush=True)
+
     Workspace.create(workspace)
     write_source(source, objects)
-    told = [("ingest", "ingest des", measured("ingest", workspace, source, objects))]
+    note("ingest", "ingest des", measured("ingest", workspace, source, objects))
     shutil.rmtree(source)
     measured("furnish", workspace, source, objects)
     for number in range(1, ROUNDS + 1):
         shards = folder / "shards" / str(number)
         write_scores(shards, number, objects)
         begin_round(workspace, number, objects)
-        told.append(("scores", f"round {number}: scores recorded", measured("scores", workspace, shards, objects)))
+        note("scores", f"round {number}: scores recorded", measured("scores", workspace, shards, objects))
         what = f"round {number}: promotion and retraction"
-        told.append(("promotion", what, measured("promotion", workspace, shards, objects)))
-        told.append(("", f"round {number}: closed and counted", measured("close", workspace, shards, objects)))
+        note("promotion", what, measured("promotion", workspace, shards, objects))
+        measured("close", workspace, shards, objects)
         shutil.rmtree(shards)
     size = (workspace / "catalog.duckdb").stat().st_size / 1e9
-    some = str(ids_of(objects // 3, objects // 3 + 1)[0])
-    for number in range(1, ROUNDS + 1):
-        text = f"SELECT source, label, count(*) FROM standing_labels_at({number}) GROUP BY ALL"
-        told.append(("standing labels", f"standing labels as of round {number}", asked(workspace, "sql", text)))
-    counting = ("count", "--by", "label,predicted_label,domain,split", "--at", "2")
-    told += [
-        ("counts", "counts over catalog_at(2) with predictions", asked(workspace, *counting)),
-        ("why", "why", asked(workspace, "why", some)),
-        ("status", "status", asked(workspace, "status")),
-        ("", "check, but for files", measured("check", workspace, source, objects)),
-        ("", "rollback --to 1", asked(workspace, "rollback", "--to", "1")),
-        ("", "compact --keep 1", asked(workspace, "compact", "--keep", "1")),
-        ("why", "why, with two rounds of scores in Parquet", asked(workspace, "why", some)),
-    ]
+    ask(workspace, objects, note)
     return told, size
 
 
-def tell(told: list[tuple[str, str, dict[str, float]]], size: float, objects: int) -> bool:
+def ask(workspace: Path, objects: int, note: Callable[[str, str, dict[str, float]], None]) -> None:
+    """What a person asks, as a person asks it, and what keeps the catalogue in order."""
+    some = str(ids_of(objects // 3, objects // 3 + 1)[0])
+    for number in range(1, ROUNDS + 1):
+        text = f"SELECT source, label, count(*) FROM standing_labels_at({number}) GROUP BY ALL"
+        note("standing labels", f"standing labels as of round {number}", asked(workspace, "sql", text))
+    counting = ("count", "--by", "label,predicted_label,domain,split", "--at", "2")
+    note("counts", "counts over catalog_at(2) with predictions", asked(workspace, *counting))
+    note("why", "why", asked(workspace, "why", some))
+    note("", "status --count", asked(workspace, "status", "--count"))
+    note("status", "status", asked(workspace, "status"))
+    note("", "rollback --to 1", asked(workspace, "rollback", "--to", "1"))
+    note("", "compact --keep 1", asked(workspace, "compact", "--keep", "1"))
+    note("why", "why, with two rounds of scores in Parquet", asked(workspace, "why", some))
+    note("", "check, but for files", measured("check", workspace, workspace, objects))
+
+
+def tell(told: Told, size: float, objects: int) -> bool:
     """Print the table; whether every bar is kept."""
     kept = True
     print(f"{objects:,} objects, {ROUNDS} rounds of scores")
@@ -297,6 +310,7 @@ def main() -> int:
     if given.work:
         STEPS[given.work](given.workspace, given.file, given.objects)
         return 0
+    os.environ.setdefault("CATBUILDER_MEMORY_LIMIT", "6GB")  # of DuckDB; a process takes some more
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
         told, size = run(Path(name), given.objects)
     return 0 if tell(told, size, given.objects) else 1
