@@ -205,6 +205,20 @@ def confine(con: Connection) -> None:
     con.execute("SET lock_configuration = true")
 
 
+def beside(con: Connection) -> Connection:
+    """Another connection to the same open catalogue, for a thread of its own."""
+    own = con.cursor()
+    folder = first_row(con, "SELECT getvariable('workspace')")
+    if folder:
+        _place(own, folder[0])  # variables are a connection's own
+    return own
+
+
+def _place(con: Connection, folder: str) -> None:
+    """Tell the view `scores` where the workspace lies, whose archives it reads."""
+    con.execute("SET VARIABLE workspace = $folder", {"folder": folder})
+
+
 def was_interrupted(error: Exception) -> bool:
     """Whether this is what DuckDB makes of Ctrl-C, in the middle of a query or of Python that the query calls."""
     return str(error) == "Query interrupted" or "KeyboardInterrupt" in str(error)
@@ -275,7 +289,7 @@ def _open(path: Path, read_only: bool, wait_s: float | None) -> Connection:
                 keep_if_cut_off(path)
             try:
                 con = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
-                con.execute("SET VARIABLE workspace = $folder", {"folder": str(path.parent.resolve())})
+                _place(con, str(path.parent.resolve()))
                 return con
             except duckdb.Error as error:
                 holder = _holder(str(error))

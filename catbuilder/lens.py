@@ -15,9 +15,10 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
+from queue import SimpleQueue
 from typing import Any
 
-from catbuilder.catalog import Connection, fetch_number
+from catbuilder.catalog import Connection, beside, fetch_number
 from catbuilder.machine import usable_cores
 from catbuilder.progress import Update
 
@@ -111,14 +112,18 @@ def ask_each(
     """
     ranges: Sequence[IdRange | None] = id_ranges(con, RANGE_OBJECTS) if is_large(con) else [None]
 
+    idle: SimpleQueue[Connection] = SimpleQueue()
+    for _ in range(min(usable_cores(), len(ranges))):
+        idle.put(beside(con))
+
     def ask(seen: IdRange | None) -> tuple[list[str], list[tuple[Any, ...]]]:
-        own = con.cursor()
+        own = idle.get()
         try:
             with nullcontext() if seen is None else lens_on(own, seen):
                 found = own.execute(text, dict(parameters or {}))
                 return [column[0] for column in found.description or []], found.fetchall()
         finally:
-            own.close()
+            idle.put(own)
 
     with ThreadPoolExecutor(usable_cores()) as threads:
         for done, answer in enumerate(threads.map(ask, ranges), start=1):

@@ -9,6 +9,7 @@ from makers import ask, cli, failed, surveyed
 
 from catbuilder.check import check
 from catbuilder.compact import compact
+from catbuilder.counts import count_objects
 from catbuilder.export import export
 from catbuilder.progress import Reporter
 from catbuilder.sandbox import query_table
@@ -102,3 +103,9 @@ def test_an_archived_file_that_is_gone_is_said_to_be(compacted, tmp_path):
     shutil.rmtree(workspace.path / "scores")
     failed(cli("-w", workspace.path, "export", tmp_path / "out.fits", "--at", 1), "model-00001-01.parquet")
     assert not (tmp_path / "out.fits").exists()
+
+
+def test_a_large_catalogue_is_checked_and_counted_with_its_archives(before, compacted, monkeypatch):
+    monkeypatch.setattr("catbuilder.lens.RANGE_OBJECTS", 1)
+    assert faults(compacted) == faults(before)
+    assert {"model": 1, "objects": 10} in count_objects(compacted, ["model"], at=1).to_pylist()
