@@ -83,6 +83,11 @@ class TableFile(ABC):
         self.path = path
         self.columns = tuple(columns)
 
+    @property
+    def bytes(self) -> int:
+        """Size on the disk."""
+        return self.path.stat().st_size
+
     @abstractmethod
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> AbstractContextManager[Scan]:
         """Lend the rows to the connection while the body runs, with at least the columns `names`.
@@ -206,6 +211,11 @@ class ParquetFiles(TableFile):
             _check_same(parts[0], columns, part, others)
         self._rows = [rows for _, rows in footers]
         super().__init__(path, columns, limits)
+
+    @property
+    def bytes(self) -> int:
+        """Size of all parts on the disk."""
+        return sum(part.stat().st_size for part in self._parts)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:

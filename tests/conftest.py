@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ class CommandLine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=None if np > 1 else _keep_to_one_core,
+            preexec_fn=_hear_ctrl_c if np > 1 else _keep_to_one_core,
         )
         self.started.append(process)
         return process
@@ -79,8 +80,14 @@ class CommandLine:
             process.communicate()
 
 
+def _hear_ctrl_c() -> None:
+    """A test run in the background of a shell has Ctrl-C ignored, and its children with it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def _keep_to_one_core() -> None:
     """One process of a round plans a thread a core, and threads that wait for a busy core make it many times slower."""
+    _hear_ctrl_c()
     os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 
 

@@ -26,6 +26,7 @@ from catbuilder.labels import EVENTS, record_events
 from catbuilder.plan import Plan, record_step
 from catbuilder.promote import decide, record_decisions
 from catbuilder.resources import sql_folder
+from catbuilder.revisions import replace_older
 from catbuilder.scoring import record_scores
 from catbuilder.workspace import Recording, Workspace
 
@@ -135,6 +136,8 @@ def add_objects(recording: Recording, survey: str, ids: Sequence[int], **columns
         own = [row[0] for row in recording.con.execute(f"DESCRIBE {table}").fetchall() if row[0] in known]
         recording.con.execute(f"INSERT INTO {table} BY NAME SELECT {', '.join(own)} FROM made")
     recording.con.unregister("made")
+    for table in ("stamps", "splits"):
+        replace_older(recording, table)
 
 
 def label_event(survey: str, object_id: int, label: str, source: str = "imported", **more: object) -> dict:
