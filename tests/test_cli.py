@@ -56,7 +56,7 @@ def parse(line):
     assert words.pop(0) == "catbuilder"
     command, named = get_command(app), "catbuilder"
     while hasattr(command, "commands"):
-        if words[0] in ("-w", "--workspace"):
+        while words[0] in ("-w", "--workspace", "--memory-limit"):
             del words[:2]
         named = words.pop(0)
         command = command.commands[named]
