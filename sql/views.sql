@@ -93,35 +93,41 @@ CREATE OR REPLACE MACRO exclusions_at(at_round) AS TABLE
     SELECT survey, object_id, string_agg(DISTINCT rule, ',' ORDER BY rule) AS firewall
     FROM exclusions WHERE round <= at_round GROUP BY survey, object_id;
 
--- One row an object. A test object's truth is never shown as its label, whatever was imported.
-CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
+-- One row an object: what it is for, and what keeps it out. All of `catalog_at` but for labels and scores, which cost most.
+CREATE OR REPLACE MACRO places_at(at_round) AS TABLE
     SELECT o.survey, o.object_id, o.name, o.ra, o.dec, o.mag_g, o.mag_r, o.mag_i, o.radius_arcsec,
-           CASE WHEN t.test_set IS NULL THEN l.label END AS label,
-           CASE WHEN t.test_set IS NULL THEN l.source END AS source,
-           CASE WHEN t.test_set IS NULL THEN l.label_round END AS label_round,
-           CASE WHEN t.test_set IS NULL THEN l.confidence END AS confidence,
-           CASE WHEN t.test_set IS NULL THEN l.certificate END AS certificate,
-           p.predicted_label, p.predicted_confidence, p.calibrated_confidence, COLUMNS('^p_'), p.uncertainty,
-           p.mutual_information, p.model, p.round AS scored_round,
            CASE WHEN coalesce(w.domain, o.domain) <> 'in' THEN coalesce(w.domain, o.domain)
                 -- catalogued after the population was applied: nobody has looked at it yet
                 WHEN w.domain IS NULL AND o.origin <> 'images' AND q.survey IS NOT NULL THEN 'unknown'
                 WHEN s.object_id IS NULL THEN 'no_image'
                 WHEN s.quality <> 'ok' THEN 'artefact'
                 ELSE 'in' END AS domain,
-           s.quality, d.split, t.test_set, coalesce(t.votes, g.votes) AS votes, x.firewall,
-           m.object_id IS NOT NULL AS in_training
+           s.quality, d.split, t.test_set, t.votes AS test_votes, x.firewall
     FROM standing_objects_at(at_round) AS o
     LEFT JOIN standing_domains_at(at_round) AS w ON w.survey = o.survey AND w.object_id = o.object_id
     LEFT JOIN (SELECT DISTINCT survey FROM populations WHERE round <= at_round) AS q ON q.survey = o.survey
+    LEFT JOIN standing_stamps_at(at_round) AS s ON s.survey = o.survey AND s.object_id = o.object_id
+    LEFT JOIN standing_splits_at(at_round) AS d ON d.survey = o.survey AND d.object_id = o.object_id
+    LEFT JOIN test_members_at(at_round) AS t ON t.survey = o.survey AND t.object_id = o.object_id
+    LEFT JOIN exclusions_at(at_round) AS x ON x.survey = o.survey AND x.object_id = o.object_id;
+
+-- One row an object. A test object's truth is never shown as its label, whatever was imported.
+CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
+    SELECT o.survey, o.object_id, o.name, o.ra, o.dec, o.mag_g, o.mag_r, o.mag_i, o.radius_arcsec,
+           CASE WHEN o.test_set IS NULL THEN l.label END AS label,
+           CASE WHEN o.test_set IS NULL THEN l.source END AS source,
+           CASE WHEN o.test_set IS NULL THEN l.label_round END AS label_round,
+           CASE WHEN o.test_set IS NULL THEN l.confidence END AS confidence,
+           CASE WHEN o.test_set IS NULL THEN l.certificate END AS certificate,
+           p.predicted_label, p.predicted_confidence, p.calibrated_confidence, COLUMNS('^p_'), p.uncertainty,
+           p.mutual_information, p.model, p.round AS scored_round,
+           o.domain, o.quality, o.split, o.test_set, coalesce(o.test_votes, g.votes) AS votes, o.firewall,
+           m.object_id IS NOT NULL AS in_training
+    FROM places_at(at_round) AS o
     LEFT JOIN (SELECT survey, object_id, greatest(p_el_debiased, p_cs_debiased) AS votes
                FROM standing_votes_at(at_round)) AS g ON g.survey = o.survey AND g.object_id = o.object_id
     LEFT JOIN standing_labels_at(at_round) AS l ON l.survey = o.survey AND l.object_id = o.object_id
     LEFT JOIN latest_predictions_at(at_round) AS p ON p.survey = o.survey AND p.object_id = o.object_id
-    LEFT JOIN standing_stamps_at(at_round) AS s ON s.survey = o.survey AND s.object_id = o.object_id
-    LEFT JOIN standing_splits_at(at_round) AS d ON d.survey = o.survey AND d.object_id = o.object_id
-    LEFT JOIN test_members_at(at_round) AS t ON t.survey = o.survey AND t.object_id = o.object_id
-    LEFT JOIN exclusions_at(at_round) AS x ON x.survey = o.survey AND x.object_id = o.object_id
     LEFT JOIN (SELECT survey, object_id FROM training
                WHERE role = 'training'
                  AND round = (SELECT max(round) FROM rounds WHERE round <= at_round)) AS m
