@@ -47,10 +47,10 @@ def run(command: str) -> tuple[str, bool]:
     return f"## `scripts/{command}`\n\n{when}, {machine()}; {verdict}.\n\n```\n{printed}\n```\n", done.returncode == 0
 
 
-def sections(page: str) -> dict[str, str]:
-    """The page's sections by their commands."""
-    parts = re.split(r"^(?=## `scripts/)", page, flags=re.MULTILINE)
-    return {part.split("`")[1].removeprefix("scripts/"): part.rstrip() + "\n" for part in parts[1:]}
+def sections(page: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first section, and the sections by their commands."""
+    head, *parts = re.split(r"^(?=## `scripts/)", page, flags=re.MULTILINE)
+    return head.rstrip() + "\n", {part.split("`")[1].removeprefix("scripts/"): part.rstrip() + "\n" for part in parts}
 
 
 def main() -> int:
@@ -67,9 +67,9 @@ def main() -> int:
         print(f"== scripts/{command}", flush=True)
         section, well = run(command)
         kept &= well
-        page = sections(PAGE.read_text(encoding="utf-8")) if PAGE.is_file() else {}
+        head, page = sections(PAGE.read_text(encoding="utf-8") if PAGE.is_file() else HEAD)
         page[command] = section
-        PAGE.write_text("\n".join([HEAD, *(page[name] for name in sorted(page))]), encoding="utf-8")
+        PAGE.write_text("\n".join([head, *(page[name] for name in sorted(page))]), encoding="utf-8")
     return 0 if kept else 1
 
 
