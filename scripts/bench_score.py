@@ -82,7 +82,7 @@ def cases(full: bool, compiled: bool) -> list[Case]:
     common = ["network.weights=none", "scoring.symmetries=1", f"scoring.compile={str(compiled).lower()}"]
     lite0, xception = load_recipe("real", common), load_recipe("paper", common)
     return [
-        Case("tf_efficientnet_lite0, 96 px, fp32", lite0, 4096 if full else 512, 9 if full else 5, 0.85),
+        Case("tf_efficientnet_lite0, 96 px, fp32", lite0, 4096 if full else 2048, 9 if full else 3, 0.85),
         Case("legacy_xception, 299 px, bf16", xception, 512 if full else 96, 5 if full else 3, 0.93),
     ]
 

@@ -31,7 +31,8 @@ import pyarrow.parquet as pq
 
 from catbuilder.config import Recipe, load_recipe
 from catbuilder.jobs import TrainJob
-from catbuilder.launch import run_ranks, threads_for
+from catbuilder.launch import threads_for
+from catbuilder.ranks import run_ranks
 from catbuilder.stamps import write_shard
 
 CLASSES = ("elliptical", "spiral")
