@@ -41,6 +41,8 @@ def run(command: str) -> tuple[str, bool]:
         [sys.executable, str(SCRIPTS / script), *arguments], stdout=subprocess.PIPE, stderr=sys.stderr, text=True
     )
     print(done.stdout, flush=True)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"scripts/{command} ended with {done.returncode}: nothing of it is written")
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     verdict = "kept its bars" if done.returncode == 0 else "**missed a bar**"
     printed = done.stdout.strip() or "(it printed nothing)"
