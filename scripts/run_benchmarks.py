@@ -41,11 +41,11 @@ def run(command: str) -> tuple[str, bool]:
         [sys.executable, str(SCRIPTS / script), *arguments], stdout=subprocess.PIPE, stderr=sys.stderr, text=True
     )
     print(done.stdout, flush=True)
-    if done.returncode not in (0, 1):
+    if done.returncode not in (0, 1) or not done.stdout.strip():  # broken off, not merely below a bar
         raise SystemExit(f"scripts/{command} ended with {done.returncode}: nothing of it is written")
     when = datetime.now(UTC).strftime("%Y-%m-%d")
     verdict = "kept its bars" if done.returncode == 0 else "**missed a bar**"
-    printed = done.stdout.strip() or "(it printed nothing)"
+    printed = done.stdout.strip()
     return f"## `scripts/{command}`\n\n{when}, {machine()}; {verdict}.\n\n```\n{printed}\n```\n", done.returncode == 0
 
 
