@@ -81,6 +81,23 @@ def process(*arguments: object, **environment: str) -> Done:
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+# A process inherits the peak of the one that starts it, and pytest's own may be a gigabyte: so a small one starts it.
+_MEASURE = """
+import resource, subprocess, sys
+code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+
+
+def peak_of(*arguments: object) -> tuple[Done, float]:
+    """The command line in a process of its own, without what it prints, and the peak MiB of it or its largest child."""
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, *COMMAND, *map(str, arguments)], capture_output=True, text=True
+    )
+    return Done(done.returncode, "", done.stderr), int(done.stdout) / 1024
+
+
 def failed(done: Done, *words: str) -> str:
     """The error of a command that was refused: exit code 1, one sentence that holds these words."""
     assert done.code == 1, done

@@ -1,6 +1,5 @@
 """A FITS file that a colleague can trust: it opens in astropy without a warning, and every value is the catalogue's."""
 
-import os
 import shutil
 import subprocess
 import warnings
@@ -11,7 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from makers import COMMAND, RECIPE, SIZE, add_events, add_objects, ask, cli, failed, label_event, surveyed
+from makers import COMMAND, RECIPE, SIZE, add_events, add_objects, ask, cli, failed, label_event, peak_of, surveyed
 
 from catbuilder import __version__
 from catbuilder.catalog import data_dictionary
@@ -250,20 +249,12 @@ def large(tmp_path_factory):
     return workspace
 
 
-def peak_mb(*arguments):
-    """Exit code and peak resident memory of a command."""
-    child = subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    return child.returncode, usage.ru_maxrss / 1024
-
-
 def test_a_large_table_is_streamed_in_order_with_bounded_memory(large, tmp_path):
     path = tmp_path / "out.fits"
-    code, base = peak_mb("-w", large.path, "export", path, "--where", "false")
-    assert code == 0
-    code, whole = peak_mb("-w", large.path, "export", path)
-    assert code == 0 and whole - base < 400, f"{base:.0f} MB without rows, {whole:.0f} MB with {ROWS}"
+    done, base = peak_of("-w", large.path, "export", path, "--where", "false")
+    assert done.code == 0
+    done, whole = peak_of("-w", large.path, "export", path)
+    assert done.code == 0 and whole - base < 400, f"{base:.0f} MB without rows, {whole:.0f} MB with {ROWS}"
     with fits.open(path, checksum=True) as hdus, warnings.catch_warnings():
         warnings.simplefilter("error")
         hdus.verify("exception")
