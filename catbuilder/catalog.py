@@ -14,10 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
-import pyarrow as pa
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from catbuilder import __version__
@@ -35,6 +34,9 @@ from catbuilder.resources import sql_folder
 from catbuilder.turns import let_writers_pass, writers_turn
 from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
 from catbuilder.wording import in_one_line
+
+if TYPE_CHECKING:  # it takes a tenth of a second, and many commands need none of it
+    import pyarrow as pa
 
 Connection = duckdb.DuckDBPyConnection
 Parameters = Sequence[object] | Mapping[str, object]
@@ -224,7 +226,7 @@ def was_interrupted(error: Exception) -> bool:
     return str(error) == "Query interrupted" or "KeyboardInterrupt" in str(error)
 
 
-def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | None = None) -> pa.Table:
+def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":
     """Result of one SELECT as an Arrow table; `$name` in the text is bound from `parameters`."""
     return con.sql(text, params=dict(parameters or {})).to_arrow_table()
 

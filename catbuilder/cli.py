@@ -249,17 +249,19 @@ def why(
     format: FormatOption = "table",
 ) -> None:
     """One object's story: what it is, and why the catalogue thinks so."""
-    import pyarrow as pa
-
-    from catbuilder.output import show
+    from catbuilder.output import print_table, show
     from catbuilder.story import why
 
     story = why(open_workspace(workspace), object_id, survey)
+    columns = ("round", "what", "detail")
     if format == "table":
         known = {name: value for name, value in story.now.items() if value is not None}
         print("\n".join(f"{name:>20}  {value}" for name, value in known.items()), end="\n\n")
-    events = [dict(zip(("round", "what", "detail"), event, strict=True)) for event in story.events]
-    show(pa.Table.from_pylist(events), format)
+        print_table(columns, story.events, right=["round"])
+        return
+    import pyarrow as pa
+
+    show(pa.Table.from_pylist([dict(zip(columns, event, strict=True)) for event in story.events]), format)
 
 
 @app.command(epilog="Example: catbuilder check --deep")

@@ -21,7 +21,10 @@ def status(
     with Reporter().bar("counting") as update:
         found = status(open_workspace(workspace), count=count, progress=update)
     show(found.objects, format)
-    if found.recordings_since:
+    if found.recordings_since is None:
+        print("Only the objects are counted yet; count the rest, in a minute or two, with: catbuilder status --count",
+              file=sys.stderr)  # fmt: skip
+    elif found.recordings_since:
         print(f"Counted {found.recordings_since} recordings ago; count anew with: catbuilder status --count",
               file=sys.stderr)  # fmt: skip
     if format == "table":

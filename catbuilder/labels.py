@@ -10,7 +10,7 @@ from catbuilder.audit import settle_audits
 from catbuilder.catalog import fetch_arrow
 from catbuilder.errors import FirewallError, InputError
 from catbuilder.files import written_whole
-from catbuilder.lens import lens_on
+from catbuilder.lens import PLACES, lens_on
 from catbuilder.resources import query
 from catbuilder.tables import (
     BadValue,
@@ -70,8 +70,9 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     con = recording.con
     numbered = events.select(EVENTS.names).cast(EVENTS)
     con.register("incoming_events", numbered.append_column("position", pa.array(range(events.num_rows), pa.int64())))
-    con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM incoming_events")
-    with lens_on(con, "looked_at"):
+    con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM incoming_events "
+                "WHERE source = 'promoted' AND kind = 'label'")  # fmt: skip
+    with lens_on(con, "looked_at", gathered=PLACES):
         forbidden = con.execute(query("forbidden_promotions")).fetchall()
     if forbidden:
         survey, object_id, why = forbidden[0]

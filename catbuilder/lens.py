@@ -28,6 +28,7 @@ _KEYED = (
     "objects", "splits", "stamps", "labels", "scores", "domains", "test_sets", "exclusions", "training", "aliases",
     "des_coadd", "sdss_photoobj",
 )  # fmt: skip
+PLACES = ("objects", "splits", "stamps", "domains")  # the large ones that `places_at` reads
 _LAST = 2**63 - 1  # the largest number there is for an id
 _FIRST = -_LAST
 
@@ -43,32 +44,60 @@ class IdRange:
     @property
     def condition(self) -> str:
         """SQL on `survey` and `object_id`, with the values in it: only by constants blocks are skipped."""
-        survey = self.survey.replace("'", "''")
-        return f"WHERE survey = '{survey}' AND object_id BETWEEN {self.first}::BIGINT AND {self.last}::BIGINT"
+        return (
+            f"WHERE survey = {quoted(self.survey)} AND object_id BETWEEN {self.first}::BIGINT AND {self.last}::BIGINT"
+        )
+
+    @property
+    def light_columns(self) -> str:
+        """SQL for all columns, with the survey as an ENUM of one value: joins on it cost a quarter less."""
+        return f"* REPLACE ({quoted(self.survey)}::ENUM({quoted(self.survey)}) AS survey)"
+
+
+def quoted(name: str) -> str:
+    """A name as a constant in SQL."""
+    return "'" + name.replace("'", "''") + "'"
 
 
 @contextmanager
-def lens_on(con: Connection, seen: IdRange | str) -> Iterator[None]:
+def lens_on(
+    con: Connection, seen: IdRange | str, gathered: Sequence[str] = (), model: int | None = None, light: bool = False
+) -> Iterator[None]:
     """While the body runs, every query of this connection sees only these objects.
 
     Parameters
     ----------
     seen : a range of ids, or the name of a temporary table with the columns survey and object_id
+    gathered : tables as large as the survey that the body reads, best put aside beforehand for chosen objects
+    model : the only one whose scores are seen; by default all
+    light : of a range of ids, give `survey` as an ENUM, for a body that keeps no table of it
     """
     restricted = seen.condition if isinstance(seen, IdRange) else f"SEMI JOIN temp.{seen} USING (survey, object_id)"
+    columns = seen.light_columns if isinstance(seen, IdRange) and light else "*"
     (database,) = con.execute("SELECT current_database()").fetchall()[0]
     try:
         for table in _KEYED:
-            con.execute(f'CREATE TEMP VIEW {table} AS SELECT * FROM "{database}".main.{table} {restricted}')
+            source = f'"{database}".main.{table}'
+            if table == "scores" and model is not None:
+                source = f"(SELECT * FROM {source} WHERE model = {model:d})"
+            if table in gathered:
+                # Other surveys' objects of the same number come along. But only a join by a single column tells the
+                # scan what it need not read: of 300 million rows that takes a quarter of the time.
+                con.execute(f"CREATE OR REPLACE TEMP TABLE near_{table} AS SELECT * FROM {source} "
+                            f"SEMI JOIN temp.{seen} USING (object_id)")  # fmt: skip
+                source = f"temp.near_{table}"
+            con.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM {source} {restricted}")
         # other tables' revisions serve what looks from one object to another
         con.execute(
-            f'CREATE TEMP VIEW revisions AS SELECT * FROM "{database}".main.revisions {restricted} UNION ALL '
+            f'CREATE TEMP VIEW revisions AS SELECT {columns} FROM "{database}".main.revisions {restricted} UNION ALL '
             f"SELECT * FROM \"{database}\".main.revisions WHERE table_name = 'galaxy_zoo'"
         )
         yield
     finally:
         for table in (*_KEYED, "revisions"):
             con.execute(f"DROP VIEW IF EXISTS temp.{table}")
+        for table in gathered:
+            con.execute(f"DROP TABLE IF EXISTS temp.near_{table}")
 
 
 def id_ranges(con: Connection, objects: int) -> list[IdRange]:
@@ -119,7 +148,7 @@ def ask_each(
     def ask(seen: IdRange | None) -> tuple[list[str], list[tuple[Any, ...]]]:
         own = idle.get()
         try:
-            with nullcontext() if seen is None else lens_on(own, seen):
+            with nullcontext() if seen is None else lens_on(own, seen, light=True):
                 found = own.execute(text, dict(parameters or {}))
                 return [column[0] for column in found.description or []], found.fetchall()
         finally:

@@ -6,22 +6,48 @@ JSON gives object ids as text: they pass 2^53, beyond which JavaScript and many 
 import json
 import math
 import sys
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.csv
+if TYPE_CHECKING:  # it takes a tenth of a second, which an answer of a few rows need not wait for
+    import pyarrow as pa
 
 TABLE_ROWS = 1000  # more than a person reads; CSV and JSON give all
 
 
-def show(source: pa.Table | pa.RecordBatchReader, how: str = "table") -> None:
+def show(source: "pa.Table | pa.RecordBatchReader", how: str = "table") -> None:
     """Print a result as `table`, `csv` or `json`."""
+    import pyarrow as pa
+
     batches = source.to_batches() if isinstance(source, pa.Table) else source
     names = _told_apart(source.schema.names)
     schema = pa.schema([field.with_name(name) for field, name in zip(source.schema, names, strict=True)])
     renamed = (batch.rename_columns(names) for batch in batches)
     {"table": _as_table, "csv": _as_csv, "json": _as_json}[how](schema, renamed)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
+    """Print rows as a table for people: no more than they read.
+
+    Parameters
+    ----------
+    right : columns that stand at the right, such as numbers
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table, told = Table(box=box.SIMPLE_HEAD, show_edge=False), 0
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=True)
+    for told, row in enumerate(rows, start=1):
+        if told <= TABLE_ROWS:
+            table.add_row(*(_cell(value) for value in row))
+    # not on a terminal nothing may be cut off to fit a width
+    console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
+    console.print(table, markup=False) if told else print("no rows")
+    if told > TABLE_ROWS:
+        print(f"... the first {TABLE_ROWS:,} of {told:,} rows; use --format csv for all of them")
 
 
 def _told_apart(names: list[str]) -> list[str]:
@@ -36,29 +62,27 @@ def _told_apart(names: list[str]) -> list[str]:
     return taken
 
 
-def _as_table(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+def _as_table(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
+    from pyarrow import types
 
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False)
-    for field in schema:
-        right = pa.types.is_integer(field.type) or pa.types.is_floating(field.type) or pa.types.is_decimal(field.type)
-        table.add_column(field.name, justify="right" if right else "left", no_wrap=True)
-    rows = 0
+    numbers = (types.is_integer, types.is_floating, types.is_decimal)
+    right = [field.name for field in schema if any(is_number(field.type) for is_number in numbers)]
+    print_table(schema.names, _rows(batches), right)
+
+
+def _rows(batches: Iterable["pa.RecordBatch"]) -> Iterable[Sequence[Any]]:
+    shown = 0
     for batch in batches:
-        for row in batch.slice(0, TABLE_ROWS - min(rows, TABLE_ROWS)).to_pylist():
-            table.add_row(*(_cell(value) for value in row.values()))
-        rows += batch.num_rows
-    terminal = sys.stdout.isatty()
-    # not on a terminal nothing may be cut off to fit a width
-    console = Console(width=None if terminal else 10_000, highlight=False)
-    console.print(table, markup=False) if rows else print("no rows")
-    if rows > TABLE_ROWS:
-        print(f"... the first {TABLE_ROWS:,} of {rows:,} rows; use --format csv for all of them")
+        head = batch.slice(0, max(0, TABLE_ROWS - shown)).to_pylist()
+        yield from (list(row.values()) for row in head)
+        yield from ([] for _ in range(batch.num_rows - len(head)))  # counted only
+        shown += batch.num_rows
 
 
-def _as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+def _as_csv(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
+    import pyarrow as pa
+    import pyarrow.csv
+
     fields = [pa.field(field.name, pa.string()) if _needs_text(field.type) else field for field in schema]
     options = pa.csv.WriteOptions(quoting_style="needed")
     with pa.csv.CSVWriter(sys.stdout.buffer, pa.schema(fields), write_options=options) as out:
@@ -72,13 +96,15 @@ def _as_csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
             out.write_batch(pa.record_batch(columns, schema=pa.schema(fields)))
 
 
-def _needs_text(kind: pa.DataType) -> bool:
+def _needs_text(kind: "pa.DataType") -> bool:
     """Whether Arrow's CSV writer knows no way to write it: lists, structs, intervals ..."""
+    import pyarrow as pa
+
     plain = (pa.types.is_primitive, pa.types.is_string, pa.types.is_decimal, pa.types.is_null)
     return pa.types.is_interval(kind) or not any(is_kind(kind) for is_kind in plain)
 
 
-def _as_json(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+def _as_json(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     first = True
     sys.stdout.write("[")
     for batch in batches:

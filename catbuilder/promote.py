@@ -83,7 +83,7 @@ def _retractions(con: Connection, plan: Plan) -> pa.Table:
         "SELECT survey, object_id FROM standing_labels_at($round) WHERE source = 'promoted'",
         {"round": plan.round},
     )
-    with lens_on(con, "looked_at"):
+    with lens_on(con, "looked_at", gathered=["scores"], model=plan.round):
         limits = {"round": plan.round, "floor": plan.recipe.promotion.floor}
         return _as_events(fetch_arrow(con, query("retractions"), limits))
 

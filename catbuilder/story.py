@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.catalog import Connection, first_row
 from catbuilder.errors import ObjectNotFound
 from catbuilder.lens import IdRange, lens_on
 from catbuilder.resources import query
@@ -40,8 +40,9 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
             key["object_id"] = shown[0]
             events += con.execute(query("story"), key).fetchall()
         with lens_on(con, IdRange(survey, int(key["object_id"]), int(key["object_id"]))):
-            now = fetch_arrow(con, "SELECT * FROM catalog")
-    return Story(now.to_pylist()[0], events)
+            now = con.execute("SELECT * FROM catalog")
+            names = [column[0] for column in now.description or []]
+            return Story(dict(zip(names, now.fetchall()[0], strict=True)), events)
 
 
 def _survey_of(con: Connection, number: int, survey: str | None) -> str:

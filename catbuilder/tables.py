@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-import pyarrow as pa
-
 from catbuilder.config import Limits
 from catbuilder.errors import InputError
 from catbuilder.wording import from_spreadsheet, in_one_line, is_number
@@ -156,6 +154,8 @@ def record_rejections(recording: Recording, rejections: Sequence[Rejection]) -> 
     """Keep what was left out, so that nothing is lost silently."""
     if not rejections:
         return
+    import pyarrow as pa  # here, so that what only reads an id need not wait for it
+
     table = pa.table(
         {
             "file": [r.file for r in rejections],

@@ -1,5 +1,5 @@
 -- Objects that a model is sure enough of, promotable or not: steps down to the one given for their class.
 SELECT p.survey, p.object_id
-FROM predictions AS p
+FROM surest AS p
 JOIN steps_of_classes AS s ON s.predicted_label = p.predicted_label
-WHERE p.model = $round AND p.predicted_confidence BETWEEN $least AND 1 AND confidence_step(p.predicted_confidence) >= s.step
+WHERE p.predicted_confidence >= $least AND confidence_step(p.predicted_confidence) >= s.step
