@@ -8,10 +8,12 @@ log line that the run comes by. After every kill nothing of the run may be left 
 then the same command goes on. At the end labels, predictions, metrics, steps and the hashes of models and of every
 checkpoint seen on the way must be those of a run that nobody disturbed.
 
-    python scripts/kill_study.py [--kills 300] [--points] [--resume] [--runs N] [--folder kill-study]
+    python scripts/kill_study.py [--kills 300] [--points] [--resume] [--seconds N] [--runs N] [--folder kill-study]
 
 Results are kept in the folder, a line a kill (`kills.jsonl`) and a line a run (`runs.jsonl`); `--resume` goes on
-adding to them until there are so many kills. Exits with 1 on any difference; its last line is the count.
+adding to them until there are so many kills. With `--seconds` the study ends after that time, wherever it is: a run
+under way is killed as a whole, and goes on with the next call. Exits with 1 on any difference; its last line is the
+count.
 """
 
 import argparse
@@ -45,7 +47,7 @@ from catbuilder.workspace import Workspace
 
 RANKS, SEED = 2, 1
 HANG_S = 60.0  # without any file of the workspace changing, or without a process ending that should
-KILLS_A_RUN = (12, 20)  # random ones, from and to
+KILLS_A_RUN = (24, 40)  # random ones, from and to
 WORKERS = ("catbuilder.train", "catbuilder.score")
 
 
@@ -57,14 +59,19 @@ class Study:
     rounds: int
     expected: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0  # of the undisturbed run
+    until: float = float("inf")  # the instant at which to leave off
 
-    def command(self, name: str, go_on: str = "") -> CommandLine:
-        """The command line on a fresh copy of the survey, or on that of a run cut short which has left such a file."""
+    def time_is_up(self) -> bool:
+        return time.monotonic() >= self.until
+
+    def command(self, name: str) -> CommandLine:
+        """The command line on a fresh copy of the survey, or on that of a run of this code that has been left off."""
         place = self.folder / name
-        if go_on and (place / go_on).exists():
-            return CommandLine(place / "ws", self.folder / "recipe.toml")
-        shutil.rmtree(place, ignore_errors=True)
-        shutil.copytree(self.folder / "survey" / "ws", place / "ws")
+        begun = place / "begun.json"  # written last
+        if not (begun.exists() and json.loads(begun.read_text()) == code_hash()):
+            shutil.rmtree(place, ignore_errors=True)
+            shutil.copytree(self.folder / "survey" / "ws", place / "ws")
+            begun.write_text(json.dumps(code_hash()))
         return CommandLine(place / "ws", self.folder / "recipe.toml")
 
     def prepare(self) -> None:
@@ -76,6 +83,7 @@ class Study:
             write_recipe(self.folder / "recipe.toml", batch_size=8, symmetries=1)
         known = json.loads(file.read_text()) if file.exists() else {}
         if {key: known.get(key) for key in code} != code:
+            shutil.rmtree(self.folder / "undisturbed", ignore_errors=True)
             catbuilder, started = self.command("undisturbed"), time.monotonic()
             with checkpoints_kept(catbuilder.workspace) as seen:
                 catbuilder.round(np=RANKS, n=self.rounds, seed=SEED)
@@ -88,8 +96,11 @@ class Study:
         append_line(self.folder / f"{kind}.jsonl", json.dumps(line))
 
     def results(self, kind: str) -> list[dict[str, Any]]:
-        file = self.folder / f"{kind}.jsonl"
-        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+        return lines_of(self.folder / f"{kind}.jsonl")
+
+
+def lines_of(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def code_hash() -> str:
@@ -125,8 +136,12 @@ def worth_killing(expected: dict[str, Any], rounds: int) -> None:
 
 @contextmanager
 def checkpoints_kept(workspace: Path) -> Iterator[dict[str, set[str]]]:
-    """Hash every checkpoint that appears while the body runs; a finished training removes its own."""
-    found: dict[str, set[str]] = {}
+    """Hash every checkpoint that appears while the body runs; a finished training removes its own.
+
+    They are kept beside the workspace, for a run that is left off.
+    """
+    kept = workspace.parent / "checkpoints.json"
+    found = {name: set(hashes) for name, hashes in (json.loads(kept.read_text()) if kept.exists() else {}).items()}
     seen: set[tuple[int, int]] = set()
     ended = threading.Event()
 
@@ -154,13 +169,14 @@ def checkpoints_kept(workspace: Path) -> Iterator[dict[str, set[str]]]:
         ended.set()
         watcher.join()
         look()
+        kept.write_text(json.dumps({name: sorted(hashes) for name, hashes in found.items()}))
 
 
 class Leg:
     """The command given once: until it ends by itself, or is killed."""
 
     def __init__(self, catbuilder: CommandLine, study: Study, **environment: str) -> None:
-        self.catbuilder, self.started = catbuilder, time.monotonic()
+        self.catbuilder, self.study, self.started = catbuilder, study, time.monotonic()
         self.process = catbuilder.start_round(np=RANKS, n=study.rounds, seed=SEED, **environment)
         self.changed, self.state = time.monotonic(), (0, 0)
 
@@ -246,9 +262,14 @@ def after_leg(leg: Leg) -> list[str]:
 
 
 def until_over(leg: Leg, at: float = float("inf"), writing: int = 0) -> str:
-    """Wait for the leg's end ('over'), for an instant ('now'), or for its so-manieth write to the catalogue ('now')."""
+    """Wait for the leg's end ('over'), for an instant ('now'), or for its so-manieth write to the catalogue ('now').
+
+    Or until it 'hangs', or until the study is to be left off ('left off').
+    """
     wal, there, looked = leg.catbuilder.workspace / "catalog.duckdb.wal", False, time.monotonic()
     while not leg.over():
+        if leg.study.time_is_up():
+            return "left off"
         if time.monotonic() >= at:
             return "now"
         if writing:
@@ -266,67 +287,79 @@ def until_over(leg: Leg, at: float = float("inf"), writing: int = 0) -> str:
 
 
 Lines = list[dict[str, Any]]  # of the results, a kill each; kept once its run has been compared
+Faults = list[str]
 
 
-def random_run(study: Study, number: int, most: int) -> tuple[Lines, list[str]]:
-    """One run with a handful of random kills; gives these and what is wrong."""
+def random_run(study: Study, number: int, most: int) -> tuple[Lines, Faults | None]:
+    """One run with so many random kills; gives these and what is wrong, None if it was left off."""
     seed = int.from_bytes(os.urandom(4), "big")
     rng = random.Random(seed)  # nosec B311 (instants of kills, no secrets)
-    left, kills, faults = min(most, rng.randint(*KILLS_A_RUN)), Lines(), []
+    wanted, pace = min(most, rng.randint(*KILLS_A_RUN)), study.seconds * rng.uniform(0.03, 0.12)
     catbuilder = study.command(f"run-{number:04d}")
+    file = catbuilder.workspace.parent / "kills.jsonl"
     with checkpoints_kept(catbuilder.workspace) as seen:
-        while not faults:
-            leg = Leg(catbuilder, study)
-            while len(kills) < left:
-                write = rng.random() < 0.4
-                gap = rng.expovariate(1 / (0.05 * study.seconds))
-                ended = until_over(leg, *((float("inf"), rng.randint(1, 3)) if write else (time.monotonic() + gap,)))
-                if write:
-                    time.sleep(rng.uniform(0, 0.03))
-                if ended == "hangs":
-                    faults.append("hangs: no file changed for a minute")
-                    leg.kill("all", rng)
-                target = rng.choices(("coordinator", "worker", "all"), (4, 4, 3))[0]
-                waited = time.monotonic()
-                while target == "worker" and not (leg.over() or leg.workers()) and time.monotonic() < waited + HANG_S:
-                    time.sleep(0.05)
-                if ended != "now" or leg.over():
+        faults, ended = Faults(), all_told(study, catbuilder.workspace)
+        while not (faults or ended or study.time_is_up()):
+            leg, killed = Leg(catbuilder, study), ""
+            while len(lines_of(file)) < wanted and (killed == "" or killed.startswith("worker")):
+                kill = strike(leg, pace, rng)
+                if kill is None:
                     break
-                where, second = phase(catbuilder.workspace), time.monotonic() - leg.started
-                killed = leg.kill(target, rng)
-                line = {"run": number, "seed": seed, "code": code_hash(), "killed": killed, "after": where}
-                kills.append({**line, "second": round(second, 2), "at_a_write": write})
-                if not killed.startswith("worker"):
-                    break
-            faults += finish_leg(leg, rng)
-            if leg.process.returncode == 0 or all_told(study, catbuilder.workspace):
-                break
-        faults += differences(study, catbuilder, seen) if not faults else []
-    return kills, faults
+                killed = kill["killed"]
+                append_line(file, json.dumps({"run": number, "seed": seed, "code": code_hash(), **kill}))
+            faults = finish_leg(leg, rng)
+            ended = leg.process.returncode == 0 or all_told(study, catbuilder.workspace)
+    return lines_of(file), verdict(study, catbuilder, seen, faults, ended)
+
+
+def strike(leg: Leg, pace: float, rng: random.Random) -> dict[str, Any] | None:
+    """Wait for an instant and kill something; gives what and when, None if the leg was over before."""
+    write = rng.random() < 0.4
+    at = float("inf") if write else time.monotonic() + rng.expovariate(1 / pace)
+    if until_over(leg, at, rng.randint(1, 3) * write) != "now":
+        return None
+    if write:
+        time.sleep(rng.uniform(0, 0.03))
+    target, waited = rng.choices(("coordinator", "worker", "all"), (4, 4, 3))[0], time.monotonic()
+    while target == "worker" and not (leg.over() or leg.workers()) and time.monotonic() < waited + HANG_S:
+        time.sleep(0.05)
+    if leg.over():
+        return None
+    after, second = phase(leg.catbuilder.workspace), round(time.monotonic() - leg.started, 2)
+    return {"killed": leg.kill(target, rng), "after": after, "second": second, "at_a_write": write}
 
 
 def finish_leg(leg: Leg, rng: random.Random) -> list[str]:
     faults = []
-    if until_over(leg) == "hangs":
-        faults.append("hangs: no file changed for a minute")
-        leg.kill("all", rng)
+    match until_over(leg):
+        case "hangs":
+            faults.append("hangs: no file changed for a minute")
+            leg.kill("all", rng)
+        case "left off":
+            leg.kill("all", rng)
     return faults + after_leg(leg)
 
 
-def points_run(study: Study, number: int) -> tuple[Lines, list[str]]:
-    """One run killed once at every fault point that it comes by."""
-    catbuilder, faults = study.command(f"points-{number:04d}", go_on="points"), []
+def points_run(study: Study, number: int) -> tuple[Lines, Faults | None]:
+    """One run killed once at every fault point that it comes by; gives these and what is wrong, None if left off."""
+    catbuilder = study.command(f"points-{number:04d}")
     points = catbuilder.workspace.parent / "points"
     points.touch()
     with checkpoints_kept(catbuilder.workspace) as seen:
-        while not faults:
+        faults, ended = Faults(), all_told(study, catbuilder.workspace)
+        while not (faults or ended or study.time_is_up()):
             leg = Leg(catbuilder, study, CATBUILDER_FAULT=f"each:{points}")
             faults = finish_leg(leg, random.Random(0))  # nosec B311 (instants of kills, no secrets)
-            if leg.process.returncode == 0 or all_told(study, catbuilder.workspace):
-                break
-        faults += differences(study, catbuilder, seen) if not faults else []
-    names = points.read_text().splitlines()
-    return [{"run": number, "code": code_hash(), "point": name} for name in names], faults
+            ended = leg.process.returncode == 0 or all_told(study, catbuilder.workspace)
+    lines = [{"run": number, "code": code_hash(), "point": name} for name in points.read_text().splitlines()]
+    return lines, verdict(study, catbuilder, seen, faults, ended)
+
+
+def verdict(
+    study: Study, catbuilder: CommandLine, checkpoints: dict[str, set[str]], faults: Faults, ended: bool
+) -> Faults | None:
+    """What is wrong with a run; None if it has been left off."""
+    return differences(study, catbuilder, checkpoints) if ended and not faults else faults or None
 
 
 def differences(study: Study, catbuilder: CommandLine, checkpoints: dict[str, set[str]]) -> list[str]:
@@ -375,12 +408,31 @@ def summary(study: Study) -> tuple[str, int]:
     ), len(faults)
 
 
+def add_a_run(study: Study, kind: str, most: int) -> None:
+    """Do one run, or go on with one, and record it unless it is left off."""
+    number = 1 + sum(run["kind"] == kind for run in study.results("runs"))
+    started = time.monotonic()
+    kills, faults = points_run(study, number) if kind == "points" else random_run(study, number, most)
+    seconds = round(time.monotonic() - started, 1)
+    if faults is None:
+        print(f"{kind} run {number}: left off after {len(kills)} kills", flush=True)
+        return
+    for line in kills:
+        study.record("points" if kind == "points" else "kills", line)
+    line = {"run": number, "kind": kind, "kills": len(kills), "faults": faults}
+    study.record("runs", {**line, "seconds": seconds, "rounds": study.rounds, "code": code_hash()})
+    print(f"{kind} run {number}: {len(kills)} kills, {seconds:.0f} s, {faults or 'as undisturbed'}", flush=True)
+    if not faults:
+        shutil.rmtree(study.folder / f"{'points' if kind == 'points' else 'run'}-{number:04d}")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=300, help="random kills in all")
     parser.add_argument("--points", action="store_true", help="kill once at every fault point instead, in one run")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=10**6, help="at most so many runs now")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="leave off after so many")
     parser.add_argument("--resume", action="store_true", help="add to the results of an earlier call")
     parser.add_argument("--folder", type=Path, default=Path("kill-study"), help="where survey and results are kept")
     options = parser.parse_args()
@@ -389,23 +441,15 @@ def main() -> int:
         if any((folder / f"{kind}.jsonl").exists() for kind in ("kills", "runs", "points")):
             parser.error(f"{folder} has results already; add to them with --resume, or name another --folder")
         folder.mkdir(parents=True, exist_ok=True)
-    study = Study(folder, options.rounds)
+    study = Study(folder, options.rounds, until=time.monotonic() + options.seconds)
     study.prepare()
     print(f"undisturbed: {study.seconds:.0f} s", flush=True)
+    kind = "points" if options.points else "random"
     for _ in range(1 if options.points else options.runs):
         done = len(study.results("kills"))
-        if not options.points and done >= options.kills:
+        if study.time_is_up() or (not options.points and done >= options.kills):
             break
-        number, started = len(study.results("runs")) + 1, time.monotonic()
-        kills, faults = points_run(study, number) if options.points else random_run(study, number, options.kills - done)
-        for line in kills:
-            study.record("points" if options.points else "kills", line)
-        line = {"run": number, "kind": "points" if options.points else "random", "kills": len(kills), "faults": faults}
-        seconds = round(time.monotonic() - started, 1)
-        study.record("runs", {**line, "seconds": seconds, "rounds": study.rounds, "code": code_hash()})
-        print(f"run {number}: {len(kills)} kills, {seconds:.0f} s, {faults or 'as undisturbed'}", flush=True)
-        if not faults:
-            shutil.rmtree(folder / f"{'points' if options.points else 'run'}-{number:04d}")
+        add_a_run(study, kind, options.kills - done)
     print(f"\n{tables(study)}\n")
     words, count = summary(study)
     print(words)
