@@ -2,16 +2,18 @@
 
 Each parser gets its inputs in child processes, one file after the other. An input is a finding when it raises anything
 but a `CatbuilderError`, ends the process (a crash in C), takes more than 20 s, or takes more memory than the limit.
-Inputs follow from parser, seed and number alone; those of findings are kept with what they did.
+Inputs follow from parser, seed and number alone; those of findings are kept with what they did, and beside them how far
+each parser has come, so that a run which is left off goes on with `--resume`. Ends with a table of all its inputs.
 
     python scripts/fuzz_parsers.py                          50,000 inputs
-    python scripts/fuzz_parsers.py --inputs 200000 --seed 1
-    python scripts/fuzz_parsers.py --only image --seconds 60
+    python scripts/fuzz_parsers.py --inputs 200000 --seed 1 --seconds 600 --resume
+    python scripts/fuzz_parsers.py --only image
     python scripts/fuzz_parsers.py --again findings/parquet-0-1234.parquet --only parquet
 """
 
 import argparse
 import gzip
+import json
 import multiprocessing
 import resource
 import sys
@@ -36,7 +38,8 @@ _RLIMIT_GB = 8  # of a child, so that a bomb does not take the machine along
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--inputs", type=int, default=50_000, help="of all parsers together")
-    parser.add_argument("--seconds", type=float, help="stop after so long")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="leave off after so many")
+    parser.add_argument("--resume", action="store_true", help="go on with a run of this seed that was left off")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", choices=TARGETS, help="one parser")
     parser.add_argument("--findings", type=Path, default=Path("findings"), help="where inputs that failed are kept")
@@ -46,34 +49,46 @@ def main() -> None:
         return _again(TARGETS[options.only], options.again)
     chosen = {options.only: TARGETS[options.only]} if options.only else TARGETS
     parts = sum(target.share for target in chosen.values())
-    until = time.monotonic() + (options.seconds or 1e9)
-    totals: Counter[str] = Counter()
+    until = time.monotonic() + options.seconds
+    options.findings.mkdir(parents=True, exist_ok=True)
+    kept = options.findings / f"inputs-{options.seed}.json"
+    known = json.loads(kept.read_text()) if options.resume and kept.exists() else {}
+    counts = {name: Counter[str](known.get(name, {})) for name in TARGETS}
     for name, target in chosen.items():
-        began = time.monotonic()
-        left = sum(other.share for other in list(chosen.values())[list(chosen).index(name) :])
-        own_until = began + (until - began) * target.share / left
         wanted = round(options.inputs * target.share / parts)
-        counts = _fuzz(name, target, options.seed, wanted, own_until, options.findings)
-        totals.update(counts)
-        seconds = time.monotonic() - began
-        print(f"{name:20} {_told(counts)}, {seconds:.0f} s", flush=True)
+        _fuzz(name, target, options.seed, wanted, until, options.findings, counts[name])
+        kept.write_text(json.dumps(counts))
+    done = {name: counts[name] for name in chosen}
+    print(_table(done))
+    totals = sum(done.values(), Counter[str]())
     print(
-        f"{totals['read'] + totals['refused'] + totals['findings']} inputs, {totals['raised'] + totals['ended']} "
+        f"{_inputs(totals)} inputs, {totals['raised'] + totals['ended']} "
         f"tracebacks, {totals['memory']} over {LIMIT_MB} MB, {totals['slow']} over {_SLOW_S:g} s"
     )
     sys.exit(1 if totals["findings"] else 0)
 
 
-def _told(counts: Counter[str]) -> str:
-    done = counts["read"] + counts["refused"] + counts["findings"]
-    return f"{done:7} inputs: {counts['read']:6} read, {counts['refused']:6} refused, {counts['findings']} findings"
+def _inputs(counts: Counter[str]) -> int:
+    return counts["read"] + counts["refused"] + counts["findings"]
 
 
-def _fuzz(name: str, target: Target, seed: int, wanted: int, until: float, findings: Path) -> Counter[str]:
-    """Give a parser inputs 0 to `wanted`, a new process for every batch and after everything that ends one."""
-    counts: Counter[str] = Counter()
-    seeds = target.seeds()
-    number = 0
+def _table(counts: dict[str, Counter[str]]) -> str:
+    """As docs/hostile-input.md shows it."""
+    lines = [
+        f"| {name} | {_inputs(c):,} | {c['read']:,} | {c['refused']:,} | {c['findings']:,} |"
+        for name, c in {**counts, "all": sum(counts.values(), Counter[str]())}.items()
+    ]
+    return "\n".join(["| parser | inputs | read | refused | findings |", "|---|---|---|---|---|", *lines])
+
+
+def _fuzz(
+    name: str, target: Target, seed: int, wanted: int, until: float, findings: Path, counts: Counter[str]
+) -> None:
+    """Give a parser its inputs up to `wanted`, a new process for every batch and after everything that ends one."""
+    number = _inputs(counts)
+    if number >= wanted or time.monotonic() >= until:
+        return
+    began, seeds = time.monotonic(), target.seeds()
     context = multiprocessing.get_context("spawn")
     while number < wanted and time.monotonic() < until:
         ours, theirs = context.Pipe()
@@ -82,7 +97,7 @@ def _fuzz(name: str, target: Target, seed: int, wanted: int, until: float, findi
         child.start()
         theirs.close()
         number = _follow(ours, child, number, until, name, seed, seeds, counts, findings)
-    return counts
+    print(f"{name:20} {number:7} of {wanted} inputs, {time.monotonic() - began:.0f} s", flush=True)
 
 
 def _follow(
@@ -94,7 +109,6 @@ def _follow(
     def keep(what: str, why: str) -> None:
         counts["findings"] += 1
         counts[what] += 1
-        findings.mkdir(exist_ok=True)
         file = Path(TARGETS[name].file).name
         stem = findings / f"{name.replace(' ', '_').replace(',', '')}-{seed}-{number}"
         stem.with_name(f"{stem.name}-{file}").write_bytes(make_input(name, seeds, seed, number))
