@@ -294,7 +294,7 @@ def random_run(study: Study, number: int, most: int) -> tuple[Lines, Faults | No
     """One run with so many random kills; gives these and what is wrong, None if it was left off."""
     seed = int.from_bytes(os.urandom(4), "big")
     rng = random.Random(seed)  # nosec B311 (instants of kills, no secrets)
-    wanted, pace = min(most, rng.randint(*KILLS_A_RUN)), study.seconds * rng.uniform(0.03, 0.12)
+    wanted, pace = min(most, rng.randint(*KILLS_A_RUN)), study.seconds * rng.uniform(0.02, 0.08)
     catbuilder = study.command(f"run-{number:04d}")
     file = catbuilder.workspace.parent / "kills.jsonl"
     with checkpoints_kept(catbuilder.workspace) as seen:
@@ -314,9 +314,9 @@ def random_run(study: Study, number: int, most: int) -> tuple[Lines, Faults | No
 
 def strike(leg: Leg, pace: float, rng: random.Random) -> dict[str, Any] | None:
     """Wait for an instant and kill something; gives what and when, None if the leg was over before."""
-    write = rng.random() < 0.4
+    write = rng.random() < 0.3
     at = float("inf") if write else time.monotonic() + rng.expovariate(1 / pace)
-    if until_over(leg, at, rng.randint(1, 3) * write) != "now":
+    if until_over(leg, at, rng.randint(1, 2) * write) != "now":
         return None
     if write:
         time.sleep(rng.uniform(0, 0.03))
