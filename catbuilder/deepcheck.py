@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catbuilder.files import sha256_file
+from catbuilder.modelcard import is_whole
 from catbuilder.plan import Plan, score_manifest_file, training_manifest_file
 from catbuilder.scoring import damaged_files
 from catbuilder.wal import is_cut_off, nobody_else, wal_of
@@ -39,9 +40,4 @@ def damaged_of_rounds(workspace: Workspace, plans: Sequence[Plan]) -> list[str]:
 
 def _damaged_checkpoints(folder: Path) -> list[Path]:
     """Those of attempts that are not whole; a round that is not closed goes on from the last one that is."""
-    found = sorted(folder.glob("attempts/*/[!.]*.safetensors"))
-    if not found:
-        return []
-    from catbuilder.checkpoint import is_whole  # torch takes a second to import
-
-    return [file for file in found if not is_whole(file)]
+    return [file for file in sorted(folder.glob("attempts/*/[!.]*.safetensors")) if not is_whole(file)]

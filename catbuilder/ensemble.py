@@ -17,6 +17,7 @@ from catbuilder.faults import fault_point
 from catbuilder.files import moved, set_aside, sha256_file
 from catbuilder.interrupts import held_off, stop_asked
 from catbuilder.jobs import TrainJob, new_attempt
+from catbuilder.modelcard import is_whole, read_model_card
 from catbuilder.plan import Plan, training_manifest_file
 from catbuilder.progress import Reporter
 from catbuilder.ranks import run_ranks
@@ -145,8 +146,6 @@ def record_models(recording: Recording, workspace: Workspace, plan: Plan, traine
 
 def _verified(plan: Plan, member: Member) -> TrainedMember:
     """What is to be recorded of a whole model; raises where another plan than the round's has made it."""
-    from catbuilder.checkpoint import read_model_card  # torch takes a second to import
-
     card = read_model_card(member.file)
     found = card.plan
     # The recipes themselves and not their hashes: a setting that came with a newer catbuilder is in the hash, with its
@@ -197,10 +196,6 @@ def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter:
 def _set_damaged_aside(files: list[Path], reporter: Reporter) -> list[Path]:
     """Those of the checkpoints or models that are whole; the others are renamed and named."""
     there = [file for file in files if file.exists()]
-    if not there:
-        return []
-    from catbuilder.checkpoint import is_whole  # torch takes a second to import; most rounds begin without any file
-
     whole = [file for file in there if is_whole(file)]
     for file in there:
         if file not in whole:

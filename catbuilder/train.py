@@ -23,21 +23,12 @@ from torch import Tensor
 from catbuilder import distributed
 from catbuilder.augment import augment, survey_view
 from catbuilder.batches import epoch_batches, plain_batches, read_ahead, stream, stream_seed
-from catbuilder.checkpoint import (
-    EpochResult,
-    ModelCard,
-    Plan,
-    State,
-    Training,
-    load_checkpoint,
-    save_checkpoint,
-    save_model,
-    state_copy,
-)
+from catbuilder.checkpoint import State, load_checkpoint, save_checkpoint, save_model, state_copy
 from catbuilder.config import Recipe
 from catbuilder.errors import ConfigError, NothingToTrain
 from catbuilder.files import sha256_file
 from catbuilder.jobs import TrainJob
+from catbuilder.modelcard import EpochResult, ModelCard, Plan, Training
 from catbuilder.network import GalaxyNetwork, build_network, train_mode, trainable_from
 from catbuilder.schedule import Epoch, best_epoch, epochs_at_most, next_epoch
 from catbuilder.stamps import StampReader

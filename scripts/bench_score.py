@@ -41,10 +41,11 @@ import pyarrow.parquet as pq  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from catbuilder.checkpoint import ModelCard, save_model  # noqa: E402
-from catbuilder.checkpoint import Plan as TrainedPlan  # noqa: E402
+from catbuilder.checkpoint import save_model  # noqa: E402
 from catbuilder.config import Recipe, load_recipe  # noqa: E402
 from catbuilder.jobs import ScoreJob, shard_files  # noqa: E402
+from catbuilder.modelcard import ModelCard  # noqa: E402
+from catbuilder.modelcard import Plan as TrainedPlan  # noqa: E402
 from catbuilder.network import build_network  # noqa: E402
 from catbuilder.plan import Plan  # noqa: E402
 from catbuilder.score import _scorer, score_shard  # noqa: E402

@@ -302,7 +302,8 @@ def _shard(path: Path) -> None:
 def _models() -> list[bytes]:
     import torch
 
-    from catbuilder.checkpoint import ModelCard, Plan, save_model, state_copy
+    from catbuilder.checkpoint import save_model, state_copy
+    from catbuilder.modelcard import ModelCard, Plan
     from catbuilder.network import build_network
 
     recipe = load_recipe("demo", ["network.backbone=test_efficientnet", "network.hidden=4", "network.weights=none"])
@@ -318,9 +319,11 @@ def _models() -> list[bytes]:
 
 
 def _model(path: Path) -> None:
-    from catbuilder.checkpoint import load_model, read_model_card
+    from catbuilder.checkpoint import load_model
+    from catbuilder.modelcard import is_whole, read_model_card
     from catbuilder.weights import _from_file
 
+    is_whole(path)
     refusals = []
     for read in (read_model_card, load_model, _from_file):
         try:

@@ -21,10 +21,11 @@ from small_survey import CLASSES, POOL, Source, bring_in, draw, write_recipe
 from toy_survey import run
 
 from catbuilder.check import check
-from catbuilder.checkpoint import load_model, read_model_card, sealed
+from catbuilder.checkpoint import load_model, sealed
 from catbuilder.ensemble import member_seed, members_of, train_members
 from catbuilder.errors import CatalogueDamaged
 from catbuilder.jobs import TrainJob
+from catbuilder.modelcard import read_model_card
 from catbuilder.plan import Plan, read_plan, score_manifest_file
 from catbuilder.progress import Reporter
 from catbuilder.scorer import Begun, Ensemble, Scorer, mutual_information

@@ -367,7 +367,8 @@ def test_a_damaged_shard_is_named(tmp_path, data):
     "data", [b"", b"\x80\x04\x95", (2**63).to_bytes(8, "little"), (2).to_bytes(8, "little") + b"{}"]
 )
 def test_what_is_no_model_is_refused_and_never_unpickled(tmp_path, data):
-    from catbuilder.checkpoint import load_model, read_model_card
+    from catbuilder.checkpoint import load_model
+    from catbuilder.modelcard import read_model_card
 
     (tmp_path / "a.safetensors").write_bytes(data)
     for read in (load_model, read_model_card):
