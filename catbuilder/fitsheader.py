@@ -6,7 +6,9 @@ and sizes are counts, before astropy sees either.
 """
 
 import math
+import re
 import warnings
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -23,6 +25,7 @@ MOST_HDUS = 1000
 _MOST_HEADER_BYTES = 1456 * BLOCK  # 52,000 cards: 999 columns, the standard's most, with fifty cards each
 _MOST_AXES = 999  # FITS standard 4.0, section 4.4.1.1
 _LARGEST = 2**62  # bytes: what seek() takes
+_OF_SIZE = re.compile(r"Z?(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TILE\d+)|TFIELDS")
 _END = b"END".ljust(80)
 
 
@@ -67,6 +70,9 @@ def refuse_odd_size(header: fits.Header) -> None:
     DamagedHeader
         They are not, and the message names the card.
     """
+    for card, n in Counter(header.keys()).items():
+        if n > 1 and _OF_SIZE.fullmatch(card):  # astropy goes by the first of them here, by the last there
+            raise DamagedHeader(f"its header is damaged ({card} stands there {n} times)")
     if header.get("BITPIX") not in (8, 16, 32, 64, -32, -64):
         raise _odd("BITPIX", header.get("BITPIX"))
     for card in ("NAXIS", "ZNAXIS"):  # ZNAXIS: of a compressed image
