@@ -20,7 +20,8 @@ demo: $(READY) ## a small simulated survey from nothing to a catalogue
 	@PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
 test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m 'not slow'"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)  # files side by side: most wait for a process
+	@# files side by side, in the order of tests/conftest.py: most wait for a process
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 	@echo "ruff check"; $(BIN)/ruff check .

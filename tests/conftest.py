@@ -1,5 +1,6 @@
 """A prepared survey, the real command line, and what a catalogue says in a form that can be compared."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -136,10 +137,54 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recipe(tmp_path_factory.mktemp("recipe") / "tiny.toml")
 
 
+MadeOnce = Callable[[str, Callable[[Path], object]], Path]
+
+# Files of tests that take minutes are begun first, so that none of them is left to one worker at the end.
+LONGEST = (
+    "test_kill.py", "test_disk_faults.py", "test_rounds.py", "test_certified_rounds.py", "test_hosts.py",
+    "test_determinism.py", "test_real_run.py", "test_concurrency.py", "test_poison.py", "test_experiment.py",
+    "test_ensemble.py", "test_interrupt.py", "test_replan.py", "test_backup.py", "test_places.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files of `LONGEST` first; with one worker too, where it does no harm."""
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
+
+
 @pytest.fixture(scope="session")
-def small_survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+    """Makes a folder by a function of it, once for all processes that share these tests; nobody may change it."""
+    base = tmp_path_factory.getbasetemp()
+    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def make_once(name: str, make: Callable[[Path], object]) -> Path:
+        place, ready = root / name, root / f"{name}.ready"
+        with open(root / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not ready.exists():
+                shutil.rmtree(place, ignore_errors=True)
+                make(place)
+                ready.touch()
+        return place
+
+    return make_once
+
+
+def after_round(workspace: Path, place: Path, recipe: Path, np: int = 1) -> None:
+    """A copy of a workspace at `place`, after one more round."""
+    command = CommandLine(Path(shutil.copytree(workspace, place)), recipe)
+    try:
+        command.round(np=np)
+    finally:
+        command.stop()
+
+
+@pytest.fixture(scope="session")
+def small_survey(made_once: MadeOnce) -> Path:
     """A workspace with SDSS training, HP in both surveys, DES calibration and pool; copy it, do not change it."""
-    return build(tmp_path_factory.mktemp("survey")).path
+    return made_once("survey", build) / "ws"
 
 
 @pytest.fixture(scope="session")
@@ -167,26 +212,18 @@ def catbuilder(workspace: Workspace, tiny_recipe: Path) -> Iterator[CommandLine]
 
 
 @pytest.fixture(scope="session")
-def undisturbed(
-    small_survey: Path, copy_of: Callable[[Path], Path], tiny_recipe: Path
-) -> dict[str, list[tuple[Any, ...]]]:
+def undisturbed(small_survey: Path, made_once: MadeOnce, tiny_recipe: Path) -> dict[str, list[tuple[Any, ...]]]:
     """What one undisturbed round of two processes makes of the small survey."""
-    command = CommandLine(copy_of(small_survey), tiny_recipe)
-    command.round(np=2)
-    return contents(command.workspace)
+    return contents(made_once("undisturbed", lambda place: after_round(small_survey, place, tiny_recipe, np=2)))
 
 
 @pytest.fixture(scope="session")
-def first_round(small_survey: Path, copy_of: Callable[[Path], Path], tiny_recipe: Path) -> Path:
+def first_round(small_survey: Path, made_once: MadeOnce, tiny_recipe: Path) -> Path:
     """The small survey after one round of one process; copy it, do not change it."""
-    command = CommandLine(copy_of(small_survey), tiny_recipe)
-    command.round()
-    return command.workspace
+    return made_once("first-round", lambda place: after_round(small_survey, place, tiny_recipe))
 
 
 @pytest.fixture(scope="session")
-def second_round(first_round: Path, copy_of: Callable[[Path], Path], tiny_recipe: Path) -> Path:
+def second_round(first_round: Path, made_once: MadeOnce, tiny_recipe: Path) -> Path:
     """The same after a second round, by a second command."""
-    command = CommandLine(copy_of(first_round), tiny_recipe)
-    command.round()
-    return command.workspace
+    return made_once("second-round", lambda place: after_round(first_round, place, tiny_recipe))

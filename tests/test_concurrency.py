@@ -39,7 +39,7 @@ while not stop.exists():
         con.begin()
         seen += [name for name, text in {HALF_STEPS!r}.items() if con.execute(text).fetchall()[0][0]]
     reads += 1
-    time.sleep(0.25)
+    time.sleep(0.5)
 print(json.dumps([reads, seen]))
 """
 KEEP_OPEN = "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"

@@ -1,5 +1,6 @@
 """The same survey, recipe, seed and number of processes give the same catalogue, bit for bit."""
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ def test_two_processes_twice(catbuilder: CommandLine, undisturbed: dict[str, lis
 
 @needs_horovod
 def test_four_processes_twice(catbuilder: CommandLine, copy_of: Callable[[Path], Path]) -> None:
+    """The training: ranks add up their gradients. Scoring knows nothing of other processes, and is compared above."""
     again = catbuilder.on(copy_of(catbuilder.workspace))
     for command in (catbuilder, again):
-        command.round(np=4)
-    assert_same_contents(again.workspace, contents(catbuilder.workspace))
+        command.round(np=4, expect=-signal.SIGKILL, CATBUILDER_FAULT="train.after_commit")
+    found = contents(catbuilder.workspace)
+    assert found["models"] and found["training"]
+    assert_same_contents(again.workspace, found)
 
 
 def test_another_seed_gives_other_confidences(catbuilder: CommandLine, first_round: Path) -> None:

@@ -14,7 +14,10 @@ from makers import make_older
 from small_survey import POOL, Source, bring_in, draw, write_csv
 
 from catbuilder.check import check
+from catbuilder.config import load_recipe
 from catbuilder.errors import CatalogueDamaged, CatbuilderError, SchemaError
+from catbuilder.progress import Reporter
+from catbuilder.rounds import run_rounds
 from catbuilder.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -164,18 +167,24 @@ def test_a_damaged_model_of_a_closed_round_does_not_score(
 
 @pytest.mark.parametrize("damage", [flip_a_bit, cut_off, Path.unlink])
 def test_nothing_is_trained_on_a_damaged_stamp_shard(
-    catbuilder: CommandLine, damage: Callable[[Path], None], tmp_path: Path
+    workspace: Workspace, tiny_recipe: Path, damage: Callable[[Path], None]
 ) -> None:
-    shard = sorted(catbuilder.workspace.glob("stamps/*/*.npy"))[0]
-    name, whole = str(shard.relative_to(catbuilder.workspace)), shard.read_bytes()
+    shard = sorted(workspace.path.glob("stamps/*/*.npy"))[0]
+    whole = shard.read_bytes()
     damage(shard)
-    error = the_error(catbuilder.round(expect=1))
-    assert f"{shard} is missing or not the file that was recorded" in error and "from a backup" in error
-    assert rows(catbuilder.workspace, "SELECT count(*) FROM rounds") == [(0,)]
-    assert found(catbuilder.workspace) == {"stamps"}
-    assert name in catbuilder("check", "--deep", expect=1)
+    with pytest.raises(CatalogueDamaged, match=f"{shard} is missing or not the file that was recorded.*from a backup"):
+        run_rounds(workspace, 1, load_recipe(tiny_recipe), reporter=Reporter(quiet=True))
+    assert rows(workspace, "SELECT count(*) FROM rounds") == [(0,)]
+    assert found(workspace.path) == {"stamps"}
     shard.write_bytes(whole)
-    assert found(catbuilder.workspace) == set()
+    assert found(workspace.path) == set()
+
+
+def test_a_damaged_stamp_shard_is_told_by_the_commands(catbuilder: CommandLine) -> None:
+    shard = sorted(catbuilder.workspace.glob("stamps/*/*.npy"))[0]
+    cut_off(shard)
+    assert "is missing or not the file that was recorded" in the_error(catbuilder.round(expect=1))
+    assert str(shard.relative_to(catbuilder.workspace)) in catbuilder("check", "--deep", expect=1)
 
 
 # --- the catalogue

@@ -197,12 +197,12 @@ def test_the_undisturbed_round_has_something_to_lose(undisturbed: Contents) -> N
 def test_the_kill_study_finds_no_difference_in_a_short_run(tmp_path: Path) -> None:
     """Random kills of one round, as `scripts/kill_study.py` does them by the hundred for docs/reliability.md."""
     script = Path(__file__).parents[1] / "scripts" / "kill_study.py"
-    command = [sys.executable, script, "--rounds", "1", "--kills", "4", "--runs", "1", "--folder", tmp_path / "study"]
+    command = [sys.executable, script, "--rounds", "1", "--kills", "2", "--runs", "1", "--folder", tmp_path / "study"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
     assert re.fullmatch(
-        r"[1-4] random kills and 0 kills at fault points in 1 runs: 0 differences, 0 catalogues that did not open, "
+        r"[12] random kills and 0 kills at fault points in 1 runs: 0 differences, 0 catalogues that did not open, "
         "0 hangs, 0 times processes left over",
         last,
     ), last

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CommandLine, rows
+from small_survey import write_recipe
 
 from catbuilder.workspace import Workspace
 
@@ -23,11 +24,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def real_run(tmp_path_factory: pytest.TempPathFactory, tiny_recipe: Path) -> Workspace:
+def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = tmp_path_factory.mktemp("real") / "ws"
+    recipe = write_recipe(workspace.parent / "tiny.toml", batch_size=32, symmetries=1)
     subprocess.run(
         ["bash", str(ROOT / "scripts" / "real_galaxies.sh"), str(DATA), str(workspace)],
-        env={**os.environ, "RECIPE": str(tiny_recipe), "ROUNDS": "1", "NP": "2"},
+        env={**os.environ, "RECIPE": str(recipe), "ROUNDS": "1", "NP": "2"},
         check=True,
         capture_output=True,
         timeout=500,

@@ -314,13 +314,15 @@ def test_a_run_cut_short_between_rounds_goes_on_to_its_end_and_tells(
     assert last_round_to_run(workspace, 1, Reporter(quiet=True)) == 2
 
 
-def test_a_round_that_cannot_be_finished_can_be_given_up(catbuilder: CommandLine, tiny_recipe: Path) -> None:
+def test_a_round_that_cannot_be_finished_can_be_given_up(
+    catbuilder: CommandLine, workspace: Workspace, tiny_recipe: Path
+) -> None:
     assert "no round is unfinished" in catbuilder("round", "--abandon", expect=1)
-    make_plan(Workspace.open(catbuilder.workspace), load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True), until=5)
+    make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True), until=5)
     assert "Round 1 is given up" in catbuilder("round", "--abandon")
     assert "no finished round" in catbuilder("score", expect=1)
     catbuilder("check")
-    catbuilder.round()
+    finish_by_hand(workspace, plan_of(workspace, load_recipe(tiny_recipe)), des({0: 0.99, 1: 0.01}))
     assert rows(catbuilder.workspace, "SELECT round, step FROM round_status ORDER BY round") == [
         (1, "closed"),
         (2, "closed"),
