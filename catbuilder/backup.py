@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catbuilder import __version__
 from catbuilder.catalog import Connection, fetch_number, read_everything
 from catbuilder.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
-from catbuilder.files import moved, set_aside, sha256_file, write_text, written_whole
+from catbuilder.files import held_alone, moved, set_aside, sha256_file, write_text, written_whole
 from catbuilder.progress import Update
 from catbuilder.resources import query
 from catbuilder.workspace import Workspace
@@ -42,8 +42,19 @@ class Backup(BaseModel):
     made_at: datetime
     workspace: str
     recording: int  # the last one that it holds
-    catalogue: str  # folder of settings, log and catalogue
+    catalogue: str = Field(pattern=r"^catalogue-\d{4,9}$")  # folder of settings, log and catalogue
     files: dict[str, _File]
+
+    @field_validator("files")
+    @classmethod
+    def _of_a_workspace(cls, files: dict[str, _File]) -> dict[str, _File]:
+        """A workspace's files, and none that would be written anywhere else."""
+        for name in files:
+            if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ValueError(f"{name} leads out of the workspace")
+        if not {"catbuilder.toml", "catalog.duckdb"} <= files.keys():
+            raise ValueError("it has no catalogue")
+        return files
 
     def place(self, name: str) -> str:
         """Path in the backup of a file of the workspace."""
@@ -68,8 +79,17 @@ def backup(workspace: Workspace, dest: Path, progress: Update | None = None) -> 
     ------
     InputError
         `dest` holds something else, or another workspace's backup, or lies in the workspace.
+    WorkspaceBusy
+        Another backup to `dest` is under way.
     """
     dest = dest.resolve()
+    _earlier(workspace, dest)  # before anything is written there
+    dest.mkdir(parents=True, exist_ok=True)
+    with held_alone(dest / ".lock", f"a backup to {dest} is under way"):
+        return _backup(workspace, dest, progress)
+
+
+def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> BackupReport:
     before = _earlier(workspace, dest)
     number = 1 if before is None else int(before.catalogue.rpartition("-")[2]) + 1
     place = dest / f"catalogue-{number:04d}"
@@ -118,9 +138,10 @@ def restore(source: Path, place: Path, progress: Update | None = None) -> list[s
     CatalogueDamaged
         The backup is damaged itself; nothing was changed.
     WorkspaceError
-        There is a workspace already, and nothing is wrong with it.
+        There is a workspace already, and nothing is wrong with it; or something that is none.
     """
     found, place = _read(source), place.resolve()
+    _refuse_no_workspace(place)
     if (place / "catbuilder.toml").exists() and (standing := _whole_workspace(place)) is not None:
         return _put_files_back(found, source, standing)
     draft = place.with_name(f".{place.name}.restoring")
@@ -210,7 +231,8 @@ def _earlier(workspace: Workspace, dest: Path) -> Backup | None:
     if dest.is_relative_to(workspace.path):
         raise InputError(f"{dest} lies in the workspace, and would be lost with it; name a folder on another disk")
     if not (dest / _MANIFEST).exists():
-        if dest.exists() and any(dest.glob("[!.]*")) and not (dest / "catalogue-0001").exists():
+        others = dest.is_file() or any(dest.glob("[!.]*"))
+        if others and not (dest / "catalogue-0001").exists():
             raise InputError(f"{dest} holds something else than a backup; name an empty folder")
         return None
     found = _read(dest)
@@ -228,6 +250,15 @@ def _read(source: Path) -> Backup:
         ) from None
     except (ValidationError, UnicodeDecodeError):
         raise CatalogueDamaged(f"{source / _MANIFEST} is damaged; nothing was restored: use another backup") from None
+
+
+def _refuse_no_workspace(place: Path) -> None:
+    """A folder of something else would be taken for a damaged workspace, and moved aside as a whole."""
+    if not place.exists():
+        return
+    names = {path.name for path in place.iterdir()} if place.is_dir() else {place.name}
+    if names and not names & {*CATALOGUE_FILES, "stamps", "rounds"}:
+        raise WorkspaceError(f"{place} holds something else than a workspace; name an empty folder, or a new one")
 
 
 def _whole_workspace(place: Path) -> Workspace | None:

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
@@ -11,7 +12,8 @@ from faults import cut_off, flip_a_bit, stopped
 
 from catbuilder.backup import backup, restore
 from catbuilder.check import check
-from catbuilder.errors import CatalogueDamaged, InputError, WorkspaceError
+from catbuilder.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
+from catbuilder.files import held_alone
 from catbuilder.workspace import Workspace
 
 pytestmark = pytest.mark.slow
@@ -127,9 +129,62 @@ def test_a_damaged_backup_restores_nothing(workspace: Workspace, tmp_path: Path)
     with pytest.raises(CatalogueDamaged, match=f"{shard} is missing or not what was backed up; nothing was restored"):
         restore(tmp_path / "backup", tmp_path / "ws")
     assert not list(tmp_path.glob("*ws*"))
-    (tmp_path / "backup" / "backup.json").write_text("{}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: {},
+        lambda told: {**told, "files": {}},
+        lambda told: {**told, "files": told["files"] | {"../outside": told["files"]["log.jsonl"]}},
+        lambda told: {**told, "files": told["files"] | {"/tmp/outside": told["files"]["log.jsonl"]}},
+        lambda told: {**told, "catalogue": "../catalogue-0001"},
+        lambda told: {**told, "catalogue": "catalogue-one"},
+    ],
+)
+def test_a_backup_that_tells_of_files_elsewhere_is_neither_restored_nor_added_to(
+    workspace: Workspace, tmp_path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """A restore would write there, and the next backup remove the folder that it names."""
+    dest = tmp_path / "backup"
+    backup(workspace, dest)
+    manifest = dest / "backup.json"
+    manifest.write_text(json.dumps(change(json.loads(manifest.read_text()))))
+    before = sorted(tmp_path.rglob("*"))
     with pytest.raises(CatalogueDamaged, match=r"backup.json is damaged"):
-        restore(tmp_path / "backup", tmp_path / "ws")
+        restore(dest, tmp_path / "ws")
+    with pytest.raises(CatalogueDamaged, match=r"backup.json is damaged"):
+        backup(workspace, dest)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_of_something_else_is_not_taken_for_a_damaged_workspace(workspace: Workspace, tmp_path: Path) -> None:
+    backup(workspace, tmp_path / "backup")
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "thesis.tex").touch()
+    for place in (tmp_path / "home", tmp_path / "home" / "thesis.tex"):
+        with pytest.raises(WorkspaceError, match="holds something else than a workspace; name an empty folder"):
+            restore(tmp_path / "backup", place)
+    assert (tmp_path / "home" / "thesis.tex").exists() and len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_workspace_behind_a_link_is_restored_where_it_lies(workspace: Workspace, tmp_path: Path) -> None:
+    expected, link = contents(workspace), tmp_path / "link"
+    backup(workspace, tmp_path / "backup")
+    link.symlink_to(workspace.path)
+    cut_off(workspace.catalog_file)
+    restore(tmp_path / "backup", link)
+    assert link.is_symlink() and link.resolve() == workspace.path
+    assert_same_contents(workspace, expected)
+
+
+def test_two_backups_to_one_place_do_not_mix(workspace: Workspace, tmp_path: Path) -> None:
+    """The second would have removed what the first had copied, and the first have written the hashes of that."""
+    lock = tmp_path / "backup" / ".lock"
+    lock.parent.mkdir()
+    with held_alone(lock, "test"), pytest.raises(WorkspaceBusy, match=r"a backup to .* is under way"):
+        backup(workspace, tmp_path / "backup")
+    assert backup(workspace, tmp_path / "backup").damaged == ()
 
 
 def test_a_backup_goes_to_a_folder_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
@@ -139,6 +194,8 @@ def test_a_backup_goes_to_a_folder_of_its_own(workspace: Workspace, tmp_path: Pa
     (tmp_path / "other" / "thesis.tex").touch()
     with pytest.raises(InputError, match="holds something else than a backup"):
         backup(workspace, tmp_path / "other")
+    with pytest.raises(InputError, match="holds something else than a backup"):
+        backup(workspace, tmp_path / "other" / "thesis.tex")
     with pytest.raises(InputError, match=r"is not a backup: it has no backup.json"):
         restore(tmp_path / "other", tmp_path / "ws")
     backup(workspace, tmp_path / "backup")
