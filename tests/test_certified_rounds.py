@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import assert_same_contents, contents, rows
-from toy_rounds import CERTIFIED, CLASSES, Toy, build_toy
+from conftest import MadeOnce, assert_same_contents, contents, rows
+from toy_rounds import CERTIFIED, CLASSES, Toy, build_toy, toy_at
 
 pytestmark = pytest.mark.slow
 
@@ -16,9 +16,10 @@ VOUCHED = ("certificates", "calibration", "promotion_cuts", "calibrators", "queu
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Toy, str]:
+def first(made_once: MadeOnce, copy_of: Callable[[Path], Path]) -> tuple[Toy, str]:
     """After one certified round, and what it said. Copy it, do not change it."""
-    toy = build_toy(tmp_path_factory.mktemp("toy"))
+    toy = toy_at(made_once("toy", build_toy))
+    toy = toy.on(copy_of(toy.workspace))
     return toy, toy.round(*CERTIFIED)
 
 

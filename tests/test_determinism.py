@@ -14,9 +14,14 @@ pytestmark = pytest.mark.slow
 needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")
 
 
-def test_one_process_twice(catbuilder: CommandLine, second_round: Path) -> None:
-    """Two rounds by one command here, by two commands there."""
-    catbuilder.round(n=2)
+def test_one_process_by_one_command_killed_twice_and_by_two_commands(
+    catbuilder: CommandLine, second_round: Path
+) -> None:
+    """Two rounds, which a run that was killed after its last commit does not take for reason to begin a third."""
+    run = catbuilder.round_arguments(n=2)
+    for point in ("train.after_commit", "round-2-closed.logged"):
+        catbuilder(*run, expect=-signal.SIGKILL, CATBUILDER_FAULT=point)
+    assert "the last run had done its rounds, up to round 2, and was killed before it could say so" in catbuilder(*run)
     assert_same_contents(catbuilder.workspace, contents(second_round))
 
 

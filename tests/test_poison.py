@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from conftest import rows
-from toy_rounds import CERTIFIED, CLASSES, POOL, Toy, build_toy
+from conftest import MadeOnce, rows
+from toy_rounds import CERTIFIED, CLASSES, POOL, Toy, build_toy, toy_at
 
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.workspace import Workspace
@@ -21,9 +21,10 @@ N_POISON = 50
 
 
 @pytest.fixture(scope="module")
-def poisoned(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def poisoned(made_once: MadeOnce, copy_of: Callable[[Path], Path]) -> Toy:
     """After a round that promoted 120, in whose name 50 more stand with the wrong class. Copy it, do not change it."""
-    toy = build_toy(tmp_path_factory.mktemp("toy"))
+    toy = toy_at(made_once("toy", build_toy))
+    toy = toy.on(copy_of(toy.workspace))
     toy.round()
     taken = toy.promoted(1)
     assert len(taken) == 120

@@ -293,17 +293,6 @@ def test_a_persons_label_beats_a_promoted_one_and_outlives_a_rollback(three_roun
 # Runs of several rounds, and rounds that are given up
 
 
-def test_a_run_of_two_rounds_killed_in_the_first_and_after_the_second_ends_with_the_second(
-    catbuilder: CommandLine,
-) -> None:
-    run = catbuilder.round_arguments(n=2)
-    for point in ("train.after_commit", "round-2-closed.logged"):
-        catbuilder(*run, expect=-signal.SIGKILL, CATBUILDER_FAULT=point)
-    assert "the last run had done its rounds, up to round 2, and was killed before it could say so" in catbuilder(*run)
-    closed = rows(catbuilder.workspace, "SELECT round, step FROM round_status ORDER BY round")
-    assert closed == [(1, "closed"), (2, "closed")], "a third round would be another catalogue than the undisturbed one"
-
-
 def test_a_run_cut_short_between_rounds_goes_on_to_its_end_and_tells(
     workspace: Workspace, tiny_recipe: Path, tmp_path: Path
 ) -> None:

@@ -94,7 +94,8 @@ def toy_galaxies(seed: int, n: int) -> tuple[list[str], np.ndarray]:
     Gives the classes and uint8 stamps (n, SIZE, SIZE, 3).
     """
     rng = np.random.default_rng(seed)
-    spiral = np.arange(n) % 2 == 1
+    kinds = toy_kinds(n)
+    spiral = np.array(kinds) == "spiral"
     y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
     angle = rng.uniform(0, np.pi, n)[:, None, None]
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -102,21 +103,28 @@ def toy_galaxies(seed: int, n: int) -> tuple[list[str], np.ndarray]:
     length = np.exp(rng.normal(typical, 0.12))[:, None, None]
     light = 170 * np.exp(-(along**2 + (across * length) ** 2) / rng.uniform(40, 80, n)[:, None, None])
     pixels = light[..., None] * [1.0, 0.8, 0.6] + rng.normal(20, 4, (n, SIZE, SIZE, 3))
-    return [CLASSES[int(s)] for s in spiral], pixels.clip(0, 255).astype(np.uint8)
+    return kinds, pixels.clip(0, 255).astype(np.uint8)
 
 
-def build_toy(folder: Path) -> Toy:
+def toy_kinds(n: int) -> list[str]:
+    """Classes of the first n galaxies."""
+    return [CLASSES[i % 2] for i in range(n)]
+
+
+def toy_at(folder: Path) -> Toy:
+    """What `build_toy` has made there."""
+    truth = {first + i: kind for _, first, n, _ in SETS for i, kind in enumerate(toy_kinds(n))}
+    return Toy(CommandLine(folder / "ws", folder / "toy.toml"), truth)
+
+
+def build_toy(folder: Path) -> None:
     """SDSS galaxies to train on, DES ones to calibrate with and a DES pool, each with a place of its own."""
-    recipe = folder / "toy.toml"
-    recipe.write_text(RECIPE)
     workspace = Workspace.create(folder / "ws", CLASSES, SIZE)
-    truth: dict[int, str] = {}
+    (folder / "toy.toml").write_text(RECIPE)
     for place, (survey, first, n, split) in enumerate(SETS):
         kinds, stamps = toy_galaxies(place, n)
-        truth |= {first + i: kind for i, kind in enumerate(kinds)}
         sources = [
             Source(first + i, 20.0 + i / 4, -10.0 * place, "" if split == "pool" else kind, "in", split)
             for i, kind in enumerate(kinds)
         ]
         bring_in(workspace, folder / split, survey, list(zip(sources, stamps, strict=True)))
-    return Toy(CommandLine(workspace.path, recipe), truth)
