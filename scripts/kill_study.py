@@ -164,7 +164,7 @@ def random_run(study: Study, number: int, most: int) -> tuple[Lines, Faults | No
     """One run with so many random kills; gives these and what is wrong, None if it was left off."""
     seed = int.from_bytes(os.urandom(4), "big")
     rng = random.Random(seed)  # nosec B311 (instants of kills, no secrets)
-    wanted, pace = min(most, rng.randint(*KILLS_A_RUN)), study.seconds * rng.uniform(0.02, 0.08)
+    wanted, pace = min(most, rng.randint(*KILLS_A_RUN)), study.seconds * rng.uniform(0.01, 0.05)
     catbuilder = study.command(f"run-{number:04d}")
     file = catbuilder.workspace.parent / "kills.jsonl"
     with checkpoints_kept(catbuilder.workspace) as seen:
