@@ -73,6 +73,21 @@ def test_a_backup_that_is_killed_leaves_the_one_before(workspace: Workspace, tin
     assert backup(workspace, dest).recording == recording + 1
 
 
+def test_a_restore_that_is_killed_is_done_again_and_loses_nothing(
+    workspace: Workspace, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    expected, catbuilder = contents(workspace), CommandLine(workspace.path, tiny_recipe)
+    backup(workspace, tmp_path / "backup")
+    cut_off(workspace.catalog_file)
+    damaged = workspace.catalog_file.read_bytes()
+    for point in ("log.jsonl.durable", "ws.damaged-1.renamed", "ws.renamed"):
+        catbuilder("restore", tmp_path / "backup", workspace.path, expect=-signal.SIGKILL, CATBUILDER_FAULT=point)
+        kept = workspace.path.with_name("ws.damaged-1")
+        assert ((kept if kept.exists() else workspace.path) / "catalog.duckdb").read_bytes() == damaged, point
+    assert "nothing in it is damaged" in catbuilder("restore", tmp_path / "backup", workspace.path, expect=1)
+    assert_same_contents(workspace, expected)
+
+
 def test_a_damaged_workspace_is_kept_aside_and_a_whole_one_is_not_written_over(
     workspace: Workspace, tmp_path: Path
 ) -> None:
