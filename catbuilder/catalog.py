@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,6 +114,8 @@ def _predictions(con: Connection) -> str:
             archived=f" UNION ALL BY NAME SELECT * FROM read_parquet({below})" if files else "",
             labels=" ".join(f"WHEN {name} = greatest({', '.join(columns)}) THEN '{name[2:]}'" for name in columns),
             posteriors=", ".join(columns),
+            # the second highest posterior is the highest that has a higher one beside it
+            pairs=", ".join(f"least({a}, {b})" for a, b in combinations(columns, 2)),
             entropy=" + ".join(f"{name} * ln(greatest({name}, 1e-30))" for name in columns),
         )
     )

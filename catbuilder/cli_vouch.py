@@ -6,16 +6,24 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+from catbuilder.terminal import FormatOption, SurveyOption, WorkspaceOption, open_workspace
 
 
 def select(
     strategy: Annotated[
-        str, typer.Option(help="audit: the sample of certified batches; random: of the pool without a label.")
+        str,
+        typer.Option(
+            help="audit: the sample of certified batches. Of the pool without a label: margin, entropy, "
+            "mutual_information (what the model doubts), typical, coverage (by its features), random."
+        ),
     ] = "audit",
     n: Annotated[
-        int | None, typer.Option("--n", min=1, help="At most so many; by default all of an audit, or 50 at random.")
+        int | None, typer.Option("--n", min=1, help="At most so many; by default all of an audit, or else 50.")
     ] = None,
+    purpose: Annotated[
+        str, typer.Option("--for", help="training; or calibration, for which only random draws serve.")
+    ] = "training",
+    survey: SurveyOption = None,
     out: Annotated[
         Path | None, typer.Option(help="CSV to write, to be filled in; by default they are printed.")
     ] = None,
@@ -24,10 +32,10 @@ def select(
 ) -> None:
     """List objects for a person to label, blind."""
     from catbuilder.output import show
-    from catbuilder.questions import STRATEGIES, select_objects, write_questions
+    from catbuilder.questions import STRATEGIES, as_purpose, select_objects, write_questions
 
     opened = open_workspace(workspace)
-    objects = select_objects(opened, strategy, n)
+    objects = select_objects(opened, strategy, n, purpose=as_purpose(purpose), survey=survey)
     if out is not None and objects.num_rows:
         write_questions(objects, out)
         print(f"{objects.num_rows} objects written to {out}.")

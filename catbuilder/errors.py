@@ -54,6 +54,10 @@ class NothingToCertify(CatbuilderError):
     """The policy `certified` has nothing to count errors with, or has spent its probability of failing."""
 
 
+class NothingToAsk(CatbuilderError):
+    """A strategy of selection has nothing to choose by: no model, no ensemble, or no features."""
+
+
 class WeightsError(CatbuilderError):
     """The starting weights cannot be had, or do not fit the network."""
 

@@ -276,6 +276,9 @@ def ask(workspace: Path, objects: int, note: Callable[[str, str, dict[str, float
     note("why", "why", asked(workspace, "why", some))
     note("", "status --count", asked(workspace, "status", "--count"))
     note("status", "status", asked(workspace, "status"))
+    for strategy in ("margin", "random"):
+        what = ("select", "--strategy", strategy, "--n", "50")
+        note("", " ".join(what), asked(workspace, *what))
     note("", "rollback --to 1", asked(workspace, "rollback", "--to", "1"))
     note("", "compact --keep 1", asked(workspace, "compact", "--keep", "1"))
     note("why", "why, with two rounds of scores in Parquet", asked(workspace, "why", some))

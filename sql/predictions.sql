@@ -10,6 +10,7 @@ CREATE OR REPLACE VIEW predictions AS
     SELECT survey, object_id,
            CASE {labels} END AS predicted_label,
            greatest({posteriors}) AS predicted_confidence,
+           CAST(greatest({posteriors}) - greatest({pairs}) AS FLOAT) AS margin,
            calibrated_confidence, {posteriors},
            CAST(-({entropy}) AS FLOAT) AS uncertainty, mutual_information, model, round, run
     FROM scores;

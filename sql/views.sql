@@ -189,6 +189,10 @@ CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
 -- Confidences in steps that are fine where they crowd: near one.
 CREATE OR REPLACE MACRO confidence_step(confidence) AS CAST(-1000 * ln(1.0000001::DOUBLE - confidence) AS INTEGER);
 
+-- What a strategy asks about first: the larger, the less the model knows.
+CREATE OR REPLACE MACRO doubt_by(strategy, margin, uncertainty, mutual_information) AS
+    CASE strategy WHEN 'margin' THEN 1 - margin WHEN 'entropy' THEN uncertainty ELSE mutual_information END;
+
 -- A number in [0, 1) that belongs to an object and a purpose for ever, whatever the seed.
 CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS
     md5_number_lower(purpose || ' ' || survey || ' ' || object_id) / 18446744073709551616.0;
@@ -200,13 +204,34 @@ CREATE OR REPLACE MACRO standing_cuts_at(at_round) AS TABLE
       AND coalesce((SELECT arg_max(b.to_round, b.run) FROM rollbacks AS b
                     WHERE b.run > c.run AND b.round <= at_round), c.round) >= c.round;
 
+-- Objects that people were asked about, under the ids by which they are catalogued now.
+CREATE OR REPLACE MACRO asked_at(at_round) AS TABLE
+    SELECT q.* EXCLUDE (object_id), coalesce(a.of_object_id, q.object_id) AS object_id
+    FROM queue AS q
+    LEFT JOIN standing_aliases_at(at_round) AS a ON a.survey = q.survey AND a.object_id = q.object_id
+    WHERE q.round <= at_round;
+
+-- Objects drawn to calibrate that somebody passed over, having answered a later one of the draw: as a rule the hard ones.
+CREATE OR REPLACE MACRO passed_over_at(at_round) AS TABLE
+    SELECT survey, object_id
+    FROM (SELECT q.survey, q.object_id, q.place, h.object_id IS NOT NULL AS answered,
+                 max(CASE WHEN h.object_id IS NOT NULL THEN q.place END) OVER (PARTITION BY q.run) AS last_answered
+          FROM asked_at(at_round) AS q
+          LEFT JOIN (SELECT survey, object_id FROM standing_labels_at(at_round) WHERE source = 'human') AS h
+              ON h.survey = q.survey AND h.object_id = q.object_id
+          WHERE q.purpose = 'calibration')
+    WHERE NOT answered AND place < last_answered;
+
 -- The calibration objects of a survey and their truth: the larger vote as it stands, 'tie' where volunteers voted on the
--- object, or on its counterpart, and the votes are equal. Two halves for ever. None is near a test object.
+-- object, or on its counterpart, and the votes are equal, and where a person who was asked passed it over. Two halves for
+-- ever. None is near a test object. None was chosen by what a network made of it: only what is drawn at random says how
+-- often the network errs.
 CREATE OR REPLACE MACRO calibration_at(at_round) AS TABLE
     SELECT c.survey, c.object_id,
            CASE WHEN uniform_draw('calibration half', c.survey, c.object_id) < 0.5 THEN 'fit' ELSE 'certify' END AS half,
-           coalesce(c.label, CASE WHEN v.object_id IS NOT NULL THEN 'tie' END) AS truth, c.source
+           coalesce(c.label, CASE WHEN v.object_id IS NOT NULL OR k.object_id IS NOT NULL THEN 'tie' END) AS truth, c.source
     FROM catalog_at(at_round) AS c
+    LEFT JOIN passed_over_at(at_round) AS k ON k.survey = c.survey AND k.object_id = c.object_id
     LEFT JOIN (
         SELECT survey, object_id FROM standing_votes_at(at_round)
         UNION
@@ -219,6 +244,9 @@ CREATE OR REPLACE MACRO calibration_at(at_round) AS TABLE
     -- what any network has learned from says nothing of what networks do not know
     ANTI JOIN (SELECT survey, object_id FROM training WHERE round <= at_round) AS t
         ON t.survey = c.survey AND t.object_id = c.object_id
+    ANTI JOIN (SELECT survey, object_id FROM asked_at(at_round) GROUP BY ALL
+               HAVING bool_and(purpose <> 'calibration')) AS n
+        ON n.survey = c.survey AND n.object_id = c.object_id
     WHERE c.split = 'calibration' AND c.domain = 'in' AND c.quality = 'ok'
       AND c.test_set IS NULL AND c.firewall IS NULL AND c.source IS DISTINCT FROM 'promoted';
 

@@ -249,16 +249,6 @@ def test_an_image_that_a_catalogue_comes_to_know_is_asked_about_and_answered_und
     assert verdicts(workspace, "spiral")[-1] == (16, 1, 0, "open")
 
 
-def test_random_selection_draws_from_the_unlabelled_pool(workspace):
-    found = select_objects(workspace, "random")["object_id"].to_pylist()
-    assert set(found) == set(range(241, 261)) and found != sorted(found)
-    assert select_objects(workspace, "random", 5)["object_id"].to_pylist() == found[:5]
-
-
-def test_another_strategy_is_refused(workspace):
-    failed(cli("-w", workspace.path, "select", "--strategy", "margin"), "no strategy 'margin'", "use audit or random")
-
-
 def test_where_nobody_needs_to_be_asked_the_command_says_so(workspace, tmp_path):
     answer(workspace, tmp_path, right(sample(workspace, "elliptical") + sample(workspace, "spiral")))
     file = tmp_path / "none.csv"

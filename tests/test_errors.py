@@ -149,6 +149,12 @@ def a_promise_without_calibration(folder: Path) -> None:
         require_calibration(con, recipe, workspace.config.classes)
 
 
+@raises(errors.NothingToAsk)
+def a_doubt_before_the_first_round(folder: Path) -> None:
+    workspace = Workspace.create(folder / "ws")
+    command("-w", workspace.path, "select", "--strategy", "margin")
+
+
 @raises(errors.WeightsError)
 def weights_that_are_no_weights(folder: Path) -> None:
     from catbuilder.checkpoint import load_model

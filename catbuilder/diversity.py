@@ -1,0 +1,85 @@
+"""Which objects stand for a sample, by their features alone: the typical ones, and those far from all that is known.
+
+What a classifier is unsure about says little while it has seen little. Then the densest places of feature space are the
+better teachers (TypiClust), or points that leave none of it far from a label (k-centre greedy). Both see the features
+as directions: their length says how bright or how plain a galaxy is, rather than what it is.
+"""
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.cluster import KMeans
+from sklearn.metrics import pairwise_distances, pairwise_distances_argmin_min
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+
+Floats = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+
+NEIGHBOURS = 20  # within a cluster, over which typicality is taken: the paper's number
+MOST_CLUSTERS = 500  # the paper's, too: beyond it clusters are crumbs
+LEAST_OF_A_CLUSTER = 5  # objects on average
+
+
+def typical(features: Floats, labelled: Bools, n: int, seed: int = 0) -> Ints:
+    """Positions of n unlabelled objects: the most typical ones of the largest clusters with the fewest labels.
+
+    As many clusters as there would be labels, by k-means; typical is who has its 20 nearest neighbours of the cluster
+    nearest (Hacohen, Dekel & Weinshall 2022, arXiv:2202.02794). Clusters give one object each, in turn.
+
+    Parameters
+    ----------
+    features : float (m, d)
+    labelled : bool (m,)
+    """
+    directions = normalize(features)
+    most = max(1, min(MOST_CLUSTERS, len(features) // LEAST_OF_A_CLUSTER))
+    clusters = KMeans(min(int(labelled.sum()) + n, most), n_init=1, random_state=seed).fit_predict(directions)
+    waiting = {int(c): _by_typicality(directions, np.flatnonzero(clusters == c), labelled) for c in np.unique(clusters)}
+    labels = {c: int(labelled[clusters == c].sum()) for c in waiting}
+    chosen: list[int] = []
+    while len(chosen) < n and (left := [c for c in waiting if waiting[c]]):
+        cluster = min(left, key=lambda c: (labels[c], -len(waiting[c]), c))
+        chosen.append(waiting[cluster].pop(0))
+        labels[cluster] += 1
+    return np.array(chosen, np.int64)
+
+
+def covering(features: Floats, labelled: Bools, n: int) -> Ints:
+    """Positions of n unlabelled objects, each the farthest from all that are labelled or were taken before.
+
+    The greedy 2-approximation of the k-centre problem (Gonzalez 1985; as active learning Sener & Savarese 2018,
+    arXiv:1708.00489). Where nothing is labelled it begins with the object nearest to the middle of all.
+
+    Parameters
+    ----------
+    features : float (m, d)
+    labelled : bool (m,)
+    """
+    directions = normalize(features)
+    candidates = np.flatnonzero(~labelled)
+    points = directions[candidates]
+    if labelled.any():
+        _, distance = pairwise_distances_argmin_min(points, directions[labelled])
+    else:
+        distance = -pairwise_distances(points, directions.mean(0, keepdims=True))[:, 0]
+    chosen: list[int] = []
+    for _ in range(min(n, len(candidates))):
+        place = int(distance.argmax())
+        chosen.append(int(candidates[place]))
+        from_it = pairwise_distances(points, points[place : place + 1])[:, 0]
+        distance = np.minimum(distance, from_it) if labelled.any() or len(chosen) > 1 else from_it
+        distance[place] = -np.inf
+    return np.array(chosen, np.int64)
+
+
+def _by_typicality(directions: Floats, members: Ints, labelled: Bools) -> list[int]:
+    """The unlabelled members of a cluster, the most typical first."""
+    k = min(NEIGHBOURS, len(members) - 1)
+    if k == 0:
+        distance = np.zeros(len(members))
+    else:
+        search = NearestNeighbors(n_neighbors=k).fit(directions[members])
+        distance = search.kneighbors()[0].mean(axis=1)  # without itself
+    order = np.argsort(distance, kind="stable")
+    return [int(members[i]) for i in order if not labelled[members[i]]]

@@ -1,0 +1,16 @@
+-- Objects that people were asked about and that nobody has answered, without what was predicted, in an order that tells
+-- nothing. What was drawn at random stays open; what was chosen by a model, until a newer one asks better.
+SELECT o.survey, o.object_id, o.name, o.ra, o.dec, s.file, CAST(NULL AS VARCHAR) AS label,
+       CAST(NULL AS VARCHAR) AS annotator
+FROM asked_at(2147483647) AS q
+JOIN places_at(2147483647) AS p ON p.survey = q.survey AND p.object_id = q.object_id
+JOIN standing_objects_at(2147483647) AS o ON o.survey = q.survey AND o.object_id = q.object_id
+JOIN standing_stamps_at(2147483647) AS s ON s.survey = o.survey AND s.object_id = o.object_id
+LEFT JOIN standing_labels_at(2147483647) AS h ON h.survey = o.survey AND h.object_id = o.object_id
+WHERE q.purpose <> 'audit' AND (q.strategy = 'random' OR q.model = $model)
+  AND ($strategy IS NULL OR q.strategy = $strategy) AND ($purpose IS NULL OR q.purpose = $purpose)
+  AND ($survey IS NULL OR q.survey = $survey)
+  AND h.source IS DISTINCT FROM 'human' AND p.domain = 'in' AND p.test_set IS NULL AND p.firewall IS NULL
+QUALIFY row_number() OVER (PARTITION BY o.survey, o.object_id ORDER BY q.run, q.place) = 1
+ORDER BY q.run, q.place
+LIMIT $n

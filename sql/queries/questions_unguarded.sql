@@ -1,0 +1,7 @@
+-- Whether anything that the firewall compares has come in since the last plan of a round, for which it looked at all.
+SELECT count(*) FROM (
+    SELECT run FROM objects WHERE run > $run UNION ALL SELECT run FROM stamps WHERE run > $run
+    UNION ALL SELECT run FROM aliases WHERE run > $run UNION ALL SELECT run FROM test_sets WHERE run > $run
+    UNION ALL SELECT run FROM crossmatches WHERE run > $run
+    UNION ALL SELECT run FROM splits WHERE split = 'calibration' AND run > $run
+    LIMIT 1)
