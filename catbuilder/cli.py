@@ -15,6 +15,7 @@ from catbuilder.cli_backup import backup, restore
 from catbuilder.cli_catalog import compact, count, status
 from catbuilder.cli_experiment import experiment_app
 from catbuilder.cli_ingest import ingest_app
+from catbuilder.cli_labels import labels_app
 from catbuilder.cli_metrics import metrics, show_metrics
 from catbuilder.cli_missing import cutouts, fetch
 from catbuilder.cli_vouch import certificates, select, shifts
@@ -42,7 +43,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-labels_app = typer.Typer(help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(ingest_app, name="ingest")
 app.add_typer(labels_app, name="labels")
 app.add_typer(experiment_app, name="experiment")
@@ -219,7 +219,7 @@ def run_round(
 
 app.command(epilog='Example: catbuilder fetch --survey sdss --n 1000 --where "mag_r < 17"')(fetch)
 app.command(epilog='Example: catbuilder cutouts --list job.csv --where "mag_g < 18"')(cutouts)
-app.command(epilog="Example: catbuilder select --strategy audit --out audit.csv")(select)
+app.command(epilog="Example: catbuilder select --strategy margin --n 50 --out ask.csv")(select)
 app.command(epilog="Example: catbuilder certificates --round 3")(certificates)
 app.command(epilog="Example: catbuilder shifts --round 3")(shifts)
 
@@ -318,36 +318,6 @@ def sql(
 
     with query_stream(open_workspace(workspace), query, memory_mb=memory_limit, timeout_s=timeout) as reader:
         show(reader, format)
-
-
-@labels_app.command("import", epilog="Example: catbuilder labels import mine.csv --source human")
-def labels_import(
-    table: Annotated[
-        Path,
-        typer.Argument(help="CSV with object_id, label; optional survey, annotator, confidence, source."),
-    ],
-    source: Annotated[str, typer.Option(help="human, galaxy_zoo or imported, where the table is silent.")] = "imported",
-    survey: SurveyOption = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Record labels from a table."""
-    from catbuilder.labels import import_labels
-
-    report = import_labels(open_workspace(workspace), table, source=source, survey=survey)
-    print(f"{report.recorded} labels recorded, {report.unchanged} stood already.")
-    for sentence in report.audits:
-        print(f"{sentence[0].upper()}{sentence[1:]}.")
-    tell_rejections(report.rejections)
-
-
-@labels_app.command("export", epilog="Example: catbuilder labels export labels.csv")
-def labels_export(
-    table: Annotated[Path, typer.Argument(help="CSV to write.")], workspace: WorkspaceOption = None
-) -> None:
-    """Write every standing label as CSV."""
-    from catbuilder.labels import export_labels
-
-    print(f"{export_labels(open_workspace(workspace), table)} labels written to {table}.")
 
 
 @app.command(epilog="Example: catbuilder rollback --to 2")

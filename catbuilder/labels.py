@@ -1,11 +1,13 @@
 """Label events: append-only, gapless, and checked by the firewall a second time as they are written."""
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
+from catbuilder.annotations import Layout, parse_meanings, read_annotations
 from catbuilder.audit import settle_audits
 from catbuilder.catalog import fetch_arrow
 from catbuilder.errors import FirewallError, InputError
@@ -94,18 +96,36 @@ def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
 
 
 def import_labels(
-    workspace: Workspace, file: Path, *, source: str = "imported", survey: str | None = None
+    workspace: Workspace,
+    file: Path,
+    *,
+    source: str | None = None,
+    survey: str | None = None,
+    layout: Layout = "plain",
+    answers: Sequence[str] = (),
 ) -> ImportReport:
     """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
 
     A label that stands already, from the same source and annotator, changes nothing. One that is given to an image
     of a catalogued object is recorded for that object. A person's label of an object that was drawn for an audit is its
     answer; a batch whose audit is thereby broken is taken back in the same transaction (`audit.settle_audits`).
+
+    Parameters
+    ----------
+    source : of rows that state none; by default 'imported', and 'human' of the layouts of annotations
+    layout : 'plain', or what `annotations` reads: 'zooniverse' or 'labelstudio'
+    answers : which class an answer means there, each like 'Features or disk=spiral'
     """
+    if source is None:
+        source = "imported" if layout == "plain" else "human"
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
-    unique = ("survey", "object_id", "source", "annotator")
-    table = read_table(file, ["object_id", "label"], unique=unique, limits=workspace.config.limits)
+    if layout == "plain":
+        unique = ("survey", "object_id", "source", "annotator")
+        table = read_table(file, ["object_id", "label"], unique=unique, limits=workspace.config.limits)
+    else:
+        meanings = parse_meanings(answers, workspace.config.classes)
+        table = read_annotations(file, layout, meanings, workspace.config.limits)
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
         events = read_label_rows(table, workspace, source, survey, known, by_id)

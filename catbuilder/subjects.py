@@ -1,0 +1,129 @@
+"""Objects to be labelled elsewhere: a folder with their stamps and what Zooniverse or Label Studio is to know of them.
+
+Nothing in it tells what was predicted: files are named by survey and id, and come in the order of these. `annotations`
+reads what comes back.
+"""
+
+import csv
+import html
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from catbuilder.annotations import Layout
+from catbuilder.catalog import fetch_arrow
+from catbuilder.errors import InputError, NothingToAsk
+from catbuilder.files import write_text
+from catbuilder.lens import lens_on
+from catbuilder.questions import open_questions
+from catbuilder.resources import query
+from catbuilder.stamps import StampReader
+from catbuilder.tables import BadValue, parse_object_id, read_table
+from catbuilder.workspace import Workspace
+
+MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
+
+
+def export_subjects(workspace: Workspace, folder: Path, layout: Layout, table: Path | None = None) -> int:
+    """Write stamps (PNG, as they are stored) and the list that goes with them into a new folder; how many there are.
+
+    'zooniverse': `manifest.csv` beside the images, its fields hidden from volunteers. 'labelstudio': `tasks.json` and
+    `label_config.xml`, images in `images/`, with addresses for its local file serving from the folder above.
+
+    Parameters
+    ----------
+    table : CSV with object_id and survey, such as `select` writes; by default all questions that are open
+
+    Raises
+    ------
+    InputError
+        The folder has such a list already, or the table names an object without a good stamp.
+    NothingToAsk
+        No question is open.
+    """
+    if layout not in MANIFEST:
+        raise InputError(f"subjects have no layout '{layout}'; use {' or '.join(MANIFEST)}")
+    if (folder / MANIFEST[layout]).exists():
+        raise InputError(f"{folder / MANIFEST[layout]} exists already; give another folder")
+    objects = _stamped(workspace, open_questions(workspace) if table is None else _listed(workspace, table))
+    images = folder if layout == "zooniverse" else folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    for name, stamp in _stamps(workspace, objects):
+        Image.fromarray(stamp).save(images / name)
+    rows = objects.to_pylist()
+    if layout == "zooniverse":
+        _write_manifest(folder / MANIFEST[layout], rows)
+    else:
+        write_text(folder / "label_config.xml", _label_config(workspace.config.classes))
+        write_text(folder / MANIFEST[layout], json.dumps([_task(folder, row) for row in rows], indent=1) + "\n")
+    return len(rows)
+
+
+def _listed(workspace: Workspace, file: Path) -> pa.Table:
+    """The objects that a table names; all must be of use, since people are to be given all of them."""
+    table = read_table(file, ["object_id", "survey"], unique=("survey", "object_id"), limits=workspace.config.limits)
+    rows = []
+    for row, cells in table.rows:
+        try:
+            rows.append({"survey": cells["survey"], "object_id": parse_object_id(cells["object_id"])[0]})
+        except BadValue as error:
+            table.reject(row, cells, str(error))
+    if table.rejections:
+        raise InputError(f"{table.rejections[0]}; mend the table, or leave the row out")
+    return pa.Table.from_pylist(rows, schema=pa.schema([("survey", pa.string()), ("object_id", pa.int64())]))
+
+
+def _stamped(workspace: Workspace, asked: pa.Table) -> pa.Table:
+    """Position and place of the stamp of each object."""
+    if not asked.num_rows:
+        raise NothingToAsk(
+            "no question is open, so that there is nothing to be labelled; choose objects first with: "
+            "catbuilder select --strategy margin"
+        )
+    with workspace.reading() as con:
+        con.register("named", asked.select(["survey", "object_id"]))
+        con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM named")
+        with lens_on(con, "looked_at"):
+            objects = fetch_arrow(con, query("subjects"))
+    found = set(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))
+    for survey, object_id in zip(asked["survey"].to_pylist(), asked["object_id"].to_pylist(), strict=True):
+        if (survey, object_id) not in found:
+            raise InputError(f"{survey} {object_id} has no good stamp in the catalogue; leave it out of the table")
+    return objects
+
+
+def _stamps(workspace: Workspace, objects: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
+    """Name of the file and uint8 (size, size, 3) of each object."""
+    reader = StampReader(workspace.path, objects["shard"].to_pylist(), objects["row"])
+    for place, row in enumerate(objects.to_pylist()):
+        yield _image_name(row), reader.read([place])[0]
+
+
+def _image_name(row: dict[str, object]) -> str:
+    return f"{row['survey']}-{row['object_id']}.png"
+
+
+def _write_manifest(file: Path, rows: list[dict[str, object]]) -> None:
+    with open(file, "w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["image", "#survey", "#object_id", "#ra", "#dec"])
+        writer.writerows([_image_name(row), row["survey"], row["object_id"], row["ra"], row["dec"]] for row in rows)
+
+
+def _task(folder: Path, row: dict[str, object]) -> dict[str, object]:
+    image = f"/data/local-files/?d={folder.resolve().name}/images/{_image_name(row)}"
+    data = {"image": image, "survey": row["survey"], "object_id": str(row["object_id"])}
+    return {"data": data | {name: row[name] for name in ("ra", "dec") if row[name] is not None}}
+
+
+def _label_config(classes: tuple[str, ...]) -> str:
+    """What Label Studio is to ask: one of the classes."""
+    choices = "".join(f'    <Choice value="{html.escape(name)}"/>\n' for name in classes)
+    return (
+        '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'
+        f'  <Choices name="label" toName="image" choice="single" required="true">\n{choices}  </Choices>\n</View>\n'
+    )
