@@ -245,7 +245,7 @@ CREATE OR REPLACE MACRO calibration_at(at_round) AS TABLE
     ANTI JOIN (SELECT survey, object_id FROM training WHERE round <= at_round) AS t
         ON t.survey = c.survey AND t.object_id = c.object_id
     ANTI JOIN (SELECT survey, object_id FROM asked_at(at_round) GROUP BY ALL
-               HAVING bool_and(purpose <> 'calibration')) AS n
+               HAVING NOT bool_or(coalesce(purpose, '') = 'calibration')) AS n
         ON n.survey = c.survey AND n.object_id = c.object_id
     WHERE c.split = 'calibration' AND c.domain = 'in' AND c.quality = 'ok'
       AND c.test_set IS NULL AND c.firewall IS NULL AND c.source IS DISTINCT FROM 'promoted';

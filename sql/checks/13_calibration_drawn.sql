@@ -4,5 +4,5 @@ SELECT format('round {} counted {} {}, which was chosen by {} and not drawn to c
 FROM calibration AS c
 JOIN asked_at(2147483647) AS q ON q.survey = c.survey AND q.object_id = c.object_id AND q.round <= c.round
 GROUP BY c.round, c.survey, c.object_id
-HAVING bool_and(q.purpose <> 'calibration')
+HAVING NOT bool_or(coalesce(q.purpose, '') = 'calibration')
 ORDER BY ALL
