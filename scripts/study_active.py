@@ -11,7 +11,9 @@ The target is the mean accuracy that `random` has with N labels. A strategy has 
 which its accuracy, as the best rising curve through it (isotonic regression), is at least the target; the ratio is to
 the labels that random of the same seed takes for the same.
 
-Choices are made on validation galaxies (--on validation, the default); only a frozen script is run with --on FO.
+The head is chosen before anything else, on validation galaxies alone: of those in TRIED the one with the highest mean
+accuracy of random and of margin at the target's labels, over three seeds. Curves are kept for validation and for FO;
+shown is what --on asks for, and what FO says is asked for last.
 
     python scripts/study_active.py WORKSPACE [--on validation|FO] [--seeds 10] [--recipe demo] [--round 1]
                                    [--survey des] [--batch 20] [--labels 600] [--target 300] [--folder DIR] [--tune]
@@ -28,6 +30,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +45,7 @@ from threadpoolctl import threadpool_limits
 from catbuilder.catalog import fetch_arrow
 from catbuilder.config import Recipe, load_recipe
 from catbuilder.diversity import covering, typical
-from catbuilder.files import append_line, written_whole
+from catbuilder.files import append_line, write_text, written_whole
 from catbuilder.firewall import read_all, update_firewall
 from catbuilder.network import build_network
 from catbuilder.paired import gain_interval
@@ -56,9 +59,9 @@ STRATEGIES = ("random", "random again", "margin", "mutual_information", "typical
 START = 20  # labels drawn at random before anything can be asked for
 MEMBERS = 5  # heads of the committee
 
-# Chosen by --tune on validation galaxies, before any run with --on FO.
-COMPONENTS, PENALTY = 64, 0.1
-TRIED = [(components, penalty) for components in (32, 64, 128) for penalty in (0.01, 0.1, 1.0)]
+TRIED = [(components, penalty) for components in (32, 64, 128) for penalty in (0.01, 0.1, 1.0)]  # scikit-learn's C
+TUNING_SEEDS = range(1000, 1003)  # none of those that are shown
+JUDGED = ("validation", "FO")
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.int64]
@@ -91,16 +94,17 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with threadpool_limits(1):
         samples = embedded(workspace, folder, load_recipe(options.recipe), options)
+        components, penalty = chosen_head(samples, folder, options)
         if options.tune:
-            tune(samples, options)
             return
-        curves = list(run(samples, folder, options))
-    print("\n".join(table(curves, options, samples)))
+        samples = reduce_features(samples, components)
+        curves = list(run(samples, folder, penalty, options))
+        print("\n".join(table(curves, options, samples, penalty)))
 
 
 def embedded(workspace: Workspace, folder: Path, recipe: Recipe, options: argparse.Namespace) -> dict[str, Sample]:
     """The samples 'pool', 'validation' and 'FO', from the features that an earlier call has left where it has."""
-    file = folder / f"features-{options.survey}-{f'round-{options.round}' if options.round else 'frozen'}.npz"
+    file = folder / f"features-{options.survey}-{features_name(options)}.npz"
     if not file.exists():
         update_firewall(workspace, recipe.firewall.radius_arcsec)
         with workspace.reading() as con:
@@ -157,23 +161,50 @@ def frozen_features(stamps: npt.NDArray[np.uint8], recipe: Recipe) -> Floats:
     return torch.cat(found).numpy()
 
 
-def run(samples: dict[str, Sample], folder: Path, options: argparse.Namespace) -> Iterator[dict[str, object]]:
+def chosen_head(samples: dict[str, Sample], folder: Path, options: argparse.Namespace) -> tuple[int, float]:
+    """Components and penalty: as they were chosen before, or chosen now on validation galaxies."""
+    file = folder / f"head-{options.survey}-{features_name(options)}.json"
+    if not file.exists():
+        print(f"| components | C | random, {options.target} | margin, {options.target} |\n|---|---|---|---|")
+        means = {}
+        for components, penalty in TRIED:
+            reduced = reduce_features(samples, components)
+            random, margin = (
+                np.mean([
+                    follow(reduced, strategy, seed, options.target, options.batch, penalty)["validation"][-1]
+                    for seed in TUNING_SEEDS
+                ])
+                for strategy in ("random", "margin")
+            )  # fmt: skip
+            means[components, penalty] = float(random + margin)
+            print(f"| {components} | {penalty} | {random:.4f} | {margin:.4f} |", flush=True)
+        best = max(means, key=lambda tried: means[tried])
+        write_text(file, json.dumps({"components": best[0], "penalty": best[1]}))
+    found = json.loads(file.read_text(encoding="utf-8"))
+    print(f"Head: {found['components']} components, C = {found['penalty']}")
+    return found["components"], found["penalty"]
+
+
+def features_name(options: argparse.Namespace) -> str:
+    return f"round-{options.round}" if options.round else "frozen"
+
+
+def run(
+    samples: dict[str, Sample], folder: Path, penalty: float, options: argparse.Namespace
+) -> Iterator[dict[str, Any]]:
     """Every curve that the table needs, from the file or worked out now."""
-    setting = {"survey": options.survey, "features": f"round {options.round}" if options.round else "frozen",
-               "on": options.on, "batch": options.batch, "labels": options.labels,
-               "components": COMPONENTS, "penalty": PENALTY}  # fmt: skip
+    setting = {"survey": options.survey, "features": features_name(options), "batch": options.batch,
+               "labels": options.labels, "components": samples["pool"].x.shape[1], "penalty": penalty}  # fmt: skip
     file = folder / "curves.jsonl"
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     known = [json.loads(line) for line in lines]
-    reduced = reduce_features(samples, COMPONENTS)
     with Reporter().bar("labelling") as update:
         for seed in range(options.seeds):
             for strategy in STRATEGIES:
                 key = setting | {"seed": seed, "strategy": strategy}
                 curve = next((one for one in known if key.items() <= one.items()), None)
                 if curve is None:
-                    accuracy = follow(reduced, strategy, seed, options, PENALTY)
-                    curve = key | {"accuracy": accuracy}
+                    curve = key | follow(samples, strategy, seed, options.labels, options.batch, penalty)
                     append_line(file, json.dumps(curve))
                 yield curve
             update(seed + 1, options.seeds)
@@ -190,22 +221,21 @@ def reduce_features(samples: dict[str, Sample], components: int) -> dict[str, Sa
 
 
 def follow(
-    samples: dict[str, Sample], strategy: str, seed: int, options: argparse.Namespace, penalty: float
-) -> list[float]:
-    """Accuracy on the galaxies asked for after every batch of labels, from the first on."""
-    pool, judged = samples["pool"], samples[options.on]
-    order = np.random.default_rng([seed, 0]).permutation(len(pool.y))
-    start = order[:START] if len(set(pool.y[order[:START]])) > 1 else order[: 10 * START]
+    samples: dict[str, Sample], strategy: str, seed: int, labels: int, batch: int, penalty: float
+) -> dict[str, list[float]]:
+    """Accuracy on validation and on FO after every batch of labels, from the first ones on."""
+    pool = samples["pool"]
     labelled = np.zeros(len(pool.y), bool)
-    labelled[start] = True
+    labelled[np.random.default_rng([seed, 0]).permutation(len(pool.y))[:START]] = True
     again = np.random.default_rng([seed, 1 if strategy == "random again" else 2])
-    accuracy = []
+    accuracy: dict[str, list[float]] = {name: [] for name in JUDGED}
     while True:
         head = LogisticRegression(C=penalty, max_iter=1000).fit(pool.x[labelled], pool.y[labelled])
-        accuracy.append(float((head.predict(judged.x) == judged.y).mean()))
-        if labelled.sum() >= options.labels:
+        for name in JUDGED:
+            accuracy[name].append(float((head.predict(samples[name].x) == samples[name].y).mean()))
+        if labelled.sum() >= labels:
             return accuracy
-        labelled[ask(strategy, pool, labelled, head, options.batch, penalty, again)] = True
+        labelled[ask(strategy, pool, labelled, head, batch, penalty, again)] = True
 
 
 def ask(
@@ -240,26 +270,11 @@ def _bootstrapped(
             return LogisticRegression(C=penalty, max_iter=1000).fit(pool.x[drawn], pool.y[drawn])
 
 
-def tune(samples: dict[str, Sample], options: argparse.Namespace) -> None:
-    """Accuracy of random and margin on validation galaxies with each head that is tried, mean over three seeds."""
-    options.on = "validation"
-    print(f"| components | C | random, {options.target} | margin, {options.target} | random, {options.labels} |")
-    print("|---|---|---|---|---|")
-    place = (options.target - START) // options.batch
-    for components, penalty in TRIED:
-        reduced = reduce_features(samples, components)
-        random, margin = (
-            np.mean([follow(reduced, strategy, seed, options, penalty) for seed in range(3)], axis=0)
-            for strategy in ("random", "margin")
-        )
-        print(
-            f"| {components} | {penalty} | {random[place]:.4f} | {margin[place]:.4f} | {random[-1]:.4f} |", flush=True
-        )
-
-
-def table(curves: list[dict[str, object]], options: argparse.Namespace, samples: dict[str, Sample]) -> list[str]:
+def table(
+    curves: list[dict[str, Any]], options: argparse.Namespace, samples: dict[str, Sample], penalty: float
+) -> list[str]:
     """Accuracy at the target's labels, labels until the target, and their ratio to random's, strategy by strategy."""
-    by = {name: np.array([one["accuracy"] for one in curves if one["strategy"] == name]) for name in STRATEGIES}
+    by = {name: np.array([one[options.on] for one in curves if one["strategy"] == name]) for name in STRATEGIES}
     counts = START + options.batch * np.arange(by["random"].shape[1])
     place = int(np.flatnonzero(counts >= options.target)[0])
     target = float(by["random"][:, place].mean())
@@ -267,7 +282,7 @@ def table(curves: list[dict[str, object]], options: argparse.Namespace, samples:
     lines = [
         f"{options.on} of {options.survey}: {len(samples[options.on].y)} galaxies, pool of {len(samples['pool'].y)}, "
         f"{options.seeds} seeds; target {100 * target:.2f} %, random's with {counts[place]} labels; all labels: "
-        f"{100 * _with_all(samples, options.on):.2f} %", "",
+        f"{100 * _with_all(samples, options.on, penalty):.2f} %", "",
         f"| strategy | accuracy with {counts[place]} | labels to the target | never | ratio to random's, mean ± s.d. | "
         "95 % | of the mean curves |",
         "|---|---|---|---|---|---|---|",
@@ -292,10 +307,9 @@ def labels_until(counts: Ints, accuracy: Floats, target: float) -> float:
     return float(counts[reached[0]] if len(reached) else 2 * counts[-1] - counts[-2])
 
 
-def _with_all(samples: dict[str, Sample], on: str) -> float:
-    reduced = reduce_features(samples, COMPONENTS)
-    head = LogisticRegression(C=PENALTY, max_iter=1000).fit(reduced["pool"].x, reduced["pool"].y)
-    return float((head.predict(reduced[on].x) == reduced[on].y).mean())
+def _with_all(samples: dict[str, Sample], on: str, penalty: float) -> float:
+    head = LogisticRegression(C=penalty, max_iter=1000).fit(samples["pool"].x, samples["pool"].y)
+    return float((head.predict(samples[on].x) == samples[on].y).mean())
 
 
 def _spread(values: Floats) -> float:
@@ -305,7 +319,7 @@ def _spread(values: Floats) -> float:
 def _options() -> argparse.Namespace:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("workspace", type=Path)
-    options.add_argument("--on", default="validation", choices=("validation", "FO"))
+    options.add_argument("--on", default="validation", choices=JUDGED)
     options.add_argument("--seeds", type=int, default=10)
     options.add_argument("--recipe", default="demo", help="whose backbone and weights are used frozen")
     options.add_argument("--round", type=int, help="use the features that this round has kept")
@@ -314,7 +328,7 @@ def _options() -> argparse.Namespace:
     options.add_argument("--labels", type=int, default=600, help="labels at which every curve ends")
     options.add_argument("--target", type=int, default=300, help="random's labels that set the target")
     options.add_argument("--folder", type=Path, help="where features and curves are kept")
-    options.add_argument("--tune", action="store_true", help="compare heads on validation galaxies and end")
+    options.add_argument("--tune", action="store_true", help="choose the head and end")
     return options.parse_args()
 
 
