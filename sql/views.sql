@@ -211,16 +211,24 @@ CREATE OR REPLACE MACRO asked_at(at_round) AS TABLE
     LEFT JOIN standing_aliases_at(at_round) AS a ON a.survey = q.survey AND a.object_id = q.object_id
     WHERE q.round <= at_round;
 
--- Objects drawn to calibrate that somebody passed over, having answered a later one of the draw: as a rule the hard ones.
+-- Objects of which a person has said that they cannot tell, and has not taken it back.
+CREATE OR REPLACE MACRO unsure_at(at_round) AS TABLE
+    SELECT DISTINCT survey, object_id FROM labels
+    WHERE kind = 'unsure' AND round <= at_round
+      AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL AND round <= at_round);
+
+-- Objects drawn to calibrate of which nobody could tell, or which somebody passed over, having answered a later one of the
+-- draw: as a rule the hard ones.
 CREATE OR REPLACE MACRO passed_over_at(at_round) AS TABLE
     SELECT survey, object_id
-    FROM (SELECT q.survey, q.object_id, q.place, h.object_id IS NOT NULL AS answered,
+    FROM (SELECT q.survey, q.object_id, q.place, h.object_id IS NOT NULL AS answered, u.object_id IS NOT NULL AS unsure,
                  max(CASE WHEN h.object_id IS NOT NULL THEN q.place END) OVER (PARTITION BY q.run) AS last_answered
           FROM asked_at(at_round) AS q
           LEFT JOIN (SELECT survey, object_id FROM standing_labels_at(at_round) WHERE source = 'human') AS h
               ON h.survey = q.survey AND h.object_id = q.object_id
+          LEFT JOIN unsure_at(at_round) AS u ON u.survey = q.survey AND u.object_id = q.object_id
           WHERE q.purpose = 'calibration')
-    WHERE NOT answered AND place < last_answered;
+    WHERE NOT answered AND (unsure OR place < last_answered);
 
 -- The calibration objects of a survey and their truth: the larger vote as it stands, 'tie' where volunteers voted on the
 -- object, or on its counterpart, and the votes are equal, and where a person who was asked passed it over. Two halves for

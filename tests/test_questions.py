@@ -303,6 +303,16 @@ def test_what_a_person_passes_over_in_a_draw_counts_as_an_error(workspace, tmp_p
     assert truth[drawn[1]] == "spiral"
 
 
+def test_who_cannot_tell_is_not_asked_again_and_the_object_counts_as_an_error(workspace):
+    drawn = ids_of(select_objects(workspace, "random", 6, purpose="calibration"))
+    with workspace.recording("answers") as recording:
+        unsure = label_event("des", drawn[5], "", "human", annotator="ann") | {"kind": "unsure", "label": None}
+        add_events(recording, unsure)
+    assert ids_of(open_questions(workspace)) == drawn[:5]
+    truth = dict(ask(workspace, "SELECT object_id, truth FROM calibration_at(9) WHERE object_id < 100"))
+    assert truth == {**dict.fromkeys(drawn[:5]), drawn[5]: "tie"}
+
+
 def test_draws_stay_open_when_a_newer_model_has_scored(workspace):
     drawn = ids_of(select_objects(workspace, "random", 5))
     finish_round(workspace)
