@@ -17,7 +17,6 @@ from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.errors import NothingToAsk
 from catbuilder.lens import gather, in_ranges, lens_on
 from catbuilder.resources import query
-from catbuilder.shift_meters import feature_files, features_of
 from catbuilder.workspace import Workspace
 
 Floats = npt.NDArray[np.float32]
@@ -101,6 +100,8 @@ def with_features(
     NothingToAsk
         No features of the pool were kept.
     """
+    from catbuilder.shift_meters import feature_files, features_of  # torch and scikit-learn take seconds to import
+
     files = [str(file) for file in feature_files(workspace, model)]
     if files:
         kept = "SELECT DISTINCT survey, object_id FROM read_parquet($files)"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catbuilder.askable import DOUBTS, drawn_at_random, forget_asked, most_doubtful, newest_model, with_features
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
@@ -98,7 +99,7 @@ def open_questions(
         found = []
         if strategy in (None, "audit") and purpose is None:
             audit = fetch_arrow(con, query("questions_audit"), {"n": n})
-            found.append(audit if survey is None else audit.filter(pa.compute.equal(audit["survey"], survey)))
+            found.append(audit if survey is None else audit.filter(pc.equal(audit["survey"], survey)))
         if strategy != "audit":
             about = {"strategy": strategy, "purpose": purpose, "survey": survey, "n": n, "model": newest_model(con)}
             con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('questions_looked_back')}")
@@ -149,8 +150,6 @@ def _refuse(strategy: str, purpose: Purpose) -> None:
 
 def _guard_tests(workspace: Workspace) -> None:
     """Let the firewall look at what has come in since it last did, so that nobody is asked about a test galaxy."""
-    from catbuilder.firewall import update_firewall  # SciPy and scikit-learn take a second to import
-
     text = (
         "SELECT run, CAST(plan ->> '$.recipe.firewall.radius_arcsec' AS DOUBLE) FROM rounds ORDER BY round DESC LIMIT 1"
     )
@@ -158,6 +157,8 @@ def _guard_tests(workspace: Workspace) -> None:
         run, radius = first_row(con, text) or (0, load_recipe(workspace.config.recipe).firewall.radius_arcsec)
         fresh = fetch_number(con, query("questions_unguarded"), {"run": run})
     if fresh:
+        from catbuilder.firewall import update_firewall  # SciPy and scikit-learn take a second to import
+
         update_firewall(workspace, radius)
 
 
