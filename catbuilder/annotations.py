@@ -41,7 +41,7 @@ def as_layout(text: str) -> Layout:
     """
     for layout in get_args(Layout):
         if text == layout:
-            return layout  # type: ignore[no-any-return]
+            return layout
     raise InputError(f"there is no layout '{in_one_line(text)}' of labels; use {', '.join(get_args(Layout))}")
 
 
@@ -83,11 +83,11 @@ def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], li
         table = read_table(file, ["annotations", "subject_data"], limits=limits)
         numbered, table.rows = table.rows, []
         for row, cells in numbered:
-            _collect(table, asked, row, lambda cells=cells: _of_classification(cells, meanings))  # type: ignore[misc]
+            _collect(table, asked, row, lambda cells=cells: _of_classification(cells, meanings))
     else:
         table = Table(file, ["object_id", "survey", "label"])
         for row, task in enumerate(_tasks(file, limits), start=1):
-            _collect(table, asked, row, lambda task=task: _of_task(task, meanings))  # type: ignore[misc]
+            _collect(table, asked, row, lambda task=task: _of_task(task, meanings))
     for one in asked.values():
         try:
             table.rows.append((one.row, one.cells | _verdict(one.answers, layout)))

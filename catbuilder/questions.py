@@ -11,7 +11,7 @@ how often networks err (`calibration_at` in `sql/views.sql` keeps to the rule, a
 
 import csv
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -132,8 +132,9 @@ def as_purpose(text: str) -> Purpose:
     InputError
         Another one.
     """
-    if text == "training" or text == "calibration":
-        return text
+    for purpose in get_args(Purpose):
+        if text == purpose:
+            return purpose
     raise InputError(f"answers cannot be for '{text}'; use training or calibration")
 
 
