@@ -33,7 +33,7 @@ EVENTS = pa.schema(
     [
         ("survey", pa.string()),
         ("object_id", pa.int64()),
-        ("kind", pa.string()),  # 'label' or 'retraction'
+        ("kind", pa.string()),  # 'label', 'unsure' (somebody looked and could not tell) or 'retraction' of either
         ("label", pa.string()),
         ("confidence", pa.float32()),
         ("source", pa.string()),
@@ -88,11 +88,36 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     return events.num_rows
 
 
+def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[str, ...]]:
+    """Append what people or catalogues say, and judge the audits that it answers, all in the caller's transaction.
+
+    A label that only repeats the last word of who gives it is left out. A batch whose audit is thereby broken is taken
+    back (`audit.settle_audits`).
+
+    Parameters
+    ----------
+    events : table with the columns of `EVENTS`
+
+    Returns
+    -------
+    recorded : how many of the events were appended, but for what the audits retract
+    sentences : what became of the audits, a sentence each
+    """
+    fresh = fresh_labels(recording, events)
+    record_events(recording, fresh)
+    settled = settle_audits(recording)
+    for retractions in settled.retractions:
+        record_events(recording, retractions)
+    return fresh.num_rows, settled.sentences
+
+
 def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
-    """Those of the label events, in their order, that do not merely repeat the last word of who gives them."""
-    places = pa.array(range(events.num_rows), pa.int64())
-    recording.con.register("candidate_labels", events.append_column("place", places))
-    return fetch_arrow(recording.con, query("fresh_labels"))
+    """Those of the events, in their order, that are no label which merely repeats the last word of who gives it."""
+    con, places = recording.con, pa.array(range(events.num_rows), pa.int64())
+    con.register("candidate_labels", events.append_column("place", places))
+    con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM candidate_labels")
+    with lens_on(con, "looked_at"):
+        return fetch_arrow(con, query("fresh_labels"))
 
 
 def import_labels(
@@ -129,14 +154,9 @@ def import_labels(
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
         events = read_label_rows(table, workspace, source, survey, known, by_id)
-        fresh = fresh_labels(recording, events)
-        record_events(recording, fresh)
-        settled = settle_audits(recording)
-        for retractions in settled.retractions:
-            record_events(recording, retractions)
+        recorded, audits = record_answers(recording, events)
         record_rejections(recording, table.rejections)
-    unchanged = events.num_rows - fresh.num_rows
-    return ImportReport(fresh.num_rows, unchanged, tuple(table.rejections), settled.sentences)
+    return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits)
 
 
 def read_label_rows(

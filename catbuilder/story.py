@@ -27,12 +27,8 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
     ObjectNotFound
         No survey has the id, or several have it and none was named.
     """
-    try:
-        number, _ = parse_object_id(object_id.strip())
-    except BadValue as error:
-        raise ObjectNotFound(f"{error}; give an id as the survey numbers it") from None
     with workspace.reading() as con:
-        survey = _survey_of(con, number, survey)
+        survey, number = find_object(con, object_id, survey)
         key: dict[str, str | int] = {"survey": survey, "object_id": number}
         events = con.execute(query("story"), key).fetchall()
         shown = first_row(con, query("alias_of"), key)
@@ -43,6 +39,21 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
             now = con.execute("SELECT * FROM catalog")
             names = [column[0] for column in now.description or []]
             return Story(dict(zip(names, now.fetchall()[0], strict=True)), events)
+
+
+def find_object(con: Connection, object_id: str, survey: str | None = None) -> tuple[str, int]:
+    """Survey and number of the object that a person means.
+
+    Raises
+    ------
+    ObjectNotFound
+        It is no id, no survey has it, or several have it and none was named.
+    """
+    try:
+        number, _ = parse_object_id(object_id.strip())
+    except BadValue as error:
+        raise ObjectNotFound(f"{error}; give an id as the survey numbers it") from None
+    return _survey_of(con, number, survey), number
 
 
 def _survey_of(con: Connection, number: int, survey: str | None) -> str:

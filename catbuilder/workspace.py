@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,10 +16,12 @@ from typing import Any
 from catbuilder import __version__
 from catbuilder.catalog import Connection, connect, create_catalog, fetch_number, roll_back
 from catbuilder.config import WorkspaceConfig, load_settings
-from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceError
+from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.faults import fault_point
 from catbuilder.files import append_line, held_alone, write_text
 from catbuilder.interrupts import held_off
+
+_recording: dict[Path, threading.Lock] = {}  # by workspace
 
 
 @dataclass
@@ -37,6 +40,7 @@ class Workspace:
 
     path: Path
     config: WorkspaceConfig
+    patience_s: float = 60.0  # for which a reader waits at most while somebody records
 
     @classmethod
     def create(
@@ -122,6 +126,7 @@ class Workspace:
     @contextmanager
     def reading(self, wait_s: float | None = 60.0) -> Iterator[Connection]:
         """A short read-only connection; retries while a writer holds the file."""
+        wait_s = None if wait_s is None else min(wait_s, self.patience_s)
         with connect(self.catalog_file, wait_s=wait_s) as con:
             self._compare_with_log(con)
             yield con
@@ -130,7 +135,7 @@ class Workspace:
     def recording(self, what: str = "", wait_s: float | None = 60.0) -> Iterator[Recording]:
         """One transaction, checkpointed and logged; rolled back whole if the body raises."""
         name = re.sub(r"\W+", "-", what)  # at fault points
-        with connect(self.catalog_file, read_only=False, wait_s=wait_s) as con:
+        with self._only_thread(wait_s), connect(self.catalog_file, read_only=False, wait_s=wait_s) as con:
             self._compare_with_log(con)
             con.begin()
             run = fetch_number(con, "SELECT coalesce(max(run), 0) + 1 FROM runs")
@@ -148,6 +153,17 @@ class Workspace:
                 self._commit(recording, name)
                 con.close()
                 self._log(recording, name)
+
+    @contextmanager
+    def _only_thread(self, wait_s: float | None) -> Iterator[None]:
+        """DuckDB lets the threads of a process share an open file: two that record would take the same numbers."""
+        lock = _recording.setdefault(self.path, threading.Lock())
+        if not lock.acquire(timeout=-1 if wait_s is None else wait_s):
+            raise WorkspaceBusy(f"another thread of this process is recording in {self.path}; give the command again")
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _commit(self, recording: Recording, name: str) -> None:
         con = recording.con

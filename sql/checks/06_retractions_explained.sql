@@ -1,9 +1,9 @@
--- Every retraction takes back one earlier label of the same object, once.
+-- Every retraction takes back one earlier label, or word that somebody could not tell, of the same object, once.
 SELECT format('event {} retracts event {}, which is not an earlier label of the same object, or was retracted before',
               r.event, r.retracts)
 FROM labels AS r
 LEFT JOIN labels AS l
-    ON l.event = r.retracts AND l.kind = 'label' AND l.survey = r.survey AND l.object_id = r.object_id
+    ON l.event = r.retracts AND l.kind IN ('label', 'unsure') AND l.survey = r.survey AND l.object_id = r.object_id
     AND l.event < r.event
 WHERE r.kind = 'retraction'
   AND (l.event IS NULL OR r.retracts IN (

@@ -1,4 +1,5 @@
--- Candidate labels, in the order in which they came, that do not merely repeat the last word of the same source and annotator.
+-- Candidate events, in the order in which they came, but for labels that merely repeat the last word of the same source
+-- and annotator.
 SELECT n.* EXCLUDE (place)
 FROM candidate_labels AS n
 LEFT JOIN (
@@ -8,5 +9,5 @@ LEFT JOIN (
     GROUP BY ALL) AS old
     ON old.survey = n.survey AND old.object_id = n.object_id AND old.source = n.source
     AND old.annotator IS NOT DISTINCT FROM n.annotator
-WHERE old.label IS DISTINCT FROM n.label
+WHERE n.kind <> 'label' OR old.label IS DISTINCT FROM n.label
 ORDER BY n.place

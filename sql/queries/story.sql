@@ -55,8 +55,8 @@ SELECT round, what, detail FROM (
     LEFT JOIN (SELECT model, count(*) AS networks FROM members GROUP BY model) AS e ON e.model = p.model
     WHERE p.survey = $survey AND p.object_id = $object_id
     UNION ALL
-    SELECT round, run, 9, CASE kind WHEN 'label' THEN 'label' ELSE 'label retracted' END,
-           'event ' || event || ': ' || label || ' from ' || source || coalesce(' (' || annotator || ')', '')
+    SELECT round, run, 9, CASE kind WHEN 'label' THEN 'label' WHEN 'unsure' THEN 'looked at' ELSE 'label retracted' END,
+           'event ' || event || ': ' || coalesce(label, 'not sure') || ' from ' || source || coalesce(' (' || annotator || ')', '')
            || coalesce(format(', confidence {:.4f}', confidence), '') || coalesce(': ' || reason, '')
     FROM labels WHERE survey = $survey AND object_id = $object_id)
 ORDER BY run, place, detail

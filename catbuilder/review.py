@@ -1,0 +1,235 @@
+"""Review: people answer the questions of a list, one galaxy after the other, and every answer is an event at once.
+
+A list is what `select` put into the queue in one recording, or the sample of a certified round's audit. Each annotator
+goes through all of it, whatever others said, so that their agreement can be counted (`annotators`). Who cannot tell
+says so: an event of kind 'unsure', which is no label and keeps the question from coming again. Undo is a retraction.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.errors import InputError, ObjectNotFound
+from catbuilder.labels import EVENTS, record_answers
+from catbuilder.lens import IdRange, lens_on
+from catbuilder.questions import select_objects
+from catbuilder.resources import query
+from catbuilder.workspace import Recording, Workspace
+
+UNSURE = "unsure"
+Guess = tuple[str | None, float | None]  # predicted_label and predicted_confidence
+LONGEST_NAME = 60
+_KEYS = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
+
+
+@dataclass(frozen=True)
+class QuestionList:
+    """A list of questions: its name, and how many of its objects somebody has answered."""
+
+    name: str  # <strategy>-<run>
+    strategy: str
+    round: int
+    run: int
+    made_at: str  # UTC
+    objects: int
+    answered: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """An object to be looked at, where its stamp lies, and what the annotator has said of it."""
+
+    survey: str
+    object_id: int
+    name: str | None
+    ra: float | None  # ICRS, deg
+    dec: float | None
+    shard: str | None
+    row: int | None
+    answer: str | None  # a class, 'unsure', or None
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What became of an answer, and what the newest model makes of the object, for afterwards."""
+
+    recorded: int  # events; 0 where the annotator had said the same
+    predicted_label: str | None
+    predicted_confidence: float | None
+    audits: tuple[str, ...] = ()  # what it did to the audits of certified batches, a sentence each
+
+
+@dataclass(frozen=True)
+class Undone:
+    """An answer that was taken back."""
+
+    survey: str
+    object_id: int
+    answer: str
+
+
+def question_lists(workspace: Workspace) -> list[QuestionList]:
+    """Every list that was made, the newest first."""
+    with workspace.reading() as con:
+        rows = fetch_arrow(con, query("review_lists")).to_pylist()
+    return [
+        QuestionList(row["list"], row["strategy"], row["round"], row["run"], f"{row['recorded_at']:%Y-%m-%d %H:%M}",
+                     row["objects"], row["answered"])
+        for row in rows
+    ]  # fmt: skip
+
+
+def ask_people(workspace: Workspace, strategy: str, n: int) -> str:
+    """Select objects and put those into the queue that are not in it; the name of the newest list of the strategy.
+
+    Raises
+    ------
+    InputError
+        There is nobody to ask about, or no such strategy.
+    """
+    objects = select_objects(workspace, strategy, n)
+    if not objects.num_rows:
+        raise InputError(f"the strategy {strategy} finds nobody to ask about; take another, or ingest more objects")
+    keys = objects.select(["survey", "object_id"])
+    with workspace.recording(f"review: {strategy}") as recording:
+        place = pa.array(range(1, keys.num_rows + 1), pa.int32())
+        recording.con.register("selected", keys.append_column("place", place))
+        recording.con.execute(
+            query("review_record"), {"strategy": strategy, "round": recording.round, "run": recording.run}
+        )
+    return next(one.name for one in question_lists(workspace) if one.strategy == strategy)
+
+
+def questions(workspace: Workspace, list_name: str, annotator: str) -> list[Question]:
+    """The whole list in its order, with what this annotator has said so far; nothing of what a model thinks.
+
+    Raises
+    ------
+    InputError
+        There is no such list, or the annotator's name cannot be one.
+    """
+    annotator = annotator_name(annotator)
+    with workspace.reading() as con:
+        key = _require_list(con, list_name)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
+        with lens_on(con, "asked_about"):
+            rows = con.execute(query("review_questions"), key | {"annotator": annotator}).fetchall()
+    return [Question(*row) for row in rows]
+
+
+def answer(workspace: Workspace, list_name: str, annotator: str, survey: str, object_id: int, said: str) -> Answered:
+    """Record what an annotator says of an object of a list: one of the classes, or 'unsure'.
+
+    It is recorded as `labels import` would, with source human; the annotator's earlier labels of the object are taken
+    back where the answer is that nobody can tell.
+
+    Raises
+    ------
+    InputError
+        No such list or class, or the annotator's name cannot be one.
+    ObjectNotFound
+        The object is not of the list.
+    """
+    annotator = annotator_name(annotator)
+    if said not in (*workspace.config.classes, UNSURE):
+        raise InputError(f"'{said}' is no answer; give {', '.join(workspace.config.classes)} or {UNSURE}")
+    with workspace.recording(f"review {list_name}") as recording:
+        con = recording.con
+        key = _require_list(con, list_name)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
+        if not first_row(con, "FROM temp.asked_about WHERE survey = ? AND object_id = ?", [survey, object_id]):
+            raise ObjectNotFound(f"{survey} {object_id} is not among the questions of {list_name}; reload the page")
+        event = {"survey": survey, "object_id": object_id, "source": "human", "annotator": annotator}
+        word = {"kind": "label", "label": said} if said in workspace.config.classes else {"kind": UNSURE}
+        events = [event | word | {"reason": f"review of {list_name}"}]
+        if word["kind"] == UNSURE:
+            events += [event | old for old in _own_labels(recording, survey, object_id, annotator)]
+        recorded, audits = record_answers(recording, pa.Table.from_pylist(events, schema=EVENTS))
+        with lens_on(con, IdRange(survey, object_id, object_id)):
+            guess = _guesses(con).get((survey, object_id), (None, None))
+    return Answered(recorded, *guess, audits)
+
+
+def undo(workspace: Workspace, list_name: str, annotator: str) -> Undone | None:
+    """Take back, by a retraction, the last thing an annotator said of a list; None if there is nothing."""
+    annotator = annotator_name(annotator)
+    with workspace.recording(f"review {list_name}: undo") as recording:
+        con = recording.con
+        key = _require_list(con, list_name)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
+        with lens_on(con, "asked_about"):
+            last = first_row(con, query("review_last"), {"annotator": annotator, "n": 1})
+        if last is None:
+            return None
+        event, survey, object_id, kind, label = last
+        retraction = {
+            "survey": survey, "object_id": object_id, "kind": "retraction", "label": label, "source": "human",
+            "annotator": annotator, "reason": f"undone in the review of {list_name}", "retracts": event,
+        }  # fmt: skip
+        record_answers(recording, pa.Table.from_pylist([retraction], schema=EVENTS))
+    return Undone(survey, object_id, label or kind)
+
+
+def guesses_of(workspace: Workspace, objects: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Guess]:
+    """What the newest model makes of objects (survey, object_id); for a review that is not blind."""
+    rows = [{"survey": survey, "object_id": object_id} for survey, object_id in objects]
+    with workspace.reading() as con:
+        con.register("given", pa.Table.from_pylist(rows, schema=_KEYS))
+        con.execute("CREATE OR REPLACE TEMP TABLE asked_about AS SELECT * FROM given")
+        with lens_on(con, "asked_about"):
+            return _guesses(con)
+
+
+def annotator_name(text: str) -> str:
+    """The name as it is recorded: one line of printable letters.
+
+    Raises
+    ------
+    InputError
+        It is empty, too long, or holds what does not print.
+    """
+    name = " ".join(text.split())
+    if not name or len(name) > LONGEST_NAME or not name.isprintable():
+        raise InputError(f"an annotator needs a name of 1 to {LONGEST_NAME} letters that print; give yours")
+    return name
+
+
+def answer_keys(classes: tuple[str, ...]) -> dict[str, str]:
+    """The key for each class: its first letter that is free, else a digit; u (unsure) and z (undo) are taken.
+
+    Other letters that the page itself listens to are arrows and named keys alone.
+    """
+    keys: dict[str, str] = {}
+    for number, name in enumerate(classes, start=1):
+        letters = [letter for letter in name if letter.isalpha() and letter not in "uz"]
+        keys[name] = next((letter for letter in letters if letter not in keys.values()), str(number % 10))
+    return keys
+
+
+def _require_list(con: Connection, name: str) -> dict[str, object]:
+    """Strategy and run of a list."""
+    found = re.fullmatch(r"([a-z_]{1,40})-(\d{1,9})", name)
+    key: dict[str, object] = {"strategy": found[1], "run": int(found[2])} if found else {}
+    if not found or not first_row(con, "FROM queue WHERE strategy = $strategy AND run = $run LIMIT 1", key):
+        raise InputError("there is no such list of questions; choose one of those on the page Review")
+    return key
+
+
+def _own_labels(recording: Recording, survey: str, object_id: int, annotator: str) -> list[dict[str, object]]:
+    """Retractions of the labels that an annotator gave to an object and that stand."""
+    with lens_on(recording.con, IdRange(survey, object_id, object_id)):
+        rows = recording.con.execute(query("review_last"), {"annotator": annotator, "n": 1000}).fetchall()
+    return [
+        {"kind": "retraction", "label": label, "reason": "not sure any more", "retracts": event}
+        for event, _, _, kind, label in rows
+        if kind == "label"
+    ]
+
+
+def _guesses(con: Connection) -> dict[tuple[str, int], Guess]:
+    text = "SELECT survey, object_id, predicted_label, predicted_confidence FROM catalog"
+    return {(survey, object_id): (label, confidence) for survey, object_id, label, confidence in
+            con.execute(text).fetchall()}  # fmt: skip

@@ -1,0 +1,6 @@
+-- What an annotator said last, of the objects that are looked at, and has not taken back.
+SELECT event, survey, object_id, kind, label FROM labels
+WHERE source = 'human' AND annotator = $annotator AND kind IN ('label', 'unsure')
+  AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)
+ORDER BY event DESC
+LIMIT $n
