@@ -20,7 +20,7 @@ def show(source: "pa.Table | pa.RecordBatchReader", how: str = "table") -> None:
     import pyarrow as pa
 
     batches = source.to_batches() if isinstance(source, pa.Table) else source
-    names = _told_apart(source.schema.names)
+    names = told_apart(source.schema.names)
     schema = pa.schema([field.with_name(name) for field, name in zip(source.schema, names, strict=True)])
     renamed = (batch.rename_columns(names) for batch in batches)
     {"table": _as_table, "csv": _as_csv, "json": _as_json}[how](schema, renamed)
@@ -50,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Se
         print(f"... the first {TABLE_ROWS:,} of {told:,} rows; use --format csv for all of them")
 
 
-def _told_apart(names: list[str]) -> list[str]:
+def told_apart(names: list[str]) -> list[str]:
     """SELECT 1 AS a, 2 AS a: the second becomes a_1, as in DuckDB's own tables."""
     taken: list[str] = []
     for name in names:
@@ -62,12 +62,16 @@ def _told_apart(names: list[str]) -> list[str]:
     return taken
 
 
-def _as_table(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
+def numeric_columns(schema: "pa.Schema") -> list[str]:
+    """Columns of numbers, which stand better at the right."""
     from pyarrow import types
 
     numbers = (types.is_integer, types.is_floating, types.is_decimal)
-    right = [field.name for field in schema if any(is_number(field.type) for is_number in numbers)]
-    print_table(schema.names, _rows(batches), right)
+    return [field.name for field in schema if any(is_number(field.type) for is_number in numbers)]
+
+
+def _as_table(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
+    print_table(schema.names, _rows(batches), numeric_columns(schema))
 
 
 def _rows(batches: Iterable["pa.RecordBatch"]) -> Iterable[Sequence[Any]]:

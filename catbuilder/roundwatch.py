@@ -1,0 +1,112 @@
+"""What a round is doing right now, read from the files that its workers write; the catalogue is not opened.
+
+For whoever looks on while it trains. The coordinator itself follows its workers through `trainlog` and `scoring`.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from catbuilder.workspace import Workspace
+
+_TAIL = 65_536  # bytes at the end of a log that are read: hundreds of lines
+_EPOCHS = 200  # of the newest training that are shown at most
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The newest work of the newest round."""
+
+    round: int
+    running: bool  # a process of this machine holds the workspace for a round
+    doing: str  # 'training', 'scoring' or '' before either
+    done: int  # steps of the training, or objects scored
+    of: int  # 0 where it is not known
+    heard_s: float  # seconds since a worker last wrote
+    speed: str  # in words
+    epochs: tuple[dict[str, Any], ...]  # epoch, loss, validation_loss of the newest training
+
+
+def watch(workspace: Workspace) -> Watched | None:
+    """The newest round's work as its files tell it; None before the first round."""
+    rounds = sorted(path for path in (workspace.path / "rounds").glob("[0-9]*") if path.is_dir())
+    if not rounds:
+        return None
+    folder = rounds[-1]
+    training = _newest(folder.glob("attempts/*/train.jsonl"))
+    scoring = _newest(folder.glob("attempts/*/score-*.jsonl"))
+    epochs = tuple(event for event in _events(training) if event["event"] == "epoch")[-_EPOCHS:]
+    newest = max((log for log in (training, scoring) if log), key=_changed, default=None)
+    doing, done, of, speed = "", 0, 0, ""
+    if newest is not None and newest == scoring:
+        doing, (done, of) = "scoring", _scored(newest.parent)
+    elif newest is not None:
+        doing, (done, of, speed) = "training", _trained(newest)
+    heard = max(0.0, time.time() - _changed(newest)) if newest else 0.0
+    return Watched(int(folder.name), _held(workspace), doing, done, of, heard, speed, epochs)
+
+
+def _trained(log: Path) -> tuple[int, int, str]:
+    for event in reversed(list(_events(log))):
+        if event["event"] == "step":
+            done, of = event["epoch"] * event["steps"] + event["step"], event["epochs"] * event["steps"]
+            return done, of, f"{event['images_per_second']:.0f} images/s, loss {event['loss']:.4f}"
+    return 0, 0, ""
+
+
+def _scored(attempt: Path) -> tuple[int, int]:
+    """Objects that the attempt's processes have scored, and how many they are to score."""
+    done: dict[int, int] = {}
+    for log in attempt.glob("score-*.jsonl"):
+        for event in _events(log):
+            if event["event"] == "progress":
+                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
+    jobs = [json.loads(job.read_text(encoding="utf-8")) for job in attempt.glob("job-*.json")]
+    return sum(done.values()), sum(end - first for job in jobs for _, first, end in job["shards"])
+
+
+def _held(workspace: Workspace) -> bool:
+    """Whether a living process has the round's lock file open; the lock is not tried, since a round could meet that."""
+    lock = workspace.path / "round.lock"
+    try:
+        words = lock.read_text(encoding="utf-8").split()
+        process = psutil.Process(int(words[1]))
+        return any(os.path.samefile(file.path, lock) for file in process.open_files() if os.path.exists(file.path))
+    except (OSError, IndexError, ValueError, psutil.Error):
+        return False
+
+
+def _events(log: Path | None) -> Iterator[dict[str, Any]]:
+    """Whole JSON lines near the end of a log."""
+    if log is None:
+        return
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+            lines = file.read().split(b"\n")
+    except OSError:  # collected or removed since it was listed
+        return
+    for line in lines:
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue  # cut off at the beginning, or half written at the end
+        if isinstance(event, dict) and "event" in event:
+            yield event
+
+
+def _newest(logs: Iterator[Path]) -> Path | None:
+    return max(logs, key=_changed, default=None)
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
