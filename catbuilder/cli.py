@@ -19,6 +19,7 @@ from catbuilder.cli_labels import labels_app
 from catbuilder.cli_metrics import metrics, show_metrics
 from catbuilder.cli_missing import cutouts, fetch
 from catbuilder.cli_vouch import certificates, select, shifts
+from catbuilder.cli_web import labels_agreement, serve
 from catbuilder.errors import CatbuilderError
 from catbuilder.interrupts import listen
 from catbuilder.terminal import (
@@ -299,6 +300,8 @@ def check(
 
 app.command(epilog="Example: catbuilder backup /mnt/other-disk/des-y1")(backup)
 app.command(epilog="Example: catbuilder restore /mnt/other-disk/des-y1 des-y1")(restore)
+app.command(epilog="Example: catbuilder -w des-y1 serve --port 8765")(serve)
+labels_app.command("agreement", epilog="Example: catbuilder labels agreement --format csv")(labels_agreement)
 
 
 @app.command(epilog='Example: catbuilder sql "SELECT label, count(*) FROM catalog GROUP BY label"')

@@ -83,6 +83,10 @@ class HostLost(CatbuilderError):
     """A host was cut off or went down; the round goes on when it is back, or elsewhere by a new plan."""
 
 
+class ServeError(CatbuilderError):
+    """The web page cannot be served where it was asked to be."""
+
+
 class QueryError(CatbuilderError):
     """A query was refused, failed, or ran over its memory or time limit."""
 

@@ -6,6 +6,7 @@ A class without an example here fails the walk: add `@raises(errors.NewClass)` t
 import inspect
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,13 @@ def a_host_whose_starter_is_killed(folder: Path) -> None:
 def a_query_that_writes(folder: Path) -> None:
     workspace = Workspace.create(folder / "ws")
     command("-w", workspace.path, "sql", "DELETE FROM labels")
+
+
+@raises(errors.ServeError)
+def a_port_that_is_taken(folder: Path) -> None:
+    workspace = Workspace.create(folder / "ws")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        command("-w", workspace.path, "serve", "--no-browser", "--port", taken.getsockname()[1])
 
 
 @raises(errors.ObjectNotFound)

@@ -1,0 +1,40 @@
+"""The verbs of the web page: serve, and how well those agree who label there."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free one.")] = 8765,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Browse, review and watch the catalogue in a browser of this machine."""
+    from catbuilder.web.server import serve
+
+    def tell(address: str) -> None:
+        print(f"Serving {opened.path} at\n\n    {address}\n", flush=True)
+        print("It holds the key to the page: give it to nobody. Stop with Ctrl-C.", flush=True)
+
+    opened = open_workspace(workspace)
+    try:
+        serve(opened, port, browser=not no_browser, tell=tell)
+    except KeyboardInterrupt:  # how a server is stopped
+        print("Stopped.", file=sys.stderr)
+
+
+def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
+    """How well people agree: Cohen's kappa of each two annotators."""
+    from catbuilder.annotators import annotator_agreement
+    from catbuilder.output import show
+
+    found = annotator_agreement(open_workspace(workspace))
+    if found.num_rows or format != "table":
+        show(found, format)
+    if not found.num_rows:
+        print("No two annotators have labelled the same object yet; let a second one answer the same list: "
+              "catbuilder serve", file=sys.stderr)  # fmt: skip

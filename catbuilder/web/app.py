@@ -1,0 +1,59 @@
+"""The application: the pages behind the guard, and an answer in one sentence to whatever goes wrong."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+
+from catbuilder.errors import CatbuilderError, ObjectNotFound, WorkspaceBusy
+from catbuilder.web import catalogue_page, downloads, object_page, review_page, rounds_page, sql_page
+from catbuilder.web.guard import Guard, Session
+from catbuilder.web.site import Site, site_of
+from catbuilder.workspace import Workspace
+
+_PATIENCE_S = 4.0  # then a page says that something is being recorded, and asks again by itself
+_STATUS: dict[type[CatbuilderError], int] = {ObjectNotFound: 404, WorkspaceBusy: 503}
+
+
+def create_app(workspace: Workspace, session: Session) -> FastAPI:
+    """The ASGI application of one workspace; `session` says who may ask it."""
+    # no /docs: their scripts come from elsewhere
+    app = FastAPI(title="catbuilder", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = Site(replace(workspace, patience_s=_PATIENCE_S))
+    for page in (catalogue_page, object_page, downloads, review_page, rounds_page, sql_page):
+        app.include_router(page.router)
+    app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    app.add_exception_handler(CatbuilderError, _told)
+    app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(HTTPException, _missing)
+    app.add_middleware(Guard, session=session)
+    return app
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 400)
+    return await _say(request, status, str(error))
+
+
+async def _misread(request: Request, _: Exception) -> Response:
+    return await _say(request, 400, "This address or form cannot be read; go back and try it from the page.")
+
+
+async def _missing(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return await _say(request, status, "There is no such page; choose one above.")
+
+
+async def _say(request: Request, status: int, sentence: str) -> Response:
+    said = f"{sentence[:1].upper()}{sentence[1:]}"
+    headers = {"Retry-After": "3"} if status == 503 else None
+    if "application/json" in request.headers.get("accept", ""):
+        return JSONResponse({"error": said}, status, headers)
+    page = await asyncio.to_thread(site_of(request).page, "error.html", status, sentence=said, wait=status == 503)
+    page.headers.update(headers or {})
+    return page

@@ -1,0 +1,91 @@
+"""The catalogue, page by page, and what the form above it asks for."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import ValidationError
+
+from catbuilder.browse import NONE, Filter, page
+from catbuilder.counts import count_objects
+from catbuilder.errors import InputError
+from catbuilder.roundlist import last_round
+from catbuilder.story import find_object
+from catbuilder.web.apart import apart
+from catbuilder.web.site import Here, Site
+
+router = APIRouter()
+
+DOMAINS = ("in", "extrapolated", "unresolved", "star", "artefact", "unknown", "no_image")
+SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
+
+
+@router.get("/")
+def catalogue(request: Request, here: Here) -> Response:
+    """Objects that pass the filter, with their stamps."""
+    given = dict(request.query_params)
+    try:
+        wanted, after = filter_of(given), _after(given)
+    except InputError as error:
+        return _shown(here, given, Filter(), status=400, complaint=str(error))
+    found = page(here.workspace, wanted, after)
+    for row in found.rows:
+        row["has_stamp"] = here.pictures.remember(row["survey"], row["object_id"], row["shard"], row["row"])
+    counted = None
+    if given.get("count"):
+        counts = apart(count_objects, here.workspace, ["survey"], at=wanted.at, where=wanted.where() or None)
+        counted = sum(counts["objects"].to_pylist())
+    return _shown(here, given, wanted, rows=found.rows, further=found.further, out_of_time=found.out_of_time,
+                  counted=counted, begins=after is not None)  # fmt: skip
+
+
+@router.get("/find")
+def find(here: Here, id: str = "", survey: str = "") -> Response:
+    """To the page of an object by its id, whichever survey has it."""
+    with here.workspace.reading() as con:
+        where, object_id = find_object(con, id, survey or None)
+    return RedirectResponse(f"/objects/{where}/{object_id}", status_code=303)
+
+
+def filter_of(given: Mapping[str, Any]) -> Filter:
+    """The filter that the fields of a form ask for.
+
+    Raises
+    ------
+    InputError
+        A field is not what it must be; the sentence names the first.
+    """
+    try:
+        return Filter.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = Filter.model_fields.get(str(first["loc"][0])) if first["loc"] else None
+        said = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+        raise InputError(f"{field.title} {said}" if field else f"{said[:1].upper()}{said[1:]}") from None
+
+
+def _after(given: Mapping[str, str]) -> tuple[str, int] | None:
+    survey, _, number = given.get("after", "").rpartition(":")
+    if not survey:
+        return None
+    try:
+        return survey, int(number)
+    except ValueError:
+        raise InputError("the address names no object after which to go on; begin with the first page") from None
+
+
+def _shown(here: Site, given: Mapping[str, str], wanted: Filter, status: int = 200, **found: Any) -> Response:
+    asked = wanted.model_dump(exclude_none=True)
+    asked.pop("band", None) if wanted.brightest is None and wanted.faintest is None else None
+    with here.workspace.reading() as con:
+        rounds = last_round(con)
+    values: dict[str, Any] = {
+        "rows": [], "further": None, "out_of_time": False, "counted": None, "begins": False, "complaint": None,
+        "given": dict.fromkeys(Filter.model_fields, "") | dict(given), "asked": asked,
+        "query": urlencode(asked), "where": wanted.where(), "at": wanted.at,
+        "rounds": range(1, rounds + 1), "surveys": sorted(here.workspace.config.surveys), "domains": DOMAINS,
+        "sources": SOURCES, "none": NONE, "kinds": ("fits", "vot", "parquet", "csv"),
+    }  # fmt: skip
+    return here.page("catalogue.html", status, **values | found)

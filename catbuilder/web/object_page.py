@@ -1,0 +1,59 @@
+"""One object: how it looks in each survey, what it is, why, and what is like it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from catbuilder.catalog import data_dictionary, fetch_arrow
+from catbuilder.resources import query
+from catbuilder.story import why
+from catbuilder.web.site import Here, Site
+
+router = APIRouter()
+
+_KEPT_S = 3600  # for which a browser keeps a stamp: it goes back and forth through a list
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A value of the object's row of `catalog`, with what the column means."""
+
+    name: str
+    value: object
+    unit: str
+    meaning: str
+
+
+@router.get("/objects/{survey}/{object_id}")
+def one_object(survey: str, object_id: str, here: Here) -> Response:
+    """The object's page."""
+    story = why(here.workspace, object_id, survey)
+    now = story.now
+    with here.workspace.reading() as con:
+        key = {"survey": now["survey"], "object_id": now["object_id"]}
+        others = fetch_arrow(con, query("counterparts"), key).to_pylist()
+        columns = {column.name: column for column in data_dictionary(con, "catalog")}
+    facts = [
+        Fact(name, value, columns[name].unit, columns[name].description)
+        for name, value in now.items()
+        if value is not None and name not in ("survey", "object_id")
+    ]
+    return here.page("object.html", now=now, facts=facts, events=story.events, stamps=_stamps(here, now, others))
+
+
+@router.get("/stamps/{survey}/{object_id}.png")
+def stamp(survey: str, object_id: int, here: Here) -> Response:
+    """The stamp, pixel by pixel."""
+    png = here.pictures.png(survey, object_id) if -(2**63) <= object_id < 2**63 else None
+    if png is None:
+        raise HTTPException(404)
+    return Response(png, media_type="image/png", headers={"Cache-Control": f"private, max-age={_KEPT_S}"})
+
+
+def _stamps(here: Site, now: dict[str, Any], others: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The object's own stamp and those of its counterparts, where there are any."""
+    own = {"survey": now["survey"], "object_id": now["object_id"], "separation_arcsec": None}
+    return [one | {"has_stamp": here.pictures.has(one["survey"], one["object_id"])} for one in [own, *others]]
