@@ -8,7 +8,7 @@ from fastapi.responses import Response
 
 from catbuilder.catalog import data_dictionary
 from catbuilder.errors import QueryError
-from catbuilder.output import is_numeric, told_apart
+from catbuilder.output import numeric_columns, told_apart
 from catbuilder.sandbox import query_stream
 from catbuilder.web.apart import few_at_once
 from catbuilder.web.site import Here, Site
@@ -41,7 +41,7 @@ def answer(here: Here, text: Annotated[str, Form()] = "") -> Response:
     try:
         with few_at_once, query_stream(here.workspace, text, timeout_s=TIMEOUT_S) as reader:
             names = told_apart(reader.schema.names)
-            numeric = [is_numeric(field.type) for field in reader.schema]
+            right = numeric_columns(reader.schema)
             rows: list[list[Any]] = []
             for batch in reader:
                 values = [column.to_pylist() for column in batch.slice(0, ROWS + 1 - len(rows)).columns]
@@ -51,7 +51,8 @@ def answer(here: Here, text: Annotated[str, Form()] = "") -> Response:
     except QueryError as error:
         said = str(error).replace("raise --timeout", "use: catbuilder sql --timeout")
         return _shown(here, status=400, text=text, complaint=f"{said[:1].upper()}{said[1:]}.")
-    columns, took = list(zip(names, numeric, strict=True)), time.monotonic() - started
+    columns = [(name, theirs in right) for name, theirs in zip(names, reader.schema.names, strict=True)]
+    took = time.monotonic() - started
     return _shown(here, text=text, columns=columns, rows=rows[:ROWS], more=len(rows) > ROWS, took=took)
 
 
