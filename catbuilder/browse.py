@@ -32,28 +32,36 @@ WIDEST_DEG = 5.0
 NONE = "none"  # a label that is asked for: no label at all
 
 
+Source = Literal["human", "galaxy_zoo", "imported", "promoted"]
+Domain = Literal["in", "extrapolated", "unresolved", "star", "artefact", "unknown", "no_image"]
+
+
 class Filter(BaseModel):
     """What to show: conditions on the columns of `catalog`, all of which must hold."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    survey: str | None = Field(None, title="Survey", max_length=60)
-    label: str | None = Field(None, title="Class of the label", max_length=60)  # a class, or 'none'
-    source: Literal["human", "galaxy_zoo", "imported", "promoted"] | None = Field(None, title="Who gave the label")
-    predicted: str | None = Field(None, title="Predicted class", max_length=60)  # a class
-    least: float | None = Field(None, title="Least confidence", ge=0, le=1)  # of predicted_confidence
-    most: float | None = Field(None, title="Highest confidence", ge=0, le=1)
+    survey: str | None = Field(default=None, title="Survey", max_length=60)
+    label: str | None = Field(default=None, title="Class of the label", max_length=60)  # a class, or 'none'
+    source: Literal["human", "galaxy_zoo", "imported", "promoted"] | None = Field(
+        default=None, title="Who gave the label"
+    )
+    predicted: str | None = Field(default=None, title="Predicted class", max_length=60)  # a class
+    least: float | None = Field(default=None, title="Least confidence", ge=0, le=1)  # of predicted_confidence
+    most: float | None = Field(default=None, title="Highest confidence", ge=0, le=1)
     domain: Literal["in", "extrapolated", "unresolved", "star", "artefact", "unknown", "no_image"] | None = Field(
         None, title="Domain"
     )
-    label_round: int | None = Field(None, title="Round of the label", ge=0, le=1_000_000)
-    at: int | None = Field(None, title="As of round", ge=0, le=1_000_000)  # as of the end of this round
-    band: Literal["g", "r", "i"] = Field("r", title="Band")
-    brightest: float | None = Field(None, title="Brightest magnitude", ge=-50, le=50, allow_inf_nan=False)  # mag
-    faintest: float | None = Field(None, title="Faintest magnitude", ge=-50, le=50, allow_inf_nan=False)
-    ra: float | None = Field(None, title="RA", ge=0, le=360, allow_inf_nan=False)  # ICRS, deg
-    dec: float | None = Field(None, title="Dec", ge=-90, le=90, allow_inf_nan=False)
-    radius: float | None = Field(None, title="Radius", gt=0, le=60 * WIDEST_DEG, allow_inf_nan=False)  # arcmin
+    label_round: int | None = Field(default=None, title="Round of the label", ge=0, le=1_000_000)
+    at: int | None = Field(default=None, title="As of round", ge=0, le=1_000_000)  # as of the end of this round
+    band: Literal["g", "r", "i"] = Field(default="r", title="Band")
+    brightest: float | None = Field(
+        default=None, title="Brightest magnitude", ge=-50, le=50, allow_inf_nan=False
+    )  # mag
+    faintest: float | None = Field(default=None, title="Faintest magnitude", ge=-50, le=50, allow_inf_nan=False)
+    ra: float | None = Field(default=None, title="RA", ge=0, le=360, allow_inf_nan=False)  # ICRS, deg
+    dec: float | None = Field(default=None, title="Dec", ge=-90, le=90, allow_inf_nan=False)
+    radius: float | None = Field(default=None, title="Radius", gt=0, le=60 * WIDEST_DEG, allow_inf_nan=False)  # arcmin
 
     @model_validator(mode="before")
     @classmethod

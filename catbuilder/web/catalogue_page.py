@@ -1,14 +1,14 @@
 """The catalogue, page by page, and what the form above it asks for."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from catbuilder.browse import NONE, Filter, page
+from catbuilder.browse import NONE, Domain, Filter, Source, page
 from catbuilder.counts import count_objects
 from catbuilder.errors import InputError
 from catbuilder.roundlist import last_round
@@ -18,8 +18,7 @@ from catbuilder.web.site import Here, Site
 
 router = APIRouter()
 
-DOMAINS = ("in", "extrapolated", "unresolved", "star", "artefact", "unknown", "no_image")
-SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
+DOMAINS, SOURCES = get_args(Domain), get_args(Source)
 
 
 @router.get("/")
