@@ -43,9 +43,7 @@ class Filter(BaseModel):
 
     survey: str | None = Field(default=None, title="Survey", max_length=60)
     label: str | None = Field(default=None, title="Class of the label", max_length=60)  # a class, or 'none'
-    source: Literal["human", "galaxy_zoo", "imported", "promoted"] | None = Field(
-        default=None, title="Who gave the label"
-    )
+    source: Source | None = Field(default=None, title="Who gave the label")
     predicted: str | None = Field(default=None, title="Predicted class", max_length=60)  # a class
     least: float | None = Field(default=None, title="Least confidence", ge=0, le=1)  # of predicted_confidence
     most: float | None = Field(default=None, title="Highest confidence", ge=0, le=1)
@@ -55,9 +53,7 @@ class Filter(BaseModel):
     label_round: int | None = Field(default=None, title="Round of the label", ge=0, le=1_000_000)
     at: int | None = Field(default=None, title="As of round", ge=0, le=1_000_000)  # as of the end of this round
     band: Literal["g", "r", "i"] = Field(default="r", title="Band")
-    brightest: float | None = Field(
-        default=None, title="Brightest magnitude", ge=-50, le=50, allow_inf_nan=False
-    )  # mag
+    brightest: float | None = Field(default=None, title="Brightest magnitude", ge=-50, le=50, allow_inf_nan=False)
     faintest: float | None = Field(default=None, title="Faintest magnitude", ge=-50, le=50, allow_inf_nan=False)
     ra: float | None = Field(default=None, title="RA", ge=0, le=360, allow_inf_nan=False)  # ICRS, deg
     dec: float | None = Field(default=None, title="Dec", ge=-90, le=90, allow_inf_nan=False)
