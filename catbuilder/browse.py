@@ -47,9 +47,7 @@ class Filter(BaseModel):
     predicted: str | None = Field(default=None, title="Predicted class", max_length=60)  # a class
     least: float | None = Field(default=None, title="Least confidence", ge=0, le=1)  # of predicted_confidence
     most: float | None = Field(default=None, title="Highest confidence", ge=0, le=1)
-    domain: Literal["in", "extrapolated", "unresolved", "star", "artefact", "unknown", "no_image"] | None = Field(
-        None, title="Domain"
-    )
+    domain: Domain | None = Field(default=None, title="Domain")
     label_round: int | None = Field(default=None, title="Round of the label", ge=0, le=1_000_000)
     at: int | None = Field(default=None, title="As of round", ge=0, le=1_000_000)  # as of the end of this round
     band: Literal["g", "r", "i"] = Field(default="r", title="Band")
