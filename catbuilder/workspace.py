@@ -5,12 +5,12 @@ import os
 import re
 import socket
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from catbuilder import __version__
@@ -20,8 +20,6 @@ from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, Workspa
 from catbuilder.faults import fault_point
 from catbuilder.files import append_line, held_alone, write_text
 from catbuilder.interrupts import held_off
-
-_recording: dict[Path, threading.Lock] = {}  # by workspace
 
 
 @dataclass
@@ -157,7 +155,7 @@ class Workspace:
     @contextmanager
     def _only_thread(self, wait_s: float | None) -> Iterator[None]:
         """DuckDB lets the threads of a process share an open file: two that record would take the same numbers."""
-        lock = _recording.setdefault(self.path, threading.Lock())
+        lock = _recording.setdefault(self.path, Lock())
         if not lock.acquire(timeout=-1 if wait_s is None else wait_s):
             raise WorkspaceBusy(f"another thread of this process is recording in {self.path}; give the command again")
         try:
@@ -204,6 +202,9 @@ class Workspace:
                 f"recording {last['run']} (label event {last['events']}): something recorded was lost; put the "
                 f"catalogue back from a backup with: catbuilder restore BACKUP {self.path} (what is there is kept)"
             )
+
+
+_recording: dict[Path, Lock] = {}  # by workspace
 
 
 def _settings_text(classes: Sequence[str], stamp_size: int, recipe: str) -> str:
