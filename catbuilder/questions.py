@@ -198,7 +198,7 @@ def _choose(
     """Objects by a strategy (survey, object_id), and with which chance each was drawn, if by chance."""
     forget_asked(con, model, at_random=model is None)
     if model is None:
-        draw = fetch_number(con, "SELECT max(run) FROM runs")
+        draw = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
         return drawn_at_random(con, n, f"ask {draw}", survey)
     if strategy in DOUBTS:
         return most_doubtful(con, strategy, model, n, survey), None

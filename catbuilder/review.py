@@ -83,23 +83,17 @@ def question_lists(workspace: Workspace) -> list[QuestionList]:
 
 
 def ask_people(workspace: Workspace, strategy: str, n: int) -> str:
-    """Select objects and put those into the queue that are not in it; the name of the newest list of the strategy.
+    """Select objects, which puts them into the queue; the name of the newest list of the strategy.
 
     Raises
     ------
     InputError
         There is nobody to ask about, or no such strategy.
+    NothingToAsk
+        There is no model, ensemble or feature to choose by.
     """
-    objects = select_objects(workspace, strategy, n)
-    if not objects.num_rows:
+    if not select_objects(workspace, strategy, n).num_rows:
         raise InputError(f"the strategy {strategy} finds nobody to ask about; take another, or ingest more objects")
-    keys = objects.select(["survey", "object_id"])
-    with workspace.recording(f"review: {strategy}") as recording:
-        place = pa.array(range(1, keys.num_rows + 1), pa.int32())
-        recording.con.register("selected", keys.append_column("place", place))
-        recording.con.execute(
-            query("review_record"), {"strategy": strategy, "round": recording.round, "run": recording.run}
-        )
     return next(one.name for one in question_lists(workspace) if one.strategy == strategy)
 
 
