@@ -19,10 +19,11 @@ from catbuilder.calibration import delta_of_a_class, spent_delta
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.certify import ClassCertificate, Counted, certify_class
 from catbuilder.config import Recipe
+from catbuilder.jobs import feature_files
 from catbuilder.plan import Plan
 from catbuilder.resources import query
 from catbuilder.shift import FEWEST, accept, density_weights, two_sample_auc
-from catbuilder.shift_meters import feature_files, features_of
+from catbuilder.shift_meters import features_of
 from catbuilder.workspace import Workspace
 
 CUTS = pa.schema(
@@ -189,7 +190,7 @@ def _weights(con: Connection, workspace: Workspace, plan: Plan, objects: pa.Tabl
     """Compare calibration and pool by their features, and weigh the calibration objects where they differ."""
     n = objects.num_rows
     plain = _Weights(np.ones(n), np.ones(n, bool), False)
-    files = [str(file) for file in feature_files(workspace, plan.round)]
+    files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
     kept = fetch_arrow(con, query("certify_features"), {"files": files}) if files else objects.slice(0, 0)
     pool, _ = features_of(workspace, plan.round, kept)
     features, known = features_of(workspace, plan.round, objects)

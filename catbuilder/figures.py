@@ -42,15 +42,30 @@ def draw_accuracy(curves: pa.Table, file: Path) -> None:
     RoundError
         No round has been measured on a test set.
     """
-    if file.suffix.lower() not in FORMATS:
-        raise InputError(f"{file} is no picture that can be drawn; give a name that ends in {', '.join(FORMATS)}")
+    require_picture(file)
     if not curves.num_rows:
         raise RoundError(
             "no test set with truth has been measured, so there is no curve to draw; "
             "declare one with: catbuilder testset NAME --survey SURVEY --table T.csv, and run a round"
         )
-    figure = _figure(curves)
-    # neither a date nor random names inside: the same metrics give the same file
+    save_figure(_figure(curves), file)
+
+
+def require_picture(file: Path) -> None:
+    """Raise InputError unless the file's name ends in one of `FORMATS`."""
+    if file.suffix.lower() not in FORMATS:
+        raise InputError(f"{file} is no picture that can be drawn; give a name that ends in {', '.join(FORMATS)}")
+
+
+def save_figure(figure: Figure, file: Path) -> None:
+    """Write a figure as PNG, PDF or SVG, with neither a date nor random names inside: the same figure, the same file.
+
+    Raises
+    ------
+    InputError
+        The file's name ends in none of these.
+    """
+    require_picture(file)
     with written_whole(file) as temporary, rc_context({"svg.hashsalt": "catbuilder"}):
         date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(file.suffix.lower())
         figure.savefig(temporary, dpi=_DPI, metadata=date)

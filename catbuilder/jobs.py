@@ -70,6 +70,11 @@ def shard_files(folder: Path, number: int) -> dict[str, Path]:
     return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "scores")}
 
 
+def feature_files(round_folder: Path) -> list[Path]:
+    """The shards of features that the scoring of a round has kept: survey, object_id, features."""
+    return sorted((round_folder / "scores").glob("features-*.parquet"))
+
+
 def hashes_file(folder: Path, number: int) -> Path:
     """JSON file of the SHA-256 of each file of a shard; where it is, the shard is whole."""
     return folder / f"hashes-{number:05d}.json"

@@ -8,7 +8,6 @@ were kept are compared, which spares reading a survey of millions again.
 
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.jobs import feature_files
 from catbuilder.plan import Plan
 from catbuilder.resources import query
 from catbuilder.shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
@@ -89,7 +89,7 @@ def features_of(
     """
     place_of = {key: place for place, key in enumerate(_keys(objects))}
     found, places = [], []
-    for file in feature_files(workspace, round_number):
+    for file in feature_files(workspace.round_folder(round_number)):
         shard = pq.read_table(file)
         here = np.array([place_of.get(key, -1) for key in _keys(shard)], np.int64)
         flat = shard["features"].combine_chunks().flatten().to_numpy()
@@ -104,7 +104,7 @@ def features_of(
 
 
 def _samples(con: Connection, workspace: Workspace, plan: Plan) -> dict[str, _Sample]:
-    files = [str(file) for file in feature_files(workspace, plan.round)]
+    files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
     if not files:
         return {name: _Sample(np.empty((0, 0), np.float32), []) for name in SAMPLES}
     parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": files}
@@ -141,8 +141,3 @@ def _ends(value: Interval | float) -> dict[str, float | None]:
 
 def _keys(objects: pa.Table) -> list[tuple[str, int]]:
     return list(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))
-
-
-def feature_files(workspace: Workspace, round_number: int) -> list[Path]:
-    """The shards of features that the scoring of a round has kept: survey, object_id, features."""
-    return sorted((workspace.round_folder(round_number) / "scores").glob("features-*.parquet"))

@@ -1,0 +1,67 @@
+"""The verbs that set one thing beside another: objects that look alike, two rounds, another catalogue."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from catbuilder.terminal import FormatOption, SurveyOption, WorkspaceOption, open_workspace
+
+MosaicOption = Annotated[Path | None, typer.Option("--mosaic", help="Show their images in OUT.png, .pdf or .svg.")]
+
+
+def similar(
+    object_id: Annotated[str, typer.Argument(help="Id as the survey numbers it.")],
+    n: Annotated[int, typer.Option("--n", min=1, max=10_000, help="How many.")] = 20,
+    number: Annotated[
+        int | None, typer.Option("--round", help="By the network of this round; by default the latest that can.")
+    ] = None,
+    mosaic: MosaicOption = None,
+    survey: SurveyOption = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Objects that look like one, by the features of a round's network; the nearest first."""
+    from catbuilder.output import show
+    from catbuilder.similar import as_table, draw_similar, similar
+
+    opened = open_workspace(workspace)
+    found = similar(opened, survey, object_id, n, number)
+    show(as_table(found), format)
+    if mosaic is not None:
+        shown = draw_similar(opened, survey, object_id, found, mosaic)
+        print(f"{shown} images are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+
+
+def diff(
+    first: Annotated[int, typer.Option("--from", min=1, help="The earlier round.")],
+    last: Annotated[int, typer.Option("--to", min=1, help="The later round.")],
+    part: Annotated[
+        Literal["labels", "predictions", "events", "examples"] | None,
+        typer.Option("--part", help="Only this table; with --format csv or json it is labels by default."),
+    ] = None,
+    examples: Annotated[int, typer.Option(min=0, max=1000, help="Objects of each kind of change to list.")] = 3,
+    out: Annotated[Path | None, typer.Option("--out", help="CSV to write with every object that changed.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """What changed between two closed rounds: labels, predicted classes, and why."""
+    from catbuilder.diff import diff, write_changed
+    from catbuilder.output import show
+    from catbuilder.progress import Reporter
+
+    opened = open_workspace(workspace)
+    found = diff(opened, first, last, examples, Reporter())
+    if format != "table" or part is not None:
+        show(getattr(found, part or "labels"), format)
+    else:
+        print(found.sentence())
+        for name in ("labels", "predictions", "events", "examples"):
+            print(f"\n{name}")
+            show(getattr(found, name), format)
+    if out is not None:
+        written = write_changed(opened, first, last, out, Reporter())
+        print(
+            f"{written} objects that changed are listed in {out}.", file=sys.stdout if format == "table" else sys.stderr
+        )

@@ -1,0 +1,159 @@
+"""What changed between two closed rounds: labels, predicted classes, and why.
+
+The catalogue as of a closed round never changes, so that two of them can be compared at any time. Objects are looked at
+one range of ids after another; what is kept in memory is a count for each way an object can go, and a few examples.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.errors import InputError, RoundError
+from catbuilder.files import written_whole
+from catbuilder.lens import ask_each, in_ranges
+from catbuilder.progress import Reporter
+from catbuilder.provenance import require_closed
+from catbuilder.resources import query
+from catbuilder.workspace import Workspace
+
+CHANGES = ("added", "changed", "retracted", "restated")
+"""A label that was not there before; another one; none any more; the same from another source."""
+
+_LABELS = ("change", "label_before", "source_before", "label_after", "source_after")
+_PREDICTIONS = ("predicted_before", "predicted_after")
+_TEXTS = pa.string()
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What changed from the end of round `first` to the end of round `last`."""
+
+    first: int
+    last: int
+    labels: pa.Table  # change, label_before, source_before, label_after, source_after, objects
+    predictions: pa.Table  # predicted_before, predicted_after, objects; of all objects, changed or not
+    events: pa.Table  # round, event ('label' or 'retraction'), source, label, objects
+    examples: pa.Table  # objects of each kind of change, with the reason
+
+    def sentence(self) -> str:
+        """All of it in one line."""
+        changes: Counter[str] = Counter()
+        for row in self.labels.to_pylist():
+            changes[row["change"]] += row["objects"]
+        told = [f"{changes[change]:,} {change}" for change in CHANGES if changes[change]]
+        moved = sum(
+            row["objects"]
+            for row in self.predictions.to_pylist()
+            if None not in row.values() and row["predicted_before"] != row["predicted_after"]
+        )
+        return (
+            f"From round {self.first} to round {self.last}: labels {', '.join(told) or 'all as they were'}; "
+            f"{moved:,} objects are predicted to be of another class."
+        )
+
+
+def diff(workspace: Workspace, first: int, last: int, examples: int = 3, reporter: Reporter | None = None) -> Diff:
+    """Compare the catalogue at the ends of two closed rounds.
+
+    Parameters
+    ----------
+    examples : objects of each kind of change that are listed, at most
+
+    Raises
+    ------
+    RoundError
+        There is no such round, it is not closed, or the first is not before the last.
+    """
+    reporter = reporter or Reporter(quiet=True)
+    bound = {"first": first, "last": last}
+    with workspace.reading() as con:
+        _check(con, first, last)
+        events = fetch_arrow(con, query("diff_events"), bound)
+        counts = _counts(con, bound, reporter)
+        listed = _examples(con, bound, examples, counts, reporter)
+    labels = _summed(counts, _LABELS)
+    of_labels = labels.filter(pa.compute.is_valid(labels["change"]))
+    return Diff(first, last, of_labels, _summed(counts, _PREDICTIONS), events, listed)
+
+
+def write_changed(workspace: Workspace, first: int, last: int, file: Path, reporter: Reporter | None = None) -> int:
+    """Write every object whose label or predicted class changed as CSV, and return their number.
+
+    Raises
+    ------
+    RoundError
+        As `diff` does.
+    InputError
+        The file cannot be written there.
+    """
+    if file.is_dir() or not file.parent.is_dir():
+        raise InputError(f"{file} cannot be written: give the path of a file in a folder that exists")
+    written = 0
+    text = query("diff_changed").format(objects=query("diff_objects"))
+    with workspace.reading() as con, (reporter or Reporter(quiet=True)).bar("writing"):
+        _check(con, first, last)
+        bound = {"first": first, "last": last}
+        schema = con.sql(f"SELECT * FROM ({text}) LIMIT 0", params=bound).to_arrow_table().schema
+        with written_whole(file) as temporary, pa.csv.CSVWriter(str(temporary), schema) as out:
+            for _ in in_ranges(con):
+                for batch in con.sql(text, params=bound).to_arrow_reader(65_536):
+                    out.write_batch(batch)
+                    written += batch.num_rows
+    return written
+
+
+def _check(con: Connection, first: int, last: int) -> None:
+    for number in (first, last):
+        require_closed(con, number)
+    if first >= last:
+        raise RoundError(
+            f"round {first} is not before round {last}; give the earlier one by --from and the later by --to"
+        )
+
+
+def _counts(con: Connection, bound: dict[str, int], reporter: Reporter) -> Counter[tuple[str | None, ...]]:
+    """Objects by `_LABELS` and `_PREDICTIONS`."""
+    text = query("diff_counts").format(objects=query("diff_objects"))
+    counts: Counter[tuple[str | None, ...]] = Counter()
+    with reporter.bar("comparing") as update:
+        for _, rows in ask_each(con, text, bound, update):
+            for *key, n in rows:
+                counts[tuple(key)] += n
+    return counts
+
+
+def _summed(counts: Counter[tuple[str | None, ...]], names: tuple[str, ...]) -> pa.Table:
+    """The counts by some of their columns, in the order of these."""
+    places = [(_LABELS + _PREDICTIONS).index(name) for name in names]
+    sums: Counter[tuple[str | None, ...]] = Counter()
+    for key, n in counts.items():
+        sums[tuple(key[place] for place in places)] += n
+    keys = sorted(sums, key=lambda key: [(part is None, part or "") for part in key])
+    columns = {name: pa.array([key[i] for key in keys], _TEXTS) for i, name in enumerate(names)}
+    return pa.table({**columns, "objects": pa.array([sums[key] for key in keys], pa.int64())})
+
+
+def _examples(
+    con: Connection, bound: dict[str, int], most: int, counts: Counter[tuple[str | None, ...]], reporter: Reporter
+) -> pa.Table:
+    """The first objects of each kind of change; looks no further than until all kinds have theirs."""
+    wanted: Counter[str] = Counter()
+    for (change, *_), n in counts.items():
+        if change is not None:
+            wanted[change] = min(most, wanted[change] + n)
+    text = query("diff_examples").format(objects=query("diff_objects"))
+    found: dict[str, list[dict[str, Any]]] = {change: [] for change in CHANGES}
+    schema = con.sql(f"SELECT * FROM ({text}) LIMIT 0", params=bound | {"examples": most}).to_arrow_table().schema
+    with reporter.bar("looking for examples"):
+        for _ in in_ranges(con):
+            if all(len(found[change]) >= n for change, n in wanted.items()):
+                break
+            for row in fetch_arrow(con, text, bound | {"examples": most}).to_pylist():
+                if len(found[row["change"]]) < most:
+                    found[row["change"]].append(row)
+    return pa.Table.from_pylist([row for rows in found.values() for row in rows], schema=schema)

@@ -1,0 +1,88 @@
+"""Stamps side by side with a line or two under each: what a person looks at before believing a table."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.errors import InputError, NothingToScore
+from catbuilder.figures import save_figure
+from catbuilder.lens import lens_on
+from catbuilder.resources import query
+from catbuilder.stamps import StampReader, Stamps
+from catbuilder.workspace import Workspace
+
+MOST_STAMPS = 400  # more are no picture any more
+_PANEL_INCHES = 1.3
+_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An object to be shown, and what is said of it in a line or two."""
+
+    survey: str
+    object_id: int
+    caption: str
+
+
+def draw_mosaic(workspace: Workspace, pictures: Sequence[Picture], file: Path, title: str = "") -> int:
+    """Draw the objects' stamps in the order given, as PNG, PDF or SVG; returns how many have one.
+
+    Raises
+    ------
+    InputError
+        The file's name ends in none of these, or there are too many objects.
+    NothingToScore
+        None of the objects has a stamp.
+    """
+    from matplotlib.figure import Figure
+
+    if len(pictures) > MOST_STAMPS:
+        raise InputError(
+            f"a mosaic of {len(pictures):,} objects cannot be looked at; ask for no more than {MOST_STAMPS}"
+        )
+    with workspace.reading() as con:
+        stamps = stamps_of(con, workspace, [(one.survey, one.object_id) for one in pictures])
+    shown = [one for one in pictures if (one.survey, one.object_id) in stamps]
+    if not shown:
+        raise NothingToScore("none of these objects has an image to show; bring some in with: catbuilder fetch")
+    columns = min(_COLUMNS, len(shown))
+    rows = math.ceil(len(shown) / columns)
+    figure = Figure(figsize=(_PANEL_INCHES * columns, 1.35 * _PANEL_INCHES * rows + 0.3), layout="constrained")
+    panels = np.ravel(figure.subplots(rows, columns, squeeze=False))
+    for panel in panels:
+        panel.set_axis_off()
+    for panel, one in zip(panels, shown, strict=False):
+        panel.imshow(stamps[one.survey, one.object_id], interpolation="nearest")
+        panel.set_title(one.caption, fontsize=5.5, parse_math=False)
+    if title:
+        figure.suptitle(title, fontsize=9, parse_math=False)
+    save_figure(figure, file)
+    return len(shown)
+
+
+def stamps_of(
+    con: Connection, workspace: Workspace, objects: Sequence[tuple[str, int]]
+) -> dict[tuple[str, int], Stamps]:
+    """Stamps, uint8 (size, size, 3), of those of the objects (survey, object_id) that have one."""
+    keys = pa.table(
+        {
+            "survey": pa.array([survey for survey, _ in objects], pa.string()),
+            "object_id": pa.array([number for _, number in objects], pa.int64()),
+        }
+    )
+    con.register("arrow_shown", keys)
+    con.execute("CREATE OR REPLACE TEMP TABLE shown AS SELECT DISTINCT survey, object_id FROM arrow_shown")
+    con.unregister("arrow_shown")
+    with lens_on(con, "shown"):
+        places = [row for row in fetch_arrow(con, query("stamps_of")).to_pylist() if row["shard"] is not None]
+    if not places:
+        return {}
+    reader = StampReader(workspace.path, [row["shard"] for row in places], [row["row"] for row in places])
+    pixels = reader.read(np.arange(len(places)))
+    return {(row["survey"], row["object_id"]): pixels[i] for i, row in enumerate(places)}

@@ -1,0 +1,174 @@
+"""Objects that look alike: neighbours of one object in the feature space of a round's network.
+
+Two objects are compared by the cosine of the angle between the activations of the last hidden layer. Features are kept
+of all test and calibration objects and of samples of the pool and of the training objects, so that neighbours are found
+among those; an object that is in none of them is put through the same network again, from its stamp.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.errors import NothingToScore, RoundError
+from catbuilder.jobs import feature_files
+from catbuilder.lens import IdRange, lens_on
+from catbuilder.resources import query
+from catbuilder.roundlist import require_round
+from catbuilder.story import find_object
+from catbuilder.workspace import Workspace
+
+if TYPE_CHECKING:
+    from catbuilder.plan import Plan
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An object that looks like another one, and what the catalogue says of it now."""
+
+    survey: str
+    object_id: int
+    distance: float  # 1 less the cosine of the angle between their features: 0 the same, 1 nothing in common
+    label: str | None
+    source: str | None  # who gave the label
+    predicted_label: str | None
+    predicted_confidence: float | None
+    domain: str | None
+
+
+def similar(
+    workspace: Workspace, survey: str | None, object_id: str | int, n: int = 20, round_number: int | None = None
+) -> list[Neighbour]:
+    """The n objects that look most like one, the nearest first, among those whose features were kept.
+
+    Parameters
+    ----------
+    survey : may be None where the id is in one survey alone
+    round_number : whose network; by default the latest closed round's that kept features
+
+    Raises
+    ------
+    ObjectNotFound
+        No survey has the id, or several have it and none was named.
+    RoundError
+        No such round, or it is not closed, or it kept no features.
+    NothingToScore
+        The object's features were not kept and it has no good stamp to make them from.
+    """
+    with workspace.reading() as con:
+        survey, number = find_object(con, str(object_id), survey)
+        chosen = _round_with_features(con, workspace, round_number)
+        files = [str(file) for file in _files(workspace, chosen)]
+        features = _kept_features(con, files, survey, number)
+        if features is None:
+            place = _stamp_of(con, survey, number)
+            plan = _plan(con, chosen)
+    if features is None:
+        features = _embed(workspace, plan, place)
+    with workspace.reading() as con:
+        asked = {"files": files, "features": features, "survey": survey, "object_id": number, "n": n}
+        found = fetch_arrow(con, query("similar_objects"), asked)
+        con.register("arrow_found", found)
+        con.execute("CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM arrow_found")
+        with lens_on(con, "found"):
+            return [Neighbour(**row) for row in fetch_arrow(con, query("similar_known")).to_pylist()]
+
+
+def as_table(neighbours: list[Neighbour]) -> pa.Table:
+    """The neighbours as rows to be printed."""
+    return pa.Table.from_pylist([vars(neighbour) for neighbour in neighbours], schema=_SCHEMA)
+
+
+def draw_similar(
+    workspace: Workspace, survey: str | None, object_id: str | int, neighbours: list[Neighbour], file: Path
+) -> int:
+    """Draw the object and then its neighbours, as `mosaic.draw_mosaic` does; returns how many have an image."""
+    from catbuilder.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
+
+    with workspace.reading() as con:
+        survey, number = find_object(con, str(object_id), survey)
+    pictures = [Picture(survey, number, f"{survey} {number}\nasked for")]
+    for one in neighbours:
+        name = one.label or (f"{one.predicted_label}?" if one.predicted_label else "unknown")
+        pictures.append(Picture(one.survey, one.object_id, f"{one.survey} {one.object_id}\n{name}, {one.distance:.3f}"))
+    return draw_mosaic(workspace, pictures, file, f"alike to {survey} {number}")
+
+
+_SCHEMA = pa.schema(
+    [
+        ("survey", pa.string()), ("object_id", pa.int64()), ("distance", pa.float64()), ("label", pa.string()),
+        ("source", pa.string()), ("predicted_label", pa.string()), ("predicted_confidence", pa.float64()),
+        ("domain", pa.string()),
+    ]
+)  # fmt: skip
+
+
+def _round_with_features(con: Connection, workspace: Workspace, round_number: int | None) -> int:
+    if round_number is not None:
+        require_round(con, round_number)
+    rows = con.execute("SELECT round FROM round_status WHERE step = 'closed' ORDER BY round DESC").fetchall()
+    closed = [number for (number,) in rows if round_number in (None, number)]
+    for number in closed:
+        if _files(workspace, number):
+            return int(number)
+    if round_number is not None and not closed:
+        raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")
+    which = "no closed round" if round_number is None else f"round {round_number} is closed and"
+    raise RoundError(
+        f"{which} has kept features to compare objects by; run a round with: catbuilder round, of a recipe whose "
+        "scoring.pool_features or scoring.labelled_features is above 0"
+    )
+
+
+def _files(workspace: Workspace, number: int) -> list[Path]:
+    """Shards of features of the round's own scoring and of later ones by its model (`catbuilder score`)."""
+    folder = workspace.round_folder(number)
+    return [file for place in (folder, *sorted(folder.glob("later/*"))) for file in feature_files(place)]
+
+
+def _kept_features(con: Connection, files: list[str], survey: str, number: int) -> list[float] | None:
+    text = "SELECT features FROM read_parquet(?) WHERE survey = ? AND object_id = ?"
+    row = first_row(con, text, [files, survey, number])
+    return None if row is None else list(row[0])
+
+
+def _stamp_of(con: Connection, survey: str, number: int) -> tuple[str, int]:
+    """Shard and row of the object's stamp."""
+    with lens_on(con, IdRange(survey, number, number)):
+        rows = fetch_arrow(con, query("stamps_of")).to_pylist()
+    if not rows or rows[0]["quality"] != "ok":
+        what = f"a stamp that is {rows[0]['quality']}" if rows else "no image"
+        raise NothingToScore(
+            f"{survey} {number} has {what}, so that there is nothing to compare; bring in a good image of it with: "
+            "catbuilder ingest images DIR --table T.csv, or catbuilder fetch"
+        )
+    return rows[0]["shard"], rows[0]["row"]
+
+
+def _plan(con: Connection, number: int) -> "Plan":
+    from catbuilder.plan import read_plan  # it imports torch, which features that were kept need no second for
+
+    return read_plan(con, number)
+
+
+def _embed(workspace: Workspace, plan: "Plan", place: tuple[str, int]) -> list[float]:
+    """Features of one stamp by the round's network, as scoring would have kept them."""
+    import torch
+
+    from catbuilder.checkpoint import load_model
+    from catbuilder.ensemble import whole_models
+    from catbuilder.scorer import Scorer
+    from catbuilder.stamps import StampReader
+
+    shard, row = place
+    network, _ = load_model(whole_models(workspace, plan)[0])
+    recipe = plan.recipe
+    # a batch has one fixed size, since a stamp's features depend on it in the last digits; compiling gains nothing here
+    scorer = Scorer(
+        network, recipe.scoring.batch_size, recipe.scoring.symmetries, recipe.scores_in_bf16,
+        recipe.training.channels_last,
+    )  # fmt: skip
+    stamp = StampReader(workspace.path, [shard], [row]).read([0])
+    return [float(value) for value in scorer.score(torch.from_numpy(stamp)).features[0]]

@@ -1,0 +1,5 @@
+-- How many objects went which way; {objects} is diff_objects.
+SELECT change, label_before, source_before, label_after, source_after, predicted_before, predicted_after,
+       count(*) AS objects
+FROM ({objects})
+GROUP BY ALL
