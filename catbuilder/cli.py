@@ -13,7 +13,7 @@ import typer
 from catbuilder import __version__
 from catbuilder.cli_backup import backup, restore
 from catbuilder.cli_catalog import compact, count, status
-from catbuilder.cli_compare import diff, similar
+from catbuilder.cli_compare import compare, diff, similar
 from catbuilder.cli_experiment import experiment_app
 from catbuilder.cli_ingest import ingest_app
 from catbuilder.cli_labels import labels_app
@@ -268,6 +268,7 @@ def why(
 
 app.command(epilog="Example: catbuilder similar 310493763 --n 20 --mosaic alike.png")(similar)
 app.command(epilog="Example: catbuilder diff --from 1 --to 3 --out changed.csv")(diff)
+app.command(epilog="Example: catbuilder compare other.fits --id OBJID --label TYPE --class spiral=S")(compare)
 
 
 @app.command(epilog="Example: catbuilder check --deep")

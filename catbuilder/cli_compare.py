@@ -65,3 +65,65 @@ def diff(
         print(
             f"{written} objects that changed are listed in {out}.", file=sys.stdout if format == "table" else sys.stderr
         )
+
+
+def compare(
+    file: Annotated[Path, typer.Argument(help="The other catalogue: CSV, FITS, VOTable or Parquet.")],
+    object_id: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help="Its ids, as the survey has them.")
+    ] = None,
+    ra: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its right ascensions, ICRS.")] = None,
+    dec: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its declinations, ICRS.")] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its classes.")] = None,
+    meanings: Annotated[
+        list[str] | None,
+        typer.Option("--class", metavar="OURS=THEIRS", help="What it calls a class of ours; may be repeated."),
+    ] = None,
+    shares: Annotated[
+        list[str] | None,
+        typer.Option("--share", metavar="OURS=COLUMN", help="Its share or probability of a class; may be repeated."),
+    ] = None,
+    least: Annotated[float, typer.Option(min=0, max=1, help="Least of such a share that commits it to a class.")] = 0.5,
+    of: Annotated[
+        Literal["predicted_label", "label"], typer.Option("--of", help="What of ours is compared with it.")
+    ] = "predicted_label",
+    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
+    where: Annotated[str, typer.Option(help="SQL condition on the columns of the catalogue.")] = "domain = 'in'",
+    by: Annotated[
+        Literal["id", "position"] | None,
+        typer.Option("--by", help="How objects are paired; by default by id if it can be."),
+    ] = None,
+    radius: Annotated[float, typer.Option(help="Largest separation of a pair, arcsec; up to 60.")] = 1.0,
+    n: Annotated[
+        int, typer.Option("--n", min=0, max=400, help="Disagreements to list or draw, the surest first.")
+    ] = 24,
+    mosaic: MosaicOption = None,
+    part: Annotated[
+        Literal["agreement", "confusion", "disagreements"] | None,
+        typer.Option("--part", help="Only this table; with --format csv or json it is agreement by default."),
+    ] = None,
+    survey: Annotated[str | None, typer.Option("--survey", help="Whose objects are compared.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Agreement with another catalogue, by magnitude and size. Agreement is not accuracy."""
+    from catbuilder.compare import Question, compare, draw_disagreements
+    from catbuilder.othercatalogue import Columns, pairs_of
+    from catbuilder.output import show
+    from catbuilder.progress import Reporter
+
+    opened = open_workspace(workspace)
+    theirs = {name: ours for ours, name in pairs_of(meanings or (), "--class")}
+    columns = Columns("", object_id, ra, dec, label, theirs, dict(pairs_of(shares or (), "--share")), least)
+    question = Question(of, at, where, by, radius, n)
+    found = compare(opened, file, survey, columns, question, Reporter())
+    if format != "table" or part is not None:
+        show(getattr(found, part or "agreement"), format)
+    else:
+        print("\n".join(found.sentences()))
+        for name in ("agreement", "confusion", "disagreements"):
+            print(f"\n{name}")
+            show(getattr(found, name), format)
+    if mosaic is not None:
+        shown = draw_disagreements(opened, found, mosaic)
+        print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)

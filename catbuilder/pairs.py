@@ -98,6 +98,27 @@ def pair_one_to_one(con: Connection) -> None:
 
 
 @contextmanager
+def guests(con: Connection, table: str, name: str) -> Iterator[None]:
+    """While the body runs, the rows of a temporary table are objects of the catalogue too, of a survey of that name.
+
+    Parameters
+    ----------
+    table : with the columns row, which becomes the object's id, ra, dec and healpix (order 29, NULL without a position)
+    name : no name of a survey, so that nothing else is known of its objects
+    """
+    (database,) = con.execute("SELECT current_database()").fetchall()[0]
+    con.execute(
+        f'CREATE TEMP VIEW objects AS SELECT * FROM "{database}".main.objects UNION ALL BY NAME '
+        f"SELECT '{name}' AS survey, row AS object_id, ra, dec, healpix, 'compared' AS origin, 0 AS round, 0 AS run "
+        f"FROM temp.{table}"
+    )
+    try:
+        yield
+    finally:
+        con.execute("DROP VIEW temp.objects")
+
+
+@contextmanager
 def _joins_as_written(con: Connection) -> Iterator[None]:
     """Hash the right side of every join, as written.
 

@@ -1,4 +1,4 @@
--- The objects of which the label or the predicted class is another one, in order; {objects} is diff_objects.
+-- The objects of which the label or the predicted class is another one, in order; the slot takes diff_objects.
 SELECT * FROM ({objects})
 WHERE change IS NOT NULL OR predicted_before IS DISTINCT FROM predicted_after
 ORDER BY survey, object_id

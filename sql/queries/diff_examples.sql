@@ -1,4 +1,4 @@
--- The first few objects of each kind of change; {objects} is diff_objects.
+-- The first few objects of each kind of change; the slot takes diff_objects.
 SELECT * FROM ({objects})
 WHERE change IS NOT NULL
 QUALIFY row_number() OVER (PARTITION BY change ORDER BY survey, object_id) <= $examples

@@ -1,0 +1,64 @@
+"""How far two classifications of the same objects agree: the share that agrees, and Cohen's kappa, with intervals.
+
+Agreement is not accuracy. Where two catalogues agree both may be wrong, and where they differ neither is the truth.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from catbuilder.measures import proportion
+
+Counts = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+_DRAWS = 4000
+_SEED = 20190509  # of the draws: the same counts give the same interval
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What a confusion matrix says of two classifications; each interval covers 95 per cent."""
+
+    n: int
+    agreement: float | None  # share of the objects that both put into the same class
+    low: float
+    high: float
+    kappa: float | None  # None where both put everything into one and the same class
+    kappa_low: float | None
+    kappa_high: float | None
+
+
+def agreement_of(counts: npt.ArrayLike) -> Agreement:
+    """Agreement of two classifications of the same n objects.
+
+    The share has Wilson's interval. That of Cohen's kappa (Cohen 1960) is the central 95 per cent of its posterior
+    where the cells of the matrix have Jeffreys' prior, Dirichlet(1/2): a bootstrap of a matrix without any
+    disagreement would have no width, as if a few objects proved that there never is one.
+
+    Parameters
+    ----------
+    counts : int (classes, classes), objects by the class of the one and of the other
+    """
+    matrix = np.asarray(counts, np.int64)
+    n, same = int(matrix.sum()), int(np.trace(matrix))
+    share = proportion("agreement", same, n, 1.0)
+    kappa = _kappa(matrix[np.newaxis] / max(n, 1))[0]
+    if not np.isfinite(kappa):
+        return Agreement(n, share.value, share.low or 0.0, share.high or 1.0, None, None, None)
+    random = np.random.default_rng(_SEED)
+    drawn = random.dirichlet(matrix.ravel() + 0.5, _DRAWS).reshape(-1, *matrix.shape)
+    low, high = np.quantile(_kappa(drawn), (0.025, 0.975))
+    # the posterior of a matrix on the edge of what is possible may lie beside it
+    ends = min(float(low), float(kappa)), max(float(high), float(kappa))
+    return Agreement(n, share.value, share.low or 0.0, share.high or 1.0, float(kappa), *ends)
+
+
+def _kappa(shares: Floats) -> Floats:
+    """Cohen's kappa of each matrix of shares, (m, classes, classes); NaN where chance alone would always agree."""
+    observed = np.trace(shares, axis1=1, axis2=2)
+    expected = (shares.sum(1) * shares.sum(2)).sum(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        kappa: Floats = np.where(expected < 1 - 1e-12, (observed - expected) / (1 - expected), np.nan)
+    return np.where(shares.sum((1, 2)) > 0, kappa, np.nan)

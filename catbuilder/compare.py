@@ -1,0 +1,268 @@
+"""The catalogue beside somebody else's: where the two agree on the class of a galaxy, and where not.
+
+Objects are paired by id, or by position, one to one and the nearest first. What is counted is agreement and never
+accuracy: neither catalogue is the truth. All of it is counted inside DuckDB, one range of ids after another.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from catbuilder.agreement import Agreement, agreement_of
+from catbuilder.catalog import Connection, confine, fetch_arrow, fetch_number, first_row
+from catbuilder.errors import InputError, QueryError
+from catbuilder.lens import gather
+from catbuilder.othercatalogue import Columns, described, read_theirs, recognise
+from catbuilder.pairs import Side, check_radius, find_candidates, guests, pair_one_to_one
+from catbuilder.progress import Reporter
+from catbuilder.provenance import NOW, require_closed
+from catbuilder.resources import query
+from catbuilder.slices import MAX_BINS, MIN_OBJECTS
+from catbuilder.tablefiles import open_table
+from catbuilder.wording import in_one_line
+from catbuilder.workspace import Workspace
+
+VARIABLES = ("mag_r", "radius_arcsec")
+_GUESTS = "the other catalogue"  # in the place of a survey's name, which has no blanks
+_SURE = {"predicted_label": "coalesce(c.calibrated_confidence, c.predicted_confidence)", "label": "c.confidence"}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is compared with the other catalogue, and how objects are paired."""
+
+    of: Literal["predicted_label", "label"] = "predicted_label"
+    at: int | None = None  # as of the end of this round
+    where: str = "domain = 'in'"  # a condition on the columns of `catalog`
+    by: Literal["id", "position"] | None = None  # by default by id where the file has ids of the survey
+    radius_arcsec: float = 1.0
+    examples: int = 24  # disagreements that are listed, the surest first
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What was found. The share that agrees says how alike two catalogues are, not which of them is right."""
+
+    title: str  # of the other catalogue
+    survey: str
+    by: str  # how objects were paired: 'id' or 'position'
+    theirs: int  # rows of the other catalogue
+    committed: int  # of which it commits to one of our classes
+    paired: int  # objects in both
+    compared: int  # of which both commit to a class
+    agreement: pa.Table  # variable (NULL: all), bin_low, bin_high, and the fields of Agreement
+    confusion: pa.Table  # variable, bin_low, bin_high, ours, theirs, objects
+    disagreements: pa.Table  # survey, object_id, ours, confidence, theirs, mag_r, radius_arcsec
+
+    def sentences(self) -> list[str]:
+        """The whole in words."""
+        said = [
+            f"{self.title}: {self.theirs:,} rows, of which {self.committed:,} commit to a class; {self.paired:,} are "
+            f"objects of {self.survey} here (by {self.by}), and of {self.compared:,} both say what they are."
+        ]
+        if self.compared:
+            whole = self.agreement.to_pylist()[0]
+            kappa = (
+                "kappa is undefined, since both know one class only"
+                if whole["kappa"] is None
+                else f"kappa {whole['kappa']:.3f} ({whole['kappa_low']:.3f} to {whole['kappa_high']:.3f})"
+            )
+            share, low, high = (f"{100 * whole[name]:.2f}" for name in ("agreement", "low", "high"))
+            said.append(
+                f"They agree on {share} % ({low} to {high}); {kappa}. That is agreement, not accuracy: "
+                "neither catalogue is the truth."
+            )
+        return said
+
+
+def compare(
+    workspace: Workspace,
+    file: Path,
+    survey: str | None = None,
+    columns: Columns | None = None,
+    question: Question | None = None,
+    reporter: Reporter | None = None,
+) -> Comparison:
+    """Compare the catalogue with another one: agreement and Cohen's kappa, overall and in bins of magnitude and size.
+
+    Parameters
+    ----------
+    file : CSV, FITS, VOTable or Parquet
+    survey : whose objects; by default those that the layout of the file numbers, or the only survey with objects
+    columns : how the file is to be read, where it is of no known layout or other columns are meant
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or lacks a column, its classes are none of ours, or the survey is unknown.
+    RoundError
+        There is no round `at`, or it is not closed.
+    QueryError
+        The condition is not valid.
+    """
+    question, reporter = question or Question(), reporter or Reporter(quiet=True)
+    check_radius(question.radius_arcsec)
+    table = open_table(file, workspace.config.limits)
+    read = described(table, recognise(table), columns or Columns(), workspace.config.classes)
+    _check_classes(workspace, read)
+    with workspace.reading() as con:
+        if question.at is not None:
+            require_closed(con, question.at)
+        survey = _survey(con, workspace, survey or read.survey)
+        by = question.by or ("id" if read.object_id is not None and read.survey in (None, survey) else "position")
+        _check_way(file, read, by)
+        with reporter.bar("reading") as update:
+            read_theirs(con, table, read, update)
+        with reporter.bar("matching") as update:
+            _pair(con, survey, by, question.radius_arcsec, update)
+        _join(con, survey, question)
+        return _counted(con, workspace.config.classes, question, read.title, survey, by)
+
+
+def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path) -> int:
+    """Draw the disagreements that a comparison lists, as `mosaic.draw_mosaic` does; returns how many have an image.
+
+    Raises
+    ------
+    InputError
+        There is none to be drawn, or the file's name is no picture's.
+    """
+    from catbuilder.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
+
+    rows = comparison.disagreements.to_pylist()
+    if not rows:
+        raise InputError(f"there is no disagreement to be drawn in {file}: leave --mosaic out")
+    pictures = [Picture(row["survey"], row["object_id"], _caption(row)) for row in rows]
+    return draw_mosaic(workspace, pictures, file, f"disagreements with {comparison.title}, the surest first")
+
+
+def _caption(row: dict[str, Any]) -> str:
+    sure = "" if row["confidence"] is None else f" {row['confidence']:.3f}"
+    return f"{row['object_id']}\nhere {row['ours']}{sure}, there {row['theirs']}"
+
+
+def _check_classes(workspace: Workspace, read: Columns) -> None:
+    unknown = sorted(read.classes - set(workspace.config.classes))
+    if unknown or not read.classes:
+        what = f"{' and '.join(unknown)}, which this workspace has not" if unknown else "none of our classes"
+        raise InputError(
+            f"{read.title} is read as naming {what}; its classes are {', '.join(workspace.config.classes)}: say what "
+            "stands for them by --class OURS=THEIRS or --share OURS=COLUMN"
+        )
+
+
+def _survey(con: Connection, workspace: Workspace, survey: str | None) -> str:
+    held = [name for (name,) in con.execute("SELECT DISTINCT survey FROM objects ORDER BY 1").fetchall()]
+    if survey is None and len(held) == 1:
+        return str(held[0])
+    if survey is None:
+        raise InputError(
+            f"the catalogue holds {' and '.join(held) or 'no objects'}; say whose are compared by --survey"
+        )
+    workspace.check_survey(survey)
+    if survey not in held:
+        raise InputError(f"the catalogue holds no object of {survey}; name by --survey one of {', '.join(held)}")
+    return survey
+
+
+def _check_way(file: Path, read: Columns, by: str) -> None:
+    if by == "id" and read.object_id is None:
+        raise InputError(f"{file} cannot be paired by id: nothing says which column holds it; give --id COLUMN")
+    if by == "position" and (read.ra is None or read.dec is None):
+        raise InputError(f"{file} cannot be paired by position: give the columns of degrees by --ra and --dec")
+
+
+def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress: Any) -> None:
+    """Make the temporary table `counterparts`: an object of ours, and what the other catalogue calls it."""
+    if by == "position":
+        with guests(con, "theirs", _GUESTS):
+            find_candidates(con, Side(survey), Side(_GUESTS), radius_arcsec, progress)
+        pair_one_to_one(con)
+    con.execute(query(f"compare_by_{by}"))
+
+
+def _join(con: Connection, survey: str, question: Question) -> None:
+    """Make the temporary table `compared`; a condition from the user sees the catalogue and nothing else."""
+    text = query("compare_objects").format(
+        ours=f"c.{question.of}", confidence=_SURE[question.of], where=question.where or "true"
+    )
+    confine(con)
+    try:
+        if len(con.extract_statements(text)) != 1:
+            raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
+        gather(con, "compared", text, {"at": NOW if question.at is None else question.at, "survey": survey})
+    except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
+        said = in_one_line(str(error).splitlines()[0])
+        raise QueryError(
+            f"--where '{question.where}' is not a condition on the columns of the catalogue: {said}"
+        ) from None
+
+
+def _counted(
+    con: Connection, classes: tuple[str, ...], question: Question, title: str, survey: str, by: str
+) -> Comparison:
+    agreements: list[dict[str, Any]] = []
+    confusion: list[dict[str, Any]] = []
+    for place, counts in _slices(con, classes):
+        agreements.append(place | asdict(agreement_of(counts)))
+        confusion += [
+            place | {"ours": ours, "theirs": theirs, "objects": int(counts[i, j])}
+            for i, ours in enumerate(classes)
+            for j, theirs in enumerate(classes)
+        ]
+    return Comparison(
+        title, survey, by,
+        theirs=fetch_number(con, "SELECT count(*) FROM theirs"),
+        committed=fetch_number(con, "SELECT count(*) FROM theirs WHERE label IS NOT NULL"),
+        paired=fetch_number(con, "SELECT count(*) FROM compared"),
+        compared=agreements[0]["n"],
+        agreement=pa.Table.from_pylist(agreements, schema=_AGREEMENT),
+        confusion=pa.Table.from_pylist(confusion, schema=_CONFUSION),
+        disagreements=fetch_arrow(con, query("compare_disagreements"), {"n": question.examples}),
+    )  # fmt: skip
+
+
+def _slices(con: Connection, classes: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+    """Confusion of all objects that were compared, and then of those in each bin of each variable."""
+    yield {"variable": None, "bin_low": None, "bin_high": None}, _confusions(con, "1", [], classes)[0]
+    for variable in VARIABLES:
+        edges = _edges(con, variable)
+        if not edges:
+            continue
+        matrices = _confusions(con, variable, edges[1:-1], classes)
+        for (low, high), counts in zip(pairwise(edges), matrices, strict=True):
+            yield {"variable": variable, "bin_low": low, "bin_high": high}, counts
+
+
+def _edges(con: Connection, variable: str) -> list[float]:
+    """Edges of bins that hold equally many objects, as `slices.quantile_edges` has them; none without any object."""
+    text = query("compare_edges").format(variable=variable)
+    n, _ = first_row(con, text, {"quantiles": [0.5]}) or (0, None)
+    if not n:
+        return []
+    bins = min(MAX_BINS, max(1, n // MIN_OBJECTS))
+    _, edges = first_row(con, text, {"quantiles": list(np.linspace(0, 1, bins + 1))}) or (0, [])
+    distinct = sorted(set(edges))
+    return distinct if len(distinct) > 1 else distinct * 2
+
+
+def _confusions(con: Connection, variable: str, inner: list[float], classes: tuple[str, ...]) -> np.ndarray:
+    """Objects by bin, our class and theirs: int (bins, classes, classes)."""
+    counts = np.zeros((len(inner) + 1, len(classes), len(classes)), np.int64)
+    text = query("compare_counts").format(variable=variable)
+    for number, ours, theirs, objects in con.execute(text, {"inner": inner}).fetchall():
+        counts[number, classes.index(ours), classes.index(theirs)] = objects
+    return counts
+
+
+_PLACE = [("variable", pa.string()), ("bin_low", pa.float64()), ("bin_high", pa.float64())]
+_AGREEMENT = pa.schema(
+    [*_PLACE, *((name, pa.int64() if name == "n" else pa.float64()) for name in Agreement.__dataclass_fields__)]
+)
+_CONFUSION = pa.schema([*_PLACE, ("ours", pa.string()), ("theirs", pa.string()), ("objects", pa.int64())])

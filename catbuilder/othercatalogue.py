@@ -1,0 +1,215 @@
+"""A catalogue of somebody else's: which of its columns say what an object is and where, and what they call our classes.
+
+Three layouts are known by their columns; any other file is described by whoever gives it. The file streams into the
+temporary table `theirs`: row, object_id, ra, dec, healpix, label (a class of ours, NULL where it commits to none).
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+from duckdb.func import PythonUDFType
+
+from catbuilder.catalog import Connection, was_interrupted
+from catbuilder.errors import InputError
+from catbuilder.resources import query
+from catbuilder.sky import healpix_cell
+from catbuilder.tablefiles import FileColumn, Progress, TableFile
+from catbuilder.tables import told_columns
+from catbuilder.wording import in_one_line
+
+EARLY, LATE = "elliptical", "spiral"
+_REAL = ("FLOAT", "DOUBLE")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How a file is to be read. Its classes stand in one column, or each has a column with its share or probability."""
+
+    title: str = ""
+    object_id: str | None = None
+    ra: str | None = None  # ICRS, degrees
+    dec: str | None = None
+    label: str | None = None
+    meanings: Mapping[str, str] = field(default_factory=dict)  # what stands in `label` -> our class
+    shares: Mapping[str, str] = field(default_factory=dict)  # our class -> column of its share
+    least: float = 0.5  # the largest share commits the file to a class if it is no less than this
+    survey: str | None = None  # whose ids `object_id` holds
+
+    @property
+    def classes(self) -> set[str]:
+        """Our classes that the file can name."""
+        return set(self.meanings.values()) | set(self.shares)
+
+
+def recognise(table: TableFile) -> Columns | None:
+    """The columns of a catalogue that is known by their names, in any case; None of another file.
+
+    Vega-Ferrero et al. (2021, MNRAS 506, 1927): `FLAG_LTG` is 4 for robust early types and 5 for robust late types.
+    Walmsley et al. (2023, MNRAS 526, 4768): predicted shares of the volunteers' answers, by position since its ids are
+    those of the Legacy Surveys. Cheng et al. (2021, MNRAS 507, 4425): a probability each for ellipticals and spirals.
+    """
+    names = {column.name.lower(): column.name for column in table.columns}
+    place = {"ra": _first(names, "ra", "alphawin_j2000"), "dec": _first(names, "dec", "deltawin_j2000")}
+    if {"coadd_object_id", "flag_ltg"} <= names.keys():
+        return Columns(
+            "Vega-Ferrero et al. 2021", names["coadd_object_id"], **place, label=names["flag_ltg"],
+            meanings={"4": EARLY, "5": LATE}, survey="des",
+        )  # fmt: skip
+    smooth, featured = (f"smooth-or-featured_{answer}_fraction" for answer in ("smooth", "featured-or-disk"))
+    if {smooth, featured, "ra", "dec"} <= names.keys():
+        return Columns("Galaxy Zoo DESI", **place, shares={EARLY: names[smooth], LATE: names[featured]})
+    early, late = (_matching(names, pattern) for pattern in (_P_ELLIPTICAL, _P_SPIRAL))
+    object_id = _first(names, "coadd_object_id", "coadd_objects_id")
+    if object_id and early and late:
+        return Columns("Cheng et al. 2021", object_id, **place, shares={EARLY: early, LATE: late}, survey="des")
+    return None
+
+
+def described(table: TableFile, known: Columns | None, asked: Columns, classes: Sequence[str]) -> Columns:
+    """The known columns with what was asked for in their place; all of it is checked against the file.
+
+    A column `label` whose `meanings` nobody tells holds the names of our classes.
+
+    Raises
+    ------
+    InputError
+        A column is missing, or nothing says what the objects are or which they are.
+    """
+    columns = known or Columns(table.path.name)
+    given = {name: value for name, value in vars(asked).items() if value != getattr(Columns(), name)}
+    if given.keys() & {"label", "shares"}:
+        columns = replace(columns, title=table.path.name, label=None, meanings={}, shares={})
+    columns = replace(columns, **given)
+    if columns.label is not None and not columns.meanings:
+        columns = replace(columns, meanings={name: name for name in classes})
+    found = {column.name.lower(): column.name for column in table.columns}
+    for name in _named(columns):
+        if name.lower() not in found:
+            raise InputError(f"{table.path} has no column '{name}' (it has {told_columns(list(found.values()))})")
+    if columns.label is None and not columns.shares:
+        raise InputError(
+            f"{table.path} is of no known layout (it has {told_columns(list(found.values()))}); say which column "
+            "holds the class by --label and what it calls ours by --class elliptical=E, or give --share "
+            "elliptical=COLUMN"
+        )
+    if columns.object_id is None and (columns.ra is None or columns.dec is None):
+        raise InputError(
+            f"nothing says which objects {table.path} is about; give --id COLUMN, or --ra and --dec COLUMN"
+        )
+    return columns
+
+
+def read_theirs(con: Connection, table: TableFile, columns: Columns, progress: Progress) -> None:
+    """Stream the file into the temporary table `theirs`.
+
+    Raises
+    ------
+    InputError
+        Its ids are no whole numbers, or it breaks off.
+    """
+    kinds = {column.name.lower(): column for column in table.columns}
+    if columns.object_id is not None and kinds[columns.object_id.lower()].type in _REAL:
+        raise InputError(
+            f"column {columns.object_id} of {table.path} holds floating-point numbers, which rounded the ids beyond "
+            "2^53; export it as 64-bit integers, or match by position: --by position"
+        )
+    for statement in con.extract_statements(query("ingest_macros")):
+        con.execute(statement)
+    con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
+    try:
+        with table.scan(con, _named(columns), progress) as scan:
+            text = query("compare_theirs").format(
+                object_id=_number(kinds, columns.object_id, "BIGINT"),
+                ra=_degrees(kinds, columns.ra, "ra"),
+                dec=_degrees(kinds, columns.dec, "dec"),
+                label=_label(kinds, columns),
+                source=scan.source,
+            )
+            con.execute(text, {**scan.parameters, **_bound(columns)})
+    except duckdb.Error as error:
+        if was_interrupted(error) or isinstance(error, duckdb.OutOfMemoryException | duckdb.FatalException):
+            raise
+        reason = in_one_line(str(error).strip().splitlines()[0])
+        raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
+
+
+_P_ELLIPTICAL = re.compile(r"(p|prob|probability)_?(e|ell|elliptical|ellipticals)")
+_P_SPIRAL = re.compile(r"(p|prob|probability)_?(s|sp|spiral|spirals)")
+
+
+def _first(names: Mapping[str, str], *wanted: str) -> str | None:
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def _matching(names: Mapping[str, str], pattern: re.Pattern[str]) -> str | None:
+    return next((name for lower, name in names.items() if pattern.fullmatch(lower)), None)
+
+
+def _named(columns: Columns) -> list[str]:
+    named = [columns.object_id, columns.ra, columns.dec, columns.label, *columns.shares.values()]
+    return [name for name in named if name is not None]
+
+
+def _quoted(column: FileColumn) -> str:
+    """A column that the file has, as an identifier of SQL."""
+    return '"' + column.name.replace('"', '""') + '"'
+
+
+def _number(kinds: Mapping[str, FileColumn], name: str | None, kind: str) -> str:
+    if name is None:
+        return f"CAST(NULL AS {kind})"
+    cell = _quoted(kinds[name.lower()])
+    if kind == "BIGINT":  # DuckDB makes a whole number of 5.8E17, which once was an id
+        return f"CASE WHEN regexp_full_match(trim(CAST({cell} AS VARCHAR)), '\\d+') THEN TRY_CAST({cell} AS BIGINT) END"
+    return f"TRY_CAST({cell} AS {kind})"
+
+
+def _degrees(kinds: Mapping[str, FileColumn], name: str | None, axis: str) -> str:
+    """A coordinate in degrees; text may be in hours or degrees, minutes and seconds."""
+    if name is None or kinds[name.lower()].type != "VARCHAR":
+        return _number(kinds, name, "DOUBLE")
+    return f"{axis}_degrees(cell({_quoted(kinds[name.lower()])}))"
+
+
+def _label(kinds: Mapping[str, FileColumn], columns: Columns) -> str:
+    """SQL of the class, of which names and meanings are bound."""
+    if columns.label is not None:
+        cell = f"trim(CAST({_quoted(kinds[columns.label.lower()])} AS VARCHAR))"
+        return f"$classes[list_position($codes, regexp_replace({cell}, '\\.0*$', ''))]"  # 4.0 is 4
+    cells = [_number(kinds, name, "DOUBLE") for name in columns.shares.values()]
+    shares = ", ".join(f"CASE WHEN NOT isnan({cell}) THEN {cell} END" for cell in cells)
+    largest = f"list_max([{shares}])"
+    # of equal shares neither is the larger one
+    once = f"len(list_filter([{shares}], lambda share: share = {largest})) = 1"
+    return f"CASE WHEN {largest} >= $least AND {once} THEN $classes[list_position([{shares}], {largest})] END"
+
+
+def _bound(columns: Columns) -> dict[str, object]:
+    if columns.label is not None:
+        return {"codes": list(columns.meanings), "classes": list(columns.meanings.values())}
+    return {"classes": list(columns.shares), "least": columns.least}
+
+
+def _healpix(ra: pa.ChunkedArray, dec: pa.ChunkedArray) -> pa.Array:
+    return pa.array(healpix_cell(np.asarray(ra), np.asarray(dec)))
+
+
+def pairs_of(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
+    """`CLASS=VALUE` texts in two parts.
+
+    Raises
+    ------
+    InputError
+        One has no such form.
+    """
+    found = []
+    for text in texts:
+        ours, equals, theirs = text.partition("=")
+        if not equals or not ours.strip() or not theirs.strip():
+            raise InputError(f"{option} '{in_one_line(text, 60)}' is not CLASS=VALUE; write for instance spiral=S")
+        found.append((ours.strip(), theirs.strip()))
+    return found
