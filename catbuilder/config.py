@@ -70,6 +70,26 @@ class Limits(_Settings):
     query_disk_mb: Positive = 20_000  # what one `sql` may write to disk while it sorts
 
 
+class Creator(_Settings):
+    """Who made a catalogue: a person, or an organisation, which has no given name."""
+
+    family: Annotated[str, Field(min_length=1)]
+    given: str = ""
+    orcid: Annotated[str, Field(pattern=r"^(\d{4}-\d{4}-\d{4}-\d{3}[\dX])?$")] = ""
+    affiliation: str = ""
+
+
+class ReleaseSettings(_Settings):
+    """Who publishes the catalogue, and how it is cited (`catbuilder release`)."""
+
+    title: str = ""
+    creators: tuple[Creator, ...] = ()
+    licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]*$")] = ""  # SPDX identifier, CC-BY-4.0 say
+    doi: Annotated[str, Field(pattern=r"^(10\.\S+/\S+)?$")] = ""  # reserved for the next release
+    publisher: str = "unpublished"
+    description: str = ""  # the abstract; one is made from the catalogue where it is left out
+
+
 class WorkspaceConfig(_Settings):
     """What `catbuilder.toml` may say."""
 
@@ -79,6 +99,7 @@ class WorkspaceConfig(_Settings):
     surveys: dict[str, Survey] = Field(default_factory=lambda: dict(_SURVEYS))
     stamps: StampWidths = StampWidths()
     limits: Limits = Limits()
+    release: ReleaseSettings = ReleaseSettings()
 
     @field_validator("classes")
     @classmethod

@@ -95,5 +95,9 @@ class ObjectNotFound(CatbuilderError):
     """No object of that id is in the catalogue, or the id is in several surveys."""
 
 
+class ReleaseError(CatbuilderError):
+    """A release is there already, is none, or is not any more what was published."""
+
+
 class RoundError(CatbuilderError):
     """No such round, or the round is not in a state for what was asked."""

@@ -217,6 +217,12 @@ def a_round_that_never_was(folder: Path) -> None:
     command("-w", workspace.path, "rollback", "--to", 7)
 
 
+@raises(errors.ReleaseError)
+def a_release_that_never_was(folder: Path) -> None:
+    workspace = Workspace.create(folder / "ws")
+    command("-w", workspace.path, "release", "1.0", "--verify")
+
+
 @pytest.mark.parametrize(
     ("kind", "example"),
     [

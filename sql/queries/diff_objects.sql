@@ -8,7 +8,8 @@ after AS (
     ANTI JOIN test_members_at($last) AS t ON t.survey = l.survey AND t.object_id = l.object_id),
 told AS (
     SELECT survey, object_id,
-           arg_max(CASE kind WHEN 'label' THEN 'labelled by ' || source ELSE 'retracted' END
+           arg_max(CASE WHEN kind <> 'label' THEN 'retracted' WHEN source = 'promoted' THEN 'promoted'
+                        ELSE 'labelled by ' || source END
                    || coalesce(': ' || reason, ''), event) AS reason
     FROM labels WHERE round > $first AND round <= $last GROUP BY survey, object_id),
 joined AS (

@@ -1,0 +1,143 @@
+"""The catalogue as the CDS archives tables: a file of fixed-width lines, and the ReadMe that describes it byte by byte.
+
+Standards for Astronomical Catalogues, version 2.0 (CDS, 2000; https://vizier.cds.unistra.fr/doc/catstd.htx): lines of
+at most 80 characters in the ReadMe, blanks for what is missing, units by name. astropy's writer of this format holds
+the whole table in memory; here the lines are made by Arrow, a few thousand at a time.
+"""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from catbuilder.errors import CatalogueDamaged
+from catbuilder.selection import ExportColumn, Selection
+from catbuilder.textcolumn import ascii_text
+
+_WIDTH = 80
+# digits before and after the point, by unit; what has no unit is a probability, an entropy or a share
+_DIGITS = {"deg": (3, 8), "mag": (3, 4), "arcsec": (6, 3)}
+_OTHER_DIGITS = (2, 8)
+_LONGEST_INTEGERS = {"int64": 20, "int32": 11}
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column of the file: its bytes (from 1) and its format as Fortran writes it."""
+
+    column: ExportColumn
+    first: int
+    width: int
+    format: str
+
+    @property
+    def last(self) -> int:
+        """Its last byte."""
+        return self.first + self.width - 1
+
+    @property
+    def bytes(self) -> str:
+        """As a byte-by-byte description has them."""
+        return f"{self.first:4d}-{self.last:4d}" if self.width > 1 else f"     {self.first:4d}"
+
+
+def fields_of(columns: Sequence[ExportColumn]) -> list[Field]:
+    """Where each column stands, one blank apart."""
+    fields, first = [], 1
+    for column in columns:
+        width, form = _form(column)
+        fields.append(Field(column, first, width, form))
+        first += width + 1
+    return fields
+
+
+def write_dat(selection: Selection, file: Path) -> int:
+    """Write the selection as lines of fixed width, and return their length.
+
+    Raises
+    ------
+    CatalogueDamaged
+        A value has no room in its column.
+    """
+    fields = fields_of(selection.columns)
+    with open(file, "wb") as out:
+        for batch in selection.batches():
+            texts = [_texts(field, values) for field, values in zip(fields, batch.columns, strict=True)]
+            lines = pc.binary_join_element_wise(*texts, " ")
+            out.writelines(line.encode("ascii") + b"\n" for line in lines.to_pylist())
+    return fields[-1].last
+
+
+def byte_by_byte(columns: Sequence[ExportColumn]) -> list[str]:
+    """The table of a ReadMe that describes the file, without its title."""
+    rule = "-" * _WIDTH
+    names = max(len(column.name) for column in columns)
+    lines = [rule, f"   Bytes Format Units  {'Label'.ljust(names)} Explanations", rule]
+    for field in fields_of(columns):
+        meaning = field.column.meaning
+        head = f"{field.bytes:>9s} {field.format:<6s} {meaning.unit or '---':<6s} {field.column.name.ljust(names)} "
+        # any column but the key may lack a value, which is then blank
+        null = "" if field.column.name in ("survey", "object_id") else "? "
+        limits = "[0/1] " if field.column.kind == "boolean" else ""
+        lines += _hung(head, limits + null + _plain(meaning.description))
+    return [*lines, rule]
+
+
+def paragraph(text: str, indent: int = 2) -> list[str]:
+    """A text as the lines of a section of a ReadMe."""
+    margin = " " * indent
+    return textwrap.wrap(_plain(text), _WIDTH, initial_indent=margin, subsequent_indent=margin)
+
+
+def _form(column: ExportColumn) -> tuple[int, str]:
+    if column.kind == "text":
+        return column.width, f"A{column.width}"
+    if column.kind == "boolean":
+        return 1, "I1"
+    if column.kind in _LONGEST_INTEGERS:
+        width = _LONGEST_INTEGERS[column.kind]
+        return width, f"I{width}"
+    before, after = _DIGITS.get(column.meaning.unit, _OTHER_DIGITS)
+    width = 1 + before + 1 + after  # with a sign
+    return width, f"F{width}.{after}"
+
+
+def _texts(field: Field, values: pa.Array) -> pa.Array:
+    """The values as ASCII of the column's width, blank where there is none."""
+    kind = field.column.kind
+    if kind == "text":
+        fixed = ascii_text(values, field.width)
+        # printable ASCII, padded by zero bytes
+        return pc.utf8_rpad(pa.array(fixed.astype(f"U{field.width}")), field.width)
+    if kind == "boolean":
+        texts = values.cast(pa.int8()).cast(pa.string())
+    elif kind in _LONGEST_INTEGERS:
+        texts = values.cast(pa.string())
+    else:
+        texts = _decimals(field, values)
+    return pc.utf8_lpad(pc.fill_null(texts, ""), field.width)
+
+
+def _decimals(field: Field, values: pa.Array) -> pa.Array:
+    after = int(field.format.rpartition(".")[2])
+    numbers = pc.if_else(pc.is_finite(values), values, None).cast(pa.float64())
+    largest = pc.max(pc.abs(numbers)).as_py() or 0.0
+    if largest >= 10 ** (field.width - after - 2) - 0.5 * 10**-after:
+        raise CatalogueDamaged(
+            f"the column {field.column.name} holds {largest:g}, which has no room in {field.format}; see it with: "
+            "catbuilder sql, or leave cds out of --formats"
+        )
+    return pc.round(numbers, after).cast(pa.decimal128(28, after), safe=False).cast(pa.string())
+
+
+def _hung(head: str, text: str) -> list[str]:
+    """A line of the description and those that go on with it, indented to the explanation."""
+    indent = min(len(head), _WIDTH - 30)
+    return textwrap.wrap(text, _WIDTH, initial_indent=head, subsequent_indent=" " * indent + " ") or [head.rstrip()]
+
+
+def _plain(text: str) -> str:
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)

@@ -1,0 +1,40 @@
+"""The verbs that carry the catalogue out of the workspace with its papers: release, track."""
+
+from typing import Annotated
+
+import typer
+
+from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+
+
+def release(
+    version: Annotated[str | None, typer.Argument(help="Name of the release; without one they are listed.")] = None,
+    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round; by default the last.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
+    formats: Annotated[
+        str, typer.Option(help="Some of fits, parquet, cds, votable, csv, separated by commas.")
+    ] = "fits,parquet,cds",
+    verify: Annotated[bool, typer.Option("--verify", help="Only compare its files with their checksums.")] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Publish the catalogue of a closed round: files, checksums, citation and provenance, never changed again."""
+    from catbuilder.progress import Reporter
+    from catbuilder.releases import list_releases, release, verify_release
+
+    opened = open_workspace(workspace)
+    if version is None:
+        import pyarrow as pa
+
+        from catbuilder.output import show
+
+        names = ("version", "round", "objects", "created", "where", "doi")
+        released = list_releases(opened)
+        show(pa.table({name: [one[name] for one in released] for name in names}), format)
+    elif verify:
+        print(f"Release {version}: all {verify_release(opened, version)} files are what was released.")
+    else:
+        kinds = [name.strip() for name in formats.split(",") if name.strip()]
+        report = release(opened, version, at=at, where=where, formats=kinds, reporter=Reporter())
+        print(f"Released {report.rows} objects of round {report.round} in {report.folder}: {', '.join(report.files)}.")
+        print(f"Check it at any time with: catbuilder release {version} --verify")

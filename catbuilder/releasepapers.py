@@ -1,0 +1,251 @@
+"""The papers of a release: who made it and how to cite it, what its columns mean, whom to thank, what has changed.
+
+Each function gives the text of one file; `releases` puts them beside the catalogue.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from catbuilder import __version__
+from catbuilder.catalog import Column
+from catbuilder.cdsfile import byte_by_byte, paragraph
+from catbuilder.config import Creator, ReleaseSettings
+from catbuilder.diff import Diff
+from catbuilder.provenance import Fact
+from catbuilder.selection import ExportColumn
+
+_METHOD = "arXiv:1812.02183"
+# Where each survey says how it wants to be thanked; its words are its own to change, and so are not repeated here.
+_THANKS = {
+    "sdss": ("Sloan Digital Sky Survey", "https://www.sdss.org/collaboration/citing-sdss/"),
+    "des": ("Dark Energy Survey", "https://www.darkenergysurvey.org/the-des-project/data-access/"),
+    "decals": ("DESI Legacy Imaging Surveys (DECaLS)", "https://www.legacysurvey.org/acknowledgment/"),
+}
+_GALAXY_ZOO = (
+    "Galaxy Zoo: the volunteers, as https://data.galaxyzoo.org asks, and Lintott et al. 2008 (MNRAS 389, 1179) and "
+    "2011 (MNRAS 410, 166)"
+)
+_RULE = "=" * 80
+
+
+@dataclass(frozen=True)
+class Released:
+    """What the papers are about."""
+
+    version: str
+    on: date
+    round: int
+    where: str | None
+    rows: int
+    columns: Sequence[ExportColumn]
+    surveys: Mapping[str, str]  # name -> release, of those with objects in the catalogue
+    galaxy_zoo: bool  # whether labels come from its volunteers
+    facts: Sequence[Fact]
+
+
+def citation_cff(settings: ReleaseSettings, released: Released) -> str:
+    """CITATION.cff (Citation File Format 1.2.0): what GitHub and Zenodo read."""
+    lines = [
+        "cff-version: 1.2.0",
+        "message: If you use this catalogue, please cite it.",
+        "type: dataset",
+        f"title: {json.dumps(settings.title)}",
+        f"version: {json.dumps(released.version)}",
+        f"date-released: {released.on.isoformat()}",
+    ]
+    lines += [f"license: {settings.licence}"] if settings.licence else []
+    lines += [f"doi: {settings.doi}"] if settings.doi else []
+    lines += [f"abstract: {json.dumps(_abstract(settings, released))}", "authors:"]
+    for creator in settings.creators:
+        named = {
+            "family-names" if creator.given else "name": creator.family,
+            "given-names": creator.given, "affiliation": creator.affiliation,
+            "orcid": creator.orcid and f"https://orcid.org/{creator.orcid}",
+        }  # fmt: skip
+        entries = [f"{key}: {json.dumps(value)}" for key, value in named.items() if value]
+        lines += [f"  - {entries[0]}", *(f"    {entry}" for entry in entries[1:])]
+    return "\n".join(lines) + "\n"
+
+
+def datacite(settings: ReleaseSettings, released: Released, previous_doi: str | None, files: Sequence[str]) -> str:
+    """Metadata for a DOI: JSON by the DataCite Metadata Schema 4.5, as DataCite's own REST API takes it."""
+    record: dict[str, Any] = {
+        "doi": settings.doi or None,
+        "creators": [_datacite_creator(creator) for creator in settings.creators],
+        "titles": [{"title": settings.title}],
+        "publisher": {"name": settings.publisher},
+        "publicationYear": str(released.on.year),
+        "types": {"resourceTypeGeneral": "Dataset", "resourceType": "Catalogue"},
+        "subjects": [{"subject": word} for word in ("galaxies", "morphology", "sky survey", *released.surveys)],
+        "dates": [{"date": released.on.isoformat(), "dateType": "Created"}],
+        "language": "en",
+        "version": released.version,
+        "rightsList": [_datacite_rights(settings.licence)],
+        "descriptions": [{"description": _abstract(settings, released), "descriptionType": "Abstract"}],
+        "sizes": [f"{released.rows} objects"],
+        "formats": sorted({name.rpartition(".")[2] for name in files}),
+        "relatedIdentifiers": [
+            {"relatedIdentifier": _METHOD, "relatedIdentifierType": "arXiv", "relationType": "References"}
+        ],
+        "schemaVersion": "http://datacite.org/schema/kernel-4",
+    }
+    if previous_doi:
+        record["relatedIdentifiers"].append(
+            {"relatedIdentifier": previous_doi, "relatedIdentifierType": "DOI", "relationType": "IsNewVersionOf"}
+        )
+    return json.dumps({key: value for key, value in record.items() if value is not None}, indent=1) + "\n"
+
+
+def cds_readme(settings: ReleaseSettings, released: Released, line_bytes: int | None) -> str:
+    """The ReadMe of the CDS; `line_bytes` is the length of a line of catalog.dat, None without that."""
+    names = [f"{one.family} {one.given[:1]}.".replace(" .", "") for one in settings.creators]
+    short = f"({settings.creators[0].family}{'+' if len(names) > 1 else ''}, {released.on.year})"
+    title = paragraph(settings.title, 0)
+    head = [*title[:-1], f"{title[-1]:<{max(1, 79 - len(short))}} {short}"] if len(title[-1]) + len(short) < 80 else [
+        *title, short.rjust(80)]  # fmt: skip
+    lines = [*head, _RULE, *title, *paragraph(", ".join(names), 4), _RULE]
+    lines += [
+        "ADC_Keywords: Surveys ; Galaxies ; Morphology",
+        "",
+        "Abstract:",
+        *paragraph(_abstract(settings, released)),
+    ]
+    lines += ["", "Description:", *paragraph(_selected(released)), "", "File Summary:"]
+    rule = "-" * 80
+    files = [("ReadMe", 80, ".", "This file")]
+    if line_bytes is not None:
+        files.append(("catalog.dat", line_bytes, str(released.rows), "The catalogue"))
+    lines += [rule, " FileName      Lrecl  Records   Explanations", rule]
+    lines += [f"{name:<14s}{length:5d} {records:>10s}   {what}" for name, length, records, what in files]
+    lines += [rule, ""]
+    if line_bytes is not None:
+        lines += ["Byte-by-byte Description of file: catalog.dat", *byte_by_byte(released.columns), ""]
+    lines += ["Acknowledgements:", *paragraph("See the file ACKNOWLEDGEMENTS.md of the release."), "", "History:"]
+    lines += paragraph(f"{released.on.isoformat()}: version {released.version}, by catbuilder {__version__}")
+    return "\n".join([*lines, _RULE, f"(End){released.on.isoformat():>75s}"]) + "\n"
+
+
+def acknowledgements(released: Released) -> str:
+    """Whom a paper that uses the catalogue has to thank, and where the official words are."""
+    lines = [
+        "# Acknowledgements",
+        "",
+        "A paper that uses this catalogue uses the data of these surveys. Each asks to be",
+    ]
+    lines += ["acknowledged in words of its own, which stand, as they are today, at:", ""]
+    for name, release in released.surveys.items():
+        title, place = _THANKS.get(name, (name, "its own pages"))
+        lines.append(f"- {title}{f', {release}' if release else ''}: {place}")
+    if released.galaxy_zoo:
+        lines.append(f"- {_GALAXY_ZOO}")
+    lines += ["", f"The method grew from Khan et al. 2019 ({_METHOD}); the software is catbuilder {__version__}.", ""]
+    return "\n".join(lines)
+
+
+def dictionary_csv(columns: Sequence[Column]) -> str:
+    """The data dictionary for programs: column, unit, ucd, description."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["column", "unit", "ucd", "description"])
+    writer.writerows([column.name, column.unit, column.ucd, column.description] for column in columns)
+    return out.getvalue()
+
+
+def dictionary_md(columns: Sequence[Column]) -> str:
+    """The data dictionary for people."""
+    lines = ["# Data dictionary", "", "| column | unit | UCD | meaning |", "|---|---|---|---|"]
+    lines += [f"| `{one.name}` | {one.unit} | `{one.ucd}` | {one.description.replace('|', '/')} |" for one in columns]
+    return "\n".join([*lines, ""])
+
+
+def selection_sql(released: Released) -> str:
+    """The query that gives the rows of the release out of the workspace's catalogue."""
+    condition = f"\nWHERE ({released.where}\n)" if released.where else ""
+    # a comment that begins with -- would be taken for an option where the file is given to a command
+    return (
+        f"/* Version {released.version}: {released.rows} objects, as the catalogue stood at the end of round "
+        f'{released.round}.\n   Run it in the workspace with: catbuilder sql "$(cat selection.sql)" */\n'
+        f"SELECT * FROM catalog_at({released.round}){condition}\nORDER BY survey, object_id\n"
+    )
+
+
+def certificates_md(sentences: Sequence[str]) -> str:
+    """What vouches for the promoted labels, in words."""
+    none = "No label of this release was promoted under a certificate: no error rate is promised of any."
+    lines = [f"- {sentence}" for sentence in sentences] or [none]
+    return "\n".join(["# Certificates", "", *lines, ""])
+
+
+def changes_md(version: str, previous: str | None, diff: Diff | None, notes: Sequence[str]) -> str:
+    """What is new against the release before."""
+    lines = [f"# Changes of version {version}", ""]
+    if previous is None:
+        return "\n".join([*lines, "This is the first release.", ""])
+    lines += [f"Against version {previous}.", "", *(f"- {note}" for note in notes)]
+    if diff is None:
+        return "\n".join([*lines, "- It is of the same round: no label or prediction has changed.", ""])
+    lines += [f"- {diff.sentence()}"]
+    for title, table in (
+        ("Labels", diff.labels), ("Predicted classes", diff.predictions), ("Events", diff.events),
+        ("Examples", diff.examples),
+    ):  # fmt: skip
+        lines += ["", f"## {title}", "", *_markdown(table.column_names, table.to_pylist())]
+    return "\n".join([*lines, ""])
+
+
+def _markdown(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["None."]
+    head = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
+    return head + [f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in rows]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return (f"{value:.4g}" if isinstance(value, float) else str(value)).replace("|", "/").replace("\n", " ")
+
+
+def _abstract(settings: ReleaseSettings, released: Released) -> str:
+    return settings.description or (
+        f"Morphological classes of {released.rows} objects of {' and '.join(released.surveys)}, by networks trained on "
+        f"volunteers' and people's labels over {released.round} rounds."
+    )
+
+
+def _selected(released: Released) -> str:
+    condition = f", of which those were kept with {' '.join(released.where.split())}" if released.where else ""
+    return (
+        f"The catalogue as it stood at the end of round {released.round}{condition}: {released.rows} objects, one "
+        "a line, in the order of survey and object_id. A label is asserted by a person or a catalogue or was promoted, "
+        "as source says; predicted_label is that of the latest network, for any object with an image. Positions: ICRS."
+    )
+
+
+def _datacite_creator(creator: Creator) -> dict[str, Any]:
+    named: dict[str, Any] = {
+        "name": f"{creator.family}, {creator.given}" if creator.given else creator.family,
+        "nameType": "Personal" if creator.given else "Organizational",
+    }
+    if creator.given:
+        named |= {"givenName": creator.given, "familyName": creator.family}
+    if creator.orcid:
+        named["nameIdentifiers"] = [
+            {"nameIdentifier": f"https://orcid.org/{creator.orcid}", "nameIdentifierScheme": "ORCID",
+             "schemeUri": "https://orcid.org"}
+        ]  # fmt: skip
+    if creator.affiliation:
+        named["affiliation"] = [{"name": creator.affiliation}]
+    return named
+
+
+def _datacite_rights(licence: str) -> dict[str, str]:
+    return {
+        "rights": licence, "rightsIdentifier": licence, "rightsIdentifierScheme": "SPDX",
+        "schemeUri": "https://spdx.org/licenses/", "rightsUri": f"https://spdx.org/licenses/{licence}.html",
+    }  # fmt: skip

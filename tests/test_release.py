@@ -1,0 +1,182 @@
+"""A release: what it holds, that other tools read it, and that nothing of it can change unseen."""
+
+import csv
+import hashlib
+import json
+import shutil
+import subprocess
+
+import pytest
+import yaml
+from astropy.io import fits
+from astropy.table import Table
+from datacite import schema45
+from makers import ask, cli, failed, process, surveyed
+
+from catbuilder.releases import release, verify_release
+from catbuilder.workspace import Workspace
+
+SETTINGS = """
+[release]
+title = "Galaxies of the Dark Energy Survey, sorted by shape"
+licence = "CC-BY-4.0"
+publisher = "Zenodo"
+doi = "10.5281/zenodo.1234567"
+creators = [
+    {family = "Hubble", given = "Edwin", orcid = "0000-0002-1825-0097", affiliation = "Mount Wilson"},
+    {family = "The catalogue team"},
+]
+"""
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """The surveyed workspace with release 1.0 of its first round and 1.1 of its second."""
+    workspace = with_settings(surveyed(tmp_path_factory.mktemp("release") / "ws"))
+    release(workspace, "1.0", at=1)
+    release(workspace, "1.1", where="survey = 'des'", formats=("fits", "parquet", "cds", "votable", "csv"))
+    return workspace
+
+
+def with_settings(workspace):
+    file = workspace.path / "catbuilder.toml"
+    file.write_text(file.read_text() + SETTINGS)
+    return Workspace.open(workspace.path)
+
+
+def folder(workspace, version="1.1"):
+    return workspace.path / "releases" / version
+
+
+def test_every_file_is_there_read_only_and_under_its_checksum(released):
+    there = {file.name for file in folder(released).iterdir()}
+    assert there == {
+        "ACKNOWLEDGEMENTS.md", "CHANGES.md", "CITATION.cff", "ReadMe", "SHA256SUMS", "catalog.csv", "catalog.dat",
+        "catalog.fits", "catalog.parquet", "catalog.vot", "certificates.json", "certificates.md", "data-dictionary.csv",
+        "data-dictionary.md", "datacite.json", "metrics.csv", "provenance.json", "selection.sql",
+    }  # fmt: skip
+    assert all(file.stat().st_mode & 0o222 == 0 for file in folder(released).iterdir())
+    subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder(released), check=True)
+    assert verify_release(released, "1.1") == len(there) - 1
+
+
+def test_formats_agree_with_the_catalogue_as_of_the_round(released):
+    wanted = ask(released, "SELECT object_id, label FROM catalog_at(1) ORDER BY survey, object_id")
+    rows = fits.getdata(folder(released, "1.0") / "catalog.fits")
+    assert [(int(row["object_id"]), row["label"] or None) for row in rows] == wanted
+    assert len(Table.read(folder(released) / "catalog.parquet")) == 11
+    (text,) = [file.read_text() for file in folder(released).glob("selection.sql")]
+    done = cli("-w", released.path, "sql", text, "--format", "csv")
+    assert done.code == 0, done.err
+    assert [int(row["object_id"]) for row in csv.DictReader(done.out.splitlines())] == list(range(1, 12))
+
+
+def test_the_fixed_width_file_is_read_by_its_readme(released):
+    """astropy reads CDS tables by the byte-by-byte description alone."""
+    lines = (folder(released) / "ReadMe").read_text(encoding="ascii").splitlines()
+    assert max(map(len, lines)) <= 80
+    table = Table.read(folder(released) / "catalog.dat", readme=folder(released) / "ReadMe", format="ascii.cds")
+    wanted = ask(released, "SELECT * FROM catalog_at(2) WHERE survey = 'des' ORDER BY object_id")
+    names = [name for name, *_ in ask(released, "DESCRIBE SELECT * FROM catalog")]
+    assert table.colnames == names
+    for got, row in zip(table, wanted, strict=True):
+        for name, value in zip(names, row, strict=True):
+            found = None if got[name] is None or str(got[name]) == "--" else got[name]
+            if isinstance(value, bool):
+                assert bool(found) == value
+            elif isinstance(value, float):
+                assert found == pytest.approx(value, abs=1e-4 if name.startswith("mag") else 2e-8)
+            else:
+                assert (found if found is None else type(value)(found)) == value, name
+    assert str(table["ra"].unit) == "deg" and "Right ascension" in table["ra"].description
+
+
+def test_a_missing_value_is_blank_and_a_long_id_keeps_its_digits(tmp_path):
+    workspace = with_settings(surveyed(tmp_path / "ws"))
+    release(workspace, "a", where="survey = 'sdss'", formats=("cds",))
+    table = Table.read(
+        folder(workspace, "a") / "catalog.dat", readme=folder(workspace, "a") / "ReadMe", format="ascii.cds"
+    )
+    assert list(table["object_id"]) == [5, 2**53 + 1]
+    assert table["mag_r"][0] == 17.5 and table["mag_r"].mask[1]
+
+
+def test_the_citation_says_who_what_and_when(released):
+    cited = yaml.safe_load((folder(released) / "CITATION.cff").read_text())
+    assert cited["authors"][0] == {
+        "family-names": "Hubble", "given-names": "Edwin", "affiliation": "Mount Wilson",
+        "orcid": "https://orcid.org/0000-0002-1825-0097",
+    }  # fmt: skip
+    assert cited["authors"][1] == {"name": "The catalogue team"}
+    assert cited["cff-version"] == "1.2.0" and cited["type"] == "dataset" and cited["version"] == "1.1"
+    assert {"message", "title", "license", "doi", "date-released"} <= cited.keys()
+
+
+def test_datacites_own_validator_takes_the_metadata(released):
+    record = json.loads((folder(released) / "datacite.json").read_text())
+    schema45.validator.validate(record)
+    assert record["creators"][1] == {"name": "The catalogue team", "nameType": "Organizational"}
+    relations = {one["relationType"]: one["relatedIdentifier"] for one in record["relatedIdentifiers"]}
+    assert relations == {"References": "arXiv:1812.02183", "IsNewVersionOf": "10.5281/zenodo.1234567"}
+
+
+def test_changes_since_the_release_before_are_told(released):
+    assert "This is the first release." in (folder(released, "1.0") / "CHANGES.md").read_text()
+    told = (folder(released) / "CHANGES.md").read_text()
+    assert "Against version 1.0." in told and "1 added, 1 retracted" in told
+    assert "Rows kept: survey = 'des'; there were: every object." in told
+    assert "round 2 scores it elliptical at 0.6000" in told
+
+
+def test_whom_to_thank_follows_from_the_surveys_in_it(released):
+    text = (folder(released) / "ACKNOWLEDGEMENTS.md").read_text()
+    assert "Dark Energy Survey, DR1: https://" in text and "Sloan Digital Sky Survey, DR7: https://" in text
+    assert "Galaxy Zoo" not in text
+
+
+def test_releases_are_listed(released):
+    done = cli("-w", released.path, "release", "--format", "json")
+    listed = [(row["version"], row["round"], row["objects"]) for row in json.loads(done.out)]
+    assert listed == [("1.0", 1, 13), ("1.1", 2, 11)]
+
+
+def test_what_was_released_is_never_written_over(released):
+    before = hashlib.sha256((folder(released) / "SHA256SUMS").read_bytes()).digest()
+    failed(cli("-w", released.path, "release", "1.1"), "exists", "another version")
+    assert hashlib.sha256((folder(released) / "SHA256SUMS").read_bytes()).digest() == before
+    assert not list((released.path / "releases").glob(".*draft"))
+
+
+def test_any_change_of_a_release_is_found(released, tmp_path):
+    copy = tmp_path / "ws"
+    shutil.copytree(released.path, copy)
+    assert "files are what was released" in cli("-w", copy, "release", "1.0", "--verify").out
+    text = copy / "releases" / "1.0" / "metrics.csv"
+    text.chmod(0o644)
+    text.write_text(text.read_text() + " ")
+    failed(cli("-w", copy, "release", "1.0", "--verify"), "metrics.csv is not what was released")
+    text.unlink()
+    failed(cli("-w", copy, "release", "1.0", "--verify"), "metrics.csv is missing")
+    (copy / "releases" / "1.1" / "extra.fits").touch()
+    failed(cli("-w", copy, "release", "1.1", "--verify"), "extra.fits was not released")
+    failed(cli("-w", copy, "release", "9", "--verify"), "there is no release 9", "1.0, 1.1")
+
+
+def test_a_release_without_authors_or_of_an_odd_kind_is_refused(tmp_path):
+    workspace = surveyed(tmp_path / "ws")
+    failed(cli("-w", workspace.path, "release", "1"), "title and creators and licence", "[release]")
+    with_settings(workspace)
+    failed(cli("-w", workspace.path, "release", "../1"), "is no version")
+    failed(cli("-w", workspace.path, "release", "1", "--formats", "xls"), "no format xls", "fits")
+    failed(cli("-w", workspace.path, "release", "1", "--at", "7"), "no round 7")
+    failed(cli("-w", workspace.path, "release", "1", "--where", "colour > 1"), "is not a condition")
+    assert not any((workspace.path / "releases").glob("[!.]*"))
+
+
+def test_a_killed_release_leaves_nothing_and_is_made_by_the_same_command(tmp_path):
+    workspace = with_settings(surveyed(tmp_path / "ws"))
+    killed = process("-w", workspace.path, "release", "1", "--formats", "csv", CATBUILDER_FAULT="SHA256SUMS.written")
+    assert killed.code == -9, killed.err
+    assert not folder(workspace, "1").exists()
+    assert cli("-w", workspace.path, "release", "1", "--formats", "csv").code == 0
+    assert verify_release(workspace, "1") > 10
