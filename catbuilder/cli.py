@@ -19,7 +19,7 @@ from catbuilder.cli_ingest import ingest_app
 from catbuilder.cli_labels import labels_app
 from catbuilder.cli_metrics import metrics, show_metrics
 from catbuilder.cli_missing import cutouts, fetch
-from catbuilder.cli_release import release
+from catbuilder.cli_release import release, track
 from catbuilder.cli_vouch import certificates, select, shifts
 from catbuilder.cli_web import labels_agreement, serve
 from catbuilder.errors import CatbuilderError
@@ -365,6 +365,7 @@ def export(
 
 
 app.command(epilog="Example: catbuilder release 1.0 --at 3 --where \"survey = 'des' AND domain = 'in'\"")(release)
+app.command(epilog="Example: catbuilder track --to tensorboard && tensorboard --logdir tracking/tensorboard")(track)
 
 
 @app.command(epilog="Example: catbuilder simulate demo --seed 1")

@@ -1,6 +1,6 @@
 """The verbs that carry the catalogue out of the workspace with its papers: release, track."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -38,3 +38,21 @@ def release(
         report = release(opened, version, at=at, where=where, formats=kinds, reporter=Reporter())
         print(f"Released {report.rows} objects of round {report.round} in {report.folder}: {', '.join(report.files)}.")
         print(f"Check it at any time with: catbuilder release {version} --verify")
+
+
+def track(
+    to: Annotated[Literal["tensorboard", "mlflow"], typer.Option("--to", help="Which of the two.")],
+    place: Annotated[
+        str,
+        typer.Option("--dir", help="Folder, or address of an MLflow server; by default tracking/ of the workspace."),
+    ] = "",
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Show rounds in TensorBoard or MLflow: curves, test sets, recipe, figure. Give it again after each round."""
+    from catbuilder.progress import Reporter
+    from catbuilder.tracking import track
+
+    where, written = track(open_workspace(workspace), to, place, Reporter())
+    print(f"{written} rounds written; those that stood there already were left alone.")
+    look = f"tensorboard --logdir {where}" if to == "tensorboard" else f"mlflow ui --backend-store-uri {where}"
+    print(f"Look at them with: {look}")

@@ -281,12 +281,16 @@ class Recipe(_Settings):
         """Hash of every setting, defaults included; comments and layout do not count."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
+    def settings(self) -> dict[str, Any]:
+        """Every setting by its dotted key, as `--set` names it; lists are left whole."""
+        return _leaves(self.model_dump())
+
     def differing_keys(self, other: "Recipe") -> list[str]:
         """Keys whose values differ in the other recipe, as `--set` names them; lists are compared whole.
 
         Where the other leaves a value to "auto", that of a plan made of it does not differ.
         """
-        mine, theirs = _leaves(self.model_dump()), _leaves(other.model_dump())
+        mine, theirs = self.settings(), other.settings()
         return [key for key in mine | theirs if theirs.get(key) not in (mine.get(key), "auto")]
 
 

@@ -1,0 +1,261 @@
+"""Rounds as TensorBoard and MLflow show them: losses by epoch, test sets by round, the recipe, the figure.
+
+Nothing is sent while a round runs, which needs neither of the two: what models and catalogue hold is replayed. To track
+twice is to track once: a round that stands there as it is now is left alone, and one that has changed is written again.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from catbuilder import __version__
+from catbuilder.catalog import fetch_arrow
+from catbuilder.checkpoint import read_model_card
+from catbuilder.ensemble import members_of
+from catbuilder.errors import InputError, RoundError
+from catbuilder.figures import draw_accuracy
+from catbuilder.plan import Plan, read_plan
+from catbuilder.progress import Reporter
+from catbuilder.resources import query
+from catbuilder.workspace import Workspace
+
+Tracker = Literal["tensorboard", "mlflow"]
+Points = list[tuple[int, float]]  # (epoch from 1, value)
+
+_MARK = "catbuilder.json"  # in each folder of ours, with what it was written from
+_MOST_PARAMETERS = 100  # that MLflow takes at once
+
+
+@dataclass(frozen=True)
+class TrackedRound:
+    """What is told of a round."""
+
+    plan: Plan
+    sha256: str  # of its model
+    run: int  # the recording that changed it last
+    trained_at: float  # seconds since 1970
+    ended_at: float
+    metrics: Mapping[str, float]
+    networks: list[Mapping[str, Points]] = field(
+        default_factory=list
+    )  # curves by epoch, a network of the ensemble each
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """What this was made from; where it is the same, so is all that is told."""
+        return {"round": self.plan.round, "model": self.sha256, "run": self.run, "catbuilder": __version__}
+
+
+def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter | None = None) -> tuple[str, int]:
+    """Write what is known of every round to TensorBoard or MLflow.
+
+    Parameters
+    ----------
+    place : of TensorBoard a folder; of MLflow a folder or the address of its server. By default `tracking/` in the
+        workspace
+
+    Returns
+    -------
+    where it is now, and how many rounds were written: those that stood there already are not
+
+    Raises
+    ------
+    InputError
+        The package is not installed, or the folder holds what was not written by this.
+    RoundError
+        No round has a model yet.
+    """
+    rounds = tracked_rounds(workspace)
+    if not rounds:
+        raise RoundError("no round has a model yet, so there is nothing to track; run one with: catbuilder round")
+    place = place or str(workspace.path / "tracking" / to)
+    write = _to_tensorboard if to == "tensorboard" else _to_mlflow
+    with (reporter or Reporter(quiet=True)).bar("tracking") as update:
+        written = write(workspace, rounds, place, lambda done: update(done, len(rounds)))
+    return place, written
+
+
+def tracked_rounds(workspace: Workspace) -> list[TrackedRound]:
+    """Every round that has a model, oldest first."""
+    with workspace.reading() as con:
+        rows = fetch_arrow(con, query("tracked_rounds")).to_pylist()
+        plans = {row["round"]: read_plan(con, row["round"]) for row in rows}
+        metrics = fetch_arrow(con, query("tracked_metrics")).to_pylist()
+    found = []
+    for row in rows:
+        plan = plans[row["round"]]
+        own = {one["name"]: float(one["value"]) for one in metrics if one["round"] == plan.round}
+        files = [member.file for member in members_of(workspace, plan)]
+        networks = [_curves(file) for file in files if file.exists()]
+        found.append(TrackedRound(plan, row["sha256"], row["run"], row["trained_at"], row["ended_at"], own, networks))
+    return found
+
+
+def _curves(model: Path) -> dict[str, Points]:
+    """Losses, learning rate and validation accuracies of a network by epoch."""
+    curves: dict[str, Points] = {}
+    for result in read_model_card(model).history:
+        values: dict[str, float | None] = {
+            "training/loss": result.loss,
+            "training/learning_rate": result.learning_rate,
+            "validation/loss": result.validation_loss,
+            "validation/loss_clean": result.validation_clean,
+            "validation/loss_shifted": result.validation_shifted,
+        }
+        values |= {f"validation/accuracy/{survey}": value for survey, value in result.accuracy.items()}
+        values |= {f"validation/accuracy_shifted/{survey}": value for survey, value in result.accuracy_shifted.items()}
+        for name, value in values.items():
+            if value is not None:
+                curves.setdefault(name, []).append((result.epoch + 1, value))
+    return curves
+
+
+def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str, done: Callable[[int], None]) -> int:
+    """A run a network with its curves, and the run `rounds` with the test sets by round."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise _not_installed("tensorboard") from None
+    folder, written = Path(place), 0
+    for number, one in enumerate(rounds, start=1):
+        for place_of, curves in enumerate(one.networks, start=1):
+            name = f"round-{one.plan.round:03d}" + (f"/network-{place_of}" if len(one.networks) > 1 else "")
+            fresh = _fresh(folder / name, one.mark)
+            if fresh is None:
+                continue
+            with SummaryWriter(str(fresh)) as writer:
+                writer.add_text("recipe", _as_markdown(one.plan), one.plan.round, one.trained_at)
+                for curve, points in curves.items():
+                    for epoch, value in points:
+                        writer.add_scalar(curve, value, epoch, one.trained_at)
+            _keep(fresh, folder / name, one.mark)
+            written += place_of == 1
+        done(number)
+    together = {"rounds": [one.mark for one in rounds]}
+    if (fresh := _fresh(folder / "rounds", together)) is not None:
+        with SummaryWriter(str(fresh)) as writer:
+            for one in rounds:
+                for name, value in one.metrics.items():
+                    writer.add_scalar(name, value, one.plan.round, one.ended_at)
+            with tempfile.TemporaryDirectory() as temporary:
+                if (figure := _figure(workspace, Path(temporary), None)) is not None:
+                    writer.add_image("accuracy against coverage", _pixels(figure), rounds[-1].plan.round,
+                                     rounds[-1].ended_at, dataformats="HWC")  # fmt: skip
+        _keep(fresh, folder / "rounds", together)
+    return written
+
+
+def _fresh(folder: Path, mark: dict[str, Any]) -> Path | None:
+    """An empty folder to write a run into, beside its place; None where the run stands as it is now."""
+    if folder.exists():
+        try:
+            if json.loads((folder / _MARK).read_text(encoding="utf-8")) == mark:
+                return None
+        except (OSError, ValueError):
+            if any(folder.glob("events.*")):
+                raise InputError(
+                    f"{folder} holds events that were not written by catbuilder track; give another folder by --dir"
+                ) from None
+    fresh = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    return fresh
+
+
+def _keep(fresh: Path, folder: Path, mark: dict[str, Any]) -> None:
+    (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
+    if folder.exists():
+        shutil.rmtree(folder)
+    fresh.rename(folder)
+
+
+def _to_mlflow(workspace: Workspace, rounds: list[TrackedRound], place: str, done: Callable[[int], None]) -> int:
+    """An experiment a workspace, a run a round: parameters, curves, test sets, recipe and figure."""
+    try:
+        from mlflow import MlflowClient
+    except ImportError:
+        raise _not_installed("mlflow") from None
+    client = MlflowClient(place if "://" in place else Path(place).resolve().as_uri())
+    name = f"catbuilder {workspace.path.name}"
+    experiment = client.get_experiment_by_name(name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
+    written = 0
+    for number, one in enumerate(rounds, start=1):
+        mark = json.dumps(one.mark)
+        tag = f"tags.`catbuilder.round` = '{one.plan.round}'"
+        standing = client.search_runs([experiment_id], tag)
+        if not any(run.data.tags.get("catbuilder.mark") == mark and run.info.status == "FINISHED" for run in standing):
+            for run in standing:  # what an older state left, or a track that was killed
+                client.delete_run(run.info.run_id)
+            _one_mlflow_run(client, workspace, experiment_id, one, mark)
+            written += 1
+        done(number)
+    return written
+
+
+def _one_mlflow_run(client: Any, workspace: Workspace, experiment_id: str, one: TrackedRound, mark: str) -> None:
+    from mlflow.entities import Metric, Param
+
+    tags = {"catbuilder.round": str(one.plan.round), "catbuilder.mark": mark}
+    run = client.create_run(
+        experiment_id, start_time=_ms(one.trained_at), tags=tags, run_name=f"round {one.plan.round}"
+    )
+    run_id = run.info.run_id
+    metrics = [Metric(name, value, _ms(one.ended_at), one.plan.round) for name, value in one.metrics.items()]
+    for place, curves in enumerate(one.networks, start=1):
+        before = f"network-{place}/" if len(one.networks) > 1 else ""
+        for name, points in curves.items():
+            metrics += [Metric(before + name, value, _ms(one.trained_at), epoch) for epoch, value in points]
+    for first in range(0, len(metrics), 1000):
+        client.log_batch(run_id, metrics=metrics[first : first + 1000])
+    parameters = [Param(name, str(value)) for name, value in _parameters(one.plan).items()]
+    for first in range(0, len(parameters), _MOST_PARAMETERS):
+        client.log_batch(run_id, params=parameters[first : first + _MOST_PARAMETERS])
+    with tempfile.TemporaryDirectory() as temporary:
+        recipe = Path(temporary) / "recipe.json"
+        recipe.write_text(one.plan.recipe.model_dump_json(indent=1), encoding="utf-8")
+        client.log_artifact(run_id, str(recipe))
+        if (figure := _figure(workspace, Path(temporary), one.plan.round)) is not None:
+            client.log_artifact(run_id, str(figure))
+    client.set_terminated(run_id, end_time=_ms(one.ended_at))
+
+
+def _figure(workspace: Workspace, folder: Path, round_number: int | None) -> Path | None:
+    """Accuracy against coverage, of one round or of all, as PNG; None where no test set was measured."""
+    with workspace.reading() as con:
+        asked = None if round_number is None else [round_number]
+        curves = fetch_arrow(con, query("accuracy_curves"), {"rounds": asked})
+    if not curves.num_rows:
+        return None
+    draw_accuracy(curves, folder / "accuracy.png")
+    return folder / "accuracy.png"
+
+
+def _pixels(figure: Path) -> Any:
+    import numpy as np
+    from PIL import Image
+
+    return np.asarray(Image.open(figure).convert("RGB"))
+
+
+def _parameters(plan: Plan) -> dict[str, Any]:
+    """The recipe's settings by their dotted keys, and what else a plan says of a round."""
+    told = {"seed": plan.seed, "ranks": plan.ranks, "training_objects": plan.training, "scored_objects": plan.scored}
+    return told | plan.recipe.settings()
+
+
+def _as_markdown(plan: Plan) -> str:
+    lines = [f"| {name} | {value} |" for name, value in _parameters(plan).items()]
+    return "\n".join(["| setting | value |", "|---|---|", *lines])
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+def _not_installed(package: str) -> InputError:
+    return InputError(f"{package} is not installed here; install it with: pip install 'catbuilder[{package}]'")
