@@ -365,7 +365,7 @@ def export(
 
 
 app.command(epilog="Example: catbuilder release 1.0 --at 3 --where \"survey = 'des' AND domain = 'in'\"")(release)
-app.command(epilog="Example: catbuilder track --to tensorboard && tensorboard --logdir tracking/tensorboard")(track)
+app.command(epilog="Example: catbuilder track --to mlflow --dir http://localhost:5000")(track)
 
 
 @app.command(epilog="Example: catbuilder simulate demo --seed 1")

@@ -18,7 +18,7 @@ def release(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Publish the catalogue of a closed round: files, checksums, citation and provenance, never changed again."""
+    """Publish the catalogue of a closed round: files, papers and checksums, for good."""
     from catbuilder.progress import Reporter
     from catbuilder.releases import list_releases, release, verify_release
 
@@ -48,7 +48,7 @@ def track(
     ] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show rounds in TensorBoard or MLflow: curves, test sets, recipe, figure. Give it again after each round."""
+    """Show rounds in TensorBoard or MLflow: curves, test sets, recipe, figure."""
     from catbuilder.progress import Reporter
     from catbuilder.tracking import track
 

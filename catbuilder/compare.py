@@ -19,7 +19,7 @@ from catbuilder.catalog import Connection, confine, fetch_arrow, fetch_number, f
 from catbuilder.errors import InputError, QueryError
 from catbuilder.lens import gather
 from catbuilder.othercatalogue import Columns, described, read_theirs, recognise
-from catbuilder.pairs import Side, check_radius, find_candidates, guests, pair_one_to_one
+from catbuilder.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
 from catbuilder.progress import Reporter
 from catbuilder.provenance import NOW, require_closed
 from catbuilder.resources import query
@@ -118,7 +118,7 @@ def compare(
         by = question.by or ("id" if read.object_id is not None and read.survey in (None, survey) else "position")
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
-            read_theirs(con, table, read, update)
+            read_theirs(con, table, read, by == "position", update)
         with reporter.bar("matching") as update:
             _pair(con, survey, by, question.radius_arcsec, update)
         _join(con, survey, question)
@@ -178,7 +178,7 @@ def _check_way(file: Path, read: Columns, by: str) -> None:
         raise InputError(f"{file} cannot be paired by position: give the columns of degrees by --ra and --dec")
 
 
-def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress: Any) -> None:
+def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress: Progress) -> None:
     """Make the temporary table `counterparts`: an object of ours, and what the other catalogue calls it."""
     if by == "position":
         with guests(con, "theirs", _GUESTS):

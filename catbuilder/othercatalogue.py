@@ -103,8 +103,12 @@ def described(table: TableFile, known: Columns | None, asked: Columns, classes: 
     return columns
 
 
-def read_theirs(con: Connection, table: TableFile, columns: Columns, progress: Progress) -> None:
+def read_theirs(con: Connection, table: TableFile, columns: Columns, with_cells: bool, progress: Progress) -> None:
     """Stream the file into the temporary table `theirs`.
+
+    Parameters
+    ----------
+    with_cells : whether `healpix` is needed, which takes longer than all the rest
 
     Raises
     ------
@@ -129,7 +133,7 @@ def read_theirs(con: Connection, table: TableFile, columns: Columns, progress: P
                 label=_label(kinds, columns),
                 source=scan.source,
             )
-            con.execute(text, {**scan.parameters, **_bound(columns)})
+            con.execute(text, {**scan.parameters, **_bound(columns), "with_cells": with_cells})
     except duckdb.Error as error:
         if was_interrupted(error) or isinstance(error, duckdb.OutOfMemoryException | duckdb.FatalException):
             raise
