@@ -50,9 +50,13 @@ def track(
 ) -> None:
     """Show rounds in TensorBoard or MLflow: curves, test sets, recipe, figure."""
     from catbuilder.progress import Reporter
-    from catbuilder.tracking import track
+    from catbuilder.tracking import mlflow_address, track
 
     where, written = track(open_workspace(workspace), to, place, Reporter())
     print(f"{written} rounds written; those that stood there already were left alone.")
-    look = f"tensorboard --logdir {where}" if to == "tensorboard" else f"mlflow ui --backend-store-uri {where}"
+    look = (
+        f"tensorboard --logdir {where}"
+        if to == "tensorboard"
+        else f"mlflow ui --backend-store-uri {mlflow_address(where)}"
+    )
     print(f"Look at them with: {look}")

@@ -53,19 +53,19 @@ def recognise(table: TableFile) -> Columns | None:
     those of the Legacy Surveys. Cheng et al. (2021, MNRAS 507, 4425): a probability each for ellipticals and spirals.
     """
     names = {column.name.lower(): column.name for column in table.columns}
-    place = {"ra": _first(names, "ra", "alphawin_j2000"), "dec": _first(names, "dec", "deltawin_j2000")}
+    ra, dec = _first(names, "ra", "alphawin_j2000"), _first(names, "dec", "deltawin_j2000")
     if {"coadd_object_id", "flag_ltg"} <= names.keys():
         return Columns(
-            "Vega-Ferrero et al. 2021", names["coadd_object_id"], **place, label=names["flag_ltg"],
+            "Vega-Ferrero et al. 2021", names["coadd_object_id"], ra, dec, label=names["flag_ltg"],
             meanings={"4": EARLY, "5": LATE}, survey="des",
         )  # fmt: skip
     smooth, featured = (f"smooth-or-featured_{answer}_fraction" for answer in ("smooth", "featured-or-disk"))
     if {smooth, featured, "ra", "dec"} <= names.keys():
-        return Columns("Galaxy Zoo DESI", **place, shares={EARLY: names[smooth], LATE: names[featured]})
+        return Columns("Galaxy Zoo DESI", ra, dec, shares={EARLY: names[smooth], LATE: names[featured]})
     early, late = (_matching(names, pattern) for pattern in (_P_ELLIPTICAL, _P_SPIRAL))
     object_id = _first(names, "coadd_object_id", "coadd_objects_id")
     if object_id and early and late:
-        return Columns("Cheng et al. 2021", object_id, **place, shares={EARLY: early, LATE: late}, survey="des")
+        return Columns("Cheng et al. 2021", object_id, ra, dec, shares={EARLY: early, LATE: late}, survey="des")
     return None
 
 

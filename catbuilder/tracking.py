@@ -5,10 +5,11 @@ twice is to track once: a round that stands there as it is now is left alone, an
 """
 
 import json
+import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ from catbuilder.figures import draw_accuracy
 from catbuilder.plan import Plan, read_plan
 from catbuilder.progress import Reporter
 from catbuilder.resources import query
+from catbuilder.wording import in_one_line
 from catbuilder.workspace import Workspace
 
 Tracker = Literal["tensorboard", "mlflow"]
@@ -40,9 +42,7 @@ class TrackedRound:
     trained_at: float  # seconds since 1970
     ended_at: float
     metrics: Mapping[str, float]
-    networks: list[Mapping[str, Points]] = field(
-        default_factory=list
-    )  # curves by epoch, a network of the ensemble each
+    networks: Sequence[Mapping[str, Points]]  # curves by epoch, of each network of the ensemble
 
     @property
     def mark(self) -> dict[str, Any]:
@@ -177,12 +177,42 @@ def _to_mlflow(workspace: Workspace, rounds: list[TrackedRound], place: str, don
     """An experiment a workspace, a run a round: parameters, curves, test sets, recipe and figure."""
     try:
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
     except ImportError:
         raise _not_installed("mlflow") from None
-    client = MlflowClient(place if "://" in place else Path(place).resolve().as_uri())
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes its tables
+    try:
+        client = MlflowClient(mlflow_address(place))
+        return _mlflow_runs(client, workspace, rounds, _artifacts(place), done)
+    except MlflowException as error:
+        raise InputError(
+            f"MLflow at {place} cannot be written to ({in_one_line(error)}); give a folder or the address of its server"
+        ) from None
+
+
+def mlflow_address(place: str) -> str:
+    """Where MLflow keeps its records: a server or database as it is given, or a database in a folder.
+
+    MLflow writes to no plain folder any more.
+    """
+    if "://" in place:
+        return place
+    folder = Path(place).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'mlflow.db'}"
+
+
+def _artifacts(place: str) -> str | None:
+    """Address of the folder of files; a server has its own."""
+    return None if "://" in place else (Path(place).resolve() / "artifacts").as_uri()
+
+
+def _mlflow_runs(
+    client: Any, workspace: Workspace, rounds: list[TrackedRound], artifacts: str | None, done: Callable[[int], None]
+) -> int:
     name = f"catbuilder {workspace.path.name}"
     experiment = client.get_experiment_by_name(name)
-    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name)
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment(name, artifacts)
     written = 0
     for number, one in enumerate(rounds, start=1):
         mark = json.dumps(one.mark)

@@ -8,7 +8,7 @@ from makers import ask, cli, failed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from catbuilder.checkpoint import read_model_card
-from catbuilder.tracking import track
+from catbuilder.tracking import mlflow_address, track
 from catbuilder.workspace import Workspace
 
 
@@ -57,11 +57,11 @@ def test_to_track_again_writes_nothing_anew(workspace, tmp_path):
 
 
 def test_mlflow_reads_them_back_too_and_has_each_round_once(workspace, tmp_path):
-    place = (tmp_path / "runs").as_uri()
+    place = str(tmp_path / "runs")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert [track(workspace, "mlflow", place)[1] for _ in range(2)] == [2, 0]
-        client = mlflow.MlflowClient(place)
+        client = mlflow.MlflowClient(mlflow_address(place))
         (experiment,) = [one for one in client.search_experiments() if one.name.startswith("catbuilder")]
         runs = {run.data.tags["catbuilder.round"]: run for run in client.search_runs([experiment.experiment_id])}
         assert sorted(runs) == ["1", "2"]
@@ -83,5 +83,6 @@ def test_foreign_folders_and_empty_workspaces_are_refused(workspace, tmp_path):
     (tmp_path / "round-001").mkdir()
     (tmp_path / "round-001" / "events.out.tfevents.1").touch()
     failed(cli("-w", workspace.path, "track", "--to", "tensorboard", "--dir", tmp_path), "not written by catbuilder")
+    failed(cli("-w", workspace.path, "track", "--to", "mlflow", "--dir", "odd://place"), "MLflow at odd://place")
     empty = Workspace.create(tmp_path / "ws")
     failed(cli("-w", empty.path, "track", "--to", "mlflow"), "no round has a model yet")
