@@ -54,9 +54,9 @@ def track(
 
     where, written = track(open_workspace(workspace), to, place, Reporter())
     print(f"{written} rounds written; those that stood there already were left alone.")
-    look = (
-        f"tensorboard --logdir {where}"
-        if to == "tensorboard"
-        else f"mlflow ui --backend-store-uri {mlflow_address(where)}"
-    )
+    look = f"mlflow ui --backend-store-uri {mlflow_address(where)}"
+    if to == "tensorboard":
+        look = f"tensorboard --logdir {where}"
+    elif where.startswith("http"):
+        look = f"a browser at {where}"
     print(f"Look at them with: {look}")
