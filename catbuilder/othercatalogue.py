@@ -9,14 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import duckdb
-import numpy as np
-import pyarrow as pa
-from duckdb.func import PythonUDFType
 
 from catbuilder.catalog import Connection, was_interrupted
 from catbuilder.errors import InputError
 from catbuilder.resources import query
-from catbuilder.sky import healpix_cell
+from catbuilder.staging import add_functions
 from catbuilder.tablefiles import FileColumn, Progress, TableFile
 from catbuilder.tables import told_columns
 from catbuilder.wording import in_one_line
@@ -121,9 +118,7 @@ def read_theirs(con: Connection, table: TableFile, columns: Columns, with_cells:
             f"column {columns.object_id} of {table.path} holds floating-point numbers, which rounded the ids beyond "
             "2^53; export it as 64-bit integers, or match by position: --by position"
         )
-    for statement in con.extract_statements(query("ingest_macros")):
-        con.execute(statement)
-    con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
+    add_functions(con)
     try:
         with table.scan(con, _named(columns), progress) as scan:
             text = query("compare_theirs").format(
@@ -196,10 +191,6 @@ def _bound(columns: Columns) -> dict[str, object]:
     if columns.label is not None:
         return {"codes": list(columns.meanings), "classes": list(columns.meanings.values())}
     return {"classes": list(columns.shares), "least": columns.least}
-
-
-def _healpix(ra: pa.ChunkedArray, dec: pa.ChunkedArray) -> pa.Array:
-    return pa.array(healpix_cell(np.asarray(ra), np.asarray(dec)))
 
 
 def pairs_of(texts: Sequence[str], option: str) -> list[tuple[str, str]]:

@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import duckdb
+import numpy as np
+import pyarrow as pa
+from duckdb.func import PythonUDFType
 
 from catbuilder.archives import Archive, Measurement
 from catbuilder.catalog import (
@@ -23,6 +26,7 @@ from catbuilder.catalog import (
 )
 from catbuilder.errors import InputError
 from catbuilder.resources import query
+from catbuilder.sky import healpix_cell
 from catbuilder.tablefiles import FileColumn, Progress, TableFile
 from catbuilder.wording import in_one_line
 
@@ -99,6 +103,13 @@ def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
     layout = Layout(object_id, ra, dec, of_objects, of_archive, tuple(kept), missing)
     _check_types(table, layout)
     return layout
+
+
+def add_functions(con: Connection) -> None:
+    """Make the macros by which cells are read, and `healpix_cell(ra, dec)`: order 29, -1 without a position."""
+    for statement in con.extract_statements(query("ingest_macros")):
+        con.execute(statement)
+    con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
 
 
 def with_types_of(layout: Layout, types: Mapping[str, str]) -> Layout:
@@ -221,6 +232,10 @@ def count_sentinels(con: Connection, layout: Layout) -> dict[str, int]:
     text = f"SELECT {', '.join(counts)} FROM incoming WHERE _reason IS NULL"
     row = first_row(con, text) or ()
     return {field.cell.name: count for field, count in zip(marked, row, strict=True) if count}
+
+
+def _healpix(ra: pa.ChunkedArray, dec: pa.ChunkedArray) -> pa.Array:
+    return pa.array(healpix_cell(np.asarray(ra), np.asarray(dec)))
 
 
 def _present(measurements: Sequence[Measurement], found: Mapping[str, FileColumn]) -> tuple[Field, ...]:

@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-from duckdb.func import PythonUDFType
 
 from catbuilder.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, limit_memory
@@ -28,10 +26,11 @@ from catbuilder.labels import record_events
 from catbuilder.machine import usable_cores
 from catbuilder.resources import query
 from catbuilder.revisions import replace_older
-from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
+from catbuilder.sky import SAME_PLACE_ARCSEC
 from catbuilder.staging import (
     Layout,
     accept,
+    add_functions,
     check_kept_names,
     count_sentinels,
     lay_out,
@@ -178,13 +177,7 @@ def _other_release(table: TableFile, seems: str, survey: str, release: str, shor
 def _prepare(con: Connection, table: TableFile) -> None:
     limit_memory(con, _MEMORY + table.bytes // 3)
     con.execute(f"SET threads = {min(usable_cores(), _MOST_THREADS)}")
-    for statement in con.extract_statements(query("ingest_macros")):
-        con.execute(statement)
-    con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
-
-
-def _healpix(ra: pa.ChunkedArray, dec: pa.ChunkedArray) -> pa.Array:
-    return pa.array(healpix_cell(np.asarray(ra), np.asarray(dec)))
+    add_functions(con)
 
 
 def _types_of(con: Connection, archive: Archive) -> dict[str, str]:
