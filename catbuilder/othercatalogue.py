@@ -58,7 +58,7 @@ def recognise(table: TableFile) -> Columns | None:
         )  # fmt: skip
     smooth, featured = (f"smooth-or-featured_{answer}_fraction" for answer in ("smooth", "featured-or-disk"))
     if {smooth, featured, "ra", "dec"} <= names.keys():
-        return Columns("Galaxy Zoo DESI", ra, dec, shares={EARLY: names[smooth], LATE: names[featured]})
+        return Columns("Galaxy Zoo DESI", ra=ra, dec=dec, shares={EARLY: names[smooth], LATE: names[featured]})
     early, late = (_matching(names, pattern) for pattern in (_P_ELLIPTICAL, _P_SPIRAL))
     object_id = _first(names, "coadd_object_id", "coadd_objects_id")
     if object_id and early and late:
