@@ -280,7 +280,10 @@ def _surveys(con: Connection, workspace: Workspace, at: int) -> dict[str, str]:
 
 
 def _has_galaxy_zoo(con: Connection, at: int) -> bool:
-    text = "SELECT 1 FROM galaxy_zoo WHERE round <= $at UNION ALL SELECT 1 FROM labels WHERE source = 'galaxy_zoo' AND round <= $at LIMIT 1"
+    text = (
+        "SELECT 1 FROM galaxy_zoo WHERE round <= $at "
+        "UNION ALL SELECT 1 FROM labels WHERE source = 'galaxy_zoo' AND round <= $at LIMIT 1"
+    )
     return first_row(con, text, {"at": at}) is not None
 
 
