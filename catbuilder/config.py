@@ -86,7 +86,7 @@ class ReleaseSettings(_Settings):
     creators: tuple[Creator, ...] = ()
     licence: Annotated[str, Field(pattern=r"^[A-Za-z0-9.+-]*$")] = ""  # SPDX identifier, CC-BY-4.0 say
     doi: Annotated[str, Field(pattern=r"^(10\.\S+/\S+)?$")] = ""  # reserved for the next release
-    publisher: str = "unpublished"
+    publisher: str = ":unav"  # DataCite's word for one that is not known
     description: str = ""  # the abstract; one is made from the catalogue where it is left out
 
 
