@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.errors import NothingToAsk
+from catbuilder.jobs import feature_files
 from catbuilder.lens import gather, in_ranges, lens_on
 from catbuilder.resources import query
 from catbuilder.workspace import Workspace
@@ -100,9 +101,9 @@ def with_features(
     NothingToAsk
         No features of the pool were kept.
     """
-    from catbuilder.shift_meters import feature_files, features_of  # torch and scikit-learn take seconds to import
+    from catbuilder.shift_meters import features_of  # torch and scikit-learn take seconds to import
 
-    files = [str(file) for file in feature_files(workspace, model)]
+    files = [str(file) for file in feature_files(workspace.round_folder(model))]
     if files:
         kept = "SELECT DISTINCT survey, object_id FROM read_parquet($files)"
         con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {kept}", {"files": files})
