@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 from catbuilder import __version__
 from catbuilder.catalog import fetch_arrow
-from catbuilder.checkpoint import read_model_card
 from catbuilder.ensemble import members_of
 from catbuilder.errors import InputError, RoundError
 from catbuilder.figures import draw_accuracy
+from catbuilder.modelcard import read_model_card
 from catbuilder.plan import Plan, read_plan
 from catbuilder.progress import Reporter
 from catbuilder.resources import query
