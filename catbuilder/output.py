@@ -77,8 +77,9 @@ def _as_table(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
 def _rows(batches: Iterable["pa.RecordBatch"]) -> Iterable[Sequence[Any]]:
     shown = 0
     for batch in batches:
-        head = batch.slice(0, max(0, TABLE_ROWS - shown)).to_pylist()
-        yield from (list(row.values()) for row in head)
+        columns = batch.slice(0, max(0, TABLE_ROWS - shown)).columns
+        head = list(zip(*map(_values, columns), strict=True))
+        yield from head
         yield from ([] for _ in range(batch.num_rows - len(head)))  # counted only
         shown += batch.num_rows
 
@@ -92,7 +93,7 @@ def _as_csv(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     with pa.csv.CSVWriter(sys.stdout.buffer, pa.schema(fields), write_options=options) as out:
         for batch in batches:
             columns = [
-                pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
+                pa.array([None if value is None else str(value) for value in _values(column)], pa.string())
                 if _needs_text(column.type)
                 else column
                 for column in batch.columns
@@ -112,11 +113,26 @@ def _as_json(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     first = True
     sys.stdout.write("[")
     for batch in batches:
-        for row in batch.to_pylist():
+        for row in zip(*map(_values, batch.columns), strict=True):
             sys.stdout.write("\n " if first else ",\n ")
-            json.dump({key: _plain(key, value) for key, value in row.items()}, sys.stdout)
+            named = zip(schema.names, row, strict=True)
+            json.dump({key: _plain(key, value) for key, value in named}, sys.stdout)
             first = False
     sys.stdout.write("]\n" if first else "\n]\n")
+
+
+def _values(column: "pa.Array") -> list[Any]:
+    """A column's values in Python; as Arrow writes them where Python has none, as of infinite and very early times."""
+    import pyarrow as pa
+
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        pass
+    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
+        return list(column.cast(pa.string()).to_pylist())
+    one_by_one = (column.slice(row, 1) for row in range(len(column)))
+    return [None if one.null_count else " ".join(one.to_string().split()) for one in one_by_one]
 
 
 def _cell(value: Any) -> str:

@@ -83,6 +83,13 @@ def test_every_type_can_be_printed(sql, how):
     assert (done.code, done.err) == (0, "") and "170141183460469231731687303715884105727" in done.out
 
 
+@pytest.mark.parametrize("how", ["table", "csv", "json"])
+def test_times_that_python_does_not_know_are_printed_all_the_same(sql, how):
+    query = "SELECT DATE '9999-12-31' + 3000000 AS d, ['infinity'::TIMESTAMP, NULL] AS l, t.* FROM test_all_types() t"
+    done = sql(query, "--format", how)
+    assert (done.code, done.err) == (0, "") and "18213-09-20" in done.out and "value out of range" in done.out
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -161,6 +168,11 @@ def test_explain_runs_nothing_that_does_more_than_read(sql, survey, query):
         "SELECT * FROM read_text('{place}/secret.csv')",
         "SELECT * FROM read_duckdb('{place}/secret.csv')",
         "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('FROM read_text(''{place}/secret.csv'')'))",
+        "SELECT * FROM enable_logging('QueryLog', storage='file', storage_path='{place}/log')",
+        "SELECT content FROM read_text(current_setting('temp_directory') || '/../catbuilder.toml')",
+        "FROM sniff_csv('{place}/secret.csv')",
+        "DESCRIBE '{place}/secret.csv'",
+        "WITH x AS (COPY labels TO '{place}/x') FROM x",
         "SELECT * FROM duckdb_secrets()",
         "SELECT getenv('HOME')",
         "SELECT * FROM os",  # DuckDB finds the variables of a Python program that runs it, unless it is told not to
