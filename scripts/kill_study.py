@@ -211,17 +211,25 @@ def finish_leg(leg: Leg, rng: random.Random) -> list[str]:
 
 
 def points_run(study: Study, number: int) -> tuple[Lines, Faults | None]:
-    """One run killed once at every fault point that it comes by; gives these and what is wrong, None if left off."""
+    """One run killed once at every fault point that it comes by; gives these and what is wrong, None if left off.
+
+    A recording that is killed after its commit is not done again, and so does not come by the points behind that. They
+    are for the next run, which is killed where no run before it was.
+    """
     catbuilder = study.command(f"points-{number:04d}")
     points = catbuilder.workspace.parent / "points"
-    points.touch()
+    before = [line["point"] for line in study.results("points") if line["code"] == code_hash()]
+    if not points.exists():
+        points.write_text("".join(f"{name}\n" for name in before))
     with checkpoints_kept(catbuilder.workspace) as seen:
         faults, ended = Faults(), all_told(study, catbuilder.workspace)
         while not (faults or ended or study.time_is_up()):
             leg = Leg(catbuilder, study, CATBUILDER_FAULT=f"each:{points}")
             faults = finish_leg(leg, random.Random(0))  # nosec B311 (instants of kills, no secrets)
             ended = leg.process.returncode == 0 or all_told(study, catbuilder.workspace)
-    lines = [{"run": number, "code": code_hash(), "point": name} for name in points.read_text().splitlines()]
+    lines = [
+        {"run": number, "code": code_hash(), "point": name} for name in points.read_text().splitlines()[len(before) :]
+    ]
     return lines, verdict(study, catbuilder, seen, faults, ended)
 
 
@@ -232,15 +240,15 @@ def verdict(
     return differences(study, catbuilder, checkpoints) if ended and not faults else faults or None
 
 
-def add_a_run(study: Study, kind: str, most: int) -> None:
-    """Do one run, or go on with one, and record it unless it is left off."""
+def add_a_run(study: Study, kind: str, most: int) -> int:
+    """Do one run, or go on with one, and record it unless it is left off; gives its kills."""
     number = 1 + sum(run["kind"] == kind for run in study.results("runs"))
     started = time.monotonic()
     kills, faults = points_run(study, number) if kind == "points" else random_run(study, number, most)
     seconds = round(time.monotonic() - started, 1)
     if faults is None:
         print(f"{kind} run {number}: left off after {len(kills)} kills", flush=True)
-        return
+        return len(kills)
     for line in kills:
         study.record("points" if kind == "points" else "kills", line)
     line = {"run": number, "kind": kind, "kills": len(kills), "faults": faults}
@@ -253,7 +261,7 @@ def add_a_run(study: Study, kind: str, most: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=300, help="random kills in all")
-    parser.add_argument("--points", action="store_true", help="kill once at every fault point instead, in one run")
+    parser.add_argument("--points", action="store_true", help="kill once at every fault point instead")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--runs", type=int, default=10**6, help="at most so many runs now")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="leave off after so many")
@@ -269,11 +277,12 @@ def main() -> int:
     study.prepare()
     print(f"undisturbed: {study.seconds:.0f} s", flush=True)
     kind = "points" if options.points else "random"
-    for _ in range(1 if options.points else options.runs):
+    for _ in range(options.runs):
         done = len(study.results("kills"))
         if study.time_is_up() or (not options.points and done >= options.kills):
             break
-        add_a_run(study, kind, options.kills - done)
+        if add_a_run(study, kind, options.kills - done) == 0 and options.points:
+            break  # there is no point left
     print(f"\n{tables(study)}\n")
     words, count = summary(study)
     print(words)
