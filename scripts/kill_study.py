@@ -4,9 +4,10 @@ Each run is three rounds (`--rounds`) of two Horovod processes on a small survey
 kills the coordinator alone, one worker alone, or all of them are killed by SIGKILL, after waits drawn from an
 exponential distribution, or within 30 ms of the moment at which a recording begins to be written. In a run of fault
 points (`--points`) the process is killed once at every temporary file written, fsync, rename, commit, checkpoint and
-log line that the run comes by. After every kill nothing of the run may be left running and the catalogue must open;
-then the same command goes on. At the end labels, predictions, metrics, steps and the hashes of models and of every
-checkpoint seen on the way must be those of a run that nobody disturbed.
+log line that the run comes by and no such run before it was killed at, until there is none left. After every kill
+nothing of the run may be left running and the catalogue must open; then the same command goes on. At the end labels,
+predictions, metrics, steps and the hashes of models and of every checkpoint seen on the way must be those of a run
+that nobody disturbed.
 
     python scripts/kill_study.py [--kills 300] [--points] [--resume] [--seconds N] [--runs N] [--folder kill-study]
 
@@ -227,9 +228,8 @@ def points_run(study: Study, number: int) -> tuple[Lines, Faults | None]:
             leg = Leg(catbuilder, study, CATBUILDER_FAULT=f"each:{points}")
             faults = finish_leg(leg, random.Random(0))  # nosec B311 (instants of kills, no secrets)
             ended = leg.process.returncode == 0 or all_told(study, catbuilder.workspace)
-    lines = [
-        {"run": number, "code": code_hash(), "point": name} for name in points.read_text().splitlines()[len(before) :]
-    ]
+    killed_at = points.read_text().splitlines()[len(before) :]
+    lines = [{"run": number, "code": code_hash(), "point": name} for name in killed_at]
     return lines, verdict(study, catbuilder, seen, faults, ended)
 
 
