@@ -20,6 +20,7 @@ from catbuilder.cli_labels import labels_app
 from catbuilder.cli_metrics import metrics, show_metrics
 from catbuilder.cli_missing import cutouts, fetch
 from catbuilder.cli_release import release, track
+from catbuilder.cli_report import report
 from catbuilder.cli_vouch import certificates, select, shifts
 from catbuilder.cli_web import labels_agreement, serve
 from catbuilder.errors import CatbuilderError
@@ -242,6 +243,7 @@ app.command(epilog="Example: catbuilder status --format json")(status)
 app.command(epilog="Example: catbuilder count --by predicted_label,source --at 3")(count)
 app.command(epilog="Example: catbuilder compact --keep 3")(compact)
 app.command(epilog="Example: catbuilder metrics --round 1 --round 3 --figure curves.pdf")(metrics)
+app.command(epilog="Example: catbuilder report des-y1.html --figures figures")(report)
 
 
 @app.command(epilog="Example: catbuilder why 587724241225383998")

@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
@@ -24,8 +25,7 @@ _PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
 _DPI = 200
 _MARKERS = "os^Dv<>P"
 # viridis rises in lightness all along, with and without red-green blindness; its last part is too light on paper
-_COLOURS = colormaps["viridis"]
-_LIGHTEST = 0.85
+_COLOURS = LinearSegmentedColormap.from_list("rounds", colormaps["viridis"](np.linspace(0, 0.85, 64)))
 
 
 def draw_accuracy(curves: pa.Table, file: Path) -> None:
@@ -48,7 +48,7 @@ def draw_accuracy(curves: pa.Table, file: Path) -> None:
             "no test set with truth has been measured, so there is no curve to draw; "
             "declare one with: catbuilder testset NAME --survey SURVEY --table T.csv, and run a round"
         )
-    save_figure(_figure(curves), file)
+    save_figure(accuracy_figure(curves), file)
 
 
 def require_picture(file: Path) -> None:
@@ -66,16 +66,23 @@ def save_figure(figure: Figure, file: Path) -> None:
         The file's name ends in none of these.
     """
     require_picture(file)
-    with written_whole(file) as temporary, rc_context({"svg.hashsalt": "catbuilder"}):
+    with written_whole(file) as temporary, rc_context({"svg.hashsalt": "catbuilder", "grid.color": "0.9"}):
         date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(file.suffix.lower())
         figure.savefig(temporary, dpi=_DPI, metadata=date)
 
 
-def _figure(curves: pa.Table) -> Figure:
+def accuracy_figure(curves: pa.Table, colours: Colormap = _COLOURS) -> Figure:
+    """The figure that `draw_accuracy` writes.
+
+    Parameters
+    ----------
+    colours : of the first round (0) to the last (1)
+    """
     rows = curves.to_pylist()
     sets = list(dict.fromkeys(row["test_set"] for row in rows))
     surveys = sorted({row["survey"] for row in rows})
     rounds = sorted({row["round"] for row in rows})
+    colour_of = {number: colours(place / max(1, len(rounds) - 1)) for place, number in enumerate(rounds)}
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width * len(surveys), height * len(sets)), layout="constrained")
     # one scale a test set: the same galaxies in two surveys are to be compared
@@ -90,7 +97,7 @@ def _figure(curves: pa.Table) -> Figure:
             for number in rounds:
                 # a set that was declared later lacks the first rounds
                 if points := [row for row in here if row["round"] == number]:
-                    _line(panel, points, number, rounds)
+                    _line(panel, points, number, rounds, colour_of[number])
             _describe(panel, f"{test_set}, {survey.upper()} ({max(row['n'] for row in here):,} scored)")
     lines = {line.get_label(): line for panel in panels.flat for line in panel.lines}
     legend = [lines[_name(number)] for number in rounds]
@@ -102,12 +109,13 @@ def _name(number: int) -> str:
     return f"round {number}"
 
 
-def _line(panel: Axes, points: list[dict[str, float]], number: int, rounds: list[int]) -> None:
+def _line(
+    panel: Axes, points: list[dict[str, float]], number: int, rounds: list[int], colour: tuple[float, ...]
+) -> None:
     place = rounds.index(number)
     coverage, value, low, high = (
         np.array([point[name] for point in points]) for name in ("coverage", "value", "low", "high")
     )
-    colour = _COLOURS(_LIGHTEST * place / max(1, len(rounds) - 1))
     panel.fill_between(coverage, low, high, color=colour, alpha=0.2 / math.sqrt(len(rounds)), linewidth=0)
     panel.plot(
         coverage, value, color=colour, marker=_MARKERS[place % len(_MARKERS)], markersize=3.5, linewidth=1.2,
@@ -132,4 +140,4 @@ def _describe(panel: Axes, title: str) -> None:
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))
     panel.tick_params(labelsize=8, labelbottom=True, labelleft=True)
-    panel.grid(color="0.9", linewidth=0.6)
+    panel.grid(linewidth=0.6)

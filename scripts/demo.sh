@@ -39,10 +39,11 @@ catbuilder sql "SELECT round, label, source, count(*) AS objects FROM training W
 echo "The surest objects are the plainest of their class; docs/results.md has what that does, over seeds."
 
 echo
-echo "== Proofs, and a file for a colleague"
+echo "== Proofs, a file and a report for a colleague"
 catbuilder check
 mkdir -p "$workspace/exports"
 catbuilder export "$workspace/exports/catalog.fits"
+catbuilder report
 
 cat <<END
 
@@ -50,6 +51,7 @@ Done in $((SECONDS - started)) s. Everything is in $workspace:
   catalog.duckdb           every object, label, score and metric, with its history
   rounds/001 ... 003       plans, manifests, models, scores
   exports/catalog.fits     for TOPCAT or astropy
+  reports/report-${ROUNDS:-3}.html    open it in a browser: curves, pictures, checks
   sources/truth.csv        what the simulated galaxies really are
 
 Try next:

@@ -52,12 +52,14 @@ def test_the_wheel_carries_every_file_of_sql_and_rounds(wheel: Path, name: str) 
     assert ours
 
 
-def test_the_wheel_carries_the_pages_of_serve(wheel: Path) -> None:
+def test_the_wheel_carries_the_pages_of_serve_and_the_report(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        inside = {member for member in archive.namelist() if member.startswith("catbuilder/web/")}
+        members = archive.namelist()
+    inside = {member for member in members if member.startswith("catbuilder/web/")}
     ours = {str(path.relative_to(ROOT)) for path in (ROOT / "catbuilder" / "web").rglob("*.*")}
     assert {path for path in ours if "__pycache__" not in path} == inside
     assert {"catbuilder/web/templates/base.html", "catbuilder/web/static/review.js"} <= inside
+    assert "catbuilder/templates/report.html" in members
 
 
 def test_the_wheel_carries_nothing_but_the_package(wheel: Path) -> None:

@@ -1,0 +1,128 @@
+"""The report: what the rounds did and how far it can be believed, on one page that opens anywhere.
+
+One HTML file that holds its figures and asks for nothing from elsewhere, not even a script: it can be mailed,
+archived beside a catalogue, and opened in twenty years. What cannot be shown is said in a sentence, with what would
+bring it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from catbuilder import __version__
+from catbuilder.errors import InputError
+from catbuilder.files import write_text
+from catbuilder.progress import Reporter
+from catbuilder.report_checks import checks_section
+from catbuilder.report_curves import accuracy_section, errors_section
+from catbuilder.report_embedding import embedding_section
+from catbuilder.report_mosaics import promotions_section
+from catbuilder.report_parts import DARK, LIGHT, Drawing, Section, Words, data_uri, write_figure
+from catbuilder.report_scope import Scope, read_scope
+from catbuilder.report_sky import photometry_section, sky_section
+from catbuilder.report_words import (
+    certificates_section,
+    glance_section,
+    provenance_section,
+    rounds_section,
+    shifts_section,
+)
+from catbuilder.workspace import Workspace
+
+_ALWAYS: tuple[Callable[[Scope], Section], ...] = (glance_section, provenance_section)
+_OF_ROUNDS: tuple[Callable[[Scope], Section], ...] = (
+    glance_section, rounds_section, accuracy_section, errors_section, promotions_section, embedding_section,
+    sky_section, photometry_section, checks_section, shifts_section, certificates_section, provenance_section,
+)  # fmt: skip
+_PX_AN_INCH = 118  # of a figure on a screen: 6.9 inches fill the text's width
+
+
+@dataclass(frozen=True)
+class ReportOutcome:
+    """What was written."""
+
+    file: Path
+    figures: int
+    missing: tuple[str, ...]  # what could not be shown, and why
+    size: int  # bytes
+
+
+def write_report(
+    workspace: Workspace,
+    target: Path | None = None,
+    *,
+    at: int | None = None,
+    figures: Path | None = None,
+    reporter: Reporter | None = None,
+) -> ReportOutcome:
+    """Write the report of the catalogue as it stood at the end of a round.
+
+    Parameters
+    ----------
+    target : an HTML file; by default `reports/report-<round>.html` in the workspace
+    at : the round; by default the last closed one. Without any the report says what there is and what to do
+    figures : a folder for each figure as PNG (300 dots an inch) and PDF; it is made
+
+    Raises
+    ------
+    InputError
+        The target's name does not end in .html, its folder does not exist, or `figures` is a file.
+    RoundError
+        There is no round `at`, or it is not closed.
+    """
+    reporter = reporter or Reporter(quiet=True)
+    _check(target, figures)
+    scope = read_scope(workspace, at)
+    file = target or workspace.path / "reports" / f"report-{scope.at}.html"
+    makers = _OF_ROUNDS if scope.rounds else _ALWAYS
+    with reporter.bar("measuring") as update:
+        sections = []
+        for done, make in enumerate(makers, start=1):
+            sections.append(make(scope))
+            update(done, len(makers))
+    parts = [part for section in sections for part in section.parts]
+    drawings = [part for part in parts if isinstance(part, Drawing)]
+    with reporter.bar("drawing") as update:
+        pictures = {}
+        for done, drawing in enumerate(drawings, start=1):
+            pictures[drawing.name] = _picture(drawing)
+            if figures is not None:
+                write_figure(drawing, figures)
+            update(done, len(drawings))
+    write_text(file, _page(scope, sections, pictures))
+    said = tuple(part.text for part in parts if isinstance(part, Words) and part.kind == "missing")
+    return ReportOutcome(file, len(drawings), said, file.stat().st_size)
+
+
+def _check(target: Path | None, figures: Path | None) -> None:
+    if target is not None and target.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"'{target.name}' is no name for a report; let it end in .html")
+    if target is not None and not target.parent.is_dir():
+        raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
+    if target is not None and target.is_dir():
+        raise InputError(f"{target} is a folder; choose another name for the report")
+    if figures is not None and figures.exists() and not figures.is_dir():
+        raise InputError(f"{figures} is a file; name a folder for the figures with --figures DIR")
+
+
+def _picture(drawing: Drawing) -> dict[str, Any]:
+    light, inches = data_uri(drawing, LIGHT)
+    dark, _ = data_uri(drawing, DARK)
+    return {"light": light, "dark": dark, "width": round(inches * _PX_AN_INCH)}
+
+
+def _page(scope: Scope, sections: list[Section], pictures: dict[str, dict[str, Any]]) -> str:
+    environment = Environment(
+        loader=PackageLoader("catbuilder"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(
+        name=scope.workspace.path.name, at=scope.at, sections=sections, pictures=pictures, version=__version__,
+        light=LIGHT, dark=DARK,
+    )  # fmt: skip

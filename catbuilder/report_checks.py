@@ -1,0 +1,333 @@
+"""Checks by what the network was not told: axis ratio by class, predicted share by seeing, depth and tile.
+
+Colour it has seen, so colour proves nothing. A disc is seen at any angle and an elliptical is never flatter than E7,
+so ellipticals flatter than 0.3 are edge-on discs that were called wrongly. And galaxies do not care about the
+weather: where the share of a class goes with seeing, depth or tile, part of what was learned is the survey.
+"""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import galsim
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import chi2_contingency
+
+from catbuilder.errors import WorkspaceError
+from catbuilder.measures import proportion
+from catbuilder.report_parts import (
+    MARKERS,
+    PAGE_INCHES,
+    Drawing,
+    Part,
+    Section,
+    Theme,
+    error_bars,
+    missing,
+    with_interval,
+)
+from catbuilder.report_scope import Scope
+from catbuilder.report_sky import floats
+from catbuilder.sky import cell_shift, healpix_cell
+from catbuilder.stamps import StampReader
+
+Floats = npt.NDArray[np.float64]
+Names = npt.NDArray[np.object_]
+
+FLATTEST_ELLIPTICAL = 0.3  # E7 (Sandage 1961)
+_MEASURED_STAMPS = 1500  # 0.4 ms each
+_LEAST = 50  # objects with a value below which a check says nothing
+_BINS = 6
+_TILES = 12  # of most objects, each with its own point
+_LEAST_A_TILE = 20
+_TILE_ORDER = (
+    6  # HEALPix cells of 0.92 degrees stand for the tiles of DES (0.73) where these are not named; larger ones
+)
+# where they hold too few
+_SEEING = re.compile(r"(seeing|psf_?fwhm|fwhm_?(psf|wmean)|psf_size)")
+_DEPTH = re.compile(r"(maglim|mag_lim|depth|limiting_mag|skysig|sky_sigma)")
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """A circumstance of observation of some objects."""
+
+    name: str  # of the axis
+    values: Floats  # (n,), NaN where it is not known
+
+
+def checks_section(scope: Scope) -> Section:
+    """Axis ratio by class; predicted share against seeing, depth and tile."""
+    return Section("checks", "Checks that do not use colour", list(_checks(scope)))
+
+
+def _checks(scope: Scope) -> Iterator[Part]:
+    objects = scope.of_target()
+    names = np.array(objects["predicted_label"].to_pylist(), dtype=object)
+    if objects.num_rows < _LEAST:
+        yield missing(
+            f"No check: {objects.num_rows} objects of {scope.target.upper()} and its target population are scored, "
+            f"and {_LEAST} are needed; bring in a pool with: catbuilder ingest images DIR --table T.csv --survey "
+            f"{scope.target} --split pool"
+        )
+        return
+    yield _axis_ratio(scope, objects, names)
+    measured = _aligned(objects, scope.measured)
+    seeing = _condition(measured, _SEEING, "seeing")
+    depth = _condition(measured, _DEPTH, "depth") or _exposures(measured)
+    found = [condition for condition in (seeing, depth) if condition is not None]
+    if found:
+        yield _against(scope, names, found)
+    if seeing is None:
+        yield missing(
+            "No check against seeing: the catalogue has no column of it; keep the archive's own when its table is "
+            "brought in, as in: catbuilder ingest des FILE --keep psf_fwhm_i"
+        )
+    if depth is None:
+        yield missing(
+            "No check against depth: the catalogue has neither NEPOCHS nor a limiting magnitude; bring in the DES "
+            "main table, or keep such a column: catbuilder ingest des FILE --keep maglim_i"
+        )
+    yield _by_tile(scope, objects, names, measured)
+
+
+def _aligned(objects: pa.Table, measured: pa.Table) -> dict[str, list[object]]:
+    """The columns that an archive measured, in the order of the objects; None where it did not."""
+    place = {key: row for row, key in enumerate(_keys(measured))}
+    rows = pa.array([place.get(key) for key in _keys(objects)], pa.int64())
+    return {
+        name: measured[name].take(rows).to_pylist()
+        for name in measured.column_names
+        if name not in ("survey", "object_id")
+    }
+
+
+def _keys(table: pa.Table) -> list[tuple[str, int]]:
+    return list(zip(table["survey"].to_pylist(), table["object_id"].to_pylist(), strict=True))
+
+
+def _condition(measured: dict[str, list[object]], pattern: re.Pattern[str], what: str) -> _Condition | None:
+    """The first kept column of numbers whose name says that it is this."""
+    for name, values in measured.items():
+        if pattern.search(name.lower()):
+            numbers = _numbers(values)
+            if np.isfinite(numbers).sum() >= _LEAST:
+                return _Condition(f"{what} ({name})", numbers)
+    return None
+
+
+def _exposures(measured: dict[str, list[object]]) -> _Condition | None:
+    """How many exposures lie behind the coadd, which is what its depth goes by."""
+    numbers = _numbers(measured.get("nepochs_r", []))
+    return _Condition("depth (exposures in r)", numbers) if np.isfinite(numbers).sum() >= _LEAST else None
+
+
+def _numbers(values: Sequence[object]) -> Floats:
+    return np.array([float(v) if isinstance(v, int | float) else np.nan for v in values], np.float64)
+
+
+def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Part:
+    measured = _aligned(objects, scope.measured)
+    ratio = np.full(len(names), np.nan)
+    if "a_image" in measured:
+        a, b = _numbers(measured["a_image"]), _numbers(measured["b_image"])
+        ratio = np.where(a > 0, b / np.where(a > 0, a, 1), np.nan)
+    how = "from A_IMAGE and B_IMAGE of the DES catalogue (second moments above the threshold)"
+    if np.isfinite(ratio).sum() < _LEAST:
+        try:
+            ratio = _from_stamps(scope, objects)
+        except WorkspaceError as error:
+            return missing(f"No axis ratio: {error}")
+        how = (
+            "from adaptive second moments of the stamps' mean band (Hirata and Seljak 2003), seeing and stretch "
+            "included, which round them"
+        )
+    known = np.isfinite(ratio)
+    if known.sum() < _LEAST:
+        return missing(
+            f"No axis ratio: it could be measured of {int(known.sum())} objects, and {_LEAST} are needed; bring in "
+            "the DES main table, which has A_IMAGE and B_IMAGE, with: catbuilder ingest des FILE"
+        )
+    ratio, names = ratio[known], names[known]
+    said = []
+    for name in scope.classes:
+        own = ratio[names == name]
+        if len(own):
+            flat = proportion("flat", int((own < FLATTEST_ELLIPTICAL).sum()), len(own), 1.0)
+            share = with_interval(flat.value or 0.0, flat.low or 0.0, flat.high or 0.0)
+            said.append(
+                f"{name}: median {np.median(own):.2f}, {share} % flatter than {FLATTEST_ELLIPTICAL} ({len(own):,})"
+            )
+    return Drawing(
+        "axis-ratio",
+        f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {scope.scored:,} scored objects. "
+        f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted) do not exist. {'; '.join(said)}.",
+        f"Distribution of axis ratios. {'; '.join(said)}.",
+        partial(_draw_axis_ratio, ratio=ratio, names=names, classes=scope.classes),
+    )
+
+
+def _from_stamps(scope: Scope, objects: pa.Table) -> Floats:
+    """Axis ratio of the first objects by their stamps, (n,); NaN where the fit did not end, or of objects beyond."""
+    shown = objects.slice(0, _MEASURED_STAMPS)
+    reader = StampReader(scope.workspace.path, shown["shard"].to_pylist(), shown["row"].to_pylist())
+    ratio = np.full(objects.num_rows, np.nan)
+    for place in range(len(reader)):
+        light = reader.read([place])[0].mean(axis=2)
+        light = light - np.median(np.concatenate([light[:3].ravel(), light[-3:].ravel()]))
+        found = galsim.hsm.FindAdaptiveMom(galsim.Image(light), guess_sig=reader.size / 10, strict=False)
+        if found.moments_status == 0:
+            ratio[place] = found.observed_shape.q
+    return ratio
+
+
+def _draw_axis_ratio(theme: Theme, ratio: Floats, names: Names, classes: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(PAGE_INCHES * 0.72, 2.7), layout="constrained")
+    panel = figure.subplots()
+    for place, name in enumerate(classes):
+        own = ratio[names == name]
+        if len(own):
+            panel.hist(own, list(np.linspace(0, 1, 21)), histtype="step", density=True, linewidth=1.5,
+                       color=theme.colour(place, len(classes)), linestyle=("-", "--", "-.", ":")[place % 4],
+                       label=f"{name} ({len(own):,})")  # fmt: skip
+    panel.axvline(FLATTEST_ELLIPTICAL, color=theme.ink, linewidth=0.8, linestyle=":")
+    panel.set(xlabel="axis ratio b/a", ylabel="objects per unit (each class to 1)", xlim=(0, 1))
+    panel.legend(loc="upper left")
+    panel.grid()
+    return figure
+
+
+def _against(scope: Scope, names: Names, conditions: Sequence[_Condition]) -> Part:
+    said = []
+    for condition in conditions:
+        steps = _steps(condition.values)
+        inside = np.searchsorted(steps[1:-1], condition.values, side="right")[np.isfinite(condition.values)]
+        p = _same_share(inside, names[np.isfinite(condition.values)])
+        said.append(f"{condition.name}: {_judged(p)}")
+    return Drawing(
+        "conditions",
+        "Predicted share of each class against what the galaxies cannot know, in bins of equally many, with "
+        f"Wilson's 95 per cent intervals. {'; '.join(said)} (chi squared).",
+        f"Predicted share against circumstances. {'; '.join(said)}.",
+        partial(_draw_against, names=names, conditions=conditions, classes=scope.classes),
+    )
+
+
+def _steps(values: Floats) -> Floats:
+    return np.unique(np.nanquantile(values, np.linspace(0, 1, _BINS + 1)))
+
+
+def _same_share(group: npt.ArrayLike, names: Names) -> float | None:
+    """Probability of shares so unlike one another by chance; None where there are not two groups and two classes."""
+    groups, row = np.unique(np.asarray(group), return_inverse=True)
+    classes, column = np.unique(names.astype(str), return_inverse=True)
+    if len(groups) < 2 or len(classes) < 2:
+        return None
+    counts = np.zeros((len(groups), len(classes)))
+    np.add.at(counts, (row, column), 1)
+    return float(chi2_contingency(counts).pvalue)
+
+
+def _judged(p: float | None) -> str:
+    if p is None:
+        return "nothing to compare"
+    return f"the shares {'differ more than chance allows' if p < 0.01 else 'agree within chance'}, p = {p:.2g}"
+
+
+def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], classes: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(PAGE_INCHES * 0.5 * max(len(conditions), 1), 2.6), layout="constrained")
+    panels = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
+    for panel, condition in zip(panels, conditions, strict=True):
+        known = np.isfinite(condition.values)
+        steps = _steps(condition.values)
+        inside = np.searchsorted(steps[1:-1], condition.values, side="right")
+        groups = [known & (inside == number) for number in range(max(1, len(steps) - 1))]
+        groups = [here for here in groups if here.any()]
+        _shares(
+            theme,
+            panel,
+            [float(np.median(condition.values[here])) for here in groups],
+            [names[here] for here in groups],
+            classes,
+        )
+        panel.set(xlabel=condition.name, ylabel="share predicted")
+    panels[0].legend()
+    return figure
+
+
+def _shares(theme: Theme, panel: Axes, at: Sequence[float], groups: Sequence[Names], classes: Sequence[str]) -> None:
+    for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
+        found = [proportion(name, int((group == name).sum()), len(group), 1.0) for group in groups]
+        colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
+        panel.errorbar(at, *error_bars(found), color=colour, marker=marker, markersize=3.5, linewidth=0.9,
+                       elinewidth=0.7, label=name)  # fmt: skip
+    panel.set_ylim(0, 1)
+    panel.grid()
+
+
+def _by_tile(scope: Scope, objects: pa.Table, names: Names, measured: dict[str, list[object]]) -> Part:
+    found = _tiles(objects, measured)
+    if found is None:
+        return missing(
+            f"No check by tile: the objects have neither TILENAME nor a position, or fewer than {_LEAST_A_TILE} in a "
+            "place; bring in the DES main table with: catbuilder ingest des FILE, or give ra and dec in the table of "
+            "images"
+        )
+    what, tiles = found
+    kinds, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_TILES]
+    largest = kinds[order][counts[order] >= _LEAST_A_TILE]
+    inside = np.isin(tiles.astype(str), largest)
+    judged = _judged(_same_share(tiles[inside], names[inside]))
+    return Drawing(
+        "tiles",
+        f"Predicted share by {what}: the {len(largest)} of {len(kinds):,} with most objects, which are in brackets, "
+        f"with Wilson's 95 per cent intervals; the line is the share of all. In these, {judged} (chi squared).",
+        f"Predicted share by tile, {len(largest)} tiles: {judged}.",
+        partial(_draw_tiles, tiles=tiles, names=names, largest=list(largest), classes=scope.classes),
+    )
+
+
+def _tiles(objects: pa.Table, measured: dict[str, list[object]]) -> tuple[str, Names] | None:
+    """The place of each object, '' where it has none: its tile, or a cell of the sky that holds enough to count."""
+    named = np.array([str(tile) if tile else "" for tile in measured.get("tilename", [])], dtype=object)
+    if _enough(named):
+        return "tile of the survey", named
+    cells = healpix_cell(floats(objects, "ra"), floats(objects, "dec"))
+    for order in range(_TILE_ORDER, -1, -1):
+        tiles = np.array([f"{cell >> cell_shift(order)}" if cell >= 0 else "" for cell in cells], dtype=object)
+        if _enough(tiles):
+            side = math.degrees(math.sqrt(math.pi / 3)) / 2**order
+            return (
+                f"HEALPix cell of order {order} ({side:.2g} deg wide, nested), in place of the tiles, which are not "
+                "named here",
+                tiles,
+            )
+    return None
+
+
+def _enough(tiles: Names) -> bool:
+    _, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
+    return len(counts) >= 2 and int(np.sort(counts)[-min(len(counts), _TILES) :].min()) >= _LEAST_A_TILE
+
+
+def _draw_tiles(theme: Theme, tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str]) -> Figure:
+    figure = Figure(figsize=(PAGE_INCHES, 2.7), layout="constrained")
+    panel = figure.subplots()
+    groups = [names[tiles == tile] for tile in largest]
+    _shares(theme, panel, list(range(len(largest))), groups, classes)
+    for line in panel.lines:
+        line.set_linestyle("none")
+    for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
+        panel.axhline(float((names == name).mean()), color=theme.colour(place, len(classes)), linewidth=0.7)
+    labels = [f"{tile}\n({len(group)})" for tile, group in zip(largest, groups, strict=True)]
+    panel.set_xticks(range(len(largest)), labels, fontsize=6.5)
+    panel.set(ylabel="share predicted")
+    panel.legend()
+    return figure

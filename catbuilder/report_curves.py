@@ -1,0 +1,312 @@
+"""How well the network does on the fixed test sets: accuracy against coverage, ROC, reliability, confusion.
+
+A gain from the first round to the latest is judged on the same galaxies: those that became right against those that
+became wrong, by a sign test (McNemar 1947, exact), since two intervals of one set that overlap do not say that
+nothing changed.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import binomtest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from catbuilder.calibrate import ReliabilityBin, expected_calibration_error, reliability
+from catbuilder.figures import accuracy_figure
+from catbuilder.measures import proportion
+from catbuilder.report_parts import (
+    PAGE_INCHES,
+    Drawing,
+    Part,
+    Section,
+    Table,
+    Theme,
+    error_bars,
+    missing,
+    with_interval,
+)
+from catbuilder.report_scope import Scope
+
+_NO_TRUTH = (
+    "No test set with truth has been scored, so there is nothing to measure the network by; declare one with: "
+    "catbuilder testset HP --survey des --table T.csv, and run another round"
+)
+
+
+def accuracy_section(scope: Scope) -> Section:
+    """Accuracy against coverage before and after recursion (figure 6 of Khan et al. 2019), and what it gained."""
+    return Section("accuracy", "Accuracy against coverage", list(_accuracy(scope)))
+
+
+def errors_section(scope: Scope) -> Section:
+    """ROC, reliability and confusion of the latest model."""
+    parts: list[Part] = []
+    if not _sets(scope):
+        parts.append(missing(_NO_TRUTH))
+    else:
+        parts += [_roc(scope), _reliability(scope), _confusion(scope)]
+    return Section("errors", "Where it errs, and whether it knows", parts)
+
+
+def _accuracy(scope: Scope) -> Iterator[Part]:
+    if not scope.curves.num_rows:
+        yield missing(_NO_TRUTH)
+        return
+    numbers = sorted(set(scope.curves["round"].to_pylist()))
+    ends = sorted({numbers[0], numbers[-1]})
+    curves = scope.curves.filter(pc.is_in(scope.curves["round"], pa.array(ends, pa.int32())))
+    said = "; ".join(
+        f"{row['test_set']} in {row['survey'].upper()}, round {row['round']}: {row['value']:.1%} of all"
+        for row in curves.to_pylist()
+        if row["coverage"] == 1
+    )
+    yield Drawing(
+        "accuracy",
+        "Accuracy of the surest objects of each test set, from few to all of them, "
+        + (f"after the first round and after round {ends[-1]}. " if len(ends) > 1 else f"after round {ends[0]}. ")
+        + "Bands are Wilson's 95 per cent intervals, point by point: the points of a line share their objects.",
+        f"Accuracy against coverage, a panel a test set and survey. {said}.",
+        lambda theme: accuracy_figure(curves, theme.sequence),
+    )
+    if len(ends) < 2:
+        yield missing(
+            f"There is one measured round, {ends[0]}: what recursion gains is seen after the next, catbuilder round"
+        )
+    else:
+        yield _gains(scope)
+
+
+def _gains(scope: Scope) -> Table:
+    first, last = scope.first_model, scope.model
+    rows = []
+    for test_set, survey in _sets(scope):
+        before, after = (_right(scope.test_scores[n], test_set, survey) for n in (first, last))
+        common = sorted(set(before) & set(after))
+        if not common:
+            continue
+        was, now = (np.array([right[key] for key in common]) for right in (before, after))
+        better, worse = int((now & ~was).sum()), int((was & ~now).sum())
+        p = float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
+        rows.append(
+            (test_set, survey.upper(), f"{len(common):,}", _percent(was), _percent(now), f"{better}", f"{worse}",
+             f"{100 * (better - worse) / len(common):+.1f}", f"{p:.2g}", "yes" if p < 0.05 else "no")
+        )  # fmt: skip
+    return Table(
+        f"What rounds {first + 1} to {last} changed, on the galaxies that both models scored: accuracy in per cent "
+        "with its 95 per cent interval, galaxies that became right and wrong, and the two-sided probability of so "
+        "uneven a change by chance (sign test). It is about these networks on these galaxies; another seed differs "
+        "too (catbuilder experiment recursion).",
+        ("Test set", "Survey", "n", f"Round {first}", f"Round {last}", "Became right", "Became wrong", "Points", "p",
+         "Resolved"),
+        rows,
+    )  # fmt: skip
+
+
+def _percent(right: np.ndarray) -> str:
+    found = proportion("accuracy", int(right.sum()), len(right), 1.0)
+    return with_interval(found.value or 0.0, found.low or 0.0, found.high or 0.0)
+
+
+def _right(scores: pa.Table, test_set: str, survey: str) -> dict[int, bool]:
+    return {
+        row["object_id"]: row["predicted_label"] == row["truth"]
+        for row in _members(scores, test_set, survey).to_pylist()
+    }
+
+
+def _sets(scope: Scope) -> list[tuple[str, str]]:
+    """Test sets and surveys that the latest model has scored with truth."""
+    scores = scope.test_scores.get(scope.model)
+    if scores is None:
+        return []
+    return list(dict.fromkeys(zip(scores["test_set"].to_pylist(), scores["survey"].to_pylist(), strict=True)))
+
+
+def _members(scores: pa.Table, test_set: str, survey: str) -> pa.Table:
+    return scores.filter(pc.and_(pc.equal(scores["test_set"], test_set), pc.equal(scores["survey"], survey)))
+
+
+def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels, up to four in a row, and nothing in the places that are left."""
+    across = min(n, 4)
+    down = -(-n // across)
+    figure = Figure(figsize=(min(PAGE_INCHES, 2.6 * across), height * down), layout="constrained")
+    panels = list(figure.subplots(down, across, squeeze=False).flat)
+    for unused in panels[n:]:
+        unused.set_axis_off()
+    return figure, panels[:n]
+
+
+def _shown_classes(classes: Sequence[str]) -> list[tuple[int, str]]:
+    """One of two classes is enough: the other's curve is the same, turned round."""
+    return list(enumerate(classes))[-1:] if len(classes) == 2 else list(enumerate(classes))
+
+
+def _roc(scope: Scope) -> Part:
+    scores, curves = scope.test_scores[scope.model], []
+    for test_set, survey in _sets(scope):
+        members = _members(scores, test_set, survey)
+        truth = np.array(members["truth"].to_pylist(), dtype=object)
+        for number, name in _shown_classes(scope.classes):
+            is_class = truth == name
+            if 0 < is_class.sum() < len(truth):
+                posterior = members[f"p_{name}"].to_numpy()
+                rates = roc_curve(is_class, posterior)[:2]
+                curves.append((test_set, survey, number, name, rates, float(roc_auc_score(is_class, posterior))))
+    if not curves:
+        return missing("No ROC curve: no test set has galaxies of two classes; declare one with both")
+    said = "; ".join(f"{s} {v.upper()} {name} {auc:.3f}" for s, v, _, name, _, auc in curves)
+    what = (
+        f"{scope.classes[-1]} against {scope.classes[0]}"
+        if len(scope.classes) == 2
+        else "each class against all others"
+    )
+    return Drawing(
+        "roc",
+        f"Receiver operating characteristic of round {scope.model}, {what}, on logarithmic rates of false positives: "
+        "a catalogue is made where they are few. In brackets the area under the curve.",
+        f"ROC curves; area under each: {said}.",
+        partial(_draw_roc, curves=curves, classes=len(scope.classes)),
+    )
+
+
+def _draw_roc(theme: Theme, curves: Sequence[Any], classes: int) -> Figure:
+    figure, panels = _roc_of_two(theme, curves) if classes == 2 else _roc_of_many(theme, curves, classes)
+    # below the lowest curve's first step there is nothing to see
+    firsts = [float(rates[1][rates[0] == 0].max()) for *_, rates, _ in curves]
+    lowest = max(0.0, math.floor(10 * min(firsts) - 0.5) / 10)
+    for panel in panels:
+        panel.set_xscale("symlog", linthresh=0.01)
+        panel.set_xticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
+        panel.set(xlim=(0, 1), ylim=(lowest, 1.01), xlabel="false positive rate", ylabel="true positive rate")
+        panel.grid()
+    return figure
+
+
+def _roc_of_two(theme: Theme, curves: Sequence[Any]) -> tuple[Figure, list[Axes]]:
+    """One panel, a line a test set and survey."""
+    figure, panels = _panels(1, 3.0)
+    figure.set_figwidth(4.4)
+    for place, (test_set, survey, _, _, rates, auc) in enumerate(curves):
+        colour, line = theme.sequence(place / max(1, len(curves) - 1)), ("-", "--", "-.", ":")[place % 4]
+        label = f"{test_set} {survey.upper()} ({auc:.3f})"
+        panels[0].plot(*rates, color=colour, linestyle=line, drawstyle="steps-post", label=label)
+    panels[0].legend(loc="lower right")
+    return figure, panels
+
+
+def _roc_of_many(theme: Theme, curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes]]:
+    """A panel a test set and survey, a line a class."""
+    sets = list(dict.fromkeys(curve[:2] for curve in curves))
+    figure, panels = _panels(len(sets), 2.6)
+    for panel, key in zip(panels, sets, strict=True):
+        for test_set, survey, number, name, rates, auc in curves:
+            if (test_set, survey) == key:
+                panel.plot(*rates, color=theme.colour(number, classes), label=f"{name} ({auc:.3f})", linewidth=1)
+        panel.set_title(f"{key[0]}, {key[1].upper()}")
+        panel.legend(fontsize=5.5, loc="lower right")
+    return figure, panels
+
+
+def _reliability(scope: Scope) -> Part:
+    """Raw and calibrated confidence against accuracy, on what the calibrator never saw."""
+    panels: list[tuple[str, dict[str, list[ReliabilityBin]], dict[str, float]]] = []
+    for test_set, survey in _sets(scope):
+        members = _members(scope.test_scores[scope.model], test_set, survey)
+        right = np.asarray(pc.equal(members["predicted_label"], members["truth"]).to_numpy(), bool)
+        bins, errors = {}, {}
+        for kind, column in (("raw", "predicted_confidence"), ("calibrated", "calibrated_confidence")):
+            confidence = members[column].to_numpy().astype(float)
+            if np.isfinite(confidence).all():
+                bins[kind] = reliability(confidence, right, 8)
+                errors[kind] = expected_calibration_error(confidence, right, 8)
+        if bins:
+            panels.append((f"{test_set}, {survey.upper()} ({len(right):,})", bins, errors))
+    if not panels:
+        return missing("No reliability curve: the scores of the test sets are not finite")
+    calibrated = any("calibrated" in errors for _, _, errors in panels)
+    said = "; ".join(f"{title}: " + ", ".join(f"{k} {e:.3f}" for k, e in errors.items()) for title, _, errors in panels)
+    return Drawing(
+        "reliability",
+        "Share of right ones among objects of like confidence, in eight bins of equally many, with Wilson's 95 per "
+        "cent intervals; on the diagonal a confidence of 0.9 is right nine times out of ten. In brackets the "
+        "expected calibration error. "
+        + (f"Calibrated on {scope.target.upper()}, so it holds there and not elsewhere." if calibrated
+           else "There is no calibrated confidence: it needs labelled galaxies ingested with --split calibration."),
+        f"Reliability curves; expected calibration error by set: {said}.",
+        partial(_draw_reliability, sets=panels),
+    )  # fmt: skip
+
+
+def _draw_reliability(theme: Theme, sets: Sequence[Any]) -> Figure:
+    figure, panels = _panels(len(sets), 2.2)
+    every = [part for _, bins, _ in sets for parts in bins.values() for part in parts]
+    low = min(part.low for part in every)
+    lowest = min(proportion("reliability", part.right, part.n, 1.0).low or 0.0 for part in every)
+    for panel, (title, bins, errors) in zip(panels, sets, strict=True):
+        panel.plot([0, 1], [0, 1], color=theme.ink, linewidth=0.6, linestyle=":")
+        for place, (kind, parts) in enumerate(bins.items()):
+            middle = [(part.low + part.high) / 2 for part in parts]
+            found = [proportion("reliability", part.right, part.n, 1.0) for part in parts]
+            panel.errorbar(middle, *error_bars(found), color=theme.colour(place, 2), marker="os"[place], markersize=3,
+                           linewidth=0.9, elinewidth=0.6, label=f"{kind} ({errors[kind]:.3f})")  # fmt: skip
+        panel.set(
+            title=title,
+            xlabel="confidence",
+            ylabel="share right",
+            xlim=(low - 0.02, 1.02),
+            ylim=(max(0, lowest - 0.05), 1.03),
+        )
+        panel.legend(fontsize=6, loc="lower right")
+        panel.grid()
+    return figure
+
+
+def _confusion(scope: Scope) -> Part:
+    matrices = []
+    for test_set, survey in _sets(scope):
+        members = _members(scope.test_scores[scope.model], test_set, survey)
+        counts = np.zeros((len(scope.classes),) * 2, int)
+        for truth, predicted in zip(members["truth"].to_pylist(), members["predicted_label"].to_pylist(), strict=True):
+            counts[scope.classes.index(truth), scope.classes.index(predicted)] += 1
+        matrices.append((f"{test_set}, {survey.upper()} ({members.num_rows:,})", counts))
+    said = "; ".join(f"{title}: {int(np.trace(counts))} right" for title, counts in matrices)
+    return Drawing(
+        "confusion",
+        "True class against predicted class, counts; shaded by the share of the true class.",
+        f"Confusion matrices. {said}.",
+        partial(_draw_confusion, matrices=matrices, classes=scope.classes),
+    )
+
+
+def _draw_confusion(theme: Theme, matrices: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) -> Figure:
+    large = len(classes) > 4
+    across = 2 if large else 4
+    down = -(-len(matrices) // across)
+    figure = Figure(
+        figsize=(PAGE_INCHES * min(1, len(matrices) / across), (3.3 if large else 2.0) * down), layout="constrained"
+    )
+    panels = list(figure.subplots(down, min(across, len(matrices)), squeeze=False).flat)
+    for panel in panels[len(matrices) :]:
+        panel.set_axis_off()
+    numbers = range(len(classes))
+    for panel, (title, counts) in zip(panels, matrices, strict=False):
+        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+        panel.imshow(share, cmap=theme.shades, vmin=0, vmax=1)
+        for i, j in product(numbers, numbers):
+            # a full shade is told from the ink as the paper is
+            colour = theme.paper if share[i, j] > 0.5 else theme.ink
+            panel.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", fontsize=5.5 if large else 8, color=colour)
+        panel.set_xticks(numbers, classes, rotation=45 if large else 0, ha="right" if large else "center")
+        panel.set_yticks(numbers, classes, rotation=0 if large else 90, va="center")
+        panel.set(title=title, xlabel="predicted", ylabel="true")
+        panel.tick_params(length=0, labelsize=6 if large else 7)
+    return figure

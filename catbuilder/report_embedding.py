@@ -1,0 +1,155 @@
+"""t-SNE of the features of HP and the pool (figure 5 of Khan et al. 2019), and how much they have in common.
+
+A picture of two dimensions shows clusters that are there and some that are not, so that beside it stands a number
+measured on the features themselves: how often a galaxy of the pool is told from one of the test set. Test galaxies
+measure what is promised of the pool only as far as the pool looks like them.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
+
+from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, missing
+from catbuilder.report_scope import Scope, embedded_set
+from catbuilder.shift import FEWEST, two_sample_auc
+from catbuilder.shift_meters import features_of
+
+Features = npt.NDArray[np.float32]
+Places = npt.NDArray[np.float64]
+
+_MOST = 500  # objects of a group: three groups take t-SNE some seconds
+_COMPONENTS = 50  # van der Maaten and Hinton (2008) reduce to 30 first; it only saves time
+_PERPLEXITY = 30.0
+_STEPS = 750
+_NEIGHBOURS = 10
+_SEED = 0
+
+
+def embedding_section(scope: Scope) -> Section:
+    """Features of HP in each survey and of the pool, in two dimensions, and what tells them apart."""
+    return Section("features", "Features of test sets and pool", list(_embedding(scope)))
+
+
+def _embedding(scope: Scope) -> Iterator[Part]:
+    if scope.featured is None:
+        yield missing(
+            "No t-SNE: there are no features of this round under rounds/; each round keeps those of test and "
+            "calibration objects and of a sample of the pool ([scoring] pool_features)"
+        )
+        return
+    groups = _groups(scope, scope.featured)
+    few = [name for name, (features, _) in groups.items() if len(features) < FEWEST]
+    large = {name: group for name, group in groups.items() if name not in few}
+    if len(large) < 2:
+        yield missing(
+            f"No t-SNE: features of {FEWEST} objects or more are needed in two groups of HP and the pool, and there "
+            "are "
+            + (", ".join(f"{len(groups[name][0])} of {name}" for name in groups) or "none")
+            + "; declare a test set with catbuilder testset, and ingest a pool with --split pool"
+        )
+        return
+    yield _drawing(scope, large)
+    yield _overlap(scope, large)
+    if few:
+        yield missing(f"Not shown for want of {FEWEST} objects with features: {', '.join(few)}")
+
+
+def _groups(scope: Scope, objects: pa.Table) -> dict[str, tuple[Features, list[str]]]:
+    """Features and classes of at most `_MOST` objects of each survey of the test set, and of the pool."""
+    scores = scope.test_scores.get(scope.model)
+    test_set = embedded_set([] if scores is None else sorted(set(scores["test_set"].to_pylist()), reverse=True))
+    kinds = np.array(
+        ["pool" if part == "pool" else f"{test_set} {survey.upper()}"
+         for part, survey in zip(objects["part"].to_pylist(), objects["survey"].to_pylist(), strict=True)],
+        dtype=object,
+    )  # fmt: skip
+    groups = {}
+    for name in sorted(set(kinds), key=lambda kind: (kind == "pool", kind)):
+        own = objects.filter(pa.array(kinds == name, pa.bool_()))
+        drawn = np.sort(np.random.default_rng(_SEED).permutation(own.num_rows)[:_MOST])
+        own = own.take(pa.array(drawn))
+        features, known = features_of(scope.workspace, scope.model, own)
+        groups[name] = (features, [label for label, here in zip(own["class"].to_pylist(), known, strict=True) if here])
+    return groups
+
+
+def _drawing(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Drawing:
+    features = np.concatenate([of_group for of_group, _ in groups.values()])
+    perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
+    # on one thread, since sums that are split otherwise place the points otherwise
+    with threadpool_limits(1):
+        reduced = PCA(min(_COMPONENTS, *features.shape), random_state=_SEED).fit_transform(features)
+        embedding = TSNE(perplexity=perplexity, init="pca", random_state=_SEED, max_iter=_STEPS, n_jobs=1)
+        places = embedding.fit_transform(reduced)
+    sizes = {name: len(of_group) for name, (of_group, _) in groups.items()}
+    said = ", ".join(f"{n:,} of {name}" for name, n in sizes.items())
+    return Drawing(
+        "tsne",
+        f"t-SNE (van der Maaten and Hinton 2008, perplexity {perplexity:.0f}) of the {features.shape[1]} features of "
+        f"round {scope.model}: {said}, placed together; in each panel the others are grey. Test objects have the "
+        "colour of their true class, the pool that of the predicted one. Distances between clusters mean nothing.",
+        f"t-SNE of {said}, coloured by class.",
+        partial(
+            _draw, places=places, groups={name: classes for name, (_, classes) in groups.items()}, classes=scope.classes
+        ),
+        "png",
+    )
+
+
+def _draw(theme: Theme, places: Places, groups: dict[str, list[str]], classes: tuple[str, ...]) -> Figure:
+    figure = Figure(figsize=(PAGE_INCHES, PAGE_INCHES / len(groups) + 0.6), layout="constrained")
+    panels = figure.subplots(1, len(groups), squeeze=False, sharex=True, sharey=True)[0]
+    start = 0
+    for panel, (name, labels) in zip(panels, groups.items(), strict=True):
+        own = np.arange(start, start + len(labels))
+        others = np.setdiff1d(np.arange(len(places)), own)
+        panel.scatter(*places[others].T, s=3, color=theme.muted, linewidths=0)
+        named = np.array(labels, dtype=object)
+        for place, label in enumerate(classes):
+            colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
+            panel.scatter(*places[own[named == label]].T, s=8, linewidths=0, alpha=0.85, color=colour, marker=marker,
+                          label=label)  # fmt: skip
+        panel.set(title=f"{name} ({len(labels):,})", xticks=[], yticks=[], xlabel="t-SNE 1")
+        panel.set_box_aspect(1)
+        start += len(labels)
+    panels[0].set_ylabel("t-SNE 2")
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(classes), 6), markerscale=1.8
+    )
+    return figure
+
+
+def _overlap(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Table:
+    names, rows = list(groups), []
+    for place, first in enumerate(names):
+        for second in names[place + 1 :]:
+            a, b = groups[first][0], groups[second][0]
+            auc = two_sample_auc(a, b, _SEED)
+            told = f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
+            rows.append((f"{first} and {second}", f"{len(a):,}, {len(b):,}", told, f"{_mixing(a, b):.2f}"))
+    return Table(
+        "How much the groups have in common, measured on the features: the area under the ROC curve of a classifier "
+        "that tells the second from the first (0.5: it cannot; 1: it always can; the same as the shift meters' "
+        f"auc), and how often a neighbour is of the other group, among {_NEIGHBOURS} each, over what it would be if "
+        "they were mixed (1: mixed; 0: apart).",
+        ("Groups", "n", "AUC", "Mixing"),
+        rows,
+    )
+
+
+def _mixing(a: Features, b: Features) -> float:
+    """Share of the nearest neighbours that are of the other group, over its expectation; groups of like size."""
+    n = min(len(a), len(b))
+    both = np.concatenate([a[:n], b[:n]]).astype(np.float64)
+    both = PCA(min(_COMPONENTS, *both.shape), random_state=_SEED).fit_transform(both)
+    near = NearestNeighbors(n_neighbors=min(_NEIGHBOURS, 2 * n - 1)).fit(both).kneighbors(return_distance=False)
+    other = (near >= n) != (np.arange(2 * n) >= n)[:, None]
+    return float(other.mean() / (n / (2 * n - 1)))

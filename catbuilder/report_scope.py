@@ -1,0 +1,161 @@
+"""Everything that a report asks of the catalogue, read in one go, so that nobody waits for the drawing to end.
+
+Whatever the size of the survey: what belongs to rounds and test sets is read whole, of the scored objects a sample,
+drawn by a hash of their names so that it is the same each time.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.lens import lens_on
+from catbuilder.provenance import Fact, provenance, require_closed
+from catbuilder.resources import query
+from catbuilder.shift_meters import feature_files
+from catbuilder.workspace import Workspace
+
+SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
+STAMPS_A_ROW = 8  # of a mosaic
+MOSAIC_ROUNDS = 3  # the latest: each has a mosaic of its own, and earlier ones their own reports (--at)
+_RECORDINGS = 30
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The catalogue as it stood at the end of one round, as far as a report tells of it."""
+
+    workspace: Workspace
+    at: int  # 0 where no round has been closed
+    model: int  # the latest whose scores there are; 0 for none
+    target: str  # survey that the rounds label
+    open_round: int | None  # one that is not closed yet
+    rounds: list[dict[str, Any]]
+    recipe: str  # of round `at`, as JSON
+    curves: pa.Table
+    test_scores: Mapping[int, pa.Table]  # by the first and by the latest model
+    promotions: list[dict[str, Any]]
+    picks: list[dict[str, Any]]  # objects to be looked at, with the place of their stamps
+    featured: pa.Table | None  # HP and the pool, as far as features were kept
+    scored: int  # objects that the model has scored
+    sample: pa.Table  # of them
+    measured: pa.Table  # what the DES catalogue says of the sample
+    facts: list[Fact]
+    recordings: pa.Table
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.workspace.config.classes
+
+    @property
+    def first_model(self) -> int:
+        """Of the models whose scores there are, the first."""
+        return min(self.test_scores, default=0)
+
+    def of_target(self) -> pa.Table:
+        """What of the sample is of the target survey and its population, without test sets."""
+        keep = [
+            row["survey"] == self.target and row["domain"] == "in" and row["test_set"] is None
+            for row in self.sample.select(["survey", "domain", "test_set"]).to_pylist()
+        ]
+        return self.sample.filter(pa.array(keep, pa.bool_()))
+
+
+def read_scope(workspace: Workspace, at: int | None = None) -> Scope:
+    """Read what a report needs, as of the end of round `at`, by default of the last closed one.
+
+    Raises
+    ------
+    RoundError
+        There is no round `at`, or it is not closed.
+    """
+    with workspace.reading() as con:
+        if at is not None:
+            require_closed(con, at)
+        last = fetch_number(con, "SELECT coalesce(max(round), 0) FROM round_status WHERE step = 'closed'")
+        return _read(con, workspace, last if at is None else at)
+
+
+def embedded_set(names: Sequence[str]) -> str | None:
+    """HP, as in the paper's figure 5; the first where there is no HP."""
+    return "HP" if "HP" in names else next(iter(names), None)
+
+
+def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
+    model = fetch_number(con, "SELECT coalesce(max(model), 0) FROM scorings WHERE round <= ?", [at])
+    first = fetch_number(con, "SELECT coalesce(min(model), 0) FROM scorings WHERE round <= ?", [at])
+    (unfinished,) = first_row(con, "SELECT min(round) FROM round_status WHERE step <> 'closed'") or (None,)
+    target, recipe = _plan(con, workspace, at)
+    rounds = fetch_arrow(con, query("report_rounds"), {"at": at}).to_pylist()
+    numbers = {"rounds": [row["round"] for row in rounds]}
+    scores = {n: fetch_arrow(con, query("report_test_scores"), {"model": n, "at": at}) for n in {first, model} - {0}}
+    scored = fetch_number(
+        con, "SELECT coalesce(sum(scored), 0) FROM scorings WHERE model = ? AND round <= ?", [model, at]
+    )
+    sample, measured = _sample(con, at, model, scored)
+    return Scope(
+        workspace, at, model, target, unfinished, rounds, recipe,
+        fetch_arrow(con, query("accuracy_curves"), numbers), scores,
+        fetch_arrow(con, query("report_promotions"), {"at": at}).to_pylist(), _picks(con, at, numbers["rounds"]),
+        _featured(con, workspace, at, model), scored, sample, measured, provenance(con, workspace, at, None),
+        fetch_arrow(con, query("report_recordings"), {"at": at, "most": _RECORDINGS}),
+    )  # fmt: skip
+
+
+def _plan(con: Connection, workspace: Workspace, at: int) -> tuple[str, str]:
+    """The target survey, and the recipe of the round as JSON."""
+    row = first_row(con, "SELECT plan -> '$.recipe', plan ->> '$.recipe.sets.target' FROM rounds WHERE round = ?", [at])
+    if row is None:
+        surveys = list(workspace.config.surveys)
+        return "des" if "des" in surveys else surveys[0], ""
+    return str(row[1]), json.dumps(json.loads(row[0]), indent=1)
+
+
+def _sample(con: Connection, at: int, model: int, scored: int) -> tuple[pa.Table, pa.Table]:
+    step = max(1, scored // SAMPLE)
+    parameters = {"model": model, "at": at, "step": step, "most": SAMPLE}
+    con.execute(f"CREATE OR REPLACE TEMP TABLE report_drawn AS {query('report_drawn')}", parameters)
+    with lens_on(con, "report_drawn"):
+        return fetch_arrow(con, query("report_objects"), {"at": at}), fetch_arrow(con, query("report_measured"))
+
+
+def _picks(con: Connection, at: int, rounds: Sequence[int]) -> list[dict[str, Any]]:
+    latest = {"rounds": list(rounds[-MOSAIC_ROUNDS:]), "n": STAMPS_A_ROW}
+    picks = fetch_arrow(con, query("report_picks"), latest).to_pylist()
+    objects = pa.table(
+        {
+            "survey": pa.array([pick["survey"] for pick in picks], pa.string()),
+            "object_id": pa.array([pick["object_id"] for pick in picks], pa.int64()),
+        }
+    )
+    con.register("report_picked", objects)
+    con.execute("CREATE OR REPLACE TEMP TABLE report_shown AS SELECT DISTINCT * FROM report_picked")
+    with lens_on(con, "report_shown"):
+        stamps = fetch_arrow(con, query("report_stamps"), {"at": at}).to_pylist()
+    con.unregister("report_picked")
+    place = {(stamp["survey"], stamp["object_id"]): (stamp["shard"], stamp["row"]) for stamp in stamps}
+    return [
+        pick | dict(zip(("shard", "row"), place[pick["survey"], pick["object_id"]], strict=True))
+        for pick in picks
+        if (pick["survey"], pick["object_id"]) in place
+    ]
+
+
+def _featured(con: Connection, workspace: Workspace, at: int, model: int) -> pa.Table | None:
+    files = [str(file) for file in feature_files(workspace, model)] if model else []
+    sets = con.execute(
+        "SELECT DISTINCT test_set FROM test_sets WHERE truth IS NOT NULL AND round <= ? ORDER BY test_set DESC", [at]
+    ).fetchall()
+    name = embedded_set([test_set for (test_set,) in sets])
+    if not files:
+        return None
+    con.execute(
+        "CREATE OR REPLACE TEMP TABLE report_kept AS SELECT DISTINCT survey, object_id FROM read_parquet($files)",
+        {"files": files},
+    )
+    with lens_on(con, "report_kept"):
+        return fetch_arrow(con, query("report_featured"), {"test_set": name, "at": at})

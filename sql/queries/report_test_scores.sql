@@ -1,0 +1,9 @@
+-- Members of the test sets with truth, by the posterior of a round's model: HP before FO before others by name.
+SELECT t.test_set, t.survey, t.object_id, t.truth, p.predicted_label, p.predicted_confidence, p.calibrated_confidence,
+       COLUMNS('^p_')
+FROM test_sets AS t
+JOIN (SELECT survey, object_id, predicted_label, predicted_confidence, calibrated_confidence, COLUMNS('^p_')
+      FROM predictions WHERE model = $model AND round <= $at) AS p
+    ON p.survey = t.survey AND p.object_id = t.object_id
+WHERE t.truth IS NOT NULL AND t.round <= $at
+ORDER BY t.test_set DESC, t.survey, t.object_id
