@@ -7,7 +7,7 @@ weather: where the share of a class goes with seeing, depth or tile, part of wha
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -30,6 +30,7 @@ from catbuilder.report_parts import (
     Theme,
     error_bars,
     missing,
+    name_classes,
     with_interval,
 )
 from catbuilder.report_scope import Scope
@@ -79,8 +80,8 @@ def _checks(scope: Scope) -> Iterator[Part]:
         return
     yield _axis_ratio(scope, objects, names)
     measured = _aligned(objects, scope.measured)
-    seeing = _condition(measured, _SEEING, "seeing")
-    depth = _condition(measured, _DEPTH, "depth") or _exposures(measured)
+    seeing = _condition(measured, scope.units, _SEEING, "seeing")
+    depth = _condition(measured, scope.units, _DEPTH, "depth") or _exposures(measured)
     found = [condition for condition in (seeing, depth) if condition is not None]
     if found:
         yield _against(scope, names, found)
@@ -112,13 +113,16 @@ def _keys(table: pa.Table) -> list[tuple[str, int]]:
     return list(zip(table["survey"].to_pylist(), table["object_id"].to_pylist(), strict=True))
 
 
-def _condition(measured: dict[str, list[object]], pattern: re.Pattern[str], what: str) -> _Condition | None:
+def _condition(
+    measured: dict[str, list[object]], units: Mapping[str, str], pattern: re.Pattern[str], what: str
+) -> _Condition | None:
     """The first kept column of numbers whose name says that it is this."""
     for name, values in measured.items():
         if pattern.search(name.lower()):
             numbers = _numbers(values)
             if np.isfinite(numbers).sum() >= _LEAST:
-                return _Condition(f"{what} ({name})", numbers)
+                unit = f", {units[name]}" if units.get(name) else ""
+                return _Condition(f"{what} ({name}{unit})", numbers)
     return None
 
 
@@ -164,10 +168,13 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Part:
             said.append(
                 f"{name}: median {np.median(own):.2f}, {share} % flatter than {FLATTEST_ELLIPTICAL} ({len(own):,})"
             )
+    limit = ""
+    if "elliptical" in scope.classes:
+        limit = f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted) do not exist. "
     return Drawing(
         "axis-ratio",
         f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {scope.scored:,} scored objects. "
-        f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted) do not exist. {'; '.join(said)}.",
+        f"{limit}{'; '.join(said)}.",
         f"Distribution of axis ratios. {'; '.join(said)}.",
         partial(_draw_axis_ratio, ratio=ratio, names=names, classes=scope.classes),
     )
@@ -190,15 +197,19 @@ def _from_stamps(scope: Scope, objects: pa.Table) -> Floats:
 def _draw_axis_ratio(theme: Theme, ratio: Floats, names: Names, classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES * 0.72, 2.7), layout="constrained")
     panel = figure.subplots()
+    many = len(classes) > 3  # histograms of ten lie on one another
     for place, name in enumerate(classes):
         own = ratio[names == name]
-        if len(own):
+        if len(own) and many:
+            panel.ecdf(own, color=theme.colour(place, len(classes)), label=f"{name} ({len(own):,})")
+        elif len(own):
             panel.hist(own, list(np.linspace(0, 1, 21)), histtype="step", density=True, linewidth=1.5,
                        color=theme.colour(place, len(classes)), linestyle=("-", "--", "-.", ":")[place % 4],
                        label=f"{name} ({len(own):,})")  # fmt: skip
     panel.axvline(FLATTEST_ELLIPTICAL, color=theme.ink, linewidth=0.8, linestyle=":")
-    panel.set(xlabel="axis ratio b/a", ylabel="objects per unit (each class to 1)", xlim=(0, 1))
-    panel.legend(loc="upper left")
+    density = "share of the class that is flatter" if many else "objects per unit (each class to 1)"
+    panel.set(xlabel="axis ratio b/a", ylabel=density, xlim=(0, 1))
+    name_classes(figure, panel, "upper left")
     panel.grid()
     return figure
 
@@ -257,7 +268,7 @@ def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], 
             classes,
         )
         panel.set(xlabel=condition.name, ylabel="share predicted")
-    panels[0].legend()
+    name_classes(figure, panels[0])
     return figure
 
 
@@ -313,8 +324,10 @@ def _tiles(objects: pa.Table, measured: dict[str, list[object]]) -> tuple[str, N
 
 
 def _enough(tiles: Names) -> bool:
+    """Whether so many places hold enough objects to count that they are not the exceptions."""
     _, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
-    return len(counts) >= 2 and int(np.sort(counts)[-min(len(counts), _TILES) :].min()) >= _LEAST_A_TILE
+    large = int((counts >= _LEAST_A_TILE).sum())
+    return large >= 2 and large >= min(_TILES, len(counts) / 2)
 
 
 def _draw_tiles(theme: Theme, tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str]) -> Figure:
@@ -329,5 +342,5 @@ def _draw_tiles(theme: Theme, tiles: Names, names: Names, largest: Sequence[str]
     labels = [f"{tile}\n({len(group)})" for tile, group in zip(largest, groups, strict=True)]
     panel.set_xticks(range(len(largest)), labels, fontsize=6.5)
     panel.set(ylabel="share predicted")
-    panel.legend()
+    name_classes(figure, panel)
     return figure

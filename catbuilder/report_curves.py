@@ -206,7 +206,9 @@ def _roc_of_two(theme: Theme, curves: Sequence[Any]) -> tuple[Figure, list[Axes]
 def _roc_of_many(theme: Theme, curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes]]:
     """A panel a test set and survey, a line a class."""
     sets = list(dict.fromkeys(curve[:2] for curve in curves))
-    figure, panels = _panels(len(sets), 2.6)
+    figure, panels = _panels(len(sets), 2.8)
+    if len(sets) == 1:
+        figure.set_figwidth(4.4)
     for panel, key in zip(panels, sets, strict=True):
         for test_set, survey, number, name, rates, auc in curves:
             if (test_set, survey) == key:

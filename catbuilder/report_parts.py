@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
@@ -23,6 +24,7 @@ from catbuilder.measures import Metric
 PAGE_INCHES = 6.9  # width of the text on A4 and on letter paper, and of every figure at most
 MARKERS = "os^Dv<>P*X"
 _SCREEN_DPI = 200
+_NAMES_INSIDE = 3
 _PRINT_DPI = 300
 
 
@@ -125,6 +127,15 @@ def error_bars(found: Sequence[Metric]) -> tuple[list[float], list[list[float]]]
     below = [value - (each.low or 0.0) for value, each in zip(values, found, strict=True)]
     above = [(each.high or 0.0) - value for value, each in zip(values, found, strict=True)]
     return values, [below, above]
+
+
+def name_classes(figure: Figure, panel: Axes, loc: str = "best") -> None:
+    """A legend inside the panel, or beside it where there are too many classes for that."""
+    handles, labels = panel.get_legend_handles_labels()
+    if len(labels) <= _NAMES_INSIDE:
+        panel.legend(loc=loc, markerscale=1.5)
+    else:
+        figure.legend(handles, labels, loc="outside right upper", markerscale=1.5)
 
 
 def data_uri(drawing: Drawing, theme: Theme) -> tuple[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, first_row
 from catbuilder.lens import lens_on
 from catbuilder.provenance import Fact, provenance, require_closed
 from catbuilder.resources import query
@@ -43,6 +43,7 @@ class Scope:
     scored: int  # objects that the model has scored
     sample: pa.Table  # of them
     measured: pa.Table  # what the DES catalogue says of the sample
+    units: Mapping[str, str]  # of these columns
     facts: list[Fact]
     recordings: pa.Table
 
@@ -101,7 +102,9 @@ def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
         workspace, at, model, target, unfinished, rounds, recipe,
         fetch_arrow(con, query("accuracy_curves"), numbers), scores,
         fetch_arrow(con, query("report_promotions"), {"at": at}).to_pylist(), _picks(con, at, numbers["rounds"]),
-        _featured(con, workspace, at, model), scored, sample, measured, provenance(con, workspace, at, None),
+        _featured(con, workspace, at, model), scored, sample, measured,
+        {column.name: column.unit for column in data_dictionary(con, "des_coadd")},
+        provenance(con, workspace, at, None),
         fetch_arrow(con, query("report_recordings"), {"at": at, "most": _RECORDINGS}),
     )  # fmt: skip
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Theme, missing
+from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Theme, missing, name_classes
 from catbuilder.report_scope import Scope
 
 Floats = npt.NDArray[np.float64]
@@ -180,7 +180,7 @@ def _draw_diagram(
         shown = [tick for tick in (0.5, 1, 2, 3, 5, 10, 20, 50) if limits[0] <= np.log10(tick) <= limits[1]]
         panel.set_yticks(np.log10(shown), [f"{tick:g}" for tick in shown])
     beside.set(xlabel="density", xticks=[])
-    panel.legend(loc="best", markerscale=1.6, ncols=1 if len(classes) < 5 else 2)
+    name_classes(figure, panel)
     panel.grid()
     return figure
 

@@ -218,12 +218,13 @@ def _provenance(scope: Scope) -> Iterator[Part]:
         if fact.name not in ("DATE", "ORIGIN")
     ]
     yield Table("What the labels come from, under the names that exports give it.", ("Name", "Value", "Meaning"), facts)
-    yield Table(
-        f"The latest {scope.recordings.num_rows} recordings up to this round; all are in the table runs.",
-        ("Recording", "When (UTC)", "Command or step", "catbuilder", "Machine"),
-        [(f"{row['run']}", f"{row['recorded_at']:%Y-%m-%d %H:%M:%S}", row["command"], row["version"], row["host"])
-         for row in scope.recordings.to_pylist()],
-    )  # fmt: skip
+    if scope.recordings.num_rows:
+        yield Table(
+            f"The latest {scope.recordings.num_rows} recordings up to this round; all are in the table runs.",
+            ("Recording", "When (UTC)", "Command or step", "catbuilder", "Machine"),
+            [(f"{row['run']}", f"{row['recorded_at']:%Y-%m-%d %H:%M:%S}", row["command"], row["version"], row["host"])
+             for row in scope.recordings.to_pylist()],
+        )  # fmt: skip
     if scope.recipe:
         yield Words(f"The recipe of round {scope.at}, every setting of it:")
         yield Words(scope.recipe, kind="verbatim")

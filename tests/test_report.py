@@ -13,6 +13,7 @@ import pytest
 from makers import add_objects, cli, close_round, failed, surveyed
 from PIL import Image
 
+from catbuilder.catalog import apply_views, keep_column
 from catbuilder.report import write_report
 from catbuilder.report_checks import _same_share, _tiles
 from catbuilder.report_embedding import _mixing
@@ -176,25 +177,33 @@ def test_without_stamps_features_magnitudes_and_positions_each_gap_is_said(tmp_p
         assert any(sentence.startswith(words) for sentence in outcome.missing), words
 
 
-def test_ten_classes(tmp_path: Path) -> None:
+def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
     names = [f"t{number}" for number in range(10)]
     workspace = Workspace.create(tmp_path / "ws", names, 32)
     rng = np.random.default_rng(0)
+    ids, test = range(1, 301), range(1, 101)
     with workspace.recording("objects") as recording:
-        add_objects(recording, "des", range(1, 301), ra=list(rng.uniform(20, 40, 300)),
-                    dec=list(rng.uniform(-50, -40, 300)),
-                    mag_g=list(rng.uniform(15, 18, 300)), mag_r=list(rng.uniform(14, 17, 300)),
-                    radius_arcsec=list(rng.uniform(2, 9, 300)))  # fmt: skip
-        for n in range(1, 101):
-            recording.con.execute(
-                "INSERT INTO test_sets VALUES ('HP', 'des', ?, ?, 0.9, ?, ?, NULL)",
-                [n, names[n % 10], recording.round, recording.run],
-            )
-    scores = {("des", n): list(rng.dirichlet(np.eye(10)[n % 10] * 6 + 0.4)) for n in range(1, 301)}
+        con, place = recording.con, [recording.round, recording.run]
+        keep_column(con, "des_coadd", "psf_fwhm_i", "FLOAT", "arcsec", "PSF_FWHM_I")
+        apply_views(con)
+        columns = {"ra": (20, 40), "dec": (-50, -40), "mag_g": (15, 18), "mag_r": (14, 17), "radius_arcsec": (2, 9)}
+        add_objects(recording, "des", ids, **{name: list(rng.uniform(*ends, 300)) for name, ends in columns.items()})
+        con.execute(
+            "INSERT INTO des_coadd BY NAME SELECT survey, object_id, 3.0 AS a_image, "
+            "1.0 + object_id % 20 / 10 AS b_image, "
+            "object_id % 7 AS nepochs_r, 0.8 + object_id % 13 / 40 AS psf_fwhm_i, 'DES' || object_id % 4 AS tilename, "
+            "round, run FROM objects"
+        )
+        for n in test:
+            con.execute("INSERT INTO test_sets VALUES ('HP', 'des', ?, ?, 0.9, ?, ?, NULL)", [n, names[n % 10], *place])
+    scores = {("des", n): list(rng.dirichlet(np.eye(10)[n % 10] * 6 + 0.4)) for n in ids}
     close_round(workspace, scores, by_policy=True)
     page = page_of(write_report(workspace).file)
-    assert {"confusion", "roc", "size-magnitude", "tiles", "sky"} <= {i.removeprefix("figure-") for i in page.ids}
+    drawn = {name.removeprefix("figure-") for name in page.ids}
+    assert {"confusion", "roc", "size-magnitude", "axis-ratio", "conditions", "tiles", "sky"} <= drawn
     assert all(name in page.said for name in names)
+    for words in ("A_IMAGE and B_IMAGE", "seeing (psf_fwhm_i, arcsec)", "depth (exposures in r)", "tile of the survey"):
+        assert words in page.said
 
 
 def test_text_of_the_catalogue_is_text_in_the_page(tmp_path: Path) -> None:
