@@ -18,7 +18,7 @@ def report(
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """One page for a colleague: metrics, pictures, checks and provenance, in one HTML file that opens offline."""
+    """Metrics, pictures, checks and provenance on one page: an HTML file that opens offline."""
     from catbuilder.progress import Reporter
     from catbuilder.report import write_report
 

@@ -129,7 +129,7 @@ def error_bars(found: Sequence[Metric]) -> tuple[list[float], list[list[float]]]
     return values, [below, above]
 
 
-def name_classes(figure: Figure, panel: Axes, loc: str = "best") -> None:
+def name_classes(figure: Figure, panel: Axes, loc: Literal["best", "upper left"] = "best") -> None:
     """A legend inside the panel, or beside it where there are too many classes for that."""
     handles, labels = panel.get_legend_handles_labels()
     if len(labels) <= _NAMES_INSIDE:
