@@ -142,15 +142,14 @@ def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo
 
 
 def _check_settings(workspace: Workspace, sets: Sets) -> None:
-    for survey in (sets.labelled, sets.target):
-        if survey not in workspace.config.surveys:
-            known = ", ".join(workspace.config.surveys)
-            raise ConfigError(f"the recipe's sets name the survey '{survey}'; this workspace has {known}")
     if not set(workspace.config.classes) >= _CLASSES:
         raise ConfigError(
             f"Galaxy Zoo 1 tells elliptical from spiral, and this workspace has {', '.join(workspace.config.classes)}; "
-            "make one with --classes elliptical,spiral"
+            "make one with: catbuilder init WORKSPACE --classes elliptical,spiral, or declare sets of your own with: "
+            "catbuilder testset NAME --survey SURVEY --table T.csv"
         )
+    for survey in (sets.labelled, sets.target):
+        workspace.check_survey(survey)
     if set(sets.cuts) != _CLASSES:
         raise ConfigError(f"the recipe's sets.cuts has {', '.join(sets.cuts)}; it needs elliptical and spiral")
 

@@ -25,6 +25,7 @@ from catbuilder.errors import (
     CatalogueDamaged,
     CatbuilderError,
     ConfigError,
+    QueryError,
     SchemaError,
     WorkspaceBusy,
     WorkspaceError,
@@ -34,7 +35,7 @@ from catbuilder.machine import usable_memory
 from catbuilder.resources import sql_folder
 from catbuilder.turns import let_writers_pass, writers_turn
 from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
-from catbuilder.wording import in_one_line
+from catbuilder.wording import in_one_line, said_by_duckdb
 
 if TYPE_CHECKING:  # it takes a tenth of a second, and many commands need none of it
     import pyarrow as pa
@@ -92,17 +93,24 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
     con.execute("CHECKPOINT")
 
 
+def classes_of(con: Connection) -> tuple[str, ...]:
+    """The classes that the catalogue was made for, in their order."""
+    names = (column.name for column in data_dictionary(con, "posteriors"))
+    return tuple(name.removeprefix("p_") for name in names if name.startswith("p_"))
+
+
 def apply_views(con: Connection) -> None:
     """Make the views and macros anew and comment every column: a view does not see a column added since it was made."""
     views = (sql_folder() / "views.sql").read_text(encoding="utf-8")
     for statement in con.extract_statements(_predictions(con) + views):
         con.execute(statement)
     _comment(con)
+    _comment_tables(con)
 
 
 def _predictions(con: Connection) -> str:
     """The views `scores` and `predictions` for the catalogue's classes and archives."""
-    columns = [column.name for column in data_dictionary(con, "posteriors") if column.name.startswith("p_")]
+    columns = [f"p_{name}" for name in classes_of(con)]
     files = con.execute("SELECT file FROM archives ORDER BY model").fetchall()
     # names of our own, by their place below the workspace, which may move; in another client, below where that runs
     listed = ", ".join(f"'{file}'" for (file,) in files)
@@ -161,7 +169,7 @@ def connect(
             _upgrade(path, wait_s)
             con = _open(path, read_only, wait_s)
         con.execute("SET TimeZone = 'UTC'")
-        con.execute("SET enable_progress_bar = false")  # DuckDB's own goes to standard output, where results go
+        set_progress_bar(con, False)
         limit_memory(con)
         yield con
     except (duckdb.Error, RuntimeError) as error:
@@ -178,6 +186,16 @@ def connect(
     finally:
         con.close()
         _opened_here.remove(path)
+
+
+def set_progress_bar(con: Connection, counting: bool) -> None:
+    """Have DuckDB count how far it is, or not; it never draws, since results go to standard output.
+
+    In a notebook without ipywidgets DuckDB counts nothing, and refuses every change of this.
+    """
+    with suppress(duckdb.InvalidInputException):
+        con.execute(f"SET enable_progress_bar = {counting}")
+        con.execute("SET enable_progress_bar_print = false")
 
 
 def limit_memory(con: Connection, most: int | None = None) -> None:
@@ -222,6 +240,14 @@ def beside(con: Connection) -> Connection:
 def _place(con: Connection, folder: str) -> None:
     """Tell the view `scores` where the workspace lies, whose archives it reads."""
     con.execute("SET VARIABLE workspace = $folder", {"folder": folder})
+
+
+def refused_condition(where: str, error: Exception) -> QueryError:
+    """What to tell of a condition on the catalogue's columns that DuckDB refused."""
+    return QueryError(
+        f"--where '{where}' is not a condition on the columns of the catalogue: {said_by_duckdb(error)}; see them "
+        'with: catbuilder sql "DESCRIBE catalog"'
+    )
 
 
 def was_interrupted(error: Exception) -> bool:
@@ -427,6 +453,19 @@ def _comment(con: Connection) -> None:
             text = _write_comment(row)
         if text is not None:
             _comment_column(con, table, column, text)
+
+
+def _comment_tables(con: Connection) -> None:
+    """Say of every table and view what one row of it is, from `sql/tables.csv`."""
+    with open(sql_folder() / "tables.csv", encoding="utf-8", newline="") as file:
+        known = {row["table"]: row["description"].replace("'", "''") for row in csv.DictReader(file)}
+    kinds = con.execute(
+        "SELECT table_name, 'TABLE' FROM duckdb_tables() WHERE NOT temporary UNION ALL "
+        "SELECT view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal AND NOT temporary"
+    ).fetchall()
+    for name, kind in kinds:
+        if name in known:
+            con.execute(f"COMMENT ON {kind} {name} IS '{known[name]}'")
 
 
 def _comment_column(con: Connection, table: str, column: str, text: str) -> None:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 
     from catbuilder.workspace import Workspace
 
+_NO_TEST = {"validation", "calibration"}  # they steer the training or the promotion
+_DECLARE = (
+    "declare one whose true classes are known with: catbuilder testset NAME --survey SURVEY --table T.csv, and finish "
+    "a round with: catbuilder round"
+)
 _VARIABLES = {"mag_r": "mag_r", "radius_arcsec": "radius_arcsec", "colour": "g_r"}
 
 
@@ -50,7 +55,13 @@ def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: s
     """Print a line a round, test set and survey; None is every round."""
     from catbuilder.output import show
 
-    show(_read(workspace, "metrics", rounds), format)
+    found = _read(workspace, "metrics", rounds)
+    if found.num_rows or format != "table":
+        show(found, format)
+    if not found.num_rows:
+        print(_why_nothing(workspace), file=sys.stderr)
+    elif set(found["test_set"].to_pylist()) <= _NO_TEST and format == "table":
+        print(f"There is no test set: {_DECLARE}", file=sys.stderr)
 
 
 def _show_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str, format: str) -> None:
@@ -66,19 +77,22 @@ def _show_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str, fo
 
 
 def _why_no_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str) -> str:
+    if not _read(workspace, "metrics", rounds).num_rows:
+        return _why_nothing(workspace)
+    measured = "radius" if by == "radius_arcsec" else "magnitude in g and r" if by == "colour" else "magnitude in r"
+    return (f"No object had a score and a {measured} when it was measured, or an older catbuilder did that, without "
+            "bins: bring the survey's catalogue in with: catbuilder ingest, or match it with one that has them with: "
+            "catbuilder crossmatch, and run another round with: catbuilder round")  # fmt: skip
+
+
+def _why_nothing(workspace: "Workspace") -> str:
     from catbuilder.roundlist import last_round
 
     with workspace.reading() as con:
         none_yet = last_round(con) == 0
     if none_yet:
         return "No round has been run yet; run one with: catbuilder round"
-    if not _read(workspace, "metrics", rounds).num_rows:
-        return ("Nothing has been measured yet: declare a test set with truth with: catbuilder testset NAME "
-                "--survey SURVEY --table T.csv, and finish a round with: catbuilder round")  # fmt: skip
-    measured = "radius" if by == "radius_arcsec" else "magnitude in g and r" if by == "colour" else "magnitude in r"
-    return (f"No object had a score and a {measured} when it was measured, or an older catbuilder did that, without "
-            "bins: bring the survey's catalogue in with: catbuilder ingest, or match it with one that has them with: "
-            "catbuilder crossmatch, and run another round with: catbuilder round")  # fmt: skip
+    return f"Nothing has been measured yet: {_DECLARE}"
 
 
 def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, format: str) -> None:

@@ -1,5 +1,6 @@
 """Counts over the whole catalogue, at any size: what `SELECT ..., count(*) FROM catalog GROUP BY ALL` would say."""
 
+import difflib
 from collections import Counter
 from collections.abc import Sequence
 
@@ -11,6 +12,7 @@ from catbuilder.errors import QueryError
 from catbuilder.lens import ask_each
 from catbuilder.progress import Update
 from catbuilder.roundlist import require_round
+from catbuilder.wording import said_by_duckdb
 from catbuilder.workspace import Workspace
 
 NOW = 2**31 - 1  # a round after all others
@@ -56,8 +58,10 @@ def count_objects(
                 for *key, n in rows:
                     counts[tuple(key)] += n
         except duckdb.Error as error:
-            said = str(error).splitlines()[0]
-            raise QueryError(f"the objects cannot be counted so: {said}; see the columns of: catalog") from None
+            raise QueryError(
+                f"the objects cannot be counted so: {said_by_duckdb(error)}; see the columns with: "
+                'catbuilder sql "DESCRIBE catalog"'
+            ) from None
     keys = sorted(counts, key=lambda key: [(value is None, value) for value in key])
     columns_of_keys = {name: [key[place] for key in keys] for place, name in enumerate(by)}
     return pa.table({**columns_of_keys, "objects": [counts[key] for key in keys]})
@@ -67,5 +71,7 @@ def _check_columns(con: Connection, by: Sequence[str]) -> None:
     known = [column.name for column in data_dictionary(con, "catalog")]
     unknown = [name for name in by if name not in known]
     if unknown or not by:
-        what = f"has no column {' and no '.join(unknown)}" if unknown else "is counted by one column or more"
+        near = [close for name in unknown for close in difflib.get_close_matches(name, known, n=1)]
+        hint = f" (did you mean {' and '.join(near)}?)" if near else ""
+        what = f"has no column {' and no '.join(unknown)}{hint}" if unknown else "is counted by one column or more"
         raise QueryError(f"the catalogue {what}; its columns are {', '.join(known)}")

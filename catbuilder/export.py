@@ -80,7 +80,7 @@ def _check(target: Path, fits_plus: bool) -> None:
     if suffix not in FORMATS:
         raise InputError(
             f"'{target.name}' names no format that can be exported; let it end in .fits, .vot, .parquet or .csv, or in "
-            ".hats for a folder"
+            f".hats for a folder: catbuilder export {target.with_suffix('.fits')}"
         )
     if fits_plus and FORMATS[suffix] != "FITS":
         raise InputError(f"--fits-plus is a kind of FITS and '{target.name}' does not end in .fits; name it so")

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from catbuilder import __version__
 from catbuilder.arrowvalues import missing, numbers
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalog import Connection, fetch_arrow, set_progress_bar
 from catbuilder.errors import InputError
 from catbuilder.files import sync_folder, write_text
 from catbuilder.parquetfile import GROUP_ROWS, parquet_metadata
@@ -94,7 +94,7 @@ def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[P
     _write_spool(unsorted, _with_cells(selection))
     with duckdb.connect(str(selection.scratch / "scratch.duckdb")) as con:
         limit_memory(con, selection.scratch)
-        con.execute("SET enable_progress_bar = false")
+        set_progress_bar(con, False)
         con.register("selected_rows", _spool_reader(unsorted))
         rows = _write_spool(file, con.sql(query("hats_sort")).to_arrow_reader(BATCH_ROWS))
         con.register("sorted_cells", _spool_reader(file, [0]))

@@ -12,7 +12,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, confine, fetch_arrow
+from catbuilder.catalog import Connection, confine, fetch_arrow, refused_condition
 from catbuilder.config import StampWidths
 from catbuilder.errors import InputError, QueryError
 from catbuilder.files import written_whole
@@ -167,5 +167,4 @@ def _choose(con: Connection, where: str | None) -> None:
             raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 17.8")
         con.execute(text)
     except duckdb.Error as error:
-        said = str(error).splitlines()[0]
-        raise QueryError(f"--where '{where}' is not a condition on the columns of the catalogue: {said}") from None
+        raise refused_condition(where or "", error) from None

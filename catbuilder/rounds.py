@@ -15,7 +15,7 @@ from catbuilder.calibration import calibration_metrics, record_calibrator, requi
 from catbuilder.catalog import first_row
 from catbuilder.config import Recipe
 from catbuilder.ensemble import record_models, train_members, whole_models
-from catbuilder.errors import InputError, RoundError
+from catbuilder.errors import ConfigError, InputError, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.faults import fault_point
 from catbuilder.files import write_text
@@ -198,12 +198,23 @@ def _ended_untold(workspace: Workspace) -> int | None:
     return number if step == "closed" and (number >= until or found_nothing) else None
 
 
+def _check_target(workspace: Workspace, recipe: Recipe) -> None:
+    """Refuse a recipe that labels another survey: nothing would be calibrated, and nobody would be told."""
+    target, known = recipe.sets.target, list(workspace.config.surveys)
+    if target not in known:
+        raise ConfigError(
+            f"the recipe labels the survey '{target}' and this workspace has {', '.join(known)}; say which is to be "
+            f"labelled: catbuilder round --set sets.target={known[0] if known else 'SURVEY'}"
+        )
+
+
 def _open_or_new(
     workspace: Workspace, recipe: Recipe, ranks: int, hosts: str, seed: int, until: int, reporter: Reporter
 ) -> tuple[Plan, str]:
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
+        _check_target(workspace, recipe)
         if ranks > 1:
             require_horovod()
         if recipe.promotion.policy == "certified":

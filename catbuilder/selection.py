@@ -16,7 +16,15 @@ from typing import Literal
 
 import pyarrow as pa
 
-from catbuilder.catalog import Column, Connection, confine, data_dictionary, fetch_arrow, was_interrupted
+from catbuilder.catalog import (
+    Column,
+    Connection,
+    confine,
+    data_dictionary,
+    fetch_arrow,
+    refused_condition,
+    was_interrupted,
+)
 from catbuilder.errors import QueryError
 from catbuilder.files import held_alone
 from catbuilder.lens import IdRange, id_ranges, lens_on
@@ -189,8 +197,7 @@ def _telling_of_condition(where: str | None) -> Iterator[None]:
     except (duckdb.Error, pa.ArrowException) as error:
         if was_interrupted(error) or not where:
             raise
-        said = str(error).splitlines()[0]
-        raise QueryError(f"--where '{where}' is not a condition on the columns of the catalogue: {said}") from None
+        raise refused_condition(where, error) from None
 
 
 def _kind(arrow: pa.DataType) -> Kind:

@@ -64,7 +64,10 @@ def _survey_of(con: Connection, number: int, survey: str | None) -> str:
     if survey is None and len(found) == 1:
         return str(found[0])
     if not found:
-        raise ObjectNotFound(f'no object {number} is in the catalogue; look for it with: catbuilder sql "SELECT ..."')
+        raise ObjectNotFound(
+            f"no object {number} is in the catalogue; see which ids it has with: catbuilder sql "
+            f'"SELECT survey, object_id, name FROM objects ORDER BY abs(object_id - {number}) LIMIT 5"'
+        )
     if survey is None:
         raise ObjectNotFound(f"object {number} is in {' and '.join(found)}; say which is meant by --survey")
     raise ObjectNotFound(f"no object {number} of survey {survey} is in the catalogue; it is in {' and '.join(found)}")

@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import votable
 
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row, set_progress_bar
 from catbuilder.config import Limits
 from catbuilder.errors import InputError
 from catbuilder.fitstable import FitsTable
@@ -474,8 +474,7 @@ def _pieces(firsts: object, files: Sequence[str], rows: object) -> pa.Table:
 @contextmanager
 def _watched(con: Connection, progress: Progress) -> Iterator[None]:
     """Tell how far DuckDB's own reading is while the body runs: only another thread can ask."""
-    con.execute("SET enable_progress_bar = true")  # without it DuckDB does not count
-    con.execute("SET enable_progress_bar_print = false")
+    set_progress_bar(con, True)
     ended = threading.Event()
 
     def ask() -> None:

@@ -1,11 +1,12 @@
 """A workspace: one folder with its settings, catalogue, stamps, rounds, and the log of what was recorded."""
 
+import difflib
 import json
 import os
 import re
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,12 +15,14 @@ from threading import Lock
 from typing import Any
 
 from catbuilder import __version__
-from catbuilder.catalog import Connection, connect, create_catalog, fetch_number, roll_back
+from catbuilder.catalog import Connection, classes_of, connect, create_catalog, fetch_number, roll_back
 from catbuilder.config import WorkspaceConfig, load_settings
 from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.faults import fault_point
 from catbuilder.files import append_line, held_alone, write_text
 from catbuilder.interrupts import held_off
+
+_MOST_FOLDERS = 1000  # that are looked into for a workspace that may have been meant
 
 
 @dataclass
@@ -44,40 +47,46 @@ class Workspace:
     def create(
         cls,
         path: str | Path,
-        classes: Sequence[str] = ("elliptical", "spiral"),
-        stamp_size: int = 64,
-        recipe: str = "paper",
+        classes: Sequence[str] | None = None,
+        stamp_size: int | None = None,
+        recipe: str | None = None,
     ) -> "Workspace":
         """Make the folder, its `catbuilder.toml` and an empty catalogue.
+
+        A `catbuilder.toml` that somebody wrote into the folder beforehand is taken as it is.
+
+        Parameters
+        ----------
+        classes, stamp_size, recipe : by default those of `WorkspaceConfig`: elliptical and spiral, 64 px, `paper`
 
         Raises
         ------
         WorkspaceError
             There is a workspace already, or the folder cannot be made.
         ConfigError
-            A class name is not a plain lower-case word, or the stamp size is out of range.
+            A class name is not a plain lower-case word, or the stamp size is out of range; or the `catbuilder.toml`
+            that is there says something else.
         """
         path = Path(path).resolve()
-        if (path / "catbuilder.toml").exists():
+        settings = path / "catbuilder.toml"
+        asked = {"classes": None if classes is None else tuple(classes), "stamp_size": stamp_size, "recipe": recipe}
+        asked = {name: value for name, value in asked.items() if value is not None}
+        if settings.exists() and any((path / name).exists() for name in ("catalog.duckdb", "log.jsonl", "stamps")):
             raise WorkspaceError(f"{path} is a workspace already; use it with -w {path}, or choose another folder")
         draft = path / ".catbuilder.toml.draft"
         if (path / "catalog.duckdb").exists() and not draft.exists():
             raise WorkspaceError(
                 f"{path} holds a catalogue without its catbuilder.toml; put that back, or choose another folder"
             )
-        text = _settings_text(classes, stamp_size, recipe)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            write_text(draft, text)
-            config = load_settings(draft, WorkspaceConfig)
+            config = _written_beforehand(settings, asked) if settings.exists() else _drafted(draft, asked)
             new_catalog = path / ".catalog.duckdb.draft"  # one left by an init that was killed is made anew
             new_catalog.unlink(missing_ok=True)
             create_catalog(new_catalog, config.classes)
             os.replace(new_catalog, path / "catalog.duckdb")
-            os.replace(draft, path / "catbuilder.toml")  # last: where it is, the workspace is whole
-        except ConfigError as error:
-            draft.unlink()
-            raise ConfigError(str(error).replace(f"{draft}: ", "")) from None
+            if not settings.exists():
+                os.replace(draft, settings)  # last: where it is, the workspace is whole
         except OSError as error:
             raise WorkspaceError(
                 f"{path} cannot be made a workspace: {error.strerror}; choose another folder"
@@ -98,7 +107,13 @@ class Workspace:
         path = Path(path).resolve()
         if not (path / "catbuilder.toml").is_file():
             what = "is not a workspace" if path.is_dir() else "does not exist"
-            raise WorkspaceError(f"{path} {what}; make one with: catbuilder init {path}")
+            near = _workspaces_near(path)
+            also = f"; there is one in {near[0]}: name it with -w {near[0]}, or" if near else ";"
+            raise WorkspaceError(f"{path} {what}{also} make one with: catbuilder init {path}")
+        if not (path / "catalog.duckdb").exists() and not (path / "log.jsonl").exists():
+            raise WorkspaceError(
+                f"{path} has its catbuilder.toml and no catalogue yet; make it with: catbuilder init {path}"
+            )
         return cls(path, load_settings(path / "catbuilder.toml", WorkspaceConfig))
 
     @property
@@ -118,15 +133,19 @@ class Workspace:
     def check_survey(self, survey: str) -> None:
         """Raise InputError if `catbuilder.toml` has no such survey."""
         if survey not in self.config.surveys:
-            known = ", ".join(self.config.surveys)
-            raise InputError(f"unknown survey '{survey}'; this workspace has {known} (add it to catbuilder.toml)")
+            near = difflib.get_close_matches(survey, self.config.surveys, n=1)
+            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            raise InputError(
+                f"unknown survey '{survey}'; this workspace has {', '.join(self.config.surveys)}{hint}; if it is "
+                f"another, add a line [surveys.{survey}] to {self.path / 'catbuilder.toml'} and give the command again"
+            )
 
     @contextmanager
     def reading(self, wait_s: float | None = 60.0) -> Iterator[Connection]:
         """A short read-only connection; retries while a writer holds the file."""
         wait_s = None if wait_s is None else min(wait_s, self.patience_s)
         with connect(self.catalog_file, wait_s=wait_s) as con:
-            self._compare_with_log(con)
+            self._compare(con)
             yield con
 
     @contextmanager
@@ -134,7 +153,7 @@ class Workspace:
         """One transaction, checkpointed and logged; rolled back whole if the body raises."""
         name = re.sub(r"\W+", "-", what)  # at fault points
         with self._only_thread(wait_s), connect(self.catalog_file, read_only=False, wait_s=wait_s) as con:
-            self._compare_with_log(con)
+            self._compare(con)
             con.begin()
             run = fetch_number(con, "SELECT coalesce(max(run), 0) + 1 FROM runs")
             recording = Recording(con, run, fetch_number(con, "SELECT coalesce(max(round), 0) + 1 FROM rounds"))
@@ -189,6 +208,17 @@ class Workspace:
         with held_alone(self.path / "round.lock", f"a round is under way in {self.path}"):
             yield
 
+    def _compare(self, con: Connection) -> None:
+        """Refuse a catalogue that is not the one that the files beside it are about."""
+        self._compare_with_log(con)
+        made_for = classes_of(con)
+        if made_for != self.config.classes:
+            raise ConfigError(
+                f"{self.path / 'catbuilder.toml'} names the classes {', '.join(self.config.classes)}, the catalogue "
+                f"was made for {', '.join(made_for)}; put them back, or make another workspace with: catbuilder init "
+                f"WORKSPACE --classes {','.join(self.config.classes)}"
+            )
+
     def _compare_with_log(self, con: Connection) -> None:
         """A truncated write-ahead log opens without a word and has lost commits: the log tells."""
         last = _last_line(self.log_file)
@@ -205,6 +235,51 @@ class Workspace:
 
 
 _recording: dict[Path, Lock] = {}  # by workspace
+
+
+def _workspaces_near(path: Path) -> list[Path]:
+    """Workspaces that a folder which is none is in, or holds; where there is no such folder, those named like it."""
+    if path.is_dir():
+        around = [*path.parents[:3], *_folders_in(path)]
+    else:
+        beside = {folder.name: folder for folder in _folders_in(path.parent)}
+        around = [beside[name] for name in difflib.get_close_matches(path.name, beside)]
+    return [folder for folder in around if (folder / "catbuilder.toml").is_file()]
+
+
+def _folders_in(path: Path) -> list[Path]:
+    try:
+        return sorted(folder for folder in path.iterdir() if folder.is_dir())[:_MOST_FOLDERS]
+    except OSError:
+        return []
+
+
+def _drafted(draft: Path, asked: dict[str, Any]) -> WorkspaceConfig:
+    """Write the settings of a new workspace, checked."""
+    wanted = WorkspaceConfig().model_dump(include={"classes", "stamp_size", "recipe"}) | asked
+    write_text(draft, _settings_text(wanted["classes"], wanted["stamp_size"], wanted["recipe"]))
+    try:
+        return load_settings(draft, WorkspaceConfig)
+    except ConfigError as error:
+        draft.unlink()
+        raise ConfigError(str(error).replace(f"{draft}: ", "")) from None
+
+
+def _written_beforehand(settings: Path, asked: Mapping[str, Any]) -> WorkspaceConfig:
+    """The settings that somebody has put there; what the command asks for must not contradict them."""
+    config = load_settings(settings, WorkspaceConfig)
+    for name, value in asked.items():
+        said = getattr(config, name)
+        if said != value:
+            raise ConfigError(
+                f"{settings} is there already and its {name} is {_in_words(said)}, not {_in_words(value)}; leave out "
+                f"--{name.replace('_', '-')}, or change the file"
+            )
+    return config
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _settings_text(classes: Sequence[str], stamp_size: int, recipe: str) -> str:
