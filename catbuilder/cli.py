@@ -97,7 +97,9 @@ def _common(
             help="What the catalogue's work may take, 8GB say; half the machine if not given.",
         ),
     ] = None,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     if memory_limit is not None:
         os.environ["CATBUILDER_MEMORY_LIMIT"] = memory_limit
@@ -109,16 +111,23 @@ def _common(
 @app.command(epilog="Example: catbuilder init des-y1 --classes elliptical,spiral --stamp-size 64")
 def init(
     workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
-    classes: Annotated[str, typer.Option(help="Names of the classes, separated by commas.")] = "elliptical,spiral",
-    stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
-    recipe: Annotated[str, typer.Option(help="Recipe of `round` where none is named.")] = "paper",
+    classes: Annotated[
+        str | None, typer.Option(help="Names of the classes, separated by commas; elliptical,spiral if not given.")
+    ] = None,
+    stamp_size: Annotated[int | None, typer.Option(help="Width of the stored stamps, px; 64 if not given.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of `round` where none is named; paper if not given.")
+    ] = None,
 ) -> None:
-    """Make a new, empty workspace."""
+    """Make a new, empty workspace; a catbuilder.toml that is in the folder already decides."""
     from catbuilder.workspace import Workspace
 
-    made = Workspace.create(workspace, [name.strip() for name in classes.split(",")], stamp_size, recipe)
+    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    made = Workspace.create(workspace, names, stamp_size, recipe)
+    survey = next(iter(made.config.surveys), "SURVEY")
     print(
-        f"Made the workspace {made.path}. Next: catbuilder -w {workspace} ingest images DIR --table T.csv --survey sdss"
+        f"Made the workspace {made.path} for {', '.join(made.config.classes)}. Next: catbuilder -w {workspace} "
+        f"ingest images DIR --table T.csv --survey {survey}"
     )
 
 
@@ -316,19 +325,32 @@ labels_app.command("agreement", epilog="Example: catbuilder labels agreement --f
 @app.command(epilog='Example: catbuilder sql "SELECT label, count(*) FROM catalog GROUP BY label"')
 def sql(
     query: Annotated[
-        str,
-        typer.Argument(help="One SELECT; see the tables with: DESCRIBE or SELECT * FROM duckdb_columns()"),
-    ],
+        str | None,
+        typer.Argument(help="One SELECT; see the tables with: SHOW TABLES, and their columns with: DESCRIBE catalog"),
+    ] = None,
+    example: Annotated[str | None, typer.Option(help="Ask a query of the cookbook in its place.")] = None,
+    examples: Annotated[bool, typer.Option("--examples", help="Only list the queries of the cookbook.")] = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
     timeout: Annotated[float, typer.Option(help="Seconds before it is stopped.")] = 60.0,
     memory_limit: Annotated[int, typer.Option(min=1, help="MB it may use.")] = 2048,
 ) -> None:
     """Ask the catalogue in SQL: read-only, apart from everything else on this machine."""
+    import pyarrow as pa
+
+    from catbuilder import cookbook
     from catbuilder.output import show
     from catbuilder.sandbox import query_stream
 
-    with query_stream(open_workspace(workspace), query, memory_mb=memory_limit, timeout_s=timeout) as reader:
+    if examples:
+        show(pa.Table.from_pylist([{"example": one.name, "title": one.title} for one in cookbook.examples()]), format)
+        return
+    if (query is None) == (example is None):
+        raise typer.BadParameter(
+            "give one SELECT, or --example NAME; the names are listed by: catbuilder sql --examples"
+        )
+    text = query if query is not None else cookbook.example(example or "").sql
+    with query_stream(open_workspace(workspace), text, memory_mb=memory_limit, timeout_s=timeout) as reader:
         show(reader, format)
 
 

@@ -1,0 +1,6 @@
+-- What is in the catalogue
+-- Objects by survey, purpose and domain; only the domain `in` may be promoted.
+SELECT survey, coalesce(test_set, split, 'in no set') AS part, domain, count(*) AS objects
+FROM catalog
+GROUP BY ALL
+ORDER BY ALL;
