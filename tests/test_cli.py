@@ -111,6 +111,8 @@ def documented_commands():
                 # a sentence may begin with our name; `r` stands for the number of a round
                 words = command.split()
                 if words[0] == "catbuilder" and (words[1][0] == "-" or words[1] in {w[0] for w, _ in VERBS}):
+                    if words[-1] in ("[OPTIONS]", "--install-completion"):  # how a verb is used; an option that ends
+                        continue
                     yield file.name, re.sub(r" r\b", " 1", command.strip())
 
 
