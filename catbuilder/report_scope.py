@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, first_row
+from catbuilder.jobs import feature_files
 from catbuilder.lens import lens_on
 from catbuilder.provenance import Fact, provenance, require_closed
 from catbuilder.resources import query
-from catbuilder.shift_meters import feature_files
 from catbuilder.workspace import Workspace
 
 SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
@@ -149,7 +149,7 @@ def _picks(con: Connection, at: int, rounds: Sequence[int]) -> list[dict[str, An
 
 
 def _featured(con: Connection, workspace: Workspace, at: int, model: int) -> pa.Table | None:
-    files = [str(file) for file in feature_files(workspace, model)] if model else []
+    files = [str(file) for file in feature_files(workspace.round_folder(model))] if model else []
     sets = con.execute(
         "SELECT DISTINCT test_set FROM test_sets WHERE truth IS NOT NULL AND round <= ? ORDER BY test_set DESC", [at]
     ).fetchall()
