@@ -318,7 +318,7 @@ def check(
 
 app.command(epilog="Example: catbuilder backup /mnt/other-disk/des-y1")(backup)
 app.command(epilog="Example: catbuilder restore /mnt/other-disk/des-y1 des-y1")(restore)
-app.command(epilog="Example: catbuilder -w des-y1 serve --port 8765")(serve)
+app.command(epilog="Example: catbuilder serve --port 8765")(serve)
 labels_app.command("agreement", epilog="Example: catbuilder labels agreement --format csv")(labels_agreement)
 
 
