@@ -112,7 +112,7 @@ class Workspace:
             raise WorkspaceError(f"{path} {what}{also} make one with: catbuilder init {path}")
         if not (path / "catalog.duckdb").exists() and not (path / "log.jsonl").exists():
             raise WorkspaceError(
-                f"{path} has its catbuilder.toml and no catalogue yet; make it with: catbuilder init {path}"
+                f"there is no catalogue in {path} yet, only a catbuilder.toml; make it with: catbuilder init {path}"
             )
         return cls(path, load_settings(path / "catbuilder.toml", WorkspaceConfig))
 

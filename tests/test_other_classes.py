@@ -107,7 +107,7 @@ def test_init_refuses_options_that_contradict_the_file_and_takes_those_that_do_n
     (tmp_path / "catbuilder.toml").write_text(SETTINGS.format(recipe="demo"))
     said = failed(cli("init", tmp_path, "--classes", "elliptical,spiral"), "its classes is disturbed, merging")
     assert "leave out --classes, or change the file" in said and not (tmp_path / "catalog.duckdb").exists()
-    assert "has its catbuilder.toml and no catalogue yet" in failed(cli("-w", tmp_path, "status"))
+    assert f"there is no catalogue in {tmp_path} yet" in failed(cli("-w", tmp_path, "status"))
     assert cli("init", tmp_path, "--stamp-size", SIZE, "--classes", ",".join(CLASSES)).code == 0
     failed(cli("init", tmp_path), "is a workspace already")
 
