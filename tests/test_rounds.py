@@ -1,6 +1,7 @@
 """The round: its steps, what it promotes and takes back, what may happen beside it, and the way back."""
 
 import itertools
+import os
 import re
 import signal
 import time
@@ -142,9 +143,10 @@ def without_horovod(
     (folder / "horovod" / "__init__.py").write_text("raise ImportError('No module named horovod')")
     recipe = write_recipe(folder / "strict.toml", policy="threshold", threshold=1.0)
     catbuilder = CommandLine(copy_of(small_survey), recipe)
-    refused = catbuilder.round(np=2, expect=1, PYTHONPATH=str(folder))
+    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    refused = catbuilder.round(np=2, expect=1, PYTHONPATH=path)
     assert rows(catbuilder.workspace, "SELECT count(*) FROM rounds") == [(0,)], "nothing was planned"
-    return catbuilder, refused, catbuilder.round(n=2, PYTHONPATH=str(folder))
+    return catbuilder, refused, catbuilder.round(n=2, PYTHONPATH=path)
 
 
 def test_without_horovod_two_processes_are_refused_with_what_to_do(
