@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from makers import ask, cli, failed, galaxy, write_csv, write_images
 from PIL import Image
 
-from catbuilder import survey_ingest
+from catbuilder import staging
 from catbuilder.archives import ARCHIVES
 from catbuilder.catalog import apply_views, data_dictionary
 from catbuilder.errors import InputError
@@ -543,7 +543,7 @@ def test_ctrl_c_in_the_middle_is_no_error_and_leaves_nothing(workspace, monkeypa
     def interrupted(ra, dec):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(survey_ingest, "_healpix", interrupted)
+    monkeypatch.setattr(staging, "_healpix", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ingest_des(workspace, des_table())
     assert ask(workspace, "SELECT count(*) FROM objects") == ask(workspace, "SELECT count(*) FROM runs") == [(0,)]
