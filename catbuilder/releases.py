@@ -139,7 +139,9 @@ def verify_release(workspace: Workspace, version: str) -> int:
     folder = workspace.path / "releases" / version
     if not _VERSION.fullmatch(version) or not (folder / _SUMS).is_file():
         known = ", ".join(one["version"] for one in list_releases(workspace)) or "none yet"
-        raise ReleaseError(f"there is no release {version} in {workspace.path} (there is {known}); make it with: catbuilder release {version}")
+        raise ReleaseError(
+            f"there is no release {version} in {workspace.path} (there is {known}); make it with: catbuilder release {version}"
+        )
     lines = (folder / _SUMS).read_text(encoding="utf-8").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
     there = {file.name for file in folder.iterdir()} - {_SUMS}
