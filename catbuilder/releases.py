@@ -140,7 +140,8 @@ def verify_release(workspace: Workspace, version: str) -> int:
     if not _VERSION.fullmatch(version) or not (folder / _SUMS).is_file():
         known = ", ".join(one["version"] for one in list_releases(workspace)) or "none yet"
         raise ReleaseError(
-            f"there is no release {version} in {workspace.path} (there is {known}); make it with: catbuilder release {version}"
+            f"there is no release {version} in {workspace.path} (there is {known}); make it "
+            f"with: catbuilder release {version}"
         )
     lines = (folder / _SUMS).read_text(encoding="utf-8").splitlines()
     sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
