@@ -8,12 +8,15 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from catbuilder.catalog import data_dictionary, fetch_arrow
+from catbuilder.errors import NothingToScore, RoundError
 from catbuilder.resources import query
+from catbuilder.similar import similar
 from catbuilder.story import why
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
 
+_ALIKE = 20  # neighbours shown
 _KEPT_S = 3600  # for which a browser keeps a stamp: it goes back and forth through a list
 
 
@@ -42,6 +45,19 @@ def one_object(survey: str, object_id: str, here: Here) -> Response:
         if value is not None and name not in ("survey", "object_id")
     ]
     return here.page("object.html", now=now, facts=facts, events=story.events, stamps=_stamps(here, now, others))
+
+
+@router.get("/objects/{survey}/{object_id}/similar")
+def alike(survey: str, object_id: str, here: Here) -> Response:
+    """The part of the object's page that shows what looks like it, or says why nothing does."""
+    try:
+        found = similar(here.workspace, survey, object_id, _ALIKE)
+    except (RoundError, NothingToScore) as error:
+        said = str(error)
+        return here.page("similar.html", neighbours=[], complaint=f"{said[:1].upper()}{said[1:]}.")
+    places = here.pictures.look_up([(one.survey, one.object_id) for one in found])
+    shown = [(one, None not in places.get((one.survey, one.object_id), (None,))) for one in found]
+    return here.page("similar.html", neighbours=shown, complaint=None)
 
 
 @router.get("/stamps/{survey}/{object_id}.png")

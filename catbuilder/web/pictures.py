@@ -2,12 +2,12 @@
 
 import io
 from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
 
 from PIL import Image
 
-from catbuilder.catalog import first_row
-from catbuilder.lens import IdRange, lens_on
+from catbuilder.lens import lens_on
 from catbuilder.stamps import StampReader
 from catbuilder.workspace import Workspace
 
@@ -53,10 +53,22 @@ class Pictures:
         Image.fromarray(stamp).save(out, "PNG", compress_level=1)  # smaller files would take longer than to send them
         return out.getvalue()
 
+    def look_up(self, objects: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Place]:
+        """Where the stamps of objects (survey, object_id) lie, remembered from now on; of none, what has none."""
+        text = "SELECT survey, object_id, shard, row FROM standing_stamps_at(2147483647)"
+        with self.workspace.reading() as con:
+            surveys, ids = [survey for survey, _ in objects], [object_id for _, object_id in objects]
+            con.execute(
+                "CREATE OR REPLACE TEMP TABLE pictured AS "
+                "SELECT unnest($surveys::VARCHAR[]) AS survey, unnest($ids::BIGINT[]) AS object_id",
+                {"surveys": surveys, "ids": ids},
+            )
+            with lens_on(con, "pictured"):
+                rows = con.execute(text).fetchall()
+        found = {(survey, object_id): (shard, row) for survey, object_id, shard, row in rows}
+        for (survey, object_id), place in found.items():
+            self.remember(survey, object_id, *place)
+        return found
+
     def _find(self, survey: str, object_id: int) -> Place:
-        text = "SELECT shard, row FROM standing_stamps_at(2147483647)"
-        with self.workspace.reading() as con, lens_on(con, IdRange(survey, object_id, object_id)):
-            row = first_row(con, text)
-        place: Place = (row[0], row[1]) if row else (None, None)
-        self.remember(survey, object_id, *place)
-        return place
+        return self.look_up([(survey, object_id)]).get((survey, object_id), (None, None))
