@@ -10,6 +10,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from conftest import CommandLine
 from makers import SIZE, close_round, galaxy, label_event, write_csv
 from small_survey import Source, bring_in
@@ -49,7 +52,16 @@ def build_served(folder: Path) -> Workspace:
         for i in range(2)
     ]
     close_round(workspace, dict(sorted(posteriors.items())), promoted)
+    keep_features(workspace, {POOL + i: [1.0, i / 10] for i in range(10)})
     return workspace
+
+
+def keep_features(workspace: Workspace, features: dict[int, list[float]]) -> None:
+    """Features of DES objects, as the scoring of round 1 keeps them."""
+    flat = pa.array(np.array(list(features.values()), np.float32).reshape(-1))
+    columns = {"survey": ["des"] * len(features), "object_id": pa.array(list(features), pa.int64())}
+    columns["features"] = pa.FixedSizeListArray.from_arrays(flat, 2)
+    pq.write_table(pa.table(columns), workspace.round_folder(1) / "scores" / "features-00000.parquet")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The pages, asked over HTTP from a real server: what they show, and whom they refuse."""
 
 import io
+import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -152,8 +153,6 @@ def test_what_a_file_or_an_address_holds_is_escaped(served, browser):
 
 
 def objects_of(text: str) -> list[int]:
-    import re
-
     return [int(number) for number in re.findall(r'<th scope="row"><a href="/objects/[a-z]+/(\d+)"', text)]
 
 
@@ -228,6 +227,13 @@ def test_an_objects_page_tells_its_story_and_shows_it_in_both_surveys(browser):
     assert browser.get("/find", params={"id": str(POOL + 1)}).url.path == f"/objects/des/{POOL + 1}"
     missing = browser.get("/find", params={"id": "5"})
     assert missing.status_code == 404 and "no object 5 is in the catalogue" in missing.text.lower()
+
+
+def test_what_looks_like_an_object_is_shown_the_nearest_first(browser):
+    text = browser.get(f"/objects/des/{POOL + 5}/similar").text
+    found = [int(number) for number in re.findall(r'<li><a href="/objects/des/(\d+)"', text)]
+    assert len(found) == 9 and set(found[:2]) == {POOL + 4, POOL + 6} and found[-1] == POOL
+    assert text.count("<img") == 9 and "distance 0.00" in text and "<html" not in text
 
 
 def test_a_stamp_is_the_stored_pixels(served, browser):

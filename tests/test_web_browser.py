@@ -108,8 +108,10 @@ def test_a_filter_leads_to_an_object_and_its_story(page):
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text(f"des {POOL + 1}")
     expect(page.get_by_text("top_k: 1 of the 1 surest")).to_be_visible()
+    expect(page.locator("#similar li")).to_have_count(9)
     wait_for(lambda: page.evaluate("[...document.images].every(image => image.complete)"))
-    assert page.evaluate("[...document.images].map(image => image.naturalWidth)") == [32, 32], "in both surveys"
+    own = page.evaluate("[...document.querySelectorAll('figure img')].map(image => image.naturalWidth)")
+    assert own == [32, 32], "in both surveys"
     assert page.evaluate("getComputedStyle(document.images[0]).imageRendering") == "pixelated"
 
 
