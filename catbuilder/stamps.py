@@ -77,6 +77,11 @@ class StampReader:
         names, self._shard = np.unique(np.asarray(shards, dtype=object).astype(str), return_inverse=True)
         self._maps = [_mapped(workspace / name) for name in names]
         self._rows = np.asarray(rows, dtype=np.int64)
+        needed = np.zeros(len(names), np.int64)
+        np.maximum.at(needed, self._shard, self._rows + 1)
+        for name, stamps, count in zip(names, self._maps, needed, strict=True):
+            if len(stamps) < count:
+                raise _damaged(workspace / name, f"it holds {len(stamps):,} stamps where {count:,} were recorded")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -104,8 +109,12 @@ def _mapped(path: Path) -> Stamps:
             raise ValueError(f"it holds {stamps.dtype} of {stamps.shape}")
     # NumPy evaluates the header as Python's literals: ValueError, EOFError, OverflowError, TokenError, SyntaxError ...
     except Exception as error:
-        raise WorkspaceError(
-            f"the stored stamps {path} are damaged ({in_one_line(error)}); put the file back from a backup, "
-            "and see what else is with: catbuilder check --deep"
-        ) from None
+        raise _damaged(path, in_one_line(error)) from None
     return stamps
+
+
+def _damaged(path: Path, why: str) -> WorkspaceError:
+    return WorkspaceError(
+        f"the stored stamps {path} are damaged ({why}); put the file back from a backup, "
+        "and see what else is with: catbuilder check --deep"
+    )

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from catbuilder.errors import WeightsError
 from catbuilder.network import GalaxyNetwork
+from catbuilder.wording import in_one_line
 
 State = dict[str, Tensor]
 
@@ -68,7 +69,7 @@ def _from_hub(backbone: str) -> State:
     # timm downloads by one of three libraries, each with its own family of errors.
     except Exception as error:
         raise WeightsError(
-            f"the ImageNet weights of {backbone} cannot be downloaded ({_first_line(error)}); connect to the "
+            f"the ImageNet weights of {backbone} cannot be downloaded ({in_one_line(error)}); connect to the "
             "network once, or set network.weights to file:PATH or package:NAME"
         ) from error
 
@@ -80,7 +81,7 @@ def _from_file(path: Path) -> State:
         return dict(load_file(path))
     except SafetensorError as error:
         raise WeightsError(
-            f"{path} is not a safetensors file ({_first_line(error)}); convert the weights first"
+            f"{path} is not a safetensors file ({in_one_line(error)}); convert the weights first"
         ) from None
 
 
@@ -110,7 +111,3 @@ def _package_file(package: str) -> Path:
             f"the package {package} holds {len(files)} .pth files, not one; set network.weights to file:PATH"
         )
     return files[0]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

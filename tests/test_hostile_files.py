@@ -422,6 +422,24 @@ def test_what_is_no_model_is_refused_and_never_unpickled(tmp_path, data):
             read(tmp_path / "a.safetensors")
 
 
+def test_a_shard_of_fewer_stamps_than_were_recorded_is_named(tmp_path):
+    path = tmp_path / "stamps" / "des" / "a.npy"
+    path.parent.mkdir(parents=True)
+    np.save(path, np.zeros((2, 16, 16, 3), np.uint8))
+    with pytest.raises(WorkspaceError, match=r"are damaged \(it holds 2 stamps where 3 were recorded\)"):
+        StampReader(tmp_path, ["stamps/des/a.npy"] * 2, [0, 2])
+
+
+def test_weights_with_a_header_of_any_length_are_refused_in_short(tmp_path):
+    from catbuilder.weights import _from_file
+
+    header = f'"{"x" * 5000}"'.encode()
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(WeightsError, match="is not a safetensors file") as error:
+        _from_file(tmp_path / "a.safetensors")
+    assert len(str(error.value)) < 500
+
+
 # --- what is said
 
 
