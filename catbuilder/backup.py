@@ -1,6 +1,6 @@
 """Backup and restore: the catalogue as of one recording, and every file that it names, each with its hash.
 
-A backup holds `stamps/` and `rounds/` as the workspace has them, the catalogue with settings and log in
+A backup holds `stamps/`, `rounds/` and `releases/` as the workspace has them, the catalogue with settings and log in
 `catalogue-<n>/`, and `backup.json`, which is written last: a backup that is cut short leaves the one before as it was.
 What is there already is not copied again. Attempts of a round under way are left out, since they can be made again.
 """
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from catbuilder import __version__
 from catbuilder.catalog import Connection, fetch_number, read_everything
 from catbuilder.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
-from catbuilder.files import held_alone, moved, set_aside, sha256_file, write_text, written_whole
+from catbuilder.files import held_alone, moved, read_sums, set_aside, sha256_file, write_text, written_whole
 from catbuilder.progress import Update
 from catbuilder.resources import query
 from catbuilder.workspace import Workspace
@@ -96,11 +96,12 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
     shutil.rmtree(place, ignore_errors=True)  # of a backup that was cut short
     with workspace.reading(wait_s=None) as con:
         recording = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
-        recorded = _recorded(con)
+        recorded = _recorded(con) | _released(workspace.path)
         copy_catalogue(workspace, place)
     files = {name: _entry(place / name, workspace.path / name) for name in CATALOGUE_FILES if (place / name).exists()}
     copied, size, unchanged, damaged = len(files), sum(file.size for file in files.values()), 0, []
     names = [*recorded, *(name for name in _of_rounds(workspace.path) if name not in recorded)]
+    names += [str(sums.relative_to(workspace.path)) for sums in _sums(workspace.path)]
     for done, name in enumerate(names, start=1):
         known = before.files.get(name) if before else None
         entry = _unchanged(workspace.path / name, dest / name, known, recorded.get(name))
@@ -128,8 +129,8 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
 def restore(source: Path, place: Path, progress: Update | None = None) -> list[str]:
     """Make a workspace of a backup, every file checked by its hash; says what was done, a sentence each.
 
-    Where `place` is a workspace whose catalogue is whole, only stamps and models that are damaged there are put back. A
-    damaged one is moved aside, whole as it is.
+    Where `place` is a workspace whose catalogue is whole, only stamps, models and releases that are damaged there are
+    put back. A damaged one is moved aside, whole as it is.
 
     Raises
     ------
@@ -184,6 +185,21 @@ def _recorded(con: Connection) -> dict[str, str]:
     return dict([*shards, *con.execute(query("model_files")).fetchall(), *archives])
 
 
+def _sums(workspace: Path) -> list[Path]:
+    """The lists of files of its releases."""
+    return sorted(workspace.glob("releases/[!.]*/SHA256SUMS"))
+
+
+def _released(workspace: Path) -> dict[str, str]:
+    """Files of releases with the hashes that each release's own list has of them."""
+    return {
+        f"{sums.parent.relative_to(workspace)}/{name}": digest
+        for sums in _sums(workspace)
+        for name, digest in read_sums(sums).items()
+        if name and "/" not in name  # a damaged list may lead anywhere
+    }
+
+
 def _of_rounds(workspace: Path) -> Iterable[str]:
     """Files of rounds that are not an attempt's, nor hidden, nor set aside."""
     for path in sorted(workspace.glob("rounds/[0-9][0-9][0-9]/**/*")):
@@ -217,6 +233,8 @@ def _copy(original: Path, copy: Path, sha256: str | None) -> _File | None:
             entry = _entry(temporary, original)
             if sha256 not in (None, entry.sha256):
                 raise _OtherFile
+            if copy.parent.parent.name == "releases":
+                temporary.chmod(0o444)  # as they were released
     except (FileNotFoundError, _OtherFile):
         return None
     return entry
@@ -275,6 +293,11 @@ def _whole_workspace(place: Path) -> Workspace | None:
 def _put_files_back(found: Backup, source: Path, workspace: Workspace) -> list[str]:
     with workspace.reading() as con:
         recorded = _recorded(con)
+    standing = {sums.parent.name for sums in _sums(workspace.path)}
+    for name, entry in found.files.items():
+        if name.startswith("releases/") and Path(name).parts[1] not in standing:
+            recorded[name] = entry.sha256  # of a release that has lost its list
+    recorded |= _released(workspace.path)
     said = []
     for name, sha256 in recorded.items():
         file = workspace.path / name

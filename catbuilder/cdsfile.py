@@ -6,6 +6,7 @@ the whole table in memory; here the lines are made by Arrow, a few thousand at a
 """
 
 import textwrap
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,14 +83,20 @@ def byte_by_byte(columns: Sequence[ExportColumn]) -> list[str]:
         # any column but the key may lack a value, which is then blank
         null = "" if field.column.name in ("survey", "object_id") else "? "
         limits = "[0/1] " if field.column.kind == "boolean" else ""
-        lines += _hung(head, limits + null + _plain(meaning.description))
+        lines += _hung(head, limits + null + plain_text(meaning.description))
     return [*lines, rule]
 
 
 def paragraph(text: str, indent: int = 2) -> list[str]:
     """A text as the lines of a section of a ReadMe."""
     margin = " " * indent
-    return textwrap.wrap(_plain(text), _WIDTH, initial_indent=margin, subsequent_indent=margin)
+    return textwrap.wrap(plain_text(text), _WIDTH, initial_indent=margin, subsequent_indent=margin)
+
+
+def plain_text(text: str) -> str:
+    """A text in printable ASCII: letters without their accents, '?' for what has no such letter."""
+    letters = (one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in letters)
 
 
 def _form(column: ExportColumn) -> tuple[int, str]:
@@ -130,14 +137,16 @@ def _decimals(field: Field, values: pa.Array) -> pa.Array:
             f"the column {field.column.name} holds {largest:g}, which has no room in {field.format}; see it with: "
             "catbuilder sql, or leave cds out of --formats"
         )
-    return pc.round(numbers, after).cast(pa.decimal128(28, after), safe=False).cast(pa.string())
+    # Arrow's decimals have exponents where they are small (0E-8), which no F field holds
+    steps = pc.round(pc.multiply(numbers, 10.0**after)).cast(pa.int64())
+    whole = pc.divide(pc.abs(steps), 10**after)
+    rest = pc.subtract(pc.abs(steps), pc.multiply(whole, 10**after))
+    digits = pc.utf8_lpad(rest.cast(pa.string()), after, "0")
+    sign = pc.if_else(pc.less(steps, 0), "-", "")
+    return pc.binary_join_element_wise(sign, whole.cast(pa.string()), ".", digits, "")
 
 
 def _hung(head: str, text: str) -> list[str]:
     """A line of the description and those that go on with it, indented to the explanation."""
     indent = min(len(head), _WIDTH - 30)
     return textwrap.wrap(text, _WIDTH, initial_indent=head, subsequent_indent=" " * indent + " ") or [head.rstrip()]
-
-
-def _plain(text: str) -> str:
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)

@@ -14,10 +14,11 @@ from catbuilder.roundlist import require_round
 from catbuilder.workspace import Workspace
 
 
-def read_certificates(workspace: Workspace, round_number: int | None = None) -> pa.Table:
+def read_certificates(workspace: Workspace, round_number: int | None = None, at: int | None = None) -> pa.Table:
     """Every certificate and refusal, of one round or of all, with the last word of its audit.
 
-    Beside the columns of `certificates`: `standing`, how many of its labels stand now; `audit`, `sampled`, `answered`,
+    All of it is as of now, or as of the end of round `at`. Beside the columns of `certificates`: `standing`, how many
+    of its labels stand; `audit`, `sampled`, `answered`,
     `wrong` and `audited_bound` as in `audits`.
 
     Raises
@@ -25,7 +26,7 @@ def read_certificates(workspace: Workspace, round_number: int | None = None) -> 
     RoundError
         There is no such round.
     """
-    return _rows_of_round(workspace, "certificates", round_number)
+    return _rows_of_round(workspace, "certificates", round_number, at=at)
 
 
 def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Table:
@@ -90,9 +91,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.4g} %"
 
 
-def _rows_of_round(workspace: Workspace, name: str, round_number: int | None) -> pa.Table:
+def _rows_of_round(workspace: Workspace, name: str, round_number: int | None, **bound: int | None) -> pa.Table:
     """What a query of `sql/queries` tells of one round, which must exist, or of all."""
     with workspace.reading() as con:
         if round_number is not None:
             require_round(con, round_number)
-        return fetch_arrow(con, query(name), {"round": round_number})
+        return fetch_arrow(con, query(name), {"round": round_number, **bound})

@@ -14,16 +14,20 @@ def release(
     formats: Annotated[
         str, typer.Option(help="Some of fits, parquet, cds, votable, csv, separated by commas.")
     ] = "fits,parquet,cds",
-    verify: Annotated[bool, typer.Option("--verify", help="Only compare its files with their checksums.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Only compare files with their checksums.")] = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
     """Publish the catalogue of a closed round: files, papers and checksums, for good."""
     from catbuilder.progress import Reporter
-    from catbuilder.releases import list_releases, release, verify_release
+    from catbuilder.releases import list_releases, release, verify_release, verify_releases
 
     opened = open_workspace(workspace)
-    if version is None:
+    if verify:
+        counts = verify_releases(opened) if version is None else {version: verify_release(opened, version)}
+        for name, files in counts.items():
+            print(f"Release {name}: all {files} files are what was released.")
+    elif version is None:
         import pyarrow as pa
 
         from catbuilder.output import show
@@ -31,8 +35,6 @@ def release(
         names = ("version", "round", "objects", "created", "where", "doi")
         released = list_releases(opened)
         show(pa.table({name: [one[name] for one in released] for name in names}), format)
-    elif verify:
-        print(f"Release {version}: all {verify_release(opened, version)} files are what was released.")
     else:
         kinds = [name.strip() for name in formats.split(",") if name.strip()]
         report = release(opened, version, at=at, where=where, formats=kinds, reporter=Reporter())

@@ -20,6 +20,8 @@ class ExportReport:
     rows: int
     columns: int
     without_position: int = 0  # rows that HATS, which sorts by position, has no place for
+    surveys: frozenset[str] = frozenset()  # of the rows selected
+    label_sources: frozenset[str | None] = frozenset()  # of the rows selected
 
     def sentences(self) -> list[str]:
         """What there is to say, a sentence an item."""
@@ -72,7 +74,10 @@ def export(
             return ExportReport(selection.rows - left_out, len(selection.columns), left_out)
         with written_whole(target) as temporary:
             _writer(suffix, fits_plus)(selection, temporary)
-        return ExportReport(selection.rows, len(selection.columns))
+        return ExportReport(
+            selection.rows, len(selection.columns), surveys=frozenset(selection.surveys),
+            label_sources=frozenset(selection.label_sources),
+        )  # fmt: skip
 
 
 def _check(target: Path, fits_plus: bool) -> None:

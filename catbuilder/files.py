@@ -113,6 +113,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_sums(file: Path) -> dict[str, str]:
+    """SHA-256 by name of file, out of a list such as `sha256sum` writes."""
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
+
+
 def _called(path: Path) -> str:
     """A file's name at fault points: that of a round with its number, and the same whichever attempt writes it."""
     rounds = [part for part in path.parts[:-1] if re.fullmatch(r"\d{3}", part)]

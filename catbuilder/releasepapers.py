@@ -6,14 +6,14 @@ Each function gives the text of one file; `releases` puts them beside the catalo
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from catbuilder import __version__
 from catbuilder.catalog import Column
-from catbuilder.cdsfile import byte_by_byte, paragraph
+from catbuilder.cdsfile import byte_by_byte, paragraph, plain_text
 from catbuilder.config import Creator, ReleaseSettings
 from catbuilder.diff import Diff
 from catbuilder.provenance import Fact
@@ -30,6 +30,7 @@ _GALAXY_ZOO = (
     "Galaxy Zoo: the volunteers, as https://data.galaxyzoo.org asks, and Lintott et al. 2008 (MNRAS 389, 1179) and "
     "2011 (MNRAS 410, 166)"
 )
+_WHOSE = {"galaxy_zoo": "volunteers'", "human": "people's", "imported": "other catalogues'"}
 _RULE = "=" * 80
 
 
@@ -43,8 +44,10 @@ class Released:
     where: str | None
     rows: int
     columns: Sequence[ExportColumn]
-    surveys: Mapping[str, str]  # name -> release, of those with objects in the catalogue
-    galaxy_zoo: bool  # whether labels come from its volunteers
+    surveys: Mapping[str, str]  # name -> release, of those with objects among the rows
+    trained: Mapping[str, str]  # the same of those that networks were trained on
+    sources: Collection[str]  # of the labels that networks were trained on
+    galaxy_zoo: bool  # whether labels come from its volunteers, in the rows or in training
     facts: Sequence[Fact]
 
 
@@ -64,7 +67,8 @@ def citation_cff(settings: ReleaseSettings, released: Released) -> str:
     for creator in settings.creators:
         named = {
             "family-names" if creator.given else "name": creator.family,
-            "given-names": creator.given, "affiliation": creator.affiliation,
+            "given-names": creator.given,
+            "affiliation": creator.given and creator.affiliation,  # which an entity of CFF does not have
             "orcid": creator.orcid and f"https://orcid.org/{creator.orcid}",
         }  # fmt: skip
         entries = [f"{key}: {json.dumps(value)}" for key, value in named.items() if value]
@@ -104,7 +108,7 @@ def datacite(settings: ReleaseSettings, released: Released, previous_doi: str | 
 def cds_readme(settings: ReleaseSettings, released: Released, line_bytes: int | None) -> str:
     """The ReadMe of the CDS; `line_bytes` is the length of a line of catalog.dat, None without that."""
     names = [f"{one.family} {one.given[:1]}.".replace(" .", "") for one in settings.creators]
-    short = f"({settings.creators[0].family}{'+' if len(names) > 1 else ''}, {released.on.year})"
+    short = f"({plain_text(settings.creators[0].family)}{'+' if len(names) > 1 else ''}, {released.on.year})"
     title = paragraph(settings.title, 0)
     head = [*title[:-1], f"{title[-1]:<{max(1, 79 - len(short))}} {short}"] if len(title[-1]) + len(short) < 80 else [
         *title, short.rjust(80)]  # fmt: skip
@@ -138,9 +142,11 @@ def acknowledgements(released: Released) -> str:
         "A paper that uses this catalogue uses the data of these surveys. Each asks to be",
     ]
     lines += ["acknowledged in words of its own, which stand, as they are today, at:", ""]
-    for name, release in released.surveys.items():
-        title, place = _THANKS.get(name, (name, "its own pages"))
-        lines.append(f"- {title}{f', {release}' if release else ''}: {place}")
+    lines += _thanked(released.surveys)
+    others = {name: release for name, release in released.trained.items() if name not in released.surveys}
+    if others:
+        lines += ["", "None of its objects are of these surveys, but its networks were trained on theirs:", ""]
+        lines += _thanked(others)
     if released.galaxy_zoo:
         lines.append(f"- {_GALAXY_ZOO}")
     lines += ["", f"The method grew from Khan et al. 2019 ({_METHOD}); the software is catbuilder {__version__}.", ""]
@@ -198,6 +204,14 @@ def changes_md(version: str, previous: str | None, diff: Diff | None, notes: Seq
     return "\n".join([*lines, ""])
 
 
+def _thanked(surveys: Mapping[str, str]) -> list[str]:
+    lines = []
+    for name, release in surveys.items():
+        title, place = _THANKS.get(name, (name, "its own pages"))
+        lines.append(f"- {title}{f', {release}' if release else ''}: {place}")
+    return lines
+
+
 def _markdown(names: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if not rows:
         return ["None."]
@@ -212,9 +226,11 @@ def _cell(value: Any) -> str:
 
 
 def _abstract(settings: ReleaseSettings, released: Released) -> str:
+    surveys = f" of {' and '.join(released.surveys)}" if released.surveys else ""
+    whose = " and ".join(words for source, words in _WHOSE.items() if source in released.sources)
     return settings.description or (
-        f"Morphological classes of {released.rows} objects of {' and '.join(released.surveys)}, by networks trained on "
-        f"volunteers' and people's labels over {released.round} rounds."
+        f"Morphological classes of {released.rows} objects{surveys}, by networks trained on "
+        f"{f'{whose} ' if whose else ''}labels over {released.round} rounds."
     )
 
 

@@ -7,7 +7,7 @@ whole; its files are read-only, and SHA256SUMS lists every one, as `sha256sum --
 import json
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from catbuilder.config import ReleaseSettings
 from catbuilder.diff import Diff, diff
 from catbuilder.errors import ConfigError, ReleaseError, RoundError
 from catbuilder.export import export
-from catbuilder.files import held_alone, moved, sha256_file, sync_folder, write_text, written_whole
+from catbuilder.files import held_alone, moved, read_sums, sha256_file, sync_folder, write_text, written_whole
 from catbuilder.plan import read_plan
 from catbuilder.progress import Reporter
 from catbuilder.provenance import provenance, require_closed
@@ -62,6 +62,16 @@ class ReleaseReport:
     previous: str | None  # the release before
 
 
+@dataclass(frozen=True)
+class _Written:
+    """What the files of the catalogue hold."""
+
+    rows: int
+    surveys: frozenset[str]
+    label_sources: frozenset[str | None]
+    line_bytes: int | None  # of a line of catalog.dat, where there is one
+
+
 def release(
     workspace: Workspace,
     version: str,
@@ -85,7 +95,7 @@ def release(
     Raises
     ------
     ReleaseError
-        There is a release of that version, or its name or a format is none.
+        There is a release of that version or of the same DOI, or its name or a format is none.
     ConfigError
         `catbuilder.toml` does not say who made it and under which licence.
     RoundError
@@ -101,12 +111,15 @@ def release(
     place.parent.mkdir(exist_ok=True)
     with held_alone(place.parent / ".lock", f"another release of {workspace.path} is under way"):
         draft = place.with_name(f".{version}.draft")
-        shutil.rmtree(draft, ignore_errors=True)  # one that was killed
+        for killed in place.parent.glob(".*.draft"):
+            shutil.rmtree(killed, ignore_errors=True)
+        earlier = list_releases(workspace)
+        _refuse_doi_again(workspace, settings.doi, earlier)
         draft.mkdir()
         with workspace.reading() as con:
             at = _closed(con) if at is None else at
             require_closed(con, at)
-        previous = max(list_releases(workspace), key=lambda one: one["created"], default=None)
+        previous = max(earlier, key=lambda one: one["created"], default=None)
         try:
             report = _fill(workspace, settings, draft, version, at, where, formats, previous, reporter)
             _seal(draft)
@@ -137,15 +150,17 @@ def verify_release(workspace: Workspace, version: str) -> int:
         There is no such release, or a file of it is missing, changed, or not one of its own.
     """
     folder = workspace.path / "releases" / version
-    if not _VERSION.fullmatch(version) or not (folder / _SUMS).is_file():
-        known = ", ".join(one["version"] for one in list_releases(workspace)) or "none yet"
+    if not _VERSION.fullmatch(version) or not folder.is_dir():
+        known = ", ".join(_versions(workspace)) or "none yet"
         raise ReleaseError(
             f"there is no release {version} in {workspace.path} (there is {known}); make it "
             f"with: catbuilder release {version}"
         )
-    lines = (folder / _SUMS).read_text(encoding="utf-8").splitlines()
-    sums = {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
-    there = {file.name for file in folder.iterdir()} - {_SUMS}
+    if not (folder / _SUMS).is_file():
+        raise ReleaseError(_damaged(version, f"{_SUMS} is missing"))
+    sums = read_sums(folder / _SUMS)
+    # what `restore` has put back leaves the damaged file beside it
+    there = {file.name for file in folder.iterdir() if ".damaged-" not in file.name} - {_SUMS}
     for name in sorted(sums.keys() | there):
         if name not in there:
             raise ReleaseError(_damaged(version, f"{name} is missing"))
@@ -154,6 +169,31 @@ def verify_release(workspace: Workspace, version: str) -> int:
         if sha256_file(folder / name) != sums[name]:
             raise ReleaseError(_damaged(version, f"{name} is not what was released"))
     return len(sums)
+
+
+def verify_releases(workspace: Workspace) -> dict[str, int]:
+    """Compare every file of every release with its checksum, and return how many each has.
+
+    Raises
+    ------
+    ReleaseError
+        There is no release, or a file of one is missing, changed, or not one of its own; all such releases are named.
+    """
+    counts, faults = {}, []
+    for version in _versions(workspace):
+        try:
+            counts[version] = verify_release(workspace, version)
+        except ReleaseError as error:
+            faults.append(str(error))
+    if faults:
+        raise ReleaseError("; ".join(faults))
+    if not counts:
+        raise ReleaseError(f"there is no release in {workspace.path} yet; make one with: catbuilder release 1.0")
+    return counts
+
+
+def _versions(workspace: Workspace) -> list[str]:
+    return sorted(one.name for one in (workspace.path / "releases").glob("[!.]*") if one.is_dir())
 
 
 def _damaged(version: str, what: str) -> str:
@@ -170,6 +210,16 @@ def _complete(workspace: Workspace) -> ReleaseSettings:
             '"...", given = "...", orcid = "0000-0000-0000-0000"}]'
         )
     return settings
+
+
+def _refuse_doi_again(workspace: Workspace, doi: str, earlier: Sequence[dict[str, Any]]) -> None:
+    """A DOI is of one catalogue for good; upper and lower case are the same in it."""
+    for one in earlier:
+        if doi and (one["doi"] or "").casefold() == doi.casefold():
+            raise ReleaseError(
+                f"the DOI {doi} is that of release {one['version']} already; reserve another for the new one and "
+                f"write it into {workspace.path / 'catbuilder.toml'} as doi of [release], or take that line out"
+            )
 
 
 def _place(workspace: Workspace, version: str, formats: Sequence[str]) -> Path:
@@ -197,48 +247,52 @@ def _fill(
     formats: Sequence[str], previous: dict[str, Any] | None, reporter: Reporter,
 ) -> tuple[int, int, tuple[str, ...], str | None]:  # fmt: skip
     """Write every file but the checksums."""
-    rows, line_bytes = _catalogues(workspace, draft, at, where, formats, reporter)
+    written = _catalogues(workspace, draft, at, where, formats, reporter)
     changed: Diff | None = None
-    if previous is not None and previous["round"] < at:
-        changed = diff(workspace, previous["round"], at, reporter=reporter)
+    if previous is not None and previous["round"] != at:
+        changed = diff(workspace, *sorted((previous["round"], at)), reporter=reporter)
     with workspace.reading() as con:
         facts = provenance(con, workspace, at, where)
         dictionary = data_dictionary(con, "catalog")
+        trained = con.execute(query("training_sources"), {"at": at}).fetchall()
+        sources = {source for _, source in trained}
         released = Released(
-            version, datetime.now(UTC).date(), at, where, rows, export_columns(con, at), _surveys(con, workspace, at),
-            _has_galaxy_zoo(con, at), facts,
+            version, datetime.now(UTC).date(), at, where, written.rows, export_columns(con, at),
+            _with_releases(workspace, written.surveys), _with_releases(workspace, {survey for survey, _ in trained}),
+            sources, "galaxy_zoo" in sources | written.label_sources, facts,
         )  # fmt: skip
         recipe = read_plan(con, at).recipe.model_dump()
         metrics = fetch_arrow(con, query("metrics_all"), {"rounds": list(range(1, at + 1))})
     with written_whole(draft / "metrics.csv") as temporary:
         pa.csv.write_csv(metrics, temporary)
-    _write_papers(workspace, settings, draft, released, dictionary, previous, changed, line_bytes)
+    _write_papers(workspace, settings, draft, released, dictionary, previous, changed, written.line_bytes)
     write_text(draft / _ABOUT, _about(released, recipe, settings))
     files = tuple(sorted(file.name for file in draft.iterdir()))
-    return at, rows, files, None if previous is None else str(previous["version"])
+    return at, written.rows, files, None if previous is None else str(previous["version"])
 
 
 def _catalogues(
     workspace: Workspace, draft: Path, at: int, where: str | None, formats: Sequence[str], reporter: Reporter
-) -> tuple[int, int | None]:
-    """Write the catalogue in each format; gives its rows, and the bytes of a line of catalog.dat where there is one."""
-    rows, line_bytes = 0, None
+) -> _Written:
+    """Write the catalogue in each format."""
+    line_bytes = None
     for name in formats:
         if name == "cds":
             target = draft / "catalog.dat"
             with selected(workspace, target, at, where, reporter) as selection, written_whole(target) as temporary:
                 line_bytes = write_dat(selection, temporary)
-            rows = selection.rows
+            rows, surveys, sources = selection.rows, frozenset(selection.surveys), frozenset(selection.label_sources)
         else:
-            rows = export(workspace, draft / _FILES[name], at=at, where=where, reporter=reporter).rows
-    return rows, line_bytes
+            report = export(workspace, draft / _FILES[name], at=at, where=where, reporter=reporter)
+            rows, surveys, sources = report.rows, report.surveys, report.label_sources
+    return _Written(rows, surveys, sources, line_bytes)
 
 
 def _write_papers(
     workspace: Workspace, settings: ReleaseSettings, draft: Path, released: Released, dictionary: Sequence[Column],
     previous: dict[str, Any] | None, changed: Diff | None, line_bytes: int | None,
 ) -> None:  # fmt: skip
-    certified = [row for row in read_certificates(workspace).to_pylist() if row["round"] <= released.round]
+    certified = read_certificates(workspace, at=released.round).to_pylist()
     files = [file.name for file in draft.iterdir() if file.name.startswith("catalog")]
     before = None if previous is None else previous["version"]
     notes = [] if previous is None else _notes(previous, released)
@@ -264,6 +318,14 @@ def _notes(previous: dict[str, Any], released: Released) -> list[str]:
     if previous["where"] != released.where:
         kept = [where or "every object" for where in (released.where, previous["where"])]
         notes.append(f"Rows kept: {kept[0]}; there were: {kept[1]}.")
+    if previous["round"] > released.round:
+        notes.append(
+            f"This release goes back: what follows is told forwards, from round {released.round} of this release to "
+            f"round {previous['round']} of version {previous['version']}."
+        )
+    if released.where or previous["where"]:
+        which = "this release" if released.where else f"version {previous['version']}"
+        notes.append(f"What follows is of the whole catalogue, not only the rows of {which}.")
     return notes
 
 
@@ -276,18 +338,9 @@ def _about(released: Released, recipe: dict[str, Any], settings: ReleaseSettings
     return json.dumps(said, indent=1, default=str) + "\n"
 
 
-def _surveys(con: Connection, workspace: Workspace, at: int) -> dict[str, str]:
-    names = con.execute("SELECT DISTINCT survey FROM objects WHERE round <= ? ORDER BY 1", [at]).fetchall()
+def _with_releases(workspace: Workspace, surveys: Iterable[str]) -> dict[str, str]:
     known = workspace.config.surveys
-    return {name: known[name].release if name in known else "" for (name,) in names}
-
-
-def _has_galaxy_zoo(con: Connection, at: int) -> bool:
-    text = (
-        "SELECT 1 FROM galaxy_zoo WHERE round <= $at "
-        "UNION ALL SELECT 1 FROM labels WHERE source = 'galaxy_zoo' AND round <= $at LIMIT 1"
-    )
-    return first_row(con, text, {"at": at}) is not None
+    return {name: known[name].release if name in known else "" for name in sorted(surveys)}
 
 
 def _seal(draft: Path) -> None:

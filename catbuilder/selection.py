@@ -10,11 +10,12 @@ import shutil
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catbuilder.catalog import (
     Column,
@@ -73,6 +74,8 @@ class Selection:
     slices: int
     source: Source
     rows: int = 0  # taken so far
+    surveys: set[str] = field(default_factory=set)  # of these rows
+    label_sources: set[str | None] = field(default_factory=set)  # of these rows
 
     @property
     def schema(self) -> pa.Schema:
@@ -93,6 +96,8 @@ class Selection:
                 for first in range(0, batch.num_rows, BATCH_ROWS):
                     yield batch.slice(first, BATCH_ROWS)
                 self.rows += batch.num_rows
+                self.surveys.update(pc.unique(batch["survey"]).to_pylist())
+                self.label_sources.update(pc.unique(batch["source"]).to_pylist())
                 update(done, self.slices)
 
 
@@ -128,10 +133,10 @@ def export_columns(con: Connection, at_round: int) -> tuple[ExportColumn, ...]:
     meanings = {meaning.name: meaning for meaning in data_dictionary(con, "catalog")}
     bounds = {name: bound for name, *bound in con.execute(query("text_widths"), {"at": at_round}).fetchall()}
     columns = []
-    for field in fetch_arrow(con, "SELECT * FROM catalog LIMIT 0").schema:
-        kind = _kind(field.type)
-        width, ascii_only = bounds.get(field.name, (1, True))  # no text in it, or no text at all
-        columns.append(ExportColumn(meanings[field.name], kind, width, ascii_only))
+    for column in fetch_arrow(con, "SELECT * FROM catalog LIMIT 0").schema:
+        kind = _kind(column.type)
+        width, ascii_only = bounds.get(column.name, (1, True))  # no text in it, or no text at all
+        columns.append(ExportColumn(meanings[column.name], kind, width, ascii_only))
     return tuple(columns)
 
 

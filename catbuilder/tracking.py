@@ -36,6 +36,7 @@ _MOST_PARAMETERS = 100  # that MLflow takes at once
 class TrackedRound:
     """What is told of a round."""
 
+    workspace: str  # which, wherever it lies: host and time of its first recording
     plan: Plan
     sha256: str  # of its model
     run: int  # the recording that changed it last
@@ -47,7 +48,13 @@ class TrackedRound:
     @property
     def mark(self) -> dict[str, Any]:
         """What this was made from; where it is the same, so is all that is told."""
-        return {"round": self.plan.round, "model": self.sha256, "run": self.run, "catbuilder": __version__}
+        return {
+            "workspace": self.workspace,
+            "round": self.plan.round,
+            "model": self.sha256,
+            "run": self.run,
+            "catbuilder": __version__,
+        }
 
 
 def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter | None = None) -> tuple[str, int]:
@@ -85,13 +92,17 @@ def tracked_rounds(workspace: Workspace) -> list[TrackedRound]:
         rows = fetch_arrow(con, query("tracked_rounds")).to_pylist()
         plans = {row["round"]: read_plan(con, row["round"]) for row in rows}
         metrics = fetch_arrow(con, query("tracked_metrics")).to_pylist()
+        host, first = con.execute("SELECT host, recorded_at FROM runs ORDER BY run LIMIT 1").fetchall()[0]
+    name = f"{host} {first.isoformat()}"
     found = []
     for row in rows:
         plan = plans[row["round"]]
         own = {one["name"]: float(one["value"]) for one in metrics if one["round"] == plan.round}
         files = [member.file for member in members_of(workspace, plan)]
         networks = [_curves(file) for file in files if file.exists()]
-        found.append(TrackedRound(plan, row["sha256"], row["run"], row["trained_at"], row["ended_at"], own, networks))
+        found.append(
+            TrackedRound(name, plan, row["sha256"], row["run"], row["trained_at"], row["ended_at"], own, networks)
+        )
     return found
 
 
@@ -135,7 +146,7 @@ def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str
             _keep(fresh, folder / name, one.mark)
             written += place_of == 1
         done(number)
-    together = {"rounds": [one.mark for one in rounds]}
+    together = {"workspace": rounds[0].workspace, "rounds": [one.mark for one in rounds]}
     if (fresh := _fresh(folder / "rounds", together)) is not None:
         with SummaryWriter(str(fresh)) as writer:
             for one in rounds:
@@ -153,9 +164,12 @@ def _fresh(folder: Path, mark: dict[str, Any]) -> Path | None:
     """An empty folder to write a run into, beside its place; None where the run stands as it is now."""
     if folder.exists():
         try:
-            if json.loads((folder / _MARK).read_text(encoding="utf-8")) == mark:
+            standing = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+            if standing == mark:
                 return None
-        except (OSError, ValueError):
+            if standing["workspace"] != mark["workspace"]:
+                raise InputError(f"{folder} is of another workspace; give this one a folder of its own by --dir")
+        except (OSError, ValueError, KeyError, TypeError):
             if any(folder.glob("events.*")):
                 raise InputError(
                     f"{folder} holds events that were not written by catbuilder track; give another folder by --dir"
@@ -216,7 +230,8 @@ def _mlflow_runs(
     written = 0
     for number, one in enumerate(rounds, start=1):
         mark = json.dumps(one.mark)
-        tag = f"tags.`catbuilder.round` = '{one.plan.round}'"
+        # another workspace whose folder has the same name has its runs in the same experiment
+        tag = f"tags.`catbuilder.workspace` = '{one.workspace}' AND tags.`catbuilder.round` = '{one.plan.round}'"
         standing = client.search_runs([experiment_id], tag)
         if not any(run.data.tags.get("catbuilder.mark") == mark and run.info.status == "FINISHED" for run in standing):
             for run in standing:  # what an older state left, or a track that was killed
@@ -230,7 +245,7 @@ def _mlflow_runs(
 def _one_mlflow_run(client: Any, workspace: Workspace, experiment_id: str, one: TrackedRound, mark: str) -> None:
     from mlflow.entities import Metric, Param
 
-    tags = {"catbuilder.round": str(one.plan.round), "catbuilder.mark": mark}
+    tags = {"catbuilder.workspace": one.workspace, "catbuilder.round": str(one.plan.round), "catbuilder.mark": mark}
     run = client.create_run(
         experiment_id, start_time=_ms(one.trained_at), tags=tags, run_name=f"round {one.plan.round}"
     )

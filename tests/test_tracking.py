@@ -1,5 +1,6 @@
 """Rounds in TensorBoard and MLflow, read back by the packages themselves."""
 
+import shutil
 import warnings
 
 import mlflow
@@ -7,6 +8,7 @@ import pytest
 from makers import ask, cli, failed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from catbuilder.errors import InputError
 from catbuilder.modelcard import read_model_card
 from catbuilder.tracking import mlflow_address, track
 from catbuilder.workspace import Workspace
@@ -72,6 +74,19 @@ def test_mlflow_reads_them_back_too_and_has_each_round_once(workspace, tmp_path)
         assert [one.step for one in steps] == [1, 2]
         files = {file.path for file in client.list_artifacts(runs["1"].info.run_id)}
     assert files == {"recipe.json", "accuracy.png"}
+
+
+def test_another_workspace_of_the_same_name_keeps_its_runs(workspace, tmp_path):
+    other = Workspace.open(shutil.copytree(workspace.path, tmp_path / "b" / workspace.path.name))
+    with other.recording("made elsewhere") as recording:
+        recording.con.execute("UPDATE runs SET host = 'elsewhere'")
+    board, place = str(tmp_path / "board"), str(tmp_path / "runs")
+    track(workspace, "tensorboard", board)
+    with pytest.raises(InputError, match="of another workspace"):
+        track(other, "tensorboard", board)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert [track(one, "mlflow", place)[1] for one in (workspace, other, workspace)] == [2, 2, 0]
 
 
 def test_the_command_says_where_it_is(workspace):

@@ -1,10 +1,10 @@
--- Every certificate and refusal with what its audit last said, and how many of its labels stand now.
+-- Every certificate and refusal with what its audit last said, and how many of its labels stand: now, or as of a round.
 WITH last AS (
     SELECT certificate, arg_max(sampled, run) AS sampled, arg_max(answered, run) AS answered,
            arg_max(wrong, run) AS wrong, arg_max(batch_bound, run) AS audited_bound, arg_max(verdict, run) AS audit
-    FROM audits GROUP BY certificate),
+    FROM audits WHERE $at IS NULL OR round <= $at GROUP BY certificate),
 standing AS (
-    SELECT certificate, count(*) AS standing FROM standing_labels_at(2147483647)
+    SELECT certificate, count(*) AS standing FROM standing_labels_at(coalesce($at, 2147483647))
     WHERE source = 'promoted' AND certificate IS NOT NULL GROUP BY certificate)
 SELECT c.round, c.certificate, c.survey, c.class, c.verdict, c.reason, c.n, c.errors, c.threshold, c.share, c.weighted,
        c.alpha, c.delta, c.delta_spent, c.population_bound, c.batch, c.batch_errors, c.batch_bound,
@@ -12,5 +12,5 @@ SELECT c.round, c.certificate, c.survey, c.class, c.verdict, c.reason, c.n, c.er
 FROM certificates AS c
 LEFT JOIN last AS a ON a.certificate = c.certificate
 LEFT JOIN standing AS s ON s.certificate = c.certificate
-WHERE $round IS NULL OR c.round = $round
+WHERE ($round IS NULL OR c.round = $round) AND ($at IS NULL OR c.round <= $at)
 ORDER BY c.round, c.class
