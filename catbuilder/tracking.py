@@ -132,6 +132,8 @@ def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str
     except ImportError:
         raise _not_installed("tensorboard") from None
     folder, written = Path(place), 0
+    together = {"workspace": rounds[0].workspace, "rounds": [one.mark for one in rounds]}
+    _stands(folder / "rounds", together)  # before anything of another workspace is touched
     for number, one in enumerate(rounds, start=1):
         for place_of, curves in enumerate(one.networks, start=1):
             name = f"round-{one.plan.round:03d}" + (f"/network-{place_of}" if len(one.networks) > 1 else "")
@@ -146,7 +148,6 @@ def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str
             _keep(fresh, folder / name, one.mark)
             written += place_of == 1
         done(number)
-    together = {"workspace": rounds[0].workspace, "rounds": [one.mark for one in rounds]}
     if (fresh := _fresh(folder / "rounds", together)) is not None:
         with SummaryWriter(str(fresh)) as writer:
             for one in rounds:
@@ -160,20 +161,28 @@ def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str
     return written
 
 
+def _stands(folder: Path, mark: dict[str, Any]) -> bool:
+    """Whether a run stands there as it is now; refuses what is another workspace's, or not of our making."""
+    if not folder.exists():
+        return False
+    try:
+        standing = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+        ours = standing["workspace"] == mark["workspace"]
+    except (OSError, ValueError, KeyError, TypeError):
+        if any(folder.glob("events.*")):
+            raise InputError(
+                f"{folder} holds events that were not written by catbuilder track; give another folder by --dir"
+            ) from None
+        return False
+    if not ours:
+        raise InputError(f"{folder} is of another workspace; give this one a folder of its own by --dir")
+    return bool(standing == mark)
+
+
 def _fresh(folder: Path, mark: dict[str, Any]) -> Path | None:
     """An empty folder to write a run into, beside its place; None where the run stands as it is now."""
-    if folder.exists():
-        try:
-            standing = json.loads((folder / _MARK).read_text(encoding="utf-8"))
-            if standing == mark:
-                return None
-            if standing["workspace"] != mark["workspace"]:
-                raise InputError(f"{folder} is of another workspace; give this one a folder of its own by --dir")
-        except (OSError, ValueError, KeyError, TypeError):
-            if any(folder.glob("events.*")):
-                raise InputError(
-                    f"{folder} holds events that were not written by catbuilder track; give another folder by --dir"
-                ) from None
+    if _stands(folder, mark):
+        return None
     fresh = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
