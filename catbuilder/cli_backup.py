@@ -13,7 +13,7 @@ def backup(
     dest: Annotated[Path, typer.Argument(help="Folder of the backup, on another disk; made if it is not there.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Copy catalogue, stamps and models, each with its hash; a round may go on meanwhile."""
+    """Copy catalogue, stamps, models and releases, each with its hash; a round may go on meanwhile."""
     from catbuilder.backup import backup
     from catbuilder.progress import Reporter
 
