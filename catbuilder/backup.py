@@ -100,6 +100,7 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
         copy_catalogue(workspace, place)
     files = {name: _entry(place / name, workspace.path / name) for name in CATALOGUE_FILES if (place / name).exists()}
     copied, size, unchanged, damaged = len(files), sum(file.size for file in files.values()), 0, []
+    files |= _lost_releases(before, workspace.path) if before else {}
     names = [*recorded, *(name for name in _of_rounds(workspace.path) if name not in recorded)]
     names += [str(sums.relative_to(workspace.path)) for sums in _sums(workspace.path)]
     for done, name in enumerate(names, start=1):
@@ -200,6 +201,13 @@ def _released(workspace: Path) -> dict[str, str]:
     }
 
 
+def _lost_releases(found: Backup, workspace: Path) -> dict[str, _File]:
+    """Files in a backup of releases that the workspace has no more, or no more the list of."""
+    standing = {sums.parent.name for sums in _sums(workspace)}
+    releases = {name: file for name, file in found.files.items() if name.startswith("releases/")}
+    return {name: file for name, file in releases.items() if Path(name).parts[1] not in standing}
+
+
 def _of_rounds(workspace: Path) -> Iterable[str]:
     """Files of rounds that are not an attempt's, nor hidden, nor set aside."""
     for path in sorted(workspace.glob("rounds/[0-9][0-9][0-9]/**/*")):
@@ -292,12 +300,8 @@ def _whole_workspace(place: Path) -> Workspace | None:
 
 def _put_files_back(found: Backup, source: Path, workspace: Workspace) -> list[str]:
     with workspace.reading() as con:
-        recorded = _recorded(con)
-    standing = {sums.parent.name for sums in _sums(workspace.path)}
-    for name, entry in found.files.items():
-        if name.startswith("releases/") and Path(name).parts[1] not in standing:
-            recorded[name] = entry.sha256  # of a release that has lost its list
-    recorded |= _released(workspace.path)
+        recorded = _recorded(con) | _released(workspace.path)
+    recorded |= {name: file.sha256 for name, file in _lost_releases(found, workspace.path).items()}
     said = []
     for name, sha256 in recorded.items():
         file = workspace.path / name

@@ -250,7 +250,8 @@ def _fill(
     written = _catalogues(workspace, draft, at, where, formats, reporter)
     changed: Diff | None = None
     if previous is not None and previous["round"] != at:
-        changed = diff(workspace, *sorted((previous["round"], at)), reporter=reporter)
+        first, last = sorted((int(previous["round"]), at))
+        changed = diff(workspace, first, last, reporter=reporter)
     with workspace.reading() as con:
         facts = provenance(con, workspace, at, where)
         dictionary = data_dictionary(con, "catalog")
