@@ -136,6 +136,7 @@ def read_theirs(con: Connection, table: TableFile, columns: Columns, with_cells:
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
 
 
+_ZEROS = r"\.0*$"  # of a whole number that was written as a fraction, in a cell and in a code that stands for a class
 _P_ELLIPTICAL = re.compile(r"(p|prob|probability)_?(e|ell|elliptical|ellipticals)")
 _P_SPIRAL = re.compile(r"(p|prob|probability)_?(s|sp|spiral|spirals)")
 
@@ -178,7 +179,7 @@ def _label(kinds: Mapping[str, FileColumn], columns: Columns) -> str:
     """SQL of the class, of which names and meanings are bound."""
     if columns.label is not None:
         cell = f"trim(CAST({_quoted(kinds[columns.label.lower()])} AS VARCHAR))"
-        return f"$classes[list_position($codes, regexp_replace({cell}, '\\.0*$', ''))]"  # 4.0 is 4
+        return f"$classes[list_position($codes, regexp_replace({cell}, '{_ZEROS}', ''))]"  # 4.0 is 4
     cells = [_number(kinds, name, "DOUBLE") for name in columns.shares.values()]
     shares = ", ".join(f"CASE WHEN NOT isnan({cell}) THEN {cell} END" for cell in cells)
     largest = f"list_max([{shares}])"
@@ -189,7 +190,8 @@ def _label(kinds: Mapping[str, FileColumn], columns: Columns) -> str:
 
 def _bound(columns: Columns) -> dict[str, object]:
     if columns.label is not None:
-        return {"codes": list(columns.meanings), "classes": list(columns.meanings.values())}
+        codes = [re.sub(_ZEROS, "", code.strip()) for code in columns.meanings]
+        return {"codes": codes, "classes": list(columns.meanings.values())}
     return {"classes": list(columns.shares), "least": columns.least}
 
 

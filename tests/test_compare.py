@@ -126,6 +126,24 @@ def test_any_table_can_be_described_on_the_command_line(ours, tmp_path):
     assert [row["object_id"] for row in json.loads(done.out)] == [str(IDS[i]) for i in WRONG if i < 40]
 
 
+def test_a_number_is_the_same_code_however_it_is_written(ours, tmp_path):
+    types = ["2.00" if says(i) else 1 for i in range(N)]
+    path = write_csv(tmp_path / "theirs.csv", ["objid", "type"], *zip(IDS, types, strict=True))
+    arguments = ["--id", "objid", "--label", "type", "--class", "elliptical=1.0", "--class", "spiral= 2."]
+    done = cli("-w", ours.path, "compare", path, "--survey", "des", *arguments)
+    assert done.code == 0 and "agree on 96.25 %" in done.out, done
+
+
+def test_bins_of_more_objects_than_fit_are_of_a_sample_and_lose_none(ours, vega_ferrero, monkeypatch):
+    whole = compare(ours, vega_ferrero).agreement.to_pylist()
+    monkeypatch.setattr("catbuilder.compare._EXACT", 40)
+    sampled = compare(ours, vega_ferrero).agreement.to_pylist()
+    exact, rough = ([row for row in rows if row["variable"] == "mag_r"] for rows in (whole, sampled))
+    assert (rough[0]["bin_low"], rough[-1]["bin_high"]) == (exact[0]["bin_low"], exact[-1]["bin_high"])
+    assert sum(row["n"] for row in rough) == N and all(abs(row["n"] - N / 4) < 12 for row in rough)
+    assert [row["bin_low"] for row in rough] != [row["bin_low"] for row in exact]
+
+
 def test_probabilities_commit_where_one_is_large_enough(ours, tmp_path):
     rows = [(IDS[i], *((0.1, 0.9) if says(i) else (0.6, 0.4))) for i in range(N)]
     path = write_csv(tmp_path / "cheng.csv", ["COADD_OBJECT_ID", "P_E", "P_S"], *rows, (IDS[0] + 500, 0.5, 0.5))
@@ -166,6 +184,16 @@ def test_kappa_is_the_textbooks_and_its_interval_covers():
     many = agreement_of(40 * counts)
     assert many.kappa_low == pytest.approx(0.4 - 1.96 * 0.127 / np.sqrt(40), abs=0.003)
     assert many.kappa_high == pytest.approx(0.4 + 1.96 * 0.127 / np.sqrt(40), abs=0.003)
+
+
+@pytest.mark.parametrize(("classes", "n"), [(3, 300), (10, 1000)])
+def test_the_interval_of_kappa_covers_with_any_number_of_classes(classes, n):
+    shares = np.full((classes, classes), 0.1 / (classes * (classes - 1)))
+    np.fill_diagonal(shares, 0.9 / classes)
+    truth = (0.9 - 1 / classes) / (1 - 1 / classes)
+    drawn = np.random.default_rng(5).multinomial(n, shares.ravel(), 100).reshape(-1, classes, classes)
+    found = [agreement_of(counts) for counts in drawn]
+    assert 88 <= sum(one.kappa_low <= truth <= one.kappa_high for one in found) <= 99
 
 
 def test_few_objects_that_agree_do_not_prove_that_all_do():
