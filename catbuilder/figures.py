@@ -7,6 +7,8 @@ display.
 
 import math
 from pathlib import Path
+from textwrap import fill
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +25,7 @@ FORMATS = (".png", ".pdf", ".svg")
 
 _PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
 _DPI = 200
+_TITLE_CHARACTERS = 48  # of a line above a panel
 _MARKERS = "os^Dv<>P"
 # viridis rises in lightness all along, with and without red-green blindness; its last part is too light on paper
 _COLOURS = LinearSegmentedColormap.from_list("rounds", colormaps["viridis"](np.linspace(0, 0.85, 64)))
@@ -98,11 +101,26 @@ def accuracy_figure(curves: pa.Table, colours: Colormap = _COLOURS) -> Figure:
                 # a set that was declared later lacks the first rounds
                 if points := [row for row in here if row["round"] == number]:
                     _line(panel, points, number, rounds, colour_of[number])
-            _describe(panel, f"{test_set}, {survey.upper()} ({max(row['n'] for row in here):,} scored)")
+            _describe(panel, f"{test_set}, {survey.upper()} {_scored(here)}", below=_runs_below(panel, here))
     lines = {line.get_label(): line for panel in panels.flat for line in panel.lines}
     legend = [lines[_name(number)] for number in rounds]
     figure.legend(handles=legend, loc="outside upper center", ncols=min(len(rounds), 6), fontsize=8)
     return figure
+
+
+def _scored(rows: list[dict[str, Any]]) -> str:
+    """How many objects the lines of a panel are of: of each line, if they are not of equally many."""
+    most: dict[int, int] = {}
+    for row in rows:
+        most[row["round"]] = max(row["n"], most.get(row["round"], 0))
+    if len(set(most.values())) == 1:
+        return f"({max(most.values()):,} scored)"
+    said = ", ".join(f"{n:,} in round {number}" for number, n in most.items())
+    return "\n" + fill(f"scored: {said}", _TITLE_CHARACTERS)
+
+
+def _runs_below(panel: Axes, rows: list[dict[str, Any]]) -> bool:
+    return any(row["low"] < panel.get_ylim()[0] for row in rows)
 
 
 def _name(number: int) -> str:
@@ -126,16 +144,17 @@ def _line(
 def _limits(rows: list[dict[str, float]]) -> tuple[float, float]:
     """Of the accuracy: every value is seen, and the interval of the whole set.
 
-    The few objects of the lowest coverages have intervals so wide that they would press all lines into one.
+    The few objects of the lowest coverages have intervals so wide that they would press all lines into one; the axis
+    says where they go on below it.
     """
     least = min(row["low"] if row["coverage"] == 1 else row["value"] for row in rows)
     return least - 0.02 * (1 - least), 1 + 0.03 * (1 - least)
 
 
-def _describe(panel: Axes, title: str) -> None:
+def _describe(panel: Axes, title: str, below: bool) -> None:
     panel.set_title(title, fontsize=9)
     panel.set_xlabel("coverage (share of scored, surest first)", fontsize=8)
-    panel.set_ylabel("accuracy (95% interval)", fontsize=8)
+    panel.set_ylabel("accuracy (95% interval" + (",\nwhich goes on below the edge)" if below else ")"), fontsize=8)
     panel.set_xlim(0, 1.02)
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))

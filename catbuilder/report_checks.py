@@ -248,7 +248,8 @@ def _same_share(group: npt.ArrayLike, names: Names) -> float | None:
 def _judged(p: float | None) -> str:
     if p is None:
         return "nothing to compare"
-    return f"the shares {'differ more than chance allows' if p < 0.01 else 'agree within chance'}, p = {p:.2g}"
+    found = "differ more than chance allows" if p < 0.01 else "show no difference that is resolved"
+    return f"the shares {found}, p = {p:.2g}"
 
 
 def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], classes: Sequence[str]) -> Figure:

@@ -29,6 +29,7 @@ from catbuilder.report_parts import (
     Section,
     Table,
     Theme,
+    Words,
     error_bars,
     missing,
     with_interval,
@@ -50,10 +51,25 @@ def errors_section(scope: Scope) -> Section:
     """ROC, reliability and confusion of the latest model."""
     parts: list[Part] = []
     if not _sets(scope):
-        parts.append(missing(_NO_TRUTH))
+        parts.append(missing(_left_out(scope) or _NO_TRUTH))
     else:
-        parts += [_roc(scope), _reliability(scope), _confusion(scope)]
+        parts += [*_trained_on(scope), _roc(scope), _reliability(scope), _confusion(scope)]
     return Section("errors", "Where it errs, and whether it knows", parts)
+
+
+def _left_out(scope: Scope) -> str:
+    """What is said of test galaxies that were trained on; nothing where there are none."""
+    if not scope.trained_tests:
+        return ""
+    return (
+        f"{scope.trained_tests:,} test galaxies are left out here, since a round has trained on them and nothing is "
+        "measured on what was learned; declare test sets before the first round"
+    )
+
+
+def _trained_on(scope: Scope) -> list[Words]:
+    said = _left_out(scope)
+    return [Words(said)] if said else []
 
 
 def _accuracy(scope: Scope) -> Iterator[Part]:
@@ -64,15 +80,22 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
     ends = sorted({numbers[0], numbers[-1]})
     curves = scope.curves.filter(pc.is_in(scope.curves["round"], pa.array(ends, pa.int32())))
     said = "; ".join(
-        f"{row['test_set']} in {row['survey'].upper()}, round {row['round']}: {row['value']:.1%} of all"
+        f"{row['test_set']} in {row['survey'].upper()}, round {row['round']}: {row['value']:.1%} of all {row['n']:,}"
         for row in curves.to_pylist()
         if row["coverage"] == 1
+    )
+    known = (
+        f" These curves hold {scope.trained_tests:,} galaxies that a round has trained on, which test nothing."
+        if scope.trained_tests
+        else ""
     )
     yield Drawing(
         "accuracy",
         "Accuracy of the surest objects of each test set, from few to all of them, "
-        + (f"after the first round and after round {ends[-1]}. " if len(ends) > 1 else f"after round {ends[0]}. ")
-        + "Bands are Wilson's 95 per cent intervals, point by point: the points of a line share their objects.",
+        + f"after {' and '.join(f'round {number}' for number in ends)}, of all that each round scored: where the "
+        "numbers in a title differ, the lines are not of the same galaxies. Bands are Wilson's 95 per cent intervals, "
+        "point by point: the points of a line share their objects. A band that meets the lower edge goes on below it."
+        + known,
         f"Accuracy against coverage, a panel a test set and survey. {said}.",
         lambda theme: accuracy_figure(curves, theme.sequence),
     )
@@ -81,6 +104,7 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
             f"There is one measured round, {ends[0]}: what recursion gains is seen after the next, catbuilder round"
         )
     else:
+        yield from _trained_on(scope)
         yield _gains(scope)
 
 
@@ -171,8 +195,9 @@ def _roc(scope: Scope) -> Part:
     )
     return Drawing(
         "roc",
-        f"Receiver operating characteristic of round {scope.model}, {what}, on logarithmic rates of false positives: "
-        "a catalogue is made where they are few. In brackets the area under the curve.",
+        f"Receiver operating characteristic of round {scope.model}, {what}, on rates of false positives that are "
+        "logarithmic above 0.01 and linear below: a catalogue is made where they are few. In brackets the area under "
+        "the curve.",
         f"ROC curves; area under each: {said}.",
         partial(_draw_roc, curves=curves, classes=len(scope.classes)),
     )
@@ -241,7 +266,7 @@ def _reliability(scope: Scope) -> Part:
         "Share of right ones among objects of like confidence, in eight bins of equally many, with Wilson's 95 per "
         "cent intervals; on the diagonal a confidence of 0.9 is right nine times out of ten. In brackets the "
         "expected calibration error. "
-        + (f"Calibrated on {scope.target.upper()}, so it holds there and not elsewhere." if calibrated
+        + (f"Calibrated on {scope.target.upper()}, so it need not hold elsewhere." if calibrated
            else "There is no calibrated confidence: it needs labelled galaxies ingested with --split calibration."),
         f"Reliability curves; expected calibration error by set: {said}.",
         partial(_draw_reliability, sets=panels),

@@ -36,7 +36,8 @@ class Scope:
     rounds: list[dict[str, Any]]
     recipe: str  # of round `at`, as JSON
     curves: pa.Table
-    test_scores: Mapping[int, pa.Table]  # by the first and by the latest model
+    test_scores: Mapping[int, pa.Table]  # by the first measured and by the latest model
+    trained_tests: int  # test galaxies that a round has trained on, which are not in `test_scores`
     promotions: list[dict[str, Any]]
     picks: list[dict[str, Any]]  # objects to be looked at, with the place of their stamps
     featured: pa.Table | None  # HP and the pool, as far as features were kept
@@ -54,7 +55,7 @@ class Scope:
 
     @property
     def first_model(self) -> int:
-        """Of the models whose scores there are, the first."""
+        """The model of the first round that was measured on a test set; the latest where none was."""
         return min(self.test_scores, default=0)
 
     def of_target(self) -> pa.Table:
@@ -88,11 +89,13 @@ def embedded_set(names: Sequence[str]) -> str | None:
 
 def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
     model = fetch_number(con, "SELECT coalesce(max(model), 0) FROM scorings WHERE round <= ?", [at])
-    first = fetch_number(con, "SELECT coalesce(min(model), 0) FROM scorings WHERE round <= ?", [at])
     (unfinished,) = first_row(con, "SELECT min(round) FROM round_status WHERE step <> 'closed'") or (None,)
     target, recipe = _plan(con, workspace, at)
     rounds = fetch_arrow(con, query("report_rounds"), {"at": at}).to_pylist()
     numbers = {"rounds": [row["round"] for row in rounds]}
+    curves = fetch_arrow(con, query("accuracy_curves"), numbers)
+    # a test set may have been declared after the first round: both ends are rounds that the curves show
+    first = min(curves["round"].to_pylist(), default=model)
     scores = {n: fetch_arrow(con, query("report_test_scores"), {"model": n, "at": at}) for n in {first, model} - {0}}
     scored = fetch_number(
         con, "SELECT coalesce(sum(scored), 0) FROM scorings WHERE model = ? AND round <= ?", [model, at]
@@ -100,7 +103,7 @@ def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
     sample, measured = _sample(con, at, model, scored)
     return Scope(
         workspace, at, model, target, unfinished, rounds, recipe,
-        fetch_arrow(con, query("accuracy_curves"), numbers), scores,
+        curves, scores, fetch_number(con, query("report_trained_tests"), {"at": at}),
         fetch_arrow(con, query("report_promotions"), {"at": at}).to_pylist(), _picks(con, at, numbers["rounds"]),
         _featured(con, workspace, at, model), scored, sample, measured,
         {column.name: column.unit for column in data_dictionary(con, "des_coadd")},

@@ -128,6 +128,20 @@ def test_the_legend_names_each_round_once_though_no_set_has_them_all(tmp_path):
     assert re.findall(r"<!-- (round \d+) -->", (tmp_path / "x.svg").read_text()) == ["round 1", "round 2", "round 4"]
 
 
+def test_each_line_says_how_many_it_is_of_and_an_interval_that_is_cut_off_is_told(tmp_path):
+    curve = [
+        {"test_set": "HP", "survey": survey, "round": number, "coverage": coverage, "value": 0.9, "low": low,
+         "high": 0.95, "n": int(n * coverage)}
+        for survey, low_there, n_last in (("des", 0.2, 171), ("sdss", 0.8, 66)) for number, n in ((1, 66), (3, n_last))
+        for coverage, low in ((0.1, low_there), (1.0, 0.8))
+    ]  # fmt: skip
+    draw_accuracy(pa.Table.from_pylist(curve), tmp_path / "x.svg")
+    said = re.findall(r"<!-- (.+?) -->", re.sub(r"\s+", " ", (tmp_path / "x.svg").read_text()))
+    said = " ".join(said)
+    assert "scored: 66 in round 1, 171 in round 3" in said and "HP, SDSS (66 scored)" in said
+    assert said.count("which goes on below the edge)") == 1
+
+
 def test_what_cannot_be_drawn_is_told_and_leaves_no_file(survey, tmp_path):
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.gif"), "x.gif", "ends in .png, .pdf, .svg")
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.png", "--round", 9), "there is no round 9")

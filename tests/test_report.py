@@ -15,7 +15,7 @@ from PIL import Image
 
 from catbuilder.catalog import apply_views, keep_column
 from catbuilder.report import write_report
-from catbuilder.report_checks import _same_share, _tiles
+from catbuilder.report_checks import _judged, _same_share, _tiles
 from catbuilder.report_embedding import _mixing
 from catbuilder.report_scope import read_scope
 from catbuilder.report_sky import _extent
@@ -206,6 +206,28 @@ def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
         assert words in page.said
 
 
+def test_a_test_set_that_was_declared_late_is_judged_without_what_was_trained_on(tmp_path: Path) -> None:
+    workspace = Workspace.create(tmp_path / "ws", stamp_size=32)
+    with workspace.recording("objects") as recording:
+        add_objects(recording, "des", range(1, 31))
+    scores = {("des", n): (0.9, 0.1) for n in range(1, 31)}
+    close_round(workspace, scores, trained_on=[("des", n, "training", "elliptical") for n in (1, 2, 30)])
+    with workspace.recording("testset HP") as recording:
+        for n in range(1, 21):
+            recording.con.execute(
+                "INSERT INTO test_sets VALUES ('HP', 'des', ?, 'elliptical', 0.9, ?, ?, NULL)",
+                [n, recording.round, recording.run],
+            )
+    for _ in range(2):
+        close_round(workspace, scores)
+    page = page_of(write_report(workspace).file)
+    assert "after round 2 and round 3" in page.said and "100.0% of all 20" in page.text
+    assert "Round 2" in page.said and "Round 1" not in page.said
+    assert page.said.count("2 test galaxies are left out here") == 2
+    scope = read_scope(workspace)
+    assert [scores.num_rows for scores in scope.test_scores.values()] == [18, 18]
+
+
 def test_text_of_the_catalogue_is_text_in_the_page(tmp_path: Path) -> None:
     workspace = surveyed(tmp_path / "ws")
     with workspace.recording("<script>alert(1)</script>") as recording:
@@ -259,6 +281,7 @@ def test_shares_that_differ_by_group_are_told_from_chance() -> None:
     assert _same_share(np.arange(400) // 2 % 4, names) == pytest.approx(1)
     assert _same_share(np.arange(400) % 2, names) < 1e-9
     assert _same_share(np.zeros(400), names) is None
+    assert "no difference that is resolved" in _judged(0.02) and "differ more than chance" in _judged(0.002)
 
 
 def test_where_tiles_are_not_named_cells_hold_enough_to_count(reported: tuple[Workspace, Page, Path]) -> None:

@@ -1,4 +1,5 @@
--- Members of the test sets with truth, by the posterior of a round's model: HP before FO before others by name.
+-- Members of the test sets with truth that no round has trained on, by the posterior of a round's model: HP before FO
+-- before others by name.
 SELECT t.test_set, t.survey, t.object_id, t.truth, p.predicted_label, p.predicted_confidence, p.calibrated_confidence,
        COLUMNS('^p_')
 FROM test_sets AS t
@@ -6,4 +7,5 @@ JOIN (SELECT survey, object_id, predicted_label, predicted_confidence, calibrate
       FROM predictions WHERE model = $model AND round <= $at) AS p
     ON p.survey = t.survey AND p.object_id = t.object_id
 WHERE t.truth IS NOT NULL AND t.round <= $at
+  AND NOT EXISTS (FROM training AS n WHERE n.survey = t.survey AND n.object_id = t.object_id AND n.round <= $at)
 ORDER BY t.test_set DESC, t.survey, t.object_id
