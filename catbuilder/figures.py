@@ -25,7 +25,7 @@ FORMATS = (".png", ".pdf", ".svg")
 
 _PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
 _DPI = 200
-_TITLE_CHARACTERS = 48  # of a line above a panel
+_TITLE_CHARACTERS = 44  # of a line above a panel
 _MARKERS = "os^Dv<>P"
 # viridis rises in lightness all along, with and without red-green blindness; its last part is too light on paper
 _COLOURS = LinearSegmentedColormap.from_list("rounds", colormaps["viridis"](np.linspace(0, 0.85, 64)))
