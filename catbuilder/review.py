@@ -31,6 +31,7 @@ class QuestionList:
 
     name: str  # <strategy>-<run>
     strategy: str
+    purpose: str  # 'training', 'calibration' or 'audit'
     round: int
     run: int
     made_at: str  # UTC
@@ -54,7 +55,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Answered:
-    """What became of an answer, and what the newest model makes of the object, for afterwards."""
+    """What became of an answer, and what the newest model makes of the object, for afterwards.
+
+    Nothing of what a model makes of it where the object was drawn to audit or to calibrate: an answer can be taken back
+    and given otherwise.
+    """
 
     recorded: int  # events; 0 where the annotator had said the same
     predicted_label: str | None
@@ -76,14 +81,14 @@ def question_lists(workspace: Workspace) -> list[QuestionList]:
     with workspace.reading() as con:
         rows = fetch_arrow(con, query("review_lists")).to_pylist()
     return [
-        QuestionList(row["list"], row["strategy"], row["round"], row["run"], f"{row['recorded_at']:%Y-%m-%d %H:%M}",
-                     row["objects"], row["answered"])
+        QuestionList(row["list"], row["strategy"], row["purpose"], row["round"], row["run"],
+                     f"{row['recorded_at']:%Y-%m-%d %H:%M}", row["objects"], row["answered"])
         for row in rows
     ]  # fmt: skip
 
 
 def ask_people(workspace: Workspace, strategy: str, n: int) -> str:
-    """Select objects, which puts them into the queue; the name of the newest list of the strategy.
+    """Select objects, which puts them into the queue; the name of the strategy's newest list that does not calibrate.
 
     Raises
     ------
@@ -94,7 +99,8 @@ def ask_people(workspace: Workspace, strategy: str, n: int) -> str:
     """
     if not select_objects(workspace, strategy, n).num_rows:
         raise InputError(f"the strategy {strategy} finds nobody to ask about; take another, or ingest more objects")
-    return next(one.name for one in question_lists(workspace) if one.strategy == strategy)
+    lists = [one for one in question_lists(workspace) if one.strategy == strategy and one.purpose != "calibration"]
+    return lists[0].name
 
 
 def questions(workspace: Workspace, list_name: str, annotator: str) -> list[Question]:
@@ -112,6 +118,20 @@ def questions(workspace: Workspace, list_name: str, annotator: str) -> list[Ques
         with lens_on(con, "asked_about"):
             rows = con.execute(query("review_questions"), key | {"annotator": annotator}).fetchall()
     return [Question(*row) for row in rows]
+
+
+def is_blind(workspace: Workspace, list_name: str) -> bool:
+    """Whether a list was drawn to audit or to calibrate, so that nobody may see a guess of it.
+
+    Raises
+    ------
+    InputError
+        There is no such list.
+    """
+    with workspace.reading() as con:
+        key = _require_list(con, list_name)
+        text = "FROM queue WHERE strategy = $strategy AND run = $run AND purpose IN ('audit', 'calibration') LIMIT 1"
+        return first_row(con, text, key) is not None
 
 
 def answer(workspace: Workspace, list_name: str, annotator: str, survey: str, object_id: int, said: str) -> Answered:
@@ -142,8 +162,7 @@ def answer(workspace: Workspace, list_name: str, annotator: str, survey: str, ob
         if word["kind"] == UNSURE:
             events += [event | old for old in _own_labels(recording, survey, object_id, annotator)]
         recorded, audits = record_answers(recording, pa.Table.from_pylist(events, schema=EVENTS))
-        with lens_on(con, IdRange(survey, object_id, object_id)):
-            guess = _guesses(con).get((survey, object_id), (None, None))
+        guess = _guesses(con, IdRange(survey, object_id, object_id)).get((survey, object_id), (None, None))
     return Answered(recorded, *guess, audits)
 
 
@@ -168,13 +187,15 @@ def undo(workspace: Workspace, list_name: str, annotator: str) -> Undone | None:
 
 
 def guesses_of(workspace: Workspace, objects: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Guess]:
-    """What the newest model makes of objects (survey, object_id); for a review that is not blind."""
+    """What the newest model makes of objects (survey, object_id); for a review that is not blind.
+
+    Of objects that were ever drawn to audit or to calibrate it gives nothing, in whatever list they are answered.
+    """
     rows = [{"survey": survey, "object_id": object_id} for survey, object_id in objects]
     with workspace.reading() as con:
         con.register("given", pa.Table.from_pylist(rows, schema=_KEYS))
         con.execute("CREATE OR REPLACE TEMP TABLE asked_about AS SELECT * FROM given")
-        with lens_on(con, "asked_about"):
-            return _guesses(con)
+        return _guesses(con, "asked_about")
 
 
 def annotator_name(text: str) -> str:
@@ -223,7 +244,13 @@ def _own_labels(recording: Recording, survey: str, object_id: int, annotator: st
     ]
 
 
-def _guesses(con: Connection) -> dict[tuple[str, int], Guess]:
-    text = "SELECT survey, object_id, predicted_label, predicted_confidence FROM catalog"
-    return {(survey, object_id): (label, confidence) for survey, object_id, label, confidence in
-            con.execute(text).fetchall()}  # fmt: skip
+def _guesses(con: Connection, seen: IdRange | str) -> dict[tuple[str, int], Guess]:
+    """Guesses of the objects of a lens, but for those that are answered blind."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE kept_blind AS {query('review_blind')}")
+    text = (
+        "SELECT survey, object_id, predicted_label, predicted_confidence FROM catalog "
+        "ANTI JOIN temp.kept_blind USING (survey, object_id)"
+    )
+    with lens_on(con, seen):
+        rows = con.execute(text).fetchall()
+    return {(survey, object_id): (label, confidence) for survey, object_id, label, confidence in rows}

@@ -19,7 +19,8 @@ from catbuilder.annotators import annotator_agreement
 from catbuilder.browse import Filter, page
 from catbuilder.check import check
 from catbuilder.errors import InputError, ObjectNotFound
-from catbuilder.review import answer, answer_keys, ask_people, question_lists, questions, undo
+from catbuilder.questions import select_objects
+from catbuilder.review import answer, answer_keys, ask_people, guesses_of, is_blind, question_lists, questions, undo
 from catbuilder.story import why
 from catbuilder.workspace import Workspace
 
@@ -391,13 +392,18 @@ def test_the_pages_of_a_review_stay_blind(served, browser):
     assert browser.post("/review/undo", json={"list": name, "annotator": "vera"}).json()["undone"]["answer"] == "spiral"
 
 
-def test_an_audit_stays_blind_whatever_is_asked_for(workspace):
-    # a queue as a certified round draws it
+def draw_for_audit(workspace: Workspace, object_id: int) -> None:
+    """A queue as a certified round draws it."""
     with workspace.recording("audit") as recording:
         recording.con.execute(
-            "INSERT INTO queue BY NAME SELECT 'audit' AS strategy, 'des' AS survey, ? AS object_id, 'r001-spiral' AS "
-            "certificate, 1 AS place, 1 AS round, ? AS run", [POOL + 1, recording.run],
-        )  # fmt: skip
+            "INSERT INTO queue BY NAME SELECT 'audit' AS strategy, 'audit' AS purpose, 'des' AS survey, "
+            "? AS object_id, 'r001-spiral' AS certificate, 1 AS place, 1 AS round, ? AS run",
+            [object_id, recording.run],
+        )
+
+
+def test_an_audit_stays_blind_whatever_is_asked_for(workspace):
+    draw_for_audit(workspace, POOL + 1)
     served = start_serving(workspace, workspace.path / "none.toml")
     try:
         with served.client() as client:
@@ -407,6 +413,26 @@ def test_an_audit_stays_blind_whatever_is_asked_for(workspace):
             assert client.get("/review/list", params=asked).status_code == 400
     finally:
         stop_serving(served)
+
+
+def test_what_calibrates_or_audits_is_answered_blind_in_whatever_list_before_and_after(workspace):
+    drawn = {one.object_id for one in questions(workspace, ask_people(workspace, "random", 6), "vera")}
+    audited = min(drawn)
+    draw_for_audit(workspace, audited)
+    guesses = guesses_of(workspace, [("des", object_id) for object_id in drawn])
+    assert {object_id for _, object_id in guesses} == drawn - {audited}
+    training = next(one.name for one in question_lists(workspace) if one.purpose == "training")
+    assert answer(workspace, training, "vera", "des", audited, "spiral").predicted_label is None
+    assert answer(workspace, training, "vera", "des", max(drawn), "spiral").predicted_label is not None
+
+    select_objects(workspace, "random", 5, purpose="calibration")
+    calibration = next(one.name for one in question_lists(workspace) if one.purpose == "calibration")
+    assert is_blind(workspace, calibration) and not is_blind(workspace, training)
+    asked = questions(workspace, calibration, "vera")
+    assert len(asked) == 5 and guesses_of(workspace, [(one.survey, one.object_id) for one in asked]) == {}
+    done = answer(workspace, calibration, "vera", asked[0].survey, asked[0].object_id, "spiral")
+    assert (done.recorded, done.predicted_label, done.predicted_confidence) == (1, None, None)
+    assert ask_people(workspace, "random", 4) == training, "a newer list of the strategy is there, and calibrates"
 
 
 # --- agreement

@@ -17,6 +17,7 @@ from catbuilder.review import (
     answer_keys,
     ask_people,
     guesses_of,
+    is_blind,
     question_lists,
     questions,
     undo,
@@ -77,8 +78,8 @@ def one_list(
     """The page on which a list is answered."""
     annotator = annotator_name(annotator)
     asked = questions(here.workspace, name, annotator)
-    if name.startswith("audit-") and guess == "before":
-        raise InputError("an audit is answered blind; let the network's guess be shown afterwards, or never")
+    if guess == "before" and is_blind(here.workspace, name):
+        raise InputError("what audits or calibrates is answered blind; let the network's guess be shown never")
     keys = answer_keys(here.workspace.config.classes)
     return here.page("review_list.html", name=name, annotator=annotator, view=view, guess=guess, keys=keys,
                      unsure=UNSURE, total=len(asked), given=sum(one.answer is not None for one in asked))  # fmt: skip
@@ -92,7 +93,7 @@ def more(
     asked = questions(here.workspace, name, annotator)
     unanswered = [one for one in asked if one.answer is None][:_SENT]
     guesses = {}
-    if guess == "before" and not name.startswith("audit-"):
+    if guess == "before":
         guesses = guesses_of(here.workspace, [(one.survey, one.object_id) for one in unanswered])
     sent = [
         {
@@ -109,7 +110,7 @@ def more(
 
 @router.post("/review/answers")
 def give(here: Here, given: Answer) -> dict[str, Any]:
-    """Record an answer; what the network thinks comes back with it."""
+    """Record an answer; what the network thinks comes back with it, unless the object audits or calibrates."""
     done = answer(here.workspace, given.list, given.annotator, given.survey, int(given.object_id), given.answer)
     return {"recorded": done.recorded, "guess": _in_words(done.predicted_label, done.predicted_confidence),
             "agrees": done.predicted_label == given.answer, "audits": list(done.audits)}  # fmt: skip
