@@ -4,8 +4,9 @@ A certificate rests on calibration galaxies; an audit looks at the promoted obje
 nothing alone. They can show that a promise was broken, and then the whole batch is taken back, or, counted together
 with the calibration galaxies, tighten the bound. What a person says is truth in its own right, and it is not the truth
 that the certificate was counted by: volunteers vote, and a galaxy on which their votes are equal counts there as an
-error whatever is predicted, but not here. A broken audit may thus mean that person and volunteers disagree about what
-a spiral is, and a tightened bound is about a mixture of the two truths.
+error whatever is predicted, but not here. What a person could not tell counts as wrong in both. A broken audit may thus
+mean that person and volunteers disagree about what a spiral is, and a tightened bound is about a mixture of the two
+truths.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.lens import lens_on
 from catbuilder.resources import query
 from catbuilder.workspace import Recording
 
@@ -86,7 +88,10 @@ def settle_audits(recording: Recording) -> Settlement:
     labels have been taken back, and what trained since has not seen them.
     """
     sentences, retractions = [], []
-    for row in fetch_arrow(recording.con, query("audit_answers")).to_pylist():
+    recording.con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('audit_objects')}")
+    with lens_on(recording.con, "audited", gathered=("labels",)):
+        changed = fetch_arrow(recording.con, query("audit_answers")).to_pylist()
+    for row in changed:
         audit = Audit(**row)
         verdict, at_most = judge(audit)
         bound = None if at_most is None else at_most / audit.batch

@@ -73,7 +73,7 @@ def select_objects(
     if strategy == "audit":
         return open_questions(workspace, "audit", n)
     limit = DEFAULT_N if n is None else n
-    _guard_tests(workspace)
+    guard_tests(workspace)
     asked = open_questions(workspace, strategy, limit, purpose=purpose, survey=survey)
     if asked.num_rows < limit and _ask_more(workspace, strategy, limit - asked.num_rows, purpose, survey):
         asked = open_questions(workspace, strategy, limit, purpose=purpose, survey=survey)
@@ -98,7 +98,10 @@ def open_questions(
     with workspace.reading() as con:
         found = []
         if strategy in (None, "audit") and purpose is None:
-            audit = fetch_arrow(con, query("questions_audit"), {"n": n})
+            con.execute(f"CREATE OR REPLACE TEMP TABLE batches AS {query('questions_batches')}")
+            con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('audit_objects')}")
+            with lens_on(con, "audited"):
+                audit = fetch_arrow(con, query("questions_audit"), {"n": n})
             found.append(audit if survey is None else audit.filter(pc.equal(audit["survey"], survey)))
         if strategy != "audit":
             about = {"strategy": strategy, "purpose": purpose, "survey": survey, "n": n, "model": newest_model(con)}
@@ -124,6 +127,20 @@ def write_questions(objects: pa.Table, file: Path) -> None:
         writer.writerows(objects.to_pylist())
 
 
+def guard_tests(workspace: Workspace) -> None:
+    """Let the firewall look at what has come in since it last did, so that nobody is asked about a test galaxy."""
+    text = (
+        "SELECT run, CAST(plan ->> '$.recipe.firewall.radius_arcsec' AS DOUBLE) FROM rounds ORDER BY round DESC LIMIT 1"
+    )
+    with workspace.reading() as con:
+        run, radius = first_row(con, text) or (0, load_recipe(workspace.config.recipe).firewall.radius_arcsec)
+        fresh = fetch_number(con, query("questions_unguarded"), {"run": run})
+    if fresh:
+        from catbuilder.firewall import update_firewall  # SciPy and scikit-learn take a second to import
+
+        update_firewall(workspace, radius)
+
+
 def as_purpose(text: str) -> Purpose:
     """A purpose of the two there are, from the command line.
 
@@ -147,20 +164,6 @@ def _refuse(strategy: str, purpose: Purpose) -> None:
             f"what was chosen by '{strategy}' cannot calibrate, since it is no random sample of the pool; use "
             "--strategy random for calibration, or let the answers train"
         )
-
-
-def _guard_tests(workspace: Workspace) -> None:
-    """Let the firewall look at what has come in since it last did, so that nobody is asked about a test galaxy."""
-    text = (
-        "SELECT run, CAST(plan ->> '$.recipe.firewall.radius_arcsec' AS DOUBLE) FROM rounds ORDER BY round DESC LIMIT 1"
-    )
-    with workspace.reading() as con:
-        run, radius = first_row(con, text) or (0, load_recipe(workspace.config.recipe).firewall.radius_arcsec)
-        fresh = fetch_number(con, query("questions_unguarded"), {"run": run})
-    if fresh:
-        from catbuilder.firewall import update_firewall  # SciPy and scikit-learn take a second to import
-
-        update_firewall(workspace, radius)
 
 
 def _ask_more(workspace: Workspace, strategy: str, n: int, purpose: str, survey: str | None) -> int:

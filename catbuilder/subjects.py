@@ -19,7 +19,7 @@ from catbuilder.catalog import fetch_arrow
 from catbuilder.errors import InputError, NothingToAsk
 from catbuilder.files import write_text
 from catbuilder.lens import lens_on
-from catbuilder.questions import open_questions
+from catbuilder.questions import guard_tests, open_questions
 from catbuilder.resources import query
 from catbuilder.stamps import StampReader
 from catbuilder.tables import BadValue, parse_object_id, read_table
@@ -49,6 +49,8 @@ def export_subjects(workspace: Workspace, folder: Path, layout: Layout, table: P
         raise InputError(f"subjects have no layout '{layout}'; use {' or '.join(MANIFEST)}")
     if (folder / MANIFEST[layout]).exists():
         raise InputError(f"{folder / MANIFEST[layout]} exists already; give another folder")
+    if table is None:
+        guard_tests(workspace)
     objects = _stamped(workspace, open_questions(workspace) if table is None else _listed(workspace, table))
     images = folder if layout == "zooniverse" else folder / "images"
     images.mkdir(parents=True, exist_ok=True)

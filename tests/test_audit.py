@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ from scipy.stats import hypergeom
 
 from catbuilder.audit import LEAST, Audit, judge, queue_audit, share_out
 from catbuilder.bounds import batch_bound
-from catbuilder.labels import import_labels
+from catbuilder.labels import EVENTS, import_labels, record_answers
 from catbuilder.questions import select_objects
 from catbuilder.resources import sql_folder
 from catbuilder.rollback import rollback
@@ -347,6 +348,27 @@ def test_a_batch_that_was_looked_at_whole_is_known_exactly(workspace, tmp_path):
     assert number == 2 and sample(workspace, "spiral", 2) == [250, 251, 252]
     report = answer(workspace, tmp_path, right([250, 251, 252]))
     assert "at most 0.0 % of the batch are wrong" in report.audits[0]
+
+
+def test_what_a_person_cannot_tell_counts_as_wrong_and_ends_the_audit(workspace, tmp_path):
+    ids = sample(workspace, "spiral")
+    answer(workspace, tmp_path, right(ids[:-1]))
+    unsure = label_event("des", ids[-1], "", "human", annotator="ann") | {"kind": "unsure", "label": None}
+    with workspace.recording("review") as recording:
+        told = record_answers(recording, pa.Table.from_pylist([unsure], schema=EVENTS))[1]
+    assert "16 of 16 answered, 1 wrong: the certificate is kept" in told[0]
+    assert set(select_objects(workspace)["object_id"].to_pylist()) == set(sample(workspace, "elliptical"))
+    answer(workspace, tmp_path, right(ids[-1:]))
+    assert verdicts(workspace, "spiral")[-1] == (16, 16, 0, "tightened"), "somebody else could tell"
+
+
+def test_what_has_become_a_test_object_is_not_audited_any_more(workspace):
+    one = sample(workspace, "spiral")[0]
+    with workspace.recording("test set") as recording:
+        recording.con.execute("INSERT INTO test_sets VALUES ('HP', 'des', ?, 'spiral', 0.9, ?, ?, NULL)",
+                              [one, recording.round, recording.run])  # fmt: skip
+    asked = select_objects(workspace)["object_id"].to_pylist()
+    assert one not in asked and len(asked) == 19
 
 
 # --- the law of it

@@ -1,13 +1,17 @@
 -- Audits whose answers are no longer those of their last row: what the certificate promised, and what people say now.
--- What a person says of a catalogued object is said of its image too.
+-- What a person says of a catalogued object is said of its image too. Of what a person could not tell, and nobody else
+-- did, the label counts as wrong, as it does among calibration objects.
 WITH answers AS (
-    SELECT q.certificate, count(*) AS sampled, count(h.label) AS answered,
-           count(*) FILTER (h.label <> c.class) AS wrong
+    SELECT q.certificate, count(*) AS sampled,
+           count(*) FILTER (h.label IS NOT NULL OR u.object_id IS NOT NULL) AS answered,
+           count(*) FILTER (h.label <> c.class OR (h.label IS NULL AND u.object_id IS NOT NULL)) AS wrong
     FROM queue AS q
     JOIN certificates AS c ON c.certificate = q.certificate
     LEFT JOIN standing_aliases_at(2147483647) AS a ON a.survey = q.survey AND a.object_id = q.object_id
     LEFT JOIN standing_labels_at(2147483647) AS h
         ON h.survey = q.survey AND h.object_id = coalesce(a.of_object_id, q.object_id) AND h.source = 'human'
+    LEFT JOIN unsure_at(2147483647) AS u
+        ON u.survey = q.survey AND u.object_id = coalesce(a.of_object_id, q.object_id)
     WHERE q.strategy = 'audit'
     GROUP BY q.certificate),
 last AS (

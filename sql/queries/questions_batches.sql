@@ -1,0 +1,5 @@
+-- Certificates whose audits go on: not broken, and some label still stands under them.
+SELECT DISTINCT certificate FROM labels
+WHERE kind = 'label' AND source = 'promoted' AND certificate IS NOT NULL
+  AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)
+  AND certificate NOT IN (SELECT certificate FROM audits WHERE verdict = 'broken')
