@@ -95,6 +95,10 @@ class ObjectNotFound(CatbuilderError):
     """No object of that id is in the catalogue, or the id is in several surveys."""
 
 
+class OtherAnswer(CatbuilderError):
+    """An answer was to be undone that is not the last one."""
+
+
 class ReleaseError(CatbuilderError):
     """A release is there already, is none, or is not any more what was published."""
 

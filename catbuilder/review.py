@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow, first_row
-from catbuilder.errors import InputError, ObjectNotFound
+from catbuilder.errors import InputError, ObjectNotFound, OtherAnswer
 from catbuilder.labels import EVENTS, record_answers
 from catbuilder.lens import IdRange, lens_on
 from catbuilder.questions import select_objects
@@ -145,7 +145,7 @@ def answer(workspace: Workspace, list_name: str, annotator: str, survey: str, ob
     InputError
         No such list or class, or the annotator's name cannot be one.
     ObjectNotFound
-        The object is not of the list.
+        The object is not of the list, or has become a test object, or one near to one, since it was asked about.
     """
     annotator = annotator_name(annotator)
     if said not in (*workspace.config.classes, UNSURE):
@@ -156,6 +156,7 @@ def answer(workspace: Workspace, list_name: str, annotator: str, survey: str, ob
         con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
         if not first_row(con, "FROM temp.asked_about WHERE survey = ? AND object_id = ?", [survey, object_id]):
             raise ObjectNotFound(f"{survey} {object_id} is not among the questions of {list_name}; reload the page")
+        _refuse_test(con, survey, object_id)
         event = {"survey": survey, "object_id": object_id, "source": "human", "annotator": annotator}
         word = {"kind": "label", "label": said} if said in workspace.config.classes else {"kind": UNSURE}
         events = [event | word | {"reason": f"review of {list_name}"}]
@@ -166,18 +167,38 @@ def answer(workspace: Workspace, list_name: str, annotator: str, survey: str, ob
     return Answered(recorded, *guess, audits)
 
 
-def undo(workspace: Workspace, list_name: str, annotator: str) -> Undone | None:
-    """Take back, by a retraction, the last thing an annotator said of a list; None if there is nothing."""
+def undo(
+    workspace: Workspace, list_name: str, annotator: str, expected: tuple[str, int] | None = None
+) -> Undone | None:
+    """Take back, by a retraction, the last answer that an annotator gave in a list; None if there is nothing.
+
+    What was imported, or said in another list, is left alone.
+
+    Parameters
+    ----------
+    expected : survey and object_id of the answer that is meant; by default whichever is the last
+
+    Raises
+    ------
+    OtherAnswer
+        The last answer is of another object.
+    """
     annotator = annotator_name(annotator)
     with workspace.recording(f"review {list_name}: undo") as recording:
         con = recording.con
         key = _require_list(con, list_name)
         con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
         with lens_on(con, "asked_about"):
-            last = first_row(con, query("review_last"), {"annotator": annotator, "n": 1})
+            about = {"annotator": annotator, "reason": f"review of {list_name}", "n": 1}
+            last = first_row(con, query("review_last"), about)
         if last is None:
             return None
         event, survey, object_id, kind, label = last
+        if expected not in (None, (survey, object_id)):
+            raise OtherAnswer(
+                f"the last answer that was recorded is that of {survey} {object_id}, another object than the one to be "
+                "undone, and nothing was taken back; undo again to take that one back"
+            )
         retraction = {
             "survey": survey, "object_id": object_id, "kind": "retraction", "label": label, "source": "human",
             "annotator": annotator, "reason": f"undone in the review of {list_name}", "retracts": event,
@@ -233,10 +254,22 @@ def _require_list(con: Connection, name: str) -> dict[str, object]:
     return key
 
 
+def _refuse_test(con: Connection, survey: str, object_id: int) -> None:
+    text = "FROM places_at(2147483647) WHERE test_set IS NOT NULL OR firewall IS NOT NULL"
+    with lens_on(con, IdRange(survey, object_id, object_id)):
+        if first_row(con, text):
+            raise ObjectNotFound(
+                f"{survey} {object_id} has become a test galaxy, or may be one, since it was asked about; reload the "
+                "page to go on without it"
+            )
+
+
 def _own_labels(recording: Recording, survey: str, object_id: int, annotator: str) -> list[dict[str, object]]:
     """Retractions of the labels that an annotator gave to an object and that stand."""
     with lens_on(recording.con, IdRange(survey, object_id, object_id)):
-        rows = recording.con.execute(query("review_last"), {"annotator": annotator, "n": 1000}).fetchall()
+        rows = recording.con.execute(
+            query("review_last"), {"annotator": annotator, "reason": None, "n": 1000}
+        ).fetchall()
     return [
         {"kind": "retraction", "label": label, "reason": "not sure any more", "retracts": event}
         for event, _, _, kind, label in rows

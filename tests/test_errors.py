@@ -22,6 +22,7 @@ from catbuilder.labels import EVENTS, record_events
 from catbuilder.launch import Worker, run_all
 from catbuilder.manifest import score_manifest
 from catbuilder.remote import run_everywhere
+from catbuilder.review import answer, ask_people, undo
 from catbuilder.workspace import Workspace
 
 Example = Callable[[Path], object]
@@ -209,6 +210,16 @@ def a_port_that_is_taken(folder: Path) -> None:
 def an_unknown_object(folder: Path) -> None:
     workspace = Workspace.create(folder / "ws")
     command("-w", workspace.path, "why", 5)
+
+
+@raises(errors.OtherAnswer)
+def an_undo_of_an_answer_that_is_not_the_last(folder: Path) -> None:
+    workspace = Workspace.create(folder / "ws")
+    with workspace.recording("objects") as recording:
+        add_objects(recording, "des", [1, 2])
+    name = ask_people(workspace, "random", 2)
+    answer(workspace, name, "vera", "des", 1, "spiral")
+    undo(workspace, name, "vera", ("des", 2))
 
 
 @raises(errors.RoundError)

@@ -18,7 +18,7 @@ from served import HP, N_HP, N_POOL, N_TRAIN, POOL, TRAIN, Served, build_served,
 from catbuilder.annotators import annotator_agreement
 from catbuilder.browse import Filter, page
 from catbuilder.check import check
-from catbuilder.errors import InputError, ObjectNotFound
+from catbuilder.errors import InputError, ObjectNotFound, OtherAnswer
 from catbuilder.questions import select_objects
 from catbuilder.review import answer, answer_keys, ask_people, guesses_of, is_blind, question_lists, questions, undo
 from catbuilder.story import why
@@ -389,7 +389,41 @@ def test_the_pages_of_a_review_stay_blind(served, browser):
     assert len(unblind["questions"]) == 29 and all(" at 0." in one["guess"] for one in unblind["questions"])
     refused = browser.post("/review/answers", json=body | {"answer": "x"}, headers={"Accept": "application/json"})
     assert refused.status_code == 400 and "no answer" in refused.json()["error"]
-    assert browser.post("/review/undo", json={"list": name, "annotator": "vera"}).json()["undone"]["answer"] == "spiral"
+    meant = {"list": name, "annotator": "vera", "survey": one["survey"]}
+    other = browser.post("/review/undo", json=meant | {"object_id": "5"}, headers={"Accept": "application/json"})
+    assert other.status_code == 409 and "nothing was taken back" in other.json()["error"]
+    undone = browser.post("/review/undo", json=meant | {"object_id": one["object_id"]})
+    assert undone.json()["undone"]["answer"] == "spiral"
+
+
+def test_undo_takes_back_what_was_answered_in_the_list_and_of_the_object_that_is_meant(workspace):
+    name = ask_people(workspace, "random", 3)
+    first, second, third = (one.object_id for one in questions(workspace, name, "vera"))
+    with workspace.recording("labels import") as recording:
+        add_events(recording, label_event("des", first, "spiral", "human", annotator="vera", reason="imported"))
+    assert undo(workspace, name, "vera") is None, "an import is no answer of the list"
+    answer(workspace, name, "vera", "des", second, "spiral")
+    with pytest.raises(OtherAnswer, match=f"that of des {second}, another"):
+        undo(workspace, name, "vera", ("des", third))
+    assert {one.object_id for one in questions(workspace, name, "vera") if one.answer} == {first, second}
+    assert undo(workspace, name, "vera", ("des", second)).object_id == second
+    assert undo(workspace, name, "vera") is None
+
+
+def test_what_has_become_a_test_object_is_not_asked_about_any_more(workspace):
+    name = ask_people(workspace, "random", 4)
+    one, other = (one.object_id for one in questions(workspace, name, "vera")[:2])
+    with workspace.recording("test set") as recording:
+        place = [recording.round, recording.run]
+        recording.con.execute("INSERT INTO test_sets VALUES ('FO', 'des', ?, 'spiral', 0.9, ?, ?, NULL)", [one, *place])
+        recording.con.execute(
+            "INSERT INTO exclusions SELECT 'des', ?, 'position', 'FO', 'des', ?, 1.0, NULL, ?, ?", [other, one, *place]
+        )
+    left = {one.object_id for one in questions(workspace, name, "vera")}
+    assert len(left) == 2 and not left & {one, other}
+    for object_id in (one, other):
+        with pytest.raises(ObjectNotFound, match="has become a test galaxy"):
+            answer(workspace, name, "vera", "des", object_id, "spiral")
 
 
 def draw_for_audit(workspace: Workspace, object_id: int) -> None:

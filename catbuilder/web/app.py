@@ -10,14 +10,14 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from catbuilder.errors import CatbuilderError, ObjectNotFound, WorkspaceBusy
+from catbuilder.errors import CatbuilderError, ObjectNotFound, OtherAnswer, WorkspaceBusy
 from catbuilder.web import catalogue_page, downloads, object_page, review_page, rounds_page, sql_page
 from catbuilder.web.guard import Guard, Session
 from catbuilder.web.site import Site, site_of
 from catbuilder.workspace import Workspace
 
 _PATIENCE_S = 4.0  # then a page says that something is being recorded, and asks again by itself
-_STATUS: dict[type[CatbuilderError], int] = {ObjectNotFound: 404, WorkspaceBusy: 503}
+_STATUS: dict[type[CatbuilderError], int] = {ObjectNotFound: 404, OtherAnswer: 409, WorkspaceBusy: 503}
 
 
 def create_app(workspace: Workspace, session: Session) -> FastAPI:

@@ -40,10 +40,12 @@ class Answer(BaseModel):
 
 
 class Undo(BaseModel):
-    """Whose last answer is taken back."""
+    """Whose last answer is taken back, and of which object the page takes it to be, where it knows."""
 
     list: str = Field(max_length=60)
     annotator: str = Field(max_length=200)
+    survey: str | None = Field(default=None, max_length=60)
+    object_id: str | None = Field(default=None, pattern=r"^\d{1,19}$")
 
 
 @router.get("/review")
@@ -119,7 +121,8 @@ def give(here: Here, given: Answer) -> dict[str, Any]:
 @router.post("/review/undo")
 def take_back(here: Here, given: Undo) -> dict[str, Any]:
     """Take the last answer back, and tell which it was."""
-    undone = undo(here.workspace, given.list, given.annotator)
+    meant = None if given.survey is None or given.object_id is None else (given.survey, int(given.object_id))
+    undone = undo(here.workspace, given.list, given.annotator, meant)
     if undone is None:
         return {"undone": None}
     return {"undone": {"survey": undone.survey, "object_id": str(undone.object_id), "answer": undone.answer}}

@@ -1,6 +1,8 @@
--- What an annotator said last, of the objects that are looked at, and has not taken back.
+-- What an annotator said last, of the objects that are looked at, and has not taken back; given a reason, of
+-- what was recorded for it.
 SELECT event, survey, object_id, kind, label FROM labels
 WHERE source = 'human' AND annotator = $annotator AND kind IN ('label', 'unsure')
+  AND ($reason IS NULL OR reason = $reason)
   AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)
 ORDER BY event DESC
 LIMIT $n

@@ -30,6 +30,7 @@ let fetching = false;
 let sending = Promise.resolve(); // one after the other, in the order in which they were given
 let pending = 0; // of them
 const settled = new Set(); // answered here, whether the server knows it yet or not
+let told = []; // what was answered here and not undone, in order, and whether the server has recorded it
 const kept = new Map(); // images that were fetched ahead, so that they stay at hand
 
 const key = (question) => `${question.survey}/${question.object_id}`;
@@ -148,6 +149,8 @@ function answer(name) {
   settled.add(key(question));
   kept.delete(key(question));
   answered += 1;
+  const mine = { question, recorded: false };
+  told.push(mine);
   const words = name === "unsure" ? "not sure" : name;
   said.textContent = `${called(question)}: ${words}.`;
   show();
@@ -156,10 +159,12 @@ function answer(name) {
   sending = sending
     .then(() => ask("/review/answers", { survey, object_id, answer: name }))
     .then((found) => {
+      mine.recorded = true;
       const thought = guess !== "after" || !found.guess ? "" : ` The network said ${found.guess}.`;
       said.textContent = `${called(question)}: ${words}, recorded.${thought} ${found.audits.join(" ")}`;
     })
     .catch((error) => {
+      told = told.filter((one) => one !== mine);
       back(question);
       complain(error);
     })
@@ -177,9 +182,11 @@ function back(question) {
 }
 
 function undo() {
+  const last = told.pop(); // none after the page was loaded anew: then the server knows which was the last
+  const { survey, object_id } = last ? last.question : {};
   pending += 1;
   sending = sending
-    .then(() => ask("/review/undo", {}))
+    .then(() => ask("/review/undo", last ? { survey, object_id } : {}))
     .then((found) => {
       if (!found.undone) {
         said.textContent = "There is nothing to undo in this list.";
@@ -189,7 +196,10 @@ function undo() {
       said.textContent = `${survey} ${object_id}: ${name === "unsure" ? "not sure" : name} is taken back.`;
       back({ survey, object_id, name: "", has_stamp: true, guess: "" });
     })
-    .catch(complain)
+    .catch((error) => {
+      told = told.filter((one) => !one.recorded); // from here on the server knows better which was the last
+      complain(error);
+    })
     .finally(() => {
       pending -= 1;
     });
