@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from makers import SIZE, ask, cli, failed, galaxy, write_csv, write_images
+from makers import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write_images
 from PIL import Image
 
 from catbuilder.annotations import parse_meanings, read_annotations
@@ -160,6 +160,16 @@ def test_a_table_of_select_says_what_is_exported(workspace, tmp_path):
     unknown = write_csv(tmp_path / "unknown.csv", ("survey", "object_id"), ("des", IDS[0]), ("des", 5))
     with pytest.raises(InputError, match="des 5 has no good stamp"):
         export_subjects(workspace, tmp_path / "unknown", "zooniverse", unknown)
+
+
+def test_what_may_have_become_a_test_galaxy_since_it_was_asked_about_goes_to_nobody(workspace, tmp_path):
+    select_objects(workspace, "random", 6)
+    with workspace.recording("a test object in the same place") as recording:
+        add_objects(recording, "sdss", [7], ra=[10.0], dec=[-1.5])
+        recording.con.execute("INSERT INTO test_sets VALUES ('FO', 'sdss', 7, 'spiral', 0.9, ?, ?, NULL)",
+                              [recording.round, recording.run])  # fmt: skip
+    assert export_subjects(workspace, tmp_path / "subjects", "zooniverse") == 5
+    assert not (tmp_path / "subjects" / f"des-{IDS[0]}.png").exists()
 
 
 @given(said=st.dictionaries(st.integers(0, 5), st.sampled_from(CLASSES), min_size=1))
