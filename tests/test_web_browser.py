@@ -211,6 +211,14 @@ def test_an_answer_that_could_not_be_recorded_comes_back(visitor, served):
     page.keyboard.press("s")
     expect(page.locator("#said")).to_contain_text("spiral, recorded")
     expect(page.locator("#trouble")).to_be_hidden()
+
+    page.route("**/review/answers", lambda route: route.abort())
+    second = image.get_attribute("alt")
+    pressed = "new KeyboardEvent('keydown', {key, bubbles: true})"
+    page.evaluate(f"for (const key of 'ez') document.body.dispatchEvent({pressed})")  # undone before it is refused
+    expect(page.locator("#trouble")).to_contain_text("nothing was taken back")
+    assert image.get_attribute("alt") == second
+    assert [one.answer for one in questions(served.workspace, name, "zoe") if one.answer] == ["spiral"]
     page.close()
 
 
