@@ -21,7 +21,7 @@ demo: $(READY) ## a small simulated survey from nothing to a catalogue
 
 test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m 'not slow'"
 	@# files side by side, in the order of tests/conftest.py: most wait for a process
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 	@echo "ruff check"; $(BIN)/ruff check .
