@@ -52,14 +52,14 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Se
 
 def told_apart(names: list[str]) -> list[str]:
     """SELECT 1 AS a, 2 AS a: the second becomes a_1, as in DuckDB's own tables."""
-    taken: list[str] = []
+    taken: dict[str, None] = {}  # in their order
     for name in names:
         number, unique = 0, name
         while unique in taken:
             number += 1
             unique = f"{name}_{number}"
-        taken.append(unique)
-    return taken
+        taken[unique] = None
+    return list(taken)
 
 
 def numeric_columns(schema: "pa.Schema") -> list[str]:
@@ -70,6 +70,20 @@ def numeric_columns(schema: "pa.Schema") -> list[str]:
     return [field.name for field in schema if any(is_number(field.type) for is_number in numbers)]
 
 
+def values_of(column: "pa.Array") -> list[Any]:
+    """A column's values in Python; as Arrow writes them where Python has none, as of infinite and very early times."""
+    import pyarrow as pa
+
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        pass
+    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
+        return list(column.cast(pa.string()).to_pylist())
+    one_by_one = (column.slice(row, 1) for row in range(len(column)))
+    return [None if one.null_count else " ".join(one.to_string().split()) for one in one_by_one]
+
+
 def _as_table(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     print_table(schema.names, _rows(batches), numeric_columns(schema))
 
@@ -78,7 +92,7 @@ def _rows(batches: Iterable["pa.RecordBatch"]) -> Iterable[Sequence[Any]]:
     shown = 0
     for batch in batches:
         columns = batch.slice(0, max(0, TABLE_ROWS - shown)).columns
-        head = list(zip(*map(_values, columns), strict=True))
+        head = list(zip(*map(values_of, columns), strict=True))
         yield from head
         yield from ([] for _ in range(batch.num_rows - len(head)))  # counted only
         shown += batch.num_rows
@@ -93,7 +107,7 @@ def _as_csv(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     with pa.csv.CSVWriter(sys.stdout.buffer, pa.schema(fields), write_options=options) as out:
         for batch in batches:
             columns = [
-                pa.array([None if value is None else str(value) for value in _values(column)], pa.string())
+                pa.array([None if value is None else str(value) for value in values_of(column)], pa.string())
                 if _needs_text(column.type)
                 else column
                 for column in batch.columns
@@ -113,26 +127,12 @@ def _as_json(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     first = True
     sys.stdout.write("[")
     for batch in batches:
-        for row in zip(*map(_values, batch.columns), strict=True):
+        for row in zip(*map(values_of, batch.columns), strict=True):
             sys.stdout.write("\n " if first else ",\n ")
             named = zip(schema.names, row, strict=True)
             json.dump({key: _plain(key, value) for key, value in named}, sys.stdout)
             first = False
     sys.stdout.write("]\n" if first else "\n]\n")
-
-
-def _values(column: "pa.Array") -> list[Any]:
-    """A column's values in Python; as Arrow writes them where Python has none, as of infinite and very early times."""
-    import pyarrow as pa
-
-    try:
-        return list(column.to_pylist())
-    except (OverflowError, ValueError):
-        pass
-    if pa.types.is_temporal(column.type) and not pa.types.is_interval(column.type):
-        return list(column.cast(pa.string()).to_pylist())
-    one_by_one = (column.slice(row, 1) for row in range(len(column)))
-    return [None if one.null_count else " ".join(one.to_string().split()) for one in one_by_one]
 
 
 def _cell(value: Any) -> str:

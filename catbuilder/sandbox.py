@@ -35,6 +35,7 @@ TIMEOUT_S = 60.0
 _OVERHEAD_MB = 1024  # Python, DuckDB and thread stacks before any data
 _WAIT_S = 20.0  # for a recording to end
 _BATCH_ROWS = 10_000
+_NO_LIMIT_MB = 2**40
 _LONGEST_SQL = 1_000_000  # bytes: to parse 50 MB of it took 8 s and 1 GB
 _LONGEST_REASON = 500  # letters: DuckDB quotes the query, and a value of any length
 # What may stand between EXPLAIN and what is explained; comments are parted from it before.
@@ -43,20 +44,31 @@ _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b|ANALYSE\b)?\s*(?:\([^()]*\))
 
 @contextmanager
 def query_stream(
-    workspace: Workspace, sql: str, *, memory_mb: int = MEMORY_MB, timeout_s: float = TIMEOUT_S
+    workspace: Workspace,
+    sql: str,
+    *,
+    memory_mb: int = MEMORY_MB,
+    timeout_s: float = TIMEOUT_S,
+    batch_rows: int = _BATCH_ROWS,
+    largest_mb: int = _NO_LIMIT_MB,
 ) -> Iterator[pa.RecordBatchReader]:
     """Run one SELECT and read its result batch by batch.
+
+    Parameters
+    ----------
+    batch_rows : of a batch, at most
+    largest_mb : of the result as far as it is read; the child refuses more before it reaches this process
 
     Raises
     ------
     QueryError
-        The query is wrong, not allowed, or ran over its memory or time.
+        The query is wrong, not allowed, ran over its memory or time, or gives more than `largest_mb`.
     """
     text = sql.encode(errors="replace")
     if len(text) > _LONGEST_SQL:
         raise QueryError(f"the query has {len(text):,} bytes, and no more than {_LONGEST_SQL:,} are read; shorten it")
     with _spill_folder(workspace) as spill:
-        command = [str(workspace.path), str(memory_mb), str(os.getpid()), spill]
+        command = [str(workspace.path), str(memory_mb), str(os.getpid()), spill, str(batch_rows), str(largest_mb)]
         child = subprocess.Popen(
             [sys.executable, "-m", "catbuilder.sandbox", *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -145,7 +157,7 @@ def _why(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, time
     return QueryError(f"the query was stopped (its memory limit is {memory_mb} MB); narrow it, or raise --memory-limit")
 
 
-def _serve(workspace_path: str, memory_mb: int, spill: str) -> None:
+def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, largest_mb: int) -> None:
     """The child: read a query from standard input, write its result to standard output."""
     import duckdb
 
@@ -160,9 +172,16 @@ def _serve(workspace_path: str, memory_mb: int, spill: str) -> None:
         con.execute("SET allow_community_extensions = false")
         confine(con)
         try:
-            reader = con.sql(one_reading_statement(con, sql)).to_arrow_reader(_BATCH_ROWS)
+            reader = con.sql(one_reading_statement(con, sql)).to_arrow_reader(batch_rows)
+            left = largest_mb * 2**20 - reader.schema.serialize().size  # names may be as long as values
+            too_large = QueryError(f"the result is larger than {largest_mb} MB; narrow it")
+            if left < 0:
+                raise too_large
             with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
                 for batch in reader:
+                    left -= batch.nbytes
+                    if left < 0:
+                        raise too_large
                     out.write_batch(batch)
         except (MemoryError, duckdb.OutOfMemoryException) as error:
             if "max_temp_directory_size" in str(error):
@@ -237,7 +256,7 @@ def _said(error: Exception) -> str:
 if __name__ == "__main__":
     try:
         die_with(int(sys.argv[3]))  # nobody else would stop it when its time is up
-        _serve(sys.argv[1], int(sys.argv[2]), sys.argv[4])
+        _serve(sys.argv[1], int(sys.argv[2]), sys.argv[4], int(sys.argv[5]), int(sys.argv[6]))
     except CatbuilderError as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(3)

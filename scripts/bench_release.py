@@ -28,17 +28,17 @@ from catbuilder.workspace import Workspace
 def make(folder: Path, n: int) -> Workspace:
     """Two closed rounds over n objects, of which a few per cent change their class."""
     workspace = Workspace.create(folder / "ws")
-    random = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     ids = pa.array(np.arange(n) + 300_000_000, pa.int64())
     with workspace.recording("objects") as recording:
-        objects = {"object_id": ids, "ra": random.uniform(0, 360, n), "dec": random.uniform(-60, 0, n),
-                   "mag_r": random.uniform(16, 22, n).astype(np.float32)}  # fmt: skip
+        objects = {"object_id": ids, "ra": rng.uniform(0, 360, n), "dec": rng.uniform(-60, 0, n),
+                   "mag_r": rng.uniform(16, 22, n).astype(np.float32)}  # fmt: skip
         recording.con.register("made", pa.table(objects))
         recording.con.execute(
             "INSERT INTO objects BY NAME SELECT *, 'des' AS survey, 'des' AS origin, 1 AS round, ? AS run FROM made",
             [recording.run],
         )
-    spiral = random.random(n)
+    spiral = rng.random(n)
     for number in (1, 2):
         with workspace.recording(f"round {number}") as recording:
             con, run = recording.con, recording.run

@@ -1,5 +1,6 @@
 """The pages, asked over HTTP from a real server: what they show, and whom they refuse."""
 
+import html
 import io
 import re
 import socket
@@ -216,7 +217,9 @@ def test_the_catalogue_can_be_filtered_and_counted(browser):
 
 def test_a_field_that_cannot_be_read_is_told_in_a_sentence(browser):
     for given, words in (({"least": "2"}, "least"), ({"ra": "1", "dec": "2"}, "radius"), ({"ra": "x"}, "ra"),
-                         ({"after": "des:x"}, "first page"), ({"at": "7"}, "there is no round 7")):  # fmt: skip
+                         ({"after": "des:x"}, "first page"),
+                         ({"after": f"des:{2**63 - 1}"}, "first page"),
+                         ({"at": "7"}, "there is no round 7")):  # fmt: skip
         answered = browser.get("/", params=given)
         assert answered.status_code == 400 and words in answered.text.lower(), given
 
@@ -279,6 +282,32 @@ def test_the_box_reads_and_does_nothing_else(served, browser):
     assert "500 rows, the first of more" in more and more.count("<tr>") == 501 and "x_1" in more
     large = browser.post("/sql", data={"text": f"SELECT {TRAIN}"}).text
     assert str(TRAIN) in large, "ids keep their digits"
+
+
+def test_the_box_shows_no_more_of_a_value_than_a_person_reads(browser):
+    for query, words in (
+        ("SELECT range(5000000)", "larger than 8 MB"),
+        ("SELECT repeat('x', 20000) FROM range(500)", "larger than 8 MB"),
+        ("SELECT " + "1," * 1100, "1,100 columns, more than 1,000"),
+    ):
+        answered = browser.post("/sql", data={"text": query})
+        assert answered.status_code == 400 and words in answered.text and len(answered.content) < 100_000, query
+    long = "SELECT range(200000), [range(200000)], repeat('x', 1000000), repeat('x', 1000000)::BLOB"
+    answered = browser.post("/sql", data={"text": long})
+    assert answered.text.count(" ...</td>") == 4 and len(answered.content) < 100_000
+
+
+def test_the_box_shows_values_of_every_type(browser):
+    values = {
+        "'infinity'::timestamp": "9223372036854775807", "DATE '20000-01-01'": "20000-01-01", "NULL": "\N{EN DASH}",
+        "{'a': [1, NULL], 'b': 'x'}": "{a: [1, NULL], b: 'x'}", "MAP {'k': 2}": "[{key: 'k', value: 2}]",
+        "[DATE '20000-01-01']": "[20000-01-01]", "union_value(n := 5)": "5", "[]": "[]", "[[1], [2]]": "[[1], [2]]",
+        "'x'::ENUM('x', 'y')": "x", "0.5::DECIMAL(4, 2)": "0.50", "true": "True", "'<'::BLOB": "b'<'",
+        "[1, 2]::INTEGER[2]": "[1, 2]", "INTERVAL 3 DAY": "days=3", "'{}'::JSON": "{}",
+    }  # fmt: skip
+    answered = browser.post("/sql", data={"text": f"SELECT {', '.join(values)}"})
+    shown = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", answered.text)]
+    assert [words for words, cell in zip(values.values(), shown, strict=True) if words not in cell] == []
 
 
 # --- review, by the library

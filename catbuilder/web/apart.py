@@ -6,26 +6,65 @@ open file and not of a connection: in the server's own process they would hold f
 
 import multiprocessing
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
+from catbuilder.errors import WorkerDied, WorkspaceBusy
 from catbuilder.jobs import deaf_to_interrupts, die_with
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Exports, counts and queries that run at once, whatever is clicked: each has a process and memory of its own.
-few_at_once = BoundedSemaphore(2)
+PATIENCE_S = 4.0  # then a page says that something else is under way, and asks again by itself
+_few_at_once = BoundedSemaphore(2)
+
+
+@contextmanager
+def one_of_few(
+    places: BoundedSemaphore = _few_at_once, taken: str = "two downloads, counts or queries are under way"
+) -> Iterator[None]:
+    """Hold one of the places while the body runs.
+
+    By default those of exports, counts and queries, whatever is clicked: each has a process and memory of its own.
+
+    Raises
+    ------
+    WorkspaceBusy
+        None has become free for `PATIENCE_S`; the message says what has them.
+    """
+    if not places.acquire(timeout=PATIENCE_S):
+        raise WorkspaceBusy(f"{taken}; ask again in a moment")
+    try:
+        yield
+    finally:
+        places.release()
 
 
 def apart(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """What a function of the library gives, or raises, called in a new process that does not outlive this one."""
+    """What a function of the library gives, or raises, called in a new process that does not outlive this one.
+
+    Raises
+    ------
+    WorkspaceBusy
+        As `one_of_few`.
+    WorkerDied
+        The process was killed, as the kernel does where memory runs out; the next call has a new one.
+    """
     with (
-        few_at_once,
+        one_of_few(),
         deaf_to_interrupts(),  # Ctrl-C ends the server, and with it this
         # a fork would copy what other threads hold
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), die_with, (os.getpid(),)) as pool,
     ):
-        return pool.submit(work, *arguments, **options).result()
+        try:
+            return pool.submit(work, *arguments, **options).result()
+        except BrokenProcessPool:
+            raise WorkerDied(
+                "the process that worked on this was killed, as happens when memory runs out; narrow what you ask for, "
+                "or end what else fills the machine's memory",
+                killed=True,
+            ) from None

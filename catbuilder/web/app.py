@@ -10,21 +10,23 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from catbuilder.errors import CatbuilderError, ObjectNotFound, OtherAnswer, WorkspaceBusy
+from catbuilder.errors import CatbuilderError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.web import catalogue_page, downloads, object_page, review_page, rounds_page, sql_page
+from catbuilder.web.apart import PATIENCE_S
 from catbuilder.web.guard import Guard, Session
 from catbuilder.web.site import Site, site_of
 from catbuilder.workspace import Workspace
 
-_PATIENCE_S = 4.0  # then a page says that something is being recorded, and asks again by itself
-_STATUS: dict[type[CatbuilderError], int] = {ObjectNotFound: 404, OtherAnswer: 409, WorkspaceBusy: 503}
+_STATUS: dict[type[CatbuilderError], int] = {
+    ObjectNotFound: 404, OtherAnswer: 409, WorkspaceBusy: 503, WorkerDied: 500,
+}  # fmt: skip
 
 
 def create_app(workspace: Workspace, session: Session) -> FastAPI:
     """The ASGI application of one workspace; `session` says who may ask it."""
     # no /docs: their scripts come from elsewhere
     app = FastAPI(title="catbuilder", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.site = Site(replace(workspace, patience_s=_PATIENCE_S))
+    app.state.site = Site(replace(workspace, patience_s=PATIENCE_S))
     for page in (catalogue_page, object_page, downloads, review_page, rounds_page, sql_page):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")

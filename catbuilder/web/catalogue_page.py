@@ -1,5 +1,6 @@
 """The catalogue, page by page, and what the form above it asks for."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 from urllib.parse import urlencode
@@ -69,10 +70,9 @@ def _after(given: Mapping[str, str]) -> tuple[str, int] | None:
     survey, _, number = given.get("after", "").rpartition(":")
     if not survey:
         return None
-    try:
+    if re.fullmatch(r"-?\d{1,19}", number) and abs(int(number)) < 2**63 - 1:  # the next one has 64 bits too
         return survey, int(number)
-    except ValueError:
-        raise InputError("the address names no object after which to go on; begin with the first page") from None
+    raise InputError("the address names no object after which to go on; begin with the first page")
 
 
 def _shown(here: Site, given: Mapping[str, str], wanted: Filter, status: int = 200, **found: Any) -> Response:

@@ -7,15 +7,17 @@ from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
 from catbuilder.catalog import data_dictionary
-from catbuilder.errors import QueryError
+from catbuilder.errors import QueryError, WorkspaceBusy
 from catbuilder.output import numeric_columns, told_apart
 from catbuilder.sandbox import query_stream
-from catbuilder.web.apart import few_at_once
+from catbuilder.web.apart import one_of_few
+from catbuilder.web.cells import cells
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
 
-ROWS = 500  # more than a person reads
+ROWS, COLUMNS = 500, 1000  # more than a person reads
+LARGEST_MB = 8  # of the first rows: a page of them takes several times that
 TIMEOUT_S = 20.0  # while it runs, no round can record
 EXAMPLES = (
     ("What there is", "SELECT survey, label, source, count(*) AS objects FROM catalog GROUP BY ALL ORDER BY ALL"),
@@ -37,23 +39,31 @@ def ask(here: Here) -> Response:
 @router.post("/sql")
 def answer(here: Here, text: Annotated[str, Form()] = "") -> Response:
     """The first rows of the query's result, or why there are none."""
-    started = time.monotonic()
     try:
-        with few_at_once, query_stream(here.workspace, text, timeout_s=TIMEOUT_S) as reader:
-            names = told_apart(reader.schema.names)
-            right = numeric_columns(reader.schema)
-            rows: list[list[Any]] = []
-            for batch in reader:
-                values = [column.to_pylist() for column in batch.slice(0, ROWS + 1 - len(rows)).columns]
-                rows += map(list, zip(*values, strict=True))
-                if len(rows) > ROWS:
-                    break
-    except QueryError as error:
+        with one_of_few():  # the page is part of the work
+            return _shown(here, text=text, **_first_rows(here, text))
+    except (QueryError, WorkspaceBusy) as error:
         said = str(error).replace("raise --timeout", "use: catbuilder sql --timeout")
-        return _shown(here, status=400, text=text, complaint=f"{said[:1].upper()}{said[1:]}.")
-    columns = [(name, theirs in right) for name, theirs in zip(names, reader.schema.names, strict=True)]
-    took = time.monotonic() - started
-    return _shown(here, text=text, columns=columns, rows=rows[:ROWS], more=len(rows) > ROWS, took=took)
+        status = 503 if isinstance(error, WorkspaceBusy) else 400
+        return _shown(here, status, text=text, complaint=f"{said[:1].upper()}{said[1:]}.")
+
+
+def _first_rows(here: Site, text: str) -> dict[str, Any]:
+    started, rows = time.monotonic(), list[list[Any]]()
+    limits = {"batch_rows": ROWS + 1, "largest_mb": LARGEST_MB}
+    with query_stream(here.workspace, text, timeout_s=TIMEOUT_S, **limits) as reader:
+        if len(reader.schema) > COLUMNS:
+            raise QueryError(
+                f"the result has {len(reader.schema):,} columns, more than {COLUMNS:,}; name those you need"
+            )
+        right, names = numeric_columns(reader.schema), told_apart(reader.schema.names)
+        columns = [(name, theirs in right) for name, theirs in zip(names, reader.schema.names, strict=True)]
+        for batch in reader:
+            values = [cells(column) for column in batch.slice(0, ROWS + 1 - len(rows)).columns]
+            rows += map(list, zip(*values, strict=True))
+            if len(rows) > ROWS:
+                break
+    return {"columns": columns, "rows": rows[:ROWS], "more": len(rows) > ROWS, "took": time.monotonic() - started}
 
 
 def _shown(here: Site, status: int = 200, **found: Any) -> Response:
