@@ -42,7 +42,7 @@ def make(folder: Path, n: int) -> Workspace:
     for number in (1, 2):
         with workspace.recording(f"round {number}") as recording:
             con, run = recording.con, recording.run
-            p = np.clip(spiral + 0.02 * random.normal(size=n), 0, 1).astype(np.float32)
+            p = np.clip(spiral + 0.02 * rng.normal(size=n), 0, 1).astype(np.float32)
             con.register("scored", pa.table({"object_id": ids, "p_elliptical": 1 - p, "p_spiral": p}))
             stamp = {"round": number, "run": run}
             con.execute("INSERT INTO rounds BY NAME SELECT $round AS round, 'bench' AS recipe, 0 AS seed, 1 AS ranks, "

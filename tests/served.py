@@ -86,9 +86,10 @@ class Served:
             yield client
 
 
-def start_serving(workspace: Workspace, recipe: Path) -> Served:
+def start_serving(workspace: Workspace, recipe: Path, browser: bool = False) -> Served:
     """Start `catbuilder serve` on a free port and wait until it says where."""
-    process = CommandLine(workspace.path, recipe).start("serve", "--port", 0, "--no-browser")
+    options = () if browser else ("--no-browser",)
+    process = CommandLine(workspace.path, recipe).start("serve", "--port", 0, *options)
     assert process.stdout is not None
     for line in process.stdout:
         if found := re.search(r"http://\S+", line):

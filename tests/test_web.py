@@ -1,11 +1,15 @@
 """The pages, asked over HTTP from a real server: what they show, and whom they refuse."""
 
+import fcntl
 import html
 import io
+import os
 import re
+import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import httpx
 import numpy as np
@@ -19,10 +23,13 @@ from served import HP, N_HP, N_POOL, N_TRAIN, POOL, TRAIN, Served, build_served,
 from catbuilder.annotators import annotator_agreement
 from catbuilder.browse import Filter, page
 from catbuilder.check import check
-from catbuilder.errors import InputError, ObjectNotFound, OtherAnswer
+from catbuilder.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.questions import select_objects
 from catbuilder.review import answer, answer_keys, ask_people, guesses_of, is_blind, question_lists, questions, undo
 from catbuilder.story import why
+from catbuilder.web.apart import apart, one_of_few
+from catbuilder.web.downloads import remove_leftovers
+from catbuilder.web.guard import Session
 from catbuilder.workspace import Workspace
 
 
@@ -82,6 +89,30 @@ def test_odd_cookies_of_other_servers_of_this_host_are_no_hindrance(served, brow
     odd = f'_xsrf=2|a; prefs={{"a": "b c"}}; =; x; {name}={value}'
     assert httpx.get(f"{served.origin}/sql", headers={"Cookie": odd}).status_code == 200
     assert httpx.get(f"{served.origin}/sql", headers={"Cookie": f"{name}={value}x"}).status_code == 403
+
+
+def test_the_key_of_a_started_browser_holds_once_and_for_a_while():
+    session = Session(8765)
+    token = session.token_for_once()
+    assert token != session.token and not session.lets_in("token=") and session.lets_in(f"token={token}")
+    assert not session.lets_in(f"token={token}") and not session.lets_in("token=")
+    assert not session.lets_in(f"token={session.token_for_once(seconds=0)}")
+    assert session.lets_in(f"token={session.token}") and session.lets_in(f"token={session.token}")
+
+
+def test_the_browser_is_not_started_with_the_key_that_is_printed(tmp_path, monkeypatch):
+    script, opened = tmp_path / "browser", tmp_path / "opened"
+    script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{script} %s")
+    served = start_serving(Workspace.create(tmp_path / "ws"), tmp_path / "none.toml", browser=True)
+    try:
+        assert httpx.get(served.address).status_code == 303, "it listens, so the browser has been started"
+        address = opened.read_text()
+        assert address.startswith(f"{served.origin}/?token=") and address != served.address
+        assert [httpx.get(address).status_code for _ in range(2)] == [303, 403]
+    finally:
+        stop_serving(served)
 
 
 def test_the_key_leads_nowhere_else(served):
@@ -264,6 +295,21 @@ def test_what_is_filtered_can_be_downloaded(served, browser, tmp_path, kind):
     assert n == 22
     assert not list(served.workspace.path.glob(".download-*")), "nothing is left behind"
     assert browser.get("/download/exe").status_code == 400
+
+
+def test_folders_of_downloads_that_a_kill_has_left_are_removed_and_no_other(tmp_path):
+    workspace = Workspace.create(tmp_path / "ws")
+    left, held = workspace.path / ".download-left", workspace.path / ".download-held"
+    for folder in (left, held):
+        folder.mkdir()
+        (folder / "catalogue.fits").write_bytes(b"half")
+    descriptor = os.open(held, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    remove_leftovers(workspace)
+    assert not left.exists() and (held / "catalogue.fits").exists()
+    os.close(descriptor)
+    remove_leftovers(workspace)
+    assert not held.exists()
 
 
 # --- SQL
@@ -578,7 +624,31 @@ def test_two_people_at_once_leave_every_event_its_own_number(workspace):
 
 
 def test_pages_are_shown_while_an_export_runs_beside_them(browser):
+    def patiently(path: str) -> int:
+        # as the page that is shown meanwhile does
+        while (status := browser.get(path).status_code) == 503:
+            pass
+        return status
+
     with ThreadPoolExecutor(5) as threads:
-        files = [threads.submit(browser.get, f"/download/{kind}") for kind in ("fits", "csv")]
-        pages = [threads.submit(browser.get, "/?count=1"), *(threads.submit(browser.get, "/") for _ in range(12))]
-        assert {one.result().status_code for one in [*files, *pages]} == {200}
+        heavy = [threads.submit(patiently, path) for path in ("/download/fits", "/download/csv", "/?count=1")]
+        pages = [threads.submit(browser.get, "/") for _ in range(12)]
+        assert {one.result() for one in heavy} == {one.result().status_code for one in pages} == {200}
+
+
+def test_who_finds_no_place_free_is_told_so_and_finds_one_later():
+    places = BoundedSemaphore(1)
+    with (
+        one_of_few(places, "one is here"),
+        pytest.raises(WorkspaceBusy, match=r"^one is here; ask again"),
+        one_of_few(places, "one is here"),
+    ):
+        pass
+    with one_of_few(places, "nobody is here"):
+        pass
+
+
+def test_a_process_that_is_killed_is_told_of_and_the_next_one_works():
+    with pytest.raises(WorkerDied, match="memory runs out"):
+        apart(signal.raise_signal, signal.SIGKILL)
+    assert apart(os.getpid) != os.getpid()

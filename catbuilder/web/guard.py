@@ -12,6 +12,7 @@ Answers forbid scripts and styles that are not files of this server, frames, and
 """
 
 import secrets
+import time
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,6 +20,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+ONCE_S = 60.0
 LONGEST_BODY = 1_100_000  # bytes: a query of SQL may have a million
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
 OPEN_TO_ALL = "/static/"  # files of the package, which say nothing of the catalogue
@@ -37,16 +39,31 @@ _HEADERS = {
 
 
 class Session:
-    """The secrets of one run of the server: the token that is printed, and the cookie that it is exchanged for."""
+    """The secrets of one run of the server: the tokens that let in, and the cookie that they are exchanged for.
+
+    The token that is printed holds as long as the server. The one that a browser is started with stands in the process
+    list, for every user of the machine: it lets in once, and for `ONCE_S` seconds.
+    """
 
     def __init__(self, port: int) -> None:
         self.token, self.cookie = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         self.cookie_name = f"catbuilder-{port}"  # cookies do not tell the ports of a host apart
+        self._once, self._until = "", 0.0
 
-    def has_token(self, query: str) -> bool:
-        """Whether the query of an address carries the token."""
-        given = parse_qs(query).get("token", [""])[0]
-        return secrets.compare_digest(given.encode(), self.token.encode())
+    def token_for_once(self, seconds: float = ONCE_S) -> str:
+        """A new token, good for the first who comes with it within so many seconds."""
+        self._once, self._until = secrets.token_urlsafe(32), time.monotonic() + seconds
+        return self._once
+
+    def lets_in(self, query: str) -> bool:
+        """Whether the query of an address carries a token that is still good; one for once is not, from then on."""
+        given = parse_qs(query).get("token", [""])[0].encode()
+        if secrets.compare_digest(given, self.token.encode()):
+            return True
+        if not self._once or not secrets.compare_digest(given, self._once.encode()):
+            return False
+        self._once = ""
+        return time.monotonic() < self._until
 
     def has_cookie(self, header: str) -> bool:
         """Whether a Cookie header carries the session's."""
@@ -88,7 +105,7 @@ class Guard:
         if scope["path"].startswith(OPEN_TO_ALL) and scope["method"] == "GET":
             return None
         query = scope["query_string"].decode("latin-1")
-        if scope["method"] == "GET" and self.session.has_token(query):
+        if scope["method"] == "GET" and self.session.lets_in(query):
             return self._let_in(scope["path"], query)
         if not self.session.has_cookie(headers.get("cookie", "")):
             return _no(403, "Open the address that catbuilder serve has printed: it holds the key to this page.")

@@ -1,6 +1,7 @@
 """One object: how it looks in each survey, what it is, why, and what is like it."""
 
 from dataclasses import dataclass
+from threading import BoundedSemaphore
 from typing import Any
 
 from fastapi import APIRouter
@@ -8,15 +9,17 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from catbuilder.catalog import data_dictionary, fetch_arrow
-from catbuilder.errors import NothingToScore, RoundError
+from catbuilder.errors import NothingToScore, RoundError, WorkspaceBusy
 from catbuilder.resources import query
 from catbuilder.similar import similar
 from catbuilder.story import why
+from catbuilder.web.apart import one_of_few
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
 
 _ALIKE = 20  # neighbours shown
+_one_at_a_time = BoundedSemaphore(1)  # every page of an object asks, and each may load a network
 _KEPT_S = 3600  # for which a browser keeps a stamp: it goes back and forth through a list
 
 
@@ -51,10 +54,11 @@ def one_object(survey: str, object_id: str, here: Here) -> Response:
 def alike(survey: str, object_id: str, here: Here) -> Response:
     """The part of the object's page that shows what looks like it, or says why nothing does."""
     try:
-        found = similar(here.workspace, survey, object_id, _ALIKE)
-    except (RoundError, NothingToScore) as error:
-        said = str(error)
-        return here.page("similar.html", neighbours=[], complaint=f"{said[:1].upper()}{said[1:]}.")
+        with one_of_few(_one_at_a_time, "what looks like another object is being looked for"):
+            found = similar(here.workspace, survey, object_id, _ALIKE)
+    except (RoundError, NothingToScore, WorkspaceBusy) as error:
+        said, status = str(error), 503 if isinstance(error, WorkspaceBusy) else 200
+        return here.page("similar.html", status, neighbours=[], complaint=f"{said[:1].upper()}{said[1:]}.")
     places = here.pictures.look_up([(one.survey, one.object_id) for one in found])
     shown = [(one, None not in places.get((one.survey, one.object_id), (None,))) for one in found]
     return here.page("similar.html", neighbours=shown, complaint=None)

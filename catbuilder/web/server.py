@@ -29,16 +29,18 @@ def serve(workspace: Workspace, port: int = 8765, browser: bool = True, tell: Ca
         import uvicorn
 
         from catbuilder.web.app import create_app
+        from catbuilder.web.downloads import remove_leftovers
         from catbuilder.web.guard import Session
 
+        remove_leftovers(workspace)
         port = listener.getsockname()[1]
         session = Session(port)
         config = uvicorn.Config(create_app(workspace, session), http="h11", ws="none", lifespan="off",
                                 log_level="warning", access_log=False, server_header=False)  # fmt: skip
-        address = f"http://{ADDRESS}:{port}/?token={session.token}"
-        tell(address)
+        address = f"http://{ADDRESS}:{port}/?token="
+        tell(address + session.token)
         if browser:
-            webbrowser.open(address)
+            webbrowser.open(address + session.token_for_once())
         uvicorn.Server(config).run(sockets=[listener])
 
 
