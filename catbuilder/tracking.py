@@ -92,8 +92,8 @@ def tracked_rounds(workspace: Workspace) -> list[TrackedRound]:
         rows = fetch_arrow(con, query("tracked_rounds")).to_pylist()
         plans = {row["round"]: read_plan(con, row["round"]) for row in rows}
         metrics = fetch_arrow(con, query("tracked_metrics")).to_pylist()
-        host, first = con.execute("SELECT host, recorded_at FROM runs ORDER BY run LIMIT 1").fetchall()[0]
-    name = f"{host} {first.isoformat()}"
+        recordings = con.execute("SELECT host, recorded_at FROM runs ORDER BY run LIMIT 1").fetchall()
+    name = "".join(f"{host} {first.isoformat()}" for host, first in recordings)  # none where there is no round either
     found = []
     for row in rows:
         plan = plans[row["round"]]
