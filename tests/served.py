@@ -81,7 +81,7 @@ class Served:
     def client(self) -> Iterator[httpx.Client]:
         """A client that has come by the printed address, and follows as a browser would."""
         own = {"Origin": self.origin}
-        with httpx.Client(base_url=self.origin, follow_redirects=True, headers=own, timeout=30) as client:
+        with httpx.Client(base_url=self.origin, follow_redirects=True, headers=own, timeout=120) as client:
             assert client.get(self.address).status_code == 200
             yield client
 
@@ -100,6 +100,6 @@ def start_serving(workspace: Workspace, recipe: Path, browser: bool = False) -> 
 def stop_serving(served: Served) -> str:
     """Stop it as a person would, by Ctrl-C; gives what it said on standard error."""
     served.process.send_signal(signal.SIGINT)
-    _, err = served.process.communicate(timeout=30)
+    _, err = served.process.communicate(timeout=120)
     assert served.process.returncode == 0, err
     return err

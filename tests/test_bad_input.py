@@ -662,7 +662,7 @@ def test_who_holds_the_catalogue_is_named_after_the_wait(workspace, holder):
         pass
     with pytest.raises(WorkspaceBusy, match=str(holder.pid)), workspace.recording("x", wait_s=0):
         pass
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
 
 
 def test_a_command_waits_for_the_holder_and_then_answers(workspace, holder):

