@@ -5,7 +5,6 @@ so ellipticals flatter than 0.3 are edge-on discs that were called wrongly. And 
 weather: where the share of a class goes with seeing, depth or tile, part of what was learned is the survey.
 """
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,42 +14,33 @@ import galsim
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.stats import chi2_contingency
 
 from catbuilder.errors import WorkspaceError
 from catbuilder.measures import proportion
 from catbuilder.report_parts import (
-    MARKERS,
+    LINES,
+    MANY,
     PAGE_INCHES,
     Drawing,
     Part,
     Section,
+    Table,
     Theme,
-    error_bars,
     missing,
     name_classes,
     with_interval,
 )
 from catbuilder.report_scope import Scope
-from catbuilder.report_sky import floats
-from catbuilder.sky import cell_shift, healpix_cell
+from catbuilder.report_tiles import Names, draw_shares, judged_words, same_share, tiles_part
 from catbuilder.stamps import StampReader
 
 Floats = npt.NDArray[np.float64]
-Names = npt.NDArray[np.object_]
 
 FLATTEST_ELLIPTICAL = 0.3  # E7 (Sandage 1961)
 _MEASURED_STAMPS = 1500  # 0.4 ms each
 _LEAST = 50  # objects with a value below which a check says nothing
 _BINS = 6
-_TILES = 12  # of most objects, each with its own point
-_LEAST_A_TILE = 20
-_TILE_ORDER = (
-    6  # HEALPix cells of 0.92 degrees stand for the tiles of DES (0.73) where these are not named; larger ones
-)
-# where they hold too few
 _SEEING = re.compile(r"(seeing|psf_?fwhm|fwhm_?(psf|wmean)|psf_size)")
 _DEPTH = re.compile(r"(maglim|mag_lim|depth|limiting_mag|skysig|sky_sigma)")
 
@@ -78,7 +68,7 @@ def _checks(scope: Scope) -> Iterator[Part]:
             f"{scope.target} --split pool"
         )
         return
-    yield _axis_ratio(scope, objects, names)
+    yield from _axis_ratio(scope, objects, names)
     measured = _aligned(objects, scope.measured)
     seeing = _condition(measured, scope.units, _SEEING, "seeing")
     depth = _condition(measured, scope.units, _DEPTH, "depth") or _exposures(measured)
@@ -95,7 +85,7 @@ def _checks(scope: Scope) -> Iterator[Part]:
             "No check against depth: the catalogue has neither NEPOCHS nor a limiting magnitude; bring in the DES "
             "main table, or keep such a column: catbuilder ingest des FILE --keep maglim_i"
         )
-    yield _by_tile(scope, objects, names, measured)
+    yield tiles_part(scope, objects, names, measured)
 
 
 def _aligned(objects: pa.Table, measured: pa.Table) -> dict[str, list[object]]:
@@ -136,7 +126,7 @@ def _numbers(values: Sequence[object]) -> Floats:
     return np.array([float(v) if isinstance(v, int | float) else np.nan for v in values], np.float64)
 
 
-def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Part:
+def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]:
     measured = _aligned(objects, scope.measured)
     ratio = np.full(len(names), np.nan)
     if "a_image" in measured:
@@ -147,37 +137,50 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Part:
         try:
             ratio = _from_stamps(scope, objects)
         except WorkspaceError as error:
-            return missing(f"No axis ratio: {error}")
+            yield missing(f"No axis ratio: {error}")
+            return
         how = (
             "from adaptive second moments of the stamps' mean band (Hirata and Seljak 2003), seeing and stretch "
             "included, which round them"
         )
     known = np.isfinite(ratio)
     if known.sum() < _LEAST:
-        return missing(
+        yield missing(
             f"No axis ratio: it could be measured of {int(known.sum())} objects, and {_LEAST} are needed; bring in "
             "the DES main table, which has A_IMAGE and B_IMAGE, with: catbuilder ingest des FILE"
         )
+        return
     ratio, names = ratio[known], names[known]
-    said = []
-    for name in scope.classes:
+    rows = list(_flat(ratio, names, scope.classes))
+    said = "; ".join(
+        f"{name}: median {middle}, {share} % flatter than {FLATTEST_ELLIPTICAL} ({n})"
+        for name, n, middle, share in rows
+    )
+    many = len(scope.classes) > MANY
+    yield Drawing(
+        "axis-ratio",
+        f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {scope.scored:,} scored objects. "
+        f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted) do not exist." + ("" if many else f" {said}."),
+        f"Distribution of axis ratios. {said}.",
+        partial(_draw_axis_ratio, ratio=ratio, names=names, classes=scope.classes),
+    )
+    if many:
+        yield Table(
+            f"Axis ratios: the median of each predicted class, and how many per cent are flatter than "
+            f"{FLATTEST_ELLIPTICAL}, with the 95 per cent interval.",
+            ("Class", "n", "Median", f"Flatter than {FLATTEST_ELLIPTICAL}"),
+            rows,
+        )
+
+
+def _flat(ratio: Floats, names: Names, classes: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
+    """Each class that there is, how many, their median, and the share of the flat ones."""
+    for name in classes:
         own = ratio[names == name]
         if len(own):
             flat = proportion("flat", int((own < FLATTEST_ELLIPTICAL).sum()), len(own), 1.0)
             share = with_interval(flat.value or 0.0, flat.low or 0.0, flat.high or 0.0)
-            said.append(
-                f"{name}: median {np.median(own):.2f}, {share} % flatter than {FLATTEST_ELLIPTICAL} ({len(own):,})"
-            )
-    limit = ""
-    if "elliptical" in scope.classes:
-        limit = f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted) do not exist. "
-    return Drawing(
-        "axis-ratio",
-        f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {scope.scored:,} scored objects. "
-        f"{limit}{'; '.join(said)}.",
-        f"Distribution of axis ratios. {'; '.join(said)}.",
-        partial(_draw_axis_ratio, ratio=ratio, names=names, classes=scope.classes),
-    )
+            yield name, f"{len(own):,}", f"{np.median(own):.2f}", share
 
 
 def _from_stamps(scope: Scope, objects: pa.Table) -> Floats:
@@ -197,15 +200,16 @@ def _from_stamps(scope: Scope, objects: pa.Table) -> Floats:
 def _draw_axis_ratio(theme: Theme, ratio: Floats, names: Names, classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES * 0.72, 2.7), layout="constrained")
     panel = figure.subplots()
-    many = len(classes) > 3  # histograms of ten lie on one another
+    many = len(classes) > MANY
     for place, name in enumerate(classes):
         own = ratio[names == name]
+        colour, line = theme.colour(place, len(classes)), LINES[place % len(LINES)]
+        label = f"{name} ({len(own):,})"
         if len(own) and many:
-            panel.ecdf(own, color=theme.colour(place, len(classes)), label=f"{name} ({len(own):,})")
+            panel.ecdf(own, label=label, color=colour, linestyle=line)
         elif len(own):
-            panel.hist(own, list(np.linspace(0, 1, 21)), histtype="step", density=True, linewidth=1.5,
-                       color=theme.colour(place, len(classes)), linestyle=("-", "--", "-.", ":")[place % 4],
-                       label=f"{name} ({len(own):,})")  # fmt: skip
+            panel.hist(own, list(np.linspace(0, 1, 21)), histtype="step", density=True, linewidth=1.5, label=label,
+                       color=colour, linestyle=line)  # fmt: skip
     panel.axvline(FLATTEST_ELLIPTICAL, color=theme.ink, linewidth=0.8, linestyle=":")
     density = "share of the class that is flatter" if many else "objects per unit (each class to 1)"
     panel.set(xlabel="axis ratio b/a", ylabel=density, xlim=(0, 1))
@@ -219,8 +223,8 @@ def _against(scope: Scope, names: Names, conditions: Sequence[_Condition]) -> Pa
     for condition in conditions:
         steps = _steps(condition.values)
         inside = np.searchsorted(steps[1:-1], condition.values, side="right")[np.isfinite(condition.values)]
-        p = _same_share(inside, names[np.isfinite(condition.values)])
-        said.append(f"{condition.name}: {_judged(p)}")
+        p = same_share(inside, names[np.isfinite(condition.values)])
+        said.append(f"{condition.name}: {judged_words(p)}")
     return Drawing(
         "conditions",
         "Predicted share of each class against what the galaxies cannot know, in bins of equally many, with "
@@ -234,24 +238,6 @@ def _steps(values: Floats) -> Floats:
     return np.unique(np.nanquantile(values, np.linspace(0, 1, _BINS + 1)))
 
 
-def _same_share(group: npt.ArrayLike, names: Names) -> float | None:
-    """Probability of shares so unlike one another by chance; None where there are not two groups and two classes."""
-    groups, row = np.unique(np.asarray(group), return_inverse=True)
-    classes, column = np.unique(names.astype(str), return_inverse=True)
-    if len(groups) < 2 or len(classes) < 2:
-        return None
-    counts = np.zeros((len(groups), len(classes)))
-    np.add.at(counts, (row, column), 1)
-    return float(chi2_contingency(counts).pvalue)
-
-
-def _judged(p: float | None) -> str:
-    if p is None:
-        return "nothing to compare"
-    found = "differ more than chance allows" if p < 0.01 else "show no difference that is resolved"
-    return f"the shares {found}, p = {p:.2g}"
-
-
 def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES * 0.5 * max(len(conditions), 1), 2.6), layout="constrained")
     panels = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
@@ -261,87 +247,15 @@ def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], 
         inside = np.searchsorted(steps[1:-1], condition.values, side="right")
         groups = [known & (inside == number) for number in range(max(1, len(steps) - 1))]
         groups = [here for here in groups if here.any()]
-        _shares(
+        draw_shares(
             theme,
             panel,
             [float(np.median(condition.values[here])) for here in groups],
             [names[here] for here in groups],
             classes,
         )
-        panel.set(xlabel=condition.name, ylabel="share predicted")
+        panel.set(xlabel=condition.name)
+    panels[0].set_ylabel("share predicted")
+    panels[0].set_ylim(0, 1 if len(classes) <= MANY else None)
     name_classes(figure, panels[0])
-    return figure
-
-
-def _shares(theme: Theme, panel: Axes, at: Sequence[float], groups: Sequence[Names], classes: Sequence[str]) -> None:
-    for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
-        found = [proportion(name, int((group == name).sum()), len(group), 1.0) for group in groups]
-        colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
-        panel.errorbar(at, *error_bars(found), color=colour, marker=marker, markersize=3.5, linewidth=0.9,
-                       elinewidth=0.7, label=name)  # fmt: skip
-    panel.set_ylim(0, 1)
-    panel.grid()
-
-
-def _by_tile(scope: Scope, objects: pa.Table, names: Names, measured: dict[str, list[object]]) -> Part:
-    found = _tiles(objects, measured)
-    if found is None:
-        return missing(
-            f"No check by tile: the objects have neither TILENAME nor a position, or fewer than {_LEAST_A_TILE} in a "
-            "place; bring in the DES main table with: catbuilder ingest des FILE, or give ra and dec in the table of "
-            "images"
-        )
-    what, tiles = found
-    kinds, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
-    order = np.argsort(-counts, kind="stable")[:_TILES]
-    largest = kinds[order][counts[order] >= _LEAST_A_TILE]
-    inside = np.isin(tiles.astype(str), largest)
-    judged = _judged(_same_share(tiles[inside], names[inside]))
-    return Drawing(
-        "tiles",
-        f"Predicted share by {what}: the {len(largest)} of {len(kinds):,} with most objects, which are in brackets, "
-        f"with Wilson's 95 per cent intervals; the line is the share of all. In these, {judged} (chi squared).",
-        f"Predicted share by tile, {len(largest)} tiles: {judged}.",
-        partial(_draw_tiles, tiles=tiles, names=names, largest=list(largest), classes=scope.classes),
-    )
-
-
-def _tiles(objects: pa.Table, measured: dict[str, list[object]]) -> tuple[str, Names] | None:
-    """The place of each object, '' where it has none: its tile, or a cell of the sky that holds enough to count."""
-    named = np.array([str(tile) if tile else "" for tile in measured.get("tilename", [])], dtype=object)
-    if _enough(named):
-        return "tile of the survey", named
-    cells = healpix_cell(floats(objects, "ra"), floats(objects, "dec"))
-    for order in range(_TILE_ORDER, -1, -1):
-        tiles = np.array([f"{cell >> cell_shift(order)}" if cell >= 0 else "" for cell in cells], dtype=object)
-        if _enough(tiles):
-            side = math.degrees(math.sqrt(math.pi / 3)) / 2**order
-            return (
-                f"HEALPix cell of order {order} ({side:.2g} deg wide, nested), in place of the tiles, which are not "
-                "named here",
-                tiles,
-            )
-    return None
-
-
-def _enough(tiles: Names) -> bool:
-    """Whether so many places hold enough objects to count that they are not the exceptions."""
-    _, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
-    large = int((counts >= _LEAST_A_TILE).sum())
-    return large >= 2 and large >= min(_TILES, len(counts) / 2)
-
-
-def _draw_tiles(theme: Theme, tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str]) -> Figure:
-    figure = Figure(figsize=(PAGE_INCHES, 2.7), layout="constrained")
-    panel = figure.subplots()
-    groups = [names[tiles == tile] for tile in largest]
-    _shares(theme, panel, list(range(len(largest))), groups, classes)
-    for line in panel.lines:
-        line.set_linestyle("none")
-    for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
-        panel.axhline(float((names == name).mean()), color=theme.colour(place, len(classes)), linewidth=0.7)
-    labels = [f"{tile}\n({len(group)})" for tile, group in zip(largest, groups, strict=True)]
-    panel.set_xticks(range(len(largest)), labels, fontsize=6.5)
-    panel.set(ylabel="share predicted")
-    name_classes(figure, panel)
     return figure

@@ -23,6 +23,7 @@ from catbuilder.calibrate import ReliabilityBin, expected_calibration_error, rel
 from catbuilder.figures import accuracy_figure
 from catbuilder.measures import proportion
 from catbuilder.report_parts import (
+    LINES,
     PAGE_INCHES,
     Drawing,
     Part,
@@ -31,11 +32,13 @@ from catbuilder.report_parts import (
     Theme,
     Words,
     error_bars,
+    legend_columns,
     missing,
     with_interval,
 )
 from catbuilder.report_scope import Scope
 
+_FEW = 4  # classes: matrices of more are drawn larger, and their counts smaller
 _NO_TRUTH = (
     "No test set with truth has been scored, so there is nothing to measure the network by; declare one with: "
     "catbuilder testset HP --survey des --table T.csv, and run another round"
@@ -53,7 +56,7 @@ def errors_section(scope: Scope) -> Section:
     if not _sets(scope):
         parts.append(missing(_left_out(scope) or _NO_TRUTH))
     else:
-        parts += [*_trained_on(scope), _roc(scope), _reliability(scope), _confusion(scope)]
+        parts += [*_trained_on(scope), *_roc(scope), _reliability(scope), _confusion(scope)]
     return Section("errors", "Where it errs, and whether it knows", parts)
 
 
@@ -85,7 +88,8 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
         if row["coverage"] == 1
     )
     known = (
-        f" These curves hold {scope.trained_tests:,} galaxies that a round has trained on, which test nothing."
+        f" Careful: these curves hold {scope.trained_tests:,} galaxies that a round has trained on, and of which it "
+        "can be right by heart. They lie too high; what comes below leaves these galaxies out."
         if scope.trained_tests
         else ""
     )
@@ -110,6 +114,7 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
 
 def _gains(scope: Scope) -> Table:
     first, last = scope.first_model, scope.model
+    what = f"round {last}" if last == first + 1 else f"rounds {first + 1} to {last}"
     rows = []
     for test_set, survey in _sets(scope):
         before, after = (_right(scope.test_scores[n], test_set, survey) for n in (first, last))
@@ -124,7 +129,7 @@ def _gains(scope: Scope) -> Table:
              f"{100 * (better - worse) / len(common):+.1f}", f"{p:.2g}", "yes" if p < 0.05 else "no")
         )  # fmt: skip
     return Table(
-        f"What rounds {first + 1} to {last} changed, on the galaxies that both models scored: accuracy in per cent "
+        f"What {what} changed, on the galaxies that both models scored: accuracy in per cent "
         "with its 95 per cent interval, galaxies that became right and wrong, and the two-sided probability of so "
         "uneven a change by chance (sign test). It is about these networks on these galaxies; another seed differs "
         "too (catbuilder experiment recursion).",
@@ -158,9 +163,9 @@ def _members(scores: pa.Table, test_set: str, survey: str) -> pa.Table:
     return scores.filter(pc.and_(pc.equal(scores["test_set"], test_set), pc.equal(scores["survey"], survey)))
 
 
-def _panels(n: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with n panels, up to four in a row, and nothing in the places that are left."""
-    across = min(n, 4)
+def _panels(n: int, height: float, across: int = 4) -> tuple[Figure, list[Axes]]:
+    """A figure with n panels, so many in a row at most, and nothing in the places that are left."""
+    across = min(n, across)
     down = -(-n // across)
     figure = Figure(figsize=(min(PAGE_INCHES, 2.6 * across), height * down), layout="constrained")
     panels = list(figure.subplots(down, across, squeeze=False).flat)
@@ -174,7 +179,7 @@ def _shown_classes(classes: Sequence[str]) -> list[tuple[int, str]]:
     return list(enumerate(classes))[-1:] if len(classes) == 2 else list(enumerate(classes))
 
 
-def _roc(scope: Scope) -> Part:
+def _roc(scope: Scope) -> Iterator[Part]:
     scores, curves = scope.test_scores[scope.model], []
     for test_set, survey in _sets(scope):
         members = _members(scores, test_set, survey)
@@ -186,21 +191,25 @@ def _roc(scope: Scope) -> Part:
                 rates = roc_curve(is_class, posterior)[:2]
                 curves.append((test_set, survey, number, name, rates, float(roc_auc_score(is_class, posterior))))
     if not curves:
-        return missing("No ROC curve: no test set has galaxies of two classes; declare one with both")
+        yield missing("No ROC curve: no test set has galaxies of two classes; declare one with both")
+        return
     said = "; ".join(f"{s} {v.upper()} {name} {auc:.3f}" for s, v, _, name, _, auc in curves)
     what = (
         f"{scope.classes[-1]} against {scope.classes[0]}"
         if len(scope.classes) == 2
         else "each class against all others"
     )
-    return Drawing(
+    two = len(scope.classes) == 2
+    yield Drawing(
         "roc",
         f"Receiver operating characteristic of round {scope.model}, {what}, on rates of false positives that are "
-        "logarithmic above 0.01 and linear below: a catalogue is made where they are few. In brackets the area under "
-        "the curve.",
+        "logarithmic above 0.01 and linear below: a catalogue is made where they are few."
+        + (" In brackets the area under the curve." if two else ""),
         f"ROC curves; area under each: {said}.",
         partial(_draw_roc, curves=curves, classes=len(scope.classes)),
     )
+    if not two:
+        yield _areas(curves, scope.classes)
 
 
 def _draw_roc(theme: Theme, curves: Sequence[Any], classes: int) -> Figure:
@@ -221,7 +230,7 @@ def _roc_of_two(theme: Theme, curves: Sequence[Any]) -> tuple[Figure, list[Axes]
     figure, panels = _panels(1, 3.0)
     figure.set_figwidth(4.4)
     for place, (test_set, survey, _, _, rates, auc) in enumerate(curves):
-        colour, line = theme.sequence(place / max(1, len(curves) - 1)), ("-", "--", "-.", ":")[place % 4]
+        colour, line = theme.sequence(place / max(1, len(curves) - 1)), LINES[place % len(LINES)]
         label = f"{test_set} {survey.upper()} ({auc:.3f})"
         panels[0].plot(*rates, color=colour, linestyle=line, drawstyle="steps-post", label=label)
     panels[0].legend(loc="lower right")
@@ -231,16 +240,32 @@ def _roc_of_two(theme: Theme, curves: Sequence[Any]) -> tuple[Figure, list[Axes]
 def _roc_of_many(theme: Theme, curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes]]:
     """A panel a test set and survey, a line a class."""
     sets = list(dict.fromkeys(curve[:2] for curve in curves))
-    figure, panels = _panels(len(sets), 2.8)
-    if len(sets) == 1:
-        figure.set_figwidth(4.4)
+    figure, panels = _panels(len(sets), 2.8, across=2)
+    figure.set_figwidth(PAGE_INCHES)
     for panel, key in zip(panels, sets, strict=True):
-        for test_set, survey, number, name, rates, auc in curves:
+        for test_set, survey, number, name, rates, _ in curves:
             if (test_set, survey) == key:
-                panel.plot(*rates, color=theme.colour(number, classes), label=f"{name} ({auc:.3f})", linewidth=1)
+                panel.plot(*rates, color=theme.colour(number, classes), linestyle=LINES[number % len(LINES)],
+                           label=name, linewidth=1.1)  # fmt: skip
         panel.set_title(f"{key[0]}, {key[1].upper()}")
-        panel.legend(fontsize=5.5, loc="lower right")
+    lines = {str(line.get_label()): line for panel in panels for line in panel.lines}
+    if len(sets) == 1:
+        figure.legend(handles=lines.values(), loc="outside right upper", handlelength=3)
+    else:
+        figure.legend(handles=lines.values(), loc="outside lower center", ncols=legend_columns(list(lines)),
+                      handlelength=3)  # fmt: skip
     return figure, panels
+
+
+def _areas(curves: Sequence[Any], classes: Sequence[str]) -> Table:
+    """The areas under the curves of many classes, for which a legend has no room."""
+    areas = {(test_set, survey, name): f"{auc:.3f}" for test_set, survey, _, name, _, auc in curves}
+    sets = list(dict.fromkeys(curve[:2] for curve in curves))
+    return Table(
+        "Area under the ROC curve of each class against all others.",
+        ("Class", *(f"{test_set} {survey.upper()}" for test_set, survey in sets)),
+        [(name, *(areas.get((*key, name), "") for key in sets)) for name in classes],
+    )
 
 
 def _reliability(scope: Scope) -> Part:
@@ -264,8 +289,8 @@ def _reliability(scope: Scope) -> Part:
     return Drawing(
         "reliability",
         "Share of right ones among objects of like confidence, in eight bins of equally many, with Wilson's 95 per "
-        "cent intervals; on the diagonal a confidence of 0.9 is right nine times out of ten. In brackets the "
-        "expected calibration error. "
+        "cent intervals; on the diagonal a confidence of 0.9 is right nine times out of ten. Above each panel "
+        "how many galaxies, and the expected calibration error. "
         + (f"Calibrated on {scope.target.upper()}, so it need not hold elsewhere." if calibrated
            else "There is no calibrated confidence: it needs labelled galaxies ingested with --split calibration."),
         f"Reliability curves; expected calibration error by set: {said}.",
@@ -283,17 +308,21 @@ def _draw_reliability(theme: Theme, sets: Sequence[Any]) -> Figure:
         for place, (kind, parts) in enumerate(bins.items()):
             middle = [(part.low + part.high) / 2 for part in parts]
             found = [proportion("reliability", part.right, part.n, 1.0) for part in parts]
-            panel.errorbar(middle, *error_bars(found), color=theme.colour(place, 2), marker="os"[place], markersize=3,
-                           linewidth=0.9, elinewidth=0.6, label=f"{kind} ({errors[kind]:.3f})")  # fmt: skip
+            # the calibrated ones are filled and within the hollow raw ones where a temperature is near 1
+            panel.errorbar(middle, *error_bars(found), color=theme.colour(place, 2), marker="os"[place],
+                           markersize=(5.5, 3)[place], markerfacecolor=("none", None)[place], linewidth=0.9,
+                           elinewidth=0.6, linestyle=LINES[place], label=kind)  # fmt: skip
         panel.set(
-            title=title,
             xlabel="confidence",
             ylabel="share right",
             xlim=(low - 0.02, 1.02),
             ylim=(max(0, lowest - 0.05), 1.03),
         )
-        panel.legend(fontsize=6, loc="lower right")
+        said = ", ".join(f"{kind} {error:.3f}" for kind, error in errors.items())
+        panel.set_title(f"{title}\n{said}", fontsize=6.5)
         panel.grid()
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2)
     return figure
 
 
@@ -308,20 +337,22 @@ def _confusion(scope: Scope) -> Part:
     said = "; ".join(f"{title}: {int(np.trace(counts))} right" for title, counts in matrices)
     return Drawing(
         "confusion",
-        "True class against predicted class, counts; shaded by the share of the true class.",
+        "True class against predicted class, counts; shaded by the share of the true class, from none to all of it."
+        + (" Where nothing stands, there is none." if len(scope.classes) > _FEW else ""),
         f"Confusion matrices. {said}.",
         partial(_draw_confusion, matrices=matrices, classes=scope.classes),
     )
 
 
 def _draw_confusion(theme: Theme, matrices: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) -> Figure:
-    large = len(classes) > 4
-    across = 2 if large else 4
+    large = len(classes) > _FEW
+    across = min(2 if large else 4, len(matrices))
     down = -(-len(matrices) // across)
-    figure = Figure(
-        figsize=(PAGE_INCHES * min(1, len(matrices) / across), (3.3 if large else 2.0) * down), layout="constrained"
-    )
-    panels = list(figure.subplots(down, min(across, len(matrices)), squeeze=False).flat)
+    # a matrix of many classes is alone as large as its counts need
+    width = PAGE_INCHES * (0.75 if large and across == 1 else across / (2 if large else 4))
+    height = (4.6 if across == 1 else 3.3) if large else 2.0
+    figure = Figure(figsize=(width, height * down), layout="constrained")
+    panels = list(figure.subplots(down, across, squeeze=False, sharey=large).flat)
     for panel in panels[len(matrices) :]:
         panel.set_axis_off()
     numbers = range(len(classes))
@@ -331,9 +362,12 @@ def _draw_confusion(theme: Theme, matrices: Sequence[tuple[str, np.ndarray]], cl
         for i, j in product(numbers, numbers):
             # a full shade is told from the ink as the paper is
             colour = theme.paper if share[i, j] > 0.5 else theme.ink
-            panel.text(j, i, f"{counts[i, j]:,}", ha="center", va="center", fontsize=5.5 if large else 8, color=colour)
+            said = "" if large and not counts[i, j] else f"{counts[i, j]:,}"
+            panel.text(j, i, said, ha="center", va="center", fontsize=6 if large else 8, color=colour)
         panel.set_xticks(numbers, classes, rotation=45 if large else 0, ha="right" if large else "center")
         panel.set_yticks(numbers, classes, rotation=0 if large else 90, va="center")
-        panel.set(title=title, xlabel="predicted", ylabel="true")
-        panel.tick_params(length=0, labelsize=6 if large else 7)
+        panel.set(title=title, xlabel="predicted")
+        panel.tick_params(length=0, labelsize=6.5 if large else 7)
+    for panel in panels[::across]:
+        panel.set_ylabel("true")
     return figure

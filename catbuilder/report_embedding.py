@@ -17,7 +17,7 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, missing
+from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, legend_columns, missing
 from catbuilder.report_scope import Scope, embedded_set
 from catbuilder.shift import FEWEST, two_sample_auc
 from catbuilder.shift_meters import features_of
@@ -122,8 +122,9 @@ def _draw(theme: Theme, places: Places, groups: dict[str, list[str]], classes: t
         start += len(labels)
     panels[0].set_ylabel("t-SNE 2")
     figure.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=min(len(classes), 6), markerscale=1.8
-    )
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=legend_columns(classes),
+        markerscale=1.8,
+    )  # fmt: skip
     return figure
 
 

@@ -23,8 +23,10 @@ from catbuilder.measures import Metric
 
 PAGE_INCHES = 6.9  # width of the text on A4 and on letter paper, and of every figure at most
 MARKERS = "os^Dv<>P*X"
+LINES = ("-", "--", "-.", ":")
 _SCREEN_DPI = 200
-_NAMES_INSIDE = 3
+MANY = 3  # classes above which lines and histograms lie on one another, and figures show each by itself
+_CHARACTERS = 105  # of a legend's line, as wide as the page
 _PRINT_DPI = 300
 
 
@@ -39,6 +41,7 @@ class Theme:
     classes: tuple[tuple[str, ...], tuple[str, ...]]  # of two classes; of more
     sequence: Colormap  # its ends are told from the paper
     shades: Colormap  # from the paper to a full colour: counts
+    balance: Colormap  # from one colour over the paper to another: less and more than expected
 
     def colour(self, place: int, of: int) -> str:
         """Colour of a class by its place among all."""
@@ -52,6 +55,7 @@ LIGHT = Theme(
      ("#332288", "#cc6677", "#117733", "#88ccee", "#aa4499", "#ddcc77", "#44aa99", "#882255", "#999933", "#777777")),
     LinearSegmentedColormap.from_list("light", colormaps["viridis"](range(0, 215))),
     LinearSegmentedColormap.from_list("shades", ["#ffffff", "#9ecae1", "#08519c"]),
+    LinearSegmentedColormap.from_list("balance", ["#e08214", "#ffffff", "#4393c3"]),
 )  # fmt: skip
 DARK = Theme(
     "dark", "#17181c", "#e8e8ec", "#4b4d57",
@@ -59,6 +63,7 @@ DARK = Theme(
      ("#77aadd", "#ee8866", "#44bb99", "#eedd88", "#ffaabb", "#99ddff", "#bbcc33", "#cc99ee", "#aaaa00", "#dddddd")),
     LinearSegmentedColormap.from_list("dark", colormaps["viridis"](range(95, 256))),
     LinearSegmentedColormap.from_list("shades", ["#17181c", "#2b5c8a", "#8ecbff"]),
+    LinearSegmentedColormap.from_list("balance", ["#b35c12", "#17181c", "#2f75ad"]),
 )  # fmt: skip
 
 
@@ -129,13 +134,18 @@ def error_bars(found: Sequence[Metric]) -> tuple[list[float], list[list[float]]]
     return values, [below, above]
 
 
-def name_classes(figure: Figure, panel: Axes, loc: Literal["best", "upper left"] = "best") -> None:
+def name_classes(figure: Figure, panel: Axes, loc: Literal["best", "upper left"] = "best", scale: float = 1.5) -> None:
     """A legend inside the panel, or beside it where there are too many classes for that."""
     handles, labels = panel.get_legend_handles_labels()
-    if len(labels) <= _NAMES_INSIDE:
-        panel.legend(loc=loc, markerscale=1.5)
+    if len(labels) <= MANY:
+        panel.legend(loc=loc, markerscale=scale)
     else:
-        figure.legend(handles, labels, loc="outside right upper", markerscale=1.5)
+        figure.legend(handles, labels, loc="outside right upper", markerscale=scale)
+
+
+def legend_columns(labels: Sequence[str]) -> int:
+    """How many columns of a legend below a figure of the page's width nothing is cut off from."""
+    return max(1, min(len(labels), _CHARACTERS // (max(map(len, labels), default=0) + 9)))
 
 
 def data_uri(drawing: Drawing, theme: Theme) -> tuple[str, float]:

@@ -14,7 +14,18 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Theme, missing, name_classes
+from catbuilder.report_parts import (
+    LINES,
+    MANY,
+    MARKERS,
+    PAGE_INCHES,
+    Drawing,
+    Part,
+    Section,
+    Theme,
+    missing,
+    name_classes,
+)
 from catbuilder.report_scope import Scope
 
 Floats = npt.NDArray[np.float64]
@@ -65,8 +76,8 @@ def _draw_sky(theme: Theme, ra: Floats, dec: Floats, sets: npt.NDArray[np.object
     middle, across = _extent(ra)
     figure = Figure(figsize=(PAGE_INCHES, 4.0), layout="constrained")
     axes = figure.subplots()
-    colours = dict(zip(_SETS, (theme.muted, theme.muted, theme.colour(2, 3), theme.colour(1, 3), theme.colour(0, 3)),
-                       strict=True))  # fmt: skip
+    greys = theme.muted, theme.colour(9, 10)
+    colours = dict(zip(_SETS, (*greys, *(theme.colour(place, 3) for place in (2, 1, 0))), strict=True))
     for place, name in enumerate(_SETS):
         here = sets == name
         if here.any():
@@ -138,12 +149,17 @@ def _photometry(scope: Scope) -> Iterator[Part]:
             )
             continue
         shown = np.flatnonzero(known)[:_POINTS]
+        beside = (
+            "median and middle 68 per cent of each class"
+            if len(scope.classes) > MANY
+            else "distribution of each class, its area 1"
+        )
         counts = ", ".join(f"{int((names[shown] == each).sum()):,} {each}" for each in scope.classes)
         yield Drawing(
             f"{name}-magnitude",
             f"{title.capitalize()} diagram by predicted class: {counts}; {len(shown):,} of the {scope.scored:,} "
             f"scored objects, of {survey} and its target population, without test sets. Large markers are medians of "
-            "equally many objects each.",
+            f"equally many objects each. Right: {beside}.",
             f"{title.capitalize()} diagram of {counts}.",
             partial(
                 _draw_diagram,
@@ -163,6 +179,7 @@ def _draw_diagram(
 ) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES, 3.1), layout="constrained")
     panel, beside = figure.subplots(1, 2, width_ratios=(3, 1), sharey=True)
+    many = len(classes) > MANY
     limits = np.nanpercentile(y, (0.5, 99.5)) + np.array([-0.1, 0.1]) * (1 if not log else 0.5)
     edges = list(np.linspace(float(limits[0]), float(limits[1]), 30))
     for place, name in enumerate(classes):
@@ -170,28 +187,33 @@ def _draw_diagram(
         if not here.any():
             continue
         colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
-        panel.scatter(x[here], y[here], s=7, alpha=0.55, linewidths=0, color=colour, marker=marker, label=name)
-        _medians(panel, x[here], y[here], theme.ink, colour, marker)
-        beside.hist(
-            y[here], edges, histtype="step", orientation="horizontal", density=True, color=colour, linewidth=1.2
-        )
+        panel.scatter(x[here], y[here], s=4 if many else 7, alpha=0.55, linewidths=0, color=colour, marker=marker)
+        _medians(panel, x[here], y[here], theme.ink, colour, marker, name)
+        if many:
+            low, middle, high = np.percentile(y[here], (16, 50, 84))
+            beside.errorbar(place, middle, [[middle - low], [high - middle]], color=colour, marker=marker,
+                            markersize=5, markeredgecolor=theme.ink, markeredgewidth=0.6)  # fmt: skip
+        else:
+            beside.hist(y[here], edges, histtype="step", orientation="horizontal", density=True, color=colour,
+                        linewidth=1.2, linestyle=LINES[place])  # fmt: skip
     panel.set(xlabel="r (mag)", ylabel=label, ylim=limits, xlim=np.percentile(x, (0.2, 99.8)) + np.array([-0.1, 0.1]))
     if log:
         shown = [tick for tick in (0.5, 1, 2, 3, 5, 10, 20, 50) if limits[0] <= np.log10(tick) <= limits[1]]
         panel.set_yticks(np.log10(shown), [f"{tick:g}" for tick in shown])
-    beside.set(xlabel="density", xticks=[])
-    name_classes(figure, panel)
+    beside.set(xlabel="classes" if many else "density", xticks=[])
+    name_classes(figure, panel, scale=1.0)
     panel.grid()
     return figure
 
 
-def _medians(panel: Axes, x: Floats, y: Floats, ink: str, colour: str, marker: str) -> None:
+def _medians(panel: Axes, x: Floats, y: Floats, ink: str, colour: str, marker: str, name: str) -> None:
     """A line through the medians of up to six steps in magnitude, each of twenty objects or more."""
     steps = [part for part in np.array_split(np.argsort(x, kind="stable"), max(1, min(6, len(x) // 20))) if len(part)]
     middle = [(float(np.median(x[part])), float(np.median(y[part]))) for part in steps]
     panel.plot(
-        *zip(*middle, strict=True), color=colour, marker=marker, markersize=6, markeredgecolor=ink, linewidth=1.6
-    )
+        *zip(*middle, strict=True), color=colour, marker=marker, markersize=6, markeredgecolor=ink, linewidth=1.6,
+        label=name,
+    )  # fmt: skip
 
 
 def floats(table: pa.Table, name: str) -> Floats:

@@ -83,7 +83,7 @@ def rounds_section(scope: Scope) -> Section:
     ]  # fmt: skip
     table = Table(
         "Trained on: objects, and how many of them by labels that earlier rounds promoted. Loss: cross-entropy of "
-        "the validation set.",
+        "the validation set. What was promoted of each class is told below.",
         ("Round", "Recipe", "Seed", "Processes", "Trained on", "Promoted before", "Epochs", "Loss", "Scored",
          "Promoted", "Retracted"),
         rows,
@@ -107,8 +107,8 @@ def _accuracy_by_round(scope: Scope) -> Iterator[Table]:
 
 
 def _promoted(details: str | None) -> str:
-    counts: dict[str, int] = json.loads(details) if details else {}
-    return ", ".join(f"{n:,} {name}" for name, n in counts.items()) or ("nothing" if details else "")
+    """How many in all: what of each class is in another table, and ten classes leave no room for it here."""
+    return f"{sum(json.loads(details).values()):,}" if details else ""
 
 
 def shifts_section(scope: Scope) -> Section:
@@ -130,23 +130,24 @@ def shifts_section(scope: Scope) -> Section:
         f"AUC of a classifier between samples. {said}.",
         partial(_draw_shifts, rows=rows),
     )
-    priors = [
-        (
-            f"{row['round']}",
-            _pair(row),
-            row["class"],
-            with_interval(row["value"], row["low"], row["high"], signed=True),
-        )
+    return Section("shifts", "Shift meters", [drawing, _priors(rows, scope.classes)])
+
+
+def _priors(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> Table:
+    """A line a round and class, a column a pair of samples."""
+    told = {
+        (row["round"], row["class"], _pair(row)): with_interval(row["value"], row["low"], row["high"], signed=True)
         for row in rows
         if row["meter"] == "prior"
-    ]
-    table = Table(
+    }
+    pairs = list(dict.fromkeys(pair for _, _, pair in told))
+    lines = sorted({(number, name) for number, name, _ in told}, key=lambda line: (line[0], classes.index(line[1])))
+    return Table(
         "Share predicted of each class in the second sample less that in the first, in points, with its 95 per cent "
         "interval.",
-        ("Round", "Samples", "Class", "Points"),
-        priors,
+        ("Round", "Class", *(pair.capitalize() for pair in pairs)),
+        [(f"{number}", name, *(told.get((number, name, pair), "") for pair in pairs)) for number, name in lines],
     )
-    return Section("shifts", "Shift meters", [drawing, table])
 
 
 def _pair(row: dict[str, Any]) -> str:
@@ -201,7 +202,10 @@ def certificates_section(scope: Scope) -> Section:
             "[promotion] has policy = "
             '"certified", and need labelled galaxies ingested with --split calibration'
         )])  # fmt: skip
-    intro = Words("What is promised of each promoted batch, on what grounds, and what became of it by now.")
+    intro = Words(
+        "What is promised of each promoted batch, on what grounds, and what became of it since: standing labels and "
+        f"audits are as they are now, also where this is the report of an earlier round. Up to round {scope.at}:"
+    )
     return Section("certificates", "Certificates", [intro, Words(items=[in_words(row) for row in rows])])
 
 
@@ -213,7 +217,7 @@ def provenance_section(scope: Scope) -> Section:
 def _provenance(scope: Scope) -> Iterator[Part]:
     # the day of writing says nothing of the catalogue, and the same catalogue is to give the same report
     facts = [
-        (fact.name, _cell(fact.value, plain=True), fact.comment)
+        (fact.name, _cell(fact.value, plain=True), fact.comment or _meaning(fact.name))
         for fact in scope.facts
         if fact.name not in ("DATE", "ORIGIN")
     ]
@@ -228,6 +232,14 @@ def _provenance(scope: Scope) -> Iterator[Part]:
     if scope.recipe:
         yield Words(f"The recipe of round {scope.at}, every setting of it:")
         yield Words(scope.recipe, kind="verbatim")
+
+
+def _meaning(name: str) -> str:
+    """Of what is so long that a FITS card has no room for a comment."""
+    ends = {"RECIPSHA": "SHA-256 of the recipe", "MODELSHA": "SHA-256 of the network's weights",
+            "TR": "whose labels are held to be true", "PO": "objects that it is about",
+            "SH": "SHA-256 of the calibration objects"}  # fmt: skip
+    return next((said for end, said in ends.items() if name.endswith(end)), "")
 
 
 def _cell(value: Any, plain: bool = False) -> str:

@@ -13,5 +13,5 @@ def require_round(con: Connection, round_number: int) -> None:
     """Raise RoundError, which says which rounds there are, unless there is a round of that number."""
     if first_row(con, "SELECT 1 FROM rounds WHERE round = ?", [round_number]) is None:
         last = last_round(con)
-        known = f"the rounds are 1 to {last}" if last else "no round has been run yet"
+        known = f"the rounds are 1 to {last}" if last else "no round has been run yet: run one with: catbuilder round"
         raise RoundError(f"there is no round {round_number}; {known}")

@@ -143,7 +143,8 @@ def test_scores_metrics_and_exports_before_the_first_round_say_so(empty, tmp_pat
     assert names_a_command(failed(cli("-w", empty, "score"))) == "catbuilder round"
     done = cli("-w", empty, "metrics")
     assert done.code == 0 and names_a_command(done.err) == "catbuilder round"
-    failed(cli("-w", empty, "export", tmp_path / "x.fits", "--at", 1), "no round has been run yet")
+    for asked in (("export", tmp_path / "x.fits", "--at", 1), ("diff", "--from", 1, "--to", 2)):
+        assert names_a_command(failed(cli("-w", empty, *asked), "no round has been run yet")) == "catbuilder round"
 
 
 def test_metrics_without_a_test_set_say_how_to_declare_one(tmp_path):

@@ -15,17 +15,17 @@ from PIL import Image
 
 from catbuilder.catalog import apply_views, keep_column
 from catbuilder.report import write_report
-from catbuilder.report_checks import _judged, _same_share, _tiles
 from catbuilder.report_embedding import _mixing
 from catbuilder.report_scope import read_scope
 from catbuilder.report_sky import _extent
+from catbuilder.report_tiles import _tiles, judged_words, same_share
 from catbuilder.workspace import Workspace
 
 SECTIONS = [
     "glance", "rounds", "accuracy", "errors", "promotions", "features", "sky", "photometry", "checks", "shifts",
     "certificates", "provenance",
 ]  # fmt: skip
-VOID = {"meta", "link", "img", "source"}
+VOID = {"meta", "link", "img"}
 
 
 class Page(HTMLParser):
@@ -35,7 +35,7 @@ class Page(HTMLParser):
         super().__init__()
         self.text, self.open = text, list[str]()
         self.sections, self.ids, self.links = list[str](), list[str](), list[str]()
-        self.pictures, self.sources, self.tables = list[dict[str, str]](), list[str](), 0
+        self.pictures, self.tables = list[dict[str, str]](), 0
         self.said = ""
         self.feed(text)
         assert not self.open, f"never closed: {self.open}"
@@ -46,7 +46,6 @@ class Page(HTMLParser):
         self.sections += [values["id"]] if tag == "section" else []
         self.links += [values[name] for name in ("href", "src", "srcset", "action", "data") if name in values]
         self.pictures += [values] if tag == "img" else []
-        self.sources += [values["srcset"]] if tag == "source" else []
         self.tables += tag == "table"
         assert tag not in ("script", "iframe", "object", "form")
         if tag not in VOID:
@@ -96,12 +95,12 @@ def test_nothing_is_asked_for_from_elsewhere(reported: tuple[Workspace, Page, Pa
 def test_figures_have_words_and_a_picture_for_light_dark_and_print(reported: tuple[Workspace, Page, Path]) -> None:
     _, page, _ = reported
     assert len(page.pictures) >= 8
-    for number, picture in enumerate(page.pictures):
-        assert len(picture["alt"]) > 20 and int(picture["width"]) <= 830
-        printed, dark = page.sources[2 * number : 2 * number + 2]
-        assert printed == picture["src"] != dark
-        for uri in (printed, dark):
-            _readable(uri)
+    for light, dark in zip(page.pictures[::2], page.pictures[1::2], strict=True):
+        assert (light["class"], dark["class"]) == ("light", "dark") and light["alt"] == dark["alt"]
+        assert len(light["alt"]) > 20 and int(light["width"]) <= 830
+        assert light["src"] != dark["src"]
+        for picture in (light, dark):
+            _readable(picture["src"])
 
 
 def _readable(uri: str) -> None:
@@ -278,10 +277,10 @@ def test_groups_that_are_one_are_mixed_and_groups_apart_are_not() -> None:
 
 def test_shares_that_differ_by_group_are_told_from_chance() -> None:
     names = np.array(["spiral", "elliptical"] * 200, dtype=object)
-    assert _same_share(np.arange(400) // 2 % 4, names) == pytest.approx(1)
-    assert _same_share(np.arange(400) % 2, names) < 1e-9
-    assert _same_share(np.zeros(400), names) is None
-    assert "no difference that is resolved" in _judged(0.02) and "differ more than chance" in _judged(0.002)
+    assert same_share(np.arange(400) // 2 % 4, names) == pytest.approx(1)
+    assert same_share(np.arange(400) % 2, names) < 1e-9
+    assert same_share(np.zeros(400), names) is None
+    assert "no difference that is resolved" in judged_words(0.02) and "differ more than chance" in judged_words(0.002)
 
 
 def test_where_tiles_are_not_named_cells_hold_enough_to_count(reported: tuple[Workspace, Page, Path]) -> None:

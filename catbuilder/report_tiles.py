@@ -1,0 +1,172 @@
+"""Predicted shares in groups of objects: by tile, and how any such groups are judged and drawn."""
+
+import math
+import re
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.stats import chi2_contingency
+
+from catbuilder.measures import proportion
+from catbuilder.report_parts import (
+    MANY,
+    MARKERS,
+    PAGE_INCHES,
+    Drawing,
+    Part,
+    Theme,
+    error_bars,
+    missing,
+    name_classes,
+)
+from catbuilder.report_scope import Scope
+from catbuilder.report_sky import floats
+from catbuilder.sky import cell_shift, healpix_cell
+
+Names = npt.NDArray[np.object_]
+
+_TILES = 12  # of most objects, each with its own point
+_LEAST_A_TILE = 20
+_FAR = 4  # standard errors that have the full colour
+_TILE_ORDER = (
+    6  # HEALPix cells of 0.92 degrees stand for the tiles of DES (0.73) where these are not named; larger ones
+)
+# where they hold too few
+
+
+def tiles_part(scope: Scope, objects: pa.Table, names: Names, measured: dict[str, list[object]]) -> Part:
+    found = _tiles(objects, measured)
+    if found is None:
+        return missing(
+            f"No check by tile: the objects have neither TILENAME nor a position, or fewer than {_LEAST_A_TILE} in a "
+            "place; bring in the DES main table with: catbuilder ingest des FILE, or give ra and dec in the table of "
+            "images"
+        )
+    what, tiles = found
+    kinds, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
+    order = np.argsort(-counts, kind="stable")[:_TILES]
+    largest = kinds[order][counts[order] >= _LEAST_A_TILE]
+    inside = np.isin(tiles.astype(str), largest)
+    judged = judged_words(same_share(tiles[inside], names[inside]))
+    many = len(scope.classes) > MANY
+    how = (
+        "in per cent of the objects there; shaded by how many standard errors that is from the share in all of these"
+        if many
+        else "with Wilson's 95 per cent intervals; the line is the share of all"
+    )
+    return Drawing(
+        "tiles",
+        f"Predicted share by {what}: the {len(largest)} of {len(kinds):,} with most objects, which are in brackets, "
+        f"{how}. In these, {judged} (chi squared).",
+        f"Predicted share by tile, {len(largest)} tiles: {judged}.",
+        partial(_draw_many_in_tiles if many else _draw_tiles, tiles=tiles, names=names, largest=list(largest),
+                classes=scope.classes, kind=what.partition(" of ")[0]),
+    )  # fmt: skip
+
+
+def _tiles(objects: pa.Table, measured: dict[str, list[object]]) -> tuple[str, Names] | None:
+    """The place of each object, '' where it has none: its tile, or a cell of the sky that holds enough to count."""
+    named = np.array([str(tile) if tile else "" for tile in measured.get("tilename", [])], dtype=object)
+    if _enough(named):
+        return "tile of the survey", named
+    cells = healpix_cell(floats(objects, "ra"), floats(objects, "dec"))
+    for order in range(_TILE_ORDER, -1, -1):
+        tiles = np.array([f"{cell >> cell_shift(order)}" if cell >= 0 else "" for cell in cells], dtype=object)
+        if _enough(tiles):
+            side = math.degrees(math.sqrt(math.pi / 3)) / 2**order
+            return (
+                f"HEALPix cell of order {order} ({side:.2g} deg wide, nested), in place of the tiles, which are not "
+                "named here",
+                tiles,
+            )
+    return None
+
+
+def _enough(tiles: Names) -> bool:
+    """Whether so many places hold enough objects to count that they are not the exceptions."""
+    _, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
+    large = int((counts >= _LEAST_A_TILE).sum())
+    return large >= 2 and large >= min(_TILES, len(counts) / 2)
+
+
+def _draw_tiles(
+    theme: Theme, tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str], kind: str
+) -> Figure:
+    figure = Figure(figsize=(PAGE_INCHES, 2.7), layout="constrained")
+    panel = figure.subplots()
+    groups = [names[tiles == tile] for tile in largest]
+    draw_shares(theme, panel, list(range(len(largest))), groups, classes)
+    for line in panel.lines:
+        line.set_linestyle("none")
+    for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
+        panel.axhline(float((names == name).mean()), color=theme.colour(place, len(classes)), linewidth=0.7)
+    _name_tiles(panel, largest, groups, kind)
+    panel.set(ylabel="share predicted", ylim=(0, 1))
+    name_classes(figure, panel)
+    return figure
+
+
+def _draw_many_in_tiles(
+    theme: Theme, tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str], kind: str
+) -> Figure:
+    """A field a class and tile: points of ten classes would lie on one another."""
+    groups = [names[tiles == tile] for tile in largest]
+    counts = np.array([[(group == name).sum() for group in groups] for name in classes], float)
+    total = counts.sum(axis=0)
+    share = counts.sum(axis=1, keepdims=True) / total.sum()
+    off = (counts - share * total) / np.sqrt(np.maximum(share * (1 - share) * total, 1e-9))
+    figure = Figure(figsize=(PAGE_INCHES, 0.23 * len(classes) + 1.1), layout="constrained")
+    panel = figure.subplots()
+    image = panel.imshow(off, cmap=theme.balance, vmin=-_FAR, vmax=_FAR, aspect="auto")
+    for row, column in np.ndindex(*counts.shape):
+        panel.text(column, row, f"{100 * counts[row, column] / total[column]:.0f}", ha="center", va="center",
+                   fontsize=7, color=theme.ink)  # fmt: skip
+    panel.set_yticks(range(len(classes)), classes)
+    panel.tick_params(length=0)
+    _name_tiles(panel, largest, groups, kind)
+    figure.colorbar(image, label="standard errors", extend="both", pad=0.01)
+    return figure
+
+
+def _name_tiles(panel: Axes, largest: Sequence[str], groups: Sequence[Names], kind: str) -> None:
+    # DES0001-5540 is as long as two tiles are wide
+    labels = [re.sub("(?=[+-])", "\n", tile) + f"\n({len(group)})" for tile, group in zip(largest, groups, strict=True)]
+    panel.set_xticks(range(len(largest)), labels, fontsize=6)
+    panel.set_xlabel(f"{kind} (objects)")
+
+
+def same_share(group: npt.ArrayLike, names: Names) -> float | None:
+    """Probability of shares so unlike one another by chance; None where there are not two groups and two classes."""
+    groups, row = np.unique(np.asarray(group), return_inverse=True)
+    classes, column = np.unique(names.astype(str), return_inverse=True)
+    if len(groups) < 2 or len(classes) < 2:
+        return None
+    counts = np.zeros((len(groups), len(classes)))
+    np.add.at(counts, (row, column), 1)
+    return float(chi2_contingency(counts).pvalue)
+
+
+def judged_words(p: float | None) -> str:
+    if p is None:
+        return "nothing to compare"
+    found = "differ more than chance allows" if p < 0.01 else "show no difference that is resolved"
+    return f"the shares {found}, p = {p:.2g}"
+
+
+def draw_shares(
+    theme: Theme, panel: Axes, at: Sequence[float], groups: Sequence[Names], classes: Sequence[str]
+) -> None:
+    apart = 0.5 * float(np.diff(at).min(initial=1.0)) / len(classes) if len(classes) > 2 else 0.0
+    for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
+        found = [proportion(name, int((group == name).sum()), len(group), 1.0) for group in groups]
+        colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
+        # beside one another, or the last class would hide the others' intervals
+        beside = np.asarray(at) + apart * (place - (len(classes) - 1) / 2)
+        panel.errorbar(beside, *error_bars(found), color=colour, marker=marker, markersize=3.5, linewidth=0.9,
+                       elinewidth=0.7, label=name)  # fmt: skip
+    panel.grid()
