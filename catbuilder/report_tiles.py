@@ -33,13 +33,13 @@ Names = npt.NDArray[np.object_]
 _TILES = 12  # of most objects, each with its own point
 _LEAST_A_TILE = 20
 _FAR = 4  # standard errors that have the full colour
-_TILE_ORDER = (
-    6  # HEALPix cells of 0.92 degrees stand for the tiles of DES (0.73) where these are not named; larger ones
-)
-# where they hold too few
+# HEALPix cells of 0.92 degrees stand for the tiles of DES (0.73) where these are not named; larger ones where they
+# hold too few
+_TILE_ORDER = 6
 
 
 def tiles_part(scope: Scope, objects: pa.Table, names: Names, measured: dict[str, list[object]]) -> Part:
+    """Predicted share in the tiles of most objects, or why it cannot be shown."""
     found = _tiles(objects, measured)
     if found is None:
         return missing(
@@ -152,6 +152,7 @@ def same_share(group: npt.ArrayLike, names: Names) -> float | None:
 
 
 def judged_words(p: float | None) -> str:
+    """What the probability that shares differ so by chance says of them."""
     if p is None:
         return "nothing to compare"
     found = "differ more than chance allows" if p < 0.01 else "show no difference that is resolved"
@@ -161,6 +162,7 @@ def judged_words(p: float | None) -> str:
 def draw_shares(
     theme: Theme, panel: Axes, at: Sequence[float], groups: Sequence[Names], classes: Sequence[str]
 ) -> None:
+    """Draw the share of each class in each group with its interval; of two classes only the second's."""
     apart = 0.5 * float(np.diff(at).min(initial=1.0)) / len(classes) if len(classes) > 2 else 0.0
     for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
         found = [proportion(name, int((group == name).sum()), len(group), 1.0) for group in groups]
