@@ -87,19 +87,13 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
         for row in curves.to_pylist()
         if row["coverage"] == 1
     )
-    known = (
-        f" Careful: these curves hold {scope.trained_tests:,} galaxies that a round has trained on, and of which it "
-        "can be right by heart. They lie too high; what comes below leaves these galaxies out."
-        if scope.trained_tests
-        else ""
-    )
     yield Drawing(
         "accuracy",
         "Accuracy of the surest objects of each test set, from few to all of them, "
         + f"after {' and '.join(f'round {number}' for number in ends)}, of all that each round scored: where the "
         "numbers in a title differ, the lines are not of the same galaxies. Bands are Wilson's 95 per cent intervals, "
         "point by point: the points of a line share their objects. A band that meets the lower edge goes on below it."
-        + known,
+        + scope.known_by_heart,
         f"Accuracy against coverage, a panel a test set and survey. {said}.",
         lambda theme: accuracy_figure(curves, theme.sequence),
     )

@@ -58,6 +58,16 @@ class Scope:
         """The model of the first round that was measured on a test set; the latest where none was."""
         return min(self.test_scores, default=0)
 
+    @property
+    def known_by_heart(self) -> str:
+        """What to say of accuracies of test galaxies that a round has trained on; nothing where there are none."""
+        if not self.trained_tests:
+            return ""
+        return (
+            f" Careful: these accuracies hold {self.trained_tests:,} galaxies that a round has trained on, and of "
+            "which a network can be right by heart, so that they are too high; gains and errors below leave them out."
+        )
+
     def of_target(self) -> pa.Table:
         """What of the sample is of the target survey and its population, without test sets."""
         keep = [

@@ -67,7 +67,7 @@ def _state(scope: Scope) -> str:
     if ends:
         said.append(
             "Its network is right on the fixed test sets, in per cent at full coverage with 95 per cent intervals: "
-            f"{'; '.join(ends)}."
+            f"{'; '.join(ends)}.{scope.known_by_heart}"
         )
     return " ".join(said)
 
@@ -100,7 +100,8 @@ def _accuracy_by_round(scope: Scope) -> Iterator[Table]:
     sets = list(dict.fromkeys(key[1:] for key in accuracy))
     if sets:
         yield Table(
-            "Accuracy on the fixed test sets in per cent, at full coverage, with its 95 per cent interval (Wilson).",
+            "Accuracy on the fixed test sets in per cent, at full coverage, with its 95 per cent interval (Wilson)."
+            + scope.known_by_heart,
             ("Round", *(f"{test_set} {survey.upper()}" for test_set, survey in sets)),
             [(f"{row['round']}", *(accuracy.get((row["round"], *key), "") for key in sets)) for row in scope.rounds],
         )

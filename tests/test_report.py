@@ -3,19 +3,24 @@
 import base64
 import io
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from makers import add_objects, cli, close_round, failed, surveyed
 from PIL import Image
+from playwright.sync_api import sync_playwright
 
 from catbuilder.catalog import apply_views, keep_column
 from catbuilder.report import write_report
 from catbuilder.report_embedding import _mixing
+from catbuilder.report_mosaics import _blocks, _placed, _size
+from catbuilder.report_parts import legend_columns
 from catbuilder.report_scope import read_scope
 from catbuilder.report_sky import _extent
 from catbuilder.report_tiles import _tiles, judged_words, same_share
@@ -25,6 +30,7 @@ SECTIONS = [
     "glance", "rounds", "accuracy", "errors", "promotions", "features", "sky", "photometry", "checks", "shifts",
     "certificates", "provenance",
 ]  # fmt: skip
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 VOID = {"meta", "link", "img"}
 
 
@@ -101,6 +107,21 @@ def test_figures_have_words_and_a_picture_for_light_dark_and_print(reported: tup
         assert light["src"] != dark["src"]
         for picture in (light, dark):
             _readable(picture["src"])
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; on Debian: apt-get install chromium")
+def test_a_dark_screen_has_dark_figures_and_paper_has_light_ones(reported: tuple[Workspace, Page, Path]) -> None:
+    workspace, page, _ = reported
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        seen = browser.new_page(color_scheme="dark")
+        seen.goto((workspace.path / "reports" / "report-2.html").as_uri())
+        figures = len(page.pictures) // 2
+        for medium, shown in (("screen", "dark"), ("print", "light")):
+            seen.emulate_media(media=medium, color_scheme="dark")
+            assert seen.locator("figure img:visible").count() == figures
+            assert seen.locator(f"figure img.{shown}:visible").count() == figures
+        browser.close()
 
 
 def _readable(uri: str) -> None:
@@ -201,6 +222,7 @@ def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
     drawn = {name.removeprefix("figure-") for name in page.ids}
     assert {"confusion", "roc", "size-magnitude", "axis-ratio", "conditions", "tiles", "sky"} <= drawn
     assert all(name in page.said for name in names)
+    assert "Area under the ROC curve of each class" in page.said and "Flatter than 0.3" in page.said
     for words in ("A_IMAGE and B_IMAGE", "seeing (psf_fwhm_i, arcsec)", "depth (exposures in r)", "tile of the survey"):
         assert words in page.said
 
@@ -223,6 +245,7 @@ def test_a_test_set_that_was_declared_late_is_judged_without_what_was_trained_on
     assert "after round 2 and round 3" in page.said and "100.0% of all 20" in page.text
     assert "Round 2" in page.said and "Round 1" not in page.said
     assert page.said.count("2 test galaxies are left out here") == 2
+    assert page.said.count("Careful: these accuracies hold 2 galaxies that a round has trained on") == 3
     scope = read_scope(workspace)
     assert [scores.num_rows for scores in scope.test_scores.values()] == [18, 18]
 
@@ -281,6 +304,31 @@ def test_shares_that_differ_by_group_are_told_from_chance() -> None:
     assert same_share(np.arange(400) % 2, names) < 1e-9
     assert same_share(np.zeros(400), names) is None
     assert "no difference that is resolved" in judged_words(0.02) and "differ more than chance" in judged_words(0.002)
+
+
+def test_a_mosaic_shows_no_galaxy_twice_and_fits_a_page() -> None:
+    def picks(name: str, n: int) -> list[dict[str, Any]]:
+        ids = [100 * ord(name[0]) + i for i in range(n)]
+        parts = (("surest", ids[:8]), ("least sure", ids[::-1][:8]))
+        return [{"part": part, "label": name, "survey": "des", "object_id": number, "confidence": 0.9}
+                for part, numbers in parts for number in numbers]  # fmt: skip
+
+    two = list(_blocks(picks("elliptical", 10) + picks("spiral", 5), ("elliptical", "spiral")))
+    assert [(block.title, len(block.members)) for block in two] == [
+        ("elliptical, surest", 8), ("elliptical, least sure", 2), ("spiral, surest", 5)
+    ]  # fmt: skip
+    names = [letter * 3 for letter in "abcdefghij"]
+    ten = list(_blocks([pick for name in names for pick in picks(name, 30)], names))
+    assert [block.title.partition(":")[0] for block in ten] == names
+    assert all(len(block.members) == block.width == 4 for block in ten)
+    places, height = _placed(ten)
+    assert len(set(places)) == 10 and height < 1000 and _size(["587722981742084096\nsdss"]) > 5
+
+
+def test_a_legend_of_long_names_has_fewer_columns() -> None:
+    assert legend_columns(["elliptical", "spiral"]) == 2
+    assert legend_columns(["in_between_smooth"] * 10) == 4
+    assert legend_columns(["x" * 300]) == 1
 
 
 def test_where_tiles_are_not_named_cells_hold_enough_to_count(reported: tuple[Workspace, Page, Path]) -> None:

@@ -244,6 +244,8 @@ def test_the_catalogue_can_be_filtered_and_counted(browser):
     assert sorted(objects_of(text)) == [HP + 1, HP + 3, *(POOL + i for i in range(1, N_POOL, 2))]
     assert "22 objects pass the filter" in text and "catbuilder export OUT.fits" in text
     assert 'value="spiral" selected' in text
+    none = browser.get("/", params={"brightest": "5", "faintest": "6"}).text
+    assert "Nothing passes this filter" in none and "Count them all" not in none and "/download/" not in none
 
 
 def test_a_field_that_cannot_be_read_is_told_in_a_sentence(browser):

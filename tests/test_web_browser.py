@@ -247,6 +247,7 @@ def test_a_training_is_watched_while_it_goes_on(page, served):
         log.write("step", epoch=2, step=1, **step)
         expect(page.locator("#live")).to_contain_text("21 of 30")
         expect(page.locator("polyline.validation")).to_have_count(1)
+        assert page.locator(".plot .ends").all_inner_texts() == ["0.700\nloss\n0.500", "1\nepoch\n2"]
         page.reload()  # within the page's own time: a round that trains keeps no page waiting
     expect(page.get_by_role("heading", name="Round 2 is planned, not closed")).to_be_visible()
 

@@ -64,4 +64,7 @@ def _curve(now: Watched | None) -> dict[str, str] | None:
     return {
         name: " ".join(f"{i * step:.1f},{95 - (v - low) * scale:.1f}" for i, v in enumerate(line) if v is not None)
         for name, line in lines.items()
-    } | {"low": f"{low:.3f}", "high": f"{high:.3f}"}
+    } | {
+        "low": f"{low:.3f}", "high": f"{high:.3f}", "first": f"{now.epochs[0]['epoch'] + 1}",
+        "last": f"{now.epochs[-1]['epoch'] + 1}",
+    }  # fmt: skip
