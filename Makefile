@@ -52,3 +52,4 @@ $(READY): $(SETUP_FROM)
 	@echo "set-up 4/4: Horovod (about 4 minutes the first time, seconds with a kept wheel)"
 	@scripts/build_horovod.sh --python $(BIN)/python
 	@mv .venv/.started $@
+	@echo "ready; to use it: . .venv/bin/activate; to see it work: make demo"

@@ -179,7 +179,7 @@ def _tell_faults(report: "SurveyReport") -> None:
             file=sys.stderr,
         )
     if report.rejected:
-        print(f"{report.rejected:,} rows could not be used:", file=sys.stderr)
+        print(f"{report.rejected:,} row{'s' if report.rejected > 1 else ''} could not be used:", file=sys.stderr)
         print("\n".join(f"  {rejection}" for rejection in report.rejections), file=sys.stderr)
         tell_more(report.rejected, "SELECT * FROM rejections")
 

@@ -27,4 +27,4 @@ def report(
     if figures is not None and outcome.figures:
         print(f"Each figure as PNG and PDF: {figures}.")
     for sentence in outcome.missing:
-        print(f"Not shown: {sentence}.")
+        print(f"Not shown: {sentence.removesuffix('.')}.")

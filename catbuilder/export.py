@@ -65,6 +65,9 @@ def export(
         Another export to the same target is under way.
     """
     suffix = target.suffix.lower()
+    exports = workspace.path / "exports"
+    if target.parent.absolute() == exports.absolute():
+        exports.mkdir(exist_ok=True)  # the workspace's own place for them
     _check(target, fits_plus)
     with selected(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
         if suffix == ".hats":

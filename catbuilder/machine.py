@@ -11,6 +11,11 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def has_gpu() -> bool:
+    """Whether a driver of a graphics card is loaded: asked without torch, which the coordinator never loads."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/kfd", "/dev/dxg"))
+
+
 def usable_memory() -> int:
     """Bytes of memory this process may use: the machine's, or its control group's where that is less."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

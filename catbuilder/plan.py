@@ -9,11 +9,12 @@ from catbuilder import __version__
 from catbuilder.catalog import Connection, first_row
 from catbuilder.config import Recipe
 from catbuilder.confounding import rendering_warnings
-from catbuilder.errors import CatalogueDamaged
+from catbuilder.errors import CatalogueDamaged, LaunchError
 from catbuilder.files import moved, set_aside, sha256_file, write_text
 from catbuilder.firewall import FirewallReport, update_firewall
 from catbuilder.hosts import parse_hosts
 from catbuilder.launch import threads_for
+from catbuilder.machine import has_gpu, usable_cores
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.precision import settled
 from catbuilder.progress import Reporter
@@ -23,6 +24,8 @@ from catbuilder.roundlist import last_round, require_round
 from catbuilder.workspace import Recording, Workspace
 
 STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
+_MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training
+_WANTS_GPU_PX = 200  # stamps of this size and larger train for hours on a few cores
 
 
 class Plan(BaseModel):
@@ -93,8 +96,16 @@ def read_plan(con: Connection, round_number: int) -> Plan:
 
 
 def threads_of(workspace: Workspace, ranks: int, hosts: str) -> int:
-    """Threads a rank; raises LaunchError where a host cannot be used."""
-    return threads_on(workspace.path, parse_hosts(hosts)) if hosts else threads_for(ranks)
+    """Threads a rank; raises LaunchError where a host cannot be used, or this machine is too small for the ranks."""
+    if hosts:
+        return threads_on(workspace.path, parse_hosts(hosts))
+    cores = usable_cores()
+    if ranks > _MOST_PER_CORE * cores:
+        raise LaunchError(
+            f"{ranks} processes are too many for {cores} cores ({_MOST_PER_CORE * cores} at most): they would wait for "
+            f"each other and fill the memory; give --np {cores}, or other machines by --hosts"
+        )
+    return threads_for(ranks)
 
 
 def make_plan(
@@ -245,6 +256,12 @@ def _tell(workspace: Workspace, plan: Plan, firewall: FirewallReport, reporter: 
         f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {processes_of(plan)}; "
         f"{plan.training} to train on, {plan.validation} for validation, {plan.scored} to score"
     )
+    width = plan.recipe.network.image_size
+    if not plan.hosts and not has_gpu() and width >= _WANTS_GPU_PX:
+        reporter.say(
+            f"careful: no GPU is seen here, and recipe {plan.recipe.name} trains on {width} px, which wants one; for "
+            "recipe real, made for a few cores: Ctrl-C, catbuilder round --abandon, catbuilder round --recipe real"
+        )
     if plan.validation == 0:
         reporter.say("there is no validation object: training runs through all its epochs")
     with workspace.reading(wait_s=None) as con:

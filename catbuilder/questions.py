@@ -31,7 +31,8 @@ Purpose = Literal["training", "calibration"]
 # Each with the reason for which it may find nobody to ask about.
 _NOBODY = "the pool has no object with a good stamp and without a label that was not asked about already"
 STRATEGIES = {
-    "audit": "every object that was drawn from a certified batch has its answer, or none was drawn",
+    "audit": "every object that was drawn from a certified batch has its answer, or none was drawn; to be asked "
+    "about the pool, give --strategy random, or margin once a round has scored it",
     **dict.fromkeys((*DOUBTS, "typical", "coverage", "random"), _NOBODY),
 }
 DEFAULT_N = 50

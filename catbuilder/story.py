@@ -3,12 +3,17 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from catbuilder.catalog import Connection, first_row
 from catbuilder.errors import ObjectNotFound
 from catbuilder.lens import IdRange, lens_on
 from catbuilder.resources import query
 from catbuilder.tables import BadValue, parse_object_id
+from catbuilder.wording import in_one_line
 from catbuilder.workspace import Workspace
+
+_LONGEST_NAME = 80  # letters that a message repeats
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,14 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
         with lens_on(con, IdRange(survey, int(key["object_id"]), int(key["object_id"]))):
             now = con.execute("SELECT * FROM catalog")
             names = [column[0] for column in now.description or []]
-            return Story(dict(zip(names, now.fetchall()[0], strict=True)), events)
+            single = [str(column[1]) == "FLOAT" for column in now.description or []]
+            values = map(_as_recorded, now.fetchall()[0], single)
+            return Story(dict(zip(names, values, strict=True)), events)
+
+
+def _as_recorded(value: Any, single: bool) -> Any:
+    """A number in single precision with no more digits than it has: 17.851, not 17.85099983215332."""
+    return float(str(np.float32(value))) if single and value is not None else value
 
 
 def find_object(con: Connection, object_id: str, survey: str | None = None) -> tuple[str, int]:
@@ -50,19 +62,25 @@ def find_object(con: Connection, object_id: str, survey: str | None = None) -> t
         It is no id, no survey has it, or several have it and none was named.
     """
     try:
-        number, _ = parse_object_id(object_id.strip())
+        number, name = parse_object_id(object_id.strip())
     except BadValue as error:
         raise ObjectNotFound(f"{error}; give an id as the survey numbers it") from None
-    return _survey_of(con, number, survey), number
+    return _survey_of(con, number, name, survey), number
 
 
-def _survey_of(con: Connection, number: int, survey: str | None) -> str:
+def _survey_of(con: Connection, number: int, name: str | None, survey: str | None) -> str:
     surveys = con.execute("SELECT DISTINCT survey FROM objects WHERE object_id = ? ORDER BY 1", [number]).fetchall()
     found = [s for (s,) in surveys]
     if survey is not None and survey in found:
         return survey
     if survey is None and len(found) == 1:
         return str(found[0])
+    if not found and name is not None:
+        shown = in_one_line(repr(name), _LONGEST_NAME)
+        raise ObjectNotFound(
+            f"no object named {shown} is in the catalogue; see which names it has with: "
+            'catbuilder sql "SELECT survey, object_id, name FROM objects WHERE name IS NOT NULL LIMIT 5"'
+        )
     if not found:
         raise ObjectNotFound(
             f"no object {number} is in the catalogue; see which ids it has with: catbuilder sql "

@@ -41,7 +41,7 @@ def open_workspace(workspace: Path | None) -> "Workspace":
 def tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
     """Which rows were left out and why, the first twenty of them."""
     if rejections:
-        print(f"{len(rejections)} rows could not be used:", file=sys.stderr)
+        print(f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:", file=sys.stderr)
         for rejection in rejections[:20]:
             print(f"  {in_one_line(rejection, _LONGEST_REJECTION)}", file=sys.stderr)
         tell_more(len(rejections), "SELECT * FROM rejections")

@@ -9,7 +9,8 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 workspace=${1:-$here/demo}
 started=$SECONDS
 
-if [ -e "$workspace/catbuilder.toml" ] && [ -e "$workspace/sources/plan.json" ]; then
+# One that was cut short goes on.
+if [ -e "$workspace/exports/catalog.fits" ] && [ -e "$workspace/sources/plan.json" ]; then
     echo "The demo in $workspace was run before; it starts anew."
     rm -rf "$workspace"
 fi

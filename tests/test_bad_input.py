@@ -76,7 +76,7 @@ def assert_rejected(done, workspace, row, *words, good=(1,)):
     """One row is set aside with its file, number and reason; the good ones are in; the command succeeds."""
     assert done.code == 0, done
     lines = done.err.splitlines()
-    assert lines[0] == "1 rows could not be used:" and len(lines) == 2, done.err
+    assert lines[0] == "1 row could not be used:" and len(lines) == 2, done.err
     assert f"t.csv, row {row} (object_id " in lines[1]
     for word in words:
         assert word in lines[1], f"{word!r} is not in: {lines[1]}"

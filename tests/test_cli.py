@@ -154,6 +154,13 @@ def test_why_tells_label_model_round_and_score(survey):
     assert re.search(r"1 +label +event 5: elliptical from promoted, confidence 0.9500: top_k", events)
 
 
+def test_why_gives_a_number_the_digits_that_it_was_recorded_with(workspace):
+    with workspace.recording("objects") as recording:
+        add_objects(recording, "des", [777], mag_r=17.851, ra=54.0710105, dec=-18.3210192)
+    told = cli("-w", workspace.path, "why", "777").out
+    assert re.search(r"mag_r  17\.851\n", told) and re.search(r" ra  54\.0710105\n", told)
+
+
 def test_why_tells_what_was_taken_back_and_by_which_round(survey):
     story = json.loads(cli("-w", survey.path, "why", "6", "--survey", "des", "--format", "json").out)
     assert [event["what"] for event in story][-4:] == ["scored", "label", "scored", "label retracted"]
@@ -270,6 +277,11 @@ def test_what_cannot_be_written_is_told_in_one_line(survey, tmp_path):
     ):
         failed(cli("-w", survey.path, *verb.split(), tmp_path / place), str(tmp_path), said)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "out.fits"]
+
+
+def test_the_folder_exports_of_a_workspace_is_made_and_no_other(workspace, tmp_path):
+    assert cli("-w", workspace.path, "export", workspace.path / "exports" / "all.csv").code == 0
+    failed(cli("-w", workspace.path, "export", tmp_path / "none" / "all.csv"), "there is no folder", "make it")
 
 
 # --- rollback and check

@@ -24,6 +24,10 @@ from makers import (
 )
 from test_cli import parse
 
+from catbuilder.config import load_recipe
+from catbuilder.machine import has_gpu, usable_cores
+from catbuilder.plan import make_plan
+from catbuilder.progress import Reporter
 from catbuilder.workspace import Workspace
 
 
@@ -139,6 +143,21 @@ def test_two_processes_without_horovod_say_how_to_build_it_or_do_without(tmp_pat
     assert names_a_command(said) == "catbuilder round --np 1"
 
 
+def test_far_more_processes_than_cores_are_refused_before_anything_is_planned(empty):
+    said = failed(cli("-w", empty, "round", "--recipe", "demo", "--np", 4 * usable_cores() + 1), "too many")
+    assert f"give --np {usable_cores()}," in said and not (empty / "rounds" / "001").exists()
+
+
+def test_a_recipe_made_for_gpus_is_told_of_where_there_is_none(tmp_path, capsys):
+    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    folder = write_images(tmp_path / "images", [f"{n}.png" for n in range(8)])
+    rows = [(n, f"{n}.png", 9.0 * n, 1.0, ("elliptical", "spiral")[n % 2]) for n in range(8)]
+    table = write_csv(tmp_path / "t.csv", ("object_id", "file", "ra", "dec", "label"), *rows)
+    assert cli("-w", made.path, "ingest", "images", folder, "--table", table, "--survey", "sdss").code == 0
+    make_plan(made, load_recipe("paper"), 1, 0, Reporter())
+    assert ("careful: no GPU is seen here" in capsys.readouterr().err) == (not has_gpu())
+
+
 def test_scores_metrics_and_exports_before_the_first_round_say_so(empty, tmp_path):
     assert names_a_command(failed(cli("-w", empty, "score"))) == "catbuilder round"
     done = cli("-w", empty, "metrics")
@@ -189,6 +208,8 @@ def test_an_unknown_object_says_how_to_see_which_ids_there_are(survey):
     said = failed(cli("-w", survey, "why", 12), "no object 12 is in the catalogue")
     query = shlex.split(names_a_command(said))[2]
     assert cli("-w", survey, "sql", query, "--format", "csv").out.splitlines()[1].split(",")[1] == "11"
+    said = failed(cli("-w", survey, "why", "NGC 1300"), "no object named 'NGC 1300' is in the catalogue")
+    assert cli("-w", survey, "sql", shlex.split(names_a_command(said))[2]).code == 0
 
 
 def test_a_table_that_is_not_there_is_told_by_name(empty, tmp_path):

@@ -746,7 +746,7 @@ def test_the_command_line_tells_what_came_in_and_what_did_not(workspace, tmp_pat
     assert "4 rows read: 3 objects added to des, measurements of 3 objects added, 0 were there already." in done.out
     assert "Values that say 'not measured' became NULL: 1 MAG_AUTO_G." in done.out
     assert "The file lacks FLAGS_R" in done.out
-    assert "1 rows could not be used:" in done.err and "row 4 (object_id 2)" in done.err
+    assert "1 row could not be used:" in done.err and "row 4 (object_id 2)" in done.err
     changed = write(des_table((1, 2, 3), MAG_AUTO_R=np.array([5, 6, 7], "f4")), tmp_path / "des2.fits")
     done = cli("-w", workspace.path, "ingest", "des", changed)
     assert "3 objects differ from the catalogue and were left as they stand (see --update):" in done.out
