@@ -145,6 +145,8 @@ def parse_number(cells: dict[str, str], column: str, low: float, high: float) ->
 
 def parse_class(text: str, classes: Sequence[str]) -> str:
     """A label that is one of the workspace's classes."""
+    if not text:
+        raise BadValue(f"label is empty; fill in one of {', '.join(classes)}")
     if text not in classes:
         raise BadValue(f"unknown class '{_shown(text)}'; this workspace has {', '.join(classes)}")
     return text

@@ -37,7 +37,7 @@ catbuilder sql "
 echo "Gains of a point or two are the noise of one seed. Where a later round loses, look at what it learned from:"
 catbuilder sql "SELECT round, label, source, count(*) AS objects FROM training WHERE role = 'training'
                 GROUP BY ALL ORDER BY ALL"
-echo "The surest objects are the plainest of their class; docs/results.md has what that does, over seeds."
+echo "The surest objects are the plainest of their class; docs/results.md looks closer at this run."
 
 echo
 echo "== Proofs, a file and a report for a colleague"

@@ -74,6 +74,8 @@ def main() -> None:
     parser.add_argument("source", type=Path, help="Galaxy10_DECals.h5")
     parser.add_argument("folder", type=Path, help="folder to write to")
     arguments = parser.parse_args()
+    if not (arguments.source.is_file() and h5py.is_hdf5(arguments.source)):
+        parser.error(f"{arguments.source} is no HDF5 file; it is to be had at https://astronn.readthedocs.io")
     counts = unpack(arguments.source, arguments.folder)
     print(f"{', '.join(f'{n} {name}' for name, n in counts.items())}: written to {arguments.folder}")
 

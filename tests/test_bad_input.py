@@ -594,7 +594,7 @@ def labelled(workspace):
         ((9, "spiral", ""), "object 9 is not in the catalogue"),
         ((3, "spiral", ""), "object 3 is in des and sdss"),
         ((2, "merger", ""), "unknown class 'merger'"),
-        ((2, "", ""), "unknown class ''"),
+        ((2, "", ""), "label is empty; fill in one of elliptical, spiral"),
         ((2, "spiral", "1.2"), "confidence is 1.2, outside 0 to 1"),
         ((2, "spiral", "sure"), "confidence is 'sure'"),
         ((1, "elliptical", ""), "stands already in row 2"),
