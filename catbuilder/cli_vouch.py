@@ -45,8 +45,9 @@ def select(
         print(f"Nothing to ask: {STRATEGIES[strategy]}.", file=sys.stderr)
         return
     classes = " or ".join(opened.config.classes)
+    table = "" if out else "have it as a table with --out FILE.csv, "
     print(
-        f"Next: fill in label ({classes}), then: catbuilder labels import {out or 'FILE.csv'} --source human",
+        f"Next: {table}fill in label ({classes}), then: catbuilder labels import {out or 'FILE.csv'} --source human",
         file=sys.stdout if out or format == "table" else sys.stderr,
     )
 

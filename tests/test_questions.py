@@ -337,7 +337,7 @@ def test_the_command_writes_what_is_asked_and_says_what_comes_next(workspace, tm
     rows = json.loads(cli("-w", workspace.path, "select", "--strategy", "margin", "--n", 5, "--format", "json").out)
     assert len(rows) == 5 and all(isinstance(row["object_id"], str) for row in rows)
     done = cli("-w", workspace.path, "select", "--strategy", "random", "--for", "calibration", "--n", 60)
-    assert "60 objects" in done.out or "Next: fill in label" in done.out
+    assert "60 objects" in done.out or "fill in label" in done.out
     done = cli("-w", workspace.path, "select", "--strategy", "random")
     assert done.code == 0 and "Nothing to ask: the pool has no object" in done.err
 
