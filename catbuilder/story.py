@@ -1,9 +1,8 @@
 """Why: one object's story, from its image to its standing label, in the order in which it happened."""
 
 from dataclasses import dataclass
+from struct import pack
 from typing import Any
-
-import numpy as np
 
 from catbuilder.catalog import Connection, first_row
 from catbuilder.errors import ObjectNotFound
@@ -50,7 +49,11 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
 
 def _as_recorded(value: Any, single: bool) -> Any:
     """A number in single precision with no more digits than it has: 17.851, not 17.85099983215332."""
-    return float(str(np.float32(value))) if single and value is not None else value
+    if not single or value is None:
+        return value
+    # numpy, which would do it, costs `why` a fifth of its time to load
+    shorter = (float(f"{value:.{digits}g}") for digits in range(1, 9))
+    return next((short for short in shorter if pack("f", short) == pack("f", value)), float(f"{value:.9g}"))
 
 
 def find_object(con: Connection, object_id: str, survey: str | None = None) -> tuple[str, int]:
