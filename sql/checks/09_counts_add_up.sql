@@ -3,7 +3,7 @@ SELECT format('survey {} has {} but no object', survey, what)
 FROM (SELECT DISTINCT survey, 'stamps' AS what FROM stamps
       UNION ALL SELECT DISTINCT survey, 'labels' FROM labels
       UNION ALL SELECT DISTINCT survey, 'scores' FROM scores)
-WHERE survey NOT IN (SELECT survey FROM objects)
+WHERE survey NOT IN (SELECT DISTINCT survey FROM objects)
 UNION ALL
 SELECT format('step {} of round {} belongs to no round', step, round)
 FROM steps ANTI JOIN rounds USING (round)
