@@ -87,9 +87,13 @@ def _hear_ctrl_c() -> None:
 
 
 def _keep_to_one_core() -> None:
-    """One process of a round plans a thread a core, and threads that wait for a busy core make it many times slower."""
+    """One process of a round plans a thread a core, and threads that wait for a busy core make it many times slower.
+
+    Those who run the tests side by side take the cores in turn, or one core would have all the work.
+    """
     _hear_ctrl_c()
-    os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
+    cores, runner = sorted(os.sched_getaffinity(0)), os.environ.get("PYTEST_XDIST_WORKER", "gw1")
+    os.sched_setaffinity(0, [cores[int(runner.removeprefix("gw")) % len(cores)]])
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float = 120.0, every_s: float = 0.005) -> Any:
