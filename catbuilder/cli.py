@@ -204,7 +204,9 @@ def assemble(
 def run_round(
     n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
-    ranks: Annotated[int | None, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = None,
+    ranks: Annotated[
+        int | None, typer.Option("--np", min=1, help="Processes that train together; at most 4 a core.")
+    ] = None,
     hosts: Annotated[str, typer.Option(help="Where they run, as in node1:4,node2:4 (by ssh).")] = "",
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
     changes: ChangesOption = None,

@@ -26,7 +26,7 @@ def recursion(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds; those that are done are not run again.")] = 10,
     rounds: Annotated[int, typer.Option(min=2, help="Rounds of each; the last is compared with the first.")] = 2,
     recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
-    ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together (Horovod).")] = 1,
+    ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together; at most 4 a core.")] = 1,
     changes: ChangesOption = None,
     first_seed: Annotated[int, typer.Option(min=0, help="The first of the seeds.")] = 0,
     grey: Annotated[
