@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from catbuilder.catalog import Connection, fetch_number
-from catbuilder.errors import WorkspaceBusy
+from catbuilder.core.errors import WorkspaceBusy
 from catbuilder.workspace import Recording, Workspace
 
 TRIES = 5

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from catbuilder.config import Limits
-from catbuilder.errors import InputError
-from catbuilder.tables import BadValue, Table, read_table
-from catbuilder.wording import in_one_line
+from catbuilder.core.csv_table import BadValue, Table, read_table
+from catbuilder.core.errors import InputError
+from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.settings import Limits
 
 Layout = Literal["plain", "zooniverse", "labelstudio"]
 

@@ -10,7 +10,7 @@ from operator import itemgetter
 import pyarrow as pa
 
 from catbuilder.catalog import fetch_arrow
-from catbuilder.resources import query
+from catbuilder.core.resources import query
 from catbuilder.workspace import Workspace
 
 AGREEMENT = pa.schema(

@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
-from catbuilder.errors import NothingToAsk
+from catbuilder.core.errors import NothingToAsk
+from catbuilder.core.resources import query
 from catbuilder.jobs import feature_files
 from catbuilder.lens import gather, in_ranges, lens_on
-from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
 Floats = npt.NDArray[np.float32]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.core.resources import query
 from catbuilder.lens import lens_on
-from catbuilder.resources import query
 from catbuilder.workspace import Recording
 
 LEAST = 3  # objects of every batch, or all of it: proportion alone would leave a small class unseen

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Generator, Tensor
 
-from catbuilder.stamps import StampReader
+from catbuilder.core.stamps import StampReader
 
 Positions = npt.NDArray[np.int64]
 Purpose = Literal["weights", "order", "augmentation", "dropout", "validation"]

@@ -15,11 +15,11 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import is_number
 from catbuilder.lens import IdRange, lens_on
 from catbuilder.provenance import NOW
-from catbuilder.resources import query
 from catbuilder.roundlist import require_round
-from catbuilder.wording import is_number
 from catbuilder.workspace import Workspace
 
 PAGE = 50  # objects

@@ -21,12 +21,12 @@ from catbuilder.calibrate import (
     reliability,
 )
 from catbuilder.catalog import Connection, fetch_arrow, first_row
-from catbuilder.config import Recipe
-from catbuilder.errors import NothingToCertify
+from catbuilder.core.errors import NothingToCertify
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe
 from catbuilder.evaluate import METRICS, as_row
 from catbuilder.measures import Metric, proportion
 from catbuilder.plan import Plan
-from catbuilder.resources import query
 from catbuilder.workspace import Recording
 
 _BOOTSTRAPS = 1000

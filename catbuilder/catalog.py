@@ -21,7 +21,7 @@ import duckdb
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from catbuilder import __version__
-from catbuilder.errors import (
+from catbuilder.core.errors import (
     CatalogueDamaged,
     CatbuilderError,
     ConfigError,
@@ -30,12 +30,12 @@ from catbuilder.errors import (
     WorkspaceBusy,
     WorkspaceError,
 )
-from catbuilder.files import written_whole
-from catbuilder.machine import usable_memory
-from catbuilder.resources import sql_folder
+from catbuilder.core.files import written_whole
+from catbuilder.core.machine import usable_memory
+from catbuilder.core.resources import sql_folder
+from catbuilder.core.safe_text import in_one_line, said_by_duckdb
 from catbuilder.turns import let_writers_pass, writers_turn
 from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
-from catbuilder.wording import in_one_line, said_by_duckdb
 
 if TYPE_CHECKING:  # it takes a tenth of a second, and many commands need none of it
     import pyarrow as pa

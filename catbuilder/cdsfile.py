@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.errors import CatalogueDamaged
+from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.selection import ExportColumn, Selection
 from catbuilder.textcolumn import ascii_text
 

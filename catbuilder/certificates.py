@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from catbuilder.catalog import fetch_arrow
-from catbuilder.resources import query
+from catbuilder.core.resources import query
 from catbuilder.roundlist import require_round
 from catbuilder.workspace import Workspace
 

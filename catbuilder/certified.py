@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from catbuilder.calibration import delta_of_a_class, spent_delta
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.certify import ClassCertificate, Counted, certify_class
-from catbuilder.config import Recipe
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe
 from catbuilder.jobs import feature_files
 from catbuilder.plan import Plan
-from catbuilder.resources import query
 from catbuilder.shift import FEWEST, accept, density_weights, two_sample_auc
 from catbuilder.shift_meters import features_of
 from catbuilder.workspace import Workspace

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from catbuilder.catalog import Connection, fetch_number, read_everything
 from catbuilder.confounding import rendering_warnings
+from catbuilder.core.files import sha256_file
+from catbuilder.core.progress import Update
+from catbuilder.core.resources import query, sql_folder
 from catbuilder.deepcheck import cut_off_log, damaged_of_rounds
-from catbuilder.files import sha256_file
 from catbuilder.lens import ask_each
 from catbuilder.plan import read_plan
-from catbuilder.progress import Update
 from catbuilder.recheck import recheck
-from catbuilder.resources import query, sql_folder
 from catbuilder.stampcheck import damaged_shards
 from catbuilder.workspace import Workspace
 

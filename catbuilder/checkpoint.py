@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from catbuilder.errors import WeightsError, WorkerDied
-from catbuilder.files import written_whole
+from catbuilder.core.errors import WeightsError, WorkerDied
+from catbuilder.core.files import written_whole
 from catbuilder.modelcard import METADATA_KEY, ModelCard, Plan, RawTensor, Training, digest_of, no_model, unsealed
 from catbuilder.network import GalaxyNetwork, build_network
 

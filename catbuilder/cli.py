@@ -23,8 +23,9 @@ from catbuilder.cli_release import release, track
 from catbuilder.cli_report import report
 from catbuilder.cli_vouch import certificates, select, shifts
 from catbuilder.cli_web import labels_agreement, serve
-from catbuilder.errors import CatbuilderError
-from catbuilder.interrupts import listen
+from catbuilder.core.errors import CatbuilderError
+from catbuilder.core.interrupts import listen
+from catbuilder.core.safe_text import printable
 from catbuilder.terminal import (
     ChangesOption,
     FormatOption,
@@ -34,7 +35,6 @@ from catbuilder.terminal import (
     open_workspace,
     tell_rejections,
 )
-from catbuilder.wording import printable
 
 if TYPE_CHECKING:
     from catbuilder.rounds import RoundOutcome
@@ -164,9 +164,9 @@ def crossmatch(
 
     import pyarrow as pa
 
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
     from catbuilder.crossmatch import crossmatch
-    from catbuilder.output import show
-    from catbuilder.progress import Reporter
 
     names = None if surveys is None else [name.strip() for name in surveys.split(",")]
     with Reporter().bar("matching") as update:
@@ -190,8 +190,8 @@ def assemble(
     import pyarrow as pa
 
     from catbuilder.assemble import PAPER, assemble
-    from catbuilder.config import load_recipe
-    from catbuilder.output import show
+    from catbuilder.core.settings import load_recipe
+    from catbuilder.core.table_text import show
 
     opened = open_workspace(workspace)
     report = assemble(opened, load_recipe(recipe or opened.config.recipe), hp=hp, fo=fo)
@@ -217,7 +217,7 @@ def run_round(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train, score, promote and measure; an unfinished round is finished first."""
-    from catbuilder.config import load_round_recipe
+    from catbuilder.core.settings import load_round_recipe
     from catbuilder.rounds import abandon_round, run_rounds
 
     opened = open_workspace(workspace)
@@ -265,7 +265,7 @@ def why(
     format: FormatOption = "table",
 ) -> None:
     """One object's story: what it is, and why the catalogue thinks so."""
-    from catbuilder.output import print_table, show
+    from catbuilder.core.table_text import print_table, show
     from catbuilder.story import why
 
     story = why(open_workspace(workspace), object_id, survey)
@@ -297,8 +297,8 @@ def check(
     import pyarrow as pa
 
     from catbuilder.check import check
-    from catbuilder.output import show
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
 
     with Reporter().bar("checking files") as update:
         findings = check(open_workspace(workspace), update, deep)
@@ -341,7 +341,7 @@ def sql(
     import pyarrow as pa
 
     from catbuilder import cookbook
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
     from catbuilder.sandbox import query_stream
 
     if examples:
@@ -383,8 +383,8 @@ def export(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write the catalogue as FITS, VOTable, Parquet, HATS or CSV, with units, UCDs and provenance."""
+    from catbuilder.core.progress import Reporter
     from catbuilder.export import export
-    from catbuilder.progress import Reporter
 
     report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
     print(f"{target}: {' '.join(report.sentences())}")

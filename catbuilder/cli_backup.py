@@ -15,7 +15,7 @@ def backup(
 ) -> None:
     """Copy catalogue, stamps, models and releases, each with its hash; a round may go on meanwhile."""
     from catbuilder.backup import backup
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
 
     with Reporter().bar("backing up") as update:
         report = backup(open_workspace(workspace), dest, update)
@@ -38,7 +38,7 @@ def restore(
 ) -> None:
     """Make a workspace of a backup, or put back what is damaged in one."""
     from catbuilder.backup import restore
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
 
     with Reporter().bar("restoring") as update:
         said = restore(source, place, update)

@@ -14,8 +14,8 @@ def status(
     format: FormatOption = "table",
 ) -> None:
     """What is in the workspace, and where its rounds stand."""
-    from catbuilder.output import show
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
     from catbuilder.status import status
 
     with Reporter().bar("counting") as update:
@@ -42,9 +42,9 @@ def count(
     format: FormatOption = "table",
 ) -> None:
     """Count objects by columns of the catalogue, in bounded memory whatever their number."""
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
     from catbuilder.counts import count_objects
-    from catbuilder.output import show
-    from catbuilder.progress import Reporter
 
     names = [name.strip() for name in by.split(",") if name.strip()]
     with Reporter().bar("counting") as update:
@@ -58,7 +58,7 @@ def compact(
 ) -> None:
     """Move scores of older rounds into Parquet files beside the catalogue; queries still see them."""
     from catbuilder.compact import compact
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
 
     report = compact(open_workspace(workspace), keep, Reporter())
     if not report.models:

@@ -23,7 +23,7 @@ def similar(
     format: FormatOption = "table",
 ) -> None:
     """Objects that look like one, by the features of a round's network; the nearest first."""
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
     from catbuilder.similar import as_table, draw_similar, similar
 
     opened = open_workspace(workspace)
@@ -47,9 +47,9 @@ def diff(
     format: FormatOption = "table",
 ) -> None:
     """What changed between two closed rounds: labels, predicted classes, and why."""
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
     from catbuilder.diff import diff, write_changed
-    from catbuilder.output import show
-    from catbuilder.progress import Reporter
 
     opened = open_workspace(workspace)
     found = diff(opened, first, last, examples, Reporter())
@@ -108,9 +108,9 @@ def compare(
 ) -> None:
     """Agreement with another catalogue, by magnitude and size. Agreement is not accuracy."""
     from catbuilder.compare import Question, compare, draw_disagreements
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
     from catbuilder.othercatalogue import Columns, pairs_of
-    from catbuilder.output import show
-    from catbuilder.progress import Reporter
 
     opened = open_workspace(workspace)
     theirs = {name: ours for ours, name in pairs_of(meanings or (), "--class")}

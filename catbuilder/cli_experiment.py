@@ -36,7 +36,7 @@ def recursion(
     format: FormatOption = "table",
 ) -> None:
     """Does training on promoted labels help? Accuracy before and after, over seeds."""
-    from catbuilder.config import load_round_recipe
+    from catbuilder.core.settings import load_round_recipe
     from catbuilder.experiment import compare_with_grey, grey_version, run_recursion
 
     opened = open_workspace(workspace)
@@ -52,7 +52,7 @@ def recursion(
 
 
 def _tell(report: "RecursionReport", format: str) -> None:
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
 
     show(report.summary, format)
     beside = sys.stdout if format == "table" else sys.stderr

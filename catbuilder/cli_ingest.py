@@ -51,8 +51,8 @@ def ingest_images(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Bring in a folder of images and the table that names them."""
+    from catbuilder.core.progress import Reporter
     from catbuilder.ingest import ingest_images
-    from catbuilder.progress import Reporter
 
     with Reporter().bar("reading images") as update:
         report = ingest_images(
@@ -119,7 +119,7 @@ def ingest_tiles(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Cut colour stamps of a survey's objects out of its coadd tiles."""
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
     from catbuilder.tile_ingest import ingest_tiles
 
     with Reporter().bar("cutting stamps") as update:
@@ -130,7 +130,7 @@ def ingest_tiles(
 
 
 def _ingest_survey(kind: str, file: Path, survey: str, keep: str, update: bool, workspace: Path | None) -> None:
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
     from catbuilder.survey_ingest import ingest_survey
 
     names = [name.strip() for name in keep.split(",") if name.strip()]

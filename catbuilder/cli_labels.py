@@ -62,7 +62,7 @@ def labels_export(
 ) -> None:
     """Write every standing label as CSV; or what is to be labelled, for Zooniverse or Label Studio."""
     from catbuilder.annotations import as_layout
-    from catbuilder.errors import InputError
+    from catbuilder.core.errors import InputError
 
     opened, chosen = open_workspace(workspace), as_layout(layout)
     if chosen == "plain":

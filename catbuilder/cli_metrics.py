@@ -44,7 +44,7 @@ def metrics(
     if by is not None:
         _show_bins(opened, numbers, by, format)
     elif every:
-        from catbuilder.output import show
+        from catbuilder.core.table_text import show
 
         show(_read(opened, "metrics_all", numbers), format)
     else:
@@ -53,7 +53,7 @@ def metrics(
 
 def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: str) -> None:
     """Print a line a round, test set and survey; None is every round."""
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
 
     found = _read(workspace, "metrics", rounds)
     if found.num_rows or format != "table":
@@ -65,7 +65,7 @@ def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: s
 
 
 def _show_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str, format: str) -> None:
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
 
     bins = _read(workspace, "metrics_by", rounds, variable=_VARIABLES[by])
     show(bins, format)
@@ -104,7 +104,7 @@ def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, form
 
 def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **parameters: object) -> "pa.Table":
     from catbuilder.catalog import fetch_arrow
-    from catbuilder.resources import query
+    from catbuilder.core.resources import query
     from catbuilder.roundlist import require_round
 
     with workspace.reading() as con:

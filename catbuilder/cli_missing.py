@@ -29,8 +29,8 @@ def fetch(
 ) -> None:
     """Download the images that are missing, by position, and bring them in."""
     from catbuilder.asking import Manners
+    from catbuilder.core.progress import Reporter
     from catbuilder.fetch import fetch
-    from catbuilder.progress import Reporter
     from catbuilder.services import find_service
 
     opened, chosen = open_workspace(workspace), find_service(service or survey, scale)

@@ -19,7 +19,7 @@ def release(
     format: FormatOption = "table",
 ) -> None:
     """Publish the catalogue of a closed round: files, papers and checksums, for good."""
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
     from catbuilder.releases import list_releases, release, verify_release, verify_releases
 
     opened = open_workspace(workspace)
@@ -30,7 +30,7 @@ def release(
     elif version is None:
         import pyarrow as pa
 
-        from catbuilder.output import show
+        from catbuilder.core.table_text import show
 
         names = ("version", "round", "objects", "created", "where", "doi")
         released = list_releases(opened)
@@ -51,7 +51,7 @@ def track(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Show rounds in TensorBoard or MLflow: curves, test sets, recipe, figure."""
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
     from catbuilder.tracking import mlflow_address, track
 
     where, written = track(open_workspace(workspace), to, place, Reporter())

@@ -19,7 +19,7 @@ def report(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Metrics, pictures, checks and provenance on one page: an HTML file that opens offline."""
-    from catbuilder.progress import Reporter
+    from catbuilder.core.progress import Reporter
     from catbuilder.report import write_report
 
     outcome = write_report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())

@@ -31,7 +31,7 @@ def select(
     format: FormatOption = "table",
 ) -> None:
     """List objects for a person to label, blind."""
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
     from catbuilder.questions import STRATEGIES, as_purpose, select_objects, write_questions
 
     opened = open_workspace(workspace)
@@ -59,7 +59,7 @@ def certificates(
 ) -> None:
     """What is promised of each promoted batch, on what grounds, and what people found in it."""
     from catbuilder.certificates import in_words, read_certificates
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
 
     rows = read_certificates(open_workspace(workspace), number)
     if format != "table":
@@ -80,7 +80,7 @@ def shifts(
 ) -> None:
     """How alike the labelled, the calibration and the pool galaxies are to each round's network."""
     from catbuilder.certificates import read_shifts
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
 
     rows = read_shifts(open_workspace(workspace), number)
     if rows.num_rows or format != "table":

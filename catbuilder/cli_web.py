@@ -30,7 +30,7 @@ def serve(
 def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
     """How well people agree: Cohen's kappa of each two annotators."""
     from catbuilder.annotators import annotator_agreement
-    from catbuilder.output import show
+    from catbuilder.core.table_text import show
 
     found = annotator_agreement(open_workspace(workspace))
     if found.num_rows or format != "table":

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catbuilder.catalog import apply_views, fetch_number
-from catbuilder.errors import CatalogueDamaged
-from catbuilder.files import sha256_file, written_whole
-from catbuilder.progress import Reporter
+from catbuilder.core.errors import CatalogueDamaged
+from catbuilder.core.files import sha256_file, written_whole
+from catbuilder.core.progress import Reporter
 from catbuilder.space import require_space
 from catbuilder.workspace import Workspace
 

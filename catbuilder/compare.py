@@ -16,16 +16,16 @@ import pyarrow as pa
 
 from catbuilder.agreement import Agreement, agreement_of
 from catbuilder.catalog import Connection, confine, fetch_arrow, fetch_number, first_row
-from catbuilder.errors import InputError, QueryError
+from catbuilder.core.errors import InputError, QueryError
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.lens import gather
 from catbuilder.othercatalogue import Columns, described, read_theirs, recognise
 from catbuilder.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
-from catbuilder.progress import Reporter
 from catbuilder.provenance import NOW, require_closed
-from catbuilder.resources import query
 from catbuilder.slices import MAX_BINS, MIN_OBJECTS
 from catbuilder.tablefiles import open_table
-from catbuilder.wording import in_one_line
 from catbuilder.workspace import Workspace
 
 VARIABLES = ("mag_r", "radius_arcsec")

@@ -12,8 +12,8 @@ import numpy as np
 from scipy.stats.contingency import association
 
 from catbuilder.catalog import Connection
+from catbuilder.core.resources import query
 from catbuilder.lens import lens_on
-from catbuilder.resources import query
 
 # Below this a rendering is a handful of galaxies whose shares are chance, and which a network hardly sees.
 MIN_OBJECTS = 50

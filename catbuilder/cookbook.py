@@ -7,8 +7,8 @@ import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.errors import QueryError
-from catbuilder.resources import sql_folder
+from catbuilder.core.errors import QueryError
+from catbuilder.core.resources import sql_folder
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import duckdb
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, confine, data_dictionary
-from catbuilder.errors import QueryError
+from catbuilder.core.errors import QueryError
+from catbuilder.core.progress import Update
+from catbuilder.core.safe_text import said_by_duckdb
 from catbuilder.lens import ask_each
-from catbuilder.progress import Update
 from catbuilder.roundlist import require_round
-from catbuilder.wording import said_by_duckdb
 from catbuilder.workspace import Workspace
 
 NOW = 2**31 - 1  # a round after all others

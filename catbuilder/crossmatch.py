@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from catbuilder.afresh import read_then_record
 from catbuilder.catalog import Connection, fetch_arrow, first_row
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
 from catbuilder.identity import IdentityReport, identify_images
 from catbuilder.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one
-from catbuilder.resources import query
 from catbuilder.workspace import Recording, Workspace
 
 

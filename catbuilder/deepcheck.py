@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from catbuilder.files import sha256_file
+from catbuilder.core.files import sha256_file
 from catbuilder.modelcard import is_whole
 from catbuilder.plan import Plan, score_manifest_file, training_manifest_file
 from catbuilder.scoring import damaged_files

@@ -13,12 +13,12 @@ import pyarrow as pa
 import pyarrow.csv
 
 from catbuilder.catalog import Connection, fetch_arrow
-from catbuilder.errors import InputError, RoundError
-from catbuilder.files import written_whole
+from catbuilder.core.errors import InputError, RoundError
+from catbuilder.core.files import written_whole
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
 from catbuilder.lens import ask_each, in_ranges
-from catbuilder.progress import Reporter
 from catbuilder.provenance import require_closed
-from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
 CHANGES = ("added", "changed", "retracted", "restated")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
-from catbuilder.errors import LaunchError
+from catbuilder.core.errors import LaunchError
 
 _horovod: Any = None  # horovod.torch once several ranks are joined
 

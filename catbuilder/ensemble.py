@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
-from catbuilder.errors import CatalogueDamaged
-from catbuilder.faults import fault_point
-from catbuilder.files import moved, set_aside, sha256_file
-from catbuilder.interrupts import held_off, stop_asked
+from catbuilder.core.errors import CatalogueDamaged
+from catbuilder.core.fault_points import fault_point
+from catbuilder.core.files import moved, set_aside, sha256_file
+from catbuilder.core.interrupts import held_off, stop_asked
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
 from catbuilder.jobs import TrainJob, new_attempt
 from catbuilder.modelcard import is_whole, read_model_card
 from catbuilder.plan import Plan, training_manifest_file
-from catbuilder.progress import Reporter
 from catbuilder.ranks import run_ranks
-from catbuilder.resources import query
 from catbuilder.trainlog import TrainLog
 from catbuilder.workspace import Recording, Workspace
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.core.resources import query
 from catbuilder.measures import COVERAGES, Metric, measure
-from catbuilder.resources import query
 from catbuilder.riskcoverage import CURVE, accuracy_curve, aurc
 from catbuilder.slices import VARIABLES, against_colour, purity_and_completeness, training_splits
 from catbuilder.workspace import Recording

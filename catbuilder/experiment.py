@@ -20,9 +20,11 @@ import pyarrow as pa
 
 from catbuilder.backup import copy_catalogue
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
-from catbuilder.config import Recipe
-from catbuilder.errors import ConfigError, InputError, RoundError
-from catbuilder.files import held_alone, sync_folder
+from catbuilder.core.errors import ConfigError, InputError, RoundError
+from catbuilder.core.files import held_alone, sync_folder
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe
 from catbuilder.paired import (
     PairedCurves,
     Point,
@@ -34,8 +36,6 @@ from catbuilder.paired import (
     write_table,
 )
 from catbuilder.plan import open_plan
-from catbuilder.progress import Reporter
-from catbuilder.resources import query
 from catbuilder.rollback import rollback
 from catbuilder.rounds import run_rounds
 from catbuilder.workspace import Workspace

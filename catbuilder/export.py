@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.errors import InputError
-from catbuilder.files import written_whole
-from catbuilder.progress import Reporter
+from catbuilder.core.errors import InputError
+from catbuilder.core.files import written_whole
+from catbuilder.core.progress import Reporter
 from catbuilder.selection import Selection, selected
 from catbuilder.workspace import Workspace
 

@@ -18,8 +18,8 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from catbuilder.errors import InputError, RoundError
-from catbuilder.files import written_whole
+from catbuilder.core.errors import InputError, RoundError
+from catbuilder.core.files import written_whole
 
 FORMATS = (".png", ".pdf", ".svg")
 

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number
+from catbuilder.core.resources import query
+from catbuilder.core.sky import nearest
+from catbuilder.core.stamps import StampReader
 from catbuilder.likeness import same_picture
-from catbuilder.resources import query
-from catbuilder.sky import nearest
-from catbuilder.stamps import StampReader
 from catbuilder.workspace import Workspace
 
 EXCLUSIONS = pa.schema(

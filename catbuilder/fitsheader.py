@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from astropy.io import fits
 
-from catbuilder.wording import in_one_line
+from catbuilder.core.safe_text import in_one_line
 
 BLOCK = 2880
 """Bytes, the unit of FITS: headers and data begin at multiples of it."""

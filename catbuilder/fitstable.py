@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from astropy.io import fits
 
-from catbuilder.config import Limits
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
+from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.settings import Limits
 from catbuilder.fitsheader import MOST_HDUS, DamagedHeader, data_bytes, filled, read_header, refuse_odd_size
-from catbuilder.wording import in_one_line
 
 _CHUNK_BYTES = 16 << 20  # of rows read at once: larger ones gain nothing
 _MOST_COLUMNS = 999  # FITS standard 4.0, section 7.3.1

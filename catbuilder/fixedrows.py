@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.arrowvalues import missing, numbers
-from catbuilder.errors import CatalogueDamaged
+from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.selection import ExportColumn, Kind
 from catbuilder.textcolumn import ascii_text, most_bytes, utf16_text
 

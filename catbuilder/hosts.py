@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
 
 # A name or an IPv4 address; none begins with a dash, which ssh would take for an option.
 _HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):([1-9][0-9]{0,3})")

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from catbuilder.afresh import read_then_record
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number
+from catbuilder.core.resources import query
 from catbuilder.labels import EVENTS, fresh_labels, record_events
 from catbuilder.pairs import Side, check_radius, find_candidates
-from catbuilder.resources import query
 from catbuilder.revisions import replace_older
 from catbuilder.workspace import Recording, Workspace
 

@@ -10,18 +10,7 @@ import numpy as np
 import pyarrow as pa
 from astropy.coordinates import angular_separation
 
-from catbuilder.errors import InputError
-from catbuilder.files import sha256_file
-from catbuilder.identity import carry_over
-from catbuilder.images import Picture, read_picture
-from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
-from catbuilder.machine import usable_cores
-from catbuilder.population import DOMAINS
-from catbuilder.resources import query
-from catbuilder.revisions import replace_older
-from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
-from catbuilder.stamps import SHARD_ROWS, refuse_other_width, write_shard
-from catbuilder.tables import (
+from catbuilder.core.csv_table import (
     BadValue,
     Rejection,
     Table,
@@ -31,7 +20,18 @@ from catbuilder.tables import (
     read_table,
     record_rejections,
 )
-from catbuilder.wording import in_one_line
+from catbuilder.core.errors import InputError
+from catbuilder.core.files import sha256_file
+from catbuilder.core.machine import usable_cores
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
+from catbuilder.core.stamps import SHARD_ROWS, refuse_other_width, write_shard
+from catbuilder.identity import carry_over
+from catbuilder.images import Picture, read_picture
+from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
+from catbuilder.population import DOMAINS
+from catbuilder.revisions import replace_older
 from catbuilder.workspace import Recording, Workspace
 
 SPLITS = ("train", "validation", "calibration", "pool", "none")  # none: scored, but never trained on or promoted

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from catbuilder.config import Recipe
+from catbuilder.core.settings import Recipe
 
 STARTER_VARIABLE = "CATBUILDER_STARTER"  # process id of the starter of this host, where the coordinator is elsewhere
 

@@ -10,11 +10,7 @@ import pyarrow as pa
 from catbuilder.annotations import Layout, parse_meanings, read_annotations
 from catbuilder.audit import settle_audits
 from catbuilder.catalog import fetch_arrow
-from catbuilder.errors import FirewallError, InputError
-from catbuilder.files import written_whole
-from catbuilder.lens import PLACES, lens_on
-from catbuilder.resources import query
-from catbuilder.tables import (
+from catbuilder.core.csv_table import (
     BadValue,
     Rejection,
     Table,
@@ -24,7 +20,11 @@ from catbuilder.tables import (
     read_table,
     record_rejections,
 )
-from catbuilder.wording import for_spreadsheet
+from catbuilder.core.errors import FirewallError, InputError
+from catbuilder.core.files import written_whole
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import for_spreadsheet
+from catbuilder.lens import PLACES, lens_on
 from catbuilder.workspace import Recording, Workspace
 
 SOURCES = ("human", "galaxy_zoo", "imported", "promoted")

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.errors import WorkerDied
+from catbuilder.core.errors import WorkerDied
+from catbuilder.core.machine import usable_cores
 from catbuilder.jobs import deaf_to_interrupts
-from catbuilder.machine import usable_cores
 
 _POLL_S = 0.05
 

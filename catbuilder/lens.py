@@ -19,8 +19,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from catbuilder.catalog import Connection, beside, fetch_number
-from catbuilder.machine import usable_cores
-from catbuilder.progress import Update
+from catbuilder.core.machine import usable_cores
+from catbuilder.core.progress import Update
 
 RANGE_OBJECTS = 500_000  # twice as many take a quarter longer each, since the joins' tables leave the processor's cache
 

@@ -14,13 +14,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from catbuilder.catalog import Connection, fetch_arrow
-from catbuilder.config import Recipe
-from catbuilder.errors import NothingToScore, NothingToTrain
-from catbuilder.files import written_whole
+from catbuilder.core.errors import NothingToScore, NothingToTrain
+from catbuilder.core.files import written_whole
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe
+from catbuilder.core.sky import nearest, neighbourhood
 from catbuilder.firewall import read_all
 from catbuilder.likeness import same_picture
-from catbuilder.resources import query
-from catbuilder.sky import nearest, neighbourhood
 from catbuilder.workspace import Workspace
 
 

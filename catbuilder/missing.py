@@ -13,10 +13,10 @@ import duckdb
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, confine, fetch_arrow, refused_condition
-from catbuilder.config import StampWidths
-from catbuilder.errors import InputError, QueryError
-from catbuilder.files import written_whole
-from catbuilder.resources import query
+from catbuilder.core.errors import InputError, QueryError
+from catbuilder.core.files import written_whole
+from catbuilder.core.resources import query
+from catbuilder.core.settings import StampWidths
 from catbuilder.workspace import Workspace
 
 _CHOSEN = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, deserialize, safe_open
 
-from catbuilder.config import Recipe
-from catbuilder.errors import WeightsError
+from catbuilder.core.errors import WeightsError
+from catbuilder.core.settings import Recipe
 
 METADATA_KEY = "catbuilder"
 # Kinds of tensors by safetensors' names, as torch writes them; a file that holds another kind is none of ours

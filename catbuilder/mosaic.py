@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow
-from catbuilder.errors import InputError, NothingToScore
+from catbuilder.core.errors import InputError, NothingToScore
+from catbuilder.core.resources import query
+from catbuilder.core.stamps import StampReader, Stamps
 from catbuilder.figures import save_figure
 from catbuilder.lens import lens_on
-from catbuilder.resources import query
-from catbuilder.stamps import StampReader, Stamps
 from catbuilder.workspace import Workspace
 
 MOST_STAMPS = 400  # more are no picture any more

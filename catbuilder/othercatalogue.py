@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from catbuilder.catalog import Connection, was_interrupted
-from catbuilder.errors import InputError
-from catbuilder.resources import query
+from catbuilder.core.csv_table import told_columns
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.staging import add_functions
 from catbuilder.tablefiles import FileColumn, Progress, TableFile
-from catbuilder.tables import told_columns
-from catbuilder.wording import in_one_line
 
 EARLY, LATE = "elliptical", "spiral"
 _REAL = ("FLOAT", "DOUBLE")

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from catbuilder.files import written_whole
+from catbuilder.core.files import written_whole
 
 Array = npt.NDArray[np.float64]
 Point = tuple[str, str, float]  # test set, survey, coverage

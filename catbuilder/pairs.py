@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number
-from catbuilder.errors import InputError
-from catbuilder.resources import query
-from catbuilder.sky import cell_shift, search_order, with_neighbours
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
+from catbuilder.core.sky import cell_shift, search_order, with_neighbours
 
 BATCH = 2_000_000  # objects of the smaller set at a time: nine cells each, 1 GB of hash table
 LARGEST_RADIUS_ARCSEC = 60.0  # beyond it nearly everything is near something, and the candidates fill the disc

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder.batches import Positions
-from catbuilder.errors import WeightsError
-from catbuilder.faults import fault_point
-from catbuilder.files import sha256_file, write_text, written_whole
+from catbuilder.core.errors import WeightsError
+from catbuilder.core.fault_points import fault_point
+from catbuilder.core.files import sha256_file, write_text, written_whole
 from catbuilder.jobs import ScoreJob, hashes_file, parts_folder, shard_files
 from catbuilder.scorer import Begun, Ensemble, Floats, Scores
 

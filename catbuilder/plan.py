@@ -7,19 +7,19 @@ from pydantic import BaseModel, ConfigDict
 
 from catbuilder import __version__
 from catbuilder.catalog import Connection, first_row
-from catbuilder.config import Recipe
 from catbuilder.confounding import rendering_warnings
-from catbuilder.errors import CatalogueDamaged, LaunchError
-from catbuilder.files import moved, set_aside, sha256_file, write_text
+from catbuilder.core.errors import CatalogueDamaged, LaunchError
+from catbuilder.core.files import moved, set_aside, sha256_file, write_text
+from catbuilder.core.machine import has_gpu, usable_cores
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe
 from catbuilder.firewall import FirewallReport, update_firewall
 from catbuilder.hosts import parse_hosts
 from catbuilder.launch import threads_for
-from catbuilder.machine import has_gpu, usable_cores
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.precision import settled
-from catbuilder.progress import Reporter
 from catbuilder.remote import threads_on
-from catbuilder.resources import query
 from catbuilder.roundlist import last_round, require_round
 from catbuilder.workspace import Recording, Workspace
 

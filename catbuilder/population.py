@@ -12,8 +12,8 @@ from pathlib import Path
 import duckdb
 
 from catbuilder.catalog import Connection, confine, first_row
-from catbuilder.errors import ConfigError, InputError
-from catbuilder.resources import query, sql_folder
+from catbuilder.core.errors import ConfigError, InputError
+from catbuilder.core.resources import query, sql_folder
 from catbuilder.workspace import Recording
 
 DOMAINS = ("in", "extrapolated", "unresolved", "star", "artefact", "unknown")

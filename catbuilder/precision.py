@@ -11,8 +11,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from catbuilder.config import Recipe
-from catbuilder.files import write_text
+from catbuilder.core.files import write_text
+from catbuilder.core.settings import Recipe
 from catbuilder.launch import Worker, run_all, thread_settings
 
 

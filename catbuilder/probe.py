@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from catbuilder import distributed
-from catbuilder.files import write_text
+from catbuilder.core.files import write_text
 from catbuilder.network import GalaxyNetwork, build_network, train_mode, trainable_from
 from catbuilder.precision import ProbeJob, Settled
 from catbuilder.worker import prepare_process, run_worker

@@ -11,11 +11,11 @@ import pyarrow as pa
 from catbuilder.audit import queue_audit
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.certified import CUTS, certify_round
+from catbuilder.core.resources import query
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.lens import lens_on
 from catbuilder.plan import Plan
 from catbuilder.promotable import gather_promotable
-from catbuilder.resources import query
 from catbuilder.workspace import Recording, Workspace
 
 _CERTIFICATES = pa.schema(

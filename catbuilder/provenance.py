@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from catbuilder import __version__
 from catbuilder.catalog import Connection, fetch_arrow, first_row
-from catbuilder.errors import RoundError
-from catbuilder.resources import query
+from catbuilder.core.errors import RoundError
+from catbuilder.core.resources import query
 from catbuilder.roundlist import require_round
 from catbuilder.workspace import Workspace
 

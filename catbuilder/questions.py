@@ -18,11 +18,11 @@ import pyarrow.compute as pc
 
 from catbuilder.askable import DOUBTS, drawn_at_random, forget_asked, most_doubtful, newest_model, with_features
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
-from catbuilder.config import load_recipe
-from catbuilder.errors import InputError, NothingToAsk
-from catbuilder.files import written_whole
+from catbuilder.core.errors import InputError, NothingToAsk
+from catbuilder.core.files import written_whole
+from catbuilder.core.resources import query
+from catbuilder.core.settings import load_recipe
 from catbuilder.lens import lens_on
-from catbuilder.resources import query
 from catbuilder.revisions import replace_older
 from catbuilder.workspace import Workspace
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
-from catbuilder.errors import LaunchError
+from catbuilder.core.errors import LaunchError
 from catbuilder.hosts import places
 from catbuilder.launch import Worker, thread_settings
 from catbuilder.remote import run_everywhere

@@ -14,7 +14,7 @@ from typing import Any
 from catbuilder import __version__
 from catbuilder.catalog import Column
 from catbuilder.cdsfile import byte_by_byte, paragraph, plain_text
-from catbuilder.config import Creator, ReleaseSettings
+from catbuilder.core.settings import Creator, ReleaseSettings
 from catbuilder.diff import Diff
 from catbuilder.provenance import Fact
 from catbuilder.selection import ExportColumn

@@ -19,13 +19,14 @@ import pyarrow.csv
 from catbuilder.catalog import Column, Connection, data_dictionary, fetch_arrow, first_row
 from catbuilder.cdsfile import write_dat
 from catbuilder.certificates import in_words, read_certificates
-from catbuilder.config import ReleaseSettings
+from catbuilder.core.errors import ConfigError, ReleaseError, RoundError
+from catbuilder.core.files import held_alone, moved, read_sums, sha256_file, sync_folder, write_text, written_whole
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
+from catbuilder.core.settings import ReleaseSettings
 from catbuilder.diff import Diff, diff
-from catbuilder.errors import ConfigError, ReleaseError, RoundError
 from catbuilder.export import export
-from catbuilder.files import held_alone, moved, read_sums, sha256_file, sync_folder, write_text, written_whole
 from catbuilder.plan import read_plan
-from catbuilder.progress import Reporter
 from catbuilder.provenance import provenance, require_closed
 from catbuilder.releasepapers import (
     Released,
@@ -39,7 +40,6 @@ from catbuilder.releasepapers import (
     dictionary_md,
     selection_sql,
 )
-from catbuilder.resources import query
 from catbuilder.selection import export_columns, selected
 from catbuilder.workspace import Workspace
 

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from catbuilder.errors import HostLost, LaunchError, WorkerDied
+from catbuilder.core.errors import HostLost, LaunchError, WorkerDied
 from catbuilder.hosts import Host, hosts_text
 from catbuilder.launch import Worker, run_all
 from catbuilder.starter import ALIVE_EVERY_S, Here, Task, about_this_machine

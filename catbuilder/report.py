@@ -13,9 +13,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from catbuilder import __version__
-from catbuilder.errors import InputError
-from catbuilder.files import write_text
-from catbuilder.progress import Reporter
+from catbuilder.core.errors import InputError
+from catbuilder.core.files import write_text
+from catbuilder.core.progress import Reporter
 from catbuilder.report_checks import checks_section
 from catbuilder.report_curves import accuracy_section, errors_section
 from catbuilder.report_embedding import embedding_section

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from matplotlib.figure import Figure
 
-from catbuilder.errors import WorkspaceError
+from catbuilder.core.errors import WorkspaceError
+from catbuilder.core.stamps import StampReader
 from catbuilder.measures import proportion
 from catbuilder.report_parts import (
     LINES,
@@ -33,7 +34,6 @@ from catbuilder.report_parts import (
 )
 from catbuilder.report_scope import Scope
 from catbuilder.report_tiles import Names, draw_shares, judged_words, same_share, tiles_part
-from catbuilder.stamps import StampReader
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, first_row
+from catbuilder.core.resources import query
 from catbuilder.jobs import feature_files
 from catbuilder.lens import lens_on
 from catbuilder.provenance import Fact, provenance, require_closed
-from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
 SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import chi2_contingency
 
+from catbuilder.core.sky import cell_shift, healpix_cell
 from catbuilder.measures import proportion
 from catbuilder.report_parts import (
     MANY,
@@ -26,7 +27,6 @@ from catbuilder.report_parts import (
 )
 from catbuilder.report_scope import Scope
 from catbuilder.report_sky import floats
-from catbuilder.sky import cell_shift, healpix_cell
 
 Names = npt.NDArray[np.object_]
 

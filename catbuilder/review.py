@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow, first_row
-from catbuilder.errors import InputError, ObjectNotFound, OtherAnswer
+from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer
+from catbuilder.core.resources import query
 from catbuilder.labels import EVENTS, record_answers
 from catbuilder.lens import IdRange, lens_on
 from catbuilder.questions import select_objects
-from catbuilder.resources import query
 from catbuilder.workspace import Recording, Workspace
 
 UNSURE = "unsure"

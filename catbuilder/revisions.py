@@ -3,7 +3,7 @@
 To rank all rows of each object instead, whenever the catalogue is read, took half of the time of counting a survey.
 """
 
-from catbuilder.resources import query
+from catbuilder.core.resources import query
 from catbuilder.workspace import Recording
 
 

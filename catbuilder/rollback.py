@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from catbuilder.catalog import fetch_arrow
-from catbuilder.errors import RoundError
+from catbuilder.core.errors import RoundError
+from catbuilder.core.resources import query
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.lens import lens_on
 from catbuilder.plan import open_plan, read_plan
-from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
 

@@ -1,7 +1,7 @@
 """Which rounds there are, for whoever reads the catalogue and starts none: `plan` loads the network to plan one."""
 
 from catbuilder.catalog import Connection, fetch_number, first_row
-from catbuilder.errors import RoundError
+from catbuilder.core.errors import RoundError
 
 
 def last_round(con: Connection) -> int:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 from catbuilder.calibration import calibration_metrics, record_calibrator, require_calibration
 from catbuilder.catalog import first_row
-from catbuilder.config import Recipe
+from catbuilder.core.errors import ConfigError, InputError, RoundError
+from catbuilder.core.fault_points import fault_point
+from catbuilder.core.files import write_text
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe
 from catbuilder.ensemble import record_models, train_members, whole_models
-from catbuilder.errors import ConfigError, InputError, RoundError
 from catbuilder.evaluate import evaluate_round, record_metrics
-from catbuilder.faults import fault_point
-from catbuilder.files import write_text
 from catbuilder.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.launch import threads_for
 from catbuilder.lens import is_large
@@ -33,11 +35,9 @@ from catbuilder.plan import (
     threads_of,
     verify_manifests,
 )
-from catbuilder.progress import Reporter
 from catbuilder.promote import decide, record_decisions
 from catbuilder.ranks import require_horovod
 from catbuilder.replan import replan as plan_anew
-from catbuilder.resources import query
 from catbuilder.scoring import record_scores, score_manifest_in_shards
 from catbuilder.shift_meters import measure_shift, record_shifts
 from catbuilder.stampcheck import verify_stamps

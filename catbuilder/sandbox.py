@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from catbuilder.catalog import confine
-from catbuilder.errors import CatbuilderError, QueryError
+from catbuilder.core.errors import CatbuilderError, QueryError
 from catbuilder.jobs import die_with
 from catbuilder.workspace import Workspace
 

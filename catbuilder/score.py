@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 
 from catbuilder.batches import manifest_rows, plain_batches, read_ahead
 from catbuilder.checkpoint import load_model
-from catbuilder.errors import NothingToScore, WeightsError
+from catbuilder.core.errors import NothingToScore, WeightsError
+from catbuilder.core.stamps import StampReader
 from catbuilder.jobs import STARTER_VARIABLE, ScoreJob, hashes_file
 from catbuilder.parts import ShardWriter
 from catbuilder.scorer import Ensemble, Scorer
-from catbuilder.stamps import StampReader
 from catbuilder.worker import EventLog, prepare_process, run_worker
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
 
 from catbuilder import distributed
-from catbuilder.errors import ConfigError
+from catbuilder.core.errors import ConfigError
 from catbuilder.network import GalaxyNetwork
 
 Floats = npt.NDArray[np.float32]

@@ -11,17 +11,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from catbuilder.catalog import Connection, fetch_number, first_row
+from catbuilder.core.errors import NothingToScore, RoundError
+from catbuilder.core.files import moved, sha256_file, sync_folder
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
 from catbuilder.ensemble import whole_models
-from catbuilder.errors import NothingToScore, RoundError
-from catbuilder.files import moved, sha256_file, sync_folder
 from catbuilder.hosts import parse_hosts, places
 from catbuilder.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
 from catbuilder.launch import Worker, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.plan import Plan, read_plan
-from catbuilder.progress import Reporter
 from catbuilder.remote import run_everywhere
-from catbuilder.resources import query
 from catbuilder.space import require_space
 from catbuilder.stampcheck import verify_stamps
 from catbuilder.workspace import Recording, Workspace

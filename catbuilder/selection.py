@@ -26,12 +26,12 @@ from catbuilder.catalog import (
     refused_condition,
     was_interrupted,
 )
-from catbuilder.errors import QueryError
-from catbuilder.files import held_alone
+from catbuilder.core.errors import QueryError
+from catbuilder.core.files import held_alone
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
 from catbuilder.lens import IdRange, id_ranges, lens_on
-from catbuilder.progress import Reporter
 from catbuilder.provenance import NOW, Fact, provenance, require_closed
-from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]

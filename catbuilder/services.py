@@ -18,7 +18,7 @@ import string
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
 
 _FIELDS = ("ra", "dec", "size", "pixels", "scale")
 

@@ -15,9 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.core.resources import query
 from catbuilder.jobs import feature_files
 from catbuilder.plan import Plan
-from catbuilder.resources import query
 from catbuilder.shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
 from catbuilder.workspace import Recording, Workspace
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_arrow, first_row
-from catbuilder.errors import NothingToScore, RoundError
+from catbuilder.core.errors import NothingToScore, RoundError
+from catbuilder.core.resources import query
 from catbuilder.jobs import feature_files
 from catbuilder.lens import IdRange, lens_on
-from catbuilder.resources import query
 from catbuilder.roundlist import require_round
 from catbuilder.story import find_object
 from catbuilder.workspace import Workspace
@@ -158,9 +158,9 @@ def _embed(workspace: Workspace, plan: "Plan", place: tuple[str, int]) -> list[f
     import torch
 
     from catbuilder.checkpoint import load_model
+    from catbuilder.core.stamps import StampReader
     from catbuilder.ensemble import whole_models
     from catbuilder.scorer import Scorer
-    from catbuilder.stamps import StampReader
 
     shard, row = place
     network, _ = load_model(whole_models(workspace, plan)[0])

@@ -20,12 +20,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from catbuilder.errors import InputError
-from catbuilder.files import write_text, written_whole
+from catbuilder.core.errors import InputError
+from catbuilder.core.files import write_text, written_whole
+from catbuilder.core.progress import Reporter
 from catbuilder.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
 from catbuilder.ingest import ingest_images
 from catbuilder.jobs import deaf_to_interrupts, die_with
-from catbuilder.progress import Reporter
 from catbuilder.telescopes import arcsec_per_pixel, write_stamps
 from catbuilder.testsets import add_test_set
 from catbuilder.workspace import Workspace

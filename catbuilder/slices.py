@@ -15,8 +15,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from catbuilder.catalog import Connection
+from catbuilder.core.resources import query
 from catbuilder.measures import Metric, proportion
-from catbuilder.resources import query
 
 # r magnitude, radius as the survey measures it (Petrosian in SDSS, Kron in DES), and colour g - r
 VARIABLES = ("mag_r", "radius_arcsec", "g_r")

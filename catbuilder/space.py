@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from catbuilder.errors import WorkspaceError
+from catbuilder.core.errors import WorkspaceError
 
 
 def require_space(folder: Path, needed: int, what: str) -> None:

@@ -24,11 +24,11 @@ from catbuilder.catalog import (
     keep_column,
     was_interrupted,
 )
-from catbuilder.errors import InputError
-from catbuilder.resources import query
-from catbuilder.sky import healpix_cell
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.sky import healpix_cell
 from catbuilder.tablefiles import FileColumn, Progress, TableFile
-from catbuilder.wording import in_one_line
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")

@@ -18,10 +18,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from catbuilder import __version__
-from catbuilder.errors import WorkerDied
+from catbuilder.core.errors import WorkerDied
+from catbuilder.core.machine import usable_cores
 from catbuilder.jobs import STARTER_VARIABLE
 from catbuilder.launch import Worker, run_all
-from catbuilder.machine import usable_cores
 
 ALIVE_EVERY_S = 2.0
 # Longer than the coordinator waits for us: it may be stopped and continued (Ctrl-Z, fg), we have nothing else to do.

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalog import Connection, fetch_number
-from catbuilder.files import write_text
+from catbuilder.core.files import write_text
+from catbuilder.core.progress import Update
+from catbuilder.core.resources import query
 from catbuilder.lens import ask_each, is_large, quoted
-from catbuilder.progress import Update
-from catbuilder.resources import query
 from catbuilder.workspace import Workspace
 
 _KEYS = 2  # columns of the query that say what is counted; the others are counts

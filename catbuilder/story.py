@@ -5,11 +5,11 @@ from struct import pack
 from typing import Any
 
 from catbuilder.catalog import Connection, first_row
-from catbuilder.errors import ObjectNotFound
+from catbuilder.core.csv_table import BadValue, parse_object_id
+from catbuilder.core.errors import ObjectNotFound
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.lens import IdRange, lens_on
-from catbuilder.resources import query
-from catbuilder.tables import BadValue, parse_object_id
-from catbuilder.wording import in_one_line
 from catbuilder.workspace import Workspace
 
 _LONGEST_NAME = 80  # letters that a message repeats

@@ -16,13 +16,13 @@ from PIL import Image
 
 from catbuilder.annotations import Layout
 from catbuilder.catalog import fetch_arrow
-from catbuilder.errors import InputError, NothingToAsk
-from catbuilder.files import write_text
+from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
+from catbuilder.core.errors import InputError, NothingToAsk
+from catbuilder.core.files import write_text
+from catbuilder.core.resources import query
+from catbuilder.core.stamps import StampReader
 from catbuilder.lens import lens_on
 from catbuilder.questions import guard_tests, open_questions
-from catbuilder.resources import query
-from catbuilder.stamps import StampReader
-from catbuilder.tables import BadValue, parse_object_id, read_table
 from catbuilder.workspace import Workspace
 
 MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}

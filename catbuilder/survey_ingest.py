@@ -20,13 +20,14 @@ import numpy as np
 
 from catbuilder.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, limit_memory
-from catbuilder.config import Survey
-from catbuilder.errors import InputError
+from catbuilder.core.csv_table import Rejection
+from catbuilder.core.errors import InputError
+from catbuilder.core.machine import usable_cores
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Survey
+from catbuilder.core.sky import SAME_PLACE_ARCSEC
 from catbuilder.labels import record_events
-from catbuilder.machine import usable_cores
-from catbuilder.resources import query
 from catbuilder.revisions import replace_older
-from catbuilder.sky import SAME_PLACE_ARCSEC
 from catbuilder.staging import (
     Layout,
     accept,
@@ -39,7 +40,6 @@ from catbuilder.staging import (
     with_types_of,
 )
 from catbuilder.tablefiles import Progress, TableFile, open_table
-from catbuilder.tables import Rejection
 from catbuilder.workspace import Recording, Workspace
 
 _MEMORY = 10**9  # bytes, and a third of the file: 300 million staged rows (12 GB of Parquet) ran out of less

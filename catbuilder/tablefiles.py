@@ -28,12 +28,12 @@ import pyarrow.parquet as pq
 from astropy.io import votable
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row, set_progress_bar
-from catbuilder.config import Limits
-from catbuilder.errors import InputError
+from catbuilder.core.csv_table import refuse_many_columns
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.settings import Limits
 from catbuilder.fitstable import FitsTable
-from catbuilder.resources import query
-from catbuilder.tables import refuse_many_columns
-from catbuilder.wording import in_one_line
 
 Progress = Callable[[int, int], None]  # (done, of)
 

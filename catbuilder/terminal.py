@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from catbuilder.wording import in_one_line
+from catbuilder.core.safe_text import in_one_line
 
 if TYPE_CHECKING:
-    from catbuilder.tables import Rejection
+    from catbuilder.core.csv_table import Rejection
     from catbuilder.workspace import Workspace
 
 WorkspaceOption = Annotated[

@@ -8,9 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from catbuilder.catalog import fetch_number, first_row
-from catbuilder.errors import InputError
-from catbuilder.resources import query
-from catbuilder.tables import (
+from catbuilder.core.csv_table import (
     BadValue,
     Rejection,
     Table,
@@ -20,6 +18,8 @@ from catbuilder.tables import (
     read_table,
     record_rejections,
 )
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
 from catbuilder.workspace import Workspace
 
 _TAKEN = ("validation", "calibration")  # what a round measures beside the test sets

@@ -16,7 +16,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area, proj_plane_pixel_scales
 
-from catbuilder.config import Limits
+from catbuilder.core.settings import Limits
 from catbuilder.fitsheader import MOST_HDUS, DamagedHeader, data_bytes, filled, read_header, refuse_odd_size
 
 _MOST_FILLING = 2**20  # bytes

@@ -19,16 +19,16 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from catbuilder.core.csv_table import Rejection, record_rejections
+from catbuilder.core.errors import WorkerDied
+from catbuilder.core.files import sha256_file
+from catbuilder.core.machine import usable_cores
+from catbuilder.core.resources import query
+from catbuilder.core.stamps import refuse_other_width, write_shard
 from catbuilder.cutouts import Strip, cut_strip_or_say_why, strips
-from catbuilder.errors import WorkerDied
-from catbuilder.files import sha256_file
 from catbuilder.jobs import deaf_to_interrupts, die_with
-from catbuilder.machine import usable_cores
 from catbuilder.rendering import MISSING, SOFTENING, STRETCH, Rendered
-from catbuilder.resources import query
 from catbuilder.revisions import replace_older
-from catbuilder.stamps import refuse_other_width, write_shard
-from catbuilder.tables import Rejection, record_rejections
 from catbuilder.tile_objects import Cutting, plan_cutting
 from catbuilder.tiles import Tile, find_tiles
 from catbuilder.workspace import Workspace

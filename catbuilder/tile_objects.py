@@ -16,11 +16,11 @@ import pyarrow as pa
 from astropy.coordinates import angular_separation
 
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number
-from catbuilder.config import StampWidths
-from catbuilder.errors import InputError
-from catbuilder.resources import query
-from catbuilder.sky import SAME_PLACE_ARCSEC, healpix_cell
-from catbuilder.tables import BadValue, Rejection, Table, parse_number, parse_object_id, read_table
+from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_number, parse_object_id, read_table
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
+from catbuilder.core.settings import StampWidths
+from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.tiles import Tile
 from catbuilder.workspace import Workspace
 

@@ -19,11 +19,11 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS, NoConvergence
 from astropy.wcs.utils import skycoord_to_pixel
 
-from catbuilder.config import Limits
+from catbuilder.core.csv_table import Rejection
+from catbuilder.core.errors import InputError
+from catbuilder.core.settings import Limits
 from catbuilder.cutouts import Plane
-from catbuilder.errors import InputError
 from catbuilder.rendering import BANDS
-from catbuilder.tables import Rejection
 from catbuilder.tile_files import Refused, TileFile, pixel_side, read_tile_file, read_world, read_zero_point
 
 # What the card SURVEY says, and whose units that means.

@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 from catbuilder import __version__
 from catbuilder.catalog import fetch_arrow
+from catbuilder.core.errors import InputError, RoundError
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.ensemble import members_of
-from catbuilder.errors import InputError, RoundError
 from catbuilder.figures import draw_accuracy
 from catbuilder.modelcard import read_model_card
 from catbuilder.plan import Plan, read_plan
-from catbuilder.progress import Reporter
-from catbuilder.resources import query
-from catbuilder.wording import in_one_line
 from catbuilder.workspace import Workspace
 
 Tracker = Literal["tensorboard", "mlflow"]

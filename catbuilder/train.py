@@ -24,14 +24,14 @@ from catbuilder import distributed
 from catbuilder.augment import augment, survey_view
 from catbuilder.batches import epoch_batches, plain_batches, read_ahead, stream, stream_seed
 from catbuilder.checkpoint import State, load_checkpoint, save_checkpoint, save_model, state_copy
-from catbuilder.config import Recipe
-from catbuilder.errors import ConfigError, NothingToTrain
-from catbuilder.files import sha256_file
+from catbuilder.core.errors import ConfigError, NothingToTrain
+from catbuilder.core.files import sha256_file
+from catbuilder.core.settings import Recipe
+from catbuilder.core.stamps import StampReader
 from catbuilder.jobs import TrainJob
 from catbuilder.modelcard import EpochResult, ModelCard, Plan, Training
 from catbuilder.network import GalaxyNetwork, build_network, train_mode, trainable_from
 from catbuilder.schedule import Epoch, best_epoch, epochs_at_most, next_epoch
-from catbuilder.stamps import StampReader
 from catbuilder.weights import load_starting_weights
 from catbuilder.worker import EventLog, prepare_process, run_worker
 

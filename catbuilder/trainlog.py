@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from catbuilder.progress import Reporter, Update
+from catbuilder.core.progress import Reporter, Update
 
 
 class TrainLog:

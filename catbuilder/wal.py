@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from catbuilder.files import damaged_name, set_aside
+from catbuilder.core.files import damaged_name, set_aside
 
 _HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and was 38 bytes long
 _END = b"\xff\xff"  # of DuckDB's serialised objects, the header among them

@@ -12,9 +12,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from catbuilder.errors import WeightsError
+from catbuilder.core.errors import WeightsError
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.network import GalaxyNetwork
-from catbuilder.wording import in_one_line
 
 State = dict[str, Tensor]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 
-from catbuilder.errors import CatbuilderError
+from catbuilder.core.errors import CatbuilderError
 from catbuilder.jobs import die_with
 
 _LINE_EVERY = 0.25  # seconds between progress lines

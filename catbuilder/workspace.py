@@ -16,11 +16,11 @@ from typing import Any
 
 from catbuilder import __version__
 from catbuilder.catalog import Connection, classes_of, connect, create_catalog, fetch_number, roll_back
-from catbuilder.config import WorkspaceConfig, load_settings
-from catbuilder.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
-from catbuilder.faults import fault_point
-from catbuilder.files import append_line, held_alone, write_text
-from catbuilder.interrupts import held_off
+from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
+from catbuilder.core.fault_points import fault_point
+from catbuilder.core.files import append_line, held_alone, write_text
+from catbuilder.core.interrupts import held_off
+from catbuilder.core.settings import WorkspaceConfig, load_settings
 
 _MOST_FOLDERS = 1000  # that are looked into for a workspace that may have been meant
 

@@ -20,11 +20,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from catbuilder.catalog import fetch_arrow
-from catbuilder.config import Network
+from catbuilder.core.settings import Network
+from catbuilder.core.table_text import show
 from catbuilder.firewall import read_all
 from catbuilder.measures import measure
 from catbuilder.network import build_network
-from catbuilder.output import show
 from catbuilder.weights import load_starting_weights
 from catbuilder.workspace import Workspace
 

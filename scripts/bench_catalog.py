@@ -124,7 +124,7 @@ def furnish(workspace_path: Path, _: Path, objects: int) -> None:
 
 def plan_of(number: int, objects: int) -> Plan:
     """The plan of a round that promotes a million of 300 million objects by rank, of fewer their share."""
-    from catbuilder.config import load_recipe
+    from catbuilder.core.settings import load_recipe
 
     per_class = max(1, PROMOTED * objects // WHOLE) // 2
     recipe = load_recipe("demo", ["promotion.policy=top_k", f"promotion.per_class={per_class}"])

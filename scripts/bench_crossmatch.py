@@ -25,8 +25,8 @@ import pyarrow as pa
 from astropy.coordinates import SkyCoord, match_coordinates_sky
 
 from catbuilder.catalog import fetch_arrow
+from catbuilder.core.sky import healpix_cell
 from catbuilder.crossmatch import crossmatch
-from catbuilder.sky import healpix_cell
 from catbuilder.workspace import Workspace
 
 DENSITY = 20_000  # a square degree

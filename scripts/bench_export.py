@@ -38,7 +38,7 @@ FORMATS = ("fits", "vot", "parquet", "hats", "csv")
 
 def make_catalogue(path: Path, rows: int) -> None:
     """Objects with positions and magnitudes, one model's predictions of all, labels of the surest tenth."""
-    from catbuilder.sky import healpix_cell
+    from catbuilder.core.sky import healpix_cell
     from catbuilder.workspace import Workspace
 
     workspace = Workspace.create(path)
@@ -96,8 +96,8 @@ def ours_writer(folder: Path, form: str, rows: int) -> Times:
     """From the peers' table, by batches of DuckDB, to the finished file: no joins."""
     import astropy.table  # noqa: F401 - astropy.io.fits loads it late; of no writer are imports timed
 
+    from catbuilder.core.progress import Reporter
     from catbuilder.fitsfile import write_fits
-    from catbuilder.progress import Reporter
     from catbuilder.provenance import NOW
     from catbuilder.selection import FETCH_ROWS, Selection, export_columns, limit_memory
     from catbuilder.votable import write_votable

@@ -23,8 +23,8 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
+from catbuilder.core.machine import usable_cores
 from catbuilder.images import read_picture
-from catbuilder.machine import usable_cores
 
 TURNS = 7
 # px of the file (DES and Galaxy Zoo cut-outs, small SDSS ones) and of the stamp; floor, of the peer's speed: a quality

@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.cdsfile import fields_of, write_dat
+from catbuilder.core.progress import Reporter
 from catbuilder.diff import diff
-from catbuilder.progress import Reporter
 from catbuilder.selection import selected
 from catbuilder.workspace import Workspace
 

@@ -28,9 +28,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from catbuilder.core.machine import usable_cores
+
 # Before torch: it reads them when it is imported. They are those of a worker process.
 from catbuilder.launch import thread_settings
-from catbuilder.machine import usable_cores
 
 THREADS = usable_cores()
 os.environ.update(thread_settings(THREADS))
@@ -42,7 +43,8 @@ import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from catbuilder.checkpoint import save_model  # noqa: E402
-from catbuilder.config import Recipe, load_recipe  # noqa: E402
+from catbuilder.core.settings import Recipe, load_recipe  # noqa: E402
+from catbuilder.core.stamps import write_shard  # noqa: E402
 from catbuilder.jobs import ScoreJob, shard_files  # noqa: E402
 from catbuilder.modelcard import ModelCard  # noqa: E402
 from catbuilder.modelcard import Plan as TrainedPlan  # noqa: E402
@@ -51,7 +53,6 @@ from catbuilder.plan import Plan  # noqa: E402
 from catbuilder.score import _scorer, score_shard  # noqa: E402
 from catbuilder.scorer import Ensemble, Scorer  # noqa: E402
 from catbuilder.scoring import record_scores  # noqa: E402
-from catbuilder.stamps import write_shard  # noqa: E402
 from catbuilder.worker import EventLog, prepare_process  # noqa: E402
 from catbuilder.workspace import Workspace  # noqa: E402
 

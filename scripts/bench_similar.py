@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from sklearn.neighbors import NearestNeighbors
 
 from catbuilder.catalog import fetch_arrow
-from catbuilder.resources import query
+from catbuilder.core.resources import query
 
 N = 20
 PORTION = 50_000

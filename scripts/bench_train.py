@@ -29,11 +29,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.config import Recipe, load_recipe
+from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.core.stamps import write_shard
 from catbuilder.jobs import TrainJob
 from catbuilder.launch import threads_for
 from catbuilder.ranks import run_ranks
-from catbuilder.stamps import write_shard
 
 CLASSES = ("elliptical", "spiral")
 FLOOR, AUGMENTATION = 0.85, 0.15

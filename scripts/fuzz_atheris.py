@@ -14,8 +14,16 @@ from pathlib import Path
 
 import atheris
 
-_OURS = ["catbuilder.config", "catbuilder.fitsheader", "catbuilder.fitstable", "catbuilder.labels", "catbuilder.tables",
-         "catbuilder.tablefiles", "catbuilder.tile_files", "catbuilder.wording"]  # fmt: skip
+_OURS = [
+    "catbuilder.core.settings",
+    "catbuilder.fitsheader",
+    "catbuilder.fitstable",
+    "catbuilder.labels",
+    "catbuilder.core.csv_table",
+    "catbuilder.tablefiles",
+    "catbuilder.tile_files",
+    "catbuilder.core.safe_text",
+]
 
 with atheris.instrument_imports(include=[*_OURS, "tomllib"]):
     from fuzz_targets import TARGETS, try_input

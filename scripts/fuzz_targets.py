@@ -24,17 +24,17 @@ from fuzz_mutations import Mutation, spoil_card, spoil_chunk, spoil_tensors
 from PIL import Image
 
 from catbuilder.archives import GALAXY_ZOO
-from catbuilder.config import WorkspaceConfig, load_recipe, load_settings
+from catbuilder.core.csv_table import BadValue, parse_number, parse_object_id, read_table
+from catbuilder.core.errors import CatbuilderError, InputError
+from catbuilder.core.resources import query, rounds_folder
+from catbuilder.core.settings import WorkspaceConfig, load_recipe, load_settings
+from catbuilder.core.stamps import StampReader, refuse_other_width
 from catbuilder.cutouts import Strip, cut_strip_or_say_why
-from catbuilder.errors import CatbuilderError, InputError
 from catbuilder.images import read_picture
 from catbuilder.labels import read_label_rows
-from catbuilder.resources import query, rounds_folder
 from catbuilder.sandbox import one_reading_statement
 from catbuilder.staging import lay_out, stage
-from catbuilder.stamps import StampReader, refuse_other_width
 from catbuilder.tablefiles import open_table
-from catbuilder.tables import BadValue, parse_number, parse_object_id, read_table
 from catbuilder.tile_maker import tile_wcs
 from catbuilder.tiles import find_tiles
 from catbuilder.workspace import Workspace

@@ -20,7 +20,7 @@ from small_survey import build, write_recipe
 
 import catbuilder
 from catbuilder.check import check
-from catbuilder.files import append_line, sha256_file
+from catbuilder.core.files import append_line, sha256_file
 from catbuilder.workspace import Workspace
 
 RANKS, SEED = 2, 1

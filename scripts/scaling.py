@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.config import load_recipe
+from catbuilder.core.settings import load_recipe
 from catbuilder.network import build_network, trainable_from
 from catbuilder.plan import Plan
 from catbuilder.scoring import SHARD_OBJECTS, record_scores

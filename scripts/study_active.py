@@ -43,13 +43,13 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from catbuilder.catalog import fetch_arrow
-from catbuilder.config import Recipe, load_recipe
+from catbuilder.core.files import append_line, write_text, written_whole
+from catbuilder.core.progress import Reporter
+from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.diversity import covering, typical
-from catbuilder.files import append_line, write_text, written_whole
 from catbuilder.firewall import read_all, update_firewall
 from catbuilder.network import build_network
 from catbuilder.paired import gain_interval
-from catbuilder.progress import Reporter
 from catbuilder.scorer import mutual_information
 from catbuilder.shift_meters import features_of
 from catbuilder.weights import load_starting_weights

@@ -35,11 +35,11 @@ from astropy.stats import binom_conf_interval
 from scipy.stats import binomtest
 
 from catbuilder.catalog import fetch_arrow, first_row
-from catbuilder.config import Recipe, load_recipe
+from catbuilder.core.progress import Reporter
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.galaxies import SurveyPlan
 from catbuilder.paired import gain_interval
-from catbuilder.progress import Reporter
-from catbuilder.resources import query
 from catbuilder.rounds import run_rounds
 from catbuilder.simulate import simulate
 from catbuilder.workspace import Workspace

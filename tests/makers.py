@@ -20,12 +20,12 @@ from toy_survey import toy_recipe
 
 from catbuilder.calibration import calibration_metrics, record_calibrator
 from catbuilder.cli import main
-from catbuilder.config import Recipe
+from catbuilder.core.resources import sql_folder
+from catbuilder.core.settings import Recipe
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.plan import Plan, record_step
 from catbuilder.promote import decide, record_decisions
-from catbuilder.resources import sql_folder
 from catbuilder.revisions import replace_older
 from catbuilder.scoring import record_scores
 from catbuilder.workspace import Recording, Workspace

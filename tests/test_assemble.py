@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from makers import SIZE, ask, cli, failed, write_csv, write_images
 
-from catbuilder.errors import ConfigError
+from catbuilder.core.errors import ConfigError
 from catbuilder.population import load_population
 from catbuilder.workspace import Workspace
 

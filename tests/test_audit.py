@@ -16,9 +16,9 @@ from scipy.stats import hypergeom
 
 from catbuilder.audit import LEAST, Audit, judge, queue_audit, share_out
 from catbuilder.bounds import batch_bound
+from catbuilder.core.resources import sql_folder
 from catbuilder.labels import EVENTS, import_labels, record_answers
 from catbuilder.questions import select_objects
-from catbuilder.resources import sql_folder
 from catbuilder.rollback import rollback
 from catbuilder.workspace import Workspace
 

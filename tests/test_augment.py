@@ -3,7 +3,7 @@ import torch
 from torch import Generator
 
 from catbuilder.augment import augment, gaussian_blur, geometry, survey_shift
-from catbuilder.config import Augmentation
+from catbuilder.core.settings import Augmentation
 
 NOTHING = Augmentation(flip=False, rotation_degrees=0, shift=0, zoom=0)
 EVERYTHING = Augmentation(

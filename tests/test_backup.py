@@ -12,8 +12,8 @@ from faults import cut_off, flip_a_bit, stopped
 
 from catbuilder.backup import backup, restore
 from catbuilder.check import check
-from catbuilder.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
-from catbuilder.files import held_alone
+from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
+from catbuilder.core.files import held_alone
 from catbuilder.workspace import Workspace
 
 pytestmark = pytest.mark.slow

@@ -29,10 +29,10 @@ from makers import (
     write_images,
 )
 
-from catbuilder.errors import CatalogueDamaged, InputError, WorkspaceBusy
+from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
+from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy
+from catbuilder.core.stamps import StampReader, write_shard
 from catbuilder.ingest import ingest_images
-from catbuilder.stamps import StampReader, write_shard
-from catbuilder.tables import BadValue, parse_object_id, read_table
 from catbuilder.workspace import Workspace
 
 HEADER = ("object_id", "file")

@@ -16,10 +16,10 @@ from makers import RECIPE, SIZE, add_events, add_objects, ask, close_round, labe
 
 from catbuilder import __version__
 from catbuilder.catalog import Column, connect, data_dictionary, migrate
-from catbuilder.errors import RoundError, WorkspaceError
+from catbuilder.core.errors import RoundError, WorkspaceError
+from catbuilder.core.resources import sql_folder
 from catbuilder.labels import SOURCES
 from catbuilder.plan import read_plan
-from catbuilder.resources import sql_folder
 from catbuilder.workspace import Recording, Workspace
 
 UCD = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*(;[a-zA-Z][a-zA-Z0-9.-]*)*")

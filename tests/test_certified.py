@@ -16,8 +16,8 @@ from makers import RECIPE, add_events, add_objects, ask, close_round, label_even
 from catbuilder.bounds import batch_bound, zero_error_n
 from catbuilder.calibration import require_calibration
 from catbuilder.check import check
-from catbuilder.config import Recipe
-from catbuilder.errors import NothingToCertify
+from catbuilder.core.errors import NothingToCertify
+from catbuilder.core.settings import Recipe
 from catbuilder.export import export
 from catbuilder.rollback import rollback
 from catbuilder.workspace import Workspace

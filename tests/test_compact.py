@@ -9,9 +9,9 @@ from makers import ask, cli, failed, surveyed
 
 from catbuilder.check import check
 from catbuilder.compact import compact
+from catbuilder.core.progress import Reporter
 from catbuilder.counts import count_objects
 from catbuilder.export import export
-from catbuilder.progress import Reporter
 from catbuilder.sandbox import query_table
 from catbuilder.workspace import Workspace
 

@@ -14,9 +14,9 @@ from sklearn.metrics import cohen_kappa_score
 
 from catbuilder.agreement import agreement_of
 from catbuilder.compare import compare
+from catbuilder.core.sky import healpix_cell
+from catbuilder.core.stamps import write_shard
 from catbuilder.othercatalogue import recognise
-from catbuilder.sky import healpix_cell
-from catbuilder.stamps import write_shard
 from catbuilder.tablefiles import open_table
 from catbuilder.workspace import Workspace
 

@@ -17,10 +17,10 @@ from makers import SIZE, Done, ask, cli, failed, process
 
 from catbuilder import pairs
 from catbuilder.catalog import Connection, connect
+from catbuilder.core.resources import query
+from catbuilder.core.sky import cell_shift, healpix_cell, search_order, with_neighbours
 from catbuilder.crossmatch import crossmatch
 from catbuilder.pairs import Side, find_candidates, pair_one_to_one
-from catbuilder.resources import query
-from catbuilder.sky import cell_shift, healpix_cell, search_order, with_neighbours
 from catbuilder.story import why
 from catbuilder.workspace import Workspace
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import add_objects, cli, failed, write_csv, write_images
 
-from catbuilder.config import StampWidths
+from catbuilder.core.settings import StampWidths
 from catbuilder.missing import cutout_width, objects_without_image
 from catbuilder.workspace import Workspace
 

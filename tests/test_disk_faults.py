@@ -14,9 +14,9 @@ from makers import make_older
 from small_survey import POOL, Source, bring_in, draw, write_csv
 
 from catbuilder.check import check
-from catbuilder.config import load_recipe
-from catbuilder.errors import CatalogueDamaged, CatbuilderError, SchemaError
-from catbuilder.progress import Reporter
+from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, SchemaError
+from catbuilder.core.progress import Reporter
+from catbuilder.core.settings import load_recipe
 from catbuilder.rounds import run_rounds
 from catbuilder.workspace import Workspace
 

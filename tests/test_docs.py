@@ -15,8 +15,8 @@ from small_survey import Source, bring_in, draw
 
 from catbuilder.catalog import data_dictionary
 from catbuilder.cookbook import examples
+from catbuilder.core.sky import healpix_cell
 from catbuilder.crossmatch import crossmatch
-from catbuilder.sky import healpix_cell
 from catbuilder.testsets import add_test_set
 from catbuilder.workspace import Workspace
 

@@ -22,15 +22,15 @@ from toy_survey import run
 
 from catbuilder.check import check
 from catbuilder.checkpoint import load_model, sealed
+from catbuilder.core.errors import CatalogueDamaged
+from catbuilder.core.progress import Reporter
+from catbuilder.core.stamps import StampReader
 from catbuilder.ensemble import member_seed, members_of, train_members
-from catbuilder.errors import CatalogueDamaged
 from catbuilder.jobs import TrainJob
 from catbuilder.modelcard import read_model_card
 from catbuilder.plan import Plan, read_plan, score_manifest_file
-from catbuilder.progress import Reporter
 from catbuilder.scorer import Begun, Ensemble, Scorer, mutual_information
 from catbuilder.scoring import score_later
-from catbuilder.stamps import StampReader
 from catbuilder.story import why
 from catbuilder.workspace import Workspace
 

@@ -1,4 +1,4 @@
-"""Each class of `catbuilder.errors` is raised by a real input, and says in one sentence what is wrong and what to do.
+"""Each error class is raised by a real input, and says in one sentence what is wrong and what to do.
 
 A class without an example here fails the walk: add `@raises(errors.NewClass)` to a function that gives the input.
 """
@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 from makers import SIZE, add_events, add_objects, cli, label_event, surveyed, write_csv, write_images
 
-from catbuilder import errors
 from catbuilder.calibration import require_calibration
-from catbuilder.config import Certificate, Promotion, load_recipe
+from catbuilder.core import errors
+from catbuilder.core.settings import Certificate, Promotion, load_recipe
 from catbuilder.labels import EVENTS, record_events
 from catbuilder.launch import Worker, run_all
 from catbuilder.manifest import score_manifest

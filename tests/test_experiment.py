@@ -22,8 +22,10 @@ from scipy import stats
 from small_survey import CALIBRATION, HP_DES, HP_SDSS, N_CALIBRATION, N_HP, N_POOL, POOL, finish_by_hand, write_recipe
 
 from catbuilder.check import check
-from catbuilder.config import Recipe, load_recipe
-from catbuilder.errors import ConfigError, InputError, RoundError, WorkspaceBusy
+from catbuilder.core.errors import ConfigError, InputError, RoundError, WorkspaceBusy
+from catbuilder.core.files import held_alone, sha256_file
+from catbuilder.core.progress import Reporter
+from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.experiment import (
     RecursionReport,
     SeedRun,
@@ -34,10 +36,8 @@ from catbuilder.experiment import (
     prepare_start,
     run_recursion,
 )
-from catbuilder.files import held_alone, sha256_file
 from catbuilder.paired import curves_table, gain_interval, gain_sentences, paired_curves
 from catbuilder.plan import make_plan
-from catbuilder.progress import Reporter
 from catbuilder.rounds import abandon_round
 from catbuilder.workspace import Workspace
 

@@ -22,11 +22,11 @@ from makers import SIZE, add_objects, ask, cli, failed, surveyed
 
 from catbuilder import __version__
 from catbuilder.catalog import Column, data_dictionary
-from catbuilder.errors import CatalogueDamaged, InputError
+from catbuilder.core.errors import CatalogueDamaged, InputError
+from catbuilder.core.progress import Reporter
 from catbuilder.export import export
 from catbuilder.fixedrows import RowFormat
 from catbuilder.hats_folder import write_hats
-from catbuilder.progress import Reporter
 from catbuilder.provenance import NOW
 from catbuilder.selection import ExportColumn, export_columns, selected
 from catbuilder.workspace import Workspace

@@ -44,9 +44,9 @@ from makers import COMMAND, ask, cli, failed
 
 from catbuilder import __version__
 from catbuilder.asking import Manners
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
+from catbuilder.core.files import sha256_file
 from catbuilder.fetch import fetch
-from catbuilder.files import sha256_file
 from catbuilder.services import SERVICES, Service, find_service
 from catbuilder.workspace import Workspace
 

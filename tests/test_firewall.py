@@ -30,12 +30,12 @@ from small_survey import (
     write_recipe,
 )
 
-from catbuilder.config import Recipe, load_recipe
+from catbuilder.core.progress import Reporter
+from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.core.stamps import write_shard
 from catbuilder.ingest import ingest_images
 from catbuilder.plan import make_plan, score_manifest_file, training_manifest_file
-from catbuilder.progress import Reporter
 from catbuilder.promote import decide
-from catbuilder.stamps import write_shard
 from catbuilder.story import why
 from catbuilder.testsets import add_test_set
 from catbuilder.workspace import Workspace

@@ -14,7 +14,7 @@ from makers import COMMAND, RECIPE, SIZE, add_events, add_objects, ask, cli, fai
 
 from catbuilder import __version__
 from catbuilder.catalog import data_dictionary
-from catbuilder.errors import InputError, QueryError, RoundError
+from catbuilder.core.errors import InputError, QueryError, RoundError
 from catbuilder.export import export as export_catalogue
 from catbuilder.fitsfile import _encode
 from catbuilder.workspace import Workspace

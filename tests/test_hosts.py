@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_kill import epoch_begun, last_steps, models
 
+from catbuilder.core.errors import InputError, LaunchError, WorkerDied
 from catbuilder.distributed import horovod_available
-from catbuilder.errors import InputError, LaunchError, WorkerDied
 from catbuilder.hosts import Host, hosts_text, parse_hosts, places, ranks_on
 from catbuilder.launch import Worker
 from catbuilder.remote import run_everywhere, threads_on

@@ -11,13 +11,13 @@ import pytest
 from astropy.coordinates import SkyCoord
 from makers import SIZE, add_events, ask, cli, label_event, write_csv, write_images
 
+from catbuilder.core.errors import InputError, WorkspaceBusy
+from catbuilder.core.resources import query
+from catbuilder.core.sky import healpix_cell
 from catbuilder.crossmatch import crossmatch
-from catbuilder.errors import InputError, WorkspaceBusy
 from catbuilder.firewall import update_firewall
 from catbuilder.identity import IdentityReport, identify_images
 from catbuilder.ingest import ingest_images
-from catbuilder.resources import query
-from catbuilder.sky import healpix_cell
 from catbuilder.story import why
 from catbuilder.testsets import add_test_set
 from catbuilder.workspace import Workspace

@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from catbuilder.errors import WorkerDied
+from catbuilder.core.errors import WorkerDied
 from catbuilder.launch import Worker, run_all
 
 MODULE = """

@@ -13,8 +13,8 @@ from makers import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write
 from PIL import Image
 
 from catbuilder.annotations import parse_meanings, read_annotations
-from catbuilder.config import Limits
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
+from catbuilder.core.settings import Limits
 from catbuilder.ingest import ingest_images
 from catbuilder.labels import import_labels
 from catbuilder.questions import select_objects

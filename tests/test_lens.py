@@ -10,8 +10,8 @@ from makers import RECIPE, SIZE, add_objects, ask, close_round, failed, process,
 from catbuilder import lens
 from catbuilder.catalog import connect
 from catbuilder.check import check
+from catbuilder.core.errors import ConfigError, QueryError, RoundError, WorkspaceError
 from catbuilder.counts import count_objects
-from catbuilder.errors import ConfigError, QueryError, RoundError, WorkspaceError
 from catbuilder.promotable import gather_promotable
 from catbuilder.revisions import replace_older
 from catbuilder.space import require_space

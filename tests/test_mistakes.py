@@ -24,10 +24,10 @@ from makers import (
 )
 from test_cli import parse
 
-from catbuilder.config import load_recipe
-from catbuilder.machine import has_gpu, usable_cores
+from catbuilder.core.machine import has_gpu, usable_cores
+from catbuilder.core.progress import Reporter
+from catbuilder.core.settings import load_recipe
 from catbuilder.plan import make_plan
-from catbuilder.progress import Reporter
 from catbuilder.workspace import Workspace
 
 

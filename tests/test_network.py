@@ -3,8 +3,8 @@ import torch
 from safetensors.torch import save_file
 from toy_survey import CLASSES, toy_recipe
 
-from catbuilder.config import Network
-from catbuilder.errors import ConfigError, WeightsError
+from catbuilder.core.errors import ConfigError, WeightsError
+from catbuilder.core.settings import Network
 from catbuilder.network import build_network, standardise_background, train_mode, trainable_from
 from catbuilder.weights import load_starting_weights
 

@@ -70,7 +70,7 @@ def test_the_wheel_carries_nothing_but_the_package(wheel: Path) -> None:
 
 def test_the_installed_package_is_the_wheels_and_finds_its_folders(installed: Path, tmp_path: Path) -> None:
     code = (
-        "import json, catbuilder as c; from catbuilder.resources import rounds_folder, sql_folder;"
+        "import json, catbuilder as c; from catbuilder.core.resources import rounds_folder, sql_folder;"
         "print(json.dumps([c.__file__, str(sql_folder()), str(rounds_folder()), c.__version__]))"
     )
     package, sql, rounds, version = json.loads(_run([installed / "python", "-c", code], cwd=tmp_path))

@@ -12,8 +12,8 @@ import pytest
 from conftest import CATBUILDER, CommandLine, assert_same_contents, contents
 from faults import needs_root
 
-from catbuilder.machine import usable_cores
-from catbuilder.resources import sql_folder
+from catbuilder.core.machine import usable_cores
+from catbuilder.core.resources import sql_folder
 
 pytestmark = pytest.mark.slow
 

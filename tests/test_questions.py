@@ -13,8 +13,8 @@ from makers import add_events, add_objects, ask, cli, close_round, failed, label
 from catbuilder import lens
 from catbuilder.askable import drawn_at_random, forget_asked
 from catbuilder.check import check
+from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.diversity import covering, typical
-from catbuilder.errors import InputError, NothingToAsk
 from catbuilder.labels import import_labels
 from catbuilder.questions import open_questions, select_objects
 from catbuilder.workspace import Workspace

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from makers import cli, failed
 from small_survey import write_recipe
 
-from catbuilder.config import load_recipe, load_round_recipe
-from catbuilder.errors import ConfigError, InputError
+from catbuilder.core.errors import ConfigError, InputError
+from catbuilder.core.progress import Reporter
+from catbuilder.core.settings import load_recipe, load_round_recipe
 from catbuilder.plan import make_plan
-from catbuilder.progress import Reporter
 from catbuilder.rounds import run_rounds
 from catbuilder.workspace import Workspace
 

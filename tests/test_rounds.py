@@ -16,10 +16,10 @@ from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from small_survey import POOL, Source, bring_in, draw, finish_by_hand, write_csv, write_recipe
 
 from catbuilder.check import check
-from catbuilder.config import Recipe, load_recipe
+from catbuilder.core.progress import Reporter
+from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.labels import import_labels
 from catbuilder.plan import STEPS, Plan, make_plan, training_manifest_file
-from catbuilder.progress import Reporter
 from catbuilder.rollback import rollback
 from catbuilder.rounds import last_round_to_run
 from catbuilder.testsets import add_test_set

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catbuilder.config import Stage, Training
+from catbuilder.core.settings import Stage, Training
 from catbuilder.schedule import best_epoch, epochs_at_most, next_epoch
 
 PAPER = Training(

@@ -9,7 +9,7 @@ import pytest
 from makers import ask, cli, failed, surveyed
 from PIL import Image
 
-from catbuilder.errors import NothingToScore
+from catbuilder.core.errors import NothingToScore
 from catbuilder.similar import similar
 from catbuilder.workspace import Workspace
 

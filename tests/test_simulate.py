@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
 from catbuilder.galaxies import SurveyPlan, draw_galaxies
 from catbuilder.simulate import SimulatedTable, simulate_sources
 from catbuilder.telescopes import arcsec_per_pixel

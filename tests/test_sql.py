@@ -12,7 +12,7 @@ import psutil
 import pytest
 from makers import COMMAND, ask, cli, failed, peak_of, surveyed
 
-from catbuilder.errors import QueryError
+from catbuilder.core.errors import QueryError
 from catbuilder.sandbox import query_stream, query_table
 
 

@@ -17,8 +17,8 @@ from hypothesis.extra import numpy as hnp
 
 from catbuilder import fitstable, tablefiles
 from catbuilder.catalog import fetch_arrow
-from catbuilder.config import Limits
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
+from catbuilder.core.settings import Limits
 from catbuilder.tablefiles import open_table
 
 

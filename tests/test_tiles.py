@@ -13,8 +13,8 @@ from astropy.wcs import WCS
 from makers import ask, cli, failed, write_csv
 
 from catbuilder import tile_ingest
+from catbuilder.core.errors import InputError, WorkerDied
 from catbuilder.cutouts import Strip
-from catbuilder.errors import InputError, WorkerDied
 from catbuilder.rendering import PEDESTAL
 from catbuilder.tile_ingest import TileReport, ingest_tiles
 from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile

@@ -8,7 +8,7 @@ import pytest
 from makers import ask, cli, failed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
 from catbuilder.modelcard import read_model_card
 from catbuilder.tracking import mlflow_address, track
 from catbuilder.workspace import Workspace

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from toy_survey import run, toy_recipe, toy_workspace, train_job
 
 from catbuilder.checkpoint import load_model
+from catbuilder.core.files import sha256_file
 from catbuilder.distributed import _cut, horovod_available
-from catbuilder.files import sha256_file
 from catbuilder.ranks import run_ranks
 
 TRAIN = "catbuilder.train"
@@ -181,7 +181,7 @@ from pathlib import Path
 from catbuilder import distributed, train
 from catbuilder.jobs import TrainJob
 from catbuilder.checkpoint import state_copy
-from catbuilder.files import write_text
+from catbuilder.core.files import write_text
 import hashlib
 job = TrainJob.model_validate_json(Path(sys.argv[1]).read_text())
 distributed.init()

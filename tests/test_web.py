@@ -23,7 +23,7 @@ from served import HP, N_HP, N_POOL, N_TRAIN, POOL, TRAIN, Served, build_served,
 from catbuilder.annotators import annotator_agreement
 from catbuilder.browse import Filter, page
 from catbuilder.check import check
-from catbuilder.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
+from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.questions import select_objects
 from catbuilder.review import answer, answer_keys, ask_people, guesses_of, is_blind, question_lists, questions, undo
 from catbuilder.story import why

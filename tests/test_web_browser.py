@@ -13,9 +13,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from served import POOL, Served, build_served, start_serving, stop_serving
 
 from catbuilder.annotators import annotator_agreement
-from catbuilder.files import held_alone
+from catbuilder.core.files import held_alone
+from catbuilder.core.progress import Reporter
 from catbuilder.plan import make_plan, training_manifest_file
-from catbuilder.progress import Reporter
 from catbuilder.review import question_lists, questions
 from catbuilder.story import why
 from catbuilder.worker import EventLog

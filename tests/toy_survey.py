@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.config import Recipe
+from catbuilder.core.settings import Recipe
+from catbuilder.core.stamps import write_shard
 from catbuilder.jobs import ScoreJob, TrainJob
-from catbuilder.stamps import write_shard
 
 CLASSES = ("blob", "bar")
 SIZE = 32

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
-from catbuilder.errors import WorkerDied, WorkspaceBusy
+from catbuilder.core.errors import WorkerDied, WorkspaceBusy
 from catbuilder.jobs import deaf_to_interrupts, die_with
 
 P = ParamSpec("P")

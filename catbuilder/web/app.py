@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from catbuilder.errors import CatbuilderError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
+from catbuilder.core.errors import CatbuilderError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.web import catalogue_page, downloads, object_page, review_page, rounds_page, sql_page
 from catbuilder.web.apart import PATIENCE_S
 from catbuilder.web.guard import Guard, Session

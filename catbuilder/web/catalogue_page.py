@@ -10,8 +10,8 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from catbuilder.browse import NONE, Domain, Filter, Source, page
+from catbuilder.core.errors import InputError
 from catbuilder.counts import count_objects
-from catbuilder.errors import InputError
 from catbuilder.roundlist import last_round
 from catbuilder.story import find_object
 from catbuilder.web.apart import apart

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import types
 
-from catbuilder.output import values_of
+from catbuilder.core.table_text import values_of
 
 LONGEST = 1000  # letters of a cell
 _LISTS = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_map)

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
 from catbuilder.export import export
 from catbuilder.web.apart import apart
 from catbuilder.web.catalogue_page import filter_of

@@ -9,8 +9,8 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from catbuilder.catalog import data_dictionary, fetch_arrow
-from catbuilder.errors import NothingToScore, RoundError, WorkspaceBusy
-from catbuilder.resources import query
+from catbuilder.core.errors import NothingToScore, RoundError, WorkspaceBusy
+from catbuilder.core.resources import query
 from catbuilder.similar import similar
 from catbuilder.story import why
 from catbuilder.web.apart import one_of_few

@@ -7,8 +7,8 @@ from threading import Lock
 
 from PIL import Image
 
+from catbuilder.core.stamps import StampReader
 from catbuilder.lens import lens_on
-from catbuilder.stamps import StampReader
 from catbuilder.workspace import Workspace
 
 _REMEMBERED = 100_000  # places of stamps

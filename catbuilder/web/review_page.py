@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
 from catbuilder.annotators import annotator_agreement
-from catbuilder.errors import InputError
+from catbuilder.core.errors import InputError
 from catbuilder.questions import STRATEGIES
 from catbuilder.review import (
     UNSURE,

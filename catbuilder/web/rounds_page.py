@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
 from catbuilder.catalog import fetch_arrow
-from catbuilder.resources import query
+from catbuilder.core.resources import query
 from catbuilder.roundwatch import Watched, watch
 from catbuilder.web.site import Here, Site
 

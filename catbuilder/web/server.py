@@ -5,7 +5,7 @@ import socket
 import webbrowser
 from collections.abc import Callable
 
-from catbuilder.errors import ServeError
+from catbuilder.core.errors import ServeError
 from catbuilder.workspace import Workspace
 
 ADDRESS = "127.0.0.1"

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
 from catbuilder.catalog import data_dictionary
-from catbuilder.errors import QueryError, WorkspaceBusy
-from catbuilder.output import numeric_columns, told_apart
+from catbuilder.core.errors import QueryError, WorkspaceBusy
+from catbuilder.core.table_text import numeric_columns, told_apart
 from catbuilder.sandbox import query_stream
 from catbuilder.web.apart import one_of_few
 from catbuilder.web.cells import cells

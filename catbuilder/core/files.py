@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from catbuilder.errors import WorkspaceBusy
-from catbuilder.faults import fault_point
+from catbuilder.core.errors import WorkspaceBusy
+from catbuilder.core.fault_points import fault_point
 
 
 @contextmanager

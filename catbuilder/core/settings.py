@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from catbuilder.errors import ConfigError
-from catbuilder.resources import rounds_folder
-from catbuilder.wording import in_one_line
+from catbuilder.core.errors import ConfigError
+from catbuilder.core.resources import rounds_folder
+from catbuilder.core.safe_text import in_one_line
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _SETS_OF_ROUNDS = ("target", "population")  # keys of [sets] that not `assemble` alone reads

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from catbuilder.config import Limits
-from catbuilder.errors import InputError
-from catbuilder.wording import from_spreadsheet, in_one_line, is_number
+from catbuilder.core.errors import InputError
+from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
+from catbuilder.core.settings import Limits
 from catbuilder.workspace import Recording
 
 _INT64_MAX = 2**63 - 1

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def sql_folder() -> Path:
@@ -21,8 +21,8 @@ def query(name: str) -> str:
 
 
 def _shipped(name: str) -> Path:
-    # A wheel carries the folder inside the package; a checkout or an editable install has it one level up.
-    for folder in (_PACKAGE / name, _PACKAGE.parent / name):
+    # A wheel carries the folder below the package; a checkout or an editable install has it beside the package.
+    for folder in (_PACKAGE / "_data" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
     raise FileNotFoundError(f"catbuilder is installed without its {name}/ folder; install it again")

@@ -4,7 +4,7 @@ Every message is one sentence that says what is wrong, where, and what to do abo
 prints it as `Error: ...` and exits with 1; from Python they are ordinary exceptions.
 """
 
-from catbuilder.wording import printable
+from catbuilder.core.safe_text import printable
 
 
 class CatbuilderError(Exception):

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from catbuilder.errors import ConfigError, WorkspaceError
-from catbuilder.files import written_whole
-from catbuilder.wording import in_one_line
+from catbuilder.core.errors import ConfigError, WorkspaceError
+from catbuilder.core.files import written_whole
+from catbuilder.core.safe_text import in_one_line
 
 Stamps = npt.NDArray[np.uint8]
 
