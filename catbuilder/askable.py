@@ -16,8 +16,8 @@ import pyarrow as pa
 from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.core.errors import NothingToAsk
 from catbuilder.core.resources import query
-from catbuilder.jobs import feature_files
 from catbuilder.lens import gather, in_ranges, lens_on
+from catbuilder.network.jobs import feature_files
 from catbuilder.workspace import Workspace
 
 Floats = npt.NDArray[np.float32]

@@ -20,7 +20,7 @@ from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.certify import ClassCertificate, Counted, certify_class
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
-from catbuilder.jobs import feature_files
+from catbuilder.network.jobs import feature_files
 from catbuilder.plan import Plan
 from catbuilder.shift import FEWEST, accept, density_weights, two_sample_auc
 from catbuilder.shift_meters import features_of

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from catbuilder.core.files import sha256_file
-from catbuilder.modelcard import is_whole
+from catbuilder.network.model_card import is_whole
 from catbuilder.plan import Plan, score_manifest_file, training_manifest_file
 from catbuilder.scoring import damaged_files
 from catbuilder.wal import is_cut_off, nobody_else, wal_of

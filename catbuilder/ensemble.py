@@ -18,8 +18,8 @@ from catbuilder.core.files import moved, set_aside, sha256_file
 from catbuilder.core.interrupts import held_off, stop_asked
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.jobs import TrainJob, new_attempt
-from catbuilder.modelcard import is_whole, read_model_card
+from catbuilder.network.jobs import TrainJob, new_attempt
+from catbuilder.network.model_card import is_whole, read_model_card
 from catbuilder.plan import Plan, training_manifest_file
 from catbuilder.ranks import run_ranks
 from catbuilder.trainlog import TrainLog
@@ -188,7 +188,7 @@ def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter:
                     raise KeyboardInterrupt
 
         job_file = job.write(attempt / "job.json")
-        run_ranks("catbuilder.train", job_file, attempt, plan.ranks, plan.threads, watch, plan.hosts)
+        run_ranks("catbuilder.network.train", job_file, attempt, plan.ranks, plan.threads, watch, plan.hosts)
         log.follow()
     return attempt / "model.safetensors"
 

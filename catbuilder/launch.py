@@ -14,7 +14,7 @@ from pathlib import Path
 
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
-from catbuilder.jobs import deaf_to_interrupts
+from catbuilder.network.jobs import deaf_to_interrupts
 
 _POLL_S = 0.05
 

@@ -44,7 +44,10 @@ def settled(recipe: Recipe, classes: int, threads: int, folder: Path) -> tuple[R
         )
         write_text(Path(place) / "job.json", job.model_dump_json())
         worker = Worker(
-            "catbuilder.probe", Path(place) / "job.json", Path(place) / "probe.log", thread_settings(threads)
+            "catbuilder.network.precision_probe",
+            Path(place) / "job.json",
+            Path(place) / "probe.log",
+            thread_settings(threads),
         )
         run_all([worker], lambda: None)
         found = Settled.model_validate_json(job.answer.read_text(encoding="utf-8"))

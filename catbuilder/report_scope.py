@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, first_row
 from catbuilder.core.resources import query
-from catbuilder.jobs import feature_files
 from catbuilder.lens import lens_on
+from catbuilder.network.jobs import feature_files
 from catbuilder.provenance import Fact, provenance, require_closed
 from catbuilder.workspace import Workspace
 

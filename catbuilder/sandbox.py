@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from catbuilder.catalog import confine
 from catbuilder.core.errors import CatbuilderError, QueryError
-from catbuilder.jobs import die_with
+from catbuilder.network.jobs import die_with
 from catbuilder.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.ensemble import whole_models
 from catbuilder.hosts import parse_hosts, places
-from catbuilder.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
 from catbuilder.launch import Worker, thread_settings, threads_for
 from catbuilder.manifest import score_manifest, write_manifest
+from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
 from catbuilder.plan import Plan, read_plan
 from catbuilder.remote import run_everywhere
 from catbuilder.space import require_space
@@ -178,7 +178,7 @@ def _workers(
         environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(local_rank)}
         log = attempt / f"process-{process}.log"
         job_file = job.write(attempt / f"job-{process}.json")
-        workers.append(Worker("catbuilder.score", job_file, log, environment, host))
+        workers.append(Worker("catbuilder.network.score", job_file, log, environment, host))
     return workers
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from catbuilder.catalog import Connection, fetch_arrow
 from catbuilder.core.resources import query
-from catbuilder.jobs import feature_files
+from catbuilder.network.jobs import feature_files
 from catbuilder.plan import Plan
 from catbuilder.shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
 from catbuilder.workspace import Recording, Workspace

@@ -14,8 +14,8 @@ import pyarrow as pa
 from catbuilder.catalog import Connection, fetch_arrow, first_row
 from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.resources import query
-from catbuilder.jobs import feature_files
 from catbuilder.lens import IdRange, lens_on
+from catbuilder.network.jobs import feature_files
 from catbuilder.roundlist import require_round
 from catbuilder.story import find_object
 from catbuilder.workspace import Workspace
@@ -157,10 +157,10 @@ def _embed(workspace: Workspace, plan: "Plan", place: tuple[str, int]) -> list[f
     """Features of one stamp by the round's network, as scoring would have kept them."""
     import torch
 
-    from catbuilder.checkpoint import load_model
     from catbuilder.core.stamps import StampReader
     from catbuilder.ensemble import whole_models
-    from catbuilder.scorer import Scorer
+    from catbuilder.network.checkpoint import load_model
+    from catbuilder.network.scorer import Scorer
 
     shard, row = place
     network, _ = load_model(whole_models(workspace, plan)[0])

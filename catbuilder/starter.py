@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from catbuilder import __version__
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
-from catbuilder.jobs import STARTER_VARIABLE
 from catbuilder.launch import Worker, run_all
+from catbuilder.network.jobs import STARTER_VARIABLE
 
 ALIVE_EVERY_S = 2.0
 # Longer than the coordinator waits for us: it may be stopped and continued (Ctrl-Z, fg), we have nothing else to do.

@@ -26,7 +26,7 @@ from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import refuse_other_width, write_shard
 from catbuilder.cutouts import Strip, cut_strip_or_say_why, strips
-from catbuilder.jobs import deaf_to_interrupts, die_with
+from catbuilder.network.jobs import deaf_to_interrupts, die_with
 from catbuilder.rendering import MISSING, SOFTENING, STRETCH, Rendered
 from catbuilder.revisions import replace_older
 from catbuilder.tile_objects import Cutting, plan_cutting

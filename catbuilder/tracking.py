@@ -21,7 +21,7 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.ensemble import members_of
 from catbuilder.figures import draw_accuracy
-from catbuilder.modelcard import read_model_card
+from catbuilder.network.model_card import read_model_card
 from catbuilder.plan import Plan, read_plan
 from catbuilder.workspace import Workspace
 

@@ -24,8 +24,8 @@ from catbuilder.core.settings import Network
 from catbuilder.core.table_text import show
 from catbuilder.firewall import read_all
 from catbuilder.measures import measure
-from catbuilder.network import build_network
-from catbuilder.weights import load_starting_weights
+from catbuilder.network.galaxy_network import build_network
+from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.workspace import Workspace
 
 IMAGES = """

@@ -42,18 +42,18 @@ import pyarrow.parquet as pq  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from catbuilder.checkpoint import save_model  # noqa: E402
 from catbuilder.core.settings import Recipe, load_recipe  # noqa: E402
 from catbuilder.core.stamps import write_shard  # noqa: E402
-from catbuilder.jobs import ScoreJob, shard_files  # noqa: E402
-from catbuilder.modelcard import ModelCard  # noqa: E402
-from catbuilder.modelcard import Plan as TrainedPlan  # noqa: E402
-from catbuilder.network import build_network  # noqa: E402
+from catbuilder.network.checkpoint import save_model  # noqa: E402
+from catbuilder.network.galaxy_network import build_network  # noqa: E402
+from catbuilder.network.jobs import ScoreJob, shard_files  # noqa: E402
+from catbuilder.network.model_card import ModelCard  # noqa: E402
+from catbuilder.network.model_card import Plan as TrainedPlan  # noqa: E402
+from catbuilder.network.score import _scorer, score_shard  # noqa: E402
+from catbuilder.network.scorer import Ensemble, Scorer  # noqa: E402
+from catbuilder.network.worker import EventLog, prepare_process  # noqa: E402
 from catbuilder.plan import Plan  # noqa: E402
-from catbuilder.score import _scorer, score_shard  # noqa: E402
-from catbuilder.scorer import Ensemble, Scorer  # noqa: E402
 from catbuilder.scoring import record_scores  # noqa: E402
-from catbuilder.worker import EventLog, prepare_process  # noqa: E402
 from catbuilder.workspace import Workspace  # noqa: E402
 
 CLASSES = ("elliptical", "spiral")

@@ -31,8 +31,8 @@ import pyarrow.parquet as pq
 
 from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.core.stamps import write_shard
-from catbuilder.jobs import TrainJob
 from catbuilder.launch import threads_for
+from catbuilder.network.jobs import TrainJob
 from catbuilder.ranks import run_ranks
 
 CLASSES = ("elliptical", "spiral")
@@ -44,12 +44,12 @@ def measure(job: TrainJob, turns: int, steps: int) -> None:
     """One rank's part: turns of `steps` steps of either kind; rank 0 leaves the seconds a step in `measured.json`."""
     import torch
 
-    from catbuilder import distributed
-    from catbuilder.augment import augment
-    from catbuilder.batches import epoch_batches, read_ahead, stream
-    from catbuilder.network import trainable_from
-    from catbuilder.train import Trainer
-    from catbuilder.worker import prepare_process
+    from catbuilder.network import distributed
+    from catbuilder.network.augment import augment
+    from catbuilder.network.batches import epoch_batches, read_ahead, stream
+    from catbuilder.network.galaxy_network import trainable_from
+    from catbuilder.network.train import Trainer
+    from catbuilder.network.worker import prepare_process
 
     prepare_process(job.coordinator, job.threads)
     distributed.init()
@@ -92,7 +92,7 @@ def measure(job: TrainJob, turns: int, steps: int) -> None:
 def whole_steps(trainer, gradients, batches, ahead: Iterator, steps: int) -> None:
     from torch import from_numpy
 
-    from catbuilder.network import train_mode
+    from catbuilder.network.galaxy_network import train_mode
 
     train_mode(trainer.network)
     for _ in range(steps):
@@ -114,8 +114,8 @@ class Bare:
     def __init__(self, trainer) -> None:
         import torch
 
-        from catbuilder.network import train_mode, trainable_from
-        from catbuilder.train import _adam
+        from catbuilder.network.galaxy_network import train_mode, trainable_from
+        from catbuilder.network.train import _adam
 
         self.network = copy.deepcopy(trainer.network)
         trainable_from(self.network, "all")

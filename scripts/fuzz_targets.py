@@ -302,9 +302,9 @@ def _shard(path: Path) -> None:
 def _models() -> list[bytes]:
     import torch
 
-    from catbuilder.checkpoint import save_model, state_copy
-    from catbuilder.modelcard import ModelCard, Plan
-    from catbuilder.network import build_network
+    from catbuilder.network.checkpoint import save_model, state_copy
+    from catbuilder.network.galaxy_network import build_network
+    from catbuilder.network.model_card import ModelCard, Plan
 
     recipe = load_recipe("demo", ["network.backbone=test_efficientnet", "network.hidden=4", "network.weights=none"])
     torch.manual_seed(0)
@@ -319,9 +319,9 @@ def _models() -> list[bytes]:
 
 
 def _model(path: Path) -> None:
-    from catbuilder.checkpoint import load_model
-    from catbuilder.modelcard import is_whole, read_model_card
-    from catbuilder.weights import _from_file
+    from catbuilder.network.checkpoint import load_model
+    from catbuilder.network.model_card import is_whole, read_model_card
+    from catbuilder.network.starting_weights import _from_file
 
     is_whole(path)
     refusals = []

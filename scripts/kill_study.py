@@ -40,7 +40,7 @@ from conftest import CommandLine
 
 HANG_S = 60.0  # without any file of the workspace changing, or without a process ending that should
 KILLS_A_RUN = (24, 40)  # random ones, from and to
-WORKERS = ("catbuilder.train", "catbuilder.score")
+WORKERS = ("catbuilder.network.train", "catbuilder.network.score")
 
 
 class Leg:

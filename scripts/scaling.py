@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder.core.settings import load_recipe
-from catbuilder.network import build_network, trainable_from
+from catbuilder.network.galaxy_network import build_network, trainable_from
 from catbuilder.plan import Plan
 from catbuilder.scoring import SHARD_OBJECTS, record_scores
 from catbuilder.workspace import Workspace

@@ -48,11 +48,11 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.diversity import covering, typical
 from catbuilder.firewall import read_all, update_firewall
-from catbuilder.network import build_network
+from catbuilder.network.galaxy_network import build_network
+from catbuilder.network.scorer import mutual_information
+from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.paired import gain_interval
-from catbuilder.scorer import mutual_information
 from catbuilder.shift_meters import features_of
-from catbuilder.weights import load_starting_weights
 from catbuilder.workspace import Workspace
 
 STRATEGIES = ("random", "random again", "margin", "mutual_information", "typical", "coverage")

@@ -2,8 +2,8 @@ import pytest
 import torch
 from torch import Generator
 
-from catbuilder.augment import augment, gaussian_blur, geometry, survey_shift
 from catbuilder.core.settings import Augmentation
+from catbuilder.network.augment import augment, gaussian_blur, geometry, survey_shift
 
 NOTHING = Augmentation(flip=False, rotation_degrees=0, shift=0, zoom=0)
 EVERYTHING = Augmentation(

@@ -35,7 +35,9 @@ def test_a_backup_while_a_round_trains_is_restored_elsewhere_and_goes_on_to_the_
     catbuilder = CommandLine(copy_of(small_survey), tiny_recipe)
     try:
         process = catbuilder.start_round(CATBUILDER_FAULT="001/checkpoint-001.safetensors.durable:hold")
-        wait_for(lambda: any(stopped(worker.pid) for worker in catbuilder.processes("catbuilder.train")), 300, 0.1)
+        wait_for(
+            lambda: any(stopped(worker.pid) for worker in catbuilder.processes("catbuilder.network.train")), 300, 0.1
+        )
         assert "Backed up" in catbuilder("backup", tmp_path / "backup")
         assert process.poll() is None, "the round did not notice"
     finally:

@@ -60,7 +60,7 @@ def test_eight_processes_that_query_through_a_whole_round_see_no_half_step_and_d
     ]
     try:
         process = catbuilder.start_round()
-        wait_for(lambda: catbuilder.processes("catbuilder.train"), 300, 0.1)
+        wait_for(lambda: catbuilder.processes("catbuilder.network.train"), 300, 0.1)
         refusal = catbuilder.round(expect=1)
         assert f"a round is under way in {catbuilder.workspace} (process {process.pid} on" in refusal
 

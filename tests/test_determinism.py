@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from conftest import CommandLine, assert_same_contents, contents
 
-from catbuilder.distributed import horovod_available
+from catbuilder.network.distributed import horovod_available
 
 pytestmark = pytest.mark.slow
 needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")

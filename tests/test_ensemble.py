@@ -21,15 +21,15 @@ from small_survey import CLASSES, POOL, Source, bring_in, draw, write_recipe
 from toy_survey import run
 
 from catbuilder.check import check
-from catbuilder.checkpoint import load_model, sealed
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.progress import Reporter
 from catbuilder.core.stamps import StampReader
 from catbuilder.ensemble import member_seed, members_of, train_members
-from catbuilder.jobs import TrainJob
-from catbuilder.modelcard import read_model_card
+from catbuilder.network.checkpoint import load_model, sealed
+from catbuilder.network.jobs import TrainJob
+from catbuilder.network.model_card import read_model_card
+from catbuilder.network.scorer import Begun, Ensemble, Scorer, mutual_information
 from catbuilder.plan import Plan, read_plan, score_manifest_file
-from catbuilder.scorer import Begun, Ensemble, Scorer, mutual_information
 from catbuilder.scoring import score_later
 from catbuilder.story import why
 from catbuilder.workspace import Workspace
@@ -91,7 +91,7 @@ def test_each_member_is_recorded_with_a_seed_and_weights_of_its_own(pair: Worksp
 def test_member_0_is_the_network_that_would_have_trained_alone(pair: Workspace, tmp_path: Path) -> None:
     job = TrainJob.model_validate_json((pair.round_folder(1) / "attempts/train-01/job.json").read_text())
     changes = {"recipe": job.recipe.model_copy(update={"members": 1}), "folder": tmp_path, "coordinator": os.getpid()}
-    done = run("catbuilder.train", job.model_copy(update=changes))
+    done = run("catbuilder.network.train", job.model_copy(update=changes))
     assert done.returncode == 0, done.stderr
     weights, expected = load_file(tmp_path / "model.safetensors"), load_file(pair.round_folder(1) / "model.safetensors")
     assert weights.keys() == expected.keys() and all(torch.equal(weights[name], expected[name]) for name in weights)

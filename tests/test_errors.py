@@ -159,7 +159,7 @@ def a_doubt_before_the_first_round(folder: Path) -> None:
 
 @raises(errors.WeightsError)
 def weights_that_are_no_weights(folder: Path) -> None:
-    from catbuilder.checkpoint import load_model
+    from catbuilder.network.checkpoint import load_model
 
     file = folder / "weights.safetensors"
     file.write_bytes(b"\x80\x04 a pickle")

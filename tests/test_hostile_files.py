@@ -413,8 +413,8 @@ def test_a_damaged_shard_is_named(tmp_path, data):
     "data", [b"", b"\x80\x04\x95", (2**63).to_bytes(8, "little"), (2).to_bytes(8, "little") + b"{}"]
 )
 def test_what_is_no_model_is_refused_and_never_unpickled(tmp_path, data):
-    from catbuilder.checkpoint import load_model
-    from catbuilder.modelcard import read_model_card
+    from catbuilder.network.checkpoint import load_model
+    from catbuilder.network.model_card import read_model_card
 
     (tmp_path / "a.safetensors").write_bytes(data)
     for read in (load_model, read_model_card):
@@ -431,7 +431,7 @@ def test_a_shard_of_fewer_stamps_than_were_recorded_is_named(tmp_path):
 
 
 def test_weights_with_a_header_of_any_length_are_refused_in_short(tmp_path):
-    from catbuilder.weights import _from_file
+    from catbuilder.network.starting_weights import _from_file
 
     header = f'"{"x" * 5000}"'.encode()
     (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from test_kill import epoch_begun, last_steps, models
 
 from catbuilder.core.errors import InputError, LaunchError, WorkerDied
-from catbuilder.distributed import horovod_available
 from catbuilder.hosts import Host, hosts_text, parse_hosts, places, ranks_on
 from catbuilder.launch import Worker
+from catbuilder.network.distributed import horovod_available
 from catbuilder.remote import run_everywhere, threads_on
 
 TWO_HOSTS = Path(__file__).resolve().parents[1] / "scripts" / "two_hosts.sh"
@@ -195,7 +195,7 @@ def test_a_host_cut_off_stops_the_round_and_the_one_that_is_left_goes_on_by_a_ne
 ) -> None:
     process = hosts.start(catbuilder)
     wait_for(lambda: epoch_begun(catbuilder.workspace, 0), every_s=0.001)
-    ranks = [worker for worker in hosts.workers(1) if "catbuilder.train" in worker.cmdline()]
+    ranks = [worker for worker in hosts.workers(1) if "catbuilder.network.train" in worker.cmdline()]
     for rank in ranks:  # held, or the training might be over before the cut
         rank.suspend()
     hosts("cut", "3")

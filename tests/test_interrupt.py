@@ -23,7 +23,7 @@ def begun(attempt: Path, epoch: int) -> bool:
 
 def ctrl_c(catbuilder: CommandLine, process: subprocess.Popen[str]) -> None:
     """What a terminal sends: to the command and to every process of its group."""
-    for member in (process.pid, *(worker.pid for worker in catbuilder.processes("catbuilder.train"))):
+    for member in (process.pid, *(worker.pid for worker in catbuilder.processes("catbuilder.network.train"))):
         os.kill(member, signal.SIGINT)
 
 

@@ -17,7 +17,7 @@ import pytest
 from conftest import CommandLine, assert_same_contents, rows, wait_for
 from faults import stopped
 
-from catbuilder.distributed import horovod_available
+from catbuilder.network.distributed import horovod_available
 
 pytestmark = [
     pytest.mark.slow,
@@ -114,7 +114,7 @@ def test_a_rank_killed_in_training_ends_the_command_with_one_sentence(
 ) -> None:
     process = catbuilder.start_round(np=2)
     wait_for(lambda: epoch_begun(catbuilder.workspace, 1))
-    workers(catbuilder, "catbuilder.train")[-1].kill()
+    workers(catbuilder, "catbuilder.network.train")[-1].kill()
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     (error,) = [line for line in err.splitlines() if line.startswith("Error")]

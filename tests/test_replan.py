@@ -8,7 +8,7 @@ import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 
 from catbuilder.core.progress import Reporter
-from catbuilder.distributed import horovod_available
+from catbuilder.network.distributed import horovod_available
 from catbuilder.replan import replan
 from catbuilder.workspace import Workspace
 

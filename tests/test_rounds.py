@@ -111,7 +111,7 @@ def training_process(catbuilder: CommandLine) -> psutil.Process | None:
     """The worker, once it has made a step."""
     logs = catbuilder.workspace.glob("rounds/001/attempts/train-01/train.jsonl")
     begun = any('"step"' in log.read_text() for log in logs)
-    return next(iter(catbuilder.processes("catbuilder.train")), None) if begun else None
+    return next(iter(catbuilder.processes("catbuilder.network.train")), None) if begun else None
 
 
 def test_objects_ingested_later_are_scored_without_changing_a_closed_round(

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catbuilder.core.settings import Stage, Training
-from catbuilder.schedule import best_epoch, epochs_at_most, next_epoch
+from catbuilder.network.schedule import best_epoch, epochs_at_most, next_epoch
 
 PAPER = Training(
     stages=(

@@ -7,12 +7,12 @@ import pytest
 import torch
 from toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
 
-from catbuilder.checkpoint import load_model
+from catbuilder.network.checkpoint import load_model
+from catbuilder.network.scorer import Scorer
 from catbuilder.precision import settled
-from catbuilder.scorer import Scorer
 from catbuilder.scoring import _hand_on_parts
 
-SCORE = "catbuilder.score"
+SCORE = "catbuilder.network.score"
 RECIPE = toy_recipe()
 
 
@@ -20,7 +20,7 @@ RECIPE = toy_recipe()
 def survey(tmp_path_factory):
     """A workspace with a trained model and all of its objects scored in one shard."""
     workspace = toy_workspace(tmp_path_factory.mktemp("score") / "survey")
-    done = run("catbuilder.train", train_job(workspace, "train", RECIPE))
+    done = run("catbuilder.network.train", train_job(workspace, "train", RECIPE))
     assert done.returncode == 0, done.stderr
     done = run(SCORE, job(workspace, "whole", ((0, 0, 120),)))
     assert done.returncode == 0, done.stderr

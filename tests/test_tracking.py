@@ -9,7 +9,7 @@ from makers import ask, cli, failed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from catbuilder.core.errors import InputError
-from catbuilder.modelcard import read_model_card
+from catbuilder.network.model_card import read_model_card
 from catbuilder.tracking import mlflow_address, track
 from catbuilder.workspace import Workspace
 

@@ -11,12 +11,12 @@ from safetensors import safe_open
 from safetensors.torch import load_file
 from toy_survey import run, toy_recipe, toy_workspace, train_job
 
-from catbuilder.checkpoint import load_model
 from catbuilder.core.files import sha256_file
-from catbuilder.distributed import _cut, horovod_available
+from catbuilder.network.checkpoint import load_model
+from catbuilder.network.distributed import _cut, horovod_available
 from catbuilder.ranks import run_ranks
 
-TRAIN = "catbuilder.train"
+TRAIN = "catbuilder.network.train"
 needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")
 
 
@@ -178,9 +178,9 @@ def test_groups_of_gradients_are_neighbours_of_about_equal_size_and_never_empty(
 REPLICA = """
 import sys, torch
 from pathlib import Path
-from catbuilder import distributed, train
-from catbuilder.jobs import TrainJob
-from catbuilder.checkpoint import state_copy
+from catbuilder.network import distributed, train
+from catbuilder.network.jobs import TrainJob
+from catbuilder.network.checkpoint import state_copy
 from catbuilder.core.files import write_text
 import hashlib
 job = TrainJob.model_validate_json(Path(sys.argv[1]).read_text())

@@ -15,10 +15,10 @@ from served import POOL, Served, build_served, start_serving, stop_serving
 from catbuilder.annotators import annotator_agreement
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter
+from catbuilder.network.worker import EventLog
 from catbuilder.plan import make_plan, training_manifest_file
 from catbuilder.review import question_lists, questions
 from catbuilder.story import why
-from catbuilder.worker import EventLog
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 expect.set_options(timeout=60_000)  # a machine with other work takes its time

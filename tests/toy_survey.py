@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from catbuilder.core.settings import Recipe
 from catbuilder.core.stamps import write_shard
-from catbuilder.jobs import ScoreJob, TrainJob
+from catbuilder.network.jobs import ScoreJob, TrainJob
 
 CLASSES = ("blob", "bar")
 SIZE = 32

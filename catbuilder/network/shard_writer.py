@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.batches import Positions
 from catbuilder.core.errors import WeightsError
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import sha256_file, write_text, written_whole
-from catbuilder.jobs import ScoreJob, hashes_file, parts_folder, shard_files
-from catbuilder.scorer import Begun, Ensemble, Floats, Scores
+from catbuilder.network.batches import Positions
+from catbuilder.network.jobs import ScoreJob, hashes_file, parts_folder, shard_files
+from catbuilder.network.scorer import Begun, Ensemble, Floats, Scores
 
 _PENDING = 2  # batches that may wait for the writer: enough to keep a device busy, little enough to hold in memory
 

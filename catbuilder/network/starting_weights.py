@@ -14,7 +14,7 @@ from torch import Tensor
 
 from catbuilder.core.errors import WeightsError
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.network import GalaxyNetwork
+from catbuilder.network.galaxy_network import GalaxyNetwork
 
 State = dict[str, Tensor]
 

@@ -1,4 +1,4 @@
-"""Worker process: score shards of a manifest with a finished model. `python -m catbuilder.score JOB.json`.
+"""Worker process: score shards of a manifest with a finished model. `python -m catbuilder.network.score JOB.json`.
 
 Three threads keep the device busy: one reads stamps ahead from the memory map, this one puts batches to work, one
 writes. A model is one network or an ensemble, whose members are held in memory together and read each stamp once. No
@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from catbuilder.batches import manifest_rows, plain_batches, read_ahead
-from catbuilder.checkpoint import load_model
 from catbuilder.core.errors import NothingToScore, WeightsError
 from catbuilder.core.stamps import StampReader
-from catbuilder.jobs import STARTER_VARIABLE, ScoreJob, hashes_file
-from catbuilder.parts import ShardWriter
-from catbuilder.scorer import Ensemble, Scorer
-from catbuilder.worker import EventLog, prepare_process, run_worker
+from catbuilder.network.batches import manifest_rows, plain_batches, read_ahead
+from catbuilder.network.checkpoint import load_model
+from catbuilder.network.jobs import STARTER_VARIABLE, ScoreJob, hashes_file
+from catbuilder.network.scorer import Ensemble, Scorer
+from catbuilder.network.shard_writer import ShardWriter
+from catbuilder.network.worker import EventLog, prepare_process, run_worker
 
 
 def score_shard(job: ScoreJob, scorer: Ensemble, number: int, first: int, end: int, log: EventLog, done: int) -> None:

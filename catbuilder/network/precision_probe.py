@@ -1,4 +1,4 @@
-"""Which precision is the faster on this machine, for recipes that leave it open. `python -m catbuilder.probe JOB.json`.
+"""Worker process: measure which precision is faster here. `python -m catbuilder.network.precision_probe JOB.json`.
 
 Both do the same batch in turn, a training step or a forward pass, with the threads that the round will have.
 """
@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from catbuilder import distributed
 from catbuilder.core.files import write_text
-from catbuilder.network import GalaxyNetwork, build_network, train_mode, trainable_from
+from catbuilder.network import distributed
+from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, train_mode, trainable_from
+from catbuilder.network.worker import prepare_process, run_worker
 from catbuilder.precision import ProbeJob, Settled
-from catbuilder.worker import prepare_process, run_worker
 
 _REPEATS = 3  # after one that warms up; the fastest counts, since whatever disturbs a step makes it slower
 _WORTH = 0.9  # bf16 has eight bits: what it does not do in nine tenths of the time is done in fp32

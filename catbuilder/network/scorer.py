@@ -15,9 +15,9 @@ from scipy.special import entr
 from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
 
-from catbuilder import distributed
 from catbuilder.core.errors import ConfigError
-from catbuilder.network import GalaxyNetwork
+from catbuilder.network import distributed
+from catbuilder.network.galaxy_network import GalaxyNetwork
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]

@@ -19,8 +19,17 @@ from torch.optim import Optimizer
 
 from catbuilder.core.errors import WeightsError, WorkerDied
 from catbuilder.core.files import written_whole
-from catbuilder.modelcard import METADATA_KEY, ModelCard, Plan, RawTensor, Training, digest_of, no_model, unsealed
-from catbuilder.network import GalaxyNetwork, build_network
+from catbuilder.network.galaxy_network import GalaxyNetwork, build_network
+from catbuilder.network.model_card import (
+    METADATA_KEY,
+    ModelCard,
+    Plan,
+    RawTensor,
+    Training,
+    digest_of,
+    no_model,
+    unsealed,
+)
 
 _KEEP = 2  # checkpoints of an attempt: the last, and the one before in case the disk holds a bad block
 

@@ -1,4 +1,4 @@
-"""Worker process: train one network on a manifest. `python -m catbuilder.train JOB.json`, one a rank.
+"""Worker process: train one network on a manifest. `python -m catbuilder.network.train JOB.json`, one a rank.
 
 Reads top to bottom: join the other ranks, build the network, then epochs until the schedule says that it is
 over. The same job on the same number of ranks gives the same bits, whether or not it was interrupted: every
@@ -20,20 +20,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from catbuilder import distributed
-from catbuilder.augment import augment, survey_view
-from catbuilder.batches import epoch_batches, plain_batches, read_ahead, stream, stream_seed
-from catbuilder.checkpoint import State, load_checkpoint, save_checkpoint, save_model, state_copy
 from catbuilder.core.errors import ConfigError, NothingToTrain
 from catbuilder.core.files import sha256_file
 from catbuilder.core.settings import Recipe
 from catbuilder.core.stamps import StampReader
-from catbuilder.jobs import TrainJob
-from catbuilder.modelcard import EpochResult, ModelCard, Plan, Training
-from catbuilder.network import GalaxyNetwork, build_network, train_mode, trainable_from
-from catbuilder.schedule import Epoch, best_epoch, epochs_at_most, next_epoch
-from catbuilder.weights import load_starting_weights
-from catbuilder.worker import EventLog, prepare_process, run_worker
+from catbuilder.network import distributed
+from catbuilder.network.augment import augment, survey_view
+from catbuilder.network.batches import epoch_batches, plain_batches, read_ahead, stream, stream_seed
+from catbuilder.network.checkpoint import State, load_checkpoint, save_checkpoint, save_model, state_copy
+from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, train_mode, trainable_from
+from catbuilder.network.jobs import TrainJob
+from catbuilder.network.model_card import EpochResult, ModelCard, Plan, Training
+from catbuilder.network.schedule import Epoch, best_epoch, epochs_at_most, next_epoch
+from catbuilder.network.starting_weights import load_starting_weights
+from catbuilder.network.worker import EventLog, prepare_process, run_worker
 
 
 class Examples:

@@ -1,0 +1,1 @@
+"""The neural network and the worker processes that train and apply it; never opens the catalogue."""
