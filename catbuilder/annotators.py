@@ -9,9 +9,9 @@ from operator import itemgetter
 
 import pyarrow as pa
 
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
-from catbuilder.workspace import Workspace
 
 AGREEMENT = pa.schema(
     [

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.id_ranges import gather, in_ranges, lens_on
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToAsk
 from catbuilder.core.resources import query
-from catbuilder.lens import gather, in_ranges, lens_on
 from catbuilder.network.jobs import feature_files
-from catbuilder.workspace import Workspace
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

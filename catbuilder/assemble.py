@@ -13,18 +13,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.label_events import fresh_labels, record_events
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.csv_table import BadValue, Table, parse_object_id, read_table, record_rejections, told_columns
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe, Sets
 from catbuilder.firewall import update_firewall
 from catbuilder.identity import IdentityReport, identify_images
-from catbuilder.labels import fresh_labels, record_events
 from catbuilder.manifest import in_validation
 from catbuilder.population import apply_population, domain_counts, load_population
 from catbuilder.revisions import replace_older
-from catbuilder.workspace import Recording, Workspace
 
 PAPER = {
     ("train", "sdss", "spiral"): 18_352, ("train", "sdss", "elliptical"): 18_268,

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
-from catbuilder.lens import lens_on
-from catbuilder.workspace import Recording
 
 LEAST = 3  # objects of every batch, or all of it: proportion alone would leave a small class unseen
 

@@ -20,14 +20,14 @@ from catbuilder.calibrate import (
     fit_calibrator,
     reliability,
 )
-from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import NothingToCertify
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
 from catbuilder.evaluate import METRICS, as_row
 from catbuilder.measures import Metric, proportion
 from catbuilder.plan import Plan
-from catbuilder.workspace import Recording
 
 _BOOTSTRAPS = 1000
 

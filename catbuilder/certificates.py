@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
-from catbuilder.roundlist import require_round
-from catbuilder.workspace import Workspace
 
 
 def read_certificates(workspace: Workspace, round_number: int | None = None, at: int | None = None) -> pa.Table:

@@ -120,7 +120,7 @@ def init(
     ] = None,
 ) -> None:
     """Make a new, empty workspace; a catbuilder.toml that is in the folder already decides."""
-    from catbuilder.workspace import Workspace
+    from catbuilder.catalogue.workspace import Workspace
 
     names = None if classes is None else [name.strip() for name in classes.split(",")]
     made = Workspace.create(workspace, names, stamp_size, recipe)

@@ -14,7 +14,7 @@ def backup(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Copy catalogue, stamps, models and releases, each with its hash; a round may go on meanwhile."""
-    from catbuilder.backup import backup
+    from catbuilder.catalogue.backup import backup
     from catbuilder.core.progress import Reporter
 
     with Reporter().bar("backing up") as update:
@@ -37,7 +37,7 @@ def restore(
     place: Annotated[Path, typer.Argument(metavar="WORKSPACE", help="Folder to make, or the damaged workspace.")],
 ) -> None:
     """Make a workspace of a backup, or put back what is damaged in one."""
-    from catbuilder.backup import restore
+    from catbuilder.catalogue.backup import restore
     from catbuilder.core.progress import Reporter
 
     with Reporter().bar("restoring") as update:

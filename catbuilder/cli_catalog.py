@@ -14,9 +14,9 @@ def status(
     format: FormatOption = "table",
 ) -> None:
     """What is in the workspace, and where its rounds stand."""
+    from catbuilder.catalogue.status import status
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
-    from catbuilder.status import status
 
     with Reporter().bar("counting") as update:
         found = status(open_workspace(workspace), count=count, progress=update)
@@ -57,7 +57,7 @@ def compact(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Move scores of older rounds into Parquet files beside the catalogue; queries still see them."""
-    from catbuilder.compact import compact
+    from catbuilder.catalogue.compact import compact
     from catbuilder.core.progress import Reporter
 
     report = compact(open_workspace(workspace), keep, Reporter())

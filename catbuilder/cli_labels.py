@@ -38,7 +38,7 @@ def labels_import(
 ) -> None:
     """Record labels from a table, or from what people have answered elsewhere."""
     from catbuilder.annotations import as_layout
-    from catbuilder.labels import import_labels
+    from catbuilder.catalogue.label_events import import_labels
 
     report = import_labels(
         open_workspace(workspace), table, source=source, survey=survey, layout=as_layout(layout), answers=answer or ()
@@ -66,7 +66,7 @@ def labels_export(
 
     opened, chosen = open_workspace(workspace), as_layout(layout)
     if chosen == "plain":
-        from catbuilder.labels import export_labels
+        from catbuilder.catalogue.label_events import export_labels
 
         if table is not None:
             raise InputError("--table says what is to be labelled elsewhere; give --layout zooniverse or labelstudio")

@@ -12,7 +12,7 @@ from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from catbuilder.workspace import Workspace
+    from catbuilder.catalogue.workspace import Workspace
 
 _NO_TEST = {"validation", "calibration"}  # they steer the training or the promotion
 _DECLARE = (
@@ -86,7 +86,7 @@ def _why_no_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str) 
 
 
 def _why_nothing(workspace: "Workspace") -> str:
-    from catbuilder.roundlist import last_round
+    from catbuilder.catalogue.round_records import last_round
 
     with workspace.reading() as con:
         none_yet = last_round(con) == 0
@@ -103,9 +103,9 @@ def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, form
 
 
 def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **parameters: object) -> "pa.Table":
-    from catbuilder.catalog import fetch_arrow
+    from catbuilder.catalogue.database import fetch_arrow
+    from catbuilder.catalogue.round_records import require_round
     from catbuilder.core.resources import query
-    from catbuilder.roundlist import require_round
 
     with workspace.reading() as con:
         for number in rounds or ():

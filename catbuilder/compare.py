@@ -15,18 +15,18 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.agreement import Agreement, agreement_of
-from catbuilder.catalog import Connection, confine, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.database import Connection, confine, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.id_ranges import gather
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.lens import gather
 from catbuilder.othercatalogue import Columns, described, read_theirs, recognise
 from catbuilder.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
 from catbuilder.provenance import NOW, require_closed
 from catbuilder.slices import MAX_BINS, MIN_OBJECTS
 from catbuilder.tablefiles import open_table
-from catbuilder.workspace import Workspace
 
 VARIABLES = ("mag_r", "radius_arcsec")
 _EXACT = 1_000_000  # values that are held in memory to find quantiles among them

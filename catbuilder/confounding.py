@@ -11,9 +11,9 @@ from collections import Counter
 import numpy as np
 from scipy.stats.contingency import association
 
-from catbuilder.catalog import Connection
+from catbuilder.catalogue.database import Connection
+from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.core.resources import query
-from catbuilder.lens import lens_on
 
 # Below this a rendering is a handful of galaxies whose shares are chance, and which a network hardly sees.
 MIN_OBJECTS = 50

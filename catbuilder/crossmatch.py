@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.afresh import read_then_record
-from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.read_then_record import read_then_record
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.identity import IdentityReport, identify_images
 from catbuilder.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one
-from catbuilder.workspace import Recording, Workspace
 
 
 @dataclass(frozen=True)

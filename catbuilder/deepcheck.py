@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.write_ahead_log import is_cut_off, nobody_else, wal_of
 from catbuilder.core.files import sha256_file
 from catbuilder.network.model_card import is_whole
 from catbuilder.plan import Plan, score_manifest_file, training_manifest_file
 from catbuilder.scoring import damaged_files
-from catbuilder.wal import is_cut_off, nobody_else, wal_of
-from catbuilder.workspace import Workspace
 
 
 def cut_off_log(workspace: Workspace) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import moved, set_aside, sha256_file
@@ -23,7 +24,6 @@ from catbuilder.network.model_card import is_whole, read_model_card
 from catbuilder.plan import Plan, training_manifest_file
 from catbuilder.ranks import run_ranks
 from catbuilder.trainlog import TrainLog
-from catbuilder.workspace import Recording, Workspace
 
 
 @dataclass(frozen=True)

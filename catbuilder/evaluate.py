@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
 from catbuilder.measures import COVERAGES, Metric, measure
 from catbuilder.riskcoverage import CURVE, accuracy_curve, aurc
 from catbuilder.slices import VARIABLES, against_colour, purity_and_completeness, training_splits
-from catbuilder.workspace import Recording
 
 METRICS = pa.schema(
     [

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.backup import copy_catalogue
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.backup import copy_catalogue
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError
 from catbuilder.core.files import held_alone, sync_folder
 from catbuilder.core.progress import Reporter
@@ -38,7 +39,6 @@ from catbuilder.paired import (
 from catbuilder.plan import open_plan
 from catbuilder.rollback import rollback
 from catbuilder.rounds import run_rounds
-from catbuilder.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catbuilder.asking import Asker, Manners, NotHad
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import Rejection
 from catbuilder.core.files import append_line, held_alone, written_whole
 from catbuilder.images import read_picture
 from catbuilder.ingest import Progress, ingest_images
 from catbuilder.missing import Target, objects_without_image, still_without_image
 from catbuilder.services import Service
-from catbuilder.workspace import Workspace
 
 # What no cut-out service draws: a 60 kB PNG may unfold to gigabytes.
 _MAX_PIXELS = 4096**2

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import nearest
 from catbuilder.core.stamps import StampReader
 from catbuilder.likeness import same_picture
-from catbuilder.workspace import Workspace
 
 EXCLUSIONS = pa.schema(
     [

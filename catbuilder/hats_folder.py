@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from catbuilder import __version__
 from catbuilder.arrowvalues import missing, numbers
-from catbuilder.catalog import Connection, fetch_arrow, set_progress_bar
+from catbuilder.catalogue.database import Connection, fetch_arrow, set_progress_bar
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sync_folder, write_text
 from catbuilder.core.resources import query

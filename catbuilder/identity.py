@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.afresh import read_then_record
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
+from catbuilder.catalogue.read_then_record import read_then_record
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
-from catbuilder.labels import EVENTS, fresh_labels, record_events
 from catbuilder.pairs import Side, check_radius, find_candidates
 from catbuilder.revisions import replace_older
-from catbuilder.workspace import Recording, Workspace
 
 IMAGES = ("images",)
 CATALOGUES = ("gz1", "sdss", "des")

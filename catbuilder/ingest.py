@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 from astropy.coordinates import angular_separation
 
+from catbuilder.catalogue.label_events import EVENTS, SOURCES, fresh_labels, record_events
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.csv_table import (
     BadValue,
     Rejection,
@@ -29,10 +31,8 @@ from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, refuse_other_width, write_shard
 from catbuilder.identity import carry_over
 from catbuilder.images import Picture, read_picture
-from catbuilder.labels import EVENTS, SOURCES, fresh_labels, record_events
 from catbuilder.population import DOMAINS
 from catbuilder.revisions import replace_older
-from catbuilder.workspace import Recording, Workspace
 
 SPLITS = ("train", "validation", "calibration", "pool", "none")  # none: scored, but never trained on or promoted
 

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, NothingToTrain
 from catbuilder.core.files import written_whole
 from catbuilder.core.resources import query
@@ -21,7 +22,6 @@ from catbuilder.core.settings import Recipe
 from catbuilder.core.sky import nearest, neighbourhood
 from catbuilder.firewall import read_all
 from catbuilder.likeness import same_picture
-from catbuilder.workspace import Workspace
 
 
 def training_manifest(workspace: Workspace, con: Connection, round_number: int, recipe: Recipe) -> pa.Table:

@@ -12,12 +12,12 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, confine, fetch_arrow, refused_condition
+from catbuilder.catalogue.database import Connection, confine, fetch_arrow, refused_condition
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError
 from catbuilder.core.files import written_whole
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
-from catbuilder.workspace import Workspace
 
 _CHOSEN = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
 

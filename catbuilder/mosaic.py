@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToScore
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader, Stamps
 from catbuilder.figures import save_figure
-from catbuilder.lens import lens_on
-from catbuilder.workspace import Workspace
 
 MOST_STAMPS = 400  # more are no picture any more
 _PANEL_INCHES = 1.3

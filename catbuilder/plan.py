@@ -6,7 +6,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from catbuilder import __version__
-from catbuilder.catalog import Connection, first_row
+from catbuilder.catalogue.database import Connection, first_row
+from catbuilder.catalogue.round_records import last_round, require_round
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.confounding import rendering_warnings
 from catbuilder.core.errors import CatalogueDamaged, LaunchError
 from catbuilder.core.files import moved, set_aside, sha256_file, write_text
@@ -20,8 +22,6 @@ from catbuilder.launch import threads_for
 from catbuilder.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.precision import settled
 from catbuilder.remote import threads_on
-from catbuilder.roundlist import last_round, require_round
-from catbuilder.workspace import Recording, Workspace
 
 STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
 _MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training

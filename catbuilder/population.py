@@ -11,10 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from catbuilder.catalog import Connection, confine, first_row
+from catbuilder.catalogue.database import Connection, confine, first_row
+from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.resources import query, sql_folder
-from catbuilder.workspace import Recording
 
 DOMAINS = ("in", "extrapolated", "unresolved", "star", "artefact", "unknown")
 

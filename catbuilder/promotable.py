@@ -6,9 +6,9 @@ those that may be promoted; if they do not suffice, the next ones are looked at 
 
 from collections.abc import Sequence
 
-from catbuilder.catalog import Connection, data_dictionary
+from catbuilder.catalogue.database import Connection, data_dictionary
+from catbuilder.catalogue.id_ranges import PLACES, gather, lens_on
 from catbuilder.core.resources import query
-from catbuilder.lens import PLACES, gather, lens_on
 
 _FEW = 20_000_000  # objects that are looked at together; more are looked at range by range of ids
 _ABOVE = (0.999, 0.99, 0.9)  # posteriors above which the surest are looked for first

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from catbuilder.audit import queue_audit
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.label_events import EVENTS, record_events
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.certified import CUTS, certify_round
 from catbuilder.core.resources import query
-from catbuilder.labels import EVENTS, record_events
-from catbuilder.lens import lens_on
 from catbuilder.plan import Plan
 from catbuilder.promotable import gather_promotable
-from catbuilder.workspace import Recording, Workspace
 
 _CERTIFICATES = pa.schema(
     [

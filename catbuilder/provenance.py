@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from catbuilder import __version__
-from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.resources import query
-from catbuilder.roundlist import require_round
-from catbuilder.workspace import Workspace
 
 NOW = 2**31 - 1  # the round "as it is now" of the macro catalog_at
 _MOST_CERTIFICATES = 99  # a keyword of FITS has eight characters

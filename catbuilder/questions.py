@@ -17,14 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.askable import DOUBTS, drawn_at_random, forget_asked, most_doubtful, newest_model, with_features
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import written_whole
 from catbuilder.core.resources import query
 from catbuilder.core.settings import load_recipe
-from catbuilder.lens import lens_on
 from catbuilder.revisions import replace_older
-from catbuilder.workspace import Workspace
 
 Purpose = Literal["training", "calibration"]
 

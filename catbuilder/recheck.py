@@ -11,7 +11,7 @@ import numpy as np
 
 from catbuilder.calibrate import fit_calibrator
 from catbuilder.calibration import posteriors, spent_delta, truth_of
-from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
 from catbuilder.certified import certificate_rows, counted_of, refused_for_shift, vouch
 from catbuilder.core.resources import query
 from catbuilder.plan import Plan

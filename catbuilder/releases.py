@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from catbuilder.catalog import Column, Connection, data_dictionary, fetch_arrow, first_row
+from catbuilder.catalogue.database import Column, Connection, data_dictionary, fetch_arrow, first_row
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cdsfile import write_dat
 from catbuilder.certificates import in_words, read_certificates
 from catbuilder.core.errors import ConfigError, ReleaseError, RoundError
@@ -41,7 +42,6 @@ from catbuilder.releasepapers import (
     selection_sql,
 )
 from catbuilder.selection import export_columns, selected
-from catbuilder.workspace import Workspace
 
 FORMATS = ("fits", "parquet", "cds", "votable", "csv")
 DEFAULT_FORMATS = ("fits", "parquet", "cds")

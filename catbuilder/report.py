@@ -13,6 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from catbuilder import __version__
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
@@ -30,7 +31,6 @@ from catbuilder.report_words import (
     rounds_section,
     shifts_section,
 )
-from catbuilder.workspace import Workspace
 
 _ALWAYS: tuple[Callable[[Scope], Section], ...] = (glance_section, provenance_section)
 _OF_ROUNDS: tuple[Callable[[Scope], Section], ...] = (

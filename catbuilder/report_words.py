@@ -7,6 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from catbuilder.catalogue.status import status
 from catbuilder.certificates import in_words, read_certificates, read_shifts
 from catbuilder.report_parts import (
     MARKERS,
@@ -21,7 +22,6 @@ from catbuilder.report_parts import (
     with_interval,
 )
 from catbuilder.report_scope import Scope
-from catbuilder.status import status
 
 
 def glance_section(scope: Scope) -> Section:

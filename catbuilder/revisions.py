@@ -3,8 +3,8 @@
 To rank all rows of each object instead, whenever the catalogue is read, took half of the time of counting a survey.
 """
 
+from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
-from catbuilder.workspace import Recording
 
 
 def replace_older(recording: Recording, table: str) -> None:

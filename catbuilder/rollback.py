@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.label_events import EVENTS, record_events
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.resources import query
-from catbuilder.labels import EVENTS, record_events
-from catbuilder.lens import lens_on
 from catbuilder.plan import open_plan, read_plan
-from catbuilder.workspace import Workspace
 
 
 @dataclass(frozen=True)

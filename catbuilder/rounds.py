@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from catbuilder.calibration import calibration_metrics, record_calibrator, require_calibration
-from catbuilder.catalog import first_row
+from catbuilder.catalogue.database import first_row
+from catbuilder.catalogue.id_ranges import is_large
+from catbuilder.catalogue.stamp_check import verify_stamps
+from catbuilder.catalogue.status import count_parts, keep_count
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import write_text
@@ -23,7 +27,6 @@ from catbuilder.ensemble import record_models, train_members, whole_models
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.launch import threads_for
-from catbuilder.lens import is_large
 from catbuilder.plan import (
     STEPS,
     Plan,
@@ -40,9 +43,6 @@ from catbuilder.ranks import require_horovod
 from catbuilder.replan import replan as plan_anew
 from catbuilder.scoring import record_scores, score_manifest_in_shards
 from catbuilder.shift_meters import measure_shift, record_shifts
-from catbuilder.stampcheck import verify_stamps
-from catbuilder.status import count_parts, keep_count
-from catbuilder.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from catbuilder.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace
 
 _TAIL = 65_536  # bytes at the end of a log that are read: hundreds of lines
 _EPOCHS = 200  # of the newest training that are shown at most

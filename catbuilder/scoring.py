@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from catbuilder.catalog import Connection, fetch_number, first_row
+from catbuilder.catalogue.database import Connection, fetch_number, first_row
+from catbuilder.catalogue.stamp_check import verify_stamps
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.files import moved, sha256_file, sync_folder
 from catbuilder.core.progress import Reporter
@@ -23,8 +25,6 @@ from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_fo
 from catbuilder.plan import Plan, read_plan
 from catbuilder.remote import run_everywhere
 from catbuilder.space import require_space
-from catbuilder.stampcheck import verify_stamps
-from catbuilder.workspace import Recording, Workspace
 
 SHARD_OBJECTS = 65_536
 

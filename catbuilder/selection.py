@@ -17,7 +17,7 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalog import (
+from catbuilder.catalogue.database import (
     Column,
     Connection,
     confine,
@@ -26,13 +26,13 @@ from catbuilder.catalog import (
     refused_condition,
     was_interrupted,
 )
+from catbuilder.catalogue.id_ranges import IdRange, id_ranges, lens_on
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.lens import IdRange, id_ranges, lens_on
 from catbuilder.provenance import NOW, Fact, provenance, require_closed
-from catbuilder.workspace import Workspace
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 Source = Generator[tuple[int, pa.RecordBatch], None, None]  # the number of a slice, from 1, and rows of it

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.catalog import Connection, fetch_arrow
+from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
 from catbuilder.network.jobs import feature_files
 from catbuilder.plan import Plan
 from catbuilder.shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
-from catbuilder.workspace import Recording, Workspace
 
 SAMPLES = ("labelled", "calibration", "pool")
 

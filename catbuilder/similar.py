@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.id_ranges import IdRange, lens_on
+from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.resources import query
-from catbuilder.lens import IdRange, lens_on
 from catbuilder.network.jobs import feature_files
-from catbuilder.roundlist import require_round
 from catbuilder.story import find_object
-from catbuilder.workspace import Workspace
 
 if TYPE_CHECKING:
     from catbuilder.plan import Plan

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text, written_whole
 from catbuilder.core.progress import Reporter
@@ -28,7 +29,6 @@ from catbuilder.ingest import ingest_images
 from catbuilder.network.jobs import deaf_to_interrupts, die_with
 from catbuilder.telescopes import arcsec_per_pixel, write_stamps
 from catbuilder.testsets import add_test_set
-from catbuilder.workspace import Workspace
 
 __all__ = ["SimulatedTable", "SurveyPlan", "simulate", "simulate_sources"]
 

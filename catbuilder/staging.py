@@ -15,7 +15,7 @@ import pyarrow as pa
 from duckdb.func import PythonUDFType
 
 from catbuilder.archives import Archive, Measurement
-from catbuilder.catalog import (
+from catbuilder.catalogue.database import (
     Connection,
     apply_views,
     data_dictionary,

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from struct import pack
 from typing import Any
 
-from catbuilder.catalog import Connection, first_row
+from catbuilder.catalogue.database import Connection, first_row
+from catbuilder.catalogue.id_ranges import IdRange, lens_on
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id
 from catbuilder.core.errors import ObjectNotFound
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.lens import IdRange, lens_on
-from catbuilder.workspace import Workspace
 
 _LONGEST_NAME = 80  # letters that a message repeats
 

@@ -15,15 +15,15 @@ import pyarrow as pa
 from PIL import Image
 
 from catbuilder.annotations import Layout
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import write_text
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader
-from catbuilder.lens import lens_on
 from catbuilder.questions import guard_tests, open_questions
-from catbuilder.workspace import Workspace
 
 MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
 

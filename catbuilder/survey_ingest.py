@@ -19,14 +19,15 @@ from typing import Any
 import numpy as np
 
 from catbuilder.archives import ARCHIVES, Archive, release_by_columns, sky_versions
-from catbuilder.catalog import Connection, data_dictionary, fetch_arrow, fetch_number, limit_memory
+from catbuilder.catalogue.database import Connection, data_dictionary, fetch_arrow, fetch_number, limit_memory
+from catbuilder.catalogue.label_events import record_events
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_PLACE_ARCSEC
-from catbuilder.labels import record_events
 from catbuilder.revisions import replace_older
 from catbuilder.staging import (
     Layout,
@@ -40,7 +41,6 @@ from catbuilder.staging import (
     with_types_of,
 )
 from catbuilder.tablefiles import Progress, TableFile, open_table
-from catbuilder.workspace import Recording, Workspace
 
 _MEMORY = 10**9  # bytes, and a third of the file: 300 million staged rows (12 GB of Parquet) ran out of less
 _MOST_THREADS = 4  # each one sorts and writes in memory of its own, all within the limit

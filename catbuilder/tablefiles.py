@@ -27,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from astropy.io import votable
 
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number, first_row, set_progress_bar
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row, set_progress_bar
 from catbuilder.core.csv_table import refuse_many_columns
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query

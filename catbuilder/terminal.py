@@ -10,8 +10,8 @@ import typer
 from catbuilder.core.safe_text import in_one_line
 
 if TYPE_CHECKING:
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.core.csv_table import Rejection
-    from catbuilder.workspace import Workspace
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -31,7 +31,7 @@ named_before_verb: dict[str, Path] = {}  # the workspace of: catbuilder -w WS ve
 
 def open_workspace(workspace: Path | None) -> "Workspace":
     """The workspace that a verb is about: its own option, the one before the verb, the environment's, or here."""
-    from catbuilder.workspace import Workspace
+    from catbuilder.catalogue.workspace import Workspace
 
     return Workspace.open(
         workspace or named_before_verb.get("workspace") or os.environ.get("CATBUILDER_WORKSPACE") or "."

@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalog import fetch_number, first_row
+from catbuilder.catalogue.database import fetch_number, first_row
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import (
     BadValue,
     Rejection,
@@ -20,7 +21,6 @@ from catbuilder.core.csv_table import (
 )
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
-from catbuilder.workspace import Workspace
 
 _TAKEN = ("validation", "calibration")  # what a round measures beside the test sets
 

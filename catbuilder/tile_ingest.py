@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import Rejection, record_rejections
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
@@ -31,7 +32,6 @@ from catbuilder.rendering import MISSING, SOFTENING, STRETCH, Rendered
 from catbuilder.revisions import replace_older
 from catbuilder.tile_objects import Cutting, plan_cutting
 from catbuilder.tiles import Tile, find_tiles
-from catbuilder.workspace import Workspace
 
 _SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: what is in memory at once, and what a kill can lose
 _AHEAD = 4  # strips a process

@@ -15,14 +15,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from astropy.coordinates import angular_separation
 
-from catbuilder.catalog import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_number, parse_object_id, read_table
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
 from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.tiles import Tile
-from catbuilder.workspace import Workspace
 
 _DES_ARCSEC_PER_PIXEL = 0.263
 # The paper's boxes reach 12 x KRON_RADIUS px to each side of a DES galaxy (22 arcsec in all for most, since KRON_RADIUS

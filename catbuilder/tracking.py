@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from catbuilder import __version__
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
@@ -23,7 +24,6 @@ from catbuilder.ensemble import members_of
 from catbuilder.figures import draw_accuracy
 from catbuilder.network.model_card import read_model_card
 from catbuilder.plan import Plan, read_plan
-from catbuilder.workspace import Workspace
 
 Tracker = Literal["tensorboard", "mlflow"]
 Points = list[tuple[int, float]]  # (epoch from 1, value)
@@ -240,7 +240,7 @@ def _mlflow_runs(
     for number, one in enumerate(rounds, start=1):
         mark = json.dumps(one.mark)
         # another workspace whose folder has the same name has its runs in the same experiment
-        tag = f"tags.`catbuilder.workspace` = '{one.workspace}' AND tags.`catbuilder.round` = '{one.plan.round}'"
+        tag = f"tags.`catbuilder.catalogue.workspace` = '{one.workspace}' AND tags.`catbuilder.round` = '{one.plan.round}'"
         standing = client.search_runs([experiment_id], tag)
         if not any(run.data.tags.get("catbuilder.mark") == mark and run.info.status == "FINISHED" for run in standing):
             for run in standing:  # what an older state left, or a track that was killed
@@ -254,7 +254,11 @@ def _mlflow_runs(
 def _one_mlflow_run(client: Any, workspace: Workspace, experiment_id: str, one: TrackedRound, mark: str) -> None:
     from mlflow.entities import Metric, Param
 
-    tags = {"catbuilder.workspace": one.workspace, "catbuilder.round": str(one.plan.round), "catbuilder.mark": mark}
+    tags = {
+        "catbuilder.catalogue.workspace": one.workspace,
+        "catbuilder.round": str(one.plan.round),
+        "catbuilder.mark": mark,
+    }
     run = client.create_run(
         experiment_id, start_time=_ms(one.trained_at), tags=tags, run_name=f"round {one.plan.round}"
     )

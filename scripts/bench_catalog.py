@@ -97,15 +97,15 @@ def _write_shard(folder: Path, model: int, first: int, objects: int) -> None:
 
 def ingest(workspace_path: Path, source: Path, _: int) -> None:
     """`catbuilder ingest des`."""
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.survey_ingest import ingest_survey
-    from catbuilder.workspace import Workspace
 
     ingest_survey(Workspace.open(workspace_path), source, "des")
 
 
 def furnish(workspace_path: Path, _: Path, objects: int) -> None:
     """What `assemble` and `ingest tiles` would record of every object: not measured."""
-    from catbuilder.workspace import Workspace
+    from catbuilder.catalogue.workspace import Workspace
 
     tables = {
         "populations": "SELECT 'des' AS survey, 'des_dr1' AS population",
@@ -134,8 +134,8 @@ def plan_of(number: int, objects: int) -> Plan:
 
 def begin_round(workspace_path: Path, number: int, objects: int) -> None:
     """What a round has recorded before it scores: not measured."""
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.plan import record_step
-    from catbuilder.workspace import Workspace
 
     plan = plan_of(number, objects)
     with Workspace.open(workspace_path).recording("plan") as recording:
@@ -152,9 +152,9 @@ def begin_round(workspace_path: Path, number: int, objects: int) -> None:
 def scores(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `scored` of a round."""
     from catbuilder.calibration import record_calibrator
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.plan import record_step
     from catbuilder.scoring import record_scores
-    from catbuilder.workspace import Workspace
 
     number = int(shards.name)
     files = sorted(shards.glob("*.parquet"))
@@ -166,9 +166,9 @@ def scores(workspace_path: Path, shards: Path, objects: int) -> None:
 
 def promotion(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `decided` of a round: what its model disowns is retracted, the surest are promoted."""
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.plan import record_step
     from catbuilder.promote import decide, record_decisions
-    from catbuilder.workspace import Workspace
 
     number = int(shards.name)
     workspace = Workspace.open(workspace_path)
@@ -182,8 +182,8 @@ def promotion(workspace_path: Path, shards: Path, objects: int) -> None:
 
 def check(workspace_path: Path, _: Path, __: int) -> None:
     """What `check` asks of the catalogue; there are no files here whose hashes it could compare."""
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.check import check
-    from catbuilder.workspace import Workspace
 
     faults = [f for f in check(Workspace.open(workspace_path)) if f.count and f.check not in ("stamps", "models")]
     if faults:
@@ -192,8 +192,8 @@ def check(workspace_path: Path, _: Path, __: int) -> None:
 
 def close_round(workspace_path: Path, shards: Path, _: int) -> None:
     """The step `closed`: not measured."""
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.plan import record_step
-    from catbuilder.workspace import Workspace
 
     with Workspace.open(workspace_path).recording("close") as recording:
         record_step(recording, int(shards.name), "closed", "{}")
@@ -237,7 +237,7 @@ Told = list[tuple[str, str, dict[str, float]]]  # (bar, what, spent)
 
 def run(folder: Path, objects: int) -> tuple[Told, float]:
     """Every step in turn, and GB of the file."""
-    from catbuilder.workspace import Workspace
+    from catbuilder.catalogue.workspace import Workspace
 
     workspace, source = folder / "survey", folder / "des"
     told: Told = []

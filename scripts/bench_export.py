@@ -38,8 +38,8 @@ FORMATS = ("fits", "vot", "parquet", "hats", "csv")
 
 def make_catalogue(path: Path, rows: int) -> None:
     """Objects with positions and magnitudes, one model's predictions of all, labels of the surest tenth."""
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.core.sky import healpix_cell
-    from catbuilder.workspace import Workspace
 
     workspace = Workspace.create(path)
     with workspace.recording("bench") as recording:
@@ -83,8 +83,8 @@ def now() -> Times:
 
 def ours_whole(folder: Path, form: str, rows: int) -> Times:
     """The whole export, from the joins in the catalogue to the file's last byte."""
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.export import export
-    from catbuilder.workspace import Workspace
 
     started = now()
     report = export(Workspace.open(folder / "ws"), folder / f"whole.{form}")
@@ -96,12 +96,12 @@ def ours_writer(folder: Path, form: str, rows: int) -> Times:
     """From the peers' table, by batches of DuckDB, to the finished file: no joins."""
     import astropy.table  # noqa: F401 - astropy.io.fits loads it late; of no writer are imports timed
 
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.core.progress import Reporter
     from catbuilder.fitsfile import write_fits
     from catbuilder.provenance import NOW
     from catbuilder.selection import FETCH_ROWS, Selection, export_columns, limit_memory
     from catbuilder.votable import write_votable
-    from catbuilder.workspace import Workspace
 
     started = now()
     with Workspace.open(folder / "ws").reading() as con:

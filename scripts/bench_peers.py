@@ -90,9 +90,9 @@ def in_astropy(folder: Path, objects: int) -> list[float]:
 
 
 def in_catbuilder(folder: Path, objects: int) -> list[float]:
+    from catbuilder.catalogue.workspace import Workspace
     from catbuilder.counts import count_objects
     from catbuilder.story import why
-    from catbuilder.workspace import Workspace
 
     workspace, source = folder / "survey", folder / "des"
     Workspace.create(workspace)

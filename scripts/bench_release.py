@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cdsfile import fields_of, write_dat
 from catbuilder.core.progress import Reporter
 from catbuilder.diff import diff
 from catbuilder.selection import selected
-from catbuilder.workspace import Workspace
 
 
 def make(folder: Path, n: int) -> Workspace:

@@ -42,6 +42,7 @@ import pyarrow.parquet as pq  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
+from catbuilder.catalogue.workspace import Workspace  # noqa: E402
 from catbuilder.core.settings import Recipe, load_recipe  # noqa: E402
 from catbuilder.core.stamps import write_shard  # noqa: E402
 from catbuilder.network.checkpoint import save_model  # noqa: E402
@@ -54,7 +55,6 @@ from catbuilder.network.scorer import Ensemble, Scorer  # noqa: E402
 from catbuilder.network.worker import EventLog, prepare_process  # noqa: E402
 from catbuilder.plan import Plan  # noqa: E402
 from catbuilder.scoring import record_scores  # noqa: E402
-from catbuilder.workspace import Workspace  # noqa: E402
 
 CLASSES = ("elliptical", "spiral")
 ZOOBOT = "2.9.0"

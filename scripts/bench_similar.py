@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sklearn.neighbors import NearestNeighbors
 
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.core.resources import query
 
 N = 20

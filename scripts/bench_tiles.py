@@ -34,12 +34,12 @@ from astropy.nddata import Cutout2D
 from astropy.visualization import make_lupton_rgb
 from PIL import Image
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.cutouts import section_side
 from catbuilder.rendering import PEDESTAL, lupton, resample
 from catbuilder.telescopes import DES, light_of
 from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
-from catbuilder.workspace import Workspace
 
 FLOOR = 200.0
 MEMORY_MIB = 1024

@@ -51,7 +51,7 @@ PAGES = {
 
 def build(folder: Path, objects: int) -> Path:
     """A catalogue of a DES-like survey with a round of scores, by the steps of the catalogue's own benchmark."""
-    from catbuilder.workspace import Workspace
+    from catbuilder.catalogue.workspace import Workspace
 
     workspace, source, shards = folder / "survey", folder / "des", folder / "shards" / "1"
     Workspace.create(workspace)

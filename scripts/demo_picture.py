@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.sandbox import query_table
-from catbuilder.workspace import Workspace
 
 ACROSS = 9
 _STAMPS = """

@@ -18,7 +18,7 @@ _OURS = [
     "catbuilder.core.settings",
     "catbuilder.fitsheader",
     "catbuilder.fitstable",
-    "catbuilder.labels",
+    "catbuilder.catalogue.label_events",
     "catbuilder.core.csv_table",
     "catbuilder.tablefiles",
     "catbuilder.tile_files",

@@ -19,9 +19,9 @@ from conftest import CommandLine, contents
 from small_survey import build, write_recipe
 
 import catbuilder
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.files import append_line, sha256_file
-from catbuilder.workspace import Workspace
 
 RANKS, SEED = 2, 1
 

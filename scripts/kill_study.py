@@ -32,8 +32,8 @@ from typing import Any
 import psutil
 from kill_results import RANKS, SEED, Study, checkpoints_kept, code_hash, differences, lines_of, summary, tables
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import append_line
-from catbuilder.workspace import Workspace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from conftest import CommandLine

@@ -14,10 +14,10 @@ from typing import Any
 import typer
 import typer.main
 
-from catbuilder.catalog import data_dictionary
+from catbuilder.catalogue.database import data_dictionary
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cli import app
 from catbuilder.cookbook import examples
-from catbuilder.workspace import Workspace
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 _OF_EVERY_VERB = ("help",)

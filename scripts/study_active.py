@@ -42,7 +42,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import append_line, write_text, written_whole
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
@@ -53,7 +54,6 @@ from catbuilder.network.scorer import mutual_information
 from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.paired import gain_interval
 from catbuilder.shift_meters import features_of
-from catbuilder.workspace import Workspace
 
 STRATEGIES = ("random", "random again", "margin", "mutual_information", "typical", "coverage")
 START = 20  # labels drawn at random before anything can be asked for

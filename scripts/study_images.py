@@ -34,7 +34,8 @@ import numpy.typing as npt
 from astropy.stats import binom_conf_interval
 from scipy.stats import binomtest
 
-from catbuilder.catalog import fetch_arrow, first_row
+from catbuilder.catalogue.database import fetch_arrow, first_row
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe, load_recipe
@@ -42,7 +43,6 @@ from catbuilder.galaxies import SurveyPlan
 from catbuilder.paired import gain_interval
 from catbuilder.rounds import run_rounds
 from catbuilder.simulate import simulate
-from catbuilder.workspace import Workspace
 
 RECIPES = {"certified": "certified", "top_k": "demo"}  # by policy
 Truth = dict[int, str]  # class of every DES object

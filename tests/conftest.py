@@ -15,7 +15,7 @@ import psutil
 import pytest
 from small_survey import build, write_recipe
 
-from catbuilder.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace
 
 CATBUILDER = str(Path(sys.executable).with_name("catbuilder"))
 

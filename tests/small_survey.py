@@ -10,13 +10,13 @@ from makers import write_scores
 from PIL import Image
 
 from catbuilder.calibration import record_calibrator
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.ingest import IngestReport, ingest_images
 from catbuilder.plan import Plan, record_step
 from catbuilder.promote import Decisions, decide, record_decisions
 from catbuilder.scoring import record_scores
 from catbuilder.testsets import add_test_set
-from catbuilder.workspace import Workspace
 
 CLASSES = ("elliptical", "spiral")
 PIXELS = 80  # of a source image; the stamps have 64

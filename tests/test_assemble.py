@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from makers import SIZE, ask, cli, failed, write_csv, write_images
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError
 from catbuilder.population import load_population
-from catbuilder.workspace import Workspace
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 real = [

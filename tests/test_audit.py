@@ -16,11 +16,11 @@ from scipy.stats import hypergeom
 
 from catbuilder.audit import LEAST, Audit, judge, queue_audit, share_out
 from catbuilder.bounds import batch_bound
+from catbuilder.catalogue.label_events import EVENTS, import_labels, record_answers
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import sql_folder
-from catbuilder.labels import EVENTS, import_labels, record_answers
 from catbuilder.questions import select_objects
 from catbuilder.rollback import rollback
-from catbuilder.workspace import Workspace
 
 DELTA, GRID = 0.005, 4
 N_POOL = 260

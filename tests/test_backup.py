@@ -10,11 +10,11 @@ import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from faults import cut_off, flip_a_bit, stopped
 
-from catbuilder.backup import backup, restore
+from catbuilder.catalogue.backup import backup, restore
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.files import held_alone
-from catbuilder.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from makers import RECIPE, SIZE, add_events, add_objects, ask, close_round, label_event, make_older, surveyed
 
 from catbuilder import __version__
-from catbuilder.catalog import Column, connect, data_dictionary, migrate
+from catbuilder.catalogue.database import Column, connect, data_dictionary, migrate
+from catbuilder.catalogue.label_events import SOURCES
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError, WorkspaceError
 from catbuilder.core.resources import sql_folder
-from catbuilder.labels import SOURCES
 from catbuilder.plan import read_plan
-from catbuilder.workspace import Recording, Workspace
 
 UCD = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*(;[a-zA-Z][a-zA-Z0-9.-]*)*")
 
@@ -324,7 +324,7 @@ def test_standing_labels_follow_the_rule_as_of_every_round(pool, batches):
 
 WRITE = """
 import sys, time
-from catbuilder.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace
 with Workspace.open(sys.argv[1]).recording("slow") as recording:
     recording.con.execute("INSERT INTO rejections VALUES ('f', 1, '1', 'r', 1, 1)")
     print("writing", flush=True)
@@ -345,7 +345,7 @@ def test_a_reader_waits_for_a_writer_and_sees_all_it_wrote(pool):
 def test_many_readers_and_writers_at_once_lose_nothing(pool):
     code = """
 import sys
-from catbuilder.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace
 workspace = Workspace.open(sys.argv[1])
 for _ in range(4):
     with workspace.recording("at once") as recording:

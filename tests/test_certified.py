@@ -15,12 +15,12 @@ from makers import RECIPE, add_events, add_objects, ask, close_round, label_even
 
 from catbuilder.bounds import batch_bound, zero_error_n
 from catbuilder.calibration import require_calibration
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import NothingToCertify
 from catbuilder.core.settings import Recipe
 from catbuilder.export import export
 from catbuilder.rollback import rollback
-from catbuilder.workspace import Workspace
 
 CLASSES = ("elliptical", "spiral")
 CALIBRATION, POOL = 10_000, 50_000  # first ids

@@ -18,8 +18,8 @@ from makers import SIZE, add_objects, ask, cli, failed, process, surveyed, write
 from typer.main import get_command
 
 from catbuilder import __version__
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cli import app
-from catbuilder.workspace import Workspace
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

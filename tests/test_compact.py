@@ -7,13 +7,13 @@ import pytest
 from astropy.table import Table
 from makers import ask, cli, failed, surveyed
 
+from catbuilder.catalogue.compact import compact
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
-from catbuilder.compact import compact
 from catbuilder.core.progress import Reporter
 from catbuilder.counts import count_objects
 from catbuilder.export import export
 from catbuilder.sandbox import query_table
-from catbuilder.workspace import Workspace
 
 QUIET = Reporter(quiet=True)
 PREDICTED = "SELECT count(*) AS n FROM predictions"
@@ -106,6 +106,6 @@ def test_an_archived_file_that_is_gone_is_said_to_be(compacted, tmp_path):
 
 
 def test_a_large_catalogue_is_checked_and_counted_with_its_archives(before, compacted, monkeypatch):
-    monkeypatch.setattr("catbuilder.lens.RANGE_OBJECTS", 1)
+    monkeypatch.setattr("catbuilder.catalogue.id_ranges.RANGE_OBJECTS", 1)
     assert faults(compacted) == faults(before)
     assert {"model": 1, "objects": 10} in count_objects(compacted, ["model"], at=1).to_pylist()

@@ -13,12 +13,12 @@ from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 
 from catbuilder.agreement import agreement_of
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.compare import compare
 from catbuilder.core.sky import healpix_cell
 from catbuilder.core.stamps import write_shard
 from catbuilder.othercatalogue import recognise
 from catbuilder.tablefiles import open_table
-from catbuilder.workspace import Workspace
 
 N = 80
 IDS = [310_000_000 + i for i in range(N)]

@@ -32,7 +32,7 @@ HALF_STEPS = {
 READER = f"""
 import json, sys, time
 from pathlib import Path
-from catbuilder.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace
 workspace, stop, reads, seen = Workspace.open(sys.argv[1]), Path(sys.argv[2]), 0, []
 while not stop.exists():
     with workspace.reading() as con:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from makers import SIZE, add_objects, ask, cli, close_round, failed, surveyed
 from PIL import Image
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.figures import draw_accuracy
 from catbuilder.riskcoverage import CURVE, accuracy_curve, aurc
-from catbuilder.workspace import Workspace
 
 
 def scored(confidence, right):

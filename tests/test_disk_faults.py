@@ -13,12 +13,12 @@ from faults import SmallDisk, cut_off, flip_a_bit, needs_root, small_disk, stopp
 from makers import make_older
 from small_survey import POOL, Source, bring_in, draw, write_csv
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, SchemaError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import load_recipe
 from catbuilder.rounds import run_rounds
-from catbuilder.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 

@@ -13,12 +13,12 @@ from makers import add_events, add_objects, ask, cli, close_round, failed, label
 from nbclient import NotebookClient
 from small_survey import Source, bring_in, draw
 
-from catbuilder.catalog import data_dictionary
+from catbuilder.catalogue.database import data_dictionary
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cookbook import examples
 from catbuilder.core.sky import healpix_cell
 from catbuilder.crossmatch import crossmatch
 from catbuilder.testsets import add_test_set
-from catbuilder.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "docs" / "notebooks" / "demo.ipynb"

@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from small_survey import CLASSES, POOL, Source, bring_in, draw, write_recipe
 from toy_survey import run
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.progress import Reporter
@@ -32,7 +33,6 @@ from catbuilder.network.scorer import Begun, Ensemble, Scorer, mutual_informatio
 from catbuilder.plan import Plan, read_plan, score_manifest_file
 from catbuilder.scoring import score_later
 from catbuilder.story import why
-from catbuilder.workspace import Workspace
 
 MEMBERS = "SELECT * EXCLUDE (run) FROM members ORDER BY member"
 

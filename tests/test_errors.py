@@ -16,14 +16,14 @@ import pytest
 from makers import SIZE, add_events, add_objects, cli, label_event, surveyed, write_csv, write_images
 
 from catbuilder.calibration import require_calibration
+from catbuilder.catalogue.label_events import EVENTS, record_events
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core import errors
 from catbuilder.core.settings import Certificate, Promotion, load_recipe
-from catbuilder.labels import EVENTS, record_events
 from catbuilder.launch import Worker, run_all
 from catbuilder.manifest import score_manifest
 from catbuilder.remote import run_everywhere
 from catbuilder.review import answer, ask_people, undo
-from catbuilder.workspace import Workspace
 
 Example = Callable[[Path], object]
 EXAMPLES: dict[type[errors.CatbuilderError], list[Example]] = {}

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy import stats
 from small_survey import CALIBRATION, HP_DES, HP_SDSS, N_CALIBRATION, N_HP, N_POOL, POOL, finish_by_hand, write_recipe
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import ConfigError, InputError, RoundError, WorkspaceBusy
 from catbuilder.core.files import held_alone, sha256_file
@@ -39,7 +40,6 @@ from catbuilder.experiment import (
 from catbuilder.paired import curves_table, gain_interval, gain_sentences, paired_curves
 from catbuilder.plan import make_plan
 from catbuilder.rounds import abandon_round
-from catbuilder.workspace import Workspace
 
 QUIET = Reporter(quiet=True)
 

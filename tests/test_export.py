@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from makers import SIZE, add_objects, ask, cli, failed, surveyed
 
 from catbuilder import __version__
-from catbuilder.catalog import Column, data_dictionary
+from catbuilder.catalogue.database import Column, data_dictionary
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.export import export
@@ -29,7 +30,6 @@ from catbuilder.fixedrows import RowFormat
 from catbuilder.hats_folder import write_hats
 from catbuilder.provenance import NOW
 from catbuilder.selection import ExportColumn, export_columns, selected
-from catbuilder.workspace import Workspace
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 QUIET = Reporter(quiet=True)

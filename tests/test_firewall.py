@@ -30,6 +30,7 @@ from small_survey import (
     write_recipe,
 )
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.core.stamps import write_shard
@@ -38,7 +39,6 @@ from catbuilder.plan import make_plan, score_manifest_file, training_manifest_fi
 from catbuilder.promote import decide
 from catbuilder.story import why
 from catbuilder.testsets import add_test_set
-from catbuilder.workspace import Workspace
 
 ARCSEC = 1 / 3600
 QUIET = Reporter(quiet=True)

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from makers import COMMAND, RECIPE, SIZE, add_events, add_objects, ask, cli, failed, label_event, peak_of, surveyed
 
 from catbuilder import __version__
-from catbuilder.catalog import data_dictionary
+from catbuilder.catalogue.database import data_dictionary
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError, RoundError
 from catbuilder.export import export as export_catalogue
 from catbuilder.fitsfile import _encode
-from catbuilder.workspace import Workspace
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 

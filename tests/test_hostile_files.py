@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from makers import ask, cli, surveyed, write_csv, write_images
 from PIL import Image
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError, WeightsError, WorkspaceError
 from catbuilder.core.safe_text import for_spreadsheet, from_spreadsheet, in_one_line
@@ -27,7 +28,6 @@ from catbuilder.core.stamps import StampReader, refuse_other_width
 from catbuilder.images import read_picture
 from catbuilder.tablefiles import open_table
 from catbuilder.tile_files import Refused, read_tile_file
-from catbuilder.workspace import Workspace
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from fuzz_parsers import make_input, measured

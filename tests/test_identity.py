@@ -11,6 +11,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from makers import SIZE, add_events, ask, cli, label_event, write_csv, write_images
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
@@ -20,7 +21,6 @@ from catbuilder.identity import IdentityReport, identify_images
 from catbuilder.ingest import ingest_images
 from catbuilder.story import why
 from catbuilder.testsets import add_test_set
-from catbuilder.workspace import Workspace
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ARCSEC = 1 / 3600

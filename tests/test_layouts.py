@@ -13,13 +13,13 @@ from makers import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write
 from PIL import Image
 
 from catbuilder.annotations import parse_meanings, read_annotations
+from catbuilder.catalogue.label_events import import_labels
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
 from catbuilder.ingest import ingest_images
-from catbuilder.labels import import_labels
 from catbuilder.questions import select_objects
 from catbuilder.subjects import export_subjects
-from catbuilder.workspace import Workspace
 
 FIRST = 2**53 + 1  # which a float does not hold
 IDS = [FIRST + n for n in range(6)]

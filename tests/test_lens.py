@@ -7,16 +7,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from makers import RECIPE, SIZE, add_objects, ask, close_round, failed, process, surveyed
 
-from catbuilder import lens
-from catbuilder.catalog import connect
+from catbuilder.catalogue import id_ranges
+from catbuilder.catalogue.database import connect
+from catbuilder.catalogue.status import status
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import ConfigError, QueryError, RoundError, WorkspaceError
 from catbuilder.counts import count_objects
 from catbuilder.promotable import gather_promotable
 from catbuilder.revisions import replace_older
 from catbuilder.space import require_space
-from catbuilder.status import status
-from catbuilder.workspace import Workspace
 
 AT = "SELECT * FROM catalog_at({}) ORDER BY survey, object_id"
 
@@ -30,7 +30,7 @@ def survey(tmp_path_factory):
 @pytest.fixture
 def small_ranges(monkeypatch):
     """A catalogue of more than four objects counts as large, and ranges hold one."""
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 1)
+    monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 1)
 
 
 @pytest.mark.parametrize("at", [1, 2, 2**31 - 1])
@@ -38,8 +38,8 @@ def small_ranges(monkeypatch):
 def test_ranges_together_show_every_object_once_as_of_any_round(survey, at, objects):
     with survey.reading() as con:
         seen = []
-        for ids in lens.id_ranges(con, objects):
-            with lens.lens_on(con, ids):
+        for ids in id_ranges.id_ranges(con, objects):
+            with id_ranges.lens_on(con, ids):
                 seen += con.execute(AT.format(at)).fetchall()
         assert sorted(seen, key=lambda row: row[:2]) == con.execute(AT.format(at)).fetchall()
 
@@ -47,7 +47,7 @@ def test_ranges_together_show_every_object_once_as_of_any_round(survey, at, obje
 def test_a_lens_on_chosen_objects_shows_them_in_the_view_too_and_is_gone_afterwards(survey):
     with survey.reading() as con:
         con.execute("CREATE TEMP TABLE chosen AS SELECT 'des' AS survey, 5::BIGINT AS object_id UNION SELECT 'sdss', 5")
-        with pytest.raises(RuntimeError), lens.lens_on(con, "chosen"):
+        with pytest.raises(RuntimeError), id_ranges.lens_on(con, "chosen"):
             assert con.execute("SELECT survey, object_id FROM catalog ORDER BY ALL").fetchall() == [
                 ("des", 5), ("sdss", 5)
             ]  # fmt: skip
@@ -63,7 +63,7 @@ def test_no_id_falls_between_two_ranges(tmp_path_factory, ids, objects):
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", sorted(ids))
         add_objects(recording, "sdss", sorted(ids)[:3])
-        ranges = lens.id_ranges(recording.con, objects)
+        ranges = id_ranges.id_ranges(recording.con, objects)
     for name in ("des", "sdss"):
         of_survey = [one for one in ranges if one.survey == name]
         assert all(sum(one.first <= n <= one.last for one in of_survey) == 1 for n in ids)
@@ -156,7 +156,7 @@ def surest_three(con, table: str) -> list[tuple]:
 @pytest.mark.parametrize("few", [0, 3, 20_000_000])
 @pytest.mark.parametrize("forbidden", [(), tuple(range(1, 31)), tuple(range(1, 60))])
 def test_the_surest_that_may_be_promoted_are_found_however_many_may_not(tmp_path, monkeypatch, few, forbidden):
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 7)
+    monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 7)
     monkeypatch.setattr("catbuilder.promotable._FEW", few)
     workspace = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
     with workspace.recording("objects") as recording:
@@ -180,7 +180,7 @@ def test_a_round_of_a_large_catalogue_promotes_and_retracts_like_one_of_a_small_
         return ask(workspace, "SELECT * EXCLUDE (run, recorded_at) FROM labels ORDER BY event")
 
     small = two_rounds(tmp_path / "small")
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 1)
+    monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 1)
     monkeypatch.setattr("catbuilder.promotable._FEW", 0)
     assert two_rounds(tmp_path / "large") == small and any(event[3] == "retraction" for event in small)
 
@@ -191,7 +191,7 @@ def test_a_round_of_a_large_catalogue_promotes_and_retracts_like_one_of_a_small_
 def test_the_status_of_a_large_catalogue_is_the_last_count_and_says_how_old_it_is(tmp_path, monkeypatch):
     workspace = surveyed(tmp_path / "ws")
     live = status(workspace)
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 1)
+    monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 1)
     first = status(workspace)  # nobody has counted yet, and nobody is made to wait for it
     assert first.recordings_since is None
     assert [tuple(row.values()) for row in first.objects.to_pylist()] == ask(
@@ -228,7 +228,7 @@ def test_check_finds_the_same_faults_range_by_range(tmp_path, monkeypatch, small
         con.execute(tampering)
     faults = {finding.check: finding.count for finding in check(workspace)}
     assert faults[found] > 0
-    monkeypatch.setattr(lens, "RANGE_OBJECTS", 1_000_000)
+    monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 1_000_000)
     whole = {finding.check: finding.count for finding in check(workspace)}
     assert whole[found] == faults[found]
 

@@ -24,11 +24,11 @@ from makers import (
 )
 from test_cli import parse
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import load_recipe
 from catbuilder.plan import make_plan
-from catbuilder.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

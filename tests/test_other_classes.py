@@ -17,8 +17,8 @@ from makers import ask, cli, failed
 from toy_rounds import RECIPE as TOY_RECIPE
 from toy_survey import SIZE
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
-from catbuilder.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

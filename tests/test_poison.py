@@ -12,8 +12,8 @@ import pytest
 from conftest import MadeOnce, rows
 from toy_rounds import CERTIFIED, CLASSES, POOL, Toy, build_toy, toy_at
 
-from catbuilder.labels import EVENTS, record_events
-from catbuilder.workspace import Workspace
+from catbuilder.catalogue.label_events import EVENTS, record_events
+from catbuilder.catalogue.workspace import Workspace
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ import pytest
 from conftest import CommandLine, rows
 from small_survey import write_recipe
 
-from catbuilder.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

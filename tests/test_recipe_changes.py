@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from makers import cli, failed
 from small_survey import write_recipe
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import load_recipe, load_round_recipe
 from catbuilder.plan import make_plan
 from catbuilder.rounds import run_rounds
-from catbuilder.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

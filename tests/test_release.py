@@ -15,13 +15,13 @@ from astropy.table import Table
 from datacite import schema45
 from makers import ask, cli, failed, process, surveyed
 
-from catbuilder.backup import backup, restore
-from catbuilder.catalog import Column
+from catbuilder.catalogue.backup import backup, restore
+from catbuilder.catalogue.database import Column
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cdsfile import _decimals, fields_of
 from catbuilder.certificates import read_certificates
 from catbuilder.releases import release, verify_release, verify_releases
 from catbuilder.selection import ExportColumn
-from catbuilder.workspace import Workspace
 
 SETTINGS = """
 [release]

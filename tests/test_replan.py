@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.network.distributed import horovod_available
 from catbuilder.replan import replan
-from catbuilder.workspace import Workspace
 
 pytestmark = [
     pytest.mark.slow,

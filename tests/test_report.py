@@ -16,7 +16,8 @@ from makers import add_objects, cli, close_round, failed, surveyed
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from catbuilder.catalog import apply_views, keep_column
+from catbuilder.catalogue.database import apply_views, keep_column
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.report import write_report
 from catbuilder.report_embedding import _mixing
 from catbuilder.report_mosaics import _blocks, _placed, _size
@@ -24,7 +25,6 @@ from catbuilder.report_parts import legend_columns
 from catbuilder.report_scope import read_scope
 from catbuilder.report_sky import _extent
 from catbuilder.report_tiles import _tiles, judged_words, same_share
-from catbuilder.workspace import Workspace
 
 SECTIONS = [
     "glance", "rounds", "accuracy", "errors", "promotions", "features", "sky", "photometry", "checks", "shifts",

@@ -15,15 +15,15 @@ import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from small_survey import POOL, Source, bring_in, draw, finish_by_hand, write_csv, write_recipe
 
+from catbuilder.catalogue.label_events import import_labels
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
-from catbuilder.labels import import_labels
 from catbuilder.plan import STEPS, Plan, make_plan, training_manifest_file
 from catbuilder.rollback import rollback
 from catbuilder.rounds import last_round_to_run
 from catbuilder.testsets import add_test_set
-from catbuilder.workspace import Workspace
 
 STANDING = "SELECT survey, object_id, label, source, confidence FROM standing_labels_at({}) ORDER BY survey, object_id"
 CATALOG_AT = "SELECT * FROM catalog_at({}) ORDER BY survey, object_id"

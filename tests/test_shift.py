@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from makers import RECIPE, add_events, add_objects, ask, cli, close_round, failed, label_event
 from scipy.linalg import sqrtm
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.manifest import score_manifest
 from catbuilder.plan import read_plan
 from catbuilder.shift import (
@@ -23,7 +24,6 @@ from catbuilder.shift import (
     two_sample_auc,
 )
 from catbuilder.shift_meters import features_of, measure_shift, record_shifts
-from catbuilder.workspace import Workspace
 
 DEEP = 512  # features of a network
 

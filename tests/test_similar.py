@@ -9,9 +9,9 @@ import pytest
 from makers import ask, cli, failed, surveyed
 from PIL import Image
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore
 from catbuilder.similar import similar
-from catbuilder.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

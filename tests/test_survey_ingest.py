@@ -24,14 +24,14 @@ from PIL import Image
 
 from catbuilder import staging
 from catbuilder.archives import ARCHIVES
-from catbuilder.catalog import apply_views, data_dictionary
+from catbuilder.catalogue.database import apply_views, data_dictionary
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
 from catbuilder.identity import identify_images
 from catbuilder.ingest import ingest_images
 from catbuilder.survey_ingest import SurveyReport, ingest_survey
-from catbuilder.workspace import Workspace
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 CATALOGS = DATA / "catalogs"

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from catbuilder import fitstable, tablefiles
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
 from catbuilder.tablefiles import open_table

@@ -13,12 +13,12 @@ from astropy.wcs import WCS
 from makers import ask, cli, failed, write_csv
 
 from catbuilder import tile_ingest
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkerDied
 from catbuilder.cutouts import Strip
 from catbuilder.rendering import PEDESTAL
 from catbuilder.tile_ingest import TileReport, ingest_tiles
 from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
-from catbuilder.workspace import Workspace
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "decals_fits"
 SIDE, COUNT = 1000, 36

@@ -8,10 +8,10 @@ import pytest
 from makers import ask, cli, failed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.network.model_card import read_model_card
 from catbuilder.tracking import mlflow_address, track
-from catbuilder.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

@@ -22,6 +22,7 @@ from served import HP, N_HP, N_POOL, N_TRAIN, POOL, TRAIN, Served, build_served,
 
 from catbuilder.annotators import annotator_agreement
 from catbuilder.browse import Filter, page
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.questions import select_objects
@@ -30,7 +31,6 @@ from catbuilder.story import why
 from catbuilder.web.apart import apart, one_of_few
 from catbuilder.web.downloads import remove_leftovers
 from catbuilder.web.guard import Session
-from catbuilder.workspace import Workspace
 
 
 @pytest.fixture(scope="module")

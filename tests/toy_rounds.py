@@ -10,8 +10,8 @@ from conftest import CommandLine, rows
 from small_survey import Source, bring_in
 from toy_survey import SIZE
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
-from catbuilder.workspace import Workspace
 
 CLASSES = ("elliptical", "spiral")
 POOL = 300_000  # first id

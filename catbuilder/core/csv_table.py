@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
 from catbuilder.core.settings import Limits
-from catbuilder.workspace import Recording
 
 _INT64_MAX = 2**63 - 1
 _MOST_DIGITS = 4000  # Python makes no number of more than 4,300

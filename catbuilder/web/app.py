@@ -10,12 +10,12 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatbuilderError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.web import catalogue_page, downloads, object_page, review_page, rounds_page, sql_page
 from catbuilder.web.apart import PATIENCE_S
 from catbuilder.web.guard import Guard, Session
 from catbuilder.web.site import Site, site_of
-from catbuilder.workspace import Workspace
 
 _STATUS: dict[type[CatbuilderError], int] = {
     ObjectNotFound: 404, OtherAnswer: 409, WorkspaceBusy: 503, WorkerDied: 500,

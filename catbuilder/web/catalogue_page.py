@@ -10,9 +10,9 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
 from catbuilder.browse import NONE, Domain, Filter, Source, page
+from catbuilder.catalogue.round_records import last_round
 from catbuilder.core.errors import InputError
 from catbuilder.counts import count_objects
-from catbuilder.roundlist import last_round
 from catbuilder.story import find_object
 from catbuilder.web.apart import apart
 from catbuilder.web.site import Here, Site

@@ -12,12 +12,12 @@ from typing import BinaryIO
 from fastapi import APIRouter, Request
 from fastapi.responses import Response, StreamingResponse
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.export import export
 from catbuilder.web.apart import apart
 from catbuilder.web.catalogue_page import filter_of
 from catbuilder.web.site import Here
-from catbuilder.workspace import Workspace
 
 router = APIRouter()
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from catbuilder.catalog import data_dictionary, fetch_arrow
+from catbuilder.catalogue.database import data_dictionary, fetch_arrow
 from catbuilder.core.errors import NothingToScore, RoundError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.similar import similar

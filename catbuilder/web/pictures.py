@@ -7,9 +7,9 @@ from threading import Lock
 
 from PIL import Image
 
+from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.stamps import StampReader
-from catbuilder.lens import lens_on
-from catbuilder.workspace import Workspace
 
 _REMEMBERED = 100_000  # places of stamps
 Place = tuple[str | None, int | None]  # shard and row in it

@@ -5,8 +5,8 @@ import socket
 import webbrowser
 from collections.abc import Callable
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ServeError
-from catbuilder.workspace import Workspace
 
 ADDRESS = "127.0.0.1"
 

@@ -11,8 +11,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from catbuilder import __version__
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.web.pictures import Pictures
-from catbuilder.workspace import Workspace
 
 EMPTY = "\N{EN DASH}"
 

@@ -9,9 +9,9 @@ somebody who records without end can keep this waiting; after a few times it giv
 from collections.abc import Callable
 from typing import TypeVar
 
-from catbuilder.catalog import Connection, fetch_number
+from catbuilder.catalogue.database import Connection, fetch_number
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import WorkspaceBusy
-from catbuilder.workspace import Recording, Workspace
 
 TRIES = 5
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.progress import Reporter, Update
-from catbuilder.workspace import Workspace
 
 _whole: set[tuple[Path, int, int, int]] = set()  # shards that this process has hashed: path, inode, size, time
 

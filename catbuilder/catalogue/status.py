@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalog import Connection, fetch_number
+from catbuilder.catalogue.database import Connection, fetch_number
+from catbuilder.catalogue.id_ranges import ask_each, is_large, quoted
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query
-from catbuilder.lens import ask_each, is_large, quoted
-from catbuilder.workspace import Workspace
 
 _KEYS = 2  # columns of the query that say what is counted; the others are counts
 

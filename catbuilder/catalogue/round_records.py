@@ -1,6 +1,6 @@
 """Which rounds there are, for whoever reads the catalogue and starts none: `plan` loads the network to plan one."""
 
-from catbuilder.catalog import Connection, fetch_number, first_row
+from catbuilder.catalogue.database import Connection, fetch_number, first_row
 from catbuilder.core.errors import RoundError
 
 

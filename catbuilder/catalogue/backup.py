@@ -14,12 +14,12 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catbuilder import __version__
-from catbuilder.catalog import Connection, fetch_number, read_everything
+from catbuilder.catalogue.database import Connection, fetch_number, read_everything
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
 from catbuilder.core.files import held_alone, moved, read_sums, set_aside, sha256_file, write_text, written_whole
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query
-from catbuilder.workspace import Workspace
 
 CATALOGUE_FILES = ("catbuilder.toml", "log.jsonl", "catalog.duckdb.wal", "catalog.duckdb")
 _MANIFEST = "backup.json"

@@ -21,6 +21,8 @@ import duckdb
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
 from catbuilder import __version__
+from catbuilder.catalogue.write_ahead_log import keep_if_cut_off, nobody_else, set_aside_refused
+from catbuilder.catalogue.writer_priority import let_writers_pass, writers_turn
 from catbuilder.core.errors import (
     CatalogueDamaged,
     CatbuilderError,
@@ -34,8 +36,6 @@ from catbuilder.core.files import written_whole
 from catbuilder.core.machine import usable_memory
 from catbuilder.core.resources import sql_folder
 from catbuilder.core.safe_text import in_one_line, said_by_duckdb
-from catbuilder.turns import let_writers_pass, writers_turn
-from catbuilder.wal import keep_if_cut_off, nobody_else, set_aside_refused
 
 if TYPE_CHECKING:  # it takes a tenth of a second, and many commands need none of it
     import pyarrow as pa

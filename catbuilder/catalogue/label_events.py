@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from catbuilder.annotations import Layout, parse_meanings, read_annotations
 from catbuilder.audit import settle_audits
-from catbuilder.catalog import fetch_arrow
+from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.id_ranges import PLACES, lens_on
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.csv_table import (
     BadValue,
     Rejection,
@@ -24,8 +26,6 @@ from catbuilder.core.errors import FirewallError, InputError
 from catbuilder.core.files import written_whole
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import for_spreadsheet
-from catbuilder.lens import PLACES, lens_on
-from catbuilder.workspace import Recording, Workspace
 
 SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
 

@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Any
 
 from catbuilder import __version__
-from catbuilder.catalog import Connection, classes_of, connect, create_catalog, fetch_number, roll_back
+from catbuilder.catalogue.database import Connection, classes_of, connect, create_catalog, fetch_number, roll_back
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import append_line, held_alone, write_text
