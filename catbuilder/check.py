@@ -7,13 +7,13 @@ from catbuilder.catalogue.database import Connection, fetch_number, read_everyth
 from catbuilder.catalogue.id_ranges import ask_each
 from catbuilder.catalogue.stamp_check import damaged_shards
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.confounding import rendering_warnings
 from catbuilder.core.files import sha256_file
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
 from catbuilder.deepcheck import cut_off_log, damaged_of_rounds
 from catbuilder.plan import read_plan
 from catbuilder.recheck import recheck
+from catbuilder.sets.rendering_bias import rendering_warnings
 
 _ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are the files that were written."
 _BY_OBJECT = "-- Object by object."

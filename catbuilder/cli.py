@@ -139,7 +139,7 @@ def testset(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Declare a fixed test set. Written once, then frozen."""
-    from catbuilder.testsets import add_test_set
+    from catbuilder.sets.testsets import add_test_set
 
     report = add_test_set(open_workspace(workspace), name, table, survey=survey)
     print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
@@ -166,7 +166,7 @@ def crossmatch(
 
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
-    from catbuilder.crossmatch import crossmatch
+    from catbuilder.sets.crossmatch import crossmatch
 
     names = None if surveys is None else [name.strip() for name in surveys.split(",")]
     with Reporter().bar("matching") as update:
@@ -189,9 +189,9 @@ def assemble(
     """Build training, validation, HP, FO, calibration and pool from the catalogues, by rule."""
     import pyarrow as pa
 
-    from catbuilder.assemble import PAPER, assemble
     from catbuilder.core.settings import load_recipe
     from catbuilder.core.table_text import show
+    from catbuilder.sets.assemble import PAPER, assemble
 
     opened = open_workspace(workspace)
     report = assemble(opened, load_recipe(recipe or opened.config.recipe), hp=hp, fo=fo)

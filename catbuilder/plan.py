@@ -9,19 +9,19 @@ from catbuilder import __version__
 from catbuilder.catalogue.database import Connection, first_row
 from catbuilder.catalogue.round_records import last_round, require_round
 from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.confounding import rendering_warnings
 from catbuilder.core.errors import CatalogueDamaged, LaunchError
 from catbuilder.core.files import moved, set_aside, sha256_file, write_text
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
-from catbuilder.firewall import FirewallReport, update_firewall
 from catbuilder.hosts import parse_hosts
 from catbuilder.launch import threads_for
-from catbuilder.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.precision import settled
 from catbuilder.remote import threads_on
+from catbuilder.sets.firewall import FirewallReport, update_firewall
+from catbuilder.sets.manifest import score_manifest, training_manifest, write_manifest
+from catbuilder.sets.rendering_bias import rendering_warnings
 
 STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
 _MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training

@@ -137,7 +137,7 @@ def guard_tests(workspace: Workspace) -> None:
         run, radius = first_row(con, text) or (0, load_recipe(workspace.config.recipe).firewall.radius_arcsec)
         fresh = fetch_number(con, query("questions_unguarded"), {"run": run})
     if fresh:
-        from catbuilder.firewall import update_firewall  # SciPy and scikit-learn take a second to import
+        from catbuilder.sets.firewall import update_firewall  # SciPy and scikit-learn take a second to import
 
         update_firewall(workspace, radius)
 

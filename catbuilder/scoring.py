@@ -20,10 +20,10 @@ from catbuilder.core.resources import query
 from catbuilder.ensemble import whole_models
 from catbuilder.hosts import parse_hosts, places
 from catbuilder.launch import Worker, thread_settings, threads_for
-from catbuilder.manifest import score_manifest, write_manifest
 from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
 from catbuilder.plan import Plan, read_plan
 from catbuilder.remote import run_everywhere
+from catbuilder.sets.manifest import score_manifest, write_manifest
 from catbuilder.space import require_space
 
 SHARD_OBJECTS = 65_536

@@ -23,10 +23,10 @@ from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.settings import Network
 from catbuilder.core.table_text import show
-from catbuilder.firewall import read_all
 from catbuilder.measures import measure
 from catbuilder.network.galaxy_network import build_network
 from catbuilder.network.starting_weights import load_starting_weights
+from catbuilder.sets.firewall import read_all
 
 IMAGES = """
     SELECT c.survey, c.object_id, c.label, c.source, c.split, c.firewall, t.test_set, t.truth, s.shard, s.row

@@ -27,7 +27,7 @@ from astropy.coordinates import SkyCoord, match_coordinates_sky
 from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.sky import healpix_cell
-from catbuilder.crossmatch import crossmatch
+from catbuilder.sets.crossmatch import crossmatch
 
 DENSITY = 20_000  # a square degree
 SCATTER_DEG = 0.15 / 3600

@@ -18,8 +18,8 @@ from makers import SIZE, close_round, galaxy, label_event, write_csv
 from small_survey import Source, bring_in
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.crossmatch import crossmatch
-from catbuilder.testsets import add_test_set
+from catbuilder.sets.crossmatch import crossmatch
+from catbuilder.sets.testsets import add_test_set
 
 CLASSES = ("elliptical", "spiral")
 TRAIN, HP, POOL = 587724240151700000, 310500000, 310700000  # first ids; those of SDSS lie beyond what a float can hold

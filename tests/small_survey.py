@@ -16,7 +16,7 @@ from catbuilder.ingest import IngestReport, ingest_images
 from catbuilder.plan import Plan, record_step
 from catbuilder.promote import Decisions, decide, record_decisions
 from catbuilder.scoring import record_scores
-from catbuilder.testsets import add_test_set
+from catbuilder.sets.testsets import add_test_set
 
 CLASSES = ("elliptical", "spiral")
 PIXELS = 80  # of a source image; the stamps have 64

@@ -9,7 +9,7 @@ from makers import SIZE, ask, cli, failed, write_csv, write_images
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError
-from catbuilder.population import load_population
+from catbuilder.sets.population import load_population
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 real = [

@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from makers import SIZE, Done, ask, cli, failed, process
 
-from catbuilder import pairs
 from catbuilder.catalogue.database import Connection, connect
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell, search_order, with_neighbours
-from catbuilder.crossmatch import crossmatch
-from catbuilder.pairs import Side, find_candidates, pair_one_to_one
+from catbuilder.sets import pairs
+from catbuilder.sets.crossmatch import crossmatch
+from catbuilder.sets.pairs import Side, find_candidates, pair_one_to_one
 from catbuilder.story import why
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

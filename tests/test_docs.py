@@ -17,8 +17,8 @@ from catbuilder.catalogue.database import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cookbook import examples
 from catbuilder.core.sky import healpix_cell
-from catbuilder.crossmatch import crossmatch
-from catbuilder.testsets import add_test_set
+from catbuilder.sets.crossmatch import crossmatch
+from catbuilder.sets.testsets import add_test_set
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOK = ROOT / "docs" / "notebooks" / "demo.ipynb"

@@ -21,9 +21,9 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core import errors
 from catbuilder.core.settings import Certificate, Promotion, load_recipe
 from catbuilder.launch import Worker, run_all
-from catbuilder.manifest import score_manifest
 from catbuilder.remote import run_everywhere
 from catbuilder.review import answer, ask_people, undo
+from catbuilder.sets.manifest import score_manifest
 
 Example = Callable[[Path], object]
 EXAMPLES: dict[type[errors.CatbuilderError], list[Example]] = {}

@@ -37,8 +37,8 @@ from catbuilder.core.stamps import write_shard
 from catbuilder.ingest import ingest_images
 from catbuilder.plan import make_plan, score_manifest_file, training_manifest_file
 from catbuilder.promote import decide
+from catbuilder.sets.testsets import add_test_set
 from catbuilder.story import why
-from catbuilder.testsets import add_test_set
 
 ARCSEC = 1 / 3600
 QUIET = Reporter(quiet=True)
@@ -179,7 +179,7 @@ def test_what_is_recorded_between_the_firewalls_look_and_the_plan_is_looked_at(
     workspace: Workspace, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Somebody ingests a test galaxy while the firewall compares: the plan must not be made without it."""
-    from catbuilder import firewall
+    from catbuilder.sets import firewall
 
     late, first = TRAIN + 700, TRAIN + 701
     bring_in(

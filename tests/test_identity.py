@@ -15,12 +15,12 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
-from catbuilder.crossmatch import crossmatch
-from catbuilder.firewall import update_firewall
-from catbuilder.identity import IdentityReport, identify_images
 from catbuilder.ingest import ingest_images
+from catbuilder.sets.aliases import IdentityReport, identify_images
+from catbuilder.sets.crossmatch import crossmatch
+from catbuilder.sets.firewall import update_firewall
+from catbuilder.sets.testsets import add_test_set
 from catbuilder.story import why
-from catbuilder.testsets import add_test_set
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ARCSEC = 1 / 3600

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
 from catbuilder.images import read_picture
-from catbuilder.likeness import describe, duplicate_groups, same_picture
+from catbuilder.sets.same_picture import describe, duplicate_groups, same_picture
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data is absent: real images not tested")

@@ -9,7 +9,7 @@ from makers import ask, cli
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.settings import load_recipe
 from catbuilder.core.sky import nearest
-from catbuilder.manifest import training_manifest
+from catbuilder.sets.manifest import training_manifest
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from makers import RECIPE, add_events, add_objects, cli, close_round, label_event, write_csv, write_images
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.confounding import MIN_OBJECTS, association_of, rendering_warnings
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest import ingest_images
 from catbuilder.plan import make_plan
+from catbuilder.sets.rendering_bias import MIN_OBJECTS, association_of, rendering_warnings
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

@@ -23,7 +23,7 @@ from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.plan import STEPS, Plan, make_plan, training_manifest_file
 from catbuilder.rollback import rollback
 from catbuilder.rounds import last_round_to_run
-from catbuilder.testsets import add_test_set
+from catbuilder.sets.testsets import add_test_set
 
 STANDING = "SELECT survey, object_id, label, source, confidence FROM standing_labels_at({}) ORDER BY survey, object_id"
 CATALOG_AT = "SELECT * FROM catalog_at({}) ORDER BY survey, object_id"

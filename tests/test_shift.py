@@ -13,8 +13,8 @@ from makers import RECIPE, add_events, add_objects, ask, cli, close_round, faile
 from scipy.linalg import sqrtm
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.manifest import score_manifest
 from catbuilder.plan import read_plan
+from catbuilder.sets.manifest import score_manifest
 from catbuilder.shift import (
     FEWEST,
     accept,

@@ -29,8 +29,8 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
-from catbuilder.identity import identify_images
 from catbuilder.ingest import ingest_images
+from catbuilder.sets.aliases import identify_images
 from catbuilder.survey_ingest import SurveyReport, ingest_survey
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

@@ -20,8 +20,8 @@ from catbuilder.core.files import written_whole
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
 from catbuilder.core.sky import nearest, neighbourhood
-from catbuilder.firewall import read_all
-from catbuilder.likeness import same_picture
+from catbuilder.sets.firewall import read_all
+from catbuilder.sets.same_picture import same_picture
 
 
 def training_manifest(workspace: Workspace, con: Connection, round_number: int, recipe: Recipe) -> pa.Table:

@@ -20,11 +20,11 @@ from catbuilder.core.csv_table import BadValue, Table, parse_object_id, read_tab
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe, Sets
-from catbuilder.firewall import update_firewall
-from catbuilder.identity import IdentityReport, identify_images
-from catbuilder.manifest import in_validation
-from catbuilder.population import apply_population, domain_counts, load_population
 from catbuilder.revisions import replace_older
+from catbuilder.sets.aliases import IdentityReport, identify_images
+from catbuilder.sets.firewall import update_firewall
+from catbuilder.sets.manifest import in_validation
+from catbuilder.sets.population import apply_population, domain_counts, load_population
 
 PAPER = {
     ("train", "sdss", "spiral"): 18_352, ("train", "sdss", "elliptical"): 18_268,

@@ -17,8 +17,8 @@ from catbuilder.catalogue.read_then_record import read_then_record
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
-from catbuilder.identity import IdentityReport, identify_images
-from catbuilder.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one
+from catbuilder.sets.aliases import IdentityReport, identify_images
+from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one
 
 
 @dataclass(frozen=True)

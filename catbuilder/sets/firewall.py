@@ -16,7 +16,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import nearest
 from catbuilder.core.stamps import StampReader
-from catbuilder.likeness import same_picture
+from catbuilder.sets.same_picture import same_picture
 
 EXCLUSIONS = pa.schema(
     [

@@ -15,8 +15,8 @@ from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_event
 from catbuilder.catalogue.read_then_record import read_then_record
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
-from catbuilder.pairs import Side, check_radius, find_candidates
 from catbuilder.revisions import replace_older
+from catbuilder.sets.pairs import Side, check_radius, find_candidates
 
 IMAGES = ("images",)
 CATALOGUES = ("gz1", "sdss", "des")

@@ -1,0 +1,1 @@
+"""Which object is which, and which may train, calibrate or test."""
