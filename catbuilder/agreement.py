@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from catbuilder.measures import proportion
+from catbuilder.decisions.measures import proportion
 
 Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

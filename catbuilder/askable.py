@@ -101,7 +101,7 @@ def with_features(
     NothingToAsk
         No features of the pool were kept.
     """
-    from catbuilder.shift_meters import features_of  # torch and scikit-learn take seconds to import
+    from catbuilder.decisions.shift_meters import features_of  # torch and scikit-learn take seconds to import
 
     files = [str(file) for file in feature_files(workspace.round_folder(model))]
     if files:

@@ -58,8 +58,8 @@ def certificates(
     format: FormatOption = "table",
 ) -> None:
     """What is promised of each promoted batch, on what grounds, and what people found in it."""
-    from catbuilder.certificates import in_words, read_certificates
     from catbuilder.core.table_text import show
+    from catbuilder.decisions.certificates import in_words, read_certificates
 
     rows = read_certificates(open_workspace(workspace), number)
     if format != "table":
@@ -79,8 +79,8 @@ def shifts(
     format: FormatOption = "table",
 ) -> None:
     """How alike the labelled, the calibration and the pool galaxies are to each round's network."""
-    from catbuilder.certificates import read_shifts
     from catbuilder.core.table_text import show
+    from catbuilder.decisions.certificates import read_shifts
 
     rows = read_shifts(open_workspace(workspace), number)
     if rows.num_rows or format != "table":

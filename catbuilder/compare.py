@@ -22,10 +22,10 @@ from catbuilder.core.errors import InputError, QueryError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
+from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS
 from catbuilder.othercatalogue import Columns, described, read_theirs, recognise
 from catbuilder.provenance import NOW, require_closed
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
-from catbuilder.slices import MAX_BINS, MIN_OBJECTS
 from catbuilder.tablefiles import open_table
 
 VARIABLES = ("mag_r", "radius_arcsec")

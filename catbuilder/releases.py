@@ -19,12 +19,12 @@ import pyarrow.csv
 from catbuilder.catalogue.database import Column, Connection, data_dictionary, fetch_arrow, first_row
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cdsfile import write_dat
-from catbuilder.certificates import in_words, read_certificates
 from catbuilder.core.errors import ConfigError, ReleaseError, RoundError
 from catbuilder.core.files import held_alone, moved, read_sums, sha256_file, sync_folder, write_text, written_whole
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import ReleaseSettings
+from catbuilder.decisions.certificates import in_words, read_certificates
 from catbuilder.diff import Diff, diff
 from catbuilder.export import export
 from catbuilder.plan import read_plan

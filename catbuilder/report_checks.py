@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader
-from catbuilder.measures import proportion
+from catbuilder.decisions.measures import proportion
 from catbuilder.report_parts import (
     LINES,
     MANY,

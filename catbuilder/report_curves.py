@@ -19,9 +19,9 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from catbuilder.calibrate import ReliabilityBin, expected_calibration_error, reliability
+from catbuilder.decisions.calibrator import ReliabilityBin, expected_calibration_error, reliability
+from catbuilder.decisions.measures import proportion
 from catbuilder.figures import accuracy_figure
-from catbuilder.measures import proportion
 from catbuilder.report_parts import (
     LINES,
     PAGE_INCHES,

@@ -17,10 +17,10 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from catbuilder.decisions.sample_shift import FEWEST, two_sample_auc
+from catbuilder.decisions.shift_meters import features_of
 from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, legend_columns, missing
 from catbuilder.report_scope import Scope, embedded_set
-from catbuilder.shift import FEWEST, two_sample_auc
-from catbuilder.shift_meters import features_of
 
 Features = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]

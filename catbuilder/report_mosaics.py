@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from catbuilder.certificates import read_certificates
 from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader, Stamps
+from catbuilder.decisions.certificates import read_certificates
 from catbuilder.report_parts import PAGE_INCHES, Drawing, Part, Section, Table, Theme, missing
 from catbuilder.report_scope import MOSAIC_ROUNDS, STAMPS_A_ROW, Scope
 

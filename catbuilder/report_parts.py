@@ -19,7 +19,7 @@ from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from catbuilder.core.files import written_whole
-from catbuilder.measures import Metric
+from catbuilder.decisions.measures import Metric
 
 PAGE_INCHES = 6.9  # width of the text on A4 and on letter paper, and of every figure at most
 MARKERS = "os^Dv<>P*X"

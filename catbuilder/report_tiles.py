@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy.stats import chi2_contingency
 
 from catbuilder.core.sky import cell_shift, healpix_cell
-from catbuilder.measures import proportion
+from catbuilder.decisions.measures import proportion
 from catbuilder.report_parts import (
     MANY,
     MARKERS,

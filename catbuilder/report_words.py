@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from catbuilder.catalogue.status import status
-from catbuilder.certificates import in_words, read_certificates, read_shifts
+from catbuilder.decisions.certificates import in_words, read_certificates, read_shifts
 from catbuilder.report_parts import (
     MARKERS,
     PAGE_INCHES,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from catbuilder.measures import Metric, kept_at, proportion, surest_first
+from catbuilder.decisions.measures import Metric, kept_at, proportion, surest_first
 
 CURVE = tuple(step / 20 for step in range(1, 21))  # coverages of the curve: 0.05 to 1
 

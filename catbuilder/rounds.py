@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.calibration import calibration_metrics, record_calibrator, require_calibration
 from catbuilder.catalogue.database import first_row
 from catbuilder.catalogue.id_ranges import is_large
 from catbuilder.catalogue.stamp_check import verify_stamps
@@ -23,8 +22,11 @@ from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
+from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator, require_calibration
+from catbuilder.decisions.evaluate import evaluate_round, record_metrics
+from catbuilder.decisions.promote import decide, record_decisions
+from catbuilder.decisions.shift_meters import measure_shift, record_shifts
 from catbuilder.ensemble import record_models, train_members, whole_models
-from catbuilder.evaluate import evaluate_round, record_metrics
 from catbuilder.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.launch import threads_for
 from catbuilder.plan import (
@@ -38,11 +40,9 @@ from catbuilder.plan import (
     threads_of,
     verify_manifests,
 )
-from catbuilder.promote import decide, record_decisions
 from catbuilder.ranks import require_horovod
 from catbuilder.replan import replan as plan_anew
 from catbuilder.scoring import record_scores, score_manifest_in_shards
-from catbuilder.shift_meters import measure_shift, record_shifts
 
 
 @dataclass(frozen=True)

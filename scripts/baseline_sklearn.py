@@ -23,7 +23,7 @@ from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.settings import Network
 from catbuilder.core.table_text import show
-from catbuilder.measures import measure
+from catbuilder.decisions.measures import measure
 from catbuilder.network.galaxy_network import build_network
 from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.sets.firewall import read_all

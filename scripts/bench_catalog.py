@@ -151,8 +151,8 @@ def begin_round(workspace_path: Path, number: int, objects: int) -> None:
 
 def scores(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `scored` of a round."""
-    from catbuilder.calibration import record_calibrator
     from catbuilder.catalogue.workspace import Workspace
+    from catbuilder.decisions.calibration_set import record_calibrator
     from catbuilder.plan import record_step
     from catbuilder.scoring import record_scores
 
@@ -167,8 +167,8 @@ def scores(workspace_path: Path, shards: Path, objects: int) -> None:
 def promotion(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `decided` of a round: what its model disowns is retracted, the surest are promoted."""
     from catbuilder.catalogue.workspace import Workspace
+    from catbuilder.decisions.promote import decide, record_decisions
     from catbuilder.plan import record_step
-    from catbuilder.promote import decide, record_decisions
 
     number = int(shards.name)
     workspace = Workspace.open(workspace_path)

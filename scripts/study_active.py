@@ -47,13 +47,13 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import append_line, write_text, written_whole
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.decisions.shift_meters import features_of
 from catbuilder.diversity import covering, typical
 from catbuilder.network.galaxy_network import build_network
 from catbuilder.network.scorer import mutual_information
 from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.paired import gain_interval
 from catbuilder.sets.firewall import read_all, update_firewall
-from catbuilder.shift_meters import features_of
 
 STRATEGIES = ("random", "random again", "margin", "mutual_information", "typical", "coverage")
 START = 20  # labels drawn at random before anything can be asked for

@@ -33,8 +33,8 @@ from study_rounds import CLASSES, DELTA, POOLS, ROUNDS, ROW, Setting, follow
 from study_truth import Bools, Sky
 from threadpoolctl import threadpool_limits
 
-from catbuilder.bounds import zero_error_n
 from catbuilder.core.progress import Reporter
+from catbuilder.decisions.error_bounds import zero_error_n
 
 ALPHAS, RATIOS, SEPARATIONS, SHARPNESSES = (0.005, 0.01, 0.02, 0.05), (1.0, 10.0), (2.5, 3.3, 4.0), (1.0, 4.0)
 SHIFTS = (0.4, 0.8, 1.6)  # standard deviations of the second feature, with which the classes fade into each other

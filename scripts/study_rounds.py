@@ -13,10 +13,10 @@ import numpy.typing as npt
 from scipy.special import bdtr, expit
 from study_truth import COARSE, FINE, Bools, Cut, Floats, Leftover, Moments, Network, Sky
 
-from catbuilder.bounds import most_errors, zero_error_n
-from catbuilder.calibrate import Calibrator, fit_calibrator
-from catbuilder.certify import ClassCertificate, Counted, certify_class
-from catbuilder.shift import accept, density_weights, two_sample_auc
+from catbuilder.decisions.calibrator import Calibrator, fit_calibrator
+from catbuilder.decisions.error_bounds import most_errors, zero_error_n
+from catbuilder.decisions.sample_shift import accept, density_weights, two_sample_auc
+from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
 
 DELTA, ROUNDS, CLASSES, STEPS = 0.05, 5, 2, 12  # the defaults of [certificate]
 SHIFT_LIMIT = 0.8

@@ -18,15 +18,15 @@ import pyarrow.parquet as pq
 from PIL import Image
 from toy_survey import toy_recipe
 
-from catbuilder.calibration import calibration_metrics, record_calibrator
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.cli import main
 from catbuilder.core.resources import sql_folder
 from catbuilder.core.settings import Recipe
-from catbuilder.evaluate import evaluate_round, record_metrics
+from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator
+from catbuilder.decisions.evaluate import evaluate_round, record_metrics
+from catbuilder.decisions.promote import decide, record_decisions
 from catbuilder.plan import Plan, record_step
-from catbuilder.promote import decide, record_decisions
 from catbuilder.revisions import replace_older
 from catbuilder.scoring import record_scores
 

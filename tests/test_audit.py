@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from makers import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 from scipy.stats import hypergeom
 
-from catbuilder.audit import LEAST, Audit, judge, queue_audit, share_out
-from catbuilder.bounds import batch_bound
 from catbuilder.catalogue.label_events import EVENTS, import_labels, record_answers
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import sql_folder
+from catbuilder.decisions.audit import LEAST, Audit, judge, queue_audit, share_out
+from catbuilder.decisions.error_bounds import batch_bound
 from catbuilder.questions import select_objects
 from catbuilder.rollback import rollback
 

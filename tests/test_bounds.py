@@ -8,7 +8,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom
 
-from catbuilder.bounds import batch_bound, is_shown, most_errors, population_bound, zero_error_n
+from catbuilder.decisions.error_bounds import batch_bound, is_shown, most_errors, population_bound, zero_error_n
 
 alphas = st.floats(0.001, 0.5)
 deltas = st.floats(1e-5, 0.5)

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as st_numpy
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
-from catbuilder.calibrate import (
+from catbuilder.decisions.calibrator import (
     TIE,
     brier_score,
     expected_calibration_error,

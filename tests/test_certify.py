@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from catbuilder.bounds import batch_bound, is_shown, zero_error_n
-from catbuilder.certify import Counted, certify_class, choose_grid, passed_in_sequence
+from catbuilder.decisions.error_bounds import batch_bound, is_shown, zero_error_n
+from catbuilder.decisions.threshold_test import Counted, certify_class, choose_grid, passed_in_sequence
 
 ALPHA, DELTA, STEPS = 0.05, 0.025, 12
 

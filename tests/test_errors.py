@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 from makers import SIZE, add_events, add_objects, cli, label_event, surveyed, write_csv, write_images
 
-from catbuilder.calibration import require_calibration
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core import errors
 from catbuilder.core.settings import Certificate, Promotion, load_recipe
+from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.launch import Worker, run_all
 from catbuilder.remote import run_everywhere
 from catbuilder.review import answer, ask_people, undo

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from makers import ask, surveyed
 
-from catbuilder.evaluate import evaluate_round
-from catbuilder.measures import measure
+from catbuilder.decisions.evaluate import evaluate_round
+from catbuilder.decisions.measures import measure
 
 CLASSES = ("elliptical", "spiral")
 

@@ -34,9 +34,9 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.core.stamps import write_shard
+from catbuilder.decisions.promote import decide
 from catbuilder.ingest import ingest_images
 from catbuilder.plan import make_plan, score_manifest_file, training_manifest_file
-from catbuilder.promote import decide
 from catbuilder.sets.testsets import add_test_set
 from catbuilder.story import why
 

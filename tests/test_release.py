@@ -19,7 +19,7 @@ from catbuilder.catalogue.backup import backup, restore
 from catbuilder.catalogue.database import Column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cdsfile import _decimals, fields_of
-from catbuilder.certificates import read_certificates
+from catbuilder.decisions.certificates import read_certificates
 from catbuilder.releases import release, verify_release, verify_releases
 from catbuilder.selection import ExportColumn
 

@@ -13,9 +13,7 @@ from makers import RECIPE, add_events, add_objects, ask, cli, close_round, faile
 from scipy.linalg import sqrtm
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.plan import read_plan
-from catbuilder.sets.manifest import score_manifest
-from catbuilder.shift import (
+from catbuilder.decisions.sample_shift import (
     FEWEST,
     accept,
     density_weights,
@@ -23,7 +21,9 @@ from catbuilder.shift import (
     prior_drift,
     two_sample_auc,
 )
-from catbuilder.shift_meters import features_of, measure_shift, record_shifts
+from catbuilder.decisions.shift_meters import features_of, measure_shift, record_shifts
+from catbuilder.plan import read_plan
+from catbuilder.sets.manifest import score_manifest
 
 DEEP = 512  # features of a network
 

@@ -11,7 +11,7 @@ from makers import SIZE, add_events, add_objects, ask, cli, close_round, label_e
 from sklearn.metrics import precision_score, recall_score
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.slices import MAX_BINS, MIN_OBJECTS, against_colour, purity_and_completeness, quantile_edges
+from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS, against_colour, purity_and_completeness, quantile_edges
 
 CLASSES = ("elliptical", "spiral")
 E, S = 0, 1

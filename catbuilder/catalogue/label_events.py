@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from catbuilder.annotations import Layout, parse_meanings, read_annotations
-from catbuilder.audit import settle_audits
 from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.catalogue.id_ranges import PLACES, lens_on
 from catbuilder.catalogue.workspace import Recording, Workspace
@@ -26,6 +25,7 @@ from catbuilder.core.errors import FirewallError, InputError
 from catbuilder.core.files import written_whole
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import for_spreadsheet
+from catbuilder.decisions.audit import settle_audits
 
 SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
 

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 
 from catbuilder.catalogue.database import Connection
 from catbuilder.core.resources import query
-from catbuilder.measures import Metric, proportion
+from catbuilder.decisions.measures import Metric, proportion
 
 # r magnitude, radius as the survey measures it (Petrosian in SDSS, Kron in DES), and colour g - r
 VARIABLES = ("mag_r", "radius_arcsec", "g_r")

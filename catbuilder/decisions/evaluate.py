@@ -14,9 +14,9 @@ import pyarrow.compute as pc
 from catbuilder.catalogue.database import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
-from catbuilder.measures import COVERAGES, Metric, measure
+from catbuilder.decisions.measures import COVERAGES, Metric, measure
+from catbuilder.decisions.slices import VARIABLES, against_colour, purity_and_completeness, training_splits
 from catbuilder.riskcoverage import CURVE, accuracy_curve, aurc
-from catbuilder.slices import VARIABLES, against_colour, purity_and_completeness, training_splits
 
 METRICS = pa.schema(
     [

@@ -15,16 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.calibration import delta_of_a_class, spent_delta
 from catbuilder.catalogue.database import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.certify import ClassCertificate, Counted, certify_class
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
+from catbuilder.decisions.calibration_set import delta_of_a_class, spent_delta
+from catbuilder.decisions.sample_shift import FEWEST, accept, density_weights, two_sample_auc
+from catbuilder.decisions.shift_meters import features_of
+from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
 from catbuilder.network.jobs import feature_files
 from catbuilder.plan import Plan
-from catbuilder.shift import FEWEST, accept, density_weights, two_sample_auc
-from catbuilder.shift_meters import features_of
 
 CUTS = pa.schema(
     [

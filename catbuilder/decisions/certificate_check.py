@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from catbuilder.calibrate import fit_calibrator
-from catbuilder.calibration import posteriors, spent_delta, truth_of
 from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
-from catbuilder.certified import certificate_rows, counted_of, refused_for_shift, vouch
 from catbuilder.core.resources import query
+from catbuilder.decisions.calibration_set import posteriors, spent_delta, truth_of
+from catbuilder.decisions.calibrator import fit_calibrator
+from catbuilder.decisions.certified_policy import certificate_rows, counted_of, refused_for_shift, vouch
 from catbuilder.plan import Plan
 
 

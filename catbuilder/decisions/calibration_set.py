@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.bounds import zero_error_n
-from catbuilder.calibrate import (
+from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.workspace import Recording
+from catbuilder.core.errors import NothingToCertify
+from catbuilder.core.resources import query
+from catbuilder.core.settings import Recipe
+from catbuilder.decisions.calibrator import (
     TIE,
     Ints,
     brier_score,
@@ -20,13 +24,9 @@ from catbuilder.calibrate import (
     fit_calibrator,
     reliability,
 )
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
-from catbuilder.catalogue.workspace import Recording
-from catbuilder.core.errors import NothingToCertify
-from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe
-from catbuilder.evaluate import METRICS, as_row
-from catbuilder.measures import Metric, proportion
+from catbuilder.decisions.error_bounds import zero_error_n
+from catbuilder.decisions.evaluate import METRICS, as_row
+from catbuilder.decisions.measures import Metric, proportion
 from catbuilder.plan import Plan
 
 _BOOTSTRAPS = 1000

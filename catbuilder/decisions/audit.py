@@ -118,7 +118,7 @@ def judge(audit: Audit) -> tuple[str, int | None]:
       1 - 2 delta.
     - kept: they do not.
     """
-    from catbuilder.bounds import batch_bound  # scipy too, see _chance
+    from catbuilder.decisions.error_bounds import batch_bound  # scipy too, see _chance
 
     if audit.broken or _chance(audit) < audit.level:
         return "broken", None

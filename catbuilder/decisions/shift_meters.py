@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from catbuilder.catalogue.database import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
+from catbuilder.decisions.sample_shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
 from catbuilder.network.jobs import feature_files
 from catbuilder.plan import Plan
-from catbuilder.shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
 
 SAMPLES = ("labelled", "calibration", "pool")
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import betaln, gammaln
 
-from catbuilder.bounds import batch_bound, is_shown, most_errors, population_bound, zero_error_n
+from catbuilder.decisions.error_bounds import batch_bound, is_shown, most_errors, population_bound, zero_error_n
 
 _CANDIDATES = 60  # ranks of the fitting half at which passing is judged
 _PRIOR = 20.0  # objects that the calibrated confidences weigh against the errors counted in the fitting half

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from catbuilder.audit import queue_audit
 from catbuilder.catalogue.database import Connection, fetch_arrow
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.certified import CUTS, certify_round
 from catbuilder.core.resources import query
+from catbuilder.decisions.audit import queue_audit
+from catbuilder.decisions.certified_policy import CUTS, certify_round
+from catbuilder.decisions.promotion_candidates import gather_promotable
 from catbuilder.plan import Plan
-from catbuilder.promotable import gather_promotable
 
 _CERTIFICATES = pa.schema(
     [

@@ -1,0 +1,1 @@
+"""From probabilities to decisions and metrics: calibration, certificates, promotion, evaluation."""
