@@ -240,7 +240,7 @@ def _mlflow_runs(
     for number, one in enumerate(rounds, start=1):
         mark = json.dumps(one.mark)
         # another workspace whose folder has the same name has its runs in the same experiment
-        tag = f"tags.`catbuilder.catalogue.workspace` = '{one.workspace}' AND tags.`catbuilder.round` = '{one.plan.round}'"
+        tag = f"tags.`catbuilder.workspace` = '{one.workspace}' AND tags.`catbuilder.round` = '{one.plan.round}'"
         standing = client.search_runs([experiment_id], tag)
         if not any(run.data.tags.get("catbuilder.mark") == mark and run.info.status == "FINISHED" for run in standing):
             for run in standing:  # what an older state left, or a track that was killed
@@ -255,7 +255,7 @@ def _one_mlflow_run(client: Any, workspace: Workspace, experiment_id: str, one: 
     from mlflow.entities import Metric, Param
 
     tags = {
-        "catbuilder.catalogue.workspace": one.workspace,
+        "catbuilder.workspace": one.workspace,
         "catbuilder.round": str(one.plan.round),
         "catbuilder.mark": mark,
     }
