@@ -9,9 +9,9 @@ import typer
 from catbuilder.terminal import WorkspaceOption, open_workspace, tell_more, tell_rejections
 
 if TYPE_CHECKING:
-    from catbuilder.ingest import IngestReport
-    from catbuilder.survey_ingest import SurveyReport
-    from catbuilder.tile_ingest import TileReport
+    from catbuilder.ingest.images import IngestReport
+    from catbuilder.ingest.tables.survey_catalogue import SurveyReport
+    from catbuilder.ingest.tiles.ingest_tiles import TileReport
 
 CatalogueFile = Annotated[
     Path,
@@ -52,7 +52,7 @@ def ingest_images(
 ) -> None:
     """Bring in a folder of images and the table that names them."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.ingest import ingest_images
+    from catbuilder.ingest.images import ingest_images
 
     with Reporter().bar("reading images") as update:
         report = ingest_images(
@@ -120,7 +120,7 @@ def ingest_tiles(
 ) -> None:
     """Cut colour stamps of a survey's objects out of its coadd tiles."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.tile_ingest import ingest_tiles
+    from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
 
     with Reporter().bar("cutting stamps") as update:
         report = ingest_tiles(
@@ -131,7 +131,7 @@ def ingest_tiles(
 
 def _ingest_survey(kind: str, file: Path, survey: str, keep: str, update: bool, workspace: Path | None) -> None:
     from catbuilder.core.progress import Reporter
-    from catbuilder.survey_ingest import ingest_survey
+    from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 
     names = [name.strip() for name in keep.split(",") if name.strip()]
     with Reporter().bar(f"reading {file.name}") as progress:

@@ -9,7 +9,7 @@ import typer
 from catbuilder.terminal import WorkspaceOption, open_workspace, tell_rejections
 
 if TYPE_CHECKING:
-    from catbuilder.fetch import FetchReport
+    from catbuilder.ingest.fetch.fetch import FetchReport
 
 
 def fetch(
@@ -28,10 +28,10 @@ def fetch(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Download the images that are missing, by position, and bring them in."""
-    from catbuilder.asking import Manners
     from catbuilder.core.progress import Reporter
-    from catbuilder.fetch import fetch
-    from catbuilder.services import find_service
+    from catbuilder.ingest.fetch.cutout_services import find_service
+    from catbuilder.ingest.fetch.fetch import fetch
+    from catbuilder.ingest.fetch.polite_client import Manners
 
     opened, chosen = open_workspace(workspace), find_service(service or survey, scale)
     with Reporter().bar("fetching images") as update:
@@ -55,7 +55,7 @@ def cutouts(
     workspace: WorkspaceOption = None,
 ) -> None:
     """List the objects without an image, as the job table of the DES cut-out service."""
-    from catbuilder.missing import write_cutout_list
+    from catbuilder.ingest.fetch.missing_images import write_cutout_list
 
     job = write_cutout_list(open_workspace(workspace), file, survey=survey, where=where, width_arcsec=size, by=by)
     if job.left_out:

@@ -23,10 +23,10 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS
+from catbuilder.ingest.tables.table_file import open_table
 from catbuilder.othercatalogue import Columns, described, read_theirs, recognise
 from catbuilder.provenance import NOW, require_closed
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
-from catbuilder.tablefiles import open_table
 
 VARIABLES = ("mag_r", "radius_arcsec")
 _EXACT = 1_000_000  # values that are held in memory to find quantiles among them

@@ -15,8 +15,8 @@ from catbuilder.core.csv_table import told_columns
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.staging import add_functions
-from catbuilder.tablefiles import FileColumn, Progress, TableFile
+from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
+from catbuilder.ingest.tables.typed_columns import add_functions
 
 EARLY, LATE = "elliptical", "spiral"
 _REAL = ("FLOAT", "DOUBLE")

@@ -98,7 +98,7 @@ def _write_shard(folder: Path, model: int, first: int, objects: int) -> None:
 def ingest(workspace_path: Path, source: Path, _: int) -> None:
     """`catbuilder ingest des`."""
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.survey_ingest import ingest_survey
+    from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 
     ingest_survey(Workspace.open(workspace_path), source, "des")
 

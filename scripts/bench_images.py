@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from catbuilder.core.machine import usable_cores
-from catbuilder.images import read_picture
+from catbuilder.ingest.picture import read_picture
 
 TURNS = 7
 # px of the file (DES and Galaxy Zoo cut-outs, small SDSS ones) and of the stamp; floor, of the peer's speed: a quality

@@ -88,7 +88,7 @@ def write_files(folder: Path, rows: int) -> tuple[Path, Path]:
 def work(what: str, file: Path, folder: Path) -> None:
     """One ingest, or the peer's copy, in this process; tells what it took as JSON."""
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.survey_ingest import ingest_survey
+    from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 
     if what == "peer":
         con = duckdb.connect(str(folder / "peer.duckdb"))

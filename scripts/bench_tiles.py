@@ -36,8 +36,8 @@ from PIL import Image
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
-from catbuilder.cutouts import section_side
-from catbuilder.rendering import PEDESTAL, lupton, resample
+from catbuilder.ingest.tiles.cutouts import section_side
+from catbuilder.ingest.tiles.rendering import PEDESTAL, lupton, resample
 from catbuilder.telescopes import DES, light_of
 from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
 

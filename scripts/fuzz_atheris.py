@@ -16,12 +16,12 @@ import atheris
 
 _OURS = [
     "catbuilder.core.settings",
-    "catbuilder.fitsheader",
-    "catbuilder.fitstable",
+    "catbuilder.ingest.tables.fits_header",
+    "catbuilder.ingest.tables.fits_table",
     "catbuilder.catalogue.label_events",
     "catbuilder.core.csv_table",
-    "catbuilder.tablefiles",
-    "catbuilder.tile_files",
+    "catbuilder.ingest.tables.table_file",
+    "catbuilder.ingest.tiles.tile_file",
     "catbuilder.core.safe_text",
 ]
 

@@ -23,7 +23,6 @@ from astropy.table import Table
 from fuzz_mutations import Mutation, spoil_card, spoil_chunk, spoil_tensors
 from PIL import Image
 
-from catbuilder.archives import GALAXY_ZOO
 from catbuilder.catalogue.label_events import read_label_rows
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_number, parse_object_id, read_table
@@ -31,13 +30,14 @@ from catbuilder.core.errors import CatbuilderError, InputError
 from catbuilder.core.resources import query, rounds_folder
 from catbuilder.core.settings import WorkspaceConfig, load_recipe, load_settings
 from catbuilder.core.stamps import StampReader, refuse_other_width
-from catbuilder.cutouts import Strip, cut_strip_or_say_why
-from catbuilder.images import read_picture
+from catbuilder.ingest.picture import read_picture
+from catbuilder.ingest.tables.archives import GALAXY_ZOO
+from catbuilder.ingest.tables.table_file import open_table
+from catbuilder.ingest.tables.typed_columns import lay_out, stage
+from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why
+from catbuilder.ingest.tiles.tile_folder import find_tiles
 from catbuilder.sandbox import one_reading_statement
-from catbuilder.staging import lay_out, stage
-from catbuilder.tablefiles import open_table
 from catbuilder.tile_maker import tile_wcs
-from catbuilder.tiles import find_tiles
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"  # optional real files
 _LARGEST_SEED = 6_000  # bytes: a spoiled line among a thousand good ones costs a thousand times as much

@@ -33,7 +33,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy
 from catbuilder.core.stamps import StampReader, write_shard
-from catbuilder.ingest import ingest_images
+from catbuilder.ingest.images import ingest_images
 
 HEADER = ("object_id", "file")
 

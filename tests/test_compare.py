@@ -17,8 +17,8 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.compare import compare
 from catbuilder.core.sky import healpix_cell
 from catbuilder.core.stamps import write_shard
+from catbuilder.ingest.tables.table_file import open_table
 from catbuilder.othercatalogue import recognise
-from catbuilder.tablefiles import open_table
 
 N = 80
 IDS = [310_000_000 + i for i in range(N)]

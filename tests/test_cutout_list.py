@@ -10,7 +10,7 @@ from makers import add_objects, cli, failed, write_csv, write_images
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.settings import StampWidths
-from catbuilder.missing import cutout_width, objects_without_image
+from catbuilder.ingest.fetch.missing_images import cutout_width, objects_without_image
 
 IDS = [61407409, 2**60 + 1, 2**60 + 2, 2**60 + 3, 2**60 + 4]
 RA = [0.000000123, 45.12345678, 90.0, 359.99999999, None]

@@ -43,12 +43,12 @@ from hypothesis import strategies as st
 from makers import COMMAND, ask, cli, failed
 
 from catbuilder import __version__
-from catbuilder.asking import Manners
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
-from catbuilder.fetch import fetch
-from catbuilder.services import SERVICES, Service, find_service
+from catbuilder.ingest.fetch.cutout_services import SERVICES, Service, find_service
+from catbuilder.ingest.fetch.fetch import fetch
+from catbuilder.ingest.fetch.polite_client import Manners
 
 QUICK = Manners(rate_per_s=1000.0, backoff_s=0.01, max_bytes=100_000, batch=4)
 

@@ -25,9 +25,9 @@ from catbuilder.core.errors import ConfigError, InputError, WeightsError, Worksp
 from catbuilder.core.safe_text import for_spreadsheet, from_spreadsheet, in_one_line
 from catbuilder.core.settings import Limits, WorkspaceConfig, load_recipe, load_settings
 from catbuilder.core.stamps import StampReader, refuse_other_width
-from catbuilder.images import read_picture
-from catbuilder.tablefiles import open_table
-from catbuilder.tile_files import Refused, read_tile_file
+from catbuilder.ingest.picture import read_picture
+from catbuilder.ingest.tables.table_file import open_table
+from catbuilder.ingest.tiles.tile_file import Refused, read_tile_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 from fuzz_parsers import make_input, measured

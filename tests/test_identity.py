@@ -15,7 +15,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
-from catbuilder.ingest import ingest_images
+from catbuilder.ingest.images import ingest_images
 from catbuilder.sets.aliases import IdentityReport, identify_images
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.firewall import update_firewall

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from catbuilder.images import QUALITY_FLAGS, quality_flags, read_picture
+from catbuilder.ingest.picture import QUALITY_FLAGS, quality_flags, read_picture
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data is absent: real images not tested")

@@ -17,7 +17,7 @@ from catbuilder.catalogue.label_events import import_labels
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
-from catbuilder.ingest import ingest_images
+from catbuilder.ingest.images import ingest_images
 from catbuilder.questions import select_objects
 from catbuilder.subjects import export_subjects
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
 
-from catbuilder.images import read_picture
+from catbuilder.ingest.picture import read_picture
 from catbuilder.sets.same_picture import describe, duplicate_groups, same_picture
 
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -6,10 +6,10 @@ from astropy.visualization import make_lupton_rgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catbuilder.cutouts import section_side
 from catbuilder.galaxies import Galaxy, SurveyPlan, draw_galaxies
-from catbuilder.images import QUALITY_FLAGS
-from catbuilder.rendering import (
+from catbuilder.ingest.picture import QUALITY_FLAGS
+from catbuilder.ingest.tiles.cutouts import section_side
+from catbuilder.ingest.tiles.rendering import (
     PEDESTAL,
     SOFTENING,
     STRETCH,

@@ -22,16 +22,16 @@ from hypothesis import strategies as st
 from makers import ask, cli, failed, galaxy, write_csv, write_images
 from PIL import Image
 
-from catbuilder import staging
-from catbuilder.archives import ARCHIVES
 from catbuilder.catalogue.database import apply_views, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
-from catbuilder.ingest import ingest_images
+from catbuilder.ingest.images import ingest_images
+from catbuilder.ingest.tables import typed_columns
+from catbuilder.ingest.tables.archives import ARCHIVES
+from catbuilder.ingest.tables.survey_catalogue import SurveyReport, ingest_survey
 from catbuilder.sets.aliases import identify_images
-from catbuilder.survey_ingest import SurveyReport, ingest_survey
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 CATALOGS = DATA / "catalogs"
@@ -543,7 +543,7 @@ def test_ctrl_c_in_the_middle_is_no_error_and_leaves_nothing(workspace, monkeypa
     def interrupted(ra, dec):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(staging, "_healpix", interrupted)
+    monkeypatch.setattr(typed_columns, "_healpix", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ingest_des(workspace, des_table())
     assert ask(workspace, "SELECT count(*) FROM objects") == ask(workspace, "SELECT count(*) FROM runs") == [(0,)]

@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from catbuilder import fitstable, tablefiles
 from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
-from catbuilder.tablefiles import open_table
+from catbuilder.ingest.tables import fits_table, table_file
+from catbuilder.ingest.tables.table_file import open_table
 
 
 def read(path: Path, *names: str) -> pa.Table:
@@ -100,7 +100,7 @@ def test_fits_rows_are_those_that_astropy_reads(data, tmp_path_factory):
 
 
 def test_a_fits_table_longer_than_one_chunk_comes_whole_and_in_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(fitstable, "_CHUNK_BYTES", 1000)
+    monkeypatch.setattr(fits_table, "_CHUNK_BYTES", 1000)
     path = write_fits(tmp_path / "a.fits", fits.Column("ID", "K", array=np.arange(1001)))
     assert read(path)["ID"].to_pylist() == list(range(1001))
 
@@ -174,7 +174,7 @@ def test_rows_and_malformed_lines_of_csv_are_told_by_the_line_they_stand_on(line
     with duckdb.connect() as con:
         with table.scan(con, ["objid"], lambda done, of: None) as scan:
             con.execute(f"CREATE TEMP TABLE rows AS SELECT objid FROM {scan.source}", scan.parameters)
-        con.execute((tablefiles.query(table.malformed)), {"id_place": 1})
+        con.execute((table_file.query(table.malformed)), {"id_place": 1})
         con.register("pieces", table.numbering(con))
         good = con.execute(
             "SELECT r.objid, p.row + r.rowid - p.first FROM rows AS r ASOF JOIN pieces AS p ON r.rowid >= p.first"
@@ -210,7 +210,7 @@ def test_rows_that_an_unclosed_quote_takes_along_are_named(tmp_path, ends):
     with duckdb.connect() as con:
         with table.scan(con, ["id"], lambda done, of: None) as scan:
             good = con.execute(f"SELECT id FROM {scan.source}", scan.parameters).fetchall()
-        con.execute(tablefiles.query(table.malformed), {"id_place": 1})
+        con.execute(table_file.query(table.malformed), {"id_place": 1})
         bad = con.execute("SELECT row, object_id, reason FROM malformed ORDER BY row").fetchall()
     assert bad[0] == (3, "2", "a quoted cell does not end")
     assert bad[1] == (4, "3", "it is taken for a part of row 3, where a quoted cell does not end")

@@ -12,12 +12,12 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from makers import ask, cli, failed, write_csv
 
-from catbuilder import tile_ingest
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkerDied
-from catbuilder.cutouts import Strip
-from catbuilder.rendering import PEDESTAL
-from catbuilder.tile_ingest import TileReport, ingest_tiles
+from catbuilder.ingest.tiles import ingest_tiles
+from catbuilder.ingest.tiles.cutouts import Strip
+from catbuilder.ingest.tiles.ingest_tiles import TileReport, ingest_tiles
+from catbuilder.ingest.tiles.rendering import PEDESTAL
 from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "decals_fits"
@@ -711,9 +711,9 @@ def test_a_process_that_is_killed_is_told_in_a_sentence(
     catalogued: Workspace, tile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strip = Strip((), "gri", (1, 1), (0.0,) * 30, (0.0,) * 30, (1.0,) * 30, 64, False)
-    monkeypatch.setattr(tile_ingest, "cut_strip_or_say_why", die)
+    monkeypatch.setattr(ingest_tiles, "cut_strip_or_say_why", die)
     with pytest.raises(WorkerDied, match="was killed"):
-        list(tile_ingest._on_cores([strip] * 2))
+        list(ingest_tiles._on_cores([strip] * 2))
 
 
 def test_a_folder_given_as_text_or_as_a_dot_is_recorded_by_its_whole_path(

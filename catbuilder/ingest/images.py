@@ -29,7 +29,7 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, refuse_other_width, write_shard
-from catbuilder.images import Picture, read_picture
+from catbuilder.ingest.picture import Picture, read_picture
 from catbuilder.revisions import replace_older
 from catbuilder.sets.aliases import carry_over
 from catbuilder.sets.population import DOMAINS

@@ -14,14 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from catbuilder.asking import Asker, Manners, NotHad
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import Rejection
 from catbuilder.core.files import append_line, held_alone, written_whole
-from catbuilder.images import read_picture
-from catbuilder.ingest import Progress, ingest_images
-from catbuilder.missing import Target, objects_without_image, still_without_image
-from catbuilder.services import Service
+from catbuilder.ingest.fetch.cutout_services import Service
+from catbuilder.ingest.fetch.missing_images import Target, objects_without_image, still_without_image
+from catbuilder.ingest.fetch.polite_client import Asker, Manners, NotHad
+from catbuilder.ingest.images import Progress, ingest_images
+from catbuilder.ingest.picture import read_picture
 
 # What no cut-out service draws: a 60 kB PNG may unfold to gigabytes.
 _MAX_PIXELS = 4096**2

@@ -21,7 +21,14 @@ from astropy.io import fits
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
-from catbuilder.fitsheader import MOST_HDUS, DamagedHeader, data_bytes, filled, read_header, refuse_odd_size
+from catbuilder.ingest.tables.fits_header import (
+    MOST_HDUS,
+    DamagedHeader,
+    data_bytes,
+    filled,
+    read_header,
+    refuse_odd_size,
+)
 
 _CHUNK_BYTES = 16 << 20  # of rows read at once: larger ones gain nothing
 _MOST_COLUMNS = 999  # FITS standard 4.0, section 7.3.1

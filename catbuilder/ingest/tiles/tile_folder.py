@@ -22,9 +22,9 @@ from astropy.wcs.utils import skycoord_to_pixel
 from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
-from catbuilder.cutouts import Plane
-from catbuilder.rendering import BANDS
-from catbuilder.tile_files import Refused, TileFile, pixel_side, read_tile_file, read_world, read_zero_point
+from catbuilder.ingest.tiles.cutouts import Plane
+from catbuilder.ingest.tiles.rendering import BANDS
+from catbuilder.ingest.tiles.tile_file import Refused, TileFile, pixel_side, read_tile_file, read_world, read_zero_point
 
 # What the card SURVEY says, and whose units that means.
 _MAKERS = {"decals": "decals", "legacysurvey": "decals", "des": "des", "sdss": "sdss"}

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
-from catbuilder.rendering import MARGIN, Bools, Floats, Rendered, dead_lines, render
-from catbuilder.tile_files import in_short
+from catbuilder.ingest.tiles.rendering import MARGIN, Bools, Floats, Rendered, dead_lines, render
+from catbuilder.ingest.tiles.tile_file import in_short
 
 _STRIP_ROWS = 512  # objects whose centres lie within this share a reading
 _STRIP_PIXELS = 5_000_000  # of all their sections together: 60 MB in three bands

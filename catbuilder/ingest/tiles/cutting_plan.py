@@ -22,7 +22,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
 from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
-from catbuilder.tiles import Tile
+from catbuilder.ingest.tiles.tile_folder import Tile
 
 _DES_ARCSEC_PER_PIXEL = 0.263
 # The paper's boxes reach 12 x KRON_RADIUS px to each side of a DES galaxy (22 arcsec in all for most, since KRON_RADIUS

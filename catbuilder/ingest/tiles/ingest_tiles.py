@@ -26,12 +26,12 @@ from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import refuse_other_width, write_shard
-from catbuilder.cutouts import Strip, cut_strip_or_say_why, strips
+from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why, strips
+from catbuilder.ingest.tiles.cutting_plan import Cutting, plan_cutting
+from catbuilder.ingest.tiles.rendering import MISSING, SOFTENING, STRETCH, Rendered
+from catbuilder.ingest.tiles.tile_folder import Tile, find_tiles
 from catbuilder.network.jobs import deaf_to_interrupts, die_with
-from catbuilder.rendering import MISSING, SOFTENING, STRETCH, Rendered
 from catbuilder.revisions import replace_older
-from catbuilder.tile_objects import Cutting, plan_cutting
-from catbuilder.tiles import Tile, find_tiles
 
 _SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: what is in memory at once, and what a kill can lose
 _AHEAD = 4  # strips a process

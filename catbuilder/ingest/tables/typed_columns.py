@@ -14,7 +14,6 @@ import numpy as np
 import pyarrow as pa
 from duckdb.func import PythonUDFType
 
-from catbuilder.archives import Archive, Measurement
 from catbuilder.catalogue.database import (
     Connection,
     apply_views,
@@ -28,7 +27,8 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import healpix_cell
-from catbuilder.tablefiles import FileColumn, Progress, TableFile
+from catbuilder.ingest.tables.archives import Archive, Measurement
+from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")

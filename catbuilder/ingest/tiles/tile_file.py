@@ -17,7 +17,14 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_area, proj_plane_pixel_scales
 
 from catbuilder.core.settings import Limits
-from catbuilder.fitsheader import MOST_HDUS, DamagedHeader, data_bytes, filled, read_header, refuse_odd_size
+from catbuilder.ingest.tables.fits_header import (
+    MOST_HDUS,
+    DamagedHeader,
+    data_bytes,
+    filled,
+    read_header,
+    refuse_odd_size,
+)
 
 _MOST_FILLING = 2**20  # bytes
 _SQUARE = 0.05  # by which a pixel's sides may differ: distortions reach 1 %

@@ -15,7 +15,7 @@ from astropy.stats import sigma_clipped_stats
 from PIL import Image
 from scipy import ndimage
 
-from catbuilder.images import quality_flags
+from catbuilder.ingest.picture import quality_flags
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

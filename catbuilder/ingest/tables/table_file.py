@@ -33,7 +33,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
-from catbuilder.fitstable import FitsTable
+from catbuilder.ingest.tables.fits_table import FitsTable
 
 Progress = Callable[[int, int], None]  # (done, of)
 

@@ -1,0 +1,1 @@
+"""Bring data in: images, survey tables, coadd tiles, cut-out services."""

@@ -1,0 +1,1 @@
+"""Fetch missing images from cut-out services."""

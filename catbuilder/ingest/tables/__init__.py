@@ -1,0 +1,1 @@
+"""Read survey tables: CSV, FITS, VOTable and Parquet."""

@@ -1,0 +1,1 @@
+"""Cut stamps of catalogued objects from coadd tiles."""
