@@ -37,7 +37,7 @@ def labels_import(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Record labels from a table, or from what people have answered elsewhere."""
-    from catbuilder.annotations import as_layout
+    from catbuilder.active_learning.platform_answers import as_layout
     from catbuilder.catalogue.label_events import import_labels
 
     report = import_labels(
@@ -61,7 +61,7 @@ def labels_export(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Write every standing label as CSV; or what is to be labelled, for Zooniverse or Label Studio."""
-    from catbuilder.annotations import as_layout
+    from catbuilder.active_learning.platform_answers import as_layout
     from catbuilder.core.errors import InputError
 
     opened, chosen = open_workspace(workspace), as_layout(layout)
@@ -72,7 +72,7 @@ def labels_export(
             raise InputError("--table says what is to be labelled elsewhere; give --layout zooniverse or labelstudio")
         print(f"{export_labels(opened, target)} labels written to {target}.")
         return
-    from catbuilder.subjects import export_subjects
+    from catbuilder.active_learning.platform_subjects import export_subjects
 
     print(f"{export_subjects(opened, target, chosen, table)} objects written to {target}.")
     print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")

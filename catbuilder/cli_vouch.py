@@ -31,8 +31,8 @@ def select(
     format: FormatOption = "table",
 ) -> None:
     """List objects for a person to label, blind."""
+    from catbuilder.active_learning.select_objects import STRATEGIES, as_purpose, select_objects, write_questions
     from catbuilder.core.table_text import show
-    from catbuilder.questions import STRATEGIES, as_purpose, select_objects, write_questions
 
     opened = open_workspace(workspace)
     objects = select_objects(opened, strategy, n, purpose=as_purpose(purpose), survey=survey)

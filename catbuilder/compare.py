@@ -14,7 +14,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.agreement import Agreement, agreement_of
+from catbuilder.active_learning.agreement import Agreement, agreement_of
 from catbuilder.catalogue.database import Connection, confine, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import gather
 from catbuilder.catalogue.workspace import Workspace

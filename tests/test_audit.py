@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from makers import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 from scipy.stats import hypergeom
 
+from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.label_events import EVENTS, import_labels, record_answers
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import sql_folder
 from catbuilder.decisions.audit import LEAST, Audit, judge, queue_audit, share_out
 from catbuilder.decisions.error_bounds import batch_bound
-from catbuilder.questions import select_objects
 from catbuilder.rollback import rollback
 
 DELTA, GRID = 0.005, 4

@@ -12,7 +12,7 @@ from makers import add_objects, cli, close_round, failed, write_csv
 from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 
-from catbuilder.agreement import agreement_of
+from catbuilder.active_learning.agreement import agreement_of
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.compare import compare
 from catbuilder.core.sky import healpix_cell

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from makers import SIZE, add_events, add_objects, cli, label_event, surveyed, write_csv, write_images
 
+from catbuilder.active_learning.review import answer, ask_people, undo
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core import errors
@@ -22,7 +23,6 @@ from catbuilder.core.settings import Certificate, Promotion, load_recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.launch import Worker, run_all
 from catbuilder.remote import run_everywhere
-from catbuilder.review import answer, ask_people, undo
 from catbuilder.sets.manifest import score_manifest
 
 Example = Callable[[Path], object]

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from makers import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write_images
 from PIL import Image
 
-from catbuilder.annotations import parse_meanings, read_annotations
+from catbuilder.active_learning.platform_answers import parse_meanings, read_annotations
+from catbuilder.active_learning.platform_subjects import export_subjects
+from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.label_events import import_labels
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.images import ingest_images
-from catbuilder.questions import select_objects
-from catbuilder.subjects import export_subjects
 
 FIRST = 2**53 + 1  # which a float does not hold
 IDS = [FIRST + n for n in range(6)]

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 from makers import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 
-from catbuilder.askable import drawn_at_random, forget_asked
+from catbuilder.active_learning.candidates import drawn_at_random, forget_asked
+from catbuilder.active_learning.diversity import covering, typical
+from catbuilder.active_learning.select_objects import open_questions, select_objects
 from catbuilder.catalogue import id_ranges
 from catbuilder.catalogue.label_events import import_labels
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import InputError, NothingToAsk
-from catbuilder.diversity import covering, typical
-from catbuilder.questions import open_questions, select_objects
 
 N_POOL, LABELLED = 60, (61, 62)  # the rest: 63 a star, 64 without a good stamp, 65 a test object, 66 near to it
 CALIBRATION = range(101, 121)
@@ -130,7 +130,7 @@ def test_many_that_may_not_be_asked_about_do_not_hide_those_that_may(workspace):
 
 def test_a_large_survey_is_asked_range_by_range(workspace, monkeypatch):
     monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 5)
-    monkeypatch.setattr("catbuilder.askable._FEW", 3)
+    monkeypatch.setattr("catbuilder.active_learning.candidates._FEW", 3)
     assert set(ids_of(select_objects(workspace, "margin", 3))) == {29, 30, 31}
     drawn = select_objects(workspace, "random", 20)
     assert len(set(ids_of(drawn))) == 20

@@ -20,13 +20,22 @@ from makers import add_events, add_objects, cli, galaxy, label_event
 from PIL import Image
 from served import HP, N_HP, N_POOL, N_TRAIN, POOL, TRAIN, Served, build_served, start_serving, stop_serving
 
+from catbuilder.active_learning.review import (
+    answer,
+    answer_keys,
+    ask_people,
+    guesses_of,
+    is_blind,
+    question_lists,
+    questions,
+    undo,
+)
+from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.annotators import annotator_agreement
 from catbuilder.browse import Filter, page
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
-from catbuilder.questions import select_objects
-from catbuilder.review import answer, answer_keys, ask_people, guesses_of, is_blind, question_lists, questions, undo
 from catbuilder.story import why
 from catbuilder.web.apart import apart, one_of_few
 from catbuilder.web.downloads import remove_leftovers

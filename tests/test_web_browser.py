@@ -12,12 +12,12 @@ from makers import RECIPE, add_events, label_event
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from served import POOL, Served, build_served, start_serving, stop_serving
 
+from catbuilder.active_learning.review import question_lists, questions
 from catbuilder.annotators import annotator_agreement
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter
 from catbuilder.network.worker import EventLog
 from catbuilder.plan import make_plan, training_manifest_file
-from catbuilder.review import question_lists, questions
 from catbuilder.story import why
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.annotations import Layout, parse_meanings, read_annotations
+from catbuilder.active_learning.platform_answers import Layout, parse_meanings, read_annotations
 from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.catalogue.id_ranges import PLACES, lens_on
 from catbuilder.catalogue.workspace import Recording, Workspace

@@ -7,10 +7,7 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
-from catbuilder.annotators import annotator_agreement
-from catbuilder.core.errors import InputError
-from catbuilder.questions import STRATEGIES
-from catbuilder.review import (
+from catbuilder.active_learning.review import (
     UNSURE,
     annotator_name,
     answer,
@@ -22,6 +19,9 @@ from catbuilder.review import (
     questions,
     undo,
 )
+from catbuilder.active_learning.select_objects import STRATEGIES
+from catbuilder.annotators import annotator_agreement
+from catbuilder.core.errors import InputError
 from catbuilder.web.site import Here
 
 router = APIRouter()

@@ -16,7 +16,14 @@ from typing import Literal, get_args
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.askable import DOUBTS, drawn_at_random, forget_asked, most_doubtful, newest_model, with_features
+from catbuilder.active_learning.candidates import (
+    DOUBTS,
+    drawn_at_random,
+    forget_asked,
+    most_doubtful,
+    newest_model,
+    with_features,
+)
 from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.workspace import Workspace
@@ -206,7 +213,7 @@ def _choose(
         return drawn_at_random(con, n, f"ask {draw}", survey)
     if strategy in DOUBTS:
         return most_doubtful(con, strategy, model, n, survey), None
-    from catbuilder.diversity import covering, typical  # scikit-learn takes a second to import
+    from catbuilder.active_learning.diversity import covering, typical  # scikit-learn takes a second to import
 
     objects, features, labelled = with_features(con, workspace, model, survey)
     chosen = typical(features, labelled, n) if strategy == "typical" else covering(features, labelled, n)

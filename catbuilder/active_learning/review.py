@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.id_ranges import IdRange, lens_on
 from catbuilder.catalogue.label_events import EVENTS, record_answers
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer
 from catbuilder.core.resources import query
-from catbuilder.questions import select_objects
 
 UNSURE = "unsure"
 Guess = tuple[str | None, float | None]  # predicted_label and predicted_confidence

@@ -14,7 +14,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from catbuilder.annotations import Layout
+from catbuilder.active_learning.platform_answers import Layout
+from catbuilder.active_learning.select_objects import guard_tests, open_questions
 from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.workspace import Workspace
@@ -23,7 +24,6 @@ from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import write_text
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader
-from catbuilder.questions import guard_tests, open_questions
 
 MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
 

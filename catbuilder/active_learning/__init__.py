@@ -1,0 +1,1 @@
+"""Choose objects for people to label, and record their answers."""
