@@ -12,7 +12,7 @@ from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
 from catbuilder.decisions.certificate_check import recheck
 from catbuilder.deepcheck import cut_off_log, damaged_of_rounds
-from catbuilder.plan import read_plan
+from catbuilder.rounds.planning import read_plan
 from catbuilder.sets.rendering_bias import rendering_warnings
 
 _ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are the files that were written."

@@ -37,7 +37,7 @@ from catbuilder.terminal import (
 )
 
 if TYPE_CHECKING:
-    from catbuilder.rounds import RoundOutcome
+    from catbuilder.rounds.run import RoundOutcome
 
 app = typer.Typer(
     name="catbuilder",
@@ -218,7 +218,7 @@ def run_round(
 ) -> None:
     """Train, score, promote and measure; an unfinished round is finished first."""
     from catbuilder.core.settings import load_round_recipe
-    from catbuilder.rounds import abandon_round, run_rounds
+    from catbuilder.rounds.run import abandon_round, run_rounds
 
     opened = open_workspace(workspace)
     if abandon:
@@ -245,7 +245,7 @@ def score(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Score objects that a finished model has not seen yet."""
-    from catbuilder.scoring import score_later
+    from catbuilder.rounds.scoring import score_later
 
     print(f"{score_later(open_workspace(workspace), number)} objects scored.")
 
@@ -362,7 +362,7 @@ def rollback(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Take back the promotions of later rounds, by events; nothing is deleted."""
-    from catbuilder.rollback import rollback
+    from catbuilder.rounds.rollback import rollback
 
     report = rollback(open_workspace(workspace), to)
     print(

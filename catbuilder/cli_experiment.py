@@ -8,7 +8,7 @@ import typer
 from catbuilder.terminal import ChangesOption, FormatOption, WorkspaceOption, open_workspace
 
 if TYPE_CHECKING:
-    from catbuilder.experiment import RecursionReport
+    from catbuilder.rounds.experiment import RecursionReport
 
 experiment_app = typer.Typer(
     help="Run what a paper would report, over many seeds.", no_args_is_help=True, rich_markup_mode=None
@@ -37,7 +37,7 @@ def recursion(
 ) -> None:
     """Does training on promoted labels help? Accuracy before and after, over seeds."""
     from catbuilder.core.settings import load_round_recipe
-    from catbuilder.experiment import compare_with_grey, grey_version, run_recursion
+    from catbuilder.rounds.experiment import compare_with_grey, grey_version, run_recursion
 
     opened = open_workspace(workspace)
     chosen = load_round_recipe(recipe or opened.config.recipe, changes or ())

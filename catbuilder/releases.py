@@ -27,7 +27,6 @@ from catbuilder.core.settings import ReleaseSettings
 from catbuilder.decisions.certificates import in_words, read_certificates
 from catbuilder.diff import Diff, diff
 from catbuilder.export import export
-from catbuilder.plan import read_plan
 from catbuilder.provenance import provenance, require_closed
 from catbuilder.releasepapers import (
     Released,
@@ -41,6 +40,7 @@ from catbuilder.releasepapers import (
     dictionary_md,
     selection_sql,
 )
+from catbuilder.rounds.planning import read_plan
 from catbuilder.selection import export_columns, selected
 
 FORMATS = ("fits", "parquet", "cds", "votable", "csv")

@@ -21,7 +21,7 @@ from catbuilder.network.jobs import feature_files
 from catbuilder.story import find_object
 
 if TYPE_CHECKING:
-    from catbuilder.plan import Plan
+    from catbuilder.rounds.planning import Plan
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,9 @@ def _stamp_of(con: Connection, survey: str, number: int) -> tuple[str, int]:
 
 
 def _plan(con: Connection, number: int) -> "Plan":
-    from catbuilder.plan import read_plan  # it imports torch, which features that were kept need no second for
+    from catbuilder.rounds.planning import (
+        read_plan,  # it imports torch, which features that were kept need no second for
+    )
 
     return read_plan(con, number)
 
@@ -158,9 +160,9 @@ def _embed(workspace: Workspace, plan: "Plan", place: tuple[str, int]) -> list[f
     import torch
 
     from catbuilder.core.stamps import StampReader
-    from catbuilder.ensemble import whole_models
     from catbuilder.network.checkpoint import load_model
     from catbuilder.network.scorer import Scorer
+    from catbuilder.rounds.training import whole_models
 
     shard, row = place
     network, _ = load_model(whole_models(workspace, plan)[0])

@@ -20,10 +20,10 @@ from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.ensemble import members_of
 from catbuilder.figures import draw_accuracy
 from catbuilder.network.model_card import read_model_card
-from catbuilder.plan import Plan, read_plan
+from catbuilder.rounds.planning import Plan, read_plan
+from catbuilder.rounds.training import members_of
 
 Tracker = Literal["tensorboard", "mlflow"]
 Points = list[tuple[int, float]]  # (epoch from 1, value)

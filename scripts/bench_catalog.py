@@ -32,7 +32,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.plan import Plan
+from catbuilder.rounds.planning import Plan
 
 WHOLE = 300_000_000
 # Seconds that each step may take for 300 million objects; smaller catalogues get their share.
@@ -135,7 +135,7 @@ def plan_of(number: int, objects: int) -> Plan:
 def begin_round(workspace_path: Path, number: int, objects: int) -> None:
     """What a round has recorded before it scores: not measured."""
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.plan import record_step
+    from catbuilder.rounds.planning import record_step
 
     plan = plan_of(number, objects)
     with Workspace.open(workspace_path).recording("plan") as recording:
@@ -153,8 +153,8 @@ def scores(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `scored` of a round."""
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.decisions.calibration_set import record_calibrator
-    from catbuilder.plan import record_step
-    from catbuilder.scoring import record_scores
+    from catbuilder.rounds.planning import record_step
+    from catbuilder.rounds.scoring import record_scores
 
     number = int(shards.name)
     files = sorted(shards.glob("*.parquet"))
@@ -168,7 +168,7 @@ def promotion(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `decided` of a round: what its model disowns is retracted, the surest are promoted."""
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.decisions.promote import decide, record_decisions
-    from catbuilder.plan import record_step
+    from catbuilder.rounds.planning import record_step
 
     number = int(shards.name)
     workspace = Workspace.open(workspace_path)
@@ -193,7 +193,7 @@ def check(workspace_path: Path, _: Path, __: int) -> None:
 def close_round(workspace_path: Path, shards: Path, _: int) -> None:
     """The step `closed`: not measured."""
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.plan import record_step
+    from catbuilder.rounds.planning import record_step
 
     with Workspace.open(workspace_path).recording("close") as recording:
         record_step(recording, int(shards.name), "closed", "{}")

@@ -31,7 +31,7 @@ from statistics import median
 from catbuilder.core.machine import usable_cores
 
 # Before torch: it reads them when it is imported. They are those of a worker process.
-from catbuilder.launch import thread_settings
+from catbuilder.rounds.launch.processes import thread_settings
 
 THREADS = usable_cores()
 os.environ.update(thread_settings(THREADS))
@@ -53,8 +53,8 @@ from catbuilder.network.model_card import Plan as TrainedPlan  # noqa: E402
 from catbuilder.network.score import _scorer, score_shard  # noqa: E402
 from catbuilder.network.scorer import Ensemble, Scorer  # noqa: E402
 from catbuilder.network.worker import EventLog, prepare_process  # noqa: E402
-from catbuilder.plan import Plan  # noqa: E402
-from catbuilder.scoring import record_scores  # noqa: E402
+from catbuilder.rounds.planning import Plan  # noqa: E402
+from catbuilder.rounds.scoring import record_scores  # noqa: E402
 
 CLASSES = ("elliptical", "spiral")
 ZOOBOT = "2.9.0"

@@ -31,9 +31,9 @@ import pyarrow.parquet as pq
 
 from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.core.stamps import write_shard
-from catbuilder.launch import threads_for
 from catbuilder.network.jobs import TrainJob
-from catbuilder.ranks import run_ranks
+from catbuilder.rounds.launch.processes import threads_for
+from catbuilder.rounds.launch.ranks import run_ranks
 
 CLASSES = ("elliptical", "spiral")
 FLOOR, AUGMENTATION = 0.85, 0.15

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.settings import load_recipe
 from catbuilder.network.galaxy_network import build_network, trainable_from
-from catbuilder.plan import Plan
-from catbuilder.scoring import SHARD_OBJECTS, record_scores
+from catbuilder.rounds.planning import Plan
+from catbuilder.rounds.scoring import SHARD_OBJECTS, record_scores
 
 IMAGES, BATCH = 36_620, 16  # the paper's training set (Khan et al. 2019), and images of a GPU's step
 PAPER = ((1, (410, 922, 1626)), (8, (64, 124, 214)), (64, (13, 15, 27)))  # GPUs: seconds an epoch, three stages

@@ -40,8 +40,8 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.galaxies import SurveyPlan
-from catbuilder.paired import gain_interval
-from catbuilder.rounds import run_rounds
+from catbuilder.rounds.run import run_rounds
+from catbuilder.rounds.seed_gains import gain_interval
 from catbuilder.simulate import simulate
 
 RECIPES = {"certified": "certified", "top_k": "demo"}  # by policy

@@ -26,9 +26,9 @@ from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import decide, record_decisions
-from catbuilder.plan import Plan, record_step
 from catbuilder.revisions import replace_older
-from catbuilder.scoring import record_scores
+from catbuilder.rounds.planning import Plan, record_step
+from catbuilder.rounds.scoring import record_scores
 
 RECIPE: Recipe = toy_recipe()
 SIZE = 32

@@ -14,8 +14,8 @@ from catbuilder.decisions.calibration_set import record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import Decisions, decide, record_decisions
 from catbuilder.ingest.images import IngestReport, ingest_images
-from catbuilder.plan import Plan, record_step
-from catbuilder.scoring import record_scores
+from catbuilder.rounds.planning import Plan, record_step
+from catbuilder.rounds.scoring import record_scores
 from catbuilder.sets.testsets import add_test_set
 
 CLASSES = ("elliptical", "spiral")

@@ -20,7 +20,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import sql_folder
 from catbuilder.decisions.audit import LEAST, Audit, judge, queue_audit, share_out
 from catbuilder.decisions.error_bounds import batch_bound
-from catbuilder.rollback import rollback
+from catbuilder.rounds.rollback import rollback
 
 DELTA, GRID = 0.005, 4
 N_POOL = 260

@@ -20,7 +20,7 @@ from catbuilder.catalogue.label_events import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError, WorkspaceError
 from catbuilder.core.resources import sql_folder
-from catbuilder.plan import read_plan
+from catbuilder.rounds.planning import read_plan
 
 UCD = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*(;[a-zA-Z][a-zA-Z0-9.-]*)*")
 

@@ -20,7 +20,7 @@ from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
 from catbuilder.export import export
-from catbuilder.rollback import rollback
+from catbuilder.rounds.rollback import rollback
 
 CLASSES = ("elliptical", "spiral")
 CALIBRATION, POOL = 10_000, 50_000  # first ids

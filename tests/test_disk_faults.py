@@ -18,7 +18,7 @@ from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, SchemaError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import load_recipe
-from catbuilder.rounds import run_rounds
+from catbuilder.rounds.run import run_rounds
 
 pytestmark = pytest.mark.slow
 

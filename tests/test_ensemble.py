@@ -25,13 +25,13 @@ from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.progress import Reporter
 from catbuilder.core.stamps import StampReader
-from catbuilder.ensemble import member_seed, members_of, train_members
 from catbuilder.network.checkpoint import load_model, sealed
 from catbuilder.network.jobs import TrainJob
 from catbuilder.network.model_card import read_model_card
 from catbuilder.network.scorer import Begun, Ensemble, Scorer, mutual_information
-from catbuilder.plan import Plan, read_plan, score_manifest_file
-from catbuilder.scoring import score_later
+from catbuilder.rounds.planning import Plan, read_plan, score_manifest_file
+from catbuilder.rounds.scoring import score_later
+from catbuilder.rounds.training import member_seed, members_of, train_members
 from catbuilder.story import why
 
 MEMBERS = "SELECT * EXCLUDE (run) FROM members ORDER BY member"

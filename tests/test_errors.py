@@ -21,8 +21,8 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core import errors
 from catbuilder.core.settings import Certificate, Promotion, load_recipe
 from catbuilder.decisions.calibration_set import require_calibration
-from catbuilder.launch import Worker, run_all
-from catbuilder.remote import run_everywhere
+from catbuilder.rounds.launch.processes import Worker, run_all
+from catbuilder.rounds.launch.remote import run_everywhere
 from catbuilder.sets.manifest import score_manifest
 
 Example = Callable[[Path], object]

@@ -27,7 +27,7 @@ from catbuilder.core.errors import ConfigError, InputError, RoundError, Workspac
 from catbuilder.core.files import held_alone, sha256_file
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
-from catbuilder.experiment import (
+from catbuilder.rounds.experiment import (
     RecursionReport,
     SeedRun,
     compare_with_grey,
@@ -37,9 +37,9 @@ from catbuilder.experiment import (
     prepare_start,
     run_recursion,
 )
-from catbuilder.paired import curves_table, gain_interval, gain_sentences, paired_curves
-from catbuilder.plan import make_plan
-from catbuilder.rounds import abandon_round
+from catbuilder.rounds.planning import make_plan
+from catbuilder.rounds.run import abandon_round
+from catbuilder.rounds.seed_gains import curves_table, gain_interval, gain_sentences, paired_curves
 
 QUIET = Reporter(quiet=True)
 

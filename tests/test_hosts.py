@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from test_kill import epoch_begun, last_steps, models
 
 from catbuilder.core.errors import InputError, LaunchError, WorkerDied
-from catbuilder.hosts import Host, hosts_text, parse_hosts, places, ranks_on
-from catbuilder.launch import Worker
 from catbuilder.network.distributed import horovod_available
-from catbuilder.remote import run_everywhere, threads_on
+from catbuilder.rounds.launch.hosts import Host, hosts_text, parse_hosts, places, ranks_on
+from catbuilder.rounds.launch.processes import Worker
+from catbuilder.rounds.launch.remote import run_everywhere, threads_on
 
 TWO_HOSTS = Path(__file__).resolve().parents[1] / "scripts" / "two_hosts.sh"
 
@@ -95,8 +95,8 @@ def test_a_starter_names_who_died_and_ends_the_others(tmp_path: Path, obedient: 
 def test_a_starter_ends_with_its_coordinator(tmp_path: Path, obedient: Callable[[str, str], Worker]) -> None:
     obedient("a", "open(sys.argv[1] + '.pid', 'w').write(str(os.getpid())); time.sleep(60)")
     script = (
-        "import sys; from pathlib import Path; from catbuilder.launch import Worker; "
-        "from catbuilder.remote import run_everywhere; folder = Path(sys.argv[1]); "
+        "import sys; from pathlib import Path; from catbuilder.rounds.launch.processes import Worker; "
+        "from catbuilder.rounds.launch.remote import run_everywhere; folder = Path(sys.argv[1]); "
         "worker = Worker('obedient', folder / 'a.job', folder / 'a.log', {}, 'localhost'); "
         "run_everywhere(folder, [worker], lambda: None)"
     )

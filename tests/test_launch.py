@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from catbuilder.core.errors import WorkerDied
-from catbuilder.launch import Worker, run_all
+from catbuilder.rounds.launch.processes import Worker, run_all
 
 MODULE = """
 import os, sys, time

@@ -28,7 +28,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import load_recipe
-from catbuilder.plan import make_plan
+from catbuilder.rounds.planning import make_plan
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import load_recipe, load_round_recipe
-from catbuilder.plan import make_plan
-from catbuilder.rounds import run_rounds
+from catbuilder.rounds.planning import make_plan
+from catbuilder.rounds.run import run_rounds
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from makers import RECIPE, add_events, add_objects, cli, close_round, label_even
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
-from catbuilder.plan import make_plan
+from catbuilder.rounds.planning import make_plan
 from catbuilder.sets.rendering_bias import MIN_OBJECTS, association_of, rendering_warnings
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"

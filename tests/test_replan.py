@@ -10,7 +10,7 @@ from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.network.distributed import horovod_available
-from catbuilder.replan import replan
+from catbuilder.rounds.replan import replan
 
 pytestmark = [
     pytest.mark.slow,

@@ -20,9 +20,9 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.check import check
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
-from catbuilder.plan import STEPS, Plan, make_plan, training_manifest_file
-from catbuilder.rollback import rollback
-from catbuilder.rounds import last_round_to_run
+from catbuilder.rounds.planning import STEPS, Plan, make_plan, training_manifest_file
+from catbuilder.rounds.rollback import rollback
+from catbuilder.rounds.run import last_round_to_run
 from catbuilder.sets.testsets import add_test_set
 
 STANDING = "SELECT survey, object_id, label, source, confidence FROM standing_labels_at({}) ORDER BY survey, object_id"

@@ -9,8 +9,8 @@ from toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, toy_work
 
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.scorer import Scorer
-from catbuilder.precision import settled
-from catbuilder.scoring import _hand_on_parts
+from catbuilder.rounds.choose_precision import settled
+from catbuilder.rounds.scoring import _hand_on_parts
 
 SCORE = "catbuilder.network.score"
 RECIPE = toy_recipe()

@@ -22,7 +22,7 @@ from catbuilder.decisions.sample_shift import (
     two_sample_auc,
 )
 from catbuilder.decisions.shift_meters import features_of, measure_shift, record_shifts
-from catbuilder.plan import read_plan
+from catbuilder.rounds.planning import read_plan
 from catbuilder.sets.manifest import score_manifest
 
 DEEP = 512  # features of a network

@@ -14,7 +14,7 @@ from toy_survey import run, toy_recipe, toy_workspace, train_job
 from catbuilder.core.files import sha256_file
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.distributed import _cut, horovod_available
-from catbuilder.ranks import run_ranks
+from catbuilder.rounds.launch.ranks import run_ranks
 
 TRAIN = "catbuilder.network.train"
 needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")

@@ -17,7 +17,7 @@ from catbuilder.annotators import annotator_agreement
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter
 from catbuilder.network.worker import EventLog
-from catbuilder.plan import make_plan, training_manifest_file
+from catbuilder.rounds.planning import make_plan, training_manifest_file
 from catbuilder.story import why
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

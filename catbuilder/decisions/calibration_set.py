@@ -27,7 +27,7 @@ from catbuilder.decisions.calibrator import (
 from catbuilder.decisions.error_bounds import zero_error_n
 from catbuilder.decisions.evaluate import METRICS, as_row
 from catbuilder.decisions.measures import Metric, proportion
-from catbuilder.plan import Plan
+from catbuilder.rounds.planning import Plan
 
 _BOOTSTRAPS = 1000
 

@@ -14,7 +14,7 @@ from catbuilder.core.resources import query
 from catbuilder.decisions.calibration_set import posteriors, spent_delta, truth_of
 from catbuilder.decisions.calibrator import fit_calibrator
 from catbuilder.decisions.certified_policy import certificate_rows, counted_of, refused_for_shift, vouch
-from catbuilder.plan import Plan
+from catbuilder.rounds.planning import Plan
 
 
 def recheck(con: Connection, plan: Plan) -> list[str]:

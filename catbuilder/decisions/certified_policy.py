@@ -24,7 +24,7 @@ from catbuilder.decisions.sample_shift import FEWEST, accept, density_weights, t
 from catbuilder.decisions.shift_meters import features_of
 from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
 from catbuilder.network.jobs import feature_files
-from catbuilder.plan import Plan
+from catbuilder.rounds.planning import Plan
 
 CUTS = pa.schema(
     [

@@ -16,7 +16,7 @@ from catbuilder.core.resources import query
 from catbuilder.decisions.audit import queue_audit
 from catbuilder.decisions.certified_policy import CUTS, certify_round
 from catbuilder.decisions.promotion_candidates import gather_promotable
-from catbuilder.plan import Plan
+from catbuilder.rounds.planning import Plan
 
 _CERTIFICATES = pa.schema(
     [

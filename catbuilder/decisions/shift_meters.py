@@ -19,7 +19,7 @@ from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
 from catbuilder.decisions.sample_shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
 from catbuilder.network.jobs import feature_files
-from catbuilder.plan import Plan
+from catbuilder.rounds.planning import Plan
 
 SAMPLES = ("labelled", "calibration", "pool")
 

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from catbuilder.catalogue.database import fetch_arrow
 from catbuilder.core.resources import query
-from catbuilder.roundwatch import Watched, watch
+from catbuilder.rounds.worker_logs import Watched, watch
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()

@@ -1,4 +1,4 @@
-"""Process that starts a host's workers and ends with its coordinator. `python -m catbuilder.starter`, one a host.
+"""Process that starts a host's workers and ends with its coordinator. `python -m catbuilder.rounds.launch.host_agent`, one a host.
 
 ssh without a terminal tells nobody that its client has died, and a cut network tells neither side: ranks would train
 on and on. So the starter listens: at the end of its standard input, or when nothing has come from the coordinator for
@@ -20,8 +20,8 @@ from pydantic import BaseModel, ConfigDict
 from catbuilder import __version__
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
-from catbuilder.launch import Worker, run_all
 from catbuilder.network.jobs import STARTER_VARIABLE
+from catbuilder.rounds.launch.processes import Worker, run_all
 
 ALIVE_EVERY_S = 2.0
 # Longer than the coordinator waits for us: it may be stopped and continued (Ctrl-Z, fg), we have nothing else to do.

@@ -21,9 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from catbuilder.core.errors import HostLost, LaunchError, WorkerDied
-from catbuilder.hosts import Host, hosts_text
-from catbuilder.launch import Worker, run_all
-from catbuilder.starter import ALIVE_EVERY_S, Here, Task, about_this_machine
+from catbuilder.rounds.launch.host_agent import ALIVE_EVERY_S, Here, Task, about_this_machine
+from catbuilder.rounds.launch.hosts import Host, hosts_text
+from catbuilder.rounds.launch.processes import Worker, run_all
 
 RSH_VARIABLE = "CATBUILDER_RSH"
 _SSH = "ssh -o BatchMode=yes -o ConnectTimeout=15 -o ServerAliveInterval=15 -o ServerAliveCountMax=3"
@@ -257,7 +257,7 @@ def _compare(starter: _Starter, ours: Here, folder: Path) -> None:
 
 def _command(host: str) -> list[str]:
     """What starts the starter of a host."""
-    words = [sys.executable, "-m", "catbuilder.starter"]
+    words = [sys.executable, "-m", "catbuilder.rounds.launch.host_agent"]
     if _is_this_machine(host):
         return words
     if "PYTHONPATH" in os.environ:  # the rest of the environment comes later, but this one finds the starter

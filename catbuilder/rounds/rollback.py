@@ -8,7 +8,7 @@ from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.resources import query
-from catbuilder.plan import open_plan, read_plan
+from catbuilder.rounds.planning import open_plan, read_plan
 
 
 @dataclass(frozen=True)

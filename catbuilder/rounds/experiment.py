@@ -26,7 +26,10 @@ from catbuilder.core.files import held_alone, sync_folder
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
-from catbuilder.paired import (
+from catbuilder.rounds.planning import open_plan
+from catbuilder.rounds.rollback import rollback
+from catbuilder.rounds.run import run_rounds
+from catbuilder.rounds.seed_gains import (
     PairedCurves,
     Point,
     curves_table,
@@ -36,9 +39,6 @@ from catbuilder.paired import (
     told_rows,
     write_table,
 )
-from catbuilder.plan import open_plan
-from catbuilder.rollback import rollback
-from catbuilder.rounds import run_rounds
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,10 @@ from catbuilder.decisions.calibration_set import calibration_metrics, record_cal
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import decide, record_decisions
 from catbuilder.decisions.shift_meters import measure_shift, record_shifts
-from catbuilder.ensemble import record_models, train_members, whole_models
-from catbuilder.hosts import hosts_text, parse_hosts, ranks_on
-from catbuilder.launch import threads_for
-from catbuilder.plan import (
+from catbuilder.rounds.launch.hosts import hosts_text, parse_hosts, ranks_on
+from catbuilder.rounds.launch.processes import threads_for
+from catbuilder.rounds.launch.ranks import require_horovod
+from catbuilder.rounds.planning import (
     STEPS,
     Plan,
     make_plan,
@@ -40,9 +40,9 @@ from catbuilder.plan import (
     threads_of,
     verify_manifests,
 )
-from catbuilder.ranks import require_horovod
-from catbuilder.replan import replan as plan_anew
-from catbuilder.scoring import record_scores, score_manifest_in_shards
+from catbuilder.rounds.replan import replan as plan_anew
+from catbuilder.rounds.scoring import record_scores, score_manifest_in_shards
+from catbuilder.rounds.training import record_models, train_members, whole_models
 
 
 @dataclass(frozen=True)

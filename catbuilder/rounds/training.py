@@ -21,8 +21,8 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.network.jobs import TrainJob, new_attempt
 from catbuilder.network.model_card import is_whole, read_model_card
-from catbuilder.plan import Plan, training_manifest_file
-from catbuilder.ranks import run_ranks
+from catbuilder.rounds.launch.ranks import run_ranks
+from catbuilder.rounds.planning import Plan, training_manifest_file
 from catbuilder.trainlog import TrainLog
 
 

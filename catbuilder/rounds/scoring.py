@@ -17,12 +17,12 @@ from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.files import moved, sha256_file, sync_folder
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.ensemble import whole_models
-from catbuilder.hosts import parse_hosts, places
-from catbuilder.launch import Worker, thread_settings, threads_for
 from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
-from catbuilder.plan import Plan, read_plan
-from catbuilder.remote import run_everywhere
+from catbuilder.rounds.launch.hosts import parse_hosts, places
+from catbuilder.rounds.launch.processes import Worker, thread_settings, threads_for
+from catbuilder.rounds.launch.remote import run_everywhere
+from catbuilder.rounds.planning import Plan, read_plan
+from catbuilder.rounds.training import whole_models
 from catbuilder.sets.manifest import score_manifest, write_manifest
 from catbuilder.space import require_space
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from catbuilder.core.files import write_text
 from catbuilder.core.settings import Recipe
-from catbuilder.launch import Worker, run_all, thread_settings
+from catbuilder.rounds.launch.processes import Worker, run_all, thread_settings
 
 
 class ProbeJob(BaseModel):

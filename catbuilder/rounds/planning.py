@@ -15,10 +15,10 @@ from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe
-from catbuilder.hosts import parse_hosts
-from catbuilder.launch import threads_for
-from catbuilder.precision import settled
-from catbuilder.remote import threads_on
+from catbuilder.rounds.choose_precision import settled
+from catbuilder.rounds.launch.hosts import parse_hosts
+from catbuilder.rounds.launch.processes import threads_for
+from catbuilder.rounds.launch.remote import threads_on
 from catbuilder.sets.firewall import FirewallReport, update_firewall
 from catbuilder.sets.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.sets.rendering_bias import rendering_warnings

@@ -11,8 +11,8 @@ import shutil
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
-from catbuilder.ensemble import members_of
-from catbuilder.plan import Plan, open_plan, processes_of
+from catbuilder.rounds.planning import Plan, open_plan, processes_of
+from catbuilder.rounds.training import members_of
 
 NEEDS_PROCESSES = ("planned", "trained")  # steps after which something is left to compute
 

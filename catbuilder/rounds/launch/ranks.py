@@ -10,9 +10,9 @@ from itertools import groupby
 from pathlib import Path
 
 from catbuilder.core.errors import LaunchError
-from catbuilder.hosts import places
-from catbuilder.launch import Worker, thread_settings
-from catbuilder.remote import run_everywhere
+from catbuilder.rounds.launch.hosts import places
+from catbuilder.rounds.launch.processes import Worker, thread_settings
+from catbuilder.rounds.launch.remote import run_everywhere
 
 # A host that is lost is missed by its starter, after half a minute; a slow one may take its time to import PyTorch.
 _MEETING_S = 120

@@ -1,0 +1,1 @@
+"""Start and watch the worker processes of a round."""
