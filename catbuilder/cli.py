@@ -409,8 +409,8 @@ def simulate(
     """Make a survey with known truth, in SDSS and in DES, and bring it in."""
     from dataclasses import replace
 
-    from catbuilder.galaxies import SurveyPlan
-    from catbuilder.simulate import simulate
+    from catbuilder.simulation.galaxies import SurveyPlan
+    from catbuilder.simulation.survey import simulate
 
     plan = SurveyPlan() if objects is None else SurveyPlan.of(objects)
     if calibration is not None:

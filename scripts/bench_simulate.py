@@ -20,9 +20,9 @@ from pathlib import Path
 
 import galsim
 
-from catbuilder.galaxies import ELLIPTICAL_INDICES, SurveyPlan
-from catbuilder.simulate import simulate_sources
-from catbuilder.telescopes import DES, SDSS, stamp_pixels
+from catbuilder.simulation.galaxies import ELLIPTICAL_INDICES, SurveyPlan
+from catbuilder.simulation.survey import simulate_sources
+from catbuilder.simulation.telescopes import DES, SDSS, stamp_pixels
 
 FLOOR = 25.0
 PIXELS = 64

@@ -38,8 +38,8 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.rendering import PEDESTAL, lupton, resample
-from catbuilder.telescopes import DES, light_of
-from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
+from catbuilder.simulation.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
+from catbuilder.simulation.telescopes import DES, light_of
 
 FLOOR = 200.0
 MEMORY_MIB = 1024

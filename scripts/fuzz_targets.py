@@ -37,7 +37,7 @@ from catbuilder.ingest.tables.typed_columns import lay_out, stage
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why
 from catbuilder.ingest.tiles.tile_folder import find_tiles
 from catbuilder.sandbox import one_reading_statement
-from catbuilder.tile_maker import tile_wcs
+from catbuilder.simulation.coadd_tile import tile_wcs
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"  # optional real files
 _LARGEST_SEED = 6_000  # bytes: a spoiled line among a thousand good ones costs a thousand times as much

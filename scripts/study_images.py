@@ -39,10 +39,10 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Recipe, load_recipe
-from catbuilder.galaxies import SurveyPlan
 from catbuilder.rounds.run import run_rounds
 from catbuilder.rounds.seed_gains import gain_interval
-from catbuilder.simulate import simulate
+from catbuilder.simulation.galaxies import SurveyPlan
+from catbuilder.simulation.survey import simulate
 
 RECIPES = {"certified": "certified", "top_k": "demo"}  # by policy
 Truth = dict[int, str]  # class of every DES object

@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.galaxies import Galaxy, SurveyPlan, draw_galaxies
 from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
 from catbuilder.ingest.tiles.rendering import render
-from catbuilder.telescopes import DES, SDSS, Telescope, calibrated_bands
+from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies
+from catbuilder.simulation.telescopes import DES, SDSS, Telescope, calibrated_bands
 
 COLUMNS, ROWS, SIZE = 8, 2, 64
 HALF_LIGHT_RADII = 5.5  # width of a box: about what 4 Petrosian radii are

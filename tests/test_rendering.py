@@ -6,7 +6,6 @@ from astropy.visualization import make_lupton_rgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from catbuilder.galaxies import Galaxy, SurveyPlan, draw_galaxies
 from catbuilder.ingest.picture import QUALITY_FLAGS
 from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.rendering import (
@@ -19,7 +18,8 @@ from catbuilder.ingest.tiles.rendering import (
     render,
     resample,
 )
-from catbuilder.telescopes import DES, SDSS, Telescope, calibrated_bands, observe, stamp_pixels
+from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies
+from catbuilder.simulation.telescopes import DES, SDSS, Telescope, calibrated_bands, observe, stamp_pixels
 
 WIDTH = 84.0
 SIZE = 64

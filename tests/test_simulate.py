@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from catbuilder.core.errors import InputError
-from catbuilder.galaxies import SurveyPlan, draw_galaxies
-from catbuilder.simulate import SimulatedTable, simulate_sources
-from catbuilder.telescopes import arcsec_per_pixel
+from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
+from catbuilder.simulation.survey import SimulatedTable, simulate_sources
+from catbuilder.simulation.telescopes import arcsec_per_pixel
 
 PLAN = SurveyPlan(training=20, hp=24, fo=24, calibration=10, pool=24, faults=8)
 

@@ -18,7 +18,7 @@ from catbuilder.ingest.tiles import ingest_tiles
 from catbuilder.ingest.tiles.cutouts import Strip
 from catbuilder.ingest.tiles.ingest_tiles import TileReport, ingest_tiles
 from catbuilder.ingest.tiles.rendering import PEDESTAL
-from catbuilder.tile_maker import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
+from catbuilder.simulation.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data" / "decals_fits"
 SIDE, COUNT = 1000, 36

@@ -19,7 +19,7 @@ import galsim
 import numpy as np
 from PIL import Image
 
-from catbuilder.galaxies import Companion, Galaxy, Light, random_stream
+from catbuilder.simulation.galaxies import Companion, Galaxy, Light, random_stream
 
 # A stamp's folding and band limits to 2 % and 1 % rather than 0.5 % and 0.1 %: below the noise here and
 # three times faster for a de Vaucouleurs profile.

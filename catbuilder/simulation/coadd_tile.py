@@ -14,8 +14,8 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from catbuilder.galaxies import Galaxy, SurveyPlan, draw_galaxies, random_stream
-from catbuilder.telescopes import DES, light_of
+from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies, random_stream
+from catbuilder.simulation.telescopes import DES, light_of
 
 ZERO_POINT = 30.0  # AB magnitude of one count, as in DES coadds
 _COUNTS = 10 ** (0.4 * (ZERO_POINT - 22.5))  # in a nanomaggy

@@ -24,11 +24,11 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text, written_whole
 from catbuilder.core.progress import Reporter
-from catbuilder.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
 from catbuilder.ingest.images import ingest_images
 from catbuilder.network.jobs import deaf_to_interrupts, die_with
 from catbuilder.sets.testsets import add_test_set
-from catbuilder.telescopes import arcsec_per_pixel, write_stamps
+from catbuilder.simulation.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
+from catbuilder.simulation.telescopes import arcsec_per_pixel, write_stamps
 
 __all__ = ["SimulatedTable", "SurveyPlan", "simulate", "simulate_sources"]
 

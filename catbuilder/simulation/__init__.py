@@ -1,0 +1,1 @@
+"""Simulate a survey whose true classes are known."""
