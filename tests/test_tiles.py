@@ -14,7 +14,7 @@ from makers import ask, cli, failed, write_csv
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkerDied
-from catbuilder.ingest.tiles import ingest_tiles
+from catbuilder.ingest.tiles import ingest_tiles as tile_module
 from catbuilder.ingest.tiles.cutouts import Strip
 from catbuilder.ingest.tiles.ingest_tiles import TileReport, ingest_tiles
 from catbuilder.ingest.tiles.rendering import PEDESTAL
@@ -711,9 +711,9 @@ def test_a_process_that_is_killed_is_told_in_a_sentence(
     catalogued: Workspace, tile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strip = Strip((), "gri", (1, 1), (0.0,) * 30, (0.0,) * 30, (1.0,) * 30, 64, False)
-    monkeypatch.setattr(ingest_tiles, "cut_strip_or_say_why", die)
+    monkeypatch.setattr(tile_module, "cut_strip_or_say_why", die)
     with pytest.raises(WorkerDied, match="was killed"):
-        list(ingest_tiles._on_cores([strip] * 2))
+        list(tile_module._on_cores([strip] * 2))
 
 
 def test_a_folder_given_as_text_or_as_a_dot_is_recorded_by_its_whole_path(
