@@ -266,7 +266,7 @@ def why(
 ) -> None:
     """One object's story: what it is, and why the catalogue thinks so."""
     from catbuilder.core.table_text import print_table, show
-    from catbuilder.story import why
+    from catbuilder.inspection.why import why
 
     story = why(open_workspace(workspace), object_id, survey)
     columns = ("round", "what", "detail")
@@ -296,9 +296,9 @@ def check(
     """Prove the catalogue's promises; exit code 1 where one is broken."""
     import pyarrow as pa
 
-    from catbuilder.check import check
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
+    from catbuilder.inspection.check import check
 
     with Reporter().bar("checking files") as update:
         findings = check(open_workspace(workspace), update, deep)
@@ -340,9 +340,9 @@ def sql(
     """Ask the catalogue in SQL: read-only, apart from everything else on this machine."""
     import pyarrow as pa
 
-    from catbuilder import cookbook
     from catbuilder.core.table_text import show
-    from catbuilder.sandbox import query_stream
+    from catbuilder.inspection import cookbook
+    from catbuilder.inspection.sandbox import query_stream
 
     if examples:
         show(pa.Table.from_pylist([{"example": one.name, "title": one.title} for one in cookbook.examples()]), format)

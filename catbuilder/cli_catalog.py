@@ -44,7 +44,7 @@ def count(
     """Count objects by columns of the catalogue, in bounded memory whatever their number."""
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
-    from catbuilder.counts import count_objects
+    from catbuilder.inspection.counts import count_objects
 
     names = [name.strip() for name in by.split(",") if name.strip()]
     with Reporter().bar("counting") as update:

@@ -24,7 +24,7 @@ def similar(
 ) -> None:
     """Objects that look like one, by the features of a round's network; the nearest first."""
     from catbuilder.core.table_text import show
-    from catbuilder.similar import as_table, draw_similar, similar
+    from catbuilder.inspection.similar import as_table, draw_similar, similar
 
     opened = open_workspace(workspace)
     found = similar(opened, survey, object_id, n, number)
@@ -49,7 +49,7 @@ def diff(
     """What changed between two closed rounds: labels, predicted classes, and why."""
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
-    from catbuilder.diff import diff, write_changed
+    from catbuilder.inspection.round_diff import diff, write_changed
 
     opened = open_workspace(workspace)
     found = diff(opened, first, last, examples, Reporter())
@@ -107,10 +107,10 @@ def compare(
     format: FormatOption = "table",
 ) -> None:
     """Agreement with another catalogue, by magnitude and size. Agreement is not accuracy."""
-    from catbuilder.compare import Question, compare, draw_disagreements
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
-    from catbuilder.othercatalogue import Columns, pairs_of
+    from catbuilder.inspection.compare import Question, compare, draw_disagreements
+    from catbuilder.inspection.other_catalogue import Columns, pairs_of
 
     opened = open_workspace(workspace)
     theirs = {name: ours for ours, name in pairs_of(meanings or (), "--class")}

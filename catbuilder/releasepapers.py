@@ -15,7 +15,7 @@ from catbuilder import __version__
 from catbuilder.catalogue.database import Column
 from catbuilder.cdsfile import byte_by_byte, paragraph, plain_text
 from catbuilder.core.settings import Creator, ReleaseSettings
-from catbuilder.diff import Diff
+from catbuilder.inspection.round_diff import Diff
 from catbuilder.provenance import Fact
 from catbuilder.selection import ExportColumn
 

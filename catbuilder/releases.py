@@ -25,8 +25,8 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import ReleaseSettings
 from catbuilder.decisions.certificates import in_words, read_certificates
-from catbuilder.diff import Diff, diff
 from catbuilder.export import export
+from catbuilder.inspection.round_diff import Diff, diff
 from catbuilder.provenance import provenance, require_closed
 from catbuilder.releasepapers import (
     Released,

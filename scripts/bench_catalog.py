@@ -183,7 +183,7 @@ def promotion(workspace_path: Path, shards: Path, objects: int) -> None:
 def check(workspace_path: Path, _: Path, __: int) -> None:
     """What `check` asks of the catalogue; there are no files here whose hashes it could compare."""
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.check import check
+    from catbuilder.inspection.check import check
 
     faults = [f for f in check(Workspace.open(workspace_path)) if f.count and f.check not in ("stamps", "models")]
     if faults:

@@ -91,8 +91,8 @@ def in_astropy(folder: Path, objects: int) -> list[float]:
 
 def in_catbuilder(folder: Path, objects: int) -> list[float]:
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.counts import count_objects
-    from catbuilder.story import why
+    from catbuilder.inspection.counts import count_objects
+    from catbuilder.inspection.why import why
 
     workspace, source = folder / "survey", folder / "des"
     Workspace.create(workspace)

@@ -21,7 +21,7 @@ import pyarrow as pa
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cdsfile import fields_of, write_dat
 from catbuilder.core.progress import Reporter
-from catbuilder.diff import diff
+from catbuilder.inspection.round_diff import diff
 from catbuilder.selection import selected
 
 

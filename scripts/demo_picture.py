@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.sandbox import query_table
+from catbuilder.inspection.sandbox import query_table
 
 ACROSS = 9
 _STAMPS = """

@@ -36,7 +36,7 @@ from catbuilder.ingest.tables.table_file import open_table
 from catbuilder.ingest.tables.typed_columns import lay_out, stage
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why
 from catbuilder.ingest.tiles.tile_folder import find_tiles
-from catbuilder.sandbox import one_reading_statement
+from catbuilder.inspection.sandbox import one_reading_statement
 from catbuilder.simulation.coadd_tile import tile_wcs
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"  # optional real files

@@ -20,8 +20,8 @@ from small_survey import build, write_recipe
 
 import catbuilder
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.files import append_line, sha256_file
+from catbuilder.inspection.check import check
 
 RANKS, SEED = 2, 1
 

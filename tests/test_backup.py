@@ -12,9 +12,9 @@ from faults import cut_off, flip_a_bit, stopped
 
 from catbuilder.catalogue.backup import backup, restore
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.files import held_alone
+from catbuilder.inspection.check import check
 
 pytestmark = pytest.mark.slow
 

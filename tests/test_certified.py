@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from makers import RECIPE, add_events, add_objects, ask, close_round, label_event
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import NothingToCertify
 from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
 from catbuilder.export import export
+from catbuilder.inspection.check import check
 from catbuilder.rounds.rollback import rollback
 
 CLASSES = ("elliptical", "spiral")

@@ -9,11 +9,11 @@ from makers import ask, cli, failed, surveyed
 
 from catbuilder.catalogue.compact import compact
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.progress import Reporter
-from catbuilder.counts import count_objects
 from catbuilder.export import export
-from catbuilder.sandbox import query_table
+from catbuilder.inspection.check import check
+from catbuilder.inspection.counts import count_objects
+from catbuilder.inspection.sandbox import query_table
 
 QUIET = Reporter(quiet=True)
 PREDICTED = "SELECT count(*) AS n FROM predictions"

@@ -14,11 +14,11 @@ from sklearn.metrics import cohen_kappa_score
 
 from catbuilder.active_learning.agreement import agreement_of
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.compare import compare
 from catbuilder.core.sky import healpix_cell
 from catbuilder.core.stamps import write_shard
 from catbuilder.ingest.tables.table_file import open_table
-from catbuilder.othercatalogue import recognise
+from catbuilder.inspection.compare import compare
+from catbuilder.inspection.other_catalogue import recognise
 
 N = 80
 IDS = [310_000_000 + i for i in range(N)]
@@ -136,7 +136,7 @@ def test_a_number_is_the_same_code_however_it_is_written(ours, tmp_path):
 
 def test_bins_of_more_objects_than_fit_are_of_a_sample_and_lose_none(ours, vega_ferrero, monkeypatch):
     whole = compare(ours, vega_ferrero).agreement.to_pylist()
-    monkeypatch.setattr("catbuilder.compare._EXACT", 40)
+    monkeypatch.setattr("catbuilder.inspection.compare._EXACT", 40)
     sampled = compare(ours, vega_ferrero).agreement.to_pylist()
     exact, rough = ([row for row in rows if row["variable"] == "mag_r"] for rows in (whole, sampled))
     assert (rough[0]["bin_low"], rough[-1]["bin_high"]) == (exact[0]["bin_low"], exact[-1]["bin_high"])

@@ -19,10 +19,10 @@ from catbuilder.catalogue.database import Connection, connect
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell, search_order, with_neighbours
+from catbuilder.inspection.why import why
 from catbuilder.sets import pairs
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.pairs import Side, find_candidates, pair_one_to_one
-from catbuilder.story import why
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ARCSEC = 1 / 3600

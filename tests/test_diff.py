@@ -6,7 +6,7 @@ import json
 import pytest
 from makers import add_events, cli, close_round, failed, label_event, surveyed
 
-from catbuilder.diff import diff
+from catbuilder.inspection.round_diff import diff
 
 
 @pytest.fixture(scope="module")

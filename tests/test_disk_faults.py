@@ -14,10 +14,10 @@ from makers import make_older
 from small_survey import POOL, Source, bring_in, draw, write_csv
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, SchemaError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import load_recipe
+from catbuilder.inspection.check import check
 from catbuilder.rounds.run import run_rounds
 
 pytestmark = pytest.mark.slow

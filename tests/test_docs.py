@@ -15,8 +15,8 @@ from small_survey import Source, bring_in, draw
 
 from catbuilder.catalogue.database import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.cookbook import examples
 from catbuilder.core.sky import healpix_cell
+from catbuilder.inspection.cookbook import examples
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.testsets import add_test_set
 

@@ -21,10 +21,11 @@ from small_survey import CLASSES, POOL, Source, bring_in, draw, write_recipe
 from toy_survey import run
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.progress import Reporter
 from catbuilder.core.stamps import StampReader
+from catbuilder.inspection.check import check
+from catbuilder.inspection.why import why
 from catbuilder.network.checkpoint import load_model, sealed
 from catbuilder.network.jobs import TrainJob
 from catbuilder.network.model_card import read_model_card
@@ -32,7 +33,6 @@ from catbuilder.network.scorer import Begun, Ensemble, Scorer, mutual_informatio
 from catbuilder.rounds.planning import Plan, read_plan, score_manifest_file
 from catbuilder.rounds.scoring import score_later
 from catbuilder.rounds.training import member_seed, members_of, train_members
-from catbuilder.story import why
 
 MEMBERS = "SELECT * EXCLUDE (run) FROM members ORDER BY member"
 

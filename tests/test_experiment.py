@@ -22,11 +22,11 @@ from scipy import stats
 from small_survey import CALIBRATION, HP_DES, HP_SDSS, N_CALIBRATION, N_HP, N_POOL, POOL, finish_by_hand, write_recipe
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import ConfigError, InputError, RoundError, WorkspaceBusy
 from catbuilder.core.files import held_alone, sha256_file
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.inspection.check import check
 from catbuilder.rounds.experiment import (
     RecursionReport,
     SeedRun,

@@ -36,9 +36,9 @@ from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.core.stamps import write_shard
 from catbuilder.decisions.promote import decide
 from catbuilder.ingest.images import ingest_images
+from catbuilder.inspection.why import why
 from catbuilder.rounds.planning import make_plan, score_manifest_file, training_manifest_file
 from catbuilder.sets.testsets import add_test_set
-from catbuilder.story import why
 
 ARCSEC = 1 / 3600
 QUIET = Reporter(quiet=True)

@@ -16,11 +16,11 @@ from catbuilder.core.errors import InputError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
 from catbuilder.ingest.images import ingest_images
+from catbuilder.inspection.why import why
 from catbuilder.sets.aliases import IdentityReport, identify_images
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.firewall import update_firewall
 from catbuilder.sets.testsets import add_test_set
-from catbuilder.story import why
 
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 ARCSEC = 1 / 3600

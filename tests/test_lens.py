@@ -11,10 +11,10 @@ from catbuilder.catalogue import id_ranges
 from catbuilder.catalogue.database import connect
 from catbuilder.catalogue.status import status
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import ConfigError, QueryError, RoundError, WorkspaceError
-from catbuilder.counts import count_objects
 from catbuilder.decisions.promotion_candidates import gather_promotable
+from catbuilder.inspection.check import check
+from catbuilder.inspection.counts import count_objects
 from catbuilder.revisions import replace_older
 from catbuilder.space import require_space
 

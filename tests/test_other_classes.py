@@ -18,7 +18,7 @@ from toy_rounds import RECIPE as TOY_RECIPE
 from toy_survey import SIZE
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
+from catbuilder.inspection.check import check
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))

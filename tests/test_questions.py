@@ -16,8 +16,8 @@ from catbuilder.active_learning.select_objects import open_questions, select_obj
 from catbuilder.catalogue import id_ranges
 from catbuilder.catalogue.label_events import import_labels
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import InputError, NothingToAsk
+from catbuilder.inspection.check import check
 
 N_POOL, LABELLED = 60, (61, 62)  # the rest: 63 a star, 64 without a good stamp, 65 a test object, 66 near to it
 CALIBRATION = range(101, 121)

@@ -17,9 +17,9 @@ from small_survey import POOL, Source, bring_in, draw, finish_by_hand, write_csv
 
 from catbuilder.catalogue.label_events import import_labels
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.progress import Reporter
 from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.inspection.check import check
 from catbuilder.rounds.planning import STEPS, Plan, make_plan, training_manifest_file
 from catbuilder.rounds.rollback import rollback
 from catbuilder.rounds.run import last_round_to_run

@@ -11,7 +11,7 @@ from PIL import Image
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore
-from catbuilder.similar import similar
+from catbuilder.inspection.similar import similar
 
 
 @pytest.fixture(scope="module")

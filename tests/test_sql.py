@@ -13,7 +13,7 @@ import pytest
 from makers import COMMAND, ask, cli, failed, peak_of, surveyed
 
 from catbuilder.core.errors import QueryError
-from catbuilder.sandbox import query_stream, query_table
+from catbuilder.inspection.sandbox import query_stream, query_table
 
 
 @pytest.fixture(scope="module")

@@ -32,11 +32,11 @@ from catbuilder.active_learning.review import (
 )
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.annotators import annotator_agreement
-from catbuilder.browse import Filter, page
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
-from catbuilder.story import why
+from catbuilder.inspection.browse import Filter, page
+from catbuilder.inspection.check import check
+from catbuilder.inspection.why import why
 from catbuilder.web.apart import apart, one_of_few
 from catbuilder.web.downloads import remove_leftovers
 from catbuilder.web.guard import Session

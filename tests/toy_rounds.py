@@ -11,7 +11,7 @@ from small_survey import Source, bring_in
 from toy_survey import SIZE
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.check import check
+from catbuilder.inspection.check import check
 
 CLASSES = ("elliptical", "spiral")
 POOL = 300_000  # first id

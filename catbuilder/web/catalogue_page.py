@@ -9,11 +9,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from catbuilder.browse import NONE, Domain, Filter, Source, page
 from catbuilder.catalogue.round_records import last_round
 from catbuilder.core.errors import InputError
-from catbuilder.counts import count_objects
-from catbuilder.story import find_object
+from catbuilder.inspection.browse import NONE, Domain, Filter, Source, page
+from catbuilder.inspection.counts import count_objects
+from catbuilder.inspection.why import find_object
 from catbuilder.web.apart import apart
 from catbuilder.web.site import Here, Site
 

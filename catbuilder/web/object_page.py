@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from catbuilder.catalogue.database import data_dictionary, fetch_arrow
 from catbuilder.core.errors import NothingToScore, RoundError, WorkspaceBusy
 from catbuilder.core.resources import query
-from catbuilder.similar import similar
-from catbuilder.story import why
+from catbuilder.inspection.similar import similar
+from catbuilder.inspection.why import why
 from catbuilder.web.apart import one_of_few
 from catbuilder.web.site import Here, Site
 

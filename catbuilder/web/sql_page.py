@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from catbuilder.catalogue.database import data_dictionary
 from catbuilder.core.errors import QueryError, WorkspaceBusy
 from catbuilder.core.table_text import numeric_columns, told_apart
-from catbuilder.sandbox import query_stream
+from catbuilder.inspection.sandbox import query_stream
 from catbuilder.web.apart import one_of_few
 from catbuilder.web.cells import cells
 from catbuilder.web.site import Here, Site

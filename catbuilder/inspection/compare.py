@@ -24,7 +24,7 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.table_file import open_table
-from catbuilder.othercatalogue import Columns, described, read_theirs, recognise
+from catbuilder.inspection.other_catalogue import Columns, described, read_theirs, recognise
 from catbuilder.provenance import NOW, require_closed
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
 
@@ -134,7 +134,7 @@ def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path)
     InputError
         There is none to be drawn, or the file's name is no picture's.
     """
-    from catbuilder.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
+    from catbuilder.inspection.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
 
     rows = comparison.disagreements.to_pylist()
     if not rows:

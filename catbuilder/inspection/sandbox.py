@@ -70,7 +70,7 @@ def query_stream(
     with _spill_folder(workspace) as spill:
         command = [str(workspace.path), str(memory_mb), str(os.getpid()), spill, str(batch_rows), str(largest_mb)]
         child = subprocess.Popen(
-            [sys.executable, "-m", "catbuilder.sandbox", *command],
+            [sys.executable, "-m", "catbuilder.inspection.sandbox", *command],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         with _answers(child, text, memory_mb, timeout_s) as reader:

@@ -11,7 +11,7 @@ from catbuilder.core.files import sha256_file
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
 from catbuilder.decisions.certificate_check import recheck
-from catbuilder.deepcheck import cut_off_log, damaged_of_rounds
+from catbuilder.inspection.check_files import cut_off_log, damaged_of_rounds
 from catbuilder.rounds.planning import read_plan
 from catbuilder.sets.rendering_bias import rendering_warnings
 

@@ -17,8 +17,8 @@ from catbuilder.catalogue.round_records import require_round
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.resources import query
+from catbuilder.inspection.why import find_object
 from catbuilder.network.jobs import feature_files
-from catbuilder.story import find_object
 
 if TYPE_CHECKING:
     from catbuilder.rounds.planning import Plan
@@ -85,7 +85,7 @@ def draw_similar(
     workspace: Workspace, survey: str | None, object_id: str | int, neighbours: list[Neighbour], file: Path
 ) -> int:
     """Draw the object and then its neighbours, as `mosaic.draw_mosaic` does; returns how many have an image."""
-    from catbuilder.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
+    from catbuilder.inspection.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
 
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)

@@ -1,0 +1,1 @@
+"""Answer read-only questions about the catalogue: why, check, compare, diff, similar, count, SQL."""
