@@ -384,7 +384,7 @@ def export(
 ) -> None:
     """Write the catalogue as FITS, VOTable, Parquet, HATS or CSV, with units, UCDs and provenance."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.export import export
+    from catbuilder.export.export import export
 
     report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
     print(f"{target}: {' '.join(report.sentences())}")

@@ -20,7 +20,7 @@ def release(
 ) -> None:
     """Publish the catalogue of a closed round: files, papers and checksums, for good."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.releases import list_releases, release, verify_release, verify_releases
+    from catbuilder.export.release import list_releases, release, verify_release, verify_releases
 
     opened = open_workspace(workspace)
     if verify:

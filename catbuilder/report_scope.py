@@ -15,8 +15,8 @@ from catbuilder.catalogue.database import Connection, data_dictionary, fetch_arr
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
+from catbuilder.export.provenance import Fact, provenance, require_closed
 from catbuilder.network.jobs import feature_files
-from catbuilder.provenance import Fact, provenance, require_closed
 
 SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
 STAMPS_A_ROW = 8  # of a mosaic

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catbuilder.arrowvalues import missing, numbers
+from catbuilder.export.arrow_columns import missing, numbers
 
 Bytes = npt.NDArray[np.bytes_]
 

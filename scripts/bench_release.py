@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.cdsfile import fields_of, write_dat
 from catbuilder.core.progress import Reporter
+from catbuilder.export.cds import fields_of, write_dat
+from catbuilder.export.rows import selected
 from catbuilder.inspection.round_diff import diff
-from catbuilder.selection import selected
 
 
 def make(folder: Path, n: int) -> Workspace:

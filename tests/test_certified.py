@@ -18,7 +18,7 @@ from catbuilder.core.errors import NothingToCertify
 from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
-from catbuilder.export import export
+from catbuilder.export.export import export
 from catbuilder.inspection.check import check
 from catbuilder.rounds.rollback import rollback
 

@@ -25,11 +25,11 @@ from catbuilder.catalogue.database import Column, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, InputError
 from catbuilder.core.progress import Reporter
-from catbuilder.export import export
-from catbuilder.fixedrows import RowFormat
-from catbuilder.hats_folder import write_hats
-from catbuilder.provenance import NOW
-from catbuilder.selection import ExportColumn, export_columns, selected
+from catbuilder.export.export import export
+from catbuilder.export.hats import write_hats
+from catbuilder.export.packed_rows import RowFormat
+from catbuilder.export.provenance import NOW
+from catbuilder.export.rows import ExportColumn, export_columns, selected
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 QUIET = Reporter(quiet=True)

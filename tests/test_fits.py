@@ -16,8 +16,8 @@ from catbuilder import __version__
 from catbuilder.catalogue.database import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError, RoundError
-from catbuilder.export import export as export_catalogue
-from catbuilder.fitsfile import _encode
+from catbuilder.export.export import export as export_catalogue
+from catbuilder.export.fits import _encode
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 

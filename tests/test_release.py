@@ -18,10 +18,10 @@ from makers import ask, cli, failed, process, surveyed
 from catbuilder.catalogue.backup import backup, restore
 from catbuilder.catalogue.database import Column
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.cdsfile import _decimals, fields_of
 from catbuilder.decisions.certificates import read_certificates
-from catbuilder.releases import release, verify_release, verify_releases
-from catbuilder.selection import ExportColumn
+from catbuilder.export.cds import _decimals, fields_of
+from catbuilder.export.release import release, verify_release, verify_releases
+from catbuilder.export.rows import ExportColumn
 
 SETTINGS = """
 [release]

@@ -20,7 +20,7 @@ from catbuilder.catalogue.round_records import require_round
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import is_number
-from catbuilder.provenance import NOW
+from catbuilder.export.provenance import NOW
 
 PAGE = 50  # objects
 _LOOK_S = 1.5  # after which a page ends with what it has found

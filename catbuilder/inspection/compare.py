@@ -23,9 +23,9 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS
+from catbuilder.export.provenance import NOW, require_closed
 from catbuilder.ingest.tables.table_file import open_table
 from catbuilder.inspection.other_catalogue import Columns, described, read_theirs, recognise
-from catbuilder.provenance import NOW, require_closed
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
 
 VARIABLES = ("mag_r", "radius_arcsec")

@@ -19,7 +19,7 @@ from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.files import written_whole
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.provenance import require_closed
+from catbuilder.export.provenance import require_closed
 
 CHANGES = ("added", "changed", "retracted", "restated")
 """A label that was not there before; another one; none any more; the same from another source."""

@@ -14,7 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
-from catbuilder.export import export
+from catbuilder.export.export import export
 from catbuilder.web.apart import apart
 from catbuilder.web.catalogue_page import filter_of
 from catbuilder.web.site import Here

@@ -18,17 +18,16 @@ import pyarrow.csv
 
 from catbuilder.catalogue.database import Column, Connection, data_dictionary, fetch_arrow, first_row
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.cdsfile import write_dat
 from catbuilder.core.errors import ConfigError, ReleaseError, RoundError
 from catbuilder.core.files import held_alone, moved, read_sums, sha256_file, sync_folder, write_text, written_whole
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import ReleaseSettings
 from catbuilder.decisions.certificates import in_words, read_certificates
-from catbuilder.export import export
-from catbuilder.inspection.round_diff import Diff, diff
-from catbuilder.provenance import provenance, require_closed
-from catbuilder.releasepapers import (
+from catbuilder.export.cds import write_dat
+from catbuilder.export.export import export
+from catbuilder.export.provenance import provenance, require_closed
+from catbuilder.export.release_papers import (
     Released,
     acknowledgements,
     cds_readme,
@@ -40,8 +39,9 @@ from catbuilder.releasepapers import (
     dictionary_md,
     selection_sql,
 )
+from catbuilder.export.rows import export_columns, selected
+from catbuilder.inspection.round_diff import Diff, diff
 from catbuilder.rounds.planning import read_plan
-from catbuilder.selection import export_columns, selected
 
 FORMATS = ("fits", "parquet", "cds", "votable", "csv")
 DEFAULT_FORMATS = ("fits", "parquet", "cds")

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.arrowvalues import missing, numbers
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.selection import ExportColumn, Kind
+from catbuilder.export.arrow_columns import missing, numbers
+from catbuilder.export.rows import ExportColumn, Kind
 from catbuilder.textcolumn import ascii_text, most_bytes, utf16_text
 
 Rows = npt.NDArray[np.void]

@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder import __version__
-from catbuilder.arrowvalues import missing, numbers
 from catbuilder.catalogue.database import Connection, fetch_arrow, set_progress_bar
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sync_folder, write_text
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell
-from catbuilder.parquetfile import GROUP_ROWS, parquet_metadata
-from catbuilder.provenance import Fact
-from catbuilder.selection import BATCH_ROWS, Selection, limit_memory
+from catbuilder.export.arrow_columns import missing, numbers
+from catbuilder.export.parquet import GROUP_ROWS, parquet_metadata
+from catbuilder.export.provenance import Fact
+from catbuilder.export.rows import BATCH_ROWS, Selection, limit_memory
 
 MOST_ROWS = 1_000_000  # a file of some 50 MB, as the archives' own HATS catalogues have
 _FINEST = 13  # cells of 26 arcsec: what is denser stays together, since smaller files would help nobody

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.selection import ExportColumn, Selection
+from catbuilder.export.rows import ExportColumn, Selection
 from catbuilder.textcolumn import ascii_text
 
 _WIDTH = 80

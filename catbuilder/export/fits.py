@@ -12,10 +12,10 @@ from typing import BinaryIO
 import numpy as np
 from astropy.io import fits
 
-from catbuilder.fixedrows import RowFormat
-from catbuilder.provenance import Fact
-from catbuilder.selection import BATCH_ROWS, ExportColumn, Kind, Selection
-from catbuilder.votable import votable_document
+from catbuilder.export.packed_rows import RowFormat
+from catbuilder.export.provenance import Fact
+from catbuilder.export.rows import BATCH_ROWS, ExportColumn, Kind, Selection
+from catbuilder.export.votable import votable_document
 
 _BLOCK = 2880
 _FORMS: dict[Kind, str] = {"int64": "K", "int32": "J", "double": "D", "float": "E", "boolean": "L"}

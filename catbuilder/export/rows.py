@@ -32,7 +32,7 @@ from catbuilder.core.errors import QueryError
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.provenance import NOW, Fact, provenance, require_closed
+from catbuilder.export.provenance import NOW, Fact, provenance, require_closed
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 Source = Generator[tuple[int, pa.RecordBatch], None, None]  # the number of a slice, from 1, and rows of it

@@ -13,11 +13,11 @@ from typing import Any
 
 from catbuilder import __version__
 from catbuilder.catalogue.database import Column
-from catbuilder.cdsfile import byte_by_byte, paragraph, plain_text
 from catbuilder.core.settings import Creator, ReleaseSettings
+from catbuilder.export.cds import byte_by_byte, paragraph, plain_text
+from catbuilder.export.provenance import Fact
+from catbuilder.export.rows import ExportColumn
 from catbuilder.inspection.round_diff import Diff
-from catbuilder.provenance import Fact
-from catbuilder.selection import ExportColumn
 
 _METHOD = "arXiv:1812.02183"
 # Where each survey says how it wants to be thanked; its words are its own to change, and so are not repeated here.
