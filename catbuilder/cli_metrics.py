@@ -96,7 +96,7 @@ def _why_nothing(workspace: "Workspace") -> str:
 
 
 def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, format: str) -> None:
-    from catbuilder.figures import draw_accuracy
+    from catbuilder.report.accuracy_figure import draw_accuracy
 
     draw_accuracy(_read(workspace, "accuracy_curves", rounds), file)
     print(f"Accuracy against coverage is drawn in {file}.", file=sys.stdout if format == "table" else sys.stderr)

@@ -52,7 +52,7 @@ def track(
 ) -> None:
     """Show rounds in TensorBoard or MLflow: curves, test sets, recipe, figure."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.tracking import mlflow_address, track
+    from catbuilder.report.tracking import mlflow_address, track
 
     where, written = track(open_workspace(workspace), to, place, Reporter())
     print(f"{written} rounds written; those that stood there already were left alone.")

@@ -20,7 +20,7 @@ def report(
 ) -> None:
     """Metrics, pictures, checks and provenance on one page: an HTML file that opens offline."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.report import write_report
+    from catbuilder.report.page import write_report
 
     outcome = write_report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())
     print(f"{outcome.file}: {outcome.figures} figures, {outcome.size / 1e6:.1f} MB.")

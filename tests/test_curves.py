@@ -12,7 +12,7 @@ from makers import SIZE, add_objects, ask, cli, close_round, failed, surveyed
 from PIL import Image
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.figures import draw_accuracy
+from catbuilder.report.accuracy_figure import draw_accuracy
 from catbuilder.riskcoverage import CURVE, accuracy_curve, aurc
 
 

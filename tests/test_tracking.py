@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.network.model_card import read_model_card
-from catbuilder.tracking import mlflow_address, track
+from catbuilder.report.tracking import mlflow_address, track
 
 
 @pytest.fixture(scope="module")

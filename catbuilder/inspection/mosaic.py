@@ -14,7 +14,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToScore
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader, Stamps
-from catbuilder.figures import save_figure
+from catbuilder.report.accuracy_figure import save_figure
 
 MOST_STAMPS = 400  # more are no picture any more
 _PANEL_INCHES = 1.3

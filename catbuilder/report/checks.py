@@ -19,7 +19,8 @@ from matplotlib.figure import Figure
 from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader
 from catbuilder.decisions.measures import proportion
-from catbuilder.report_parts import (
+from catbuilder.report.data import Scope
+from catbuilder.report.parts import (
     LINES,
     MANY,
     PAGE_INCHES,
@@ -32,8 +33,7 @@ from catbuilder.report_parts import (
     name_classes,
     with_interval,
 )
-from catbuilder.report_scope import Scope
-from catbuilder.report_tiles import Names, draw_shares, judged_words, same_share, tiles_part
+from catbuilder.report.tiles import Names, draw_shares, judged_words, same_share, tiles_part
 
 Floats = npt.NDArray[np.float64]
 

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from catbuilder.report_parts import (
+from catbuilder.report.data import Scope
+from catbuilder.report.parts import (
     LINES,
     MANY,
     MARKERS,
@@ -26,7 +27,6 @@ from catbuilder.report_parts import (
     missing,
     name_classes,
 )
-from catbuilder.report_scope import Scope
 
 Floats = npt.NDArray[np.float64]
 

@@ -21,8 +21,9 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from catbuilder.decisions.calibrator import ReliabilityBin, expected_calibration_error, reliability
 from catbuilder.decisions.measures import proportion
-from catbuilder.figures import accuracy_figure
-from catbuilder.report_parts import (
+from catbuilder.report.accuracy_figure import accuracy_figure
+from catbuilder.report.data import Scope
+from catbuilder.report.parts import (
     LINES,
     PAGE_INCHES,
     Drawing,
@@ -36,7 +37,6 @@ from catbuilder.report_parts import (
     missing,
     with_interval,
 )
-from catbuilder.report_scope import Scope
 
 _FEW = 4  # classes: matrices of more are drawn larger, and their counts smaller
 _NO_TRUTH = (

@@ -20,8 +20,8 @@ from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.figures import draw_accuracy
 from catbuilder.network.model_card import read_model_card
+from catbuilder.report.accuracy_figure import draw_accuracy
 from catbuilder.rounds.planning import Plan, read_plan
 from catbuilder.rounds.training import members_of
 

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from catbuilder.catalogue.status import status
 from catbuilder.decisions.certificates import in_words, read_certificates, read_shifts
-from catbuilder.report_parts import (
+from catbuilder.report.data import Scope
+from catbuilder.report.parts import (
     MARKERS,
     PAGE_INCHES,
     Drawing,
@@ -21,7 +22,6 @@ from catbuilder.report_parts import (
     missing,
     with_interval,
 )
-from catbuilder.report_scope import Scope
 
 
 def glance_section(scope: Scope) -> Section:

@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from catbuilder.decisions.sample_shift import FEWEST, two_sample_auc
 from catbuilder.decisions.shift_meters import features_of
-from catbuilder.report_parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, legend_columns, missing
-from catbuilder.report_scope import Scope, embedded_set
+from catbuilder.report.data import Scope, embedded_set
+from catbuilder.report.parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, legend_columns, missing
 
 Features = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]

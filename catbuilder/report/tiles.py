@@ -14,7 +14,8 @@ from scipy.stats import chi2_contingency
 
 from catbuilder.core.sky import cell_shift, healpix_cell
 from catbuilder.decisions.measures import proportion
-from catbuilder.report_parts import (
+from catbuilder.report.data import Scope
+from catbuilder.report.parts import (
     MANY,
     MARKERS,
     PAGE_INCHES,
@@ -25,8 +26,7 @@ from catbuilder.report_parts import (
     missing,
     name_classes,
 )
-from catbuilder.report_scope import Scope
-from catbuilder.report_sky import floats
+from catbuilder.report.sky import floats
 
 Names = npt.NDArray[np.object_]
 

@@ -1,0 +1,1 @@
+"""Draw the HTML report and its figures; write to experiment trackers."""
