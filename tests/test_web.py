@@ -37,9 +37,9 @@ from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, Work
 from catbuilder.inspection.browse import Filter, page
 from catbuilder.inspection.check import check
 from catbuilder.inspection.why import why
-from catbuilder.web.apart import apart, one_of_few
 from catbuilder.web.downloads import remove_leftovers
 from catbuilder.web.guard import Session
+from catbuilder.web.own_process import apart, one_of_few
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.inspection.browse import NONE, Domain, Filter, Source, page
 from catbuilder.inspection.counts import count_objects
 from catbuilder.inspection.why import find_object
-from catbuilder.web.apart import apart
+from catbuilder.web.own_process import apart
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()

@@ -15,8 +15,8 @@ from fastapi.responses import Response, StreamingResponse
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.export.export import export
-from catbuilder.web.apart import apart
 from catbuilder.web.catalogue_page import filter_of
+from catbuilder.web.own_process import apart
 from catbuilder.web.site import Here
 
 router = APIRouter()

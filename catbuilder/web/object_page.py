@@ -13,7 +13,7 @@ from catbuilder.core.errors import NothingToScore, RoundError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.inspection.similar import similar
 from catbuilder.inspection.why import why
-from catbuilder.web.apart import one_of_few
+from catbuilder.web.own_process import one_of_few
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()

@@ -10,8 +10,8 @@ from catbuilder.catalogue.database import data_dictionary
 from catbuilder.core.errors import QueryError, WorkspaceBusy
 from catbuilder.core.table_text import numeric_columns, told_apart
 from catbuilder.inspection.sandbox import query_stream
-from catbuilder.web.apart import one_of_few
 from catbuilder.web.cells import cells
+from catbuilder.web.own_process import one_of_few
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
