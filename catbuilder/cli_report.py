@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.terminal import WorkspaceOption, open_workspace
+from catbuilder.cli.options import WorkspaceOption, open_workspace
 
 
 def report(

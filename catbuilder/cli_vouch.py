@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.terminal import FormatOption, SurveyOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import FormatOption, SurveyOption, WorkspaceOption, open_workspace
 
 
 def select(

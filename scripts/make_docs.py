@@ -16,7 +16,7 @@ import typer.main
 
 from catbuilder.catalogue.database import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.cli import app
+from catbuilder.cli.main import app
 from catbuilder.inspection.cookbook import examples
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"

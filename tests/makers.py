@@ -20,7 +20,7 @@ from toy_survey import toy_recipe
 
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.cli import main
+from catbuilder.cli.main import main
 from catbuilder.core.resources import sql_folder
 from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from catbuilder import __version__
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.cli import app
+from catbuilder.cli.main import app
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -41,7 +41,7 @@ def test_a_round_goes_on_after_a_move_and_on_another_number_of_cores_by_its_own_
 # The interpreter itself may be readable by root alone: all is imported before the process becomes another user's.
 AS_NOBODY = """
 import os, sys
-from catbuilder.cli import main
+from catbuilder.cli.main import main
 
 def run(*arguments):
     sys.argv = ["catbuilder", "-w", workspace, *arguments]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.terminal import SurveyOption, WorkspaceOption, open_workspace, tell_rejections
+from catbuilder.cli.options import SurveyOption, WorkspaceOption, open_workspace, tell_rejections
 
 labels_app = typer.Typer(help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -11,22 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catbuilder import __version__
-from catbuilder.cli_backup import backup, restore
-from catbuilder.cli_catalog import compact, count, status
-from catbuilder.cli_compare import compare, diff, similar
-from catbuilder.cli_experiment import experiment_app
-from catbuilder.cli_ingest import ingest_app
-from catbuilder.cli_labels import labels_app
-from catbuilder.cli_metrics import metrics, show_metrics
-from catbuilder.cli_missing import cutouts, fetch
-from catbuilder.cli_release import release, track
-from catbuilder.cli_report import report
-from catbuilder.cli_vouch import certificates, select, shifts
-from catbuilder.cli_web import labels_agreement, serve
-from catbuilder.core.errors import CatbuilderError
-from catbuilder.core.interrupts import listen
-from catbuilder.core.safe_text import printable
-from catbuilder.terminal import (
+from catbuilder.cli.export import release, track
+from catbuilder.cli.fetch import cutouts, fetch
+from catbuilder.cli.ingest import ingest_app
+from catbuilder.cli.inspect import compare, diff, similar
+from catbuilder.cli.labels import labels_app
+from catbuilder.cli.options import (
     ChangesOption,
     FormatOption,
     SurveyOption,
@@ -35,6 +25,16 @@ from catbuilder.terminal import (
     open_workspace,
     tell_rejections,
 )
+from catbuilder.cli.results import metrics, show_metrics
+from catbuilder.cli.rounds import experiment_app
+from catbuilder.cli.web import labels_agreement, serve
+from catbuilder.cli.workspace import backup, restore
+from catbuilder.cli_catalog import compact, count, status
+from catbuilder.cli_report import report
+from catbuilder.cli_vouch import certificates, select, shifts
+from catbuilder.core.errors import CatbuilderError
+from catbuilder.core.interrupts import listen
+from catbuilder.core.safe_text import printable
 
 if TYPE_CHECKING:
     from catbuilder.rounds.run import RoundOutcome

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.terminal import FormatOption, SurveyOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import FormatOption, SurveyOption, WorkspaceOption, open_workspace
 
 MosaicOption = Annotated[Path | None, typer.Option("--mosaic", help="Show their images in OUT.png, .pdf or .svg.")]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace
 
 if TYPE_CHECKING:
     import pyarrow as pa

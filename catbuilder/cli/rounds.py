@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from catbuilder.terminal import ChangesOption, FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import ChangesOption, FormatOption, WorkspaceOption, open_workspace
 
 if TYPE_CHECKING:
     from catbuilder.rounds.experiment import RecursionReport

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace
 
 
 def release(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from catbuilder.terminal import WorkspaceOption, open_workspace, tell_rejections
+from catbuilder.cli.options import WorkspaceOption, open_workspace, tell_rejections
 
 if TYPE_CHECKING:
     from catbuilder.ingest.fetch.fetch import FetchReport

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.terminal import FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace
 
 
 def serve(
