@@ -64,7 +64,7 @@ def radius(one: TileGalaxy) -> float:
 def ingest(folder: Path, name: str) -> tuple[float, float, float, str]:
     """Seconds by the clock and of CPU, the most memory held (MiB), and what the command said."""
     Workspace.create(folder / f"ws-{name}", stamp_size=64)
-    command = [sys.executable, "-c", "from catbuilder.cli import main; main()"]
+    command = [sys.executable, "-c", "from catbuilder.cli.main import main; main()"]
     words = ["ingest", "tiles", folder / name, "--survey", "des", "--objects", folder / "objects.csv"]
     before, clock = os.times(), time.perf_counter()
     process = subprocess.Popen(

@@ -70,7 +70,7 @@ def cli(*arguments: object) -> Done:
     return Done(int(code or 0) if not isinstance(code, str) else 1, *texts)
 
 
-COMMAND = [sys.executable, "-c", "from catbuilder.cli import main; main()"]
+COMMAND = [sys.executable, "-c", "from catbuilder.cli.main import main; main()"]
 
 
 def process(*arguments: object, **environment: str) -> Done:

@@ -313,7 +313,7 @@ def test_check_names_what_is_broken_and_exits_with_one(workspace):
 
 def test_an_interrupted_command_says_what_to_do(tmp_path):
     process = subprocess.Popen(
-        [sys.executable, "-c", "from catbuilder.cli import main; main()", "simulate", tmp_path / "ws"],
+        [sys.executable, "-c", "from catbuilder.cli.main import main; main()", "simulate", tmp_path / "ws"],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -116,7 +116,7 @@ def _picture(drawing: Drawing) -> dict[str, Any]:
 
 def _page(scope: Scope, sections: list[Section], pictures: dict[str, dict[str, Any]]) -> str:
     environment = Environment(
-        loader=PackageLoader("catbuilder"),
+        loader=PackageLoader("catbuilder.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

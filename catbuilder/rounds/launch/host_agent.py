@@ -1,4 +1,4 @@
-"""Start the workers of a host, and end with the coordinator. `python -m catbuilder.rounds.launch.host_agent`, one a host.
+"""Start the workers of a host, and end with the coordinator: `python -m catbuilder.rounds.launch.host_agent`, on each.
 
 ssh without a terminal tells nobody that its client has died, and a cut network tells neither side: ranks would train
 on and on. So the starter listens: at the end of its standard input, or when nothing has come from the coordinator for
