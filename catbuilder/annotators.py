@@ -9,7 +9,7 @@ from operator import itemgetter
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 

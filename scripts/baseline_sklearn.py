@@ -19,9 +19,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.settings import Network
+from catbuilder.core.recipe import Network
 from catbuilder.core.table_text import show
 from catbuilder.decisions.measures import measure
 from catbuilder.network.galaxy_network import build_network

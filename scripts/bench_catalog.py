@@ -32,7 +32,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.rounds.planning import Plan
+from catbuilder.catalogue.round_records import Plan
 
 WHOLE = 300_000_000
 # Seconds that each step may take for 300 million objects; smaller catalogues get their share.
@@ -124,7 +124,7 @@ def furnish(workspace_path: Path, _: Path, objects: int) -> None:
 
 def plan_of(number: int, objects: int) -> Plan:
     """The plan of a round that promotes a million of 300 million objects by rank, of fewer their share."""
-    from catbuilder.core.settings import load_recipe
+    from catbuilder.core.recipe import load_recipe
 
     per_class = max(1, PROMOTED * objects // WHOLE) // 2
     recipe = load_recipe("demo", ["promotion.policy=top_k", f"promotion.per_class={per_class}"])
@@ -134,8 +134,8 @@ def plan_of(number: int, objects: int) -> Plan:
 
 def begin_round(workspace_path: Path, number: int, objects: int) -> None:
     """What a round has recorded before it scores: not measured."""
+    from catbuilder.catalogue.round_records import record_step
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.rounds.planning import record_step
 
     plan = plan_of(number, objects)
     with Workspace.open(workspace_path).recording("plan") as recording:
@@ -151,9 +151,9 @@ def begin_round(workspace_path: Path, number: int, objects: int) -> None:
 
 def scores(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `scored` of a round."""
+    from catbuilder.catalogue.round_records import record_step
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.decisions.calibration_set import record_calibrator
-    from catbuilder.rounds.planning import record_step
     from catbuilder.rounds.scoring import record_scores
 
     number = int(shards.name)
@@ -166,9 +166,9 @@ def scores(workspace_path: Path, shards: Path, objects: int) -> None:
 
 def promotion(workspace_path: Path, shards: Path, objects: int) -> None:
     """The step `decided` of a round: what its model disowns is retracted, the surest are promoted."""
+    from catbuilder.catalogue.round_records import record_step
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.decisions.promote import decide, record_decisions
-    from catbuilder.rounds.planning import record_step
 
     number = int(shards.name)
     workspace = Workspace.open(workspace_path)
@@ -192,8 +192,8 @@ def check(workspace_path: Path, _: Path, __: int) -> None:
 
 def close_round(workspace_path: Path, shards: Path, _: int) -> None:
     """The step `closed`: not measured."""
+    from catbuilder.catalogue.round_records import record_step
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.rounds.planning import record_step
 
     with Workspace.open(workspace_path).recording("close") as recording:
         record_step(recording, int(shards.name), "closed", "{}")
@@ -237,8 +237,6 @@ Told = list[tuple[str, str, dict[str, float]]]  # (bar, what, spent)
 
 def run(folder: Path, objects: int) -> tuple[Told, float]:
     """Every step in turn, and GB of the file."""
-    from catbuilder.catalogue.workspace import Workspace
-
     workspace, source = folder / "survey", folder / "des"
     told: Told = []
 
@@ -246,7 +244,9 @@ def run(folder: Path, objects: int) -> tuple[Told, float]:
         told.append((bar, what, spent))
         print(f"{what}: {spent['seconds']:.1f} s, {spent['gib']:.2f} GiB", file=sys.stderr, flush=True)
 
-    Workspace.create(workspace)
+    from catbuilder.catalogue.new_workspace import create_workspace
+
+    create_workspace(workspace)
     write_source(source, objects)
     note("ingest", "ingest des", measured("ingest", workspace, source, objects))
     shutil.rmtree(source)

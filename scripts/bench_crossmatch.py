@@ -24,7 +24,8 @@ import numpy as np
 import pyarrow as pa
 from astropy.coordinates import SkyCoord, match_coordinates_sky
 
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.sky import healpix_cell
 from catbuilder.sets.crossmatch import crossmatch
@@ -97,7 +98,7 @@ def main() -> int:
         measure(*options.measure, options.radius)
         return 0
     with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace.create(Path(folder) / "ws")
+        workspace = create_workspace(Path(folder) / "ws")
         for seed, (survey, rows) in enumerate((("sdss", options.a), ("des", options.b)), start=1):
             make_survey(workspace, survey, rows, max(options.a, options.b), seed)
         print(f"{options.a:,} x {options.b:,} rows, within {options.radius:g} arcsec", flush=True)

@@ -38,10 +38,10 @@ FORMATS = ("fits", "vot", "parquet", "hats", "csv")
 
 def make_catalogue(path: Path, rows: int) -> None:
     """Objects with positions and magnitudes, one model's predictions of all, labels of the surest tenth."""
-    from catbuilder.catalogue.workspace import Workspace
+    from catbuilder.catalogue.new_workspace import create_workspace
     from catbuilder.core.sky import healpix_cell
 
-    workspace = Workspace.create(path)
+    workspace = create_workspace(path)
     with workspace.recording("bench") as recording:
         for first in range(0, rows, PORTION):
             n = min(PORTION, rows - first)
@@ -96,10 +96,10 @@ def ours_writer(folder: Path, form: str, rows: int) -> Times:
     """From the peers' table, by batches of DuckDB, to the finished file: no joins."""
     import astropy.table  # noqa: F401 - astropy.io.fits loads it late; of no writer are imports timed
 
+    from catbuilder.catalogue.round_records import NOW
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.core.progress import Reporter
     from catbuilder.export.fits import write_fits
-    from catbuilder.export.provenance import NOW
     from catbuilder.export.rows import FETCH_ROWS, Selection, export_columns, limit_memory
     from catbuilder.export.votable import write_votable
 

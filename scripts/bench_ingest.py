@@ -87,7 +87,7 @@ def write_files(folder: Path, rows: int) -> tuple[Path, Path]:
 
 def work(what: str, file: Path, folder: Path) -> None:
     """One ingest, or the peer's copy, in this process; tells what it took as JSON."""
-    from catbuilder.catalogue.workspace import Workspace
+    from catbuilder.catalogue.new_workspace import create_workspace
     from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 
     if what == "peer":
@@ -98,7 +98,7 @@ def work(what: str, file: Path, folder: Path) -> None:
         con.execute("CHECKPOINT")
         con.close()
     else:
-        workspace = Workspace.create(folder / what)
+        workspace = create_workspace(folder / what)
         started = time.perf_counter()
         ingest_survey(workspace, file, "des")
     used = resource.getrusage(resource.RUSAGE_SELF)

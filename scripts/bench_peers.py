@@ -90,12 +90,13 @@ def in_astropy(folder: Path, objects: int) -> list[float]:
 
 
 def in_catbuilder(folder: Path, objects: int) -> list[float]:
+    from catbuilder.catalogue.new_workspace import create_workspace
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.inspection.counts import count_objects
     from catbuilder.inspection.why import why
 
     workspace, source = folder / "survey", folder / "des"
-    Workspace.create(workspace)
+    create_workspace(workspace)
     whole.write_source(source, objects)
     whole.ingest(workspace, source, objects)
     whole.furnish(workspace, source, objects)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.export.cds import fields_of, write_dat
@@ -27,7 +28,7 @@ from catbuilder.inspection.round_diff import diff
 
 def make(folder: Path, n: int) -> Workspace:
     """Two closed rounds over n objects, of which a few per cent change their class."""
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     rng = np.random.default_rng(0)
     ids = pa.array(np.arange(n) + 300_000_000, pa.int64())
     with workspace.recording("objects") as recording:

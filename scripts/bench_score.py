@@ -42,8 +42,9 @@ import pyarrow.parquet as pq  # noqa: E402
 import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
-from catbuilder.catalogue.workspace import Workspace  # noqa: E402
-from catbuilder.core.settings import Recipe, load_recipe  # noqa: E402
+from catbuilder.catalogue.new_workspace import create_workspace  # noqa: E402
+from catbuilder.catalogue.round_records import Plan  # noqa: E402
+from catbuilder.core.recipe import Recipe, load_recipe  # noqa: E402
 from catbuilder.core.stamps import write_shard  # noqa: E402
 from catbuilder.network.checkpoint import save_model  # noqa: E402
 from catbuilder.network.galaxy_network import build_network  # noqa: E402
@@ -53,7 +54,6 @@ from catbuilder.network.model_card import Plan as TrainedPlan  # noqa: E402
 from catbuilder.network.score import _scorer, score_shard  # noqa: E402
 from catbuilder.network.scorer import Ensemble, Scorer  # noqa: E402
 from catbuilder.network.worker import EventLog, prepare_process  # noqa: E402
-from catbuilder.rounds.planning import Plan  # noqa: E402
 from catbuilder.rounds.scoring import record_scores  # noqa: E402
 
 CLASSES = ("elliptical", "spiral")
@@ -105,7 +105,7 @@ class Ours:
     """A workspace with stamps, a manifest and a model, scored shard by shard."""
 
     def __init__(self, folder: Path, case: Case, stamps: np.ndarray) -> None:
-        self.workspace = Workspace.create(folder, CLASSES, stamps.shape[1])
+        self.workspace = create_workspace(folder, CLASSES, stamps.shape[1])
         shard = write_shard(folder, "des", stamps)
         n = case.shard * (case.turns + 1)
         manifest = {

@@ -34,6 +34,7 @@ from astropy.nddata import Cutout2D
 from astropy.visualization import make_lupton_rgb
 from PIL import Image
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.ingest.tiles.cutouts import section_side
@@ -63,7 +64,7 @@ def radius(one: TileGalaxy) -> float:
 
 def ingest(folder: Path, name: str) -> tuple[float, float, float, str]:
     """Seconds by the clock and of CPU, the most memory held (MiB), and what the command said."""
-    Workspace.create(folder / f"ws-{name}", stamp_size=64)
+    create_workspace(folder / f"ws-{name}", stamp_size=64)
     command = [sys.executable, "-c", "from catbuilder.cli.main import main; main()"]
     words = ["ingest", "tiles", folder / name, "--survey", "des", "--objects", folder / "objects.csv"]
     before, clock = os.times(), time.perf_counter()

@@ -29,7 +29,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.core.stamps import write_shard
 from catbuilder.network.jobs import TrainJob
 from catbuilder.rounds.launch.processes import threads_for

@@ -51,10 +51,10 @@ PAGES = {
 
 def build(folder: Path, objects: int) -> Path:
     """A catalogue of a DES-like survey with a round of scores, by the steps of the catalogue's own benchmark."""
-    from catbuilder.catalogue.workspace import Workspace
+    from catbuilder.catalogue.new_workspace import create_workspace
 
     workspace, source, shards = folder / "survey", folder / "des", folder / "shards" / "1"
-    Workspace.create(workspace)
+    create_workspace(workspace)
     bench_catalog.write_source(source, objects)
     bench_catalog.write_scores(shards, 1, objects)
     bench_catalog.measured("ingest", workspace, source, objects)

@@ -23,16 +23,17 @@ from astropy.table import Table
 from fuzz_mutations import Mutation, spoil_card, spoil_chunk, spoil_tensors
 from PIL import Image
 
-from catbuilder.catalogue.label_events import read_label_rows
+from catbuilder.active_learning.answers import read_label_rows
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_number, parse_object_id, read_table
 from catbuilder.core.errors import CatbuilderError, InputError
+from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query, rounds_folder
-from catbuilder.core.settings import WorkspaceConfig, load_recipe, load_settings
+from catbuilder.core.settings import WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, refuse_other_width
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.archives import GALAXY_ZOO
-from catbuilder.ingest.tables.table_file import open_table
+from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tables.typed_columns import lay_out, stage
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why
 from catbuilder.ingest.tiles.tile_folder import find_tiles

@@ -14,8 +14,8 @@ from typing import Any
 import typer
 import typer.main
 
-from catbuilder.catalogue.database import data_dictionary
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.cli.main import app
 from catbuilder.inspection.cookbook import examples
 
@@ -63,7 +63,7 @@ def _options(command: Any) -> list[str]:
 
 def dictionary() -> str:
     """Every table and view with its columns, out of the comments of a new catalogue of the default classes."""
-    with tempfile.TemporaryDirectory() as folder, Workspace.create(Path(folder) / "ws").reading() as con:
+    with tempfile.TemporaryDirectory() as folder, create_workspace(Path(folder) / "ws").reading() as con:
         tables = con.execute(
             "SELECT table_name, 'table', comment FROM duckdb_tables() UNION ALL "
             "SELECT view_name, 'view', comment FROM duckdb_views() WHERE NOT internal ORDER BY 1"

@@ -19,10 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.settings import load_recipe
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import Plan
+from catbuilder.core.recipe import load_recipe
 from catbuilder.network.galaxy_network import build_network, trainable_from
-from catbuilder.rounds.planning import Plan
 from catbuilder.rounds.scoring import SHARD_OBJECTS, record_scores
 
 IMAGES, BATCH = 36_620, 16  # the paper's training set (Khan et al. 2019), and images of a GPU's step
@@ -46,7 +46,7 @@ def record_rate(rows: int = 2_000_000) -> float:
                 training=0, validation=0, scored=rows, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
     scores = np.random.default_rng(1).random(rows, np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace.create(f"{folder}/ws")
+        workspace = create_workspace(f"{folder}/ws")
         files: list[Path] = []
         for first in range(0, rows, SHARD_OBJECTS):
             p = scores[first : first + SHARD_OBJECTS]

@@ -43,12 +43,12 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from catbuilder.active_learning.diversity import covering, typical
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
+from catbuilder.catalogue.features import features_of
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import append_line, write_text, written_whole
 from catbuilder.core.progress import Reporter
-from catbuilder.core.settings import Recipe, load_recipe
-from catbuilder.decisions.shift_meters import features_of
+from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.network.galaxy_network import build_network
 from catbuilder.network.scorer import mutual_information
 from catbuilder.network.starting_weights import load_starting_weights

@@ -34,11 +34,11 @@ import numpy.typing as npt
 from astropy.stats import binom_conf_interval
 from scipy.stats import binomtest
 
-from catbuilder.catalogue.database import fetch_arrow, first_row
+from catbuilder.catalogue.connection import fetch_arrow, first_row
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
+from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe, load_recipe
 from catbuilder.rounds.run import run_rounds
 from catbuilder.rounds.seed_gains import gain_interval
 from catbuilder.simulation.galaxies import SurveyPlan

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
@@ -63,7 +64,7 @@ def pairs(out: Path) -> None:
 
 def cubes(folder: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory() as temporary:
-        workspace = Workspace.create(Path(temporary) / "ws", stamp_size=128)
+        workspace = create_workspace(Path(temporary) / "ws", stamp_size=128)
         with open(workspace.path / "catbuilder.toml", "a", encoding="utf-8") as file:
             file.write('\n[surveys.decals]\nrelease = "DR3"\n')
         workspace = Workspace.open(workspace.path)

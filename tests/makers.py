@@ -19,15 +19,15 @@ from PIL import Image
 from toy_survey import toy_recipe
 
 from catbuilder.catalogue.label_events import EVENTS, record_events
-from catbuilder.catalogue.workspace import Recording, Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import Plan, record_step
+from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.cli.main import main
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import sql_folder
-from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import decide, record_decisions
-from catbuilder.revisions import replace_older
-from catbuilder.rounds.planning import Plan, record_step
 from catbuilder.rounds.scoring import record_scores
 
 RECIPE: Recipe = toy_recipe()
@@ -241,7 +241,7 @@ def surveyed(folder: Path) -> Workspace:
     test set HP (11 without an image), sdss 5 has the number of another galaxy. Round 1 promotes 5 and 6, round 2
     takes 6 back and promotes 7.
     """
-    workspace = Workspace.create(folder, stamp_size=SIZE)
+    workspace = create_workspace(folder, stamp_size=SIZE)
     splits = ["train"] * 4 + ["pool"] * 7
     quality = ["ok"] * 10 + ["unreadable"]
     places = [10.0 + n for n in range(11)]

@@ -17,6 +17,7 @@ from conftest import CommandLine
 from makers import SIZE, close_round, galaxy, label_event, write_csv
 from small_survey import Source, bring_in
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.testsets import add_test_set
@@ -32,7 +33,7 @@ def kind(i: int) -> str:
 
 def build_served(folder: Path) -> Workspace:
     """SDSS galaxies to train on; a DES pool, five of it seen by SDSS too; HP; a round that promoted two."""
-    workspace = Workspace.create(folder / "ws", CLASSES, SIZE)
+    workspace = create_workspace(folder / "ws", CLASSES, SIZE)
     add_test_set(workspace, "HP", write_csv(folder / "hp.csv", ["object_id", "label"],
                                             *([HP + i, kind(i)] for i in range(N_HP))), survey="des")  # fmt: skip
     train = [(Source(TRAIN + i, 100 + i, 2.0, kind(i)), galaxy(100 + i)) for i in range(N_TRAIN)]

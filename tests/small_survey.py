@@ -9,12 +9,13 @@ import numpy as np
 from makers import write_scores
 from PIL import Image
 
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import Plan, record_step
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.calibration_set import record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import Decisions, decide, record_decisions
 from catbuilder.ingest.images import IngestReport, ingest_images
-from catbuilder.rounds.planning import Plan, record_step
 from catbuilder.rounds.scoring import record_scores
 from catbuilder.sets.testsets import add_test_set
 
@@ -127,7 +128,7 @@ STARS, BLANKS = 4, 4  # at the end of the pool
 
 def build(folder: Path) -> Workspace:
     """The whole survey in `folder/ws`: every set in its place, the test sets declared before anything is ingested."""
-    workspace = Workspace.create(folder / "ws", CLASSES, 64)
+    workspace = create_workspace(folder / "ws", CLASSES, 64)
     kinds = [CLASSES[i % 2] for i in range(N_POOL)]
     for survey, first in (("sdss", HP_SDSS), ("des", HP_DES)):
         truth = write_csv(folder / "hp.csv", [{"object_id": first + i, "label": kinds[i]} for i in range(N_HP)])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from makers import SIZE, ask, cli, failed, write_csv, write_images
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError
 from catbuilder.sets.population import load_population
@@ -69,7 +70,7 @@ def catalogues(folder: Path, galaxies: int = GALAXIES, shared: int = SHARED) -> 
 def matched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with the three catalogues, matched; copy it, do not change it."""
     folder = tmp_path_factory.mktemp("assemble")
-    workspace = Workspace.create(folder / "ws", stamp_size=SIZE)
+    workspace = create_workspace(folder / "ws", stamp_size=SIZE)
     for kind, file in catalogues(folder).items():
         done = cli("-w", workspace.path, "ingest", kind, file)
         assert done.code == 0, done
@@ -193,7 +194,7 @@ def test_a_list_without_the_surveys_columns_is_refused(workspace, tmp_path):
 
 
 def test_assemble_says_what_is_missing(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     failed(cli("-w", workspace.path, "assemble"), "no votes on sdss galaxies", "catbuilder ingest gz1 FILE")
     files = catalogues(tmp_path)
     for kind in ("gz1", "sdss", "des"):
@@ -202,7 +203,7 @@ def test_assemble_says_what_is_missing(tmp_path):
 
 
 def test_other_classes_than_galaxy_zoos_are_refused(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", classes=("disc", "bulge"))
+    workspace = create_workspace(tmp_path / "ws", classes=("disc", "bulge"))
     failed(cli("-w", workspace.path, "assemble"), "elliptical from spiral", "disc, bulge")
 
 
@@ -336,7 +337,7 @@ def test_an_image_under_a_catalogued_id_but_far_from_its_position_is_refused(wor
 
 @pytest.fixture(scope="module")
 def real_sky(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("real") / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path_factory.mktemp("real") / "ws", stamp_size=SIZE)
     folder = DATA / "catalogs"
     for kind, name in (("des", "des_dr1_main.fits"), ("gz1", "gz1_table2.csv"), ("sdss", "sdss_dr7_photoobj.csv.gz")):
         assert cli("-w", workspace.path, "ingest", kind, folder / name).code == 0

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from makers import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 from scipy.stats import hypergeom
 
+from catbuilder.active_learning.answers import import_labels, record_answers
 from catbuilder.active_learning.select_objects import select_objects
-from catbuilder.catalogue.label_events import EVENTS, import_labels, record_answers
+from catbuilder.catalogue.label_events import EVENTS
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import sql_folder
 from catbuilder.decisions.audit import LEAST, Audit, judge, queue_audit, share_out
@@ -78,7 +80,7 @@ def certified_round(workspace: Workspace, batches: dict[str, range], audit: int)
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory) -> Path:
     """One certified round with 20 objects to audit; copy it, do not change it."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("audit") / "ws", stamp_size=32)
+    workspace = create_workspace(tmp_path_factory.mktemp("audit") / "ws", stamp_size=32)
     ids = range(1, N_POOL + 1)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", ids, ra=[10 + n / 100 for n in ids], dec=[-1.0] * N_POOL)
@@ -493,5 +495,5 @@ def test_certificates_are_given_to_programs_and_by_round(workspace):
 
 
 def test_where_nothing_was_certified_the_command_says_how_to(tmp_path):
-    Workspace.create(tmp_path / "ws")
+    create_workspace(tmp_path / "ws")
     assert "There is no certificate yet" in cli("-w", tmp_path / "ws", "certificates").out

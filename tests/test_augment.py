@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Generator
 
-from catbuilder.core.settings import Augmentation
+from catbuilder.core.recipe import Augmentation
 from catbuilder.network.augment import augment, gaussian_blur, geometry, survey_shift
 
 NOTHING = Augmentation(flip=False, rotation_degrees=0, shift=0, zoom=0)

@@ -11,6 +11,7 @@ from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from faults import cut_off, flip_a_bit, stopped
 
 from catbuilder.catalogue.backup import backup, restore
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.files import held_alone
@@ -216,7 +217,7 @@ def test_a_backup_goes_to_a_folder_of_its_own(workspace: Workspace, tmp_path: Pa
     with pytest.raises(InputError, match=r"is not a backup: it has no backup.json"):
         restore(tmp_path / "other", tmp_path / "ws")
     backup(workspace, tmp_path / "backup")
-    second = Workspace.create(tmp_path / "second")
+    second = create_workspace(tmp_path / "second")
     with pytest.raises(InputError, match=f"is the backup of {workspace.path}"):
         backup(second, tmp_path / "backup")
     assert json.loads((tmp_path / "backup" / "backup.json").read_text())["workspace"] == str(workspace.path)

@@ -29,6 +29,7 @@ from makers import (
     write_images,
 )
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy
@@ -40,7 +41,7 @@ HEADER = ("object_id", "file")
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    return Workspace.create(tmp_path_factory.mktemp("empty") / "ws", stamp_size=SIZE)
+    return create_workspace(tmp_path_factory.mktemp("empty") / "ws", stamp_size=SIZE)
 
 
 @pytest.fixture
@@ -524,7 +525,7 @@ def test_a_round_with_nothing_to_train_on_says_what_to_ingest(workspace):
 
 
 def test_an_init_that_was_killed_can_be_given_again(tmp_path):
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     # as it is between the renames: the catalogue in its place, the settings still a draft
     (made.path / "catbuilder.toml").rename(made.path / ".catbuilder.toml.draft")
     assert "Made the workspace" in cli("init", made.path).out
@@ -532,7 +533,7 @@ def test_an_init_that_was_killed_can_be_given_again(tmp_path):
 
 
 def test_a_catalogue_without_its_settings_is_left_alone(tmp_path):
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     (made.path / "catbuilder.toml").unlink()
     failed(cli("init", made.path), "holds a catalogue without its catbuilder.toml")
 

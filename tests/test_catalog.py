@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from makers import RECIPE, SIZE, add_events, add_objects, ask, close_round, label_event, make_older, surveyed
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import Column, connect, data_dictionary, migrate
-from catbuilder.catalogue.label_events import SOURCES
+from catbuilder.catalogue.database import connect
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import read_plan
+from catbuilder.catalogue.schema import Column, data_dictionary, migrate
+from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError, WorkspaceError
 from catbuilder.core.resources import sql_folder
-from catbuilder.rounds.planning import read_plan
 
 UCD = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*(;[a-zA-Z][a-zA-Z0-9.-]*)*")
 
@@ -102,7 +104,7 @@ def test_migrations_are_recorded_with_the_version_that_applied_them(survey):
 
 
 def test_the_catalogue_of_an_older_catbuilder_is_brought_up_to_date_when_it_is_opened(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     make_older(workspace)
     before = workspace.catalog_file.read_bytes()
     assert ask(workspace, "SELECT object_id, domain FROM catalog") == [(8, "no_image")]
@@ -135,7 +137,7 @@ def test_a_catalogue_that_is_not_there_is_not_made_by_looking_for_it(tmp_path):
 
 @pytest.fixture
 def pool(tmp_path):
-    workspace = Workspace.create(tmp_path / "pool", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "pool", stamp_size=SIZE)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", [1, 2, 3])
     return workspace

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from makers import RECIPE, add_events, add_objects, ask, close_round, label_event
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToCertify
-from catbuilder.core.settings import Recipe
+from catbuilder.core.recipe import Recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
 from catbuilder.export.export import export
@@ -69,7 +70,7 @@ class Sky:
 
 @pytest.fixture
 def workspace_of(tmp_path: Path) -> Workspace:
-    return Workspace.create(tmp_path / "ws", CLASSES, 32)
+    return create_workspace(tmp_path / "ws", CLASSES, 32)
 
 
 @pytest.fixture
@@ -364,7 +365,7 @@ def test_the_export_carries_the_certificates(heavens: Sky, tmp_path: Path) -> No
 
 
 def test_the_same_catalogue_gives_the_same_certificates(heavens: Sky, tmp_path: Path) -> None:
-    other = Sky(Workspace.create(tmp_path / "other", CLASSES, 32))
+    other = Sky(create_workspace(tmp_path / "other", CLASSES, 32))
     for one in (heavens, other):
         one.round(certified(quota="random"))
     text = "SELECT * EXCLUDE (run) FROM certificates ORDER BY certificate"
@@ -397,7 +398,7 @@ POLICIES: dict[str, dict[str, object]] = {
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Workspace.create(tmp_path_factory.mktemp("empty") / "ws", CLASSES, 32).path
+    return create_workspace(tmp_path_factory.mktemp("empty") / "ws", CLASSES, 32).path
 
 
 @pytest.mark.parametrize("policy", POLICIES)

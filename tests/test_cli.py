@@ -18,6 +18,7 @@ from makers import SIZE, add_objects, ask, cli, failed, process, surveyed, write
 from typer.main import get_command
 
 from catbuilder import __version__
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cli.main import app
 
@@ -203,7 +204,7 @@ def test_status_counts_what_is_there_and_where_the_rounds_stand(survey):
 
 
 def test_status_of_a_new_workspace_says_what_comes_next(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     assert "Next: catbuilder ingest images" in cli("-w", workspace.path, "status").out
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", [1])
@@ -241,7 +242,7 @@ def test_exported_labels_come_back_the_same(workspace, tmp_path):
     )
     assert [row["annotator"] for row in rows if row["source"] == "human"] == ["edwin", "edwin"]
 
-    other = Workspace.create(tmp_path / "other", stamp_size=SIZE)
+    other = create_workspace(tmp_path / "other", stamp_size=SIZE)
     with other.recording("objects") as recording:
         add_objects(recording, "des", range(1, 12))
     done = cli("-w", other.path, "labels", "import", tmp_path / "labels.csv")

@@ -13,10 +13,10 @@ from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 
 from catbuilder.active_learning.agreement import agreement_of
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.sky import healpix_cell
 from catbuilder.core.stamps import write_shard
-from catbuilder.ingest.tables.table_file import open_table
+from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.inspection.compare import compare
 from catbuilder.inspection.other_catalogue import recognise
 
@@ -30,7 +30,7 @@ WRONG = (1, 5, 60)  # where the other catalogue says otherwise
 @pytest.fixture(scope="module")
 def ours(tmp_path_factory):
     """One closed round over 80 DES objects, fainter and smaller one after the other, all with pixels."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("compare") / "ws", stamp_size=32)
+    workspace = create_workspace(tmp_path_factory.mktemp("compare") / "ws", stamp_size=32)
     pixels = np.random.default_rng(0).integers(0, 255, (N, 32, 32, 3), np.uint8)
     shard = write_shard(workspace.path, "des", pixels)
     with workspace.recording("objects") as recording:

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from makers import SIZE, Done, ask, cli, failed, process
 
-from catbuilder.catalogue.database import Connection, connect
+from catbuilder.catalogue.connection import Connection
+from catbuilder.catalogue.database import connect
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell, search_order, with_neighbours
@@ -39,7 +41,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    return Workspace.create(tmp_path_factory.mktemp("sphere") / "ws", stamp_size=SIZE)
+    return create_workspace(tmp_path_factory.mktemp("sphere") / "ws", stamp_size=SIZE)
 
 
 @pytest.fixture
@@ -406,7 +408,7 @@ def test_a_catalogue_that_comes_while_pairs_are_sought_is_matched_too(workspace,
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("real") / "ws")
+    workspace = create_workspace(tmp_path_factory.mktemp("real") / "ws")
     with workspace.recording("sdss") as recording:
         file = DATA / "catalogs" / "sdss_dr7_photoobj.csv.gz"
         sdss = recording.con.execute("SELECT objid, ra, dec FROM read_csv($file)", {"file": str(file)}).fetchnumpy()

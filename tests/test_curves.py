@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from makers import SIZE, add_objects, ask, cli, close_round, failed, surveyed
 from PIL import Image
 
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.decisions.measures import CURVE, accuracy_curve, aurc
 from catbuilder.report.accuracy_figure import draw_accuracy
-from catbuilder.riskcoverage import CURVE, accuracy_curve, aurc
 
 
 def scored(confidence, right):
@@ -145,13 +145,13 @@ def test_each_line_says_how_many_it_is_of_and_an_interval_that_is_cut_off_is_tol
 def test_what_cannot_be_drawn_is_told_and_leaves_no_file(survey, tmp_path):
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.gif"), "x.gif", "ends in .png, .pdf, .svg")
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.png", "--round", 9), "there is no round 9")
-    empty = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    empty = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     failed(cli("-w", empty.path, "metrics", "--figure", tmp_path / "x.png"), "no test set with truth has been measured")
     assert not list(tmp_path.glob("*.png"))
 
 
 def test_a_workspace_with_raw_votes_is_measured_against_both_truths(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 5))
         for n, (truth, raw) in enumerate([("spiral", "elliptical"), ("spiral", "spiral"), ("elliptical", None)], 1):

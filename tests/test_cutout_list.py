@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import add_objects, cli, failed, write_csv, write_images
 
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.settings import StampWidths
 from catbuilder.ingest.fetch.missing_images import cutout_width, objects_without_image
 
@@ -21,7 +21,7 @@ RADIUS = [8.0, None, 0.1, 1000.0, 5.0]
 @pytest.fixture
 def workspace(tmp_path):
     """Five objects of DES without an image, one of them without a position, and one with an image."""
-    made = Workspace.create(tmp_path / "ws")
+    made = create_workspace(tmp_path / "ws")
     with made.recording("objects") as recording:
         recording.con.register("made", pa.table({"object_id": IDS, "ra": RA, "dec": DEC, "radius_arcsec": RADIUS}))
         recording.con.execute(

@@ -13,10 +13,11 @@ from faults import SmallDisk, cut_off, flip_a_bit, needs_root, small_disk, stopp
 from makers import make_older
 from small_survey import POOL, Source, bring_in, draw, write_csv
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, SchemaError
 from catbuilder.core.progress import Reporter
-from catbuilder.core.settings import load_recipe
+from catbuilder.core.recipe import load_recipe
 from catbuilder.inspection.check import check
 from catbuilder.rounds.run import run_rounds
 
@@ -274,7 +275,7 @@ def test_a_log_that_loses_what_was_promised_is_told_by_the_log_lines(with_log: C
 
 @needs_root
 def test_a_catalogue_is_not_upgraded_where_there_is_no_room_for_a_copy(disk: SmallDisk) -> None:
-    workspace = Workspace.create(disk.path / "ws")
+    workspace = create_workspace(disk.path / "ws")
     make_older(workspace)
     before = workspace.catalog_file.read_bytes()
     disk.fill()

@@ -13,7 +13,8 @@ from makers import add_events, add_objects, ask, cli, close_round, failed, label
 from nbclient import NotebookClient
 from small_survey import Source, bring_in, draw
 
-from catbuilder.catalogue.database import data_dictionary
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.sky import healpix_cell
 from catbuilder.inspection.cookbook import examples
@@ -67,7 +68,7 @@ def test_the_site_builds_without_a_warning_and_takes_nothing_from_other_servers(
 
 
 def test_every_table_and_view_has_a_description(tmp_path):
-    with Workspace.create(tmp_path / "ws").reading() as con:
+    with create_workspace(tmp_path / "ws").reading() as con:
         silent = con.execute(
             "SELECT table_name FROM duckdb_tables() WHERE comment IS NULL UNION "
             "SELECT view_name FROM duckdb_views() WHERE NOT internal AND comment IS NULL"
@@ -128,7 +129,7 @@ def test_examples_are_listed_and_a_misspelt_one_is_told(survey):
 def pictured(tmp_path_factory) -> Path:
     """Images of a few galaxies with scores of two rounds, test sets among them."""
     folder = tmp_path_factory.mktemp("notebook")
-    workspace = Workspace.create(folder / "ws", stamp_size=64)
+    workspace = create_workspace(folder / "ws", stamp_size=64)
     kinds = ["elliptical", "spiral"] * 5
     truth = write_csv(folder / "hp.csv", ("object_id", "label"), *((n, kinds[n]) for n in range(1, 7)))
     add_test_set(workspace, "HP", truth, survey="des")

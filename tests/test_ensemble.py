@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from small_survey import CLASSES, POOL, Source, bring_in, draw, write_recipe
 from toy_survey import run
 
+from catbuilder.catalogue.round_records import Plan, read_plan, score_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.progress import Reporter
@@ -30,7 +31,6 @@ from catbuilder.network.checkpoint import load_model, sealed
 from catbuilder.network.jobs import TrainJob
 from catbuilder.network.model_card import read_model_card
 from catbuilder.network.scorer import Begun, Ensemble, Scorer, mutual_information
-from catbuilder.rounds.planning import Plan, read_plan, score_manifest_file
 from catbuilder.rounds.scoring import score_later
 from catbuilder.rounds.training import member_seed, members_of, train_members
 

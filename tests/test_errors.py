@@ -17,9 +17,9 @@ from makers import SIZE, add_events, add_objects, cli, label_event, surveyed, wr
 
 from catbuilder.active_learning.review import answer, ask_people, undo
 from catbuilder.catalogue.label_events import EVENTS, record_events
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core import errors
-from catbuilder.core.settings import Certificate, Promotion, load_recipe
+from catbuilder.core.recipe import Certificate, Promotion, load_recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.rounds.launch.processes import Worker, run_all
 from catbuilder.rounds.launch.remote import run_everywhere
@@ -63,7 +63,7 @@ def no_workspace(folder: Path) -> None:
 
 @raises(errors.WorkspaceError)
 def a_shard_that_lost_its_end(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws", stamp_size=SIZE)
+    workspace = create_workspace(folder / "ws", stamp_size=SIZE)
     write_images(folder / "images", ("1.png",))
     table = write_csv(folder / "t.csv", ("object_id", "file"), (1, "1.png"))
     assert (
@@ -76,14 +76,14 @@ def a_shard_that_lost_its_end(folder: Path) -> None:
 
 @raises(errors.WorkspaceBusy)
 def a_round_is_under_way(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     with workspace.round_lock():
         command("-w", workspace.path, "round", "--recipe", "demo")
 
 
 @raises(errors.ConfigError)
 def a_misspelt_key(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     with open(workspace.path / "catbuilder.toml", "a") as file:
         file.write("\n[limits]\nmax_colums = 3\n")
     command("-w", workspace.path, "status")
@@ -91,14 +91,14 @@ def a_misspelt_key(folder: Path) -> None:
 
 @raises(errors.SchemaError)
 def no_catalogue(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     workspace.catalog_file.write_bytes(b"SQLite format 3\0" * 300)
     command("-w", workspace.path, "status")
 
 
 @raises(errors.CatalogueDamaged)
 def a_catalogue_older_than_its_log(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     with workspace.recording("x"):
         pass
     workspace.log_file.write_text(json.dumps({"run": 9, "events": 9}) + "\n")
@@ -107,14 +107,14 @@ def a_catalogue_older_than_its_log(folder: Path) -> None:
 
 @raises(errors.InputError)
 def a_table_without_ids(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     table = write_csv(folder / "t.csv", ("id", "label"), (1, "spiral"))
     command("-w", workspace.path, "labels", "import", table)
 
 
 @raises(errors.InputError)
 def a_missing_column_of_a_survey(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     table = write_csv(folder / "t.csv", ("OBJID", "RA"), (1, 2))
     command("-w", workspace.path, "ingest", "gz1", table)
 
@@ -130,20 +130,20 @@ def a_promoted_test_object(folder: Path) -> None:
 
 @raises(errors.NothingToTrain)
 def a_round_without_labels(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     command("-w", workspace.path, "round", "--recipe", "demo")
 
 
 @raises(errors.NothingToScore)
 def a_catalogue_without_stamps(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     with workspace.reading() as con:
         score_manifest(con, load_recipe("demo"))
 
 
 @raises(errors.NothingToCertify)
 def a_promise_without_calibration(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     recipe = load_recipe("demo").model_copy(
         update={"promotion": Promotion(policy="certified"), "certificate": Certificate()}
     )
@@ -153,7 +153,7 @@ def a_promise_without_calibration(folder: Path) -> None:
 
 @raises(errors.NothingToAsk)
 def a_doubt_before_the_first_round(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     command("-w", workspace.path, "select", "--strategy", "margin")
 
 
@@ -168,7 +168,7 @@ def weights_that_are_no_weights(folder: Path) -> None:
 
 @raises(errors.LaunchError)
 def several_processes_without_horovod(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws", stamp_size=SIZE)
+    workspace = create_workspace(folder / "ws", stamp_size=SIZE)
     with workspace.recording("labels") as recording:
         add_objects(recording, "sdss", range(1, 41), split="train", ra=[9.0 * n for n in range(40)], dec=[1.0] * 40)
         add_events(recording, *(label_event("sdss", n, ("elliptical", "spiral")[n % 2]) for n in range(1, 41)))
@@ -195,26 +195,26 @@ def a_host_whose_starter_is_killed(folder: Path) -> None:
 
 @raises(errors.QueryError)
 def a_query_that_writes(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     command("-w", workspace.path, "sql", "DELETE FROM labels")
 
 
 @raises(errors.ServeError)
 def a_port_that_is_taken(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command("-w", workspace.path, "serve", "--no-browser", "--port", taken.getsockname()[1])
 
 
 @raises(errors.ObjectNotFound)
 def an_unknown_object(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     command("-w", workspace.path, "why", 5)
 
 
 @raises(errors.OtherAnswer)
 def an_undo_of_an_answer_that_is_not_the_last(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", [1, 2])
     name = ask_people(workspace, "random", 2)
@@ -224,13 +224,13 @@ def an_undo_of_an_answer_that_is_not_the_last(folder: Path) -> None:
 
 @raises(errors.RoundError)
 def a_round_that_never_was(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     command("-w", workspace.path, "rollback", "--to", 7)
 
 
 @raises(errors.ReleaseError)
 def a_release_that_never_was(folder: Path) -> None:
-    workspace = Workspace.create(folder / "ws")
+    workspace = create_workspace(folder / "ws")
     command("-w", workspace.path, "release", "1.0", "--verify")
 
 
@@ -253,7 +253,7 @@ def test_a_refusal_is_one_sentence_to_act_on(kind, example, tmp_path):
 
 
 def test_what_a_file_is_called_cannot_command_the_terminal(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     evil = tmp_path / "\x1b[2Jall is well\r.csv"
     done = cli("-w", workspace.path, "labels", "import", evil)
     assert done.code == 1 and done.error.isprintable() and os.fspath(tmp_path) in done.error

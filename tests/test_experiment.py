@@ -21,11 +21,12 @@ from PIL import Image
 from scipy import stats
 from small_survey import CALIBRATION, HP_DES, HP_SDSS, N_CALIBRATION, N_HP, N_POOL, POOL, finish_by_hand, write_recipe
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError, WorkspaceBusy
 from catbuilder.core.files import held_alone, sha256_file
 from catbuilder.core.progress import Reporter
-from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.inspection.check import check
 from catbuilder.rounds.experiment import (
     RecursionReport,
@@ -261,7 +262,7 @@ def test_an_unfinished_round_of_the_workspace_is_finished_first(workspace: Works
 
 
 def test_without_a_truth_there_is_nothing_to_measure(tmp_path: Path, recipe: Recipe) -> None:
-    empty = Workspace.create(tmp_path / "ws")
+    empty = create_workspace(tmp_path / "ws")
     with pytest.raises(InputError, match=r"no test set of .* has a truth"):
         run_recursion(empty, [0], recipe=recipe, reporter=QUIET)
 

@@ -21,14 +21,14 @@ from hypothesis import strategies as st
 from makers import SIZE, add_objects, ask, cli, failed, surveyed
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import Column, data_dictionary
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import NOW
+from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.core.errors import CatalogueDamaged, InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.export.export import export
 from catbuilder.export.hats import write_hats
 from catbuilder.export.packed_rows import RowFormat
-from catbuilder.export.provenance import NOW
 from catbuilder.export.rows import ExportColumn, export_columns, selected
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
@@ -277,7 +277,7 @@ def test_what_an_export_says_a_text_can_be_no_text_exceeds(survey):
 
 @pytest.fixture(scope="module")
 def any_workspace(tmp_path_factory):
-    return Workspace.create(tmp_path_factory.mktemp("any") / "ws", stamp_size=SIZE)
+    return create_workspace(tmp_path_factory.mktemp("any") / "ws", stamp_size=SIZE)
 
 
 NUMBER = st.one_of(st.none(), st.floats(width=32))

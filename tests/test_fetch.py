@@ -43,7 +43,7 @@ from hypothesis import strategies as st
 from makers import COMMAND, ask, cli, failed
 
 from catbuilder import __version__
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.ingest.fetch.cutout_services import SERVICES, Service, find_service
@@ -62,7 +62,7 @@ def service():
 @pytest.fixture
 def workspace(tmp_path):
     """Ten objects of SDSS at right ascensions 1 to 10, without image or split, the last without a position."""
-    made = Workspace.create(tmp_path / "ws", stamp_size=32)
+    made = create_workspace(tmp_path / "ws", stamp_size=32)
     add_bare(made, range(1, 11), ra=[*map(float, range(1, 10)), None], dec=[-0.5] * 9 + [None], radius_arcsec=6.0)
     return made
 
@@ -465,7 +465,7 @@ def test_a_fetch_that_left_objects_unasked_has_not_succeeded(workspace, service)
 
 
 def test_a_list_of_failures_that_is_long_is_cut_and_says_where_the_rest_is(tmp_path, service):
-    workspace = Workspace.create(tmp_path / "long", stamp_size=32)
+    workspace = create_workspace(tmp_path / "long", stamp_size=32)
     add_bare(workspace, range(1, 24), ra=[float(n) for n in range(1, 24)], dec=0.0)
     service.faults = dict.fromkeys(range(1, 24), not_there)
     done = cli("-w", workspace.path, "fetch", "--survey", "sdss", "--service", service.template, "--rate", 20)

@@ -30,14 +30,16 @@ from small_survey import (
     write_recipe,
 )
 
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import score_manifest_file, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
-from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.core.stamps import write_shard
 from catbuilder.decisions.promote import decide
 from catbuilder.ingest.images import ingest_images
 from catbuilder.inspection.why import why
-from catbuilder.rounds.planning import make_plan, score_manifest_file, training_manifest_file
+from catbuilder.rounds.planning import make_plan
 from catbuilder.sets.testsets import add_test_set
 
 ARCSEC = 1 / 3600
@@ -219,7 +221,7 @@ def validation_split(workspace: Workspace, recipe: Recipe) -> dict[int, str]:
 
 def test_neighbours_on_the_sky_are_on_one_side_of_the_validation_split(tmp_path: Path, recipe: Recipe) -> None:
     """30 places with three galaxies each, a minute of arc apart."""
-    workspace = Workspace.create(tmp_path / "ws", CLASSES, 64)
+    workspace = create_workspace(tmp_path / "ws", CLASSES, 64)
     sources = [
         (Source(1 + 3 * place + i, 10.0 + 3 * place, 7 + i / 60, CLASSES[i % 2]), draw(CLASSES[i % 2], 100 * place + i))
         for place in range(30)
@@ -235,7 +237,7 @@ def test_neighbours_on_the_sky_are_on_one_side_of_the_validation_split(tmp_path:
 
 def test_copies_without_a_position_are_never_on_both_sides(tmp_path: Path, recipe: Recipe) -> None:
     """40 pictures, each three times: once with a position, twice without, turned and mirrored."""
-    workspace = Workspace.create(tmp_path / "ws", CLASSES, 64)
+    workspace = create_workspace(tmp_path / "ws", CLASSES, 64)
     sources = []
     for i in range(40):
         kind, picture = CLASSES[i % 2], draw(CLASSES[i % 2], 500 + i)
@@ -255,7 +257,7 @@ def test_copies_without_a_position_are_never_on_both_sides(tmp_path: Path, recip
 
 def test_a_copy_goes_where_the_whole_neighbourhood_goes(tmp_path: Path, recipe: Recipe) -> None:
     """A galaxy imaged twice, and a copy of the first image without a position: none is on the other side."""
-    workspace = Workspace.create(tmp_path / "ws", CLASSES, 64)
+    workspace = create_workspace(tmp_path / "ws", CLASSES, 64)
     sources = []
     for i in range(40):
         kind, picture = CLASSES[i % 2], draw(CLASSES[i % 2], 700 + i)
@@ -311,7 +313,7 @@ PICTURES = [draw(CLASSES[i % 2], 6000 + i)[8:72, 8:72] for i in range(6 + len(AN
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return Workspace.create(tmp_path_factory.mktemp("empty") / "ws", CLASSES, 64).path
+    return create_workspace(tmp_path_factory.mktemp("empty") / "ws", CLASSES, 64).path
 
 
 def fill(workspace: Workspace, things: list[Thing]) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from makers import COMMAND, RECIPE, SIZE, add_events, add_objects, ask, cli, failed, label_event, peak_of, surveyed
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import data_dictionary
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError, RoundError
 from catbuilder.export.export import export as export_catalogue
@@ -135,7 +136,7 @@ def test_an_empty_result_is_a_table_without_rows(survey, tmp_path):
 
 
 def test_an_empty_catalogue_before_any_round_is_exported_too(tmp_path):
-    hdus = export(Workspace.create(tmp_path / "ws", stamp_size=SIZE), tmp_path / "out.fits")
+    hdus = export(create_workspace(tmp_path / "ws", stamp_size=SIZE), tmp_path / "out.fits")
     assert len(hdus[1].data) == 0 and hdus[0].header["ROUND"] == 0
 
 
@@ -238,7 +239,7 @@ ROWS = 200_000
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    workspace = Workspace.create(tmp_path_factory.mktemp("large") / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path_factory.mktemp("large") / "ws", stamp_size=SIZE)
     with workspace.recording("large") as recording:
         recording.con.execute(
             "INSERT INTO objects BY NAME SELECT 'des' AS survey, (range * 7919) % 1000000007 AS object_id, "

@@ -19,14 +19,15 @@ from hypothesis import strategies as st
 from makers import ask, cli, surveyed, write_csv, write_images
 from PIL import Image
 
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError, WeightsError, WorkspaceError
+from catbuilder.core.recipe import load_recipe
 from catbuilder.core.safe_text import for_spreadsheet, from_spreadsheet, in_one_line
-from catbuilder.core.settings import Limits, WorkspaceConfig, load_recipe, load_settings
+from catbuilder.core.settings import Limits, WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, refuse_other_width
 from catbuilder.ingest.picture import read_picture
-from catbuilder.ingest.tables.table_file import open_table
+from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tiles.tile_file import Refused, read_tile_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -94,7 +95,7 @@ def test_a_jpeg_of_hundreds_of_scans_is_refused_before_it_is_decoded(tmp_path):
 
 
 def test_the_limit_of_pixels_is_a_setting(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     with open(workspace.path / "catbuilder.toml", "a") as file:
         file.write("\n[limits]\nmax_image_pixels = 500\n")
     images = write_images(tmp_path / "images", ("1.png",))

@@ -11,6 +11,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from makers import SIZE, add_events, ask, cli, label_event, write_csv, write_images
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkspaceBusy
 from catbuilder.core.resources import query
@@ -63,7 +64,7 @@ def bring_images(workspace: Workspace, folder: Path, names: dict[int, tuple[int,
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("identity")
-    workspace = Workspace.create(folder / "ws", stamp_size=SIZE)
+    workspace = create_workspace(folder / "ws", stamp_size=SIZE)
     bring_images(workspace, folder / "images", IMAGES)
     bring_in(workspace, GALAXIES)
     return workspace.path
@@ -137,7 +138,7 @@ def test_an_object_of_another_survey_is_another_matter(workspace, tmp_path):
 
 
 def test_without_a_catalogue_nobody_is_anybody(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     bring_images(workspace, tmp_path / "images", IMAGES)
     assert identify_images(workspace) == IdentityReport(considered=5)
 
@@ -409,7 +410,7 @@ def test_what_an_image_table_measured_stays_whichever_file_comes_first(tmp_path)
     header = ["OBJID", "RA", "DEC", "NVOTE", "P_EL_DEBIASED", "P_CS_DEBIASED"]
     votes = write_csv(folder / "g.csv", header, (GZ1, 10.0, -5.0, 30, 0.9, 0.1))
     for name, order in (("first", "ig"), ("last", "gii")):
-        workspace = Workspace.create(tmp_path / name, stamp_size=SIZE)
+        workspace = create_workspace(tmp_path / name, stamp_size=SIZE)
         for kind in order:
             if kind == "i":
                 ingest_images(workspace, folder, table, survey="sdss")
@@ -531,7 +532,7 @@ def test_a_label_imported_for_an_image_is_recorded_for_the_object(workspace, tmp
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    workspace = Workspace.create(tmp_path_factory.mktemp("real") / "ws", stamp_size=16)
+    workspace = create_workspace(tmp_path_factory.mktemp("real") / "ws", stamp_size=16)
     file = str(DATA / "catalogs" / "sdss_dr7_photoobj.csv.gz")
     rows = duckdb.execute("SELECT objid, ra, dec FROM read_csv($file)", {"file": file}).fetchall()
     bring_in(workspace, {object_id: (ra, dec) for object_id, ra, dec in rows})

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from makers import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write_images
 from PIL import Image
 
+from catbuilder.active_learning.answers import import_labels
 from catbuilder.active_learning.platform_answers import parse_meanings, read_annotations
 from catbuilder.active_learning.platform_subjects import export_subjects
 from catbuilder.active_learning.select_objects import select_objects
-from catbuilder.catalogue.label_events import import_labels
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
@@ -30,7 +31,7 @@ CLASSES = ("elliptical", "spiral")
 def pool(tmp_path_factory) -> Path:
     """Six objects with images; copy it, do not change it."""
     folder = tmp_path_factory.mktemp("layouts")
-    workspace = Workspace.create(folder / "ws", CLASSES, SIZE)
+    workspace = create_workspace(folder / "ws", CLASSES, SIZE)
     write_images(folder / "images", [f"{n}.png" for n in IDS])
     rows = [(n, f"{n}.png", 10 + i, -1.5) for i, n in enumerate(IDS)]
     table = write_csv(folder / "t.csv", ("object_id", "file", "ra", "dec"), *rows)

@@ -9,14 +9,14 @@ from makers import RECIPE, SIZE, add_objects, ask, close_round, failed, process,
 
 from catbuilder.catalogue import id_ranges
 from catbuilder.catalogue.database import connect
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.status import status
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace, replace_older
 from catbuilder.core.errors import ConfigError, QueryError, RoundError, WorkspaceError
+from catbuilder.core.machine import require_space
 from catbuilder.decisions.promotion_candidates import gather_promotable
 from catbuilder.inspection.check import check
 from catbuilder.inspection.counts import count_objects
-from catbuilder.revisions import replace_older
-from catbuilder.space import require_space
 
 AT = "SELECT * FROM catalog_at({}) ORDER BY survey, object_id"
 
@@ -59,7 +59,7 @@ def test_a_lens_on_chosen_objects_shows_them_in_the_view_too_and_is_gone_afterwa
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ids=st.sets(st.integers(0, 2**63 - 1), min_size=1, max_size=40), objects=st.integers(1, 10))
 def test_no_id_falls_between_two_ranges(tmp_path_factory, ids, objects):
-    workspace = Workspace.create(tmp_path_factory.mktemp("ids") / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path_factory.mktemp("ids") / "ws", stamp_size=SIZE)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", sorted(ids))
         add_objects(recording, "sdss", sorted(ids)[:3])
@@ -114,7 +114,7 @@ def scored_at(workspace: Workspace, at: int) -> dict[int, int | None]:
 
 @pytest.fixture
 def pool(tmp_path):
-    workspace = Workspace.create(tmp_path / "pool", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "pool", stamp_size=SIZE)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 7))
     return workspace
@@ -158,7 +158,7 @@ def surest_three(con, table: str) -> list[tuple]:
 def test_the_surest_that_may_be_promoted_are_found_however_many_may_not(tmp_path, monkeypatch, few, forbidden):
     monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 7)
     monkeypatch.setattr("catbuilder.decisions.promotion_candidates._FEW", few)
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 61))
         if forbidden:  # the surest

@@ -24,17 +24,17 @@ from makers import (
 )
 from test_cli import parse
 
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
-from catbuilder.core.settings import load_recipe
+from catbuilder.core.recipe import load_recipe
 from catbuilder.rounds.planning import make_plan
 
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory) -> Path:
     """A workspace in which nothing is; read only."""
-    return Workspace.create(tmp_path_factory.mktemp("empty") / "ws", stamp_size=SIZE).path
+    return create_workspace(tmp_path_factory.mktemp("empty") / "ws", stamp_size=SIZE).path
 
 
 @pytest.fixture(scope="module")
@@ -61,27 +61,27 @@ def test_a_folder_that_is_none_says_how_to_make_one(tmp_path):
 
 
 def test_the_folder_above_or_inside_the_workspace_says_where_it_is(tmp_path):
-    made = Workspace.create(tmp_path / "des-y1", stamp_size=SIZE).path
+    made = create_workspace(tmp_path / "des-y1", stamp_size=SIZE).path
     (made / "rounds" / "001").mkdir(parents=True)
     for place in (tmp_path, made / "rounds" / "001"):
         assert f"there is one in {made}: name it with -w {made}" in failed(cli("-w", place, "status"))
 
 
 def test_a_misspelt_folder_is_told_from_its_neighbour(tmp_path):
-    made = Workspace.create(tmp_path / "des-y1", stamp_size=SIZE).path
+    made = create_workspace(tmp_path / "des-y1", stamp_size=SIZE).path
     said = failed(cli("-w", tmp_path / "des-y2", "status"), "des-y2 does not exist", f"name it with -w {made}")
     assert names_a_command(said) == f"catbuilder init {tmp_path / 'des-y2'}"
 
 
 def test_a_workspace_of_a_newer_catbuilder_says_so(tmp_path):
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     with duckdb.connect(str(made.catalog_file)) as con:
         con.execute("INSERT INTO migrations VALUES (999, '0999_later', '9.9', now())")
     failed(cli("-w", made.path, "status"), "has schema 999", "install the newer catbuilder that made it")
 
 
 def test_classes_changed_afterwards_are_refused_before_anything_is_read(tmp_path):
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     file = made.path / "catbuilder.toml"
     file.write_text(file.read_text().replace('"spiral"', '"spiral", "edge_on"'))
     said = failed(cli("-w", made.path, "status"), "the catalogue was made for elliptical, spiral; put them back")
@@ -125,7 +125,7 @@ def test_a_round_before_anything_is_labelled_says_what_to_bring_in(empty):
 
 
 def test_labels_without_images_say_what_is_missing(tmp_path):
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     with made.recording("labels") as recording:
         add_objects(recording, "sdss", range(1, 9), split="train", quality="unreadable", shard=None, row=None)
         add_events(recording, *(label_event("sdss", n, ("elliptical", "spiral")[n % 2]) for n in range(1, 9)))
@@ -136,7 +136,7 @@ def test_labels_without_images_say_what_is_missing(tmp_path):
 
 def test_two_processes_without_horovod_say_how_to_build_it_or_do_without(tmp_path):
     (tmp_path / "horovod.py").write_text("raise ImportError('it was never built')\n")
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
     done = process("-w", made.path, "round", "--recipe", "demo", "--np", 2, PYTHONPATH=path)
     said = failed(done, "needs Horovod", "it was never built", "scripts/build_horovod.sh")
@@ -149,7 +149,7 @@ def test_far_more_processes_than_cores_are_refused_before_anything_is_planned(em
 
 
 def test_a_recipe_made_for_gpus_is_told_of_where_there_is_none(tmp_path, capsys):
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     folder = write_images(tmp_path / "images", [f"{n}.png" for n in range(8)])
     rows = [(n, f"{n}.png", 9.0 * n, 1.0, ("elliptical", "spiral")[n % 2]) for n in range(8)]
     table = write_csv(tmp_path / "t.csv", ("object_id", "file", "ra", "dec", "label"), *rows)
@@ -167,7 +167,7 @@ def test_scores_metrics_and_exports_before_the_first_round_say_so(empty, tmp_pat
 
 
 def test_metrics_without_a_test_set_say_how_to_declare_one(tmp_path):
-    made = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    made = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     with made.recording("objects") as recording:
         add_objects(recording, "des", range(1, 5))
     close_round(made, {("des", n): (0.9, 0.1) for n in range(1, 5)})

@@ -4,7 +4,7 @@ from safetensors.torch import save_file
 from toy_survey import CLASSES, toy_recipe
 
 from catbuilder.core.errors import ConfigError, WeightsError
-from catbuilder.core.settings import Network
+from catbuilder.core.recipe import Network
 from catbuilder.network.galaxy_network import build_network, standardise_background, train_mode, trainable_from
 from catbuilder.network.starting_weights import load_starting_weights
 

@@ -10,11 +10,12 @@ import pyarrow.parquet as pq
 import pytest
 from makers import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 
+from catbuilder.active_learning.answers import import_labels
 from catbuilder.active_learning.candidates import drawn_at_random, forget_asked
 from catbuilder.active_learning.diversity import covering, typical
 from catbuilder.active_learning.select_objects import open_questions, select_objects
 from catbuilder.catalogue import id_ranges
-from catbuilder.catalogue.label_events import import_labels
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.inspection.check import check
@@ -31,7 +32,7 @@ def spiral(object_id: int) -> float:
 @pytest.fixture(scope="module")
 def scored(tmp_path_factory) -> Path:
     """One closed round that promoted nothing; copy it, do not change it."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("questions") / "ws", stamp_size=32)
+    workspace = create_workspace(tmp_path_factory.mktemp("questions") / "ws", stamp_size=32)
     ids = range(1, 67)
     with workspace.recording("objects") as recording:
         domains = ["star" if n == 63 else "in" for n in ids]
@@ -90,7 +91,7 @@ def test_the_most_doubtful_objects_are_asked_about_in_an_order_that_tells_nothin
 
 
 def test_margin_of_three_classes_is_between_the_two_highest(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", ("elliptical", "merger", "spiral"), stamp_size=32)
+    workspace = create_workspace(tmp_path / "ws", ("elliptical", "merger", "spiral"), stamp_size=32)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", (1, 2, 3))
     posteriors = {1: (0.34, 0.33, 0.33), 2: (0.5, 0.0, 0.5), 3: (0.1, 0.7, 0.2)}
@@ -147,7 +148,7 @@ def test_mutual_information_needs_an_ensemble(workspace):
 
 
 def test_without_a_scored_round_only_a_draw_can_ask(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=32)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=32)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 9), ra=[float(n) for n in range(8)], dec=[0.0] * 8)
     for strategy in ("margin", "typical"):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from makers import ask, cli
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.settings import load_recipe
+from catbuilder.core.recipe import load_recipe
 from catbuilder.core.sky import nearest
 from catbuilder.sets.manifest import training_manifest
 
@@ -23,7 +24,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def sky(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The three catalogues, SDSS spirals with labels and SDSS images without, assembled with the paper's HP."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("sky") / "ws", stamp_size=64)
+    workspace = create_workspace(tmp_path_factory.mktemp("sky") / "ws", stamp_size=64)
     catalogs = DATA / "catalogs"
     spirals = ("images", DATA / "sdss_gz1_spirals" / "images", "--table", DATA / "sdss_gz1_spirals" / "labels.csv")
     stripe = ("images", DATA / "sdss_s82" / "images", "--table", DATA / "sdss_s82" / "objects.csv", "--split", "none")

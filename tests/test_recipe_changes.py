@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 from makers import cli, failed
 from small_survey import write_recipe
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.progress import Reporter
-from catbuilder.core.settings import load_recipe, load_round_recipe
+from catbuilder.core.recipe import load_recipe, load_round_recipe
 from catbuilder.rounds.planning import make_plan
 from catbuilder.rounds.run import run_rounds
 
@@ -120,7 +121,7 @@ def test_a_change_that_cannot_be_made_is_refused_in_one_sentence(tiny: Path, cha
 def test_what_only_assemble_reads_is_not_taken_by_a_round(
     tmp_path: Path, tiny: Path, verb: tuple[str, ...], change: str
 ) -> None:
-    workspace = Workspace.create(tmp_path / "ws", ("elliptical", "spiral"), 64)
+    workspace = create_workspace(tmp_path / "ws", ("elliptical", "spiral"), 64)
     refused = cli("-w", workspace.path, *verb, "--recipe", tiny, "--set", change)
     failed(refused, f"'{change}' would change nothing", "target and population", "catbuilder assemble --recipe")
 
@@ -157,7 +158,7 @@ def test_a_round_that_goes_on_by_its_own_plan_says_which_keys_are_other_than_ask
 
 @pytest.mark.parametrize("seed", [-1, 2**63])
 def test_a_seed_that_cannot_be_recorded_is_refused(tmp_path: Path, tiny: Path, seed: int) -> None:
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     done = cli("-w", workspace.path, "round", "--recipe", tiny, "--seed", seed)
     assert done.code == 2 and "Invalid value for '--seed'" in done.err
     with pytest.raises(InputError, match=rf"the seed {seed} cannot be recorded; give a whole number from 0 to"):
@@ -165,7 +166,7 @@ def test_a_seed_that_cannot_be_recorded_is_refused(tmp_path: Path, tiny: Path, s
 
 
 def test_the_command_line_takes_several_and_names_file_and_change_in_its_one_line(tmp_path: Path, tiny: Path) -> None:
-    workspace = Workspace.create(tmp_path / "ws", ("elliptical", "spiral"), 64)
+    workspace = create_workspace(tmp_path / "ws", ("elliptical", "spiral"), 64)
     round_ = ("-w", workspace.path, "round", "--recipe", tiny, "--set", "members=2")
     failed(
         cli(*round_, "--set", "promotion.perclass=3"), "tiny.toml, changed by members=2 and promotion.perclass=3", "did"

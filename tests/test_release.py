@@ -16,7 +16,7 @@ from datacite import schema45
 from makers import ask, cli, failed, process, surveyed
 
 from catbuilder.catalogue.backup import backup, restore
-from catbuilder.catalogue.database import Column
+from catbuilder.catalogue.schema import Column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.certificates import read_certificates
 from catbuilder.export.cds import _decimals, fields_of

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from makers import RECIPE, add_events, add_objects, cli, close_round, label_event, write_csv, write_images
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
@@ -22,7 +23,7 @@ DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 @pytest.fixture
 def workspace(tmp_path):
-    return Workspace.create(tmp_path / "ws", stamp_size=32)
+    return create_workspace(tmp_path / "ws", stamp_size=32)
 
 
 def add_rendering(workspace, rendering, first_id, elliptical, spiral, split="train"):
@@ -114,7 +115,7 @@ def test_check_says_careful_and_keeps_its_exit_code(workspace):
 @pytest.fixture(scope="module")
 def one_sided(tmp_path_factory):
     """A workspace with real images: 70 ellipticals of one rendering, 70 spirals of another. Read, or plan in it."""
-    workspace = Workspace.create(tmp_path_factory.mktemp("one-sided") / "ws", stamp_size=32)
+    workspace = create_workspace(tmp_path_factory.mktemp("one-sided") / "ws", stamp_size=32)
     for i, name in enumerate(workspace.config.classes):
         files = [f"{name}{n}.png" for n in range(70)]
         folder = write_images(workspace.path.parent / name, files, seed=1000 * i)

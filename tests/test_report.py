@@ -16,7 +16,8 @@ from makers import add_objects, cli, close_round, failed, surveyed
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from catbuilder.catalogue.database import apply_views, keep_column
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.schema import apply_views, keep_column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.report.data import read_scope
 from catbuilder.report.embedding import _mixing
@@ -177,7 +178,7 @@ def test_as_of_an_earlier_round_nothing_of_later_ones_is_in_it(
 
 
 def test_a_fresh_workspace_is_told_what_to_do(tmp_path: Path) -> None:
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     page = page_of(write_report(workspace).file)
     assert page.sections == ["glance", "provenance"] and not page.pictures
     assert "catbuilder ingest images" in page.said
@@ -199,7 +200,7 @@ def test_without_stamps_features_magnitudes_and_positions_each_gap_is_said(tmp_p
 
 def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
     names = [f"t{number}" for number in range(10)]
-    workspace = Workspace.create(tmp_path / "ws", names, 32)
+    workspace = create_workspace(tmp_path / "ws", names, 32)
     rng = np.random.default_rng(0)
     ids, test = range(1, 301), range(1, 101)
     with workspace.recording("objects") as recording:
@@ -228,7 +229,7 @@ def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
 
 
 def test_a_test_set_that_was_declared_late_is_judged_without_what_was_trained_on(tmp_path: Path) -> None:
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=32)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=32)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 31))
     scores = {("des", n): (0.9, 0.1) for n in range(1, 31)}
@@ -262,7 +263,7 @@ def test_text_of_the_catalogue_is_text_in_the_page(tmp_path: Path) -> None:
 
 
 def test_refusals_are_one_sentence_and_leave_nothing(tmp_path: Path) -> None:
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     there = tmp_path / "there"
     there.write_text("mine")
     failed(cli("-w", workspace.path, "report", tmp_path / "report.pdf"), "let it end in .html")
@@ -276,7 +277,7 @@ def test_refusals_are_one_sentence_and_leave_nothing(tmp_path: Path) -> None:
 
 
 def test_a_large_catalogue_is_sampled_alike_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 2001))
     close_round(workspace, {("des", n): (0.9, 0.1) for n in range(1, 2001)})

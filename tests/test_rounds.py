@@ -15,12 +15,13 @@ import pytest
 from conftest import CommandLine, assert_same_contents, contents, rows, wait_for
 from small_survey import POOL, Source, bring_in, draw, finish_by_hand, write_csv, write_recipe
 
-from catbuilder.catalogue.label_events import import_labels
+from catbuilder.active_learning.answers import import_labels
+from catbuilder.catalogue.round_records import STEPS, Plan, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
-from catbuilder.core.settings import Recipe, load_recipe
+from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.inspection.check import check
-from catbuilder.rounds.planning import STEPS, Plan, make_plan, training_manifest_file
+from catbuilder.rounds.planning import make_plan
 from catbuilder.rounds.rollback import rollback
 from catbuilder.rounds.run import last_round_to_run
 from catbuilder.sets.testsets import add_test_set

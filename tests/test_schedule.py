@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catbuilder.core.settings import Stage, Training
+from catbuilder.core.recipe import Stage, Training
 from catbuilder.network.schedule import best_epoch, epochs_at_most, next_epoch
 
 PAPER = Training(

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from makers import RECIPE, add_events, add_objects, ask, cli, close_round, failed, label_event
 from scipy.linalg import sqrtm
 
+from catbuilder.catalogue.features import features_of
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.sample_shift import (
     FEWEST,
@@ -21,8 +24,7 @@ from catbuilder.decisions.sample_shift import (
     prior_drift,
     two_sample_auc,
 )
-from catbuilder.decisions.shift_meters import features_of, measure_shift, record_shifts
-from catbuilder.rounds.planning import read_plan
+from catbuilder.decisions.shift_meters import measure_shift, record_shifts
 from catbuilder.sets.manifest import score_manifest
 
 DEEP = 512  # features of a network
@@ -215,7 +217,7 @@ SMALL = RECIPE.model_copy(
 @pytest.fixture
 def workspace(tmp_path):
     """10 labelled and 3 unlabelled SDSS galaxies to train on, 30 DES for calibration, a pool of both surveys, HP."""
-    made = Workspace.create(tmp_path / "ws")
+    made = create_workspace(tmp_path / "ws")
     with made.recording("objects") as recording:
         add_objects(recording, "sdss", range(1, 14), split="train")
         add_objects(recording, "sdss", range(101, 161))

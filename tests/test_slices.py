@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as st_numpy
 from makers import SIZE, add_events, add_objects, ask, cli, close_round, label_event
 from sklearn.metrics import precision_score, recall_score
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS, against_colour, purity_and_completeness, quantile_edges
 
@@ -115,7 +116,7 @@ def measured_workspace(folder, own_magnitudes, trained_in=("sdss", "des")):
 
     The training objects are matched too, and 0.3 mag bluer in the system of des; `trained_in` measured them.
     """
-    workspace = Workspace.create(folder, stamp_size=SIZE)
+    workspace = create_workspace(folder, stamp_size=SIZE)
     colour = [0.9 - 0.5 * (n % 2) for n in range(MEMBERS)]
     bright = [15 + n / 20 for n in range(MEMBERS)]
     photometry = {"mag_r": bright, "mag_g": [r + c for r, c in zip(bright, colour, strict=True)]}
@@ -249,7 +250,7 @@ def test_all_and_by_together_are_a_mistake_of_usage(borrowed):
 
 
 def test_where_there_are_no_bins_is_said_why_and_what_to_do(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws", stamp_size=SIZE)
+    workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
 
     def told(by="mag_r"):
         done = cli("-w", workspace.path, "metrics", "--by", by)

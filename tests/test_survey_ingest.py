@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 from makers import ask, cli, failed, galaxy, write_csv, write_images
 from PIL import Image
 
-from catbuilder.catalogue.database import apply_views, data_dictionary
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.schema import apply_views, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
@@ -46,7 +47,7 @@ NOW = 2147483647
 
 @pytest.fixture
 def workspace(tmp_path):
-    return Workspace.create(tmp_path / "ws")
+    return create_workspace(tmp_path / "ws")
 
 
 def standing_tables(at: int = NOW) -> dict[str, str]:
@@ -144,7 +145,7 @@ def test_the_real_catalogues_come_in_whole_and_in_any_order_give_the_same(tmp_pa
     files = {"gz1": "gz1_table2.csv", "sdss": "sdss_dr7_photoobj.csv.gz", "des": "des_dr1_main.fits"}
     contents = []
     for order in itertools.permutations(files):
-        workspace = Workspace.create(tmp_path / "_".join(order))
+        workspace = create_workspace(tmp_path / "_".join(order))
         reports = {kind: ingest_survey(workspace, CATALOGS / files[kind], kind) for kind in order}
         assert {kind: (r.rows, r.rows_added, r.rejected) for kind, r in reports.items()} == {
             "gz1": (17_945, 17_945, 0), "sdss": (56_392, 56_392, 0), "des": (16_982, 16_982, 0),
@@ -163,7 +164,7 @@ def test_the_real_catalogues_come_in_whole_and_in_any_order_give_the_same(tmp_pa
 @real
 @pytest.mark.real
 def test_every_cell_of_the_real_des_table_is_kept(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     ingest_survey(workspace, CATALOGS / "des_dr1_main.fits", "des")
     there = fits.getdata(CATALOGS / "des_dr1_main.fits")
     there = there[np.argsort(there["COADD_OBJECT_ID"])]
@@ -191,7 +192,7 @@ def test_every_format_gives_the_same_rows(workspace, tmp_path, file):
     table["MAG_AUTO_R"] = MaskedColumn([99.0, 18.5, 17.25], mask=[False, False, file == "des.vot"], dtype="f4")
     plain = Table(table)
     plain["MAG_AUTO_R"] = np.array([99.0, 18.5, np.nan if file == "des.vot" else 17.25], "f4")
-    other = Workspace.create(tmp_path / "other")
+    other = create_workspace(tmp_path / "other")
     assert ingest_des(workspace, table if file == "des.vot" else plain, file).objects_added == 3
     ingest_des(other, plain)
     assert standing(workspace) == standing(other)
@@ -584,7 +585,7 @@ def test_in_any_order_the_photometric_position_stands_and_votes_are_kept(tmp_pat
     photo = sdss_csv(tmp_path / "s.csv", sdss_row(SDSS, 10, 1), sdss_row(SDSS + 2, 20, 2))
     contents = []
     for order in itertools.permutations((("gz1", zoo), ("sdss", photo))):
-        workspace = Workspace.create(tmp_path / f"{order[0][0]} first")
+        workspace = create_workspace(tmp_path / f"{order[0][0]} first")
         reports = {kind: ingest_survey(workspace, file, kind) for kind, file in order}
         assert all(not r.differing and not r.rejected for r in reports.values())
         contents.append(standing(workspace))

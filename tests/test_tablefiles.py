@@ -15,11 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables import fits_table, table_file
-from catbuilder.ingest.tables.table_file import open_table
+from catbuilder.ingest.tables.open_table import open_table
 
 
 def read(path: Path, *names: str) -> pa.Table:

@@ -12,6 +12,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from makers import ask, cli, failed, write_csv
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkerDied
 from catbuilder.ingest.tiles import ingest_tiles as tile_module
@@ -50,7 +51,7 @@ def tile(made_tile: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Workspace:
-    made = Workspace.create(tmp_path / "ws")
+    made = create_workspace(tmp_path / "ws")
     with open(made.path / "catbuilder.toml", "a", encoding="utf-8") as file:
         file.write('\n[surveys.decals]\nrelease = "DR3"\n')
     return Workspace.open(made.path)
@@ -137,7 +138,7 @@ def test_an_ingest_that_lost_its_last_shard_goes_on_to_the_same_stamps(
     assert ingest_tiles(catalogued, tile, survey="des", objects=some).added == 8
     report = ingest_tiles(catalogued, tile, survey="des")
     assert (report.added, report.unchanged) == (COUNT - 8, 8)
-    other = Workspace.create(tmp_path / "other")
+    other = create_workspace(tmp_path / "other")
     ingest_tiles(other, tile, survey="des", objects=table)
     whole, parts = stamps_of(other), stamps_of(catalogued)
     assert all((whole[n] == parts[n]).all() for n in whole)
@@ -152,7 +153,7 @@ def test_compressed_tiles_give_almost_the_same_stamps(
 ) -> None:
     """Rice quantises the noise of the planes, no more."""
     write_tile(tmp_path / "fz", "SIM0001-0001", planes, tile_wcs(SIDE), compressed=True)
-    other = Workspace.create(tmp_path / "other")
+    other = create_workspace(tmp_path / "other")
     assert ingest_tiles(other, tmp_path / "fz", survey="des", objects=table).added == COUNT
     ingest_tiles(catalogued, tile, survey="des")
     plain, compressed = stamps_of(catalogued), stamps_of(other)
@@ -443,7 +444,7 @@ def test_a_rotated_or_distorted_projection_finds_the_same_galaxies(workspace: Wo
 
 @pytest.fixture(scope="module")
 def cubes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, TileReport]]:
-    made = Workspace.create(tmp_path_factory.mktemp("decals") / "ws")
+    made = create_workspace(tmp_path_factory.mktemp("decals") / "ws")
     with open(made.path / "catbuilder.toml", "a", encoding="utf-8") as file:
         file.write('\n[surveys.decals]\nrelease = "DR3"\n')
     made = Workspace.open(made.path)
@@ -466,7 +467,7 @@ def test_five_real_cubes_give_stamps_and_the_one_cut_short_is_named(cubes: tuple
 def test_the_card_survey_gives_the_units_whatever_the_workspace_calls_the_survey(
     cubes: tuple[Workspace, TileReport], tmp_path: Path
 ) -> None:
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     ingest_tiles(workspace, DATA, survey="des")
     text = (
         "SELECT name, stamps.sha256 FROM stamps JOIN objects USING (survey, object_id) WHERE name <> 'example_bad_pix'"
@@ -746,7 +747,7 @@ def test_a_mirrored_tile_gives_the_stamps_that_the_sky_shows(workspace: Workspac
     wcs.wcs.cd = wcs.wcs.cd * np.array([[-1], [1]])
     write_tile(tmp_path / "b", "B", np.ascontiguousarray(planes[:, :, ::-1]), wcs, masks=False)
     table = write_csv(tmp_path / "o.csv", ("object_id", "ra", "dec"), (1, *at(149.5, 149.5)))
-    other = Workspace.create(tmp_path / "other")
+    other = create_workspace(tmp_path / "other")
     ingest_tiles(workspace, tmp_path / "a", survey="des", objects=table)
     ingest_tiles(other, tmp_path / "b", survey="des", objects=table)
     difference = stamps_of(workspace)[1].astype(int) - stamps_of(other)[1].astype(int)

@@ -8,6 +8,7 @@ import pytest
 from makers import ask, cli, failed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.network.model_card import read_model_card
@@ -99,5 +100,5 @@ def test_foreign_folders_and_empty_workspaces_are_refused(workspace, tmp_path):
     (tmp_path / "round-001" / "events.out.tfevents.1").touch()
     failed(cli("-w", workspace.path, "track", "--to", "tensorboard", "--dir", tmp_path), "not written by catbuilder")
     failed(cli("-w", workspace.path, "track", "--to", "mlflow", "--dir", "odd://place"), "MLflow at odd://place")
-    empty = Workspace.create(tmp_path / "ws")
+    empty = create_workspace(tmp_path / "ws")
     failed(cli("-w", empty.path, "track", "--to", "mlflow"), "no round has a model yet")

@@ -32,6 +32,7 @@ from catbuilder.active_learning.review import (
 )
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.annotators import annotator_agreement
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.inspection.browse import Filter, page
@@ -114,7 +115,7 @@ def test_the_browser_is_not_started_with_the_key_that_is_printed(tmp_path, monke
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
     script.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{script} %s")
-    served = start_serving(Workspace.create(tmp_path / "ws"), tmp_path / "none.toml", browser=True)
+    served = start_serving(create_workspace(tmp_path / "ws"), tmp_path / "none.toml", browser=True)
     try:
         assert httpx.get(served.address).status_code == 303, "it listens, so the browser has been started"
         address = opened.read_text()
@@ -309,7 +310,7 @@ def test_what_is_filtered_can_be_downloaded(served, browser, tmp_path, kind):
 
 
 def test_folders_of_downloads_that_a_kill_has_left_are_removed_and_no_other(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     left, held = workspace.path / ".download-left", workspace.path / ".download-held"
     for folder in (left, held):
         folder.mkdir()
@@ -559,7 +560,7 @@ def test_what_calibrates_or_audits_is_answered_blind_in_whatever_list_before_and
 
 
 def test_kappa_is_the_agreement_beyond_chance(tmp_path):
-    workspace = Workspace.create(tmp_path / "ws")
+    workspace = create_workspace(tmp_path / "ws")
     said = {"ann": "sssssseeee", "ben": "sssseeeess", "cy": "ss"}
     with workspace.recording("labels") as recording:
         add_objects(recording, "des", range(1, 11))
@@ -577,7 +578,7 @@ def test_kappa_is_the_agreement_beyond_chance(tmp_path):
     assert pairs["ann", "cy"]["kappa"] is None, "where all is one class, chance agrees as well"
     done = cli("-w", workspace.path, "labels", "agreement", "--format", "csv")
     assert done.out.splitlines()[1].startswith('"ann","ben",10,0.6,0.16')
-    empty = Workspace.create(tmp_path / "empty")
+    empty = create_workspace(tmp_path / "empty")
     assert "No two annotators" in cli("-w", empty.path, "labels", "agreement").err
 
 
@@ -592,7 +593,7 @@ def test_only_this_machine_can_reach_it(served):
 
 
 def test_an_empty_workspace_is_served_with_what_to_do(tmp_path: Path):
-    served = start_serving(Workspace.create(tmp_path / "ws"), tmp_path / "none.toml")
+    served = start_serving(create_workspace(tmp_path / "ws"), tmp_path / "none.toml")
     try:
         with served.client() as client:
             for path, words in (

@@ -14,11 +14,12 @@ from served import POOL, Served, build_served, start_serving, stop_serving
 
 from catbuilder.active_learning.review import question_lists, questions
 from catbuilder.annotators import annotator_agreement
+from catbuilder.catalogue.round_records import training_manifest_file
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter
 from catbuilder.inspection.why import why
 from catbuilder.network.worker import EventLog
-from catbuilder.rounds.planning import make_plan, training_manifest_file
+from catbuilder.rounds.planning import make_plan
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 expect.set_options(timeout=60_000)  # a machine with other work takes its time

@@ -10,6 +10,7 @@ from conftest import CommandLine, rows
 from small_survey import Source, bring_in
 from toy_survey import SIZE
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.inspection.check import check
 
@@ -119,7 +120,7 @@ def toy_at(folder: Path) -> Toy:
 
 def build_toy(folder: Path) -> None:
     """SDSS galaxies to train on, DES ones to calibrate with and a DES pool, each with a place of its own."""
-    workspace = Workspace.create(folder / "ws", CLASSES, SIZE)
+    workspace = create_workspace(folder / "ws", CLASSES, SIZE)
     (folder / "toy.toml").write_text(RECIPE)
     for place, (survey, first, n, split) in enumerate(SETS):
         kinds, stamps = toy_galaxies(place, n)

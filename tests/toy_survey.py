@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.core.settings import Recipe
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.stamps import write_shard
 from catbuilder.network.jobs import ScoreJob, TrainJob
 

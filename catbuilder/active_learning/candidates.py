@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.features import feature_files
 from catbuilder.catalogue.id_ranges import gather, in_ranges, lens_on
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToAsk
 from catbuilder.core.resources import query
-from catbuilder.network.jobs import feature_files
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -101,7 +101,7 @@ def with_features(
     NothingToAsk
         No features of the pool were kept.
     """
-    from catbuilder.decisions.shift_meters import features_of  # torch and scikit-learn take seconds to import
+    from catbuilder.catalogue.features import features_of
 
     files = [str(file) for file in feature_files(workspace.round_folder(model))]
     if files:

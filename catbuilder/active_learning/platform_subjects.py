@@ -16,7 +16,7 @@ from PIL import Image
 
 from catbuilder.active_learning.platform_answers import Layout
 from catbuilder.active_learning.select_objects import guard_tests, open_questions
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id, read_table

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from catbuilder.active_learning.answers import record_answers
 from catbuilder.active_learning.select_objects import select_objects
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.id_ranges import IdRange, lens_on
-from catbuilder.catalogue.label_events import EVENTS, record_answers
+from catbuilder.catalogue.label_events import EVENTS
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer
 from catbuilder.core.resources import query

@@ -24,14 +24,13 @@ from catbuilder.active_learning.candidates import (
     newest_model,
     with_features,
 )
-from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import lens_on
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.workspace import Workspace, replace_older
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import written_whole
+from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import load_recipe
-from catbuilder.revisions import replace_older
 
 Purpose = Literal["training", "calibration"]
 

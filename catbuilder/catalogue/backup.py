@@ -14,7 +14,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import Connection, fetch_number, read_everything
+from catbuilder.catalogue.connection import Connection, fetch_number
+from catbuilder.catalogue.database import read_everything
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
 from catbuilder.core.files import held_alone, moved, read_sums, set_aside, sha256_file, write_text, written_whole

@@ -8,12 +8,13 @@ whole and with their hash first, then taken out of the catalogue in the transact
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.catalogue.database import apply_views, fetch_number
+from catbuilder.catalogue.connection import fetch_number
+from catbuilder.catalogue.schema import apply_views
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.files import sha256_file, written_whole
+from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
-from catbuilder.space import require_space
 
 FOLDER = "scores"  # below the workspace
 _SCORE_BYTES = 12  # of one object, two classes, as measured in both forms

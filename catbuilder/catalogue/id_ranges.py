@@ -18,7 +18,7 @@ from operator import itemgetter
 from queue import SimpleQueue
 from typing import Any
 
-from catbuilder.catalogue.database import Connection, beside, fetch_number
+from catbuilder.catalogue.connection import Connection, beside, fetch_number
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.progress import Update
 

@@ -1,33 +1,12 @@
 """Label events: append-only, gapless, and checked by the firewall a second time as they are written."""
 
-import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
 import pyarrow as pa
 
-from catbuilder.active_learning.platform_answers import Layout, parse_meanings, read_annotations
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.id_ranges import PLACES, lens_on
-from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.core.csv_table import (
-    BadValue,
-    Rejection,
-    Table,
-    parse_class,
-    parse_number,
-    parse_object_id,
-    read_table,
-    record_rejections,
-)
-from catbuilder.core.errors import FirewallError, InputError
-from catbuilder.core.files import written_whole
+from catbuilder.catalogue.workspace import Recording
+from catbuilder.core.errors import FirewallError
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import for_spreadsheet
-from catbuilder.decisions.audit import settle_audits
-
-SOURCES = ("human", "galaxy_zoo", "imported", "promoted")
 
 EVENTS = pa.schema(
     [
@@ -44,16 +23,6 @@ EVENTS = pa.schema(
         ("retracts", pa.int64()),
     ]
 )
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What `labels import` did."""
-
-    recorded: int
-    unchanged: int
-    rejections: tuple[Rejection, ...]
-    audits: tuple[str, ...] = ()  # what the answers did to the audits of certified batches, a sentence each
 
 
 def record_events(recording: Recording, events: pa.Table, round_number: int | None = None) -> int:
@@ -88,29 +57,6 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     return events.num_rows
 
 
-def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[str, ...]]:
-    """Append what people or catalogues say, and judge the audits that it answers, all in the caller's transaction.
-
-    A label that only repeats the last word of who gives it is left out. A batch whose audit is thereby broken is taken
-    back (`audit.settle_audits`).
-
-    Parameters
-    ----------
-    events : table with the columns of `EVENTS`
-
-    Returns
-    -------
-    recorded : how many of the events were appended, but for what the audits retract
-    sentences : what became of the audits, a sentence each
-    """
-    fresh = fresh_labels(recording, events)
-    record_events(recording, fresh)
-    settled = settle_audits(recording)
-    for retractions in settled.retractions:
-        record_events(recording, retractions)
-    return fresh.num_rows, settled.sentences
-
-
 def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
     """Those of the events, in their order, that are no label which merely repeats the last word of who gives it."""
     con, places = recording.con, pa.array(range(events.num_rows), pa.int64())
@@ -118,140 +64,3 @@ def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM candidate_labels")
     with lens_on(con, "looked_at"):
         return fetch_arrow(con, query("fresh_labels"))
-
-
-def import_labels(
-    workspace: Workspace,
-    file: Path,
-    *,
-    source: str | None = None,
-    survey: str | None = None,
-    layout: Layout = "plain",
-    answers: Sequence[str] = (),
-) -> ImportReport:
-    """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
-
-    A label that stands already, from the same source and annotator, changes nothing. One that is given to an image
-    of a catalogued object is recorded for that object. A person's label of an object that was drawn for an audit is its
-    answer; a batch whose audit is thereby broken is taken back in the same transaction (`audit.settle_audits`).
-
-    Parameters
-    ----------
-    source : of rows that state none; by default 'imported', and 'human' of the layouts of annotations
-    layout : 'plain', or what `annotations` reads: 'zooniverse' or 'labelstudio'
-    answers : which class an answer means there, each like 'Features or disk=spiral'
-    """
-    if source is None:
-        source = "imported" if layout == "plain" else "human"
-    if source not in SOURCES[:3]:
-        raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
-    if layout == "plain":
-        unique = ("survey", "object_id", "source", "annotator")
-        table = read_table(file, ["object_id", "label"], unique=unique, limits=workspace.config.limits)
-    else:
-        meanings = parse_meanings(answers, workspace.config.classes)
-        table = read_annotations(file, layout, meanings, workspace.config.limits)
-    with workspace.recording(f"labels import {file.name}") as recording:
-        known, by_id = _known_objects(recording)
-        events = read_label_rows(table, workspace, source, survey, known, by_id)
-        recorded, audits = record_answers(recording, events)
-        record_rejections(recording, table.rejections)
-    return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits)
-
-
-def read_label_rows(
-    table: Table,
-    workspace: Workspace,
-    source: str,
-    survey: str | None,
-    known: dict[tuple[str, int], int],
-    by_id: dict[int, list[str]],
-) -> pa.Table:
-    """Events of the good rows of a table of labels, with the columns of `EVENTS`; the others are rejected in it.
-
-    Parameters
-    ----------
-    source, survey : of rows that state none
-    known : the object that each id of a survey stands for
-    by_id : the surveys that have an id
-    """
-    rows = [row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))]
-    return pa.Table.from_pylist(rows, schema=EVENTS)
-
-
-def export_labels(workspace: Workspace, file: Path) -> int:
-    """Write every standing label as CSV, in the columns that `import_labels` reads; returns their number.
-
-    An annotator who is called like a formula of a spreadsheet gets an apostrophe, which the import takes away.
-    """
-    with workspace.reading() as con:
-        cursor = con.execute(query("export_labels"))
-        names = [column[0] for column in cursor.description or []]
-        rows = cursor.fetchall()
-    with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out)
-        writer.writerow(names)
-        for row in rows:
-            writer.writerow([for_spreadsheet(value) if isinstance(value, str) else value for value in row])
-    return len(rows)
-
-
-def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], dict[int, list[str]]]:
-    """Which object each id of a survey stands for, and which surveys have an id."""
-    rows = recording.con.execute(query("alias_known_objects")).fetchall()
-    known = {(survey, object_id): stands_for for survey, object_id, stands_for in rows}
-    by_id: dict[int, list[str]] = {}
-    for survey, object_id in known:
-        by_id.setdefault(object_id, []).append(survey)
-    return known, by_id
-
-
-def _read_row(
-    numbered: tuple[int, dict[str, str]],
-    table: Table,
-    workspace: Workspace,
-    source: str,
-    survey: str | None,
-    known: dict[tuple[str, int], int],
-    by_id: dict[int, list[str]],
-) -> dict[str, object] | None:
-    row, cells = numbered
-    try:
-        object_id, _ = parse_object_id(cells["object_id"])
-        where = cells.get("survey") or survey or _only_survey(object_id, by_id)
-        if (where, object_id) not in known:
-            raise BadValue(f"no object {object_id} of survey {where} is in the catalogue; ingest it first")
-        stands_for = known[where, object_id]
-        given_to = "" if stands_for == object_id else f", where it is given to image {object_id}"
-        return {
-            "survey": where,
-            "object_id": stands_for,
-            "kind": "label",
-            "label": parse_class(cells["label"], workspace.config.classes),
-            "confidence": parse_number(cells, "confidence", 0.0, 1.0),
-            "source": _source(cells.get("source") or source),
-            "annotator": cells.get("annotator") or None,
-            "reason": f"imported from {table.path.name}, row {row}{given_to}",
-        }
-    except BadValue as error:
-        table.reject(row, cells, str(error))
-        return None
-
-
-def _only_survey(object_id: int, by_id: dict[int, list[str]]) -> str:
-    surveys = by_id.get(object_id, [])
-    if len(surveys) != 1:
-        what = f"is in {' and '.join(sorted(surveys))}" if surveys else "is not in the catalogue"
-        raise BadValue(f"object {object_id} {what}; ingest it, or say which survey is meant by --survey")
-    return surveys[0]
-
-
-def _source(name: str) -> str:
-    if name == "promoted":
-        # an exported catalogue of ours read back: taken as asserted, it could never be retracted
-        raise BadValue(
-            "it was promoted, not asserted by anybody; to assert it, give human, galaxy_zoo or imported as source"
-        )
-    if name not in SOURCES:
-        raise BadValue(f"unknown source '{name}'; use {', '.join(SOURCES[:3])}")
-    return name

@@ -9,7 +9,7 @@ somebody who records without end can keep this waiting; after a few times it giv
 from collections.abc import Callable
 from typing import TypeVar
 
-from catbuilder.catalogue.database import Connection, fetch_number
+from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import WorkspaceBusy
 

@@ -1,7 +1,14 @@
 """Which rounds there are, for whoever reads the catalogue and starts none: `plan` loads the network to plan one."""
 
-from catbuilder.catalogue.database import Connection, fetch_number, first_row
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from catbuilder import __version__
+from catbuilder.catalogue.connection import Connection, fetch_number, first_row
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError
+from catbuilder.core.recipe import Recipe
 
 
 def last_round(con: Connection) -> int:
@@ -15,3 +22,99 @@ def require_round(con: Connection, round_number: int) -> None:
         last = last_round(con)
         known = f"the rounds are 1 to {last}" if last else "no round has been run yet: run one with: catbuilder round"
         raise RoundError(f"there is no round {round_number}; {known}")
+
+
+STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
+
+
+class Plan(BaseModel):
+    """Everything that decides what a round does."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    round: int
+    recipe: Recipe
+    classes: tuple[str, ...]
+    seed: int
+    until: int = 0  # the last round of the run that it belongs to
+    ranks: int
+    threads: int  # a rank
+    hosts: str = ""  # where, as in node1:4,node2:4; empty is the coordinator's machine
+    number: int = 1  # of this plan among those of the round
+    attempts_since: int = 1  # number of the first plan whose unfinished work is this one's to go on with
+    training: int  # objects in the manifest, by role
+    validation: int
+    scored: int
+    manifest_sha256: str
+    score_manifest_sha256: str
+    catbuilder: str = __version__
+
+    def replanned(self, number: int, ranks: int, threads: int, hosts: str) -> "Plan":
+        """The same on other processes."""
+        same = (ranks, threads) == (self.ranks, self.threads)
+        update = {"ranks": ranks, "threads": threads, "hosts": hosts, "number": number,
+                  "attempts_since": self.attempts_since if same else number}  # fmt: skip
+        return self.model_copy(update=update)
+
+    def attempts(self, kind: str) -> str:
+        """Kind of the folders of this plan's attempts.
+
+        Another plan's are never looked at: a host that was cut off may still be writing there.
+        """
+        return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
+
+
+def processes_of(plan: Plan) -> str:
+    """How many processes, of how many threads, and where."""
+    many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
+    where = f" on {plan.hosts}" if plan.hosts else ""
+    return f"{plan.ranks} process{many} of {plan.threads} thread{threads}{where}"
+
+
+def open_plan(con: Connection) -> tuple[Plan, str] | None:
+    """The round that is not closed yet, with its last step; None if there is none."""
+    row = first_row(con, "SELECT round, step FROM round_status WHERE step <> 'closed' ORDER BY round LIMIT 1")
+    return None if row is None else (read_plan(con, row[0]), row[1])
+
+
+def read_plan(con: Connection, round_number: int) -> Plan:
+    """The plan of a round, as recorded; the last one, where it was planned anew.
+
+    Raises
+    ------
+    RoundError
+        There is no such round.
+    """
+    require_round(con, round_number)
+    ((plan,),) = con.execute("SELECT plan FROM rounds WHERE round = ?", [round_number]).fetchall()
+    found = Plan.model_validate_json(plan)
+    text = "SELECT number, ranks, threads, hosts FROM replans WHERE round = ? ORDER BY number"
+    for replan in con.execute(text, [round_number]).fetchall():
+        found = found.replanned(*replan)
+    return found
+
+
+def training_manifest_file(workspace: Workspace, round_number: int) -> Path:
+    """Parquet file of the objects trained on and validated on."""
+    return workspace.round_folder(round_number) / "manifest.parquet"
+
+
+def score_manifest_file(workspace: Workspace, round_number: int) -> Path:
+    """Parquet file of the objects to be scored."""
+    return workspace.round_folder(round_number) / "score-manifest.parquet"
+
+
+def record_step(recording: Recording, round_number: int, step: str, details: str) -> None:
+    """Record that a step is done, in the transaction that records what it made."""
+    recording.con.execute("INSERT INTO steps VALUES (?, ?, ?, ?, now())", [round_number, step, details, recording.run])
+    recording.note.update(round=round_number, step=step)
+
+
+NOW = 2**31 - 1  # the round "as it is now" of the macro catalog_at
+
+
+def require_closed(con: Connection, round_number: int) -> None:
+    """Raise RoundError unless there is a round of that number and it is closed: only then it never changes again."""
+    require_round(con, round_number)
+    if not first_row(con, "SELECT 1 FROM round_status WHERE round = ? AND step = 'closed'", [round_number]):
+        raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_number
+from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.id_ranges import ask_each, is_large, quoted
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text

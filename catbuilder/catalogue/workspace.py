@@ -2,11 +2,10 @@
 
 import difflib
 import json
-import os
 import re
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,11 +14,15 @@ from threading import Lock
 from typing import Any
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import Connection, classes_of, connect, create_catalog, fetch_number, roll_back
+from catbuilder.catalogue.connection import Connection, fetch_number, roll_back
+from catbuilder.catalogue.database import connect
+from catbuilder.catalogue.schema import classes_of
+from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.fault_points import fault_point
-from catbuilder.core.files import append_line, held_alone, write_text
+from catbuilder.core.files import append_line, held_alone
 from catbuilder.core.interrupts import held_off
+from catbuilder.core.resources import query
 from catbuilder.core.settings import WorkspaceConfig, load_settings
 
 _MOST_FOLDERS = 1000  # that are looked into for a workspace that may have been meant
@@ -37,61 +40,11 @@ class Recording:
 
 @dataclass(frozen=True)
 class Workspace:
-    """An existing workspace. Make one with `Workspace.create`, find one with `Workspace.open`."""
+    """An existing workspace. Make one with `create_workspace`, open one with `Workspace.open`."""
 
     path: Path
     config: WorkspaceConfig
     patience_s: float = 60.0  # for which a reader waits at most while somebody records
-
-    @classmethod
-    def create(
-        cls,
-        path: str | Path,
-        classes: Sequence[str] | None = None,
-        stamp_size: int | None = None,
-        recipe: str | None = None,
-    ) -> "Workspace":
-        """Make the folder, its `catbuilder.toml` and an empty catalogue.
-
-        A `catbuilder.toml` that somebody wrote into the folder beforehand is taken as it is.
-
-        Parameters
-        ----------
-        classes, stamp_size, recipe : by default those of `WorkspaceConfig`: elliptical and spiral, 64 px, `paper`
-
-        Raises
-        ------
-        WorkspaceError
-            There is a workspace already, or the folder cannot be made.
-        ConfigError
-            A class name is not a plain lower-case word, or the stamp size is out of range; or the `catbuilder.toml`
-            that is there says something else.
-        """
-        path = Path(path).resolve()
-        settings = path / "catbuilder.toml"
-        asked = {"classes": None if classes is None else tuple(classes), "stamp_size": stamp_size, "recipe": recipe}
-        asked = {name: value for name, value in asked.items() if value is not None}
-        if settings.exists() and any((path / name).exists() for name in ("catalog.duckdb", "log.jsonl", "stamps")):
-            raise WorkspaceError(f"{path} is a workspace already; use it with -w {path}, or choose another folder")
-        draft = path / ".catbuilder.toml.draft"
-        if (path / "catalog.duckdb").exists() and not draft.exists():
-            raise WorkspaceError(
-                f"{path} holds a catalogue without its catbuilder.toml; put that back, or choose another folder"
-            )
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            config = _written_beforehand(settings, asked) if settings.exists() else _drafted(draft, asked)
-            new_catalog = path / ".catalog.duckdb.draft"  # one left by an init that was killed is made anew
-            new_catalog.unlink(missing_ok=True)
-            create_catalog(new_catalog, config.classes)
-            os.replace(new_catalog, path / "catalog.duckdb")
-            if not settings.exists():
-                os.replace(draft, settings)  # last: where it is, the workspace is whole
-        except OSError as error:
-            raise WorkspaceError(
-                f"{path} cannot be made a workspace: {error.strerror}; choose another folder"
-            ) from None
-        return cls(path, config)
 
     @classmethod
     def open(cls, path: str | Path) -> "Workspace":
@@ -254,51 +207,6 @@ def _folders_in(path: Path) -> list[Path]:
         return []
 
 
-def _drafted(draft: Path, asked: dict[str, Any]) -> WorkspaceConfig:
-    """Write the settings of a new workspace, checked."""
-    wanted = WorkspaceConfig().model_dump(include={"classes", "stamp_size", "recipe"}) | asked
-    write_text(draft, _settings_text(wanted["classes"], wanted["stamp_size"], wanted["recipe"]))
-    try:
-        return load_settings(draft, WorkspaceConfig)
-    except ConfigError as error:
-        draft.unlink()
-        raise ConfigError(str(error).replace(f"{draft}: ", "")) from None
-
-
-def _written_beforehand(settings: Path, asked: Mapping[str, Any]) -> WorkspaceConfig:
-    """The settings that somebody has put there; what the command asks for must not contradict them."""
-    config = load_settings(settings, WorkspaceConfig)
-    for name, value in asked.items():
-        said = getattr(config, name)
-        if said != value:
-            raise ConfigError(
-                f"{settings} is there already and its {name} is {_in_words(said)}, not {_in_words(value)}; leave out "
-                f"--{name.replace('_', '-')}, or change the file"
-            )
-    return config
-
-
-def _in_words(value: object) -> str:
-    return ", ".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _settings_text(classes: Sequence[str], stamp_size: int, recipe: str) -> str:
-    return f"""# Settings of this catbuilder workspace. Classes and stamp size are fixed once objects are in.
-classes = {json.dumps(list(classes))}
-stamp_size = {stamp_size}          # px, the width of every stored stamp
-recipe = {json.dumps(recipe)}      # used by `catbuilder round` without --recipe
-
-# A survey's name is bound to one release: DES DR1 and DR2 number the same sky differently.
-[surveys.sdss]
-release = "DR7"
-id_column = "objID"
-
-[surveys.des]
-release = "DR1"
-id_column = "COADD_OBJECT_ID"
-"""
-
-
 def _last_line(path: Path) -> dict[str, int] | None:
     """The last whole line of the log; a line cut off by a crash is one that was not yet promised."""
     if not path.exists():
@@ -314,3 +222,32 @@ def _last_line(path: Path) -> dict[str, int] | None:
         if isinstance(entry, dict) and "run" in entry:
             return entry
     return None
+
+
+def record_rejections(recording: Recording, rejections: Sequence[Rejection]) -> None:
+    """Keep what was left out, so that nothing is lost silently."""
+    if not rejections:
+        return
+    import pyarrow as pa  # here, so that what only reads an id need not wait for it
+
+    table = pa.table(
+        {
+            "file": [r.file for r in rejections],
+            "row": pa.array([r.row for r in rejections], pa.int64()),
+            "object_id": [r.object_id for r in rejections],
+            "reason": [r.reason for r in rejections],
+        }
+    )
+    recording.con.register("incoming_rejections", table)
+    recording.con.execute(
+        "INSERT INTO rejections BY NAME SELECT *, ? AS round, ? AS run FROM incoming_rejections",
+        [recording.round, recording.run],
+    )
+
+
+def replace_older(recording: Recording, table: str) -> None:
+    """Record that rows of this recording replace the older ones of the same objects in `stamps` or `splits`."""
+    recording.con.execute(
+        query("record_replaced").format(table=table),
+        {"table": table, "round": recording.round, "run": recording.run},
+    )

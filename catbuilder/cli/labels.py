@@ -37,8 +37,8 @@ def labels_import(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Record labels from a table, or from what people have answered elsewhere."""
+    from catbuilder.active_learning.answers import import_labels
     from catbuilder.active_learning.platform_answers import as_layout
-    from catbuilder.catalogue.label_events import import_labels
 
     report = import_labels(
         open_workspace(workspace), table, source=source, survey=survey, layout=as_layout(layout), answers=answer or ()
@@ -66,7 +66,7 @@ def labels_export(
 
     opened, chosen = open_workspace(workspace), as_layout(layout)
     if chosen == "plain":
-        from catbuilder.catalogue.label_events import export_labels
+        from catbuilder.active_learning.answers import export_labels
 
         if table is not None:
             raise InputError("--table says what is to be labelled elsewhere; give --layout zooniverse or labelstudio")

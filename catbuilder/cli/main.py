@@ -120,10 +120,10 @@ def init(
     ] = None,
 ) -> None:
     """Make a new, empty workspace; a catbuilder.toml that is in the folder already decides."""
-    from catbuilder.catalogue.workspace import Workspace
+    from catbuilder.catalogue.new_workspace import create_workspace
 
     names = None if classes is None else [name.strip() for name in classes.split(",")]
-    made = Workspace.create(workspace, names, stamp_size, recipe)
+    made = create_workspace(workspace, names, stamp_size, recipe)
     survey = next(iter(made.config.surveys), "SURVEY")
     print(
         f"Made the workspace {made.path} for {', '.join(made.config.classes)}. Next: catbuilder -w {workspace} "
@@ -189,7 +189,7 @@ def assemble(
     """Build training, validation, HP, FO, calibration and pool from the catalogues, by rule."""
     import pyarrow as pa
 
-    from catbuilder.core.settings import load_recipe
+    from catbuilder.core.recipe import load_recipe
     from catbuilder.core.table_text import show
     from catbuilder.sets.assemble import PAPER, assemble
 
@@ -217,7 +217,7 @@ def run_round(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Train, score, promote and measure; an unfinished round is finished first."""
-    from catbuilder.core.settings import load_round_recipe
+    from catbuilder.core.recipe import load_round_recipe
     from catbuilder.rounds.run import abandon_round, run_rounds
 
     opened = open_workspace(workspace)

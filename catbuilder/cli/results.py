@@ -103,7 +103,7 @@ def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, form
 
 
 def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **parameters: object) -> "pa.Table":
-    from catbuilder.catalogue.database import fetch_arrow
+    from catbuilder.catalogue.connection import fetch_arrow
     from catbuilder.catalogue.round_records import require_round
     from catbuilder.core.resources import query
 

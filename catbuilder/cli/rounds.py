@@ -36,7 +36,7 @@ def recursion(
     format: FormatOption = "table",
 ) -> None:
     """Does training on promoted labels help? Accuracy before and after, over seeds."""
-    from catbuilder.core.settings import load_round_recipe
+    from catbuilder.core.recipe import load_round_recipe
     from catbuilder.rounds.experiment import compare_with_grey, grey_version, run_recursion
 
     opened = open_workspace(workspace)

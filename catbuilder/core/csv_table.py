@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
 from catbuilder.core.settings import Limits
@@ -150,27 +149,6 @@ def parse_class(text: str, classes: Sequence[str]) -> str:
     if text not in classes:
         raise BadValue(f"unknown class '{_shown(text)}'; this workspace has {', '.join(classes)}")
     return text
-
-
-def record_rejections(recording: Recording, rejections: Sequence[Rejection]) -> None:
-    """Keep what was left out, so that nothing is lost silently."""
-    if not rejections:
-        return
-    import pyarrow as pa  # here, so that what only reads an id need not wait for it
-
-    table = pa.table(
-        {
-            "file": [r.file for r in rejections],
-            "row": pa.array([r.row for r in rejections], pa.int64()),
-            "object_id": [r.object_id for r in rejections],
-            "reason": [r.reason for r in rejections],
-        }
-    )
-    recording.con.register("incoming_rejections", table)
-    recording.con.execute(
-        "INSERT INTO rejections BY NAME SELECT *, ? AS round, ? AS run FROM incoming_rejections",
-        [recording.round, recording.run],
-    )
 
 
 def _require(path: Path, columns: list[str], required: Sequence[str]) -> None:

@@ -1,7 +1,10 @@
 """What this machine lends us."""
 
 import os
+import shutil
 from pathlib import Path
+
+from catbuilder.core.errors import WorkspaceError
 
 
 def usable_cores() -> int:
@@ -22,3 +25,19 @@ def usable_memory() -> int:
     limit = Path("/sys/fs/cgroup/memory.max")  # cgroup v2; "max" where there is no limit
     text = limit.read_text().strip() if limit.is_file() else ""
     return min(memory, int(text)) if text.isdigit() else memory
+
+
+def require_space(folder: Path, needed: int, what: str) -> None:
+    """Make sure that `needed` bytes can be written below `folder`.
+
+    Raises
+    ------
+    WorkspaceError
+        They cannot.
+    """
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise WorkspaceError(
+            f"{what} need about {needed / 1e9:.1f} GB in {folder}, where {free / 1e9:.1f} GB are free; make room, "
+            "then give the same command again"
+        )

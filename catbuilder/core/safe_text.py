@@ -1,10 +1,7 @@
 """Foreign text inside our own sentences: what a file holds must neither break a line nor command a terminal."""
 
-import re
-
 LONGEST = 200
 """Letters; a cell of a table may have 131,072."""
-_QUOTED = re.compile(r'"([^"]+)"')
 
 
 def in_one_line(text: object, longest: int = LONGEST) -> str:
@@ -15,14 +12,6 @@ def in_one_line(text: object, longest: int = LONGEST) -> str:
     said = " ".join(str(text).split())
     plain = printable(said[: longest + 1])
     return plain if len(said) <= longest else f"{plain[:longest]} ..."
-
-
-def said_by_duckdb(error: Exception) -> str:
-    """What is wrong with a query, in one line: DuckDB's own first, and names like one that it does not know."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    near = [name for line in lines if line.startswith("Candidate bindings") for name in _QUOTED.findall(line)]
-    first = lines[0] if lines else type(error).__name__
-    return in_one_line(f"{first} (did you mean {', '.join(near[:3])}?)" if near else first)
 
 
 def printable(text: str) -> str:

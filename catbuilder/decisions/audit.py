@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query

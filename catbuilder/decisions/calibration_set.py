@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.round_records import Plan
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import NothingToCertify
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibrator import (
     TIE,
     Ints,
@@ -27,7 +28,6 @@ from catbuilder.decisions.calibrator import (
 from catbuilder.decisions.error_bounds import zero_error_n
 from catbuilder.decisions.evaluate import METRICS, as_row
 from catbuilder.decisions.measures import Metric, proportion
-from catbuilder.rounds.planning import Plan
 
 _BOOTSTRAPS = 1000
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.round_records import Plan
 from catbuilder.core.resources import query
 from catbuilder.decisions.calibration_set import posteriors, spent_delta, truth_of
 from catbuilder.decisions.calibrator import fit_calibrator
 from catbuilder.decisions.certified_policy import certificate_rows, counted_of, refused_for_shift, vouch
-from catbuilder.rounds.planning import Plan
 
 
 def recheck(con: Connection, plan: Plan) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.round_records import require_round
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query

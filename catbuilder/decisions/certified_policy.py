@@ -15,16 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.features import feature_files, features_of
+from catbuilder.catalogue.round_records import Plan
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import delta_of_a_class, spent_delta
 from catbuilder.decisions.sample_shift import FEWEST, accept, density_weights, two_sample_auc
-from catbuilder.decisions.shift_meters import features_of
 from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
-from catbuilder.network.jobs import feature_files
-from catbuilder.rounds.planning import Plan
 
 CUTS = pa.schema(
     [

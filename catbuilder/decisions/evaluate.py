@@ -11,12 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
-from catbuilder.decisions.measures import COVERAGES, Metric, measure
+from catbuilder.decisions.measures import COVERAGES, CURVE, Metric, accuracy_curve, aurc, measure
 from catbuilder.decisions.slices import VARIABLES, against_colour, purity_and_completeness, training_splits
-from catbuilder.riskcoverage import CURVE, accuracy_curve, aurc
 
 METRICS = pa.schema(
     [

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.label_events import EVENTS, record_events
+from catbuilder.catalogue.round_records import Plan
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
 from catbuilder.decisions.audit import queue_audit
 from catbuilder.decisions.certified_policy import CUTS, certify_round
 from catbuilder.decisions.promotion_candidates import gather_promotable
-from catbuilder.rounds.planning import Plan
 
 _CERTIFICATES = pa.schema(
     [

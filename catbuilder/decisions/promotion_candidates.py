@@ -6,8 +6,9 @@ those that may be promoted; if they do not suffice, the next ones are looked at 
 
 from collections.abc import Sequence
 
-from catbuilder.catalogue.database import Connection, data_dictionary
+from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.id_ranges import PLACES, gather, lens_on
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.resources import query
 
 _FEW = 20_000_000  # objects that are looked at together; more are looked at range by range of ids

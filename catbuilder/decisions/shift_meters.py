@@ -12,14 +12,13 @@ from itertools import combinations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.features import feature_files, features_of
+from catbuilder.catalogue.round_records import Plan
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
 from catbuilder.decisions.sample_shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
-from catbuilder.network.jobs import feature_files
-from catbuilder.rounds.planning import Plan
 
 SAMPLES = ("labelled", "calibration", "pool")
 
@@ -73,36 +72,6 @@ def record_shifts(recording: Recording, shifts: Shifts) -> None:
     recording.con.unregister("incoming_shifts")
 
 
-def features_of(
-    workspace: Workspace, round_number: int, objects: pa.Table
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Features that a round's network has of given objects, and for which of them they were kept.
-
-    Parameters
-    ----------
-    objects : table with the columns survey and object_id, each pair once
-
-    Returns
-    -------
-    float32 (m, hidden), of those whose features were kept, in the order of `objects`; (0, 0) where none are
-    bool (n,), whether they were, of each object
-    """
-    place_of = {key: place for place, key in enumerate(_keys(objects))}
-    found, places = [], []
-    for file in feature_files(workspace.round_folder(round_number)):
-        shard = pq.read_table(file)
-        here = np.array([place_of.get(key, -1) for key in _keys(shard)], np.int64)
-        flat = shard["features"].combine_chunks().flatten().to_numpy()
-        found.append(flat.reshape(len(here), -1)[here >= 0])
-        places.append(here[here >= 0])
-    known = np.zeros(objects.num_rows, bool)
-    if not sum(map(len, places)):
-        return np.empty((0, 0), np.float32), known
-    order = np.concatenate(places)
-    known[order] = True
-    return np.concatenate(found)[np.argsort(order)], known
-
-
 def _samples(con: Connection, workspace: Workspace, plan: Plan) -> dict[str, _Sample]:
     files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
     if not files:
@@ -137,7 +106,3 @@ def _ends(value: Interval | float) -> dict[str, float | None]:
     if isinstance(value, Interval):
         return {"value": value.value, "low": value.low, "high": value.high}
     return {"value": value, "low": None, "high": None}
-
-
-def _keys(objects: pa.Table) -> list[tuple[str, int]]:
-    return list(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from catbuilder.catalogue.database import Connection
+from catbuilder.catalogue.connection import Connection
 from catbuilder.core.resources import query
 from catbuilder.decisions.measures import Metric, proportion
 

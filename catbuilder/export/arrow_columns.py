@@ -26,3 +26,48 @@ def missing(column: pa.Array) -> npt.NDArray[np.bool_]:
 def _bits(data: pa.Buffer, column: pa.Array) -> npt.NDArray[np.uint8]:
     bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
     return bits[column.offset : column.offset + len(column)]
+
+
+Bytes = npt.NDArray[np.bytes_]
+
+
+def ascii_text(column: pa.StringArray, width: int) -> Bytes:
+    """Values as `S<width>`, NULL empty; what is not printable ASCII, all that FITS and `char` may hold, becomes '?'."""
+    lengths, data = _buffers(column)
+    if not _printable(data):
+        texts = ["".join(c if " " <= c <= "~" else "?" for c in text or "") for text in column.to_pylist()]
+        return np.array(texts, f"S{width}")
+    if len(column) and not column.null_count and (lengths == lengths[0]).all():
+        fixed = np.zeros((len(column), width), np.uint8)
+        fixed[:, : lengths[0]] = data.reshape(len(column), lengths[0])
+        return fixed.view(f"S{width}")[:, 0]
+    # few texts are distinct
+    coded = column.dictionary_encode()
+    lengths, data = _buffers(coded.dictionary)
+    words = np.zeros((len(lengths) + 1, width), np.uint8)  # the last for NULL
+    words[:-1][np.arange(width) < lengths[:, np.newaxis]] = data
+    return words.view(f"S{width}")[:, 0].take(np.where(missing(column), len(lengths), numbers(coded.indices)))
+
+
+def utf16_text(column: pa.StringArray, width: int) -> Bytes:
+    """Values as `S<2 width>` of big-endian UTF-16, NULL empty; what needs two units, which VOTable lacks, is U+FFFD."""
+    texts = ["".join(c if c <= "\uffff" else "\ufffd" for c in text or "") for text in column.to_pylist()]
+    return np.array([text.encode("utf-16-be") for text in texts], f"S{2 * width}")
+
+
+def most_bytes(column: pa.StringArray) -> int:
+    """What no value exceeds in UTF-8."""
+    return int(_buffers(column)[0].max(initial=0))
+
+
+def _buffers(column: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
+    """Length of each value in bytes, of NULL anything, and the bytes of all of them in a row."""
+    _, offsets, data = column.buffers()
+    if not len(column) or data is None:
+        return np.zeros(len(column), np.int32), np.zeros(0, np.uint8)
+    places = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    return np.diff(places), np.frombuffer(data, np.uint8)[places[0] : places[-1]]
+
+
+def _printable(data: npt.NDArray[np.uint8]) -> bool:
+    return not len(data) or bool(data.min() >= 0x20 and data.max() <= 0x7E)

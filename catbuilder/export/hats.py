@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import Connection, fetch_arrow, set_progress_bar
+from catbuilder.catalogue.connection import Connection, fetch_arrow, set_progress_bar
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sync_folder, write_text
 from catbuilder.core.resources import query

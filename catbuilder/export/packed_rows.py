@@ -9,9 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.export.arrow_columns import missing, numbers
+from catbuilder.export.arrow_columns import ascii_text, missing, most_bytes, numbers, utf16_text
 from catbuilder.export.rows import ExportColumn, Kind
-from catbuilder.textcolumn import ascii_text, most_bytes, utf16_text
 
 Rows = npt.NDArray[np.void]
 

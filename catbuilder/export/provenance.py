@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
-from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import RoundError
 from catbuilder.core.resources import query
 
-NOW = 2**31 - 1  # the round "as it is now" of the macro catalog_at
 _MOST_CERTIFICATES = 99  # a keyword of FITS has eight characters
 
 
@@ -24,13 +21,6 @@ class Fact:
     name: str
     value: str | int | float | bool | None
     comment: str = ""
-
-
-def require_closed(con: Connection, round_number: int) -> None:
-    """Raise RoundError unless there is a round of that number and it is closed: only then it never changes again."""
-    require_round(con, round_number)
-    if not first_row(con, "SELECT 1 FROM round_status WHERE round = ? AND step = 'closed'", [round_number]):
-        raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")
 
 
 def provenance(con: Connection, workspace: Workspace, at_round: int, where: str | None) -> list[Fact]:

@@ -16,7 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from catbuilder.catalogue.database import Column, Connection, data_dictionary, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.round_records import read_plan, require_closed
+from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, ReleaseError, RoundError
 from catbuilder.core.files import held_alone, moved, read_sums, sha256_file, sync_folder, write_text, written_whole
@@ -26,7 +28,7 @@ from catbuilder.core.settings import ReleaseSettings
 from catbuilder.decisions.certificates import in_words, read_certificates
 from catbuilder.export.cds import write_dat
 from catbuilder.export.export import export
-from catbuilder.export.provenance import provenance, require_closed
+from catbuilder.export.provenance import provenance
 from catbuilder.export.release_papers import (
     Released,
     acknowledgements,
@@ -41,7 +43,6 @@ from catbuilder.export.release_papers import (
 )
 from catbuilder.export.rows import export_columns, selected
 from catbuilder.inspection.round_diff import Diff, diff
-from catbuilder.rounds.planning import read_plan
 
 FORMATS = ("fits", "parquet", "cds", "votable", "csv")
 DEFAULT_FORMATS = ("fits", "parquet", "cds")

@@ -12,7 +12,7 @@ from datetime import date
 from typing import Any
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import Column
+from catbuilder.catalogue.schema import Column
 from catbuilder.core.settings import Creator, ReleaseSettings
 from catbuilder.export.cds import byte_by_byte, paragraph, plain_text
 from catbuilder.export.provenance import Fact

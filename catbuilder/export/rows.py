@@ -17,22 +17,16 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalogue.database import (
-    Column,
-    Connection,
-    confine,
-    data_dictionary,
-    fetch_arrow,
-    refused_condition,
-    was_interrupted,
-)
+from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition, was_interrupted
 from catbuilder.catalogue.id_ranges import IdRange, id_ranges, lens_on
+from catbuilder.catalogue.round_records import NOW, require_closed
+from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.export.provenance import NOW, Fact, provenance, require_closed
+from catbuilder.export.provenance import Fact, provenance
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 Source = Generator[tuple[int, pa.RecordBatch], None, None]  # the number of a slice, from 1, and rows of it

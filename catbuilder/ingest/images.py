@@ -10,18 +10,10 @@ import numpy as np
 import pyarrow as pa
 from astropy.coordinates import angular_separation
 
-from catbuilder.catalogue.label_events import EVENTS, SOURCES, fresh_labels, record_events
-from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.core.csv_table import (
-    BadValue,
-    Rejection,
-    Table,
-    parse_class,
-    parse_number,
-    parse_object_id,
-    read_table,
-    record_rejections,
-)
+from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
+from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
+from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
+from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_class, parse_number, parse_object_id, read_table
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
@@ -30,11 +22,7 @@ from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, refuse_other_width, write_shard
 from catbuilder.ingest.picture import Picture, read_picture
-from catbuilder.revisions import replace_older
 from catbuilder.sets.aliases import carry_over
-from catbuilder.sets.population import DOMAINS
-
-SPLITS = ("train", "validation", "calibration", "pool", "none")  # none: scored, but never trained on or promoted
 
 Progress = Callable[[int, int], None]  # (done, of)
 

@@ -14,13 +14,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.id_ranges import IdRange, lens_on
-from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.round_records import NOW, require_round
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import is_number
-from catbuilder.export.provenance import NOW
 
 PAGE = 50  # objects
 _LOOK_S = 1.5  # after which a page ends with what it has found

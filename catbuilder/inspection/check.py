@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.catalogue.database import Connection, fetch_number, read_everything
+from catbuilder.catalogue.connection import Connection, fetch_number
+from catbuilder.catalogue.database import read_everything
 from catbuilder.catalogue.id_ranges import ask_each
+from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.stamp_check import damaged_shards
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import sha256_file
@@ -12,7 +14,6 @@ from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
 from catbuilder.decisions.certificate_check import recheck
 from catbuilder.inspection.check_files import cut_off_log, damaged_of_rounds
-from catbuilder.rounds.planning import read_plan
 from catbuilder.sets.rendering_bias import rendering_warnings
 
 _ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are the files that were written."

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from catbuilder.catalogue.round_records import Plan, score_manifest_file, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.catalogue.write_ahead_log import is_cut_off, nobody_else, wal_of
 from catbuilder.core.files import sha256_file
 from catbuilder.network.model_card import is_whole
-from catbuilder.rounds.planning import Plan, score_manifest_file, training_manifest_file
 from catbuilder.rounds.scoring import damaged_files
 
 

@@ -15,16 +15,16 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.active_learning.agreement import Agreement, agreement_of
-from catbuilder.catalogue.database import Connection, confine, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import gather
+from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS
-from catbuilder.export.provenance import NOW, require_closed
-from catbuilder.ingest.tables.table_file import open_table
+from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.inspection.other_catalogue import Columns, described, read_theirs, recognise
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
 

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, confine, data_dictionary
+from catbuilder.catalogue.connection import Connection, confine, said_by_duckdb
 from catbuilder.catalogue.id_ranges import ask_each
 from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
 from catbuilder.core.progress import Update
-from catbuilder.core.safe_text import said_by_duckdb
 
 NOW = 2**31 - 1  # a round after all others
 

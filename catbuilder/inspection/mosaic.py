@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToScore
+from catbuilder.core.figure_files import save_figure
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader, Stamps
-from catbuilder.report.accuracy_figure import save_figure
 
 MOST_STAMPS = 400  # more are no picture any more
 _PANEL_INCHES = 1.3

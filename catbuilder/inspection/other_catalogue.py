@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from catbuilder.catalogue.database import Connection, was_interrupted
+from catbuilder.catalogue.connection import Connection, was_interrupted
 from catbuilder.core.csv_table import told_columns
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query

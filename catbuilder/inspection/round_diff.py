@@ -12,14 +12,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.id_ranges import ask_each, in_ranges
+from catbuilder.catalogue.round_records import require_closed
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.files import written_whole
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.export.provenance import require_closed
 
 CHANGES = ("added", "changed", "retracted", "restated")
 """A label that was not there before; another one; none any more; the same from another source."""

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import confine
+from catbuilder.catalogue.connection import confine
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatbuilderError, QueryError
-from catbuilder.network.jobs import die_with
+from catbuilder.core.processes import die_with
 
 if TYPE_CHECKING:
     import duckdb

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.features import feature_files
 from catbuilder.catalogue.id_ranges import IdRange, lens_on
 from catbuilder.catalogue.round_records import require_round
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.resources import query
 from catbuilder.inspection.why import find_object
-from catbuilder.network.jobs import feature_files
 
 if TYPE_CHECKING:
-    from catbuilder.rounds.planning import Plan
+    from catbuilder.catalogue.round_records import Plan
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,7 @@ def _stamp_of(con: Connection, survey: str, number: int) -> tuple[str, int]:
 
 
 def _plan(con: Connection, number: int) -> "Plan":
-    from catbuilder.rounds.planning import (
-        read_plan,  # it imports torch, which features that were kept need no second for
-    )
+    from catbuilder.catalogue.round_records import read_plan
 
     return read_plan(con, number)
 

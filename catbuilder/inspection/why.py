@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from struct import pack
 from typing import Any
 
-from catbuilder.catalogue.database import Connection, first_row
+from catbuilder.catalogue.connection import Connection, first_row
 from catbuilder.catalogue.id_ranges import IdRange, lens_on
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id

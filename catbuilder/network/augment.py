@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from catbuilder.core.settings import Augmentation
+from catbuilder.core.recipe import Augmentation
 
 
 def augment(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:

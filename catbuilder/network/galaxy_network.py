@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from catbuilder.core.errors import ConfigError
-from catbuilder.core.settings import Network
+from catbuilder.core.recipe import Network
 
 _BRIGHT_SHARE = 0.01  # the brightest per cent of a stamp sets its scale: a core, not one hot pixel
 _BRIGHT_LEVEL = 0.8  # that level's place in [0, 1]: room above it, since cores carry the bulge's colour

@@ -9,17 +9,11 @@ stamp shard below the workspace), `row` (in that shard), `role` ('training' or '
 `keep_features` (boolean).
 """
 
-import os
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from catbuilder.core.settings import Recipe
-
-STARTER_VARIABLE = "CATBUILDER_STARTER"  # process id of the starter of this host, where the coordinator is elsewhere
+from catbuilder.core.recipe import Recipe
 
 
 class _Job(BaseModel):
@@ -70,11 +64,6 @@ def shard_files(folder: Path, number: int) -> dict[str, Path]:
     return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "scores")}
 
 
-def feature_files(round_folder: Path) -> list[Path]:
-    """The shards of features that the scoring of a round has kept: survey, object_id, features."""
-    return sorted((round_folder / "scores").glob("features-*.parquet"))
-
-
 def hashes_file(folder: Path, number: int) -> Path:
     """JSON file of the SHA-256 of each file of a shard; where it is, the shard is whole."""
     return folder / f"hashes-{number:05d}.json"
@@ -88,32 +77,19 @@ def new_attempt(folder: Path, kind: str) -> Path:
     return attempt
 
 
-def die_with(coordinator: int) -> None:
-    """Ask the kernel to kill this process when its parent ends: the coordinator, or on another host its starter.
+class ProbeJob(BaseModel):
+    """What is to be tried."""
 
-    After `kill -9` of a coordinator its ranks would train on and race the rerun. Linux only; elsewhere
-    a worker notices at the end of an epoch at the latest, since nobody adopts what it writes.
-    """
-    try:
-        import ctypes
-
-        libc = ctypes.CDLL(None, use_errno=True)
-        libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
-    except (OSError, AttributeError):
-        return
-    if os.getppid() != int(os.environ.get(STARTER_VARIABLE, coordinator)):  # it ended before the kernel was asked
-        os._exit(1)
+    recipe: Recipe
+    classes: int
+    threads: int
+    coordinator: int
+    answer: Path
 
 
-@contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
-    """Processes started in the body never hear Ctrl-C, from their first instruction on; ours is kept until after it.
+class Settled(BaseModel):
+    """The answer, and what it was found from: seconds a batch."""
 
-    A terminal sends Ctrl-C to the whole group, and a helper that is still importing answers with a traceback.
-    It needs no signal of its own: it ends with the pool or, by `die_with`, with its coordinator.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    training: str | None = None
+    scoring: str | None = None
+    seconds: dict[str, float] = {}

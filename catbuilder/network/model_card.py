@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, deserialize, safe_open
 
 from catbuilder.core.errors import WeightsError
-from catbuilder.core.settings import Recipe
+from catbuilder.core.recipe import Recipe
 
 METADATA_KEY = "catbuilder"
 # Kinds of tensors by safetensors' names, as torch writes them; a file that holds another kind is none of ours

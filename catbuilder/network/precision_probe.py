@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from catbuilder.core.files import write_text
 from catbuilder.network import distributed
 from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, train_mode, trainable_from
+from catbuilder.network.jobs import ProbeJob, Settled
 from catbuilder.network.worker import prepare_process, run_worker
-from catbuilder.rounds.choose_precision import ProbeJob, Settled
 
 _REPEATS = 3  # after one that warms up; the fastest counts, since whatever disturbs a step makes it slower
 _WORTH = 0.9  # bf16 has eight bits: what it does not do in nine tenths of the time is done in fp32

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from catbuilder.core.settings import Training
+from catbuilder.core.recipe import Training
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from catbuilder.core.errors import NothingToScore, WeightsError
+from catbuilder.core.processes import STARTER_VARIABLE
 from catbuilder.core.stamps import StampReader
 from catbuilder.network.batches import manifest_rows, plain_batches, read_ahead
 from catbuilder.network.checkpoint import load_model
-from catbuilder.network.jobs import STARTER_VARIABLE, ScoreJob, hashes_file
+from catbuilder.network.jobs import ScoreJob, hashes_file
 from catbuilder.network.scorer import Ensemble, Scorer
 from catbuilder.network.shard_writer import ShardWriter
 from catbuilder.network.worker import EventLog, prepare_process, run_worker

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from catbuilder.core.errors import ConfigError, NothingToTrain
 from catbuilder.core.files import sha256_file
-from catbuilder.core.settings import Recipe
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.stamps import StampReader
 from catbuilder.network import distributed
 from catbuilder.network.augment import augment, survey_view

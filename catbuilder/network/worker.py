@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 
 from catbuilder.core.errors import CatbuilderError
-from catbuilder.network.jobs import die_with
+from catbuilder.core.processes import die_with
 
 _LINE_EVERY = 0.25  # seconds between progress lines
 

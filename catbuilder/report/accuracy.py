@@ -5,11 +5,7 @@ became wrong, by a sign test (McNemar 1947, exact), since two intervals of one s
 nothing changed.
 """
 
-import math
 from collections.abc import Iterator, Sequence
-from functools import partial
-from itertools import product
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,29 +13,23 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import binomtest
-from sklearn.metrics import roc_auc_score, roc_curve
 
-from catbuilder.decisions.calibrator import ReliabilityBin, expected_calibration_error, reliability
 from catbuilder.decisions.measures import proportion
 from catbuilder.report.accuracy_figure import accuracy_figure
 from catbuilder.report.data import Scope
 from catbuilder.report.parts import (
-    LINES,
     PAGE_INCHES,
     Drawing,
     Part,
     Section,
     Table,
-    Theme,
     Words,
-    error_bars,
-    legend_columns,
     missing,
     with_interval,
 )
 
-_FEW = 4  # classes: matrices of more are drawn larger, and their counts smaller
-_NO_TRUTH = (
+FEW_OBJECTS = 4  # classes: matrices of more are drawn larger, and their counts smaller
+NO_TRUTH = (
     "No test set with truth has been scored, so there is nothing to measure the network by; declare one with: "
     "catbuilder testset HP --survey des --table T.csv, and run another round"
 )
@@ -50,17 +40,7 @@ def accuracy_section(scope: Scope) -> Section:
     return Section("accuracy", "Accuracy against coverage", list(_accuracy(scope)))
 
 
-def errors_section(scope: Scope) -> Section:
-    """ROC, reliability and confusion of the latest model."""
-    parts: list[Part] = []
-    if not _sets(scope):
-        parts.append(missing(_left_out(scope) or _NO_TRUTH))
-    else:
-        parts += [*_trained_on(scope), *_roc(scope), _reliability(scope), _confusion(scope)]
-    return Section("errors", "Where it errs, and whether it knows", parts)
-
-
-def _left_out(scope: Scope) -> str:
+def left_out_note(scope: Scope) -> str:
     """What is said of test galaxies that were trained on; nothing where there are none."""
     if not scope.trained_tests:
         return ""
@@ -70,14 +50,15 @@ def _left_out(scope: Scope) -> str:
     )
 
 
-def _trained_on(scope: Scope) -> list[Words]:
-    said = _left_out(scope)
+def trained_on_warning(scope: Scope) -> list[Words]:
+    """Say how many test galaxies were trained on; nothing where there are none."""
+    said = left_out_note(scope)
     return [Words(said)] if said else []
 
 
 def _accuracy(scope: Scope) -> Iterator[Part]:
     if not scope.curves.num_rows:
-        yield missing(_NO_TRUTH)
+        yield missing(NO_TRUTH)
         return
     numbers = sorted(set(scope.curves["round"].to_pylist()))
     ends = sorted({numbers[0], numbers[-1]})
@@ -102,7 +83,7 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
             f"There is one measured round, {ends[0]}: what recursion gains is seen after the next, catbuilder round"
         )
     else:
-        yield from _trained_on(scope)
+        yield from trained_on_warning(scope)
         yield _gains(scope)
 
 
@@ -110,7 +91,7 @@ def _gains(scope: Scope) -> Table:
     first, last = scope.first_model, scope.model
     what = f"round {last}" if last == first + 1 else f"rounds {first + 1} to {last}"
     rows = []
-    for test_set, survey in _sets(scope):
+    for test_set, survey in scored_sets(scope):
         before, after = (_right(scope.test_scores[n], test_set, survey) for n in (first, last))
         common = sorted(set(before) & set(after))
         if not common:
@@ -141,11 +122,11 @@ def _percent(right: np.ndarray) -> str:
 def _right(scores: pa.Table, test_set: str, survey: str) -> dict[int, bool]:
     return {
         row["object_id"]: row["predicted_label"] == row["truth"]
-        for row in _members(scores, test_set, survey).to_pylist()
+        for row in set_members(scores, test_set, survey).to_pylist()
     }
 
 
-def _sets(scope: Scope) -> list[tuple[str, str]]:
+def scored_sets(scope: Scope) -> list[tuple[str, str]]:
     """Test sets and surveys that the latest model has scored with truth."""
     scores = scope.test_scores.get(scope.model)
     if scores is None:
@@ -153,11 +134,12 @@ def _sets(scope: Scope) -> list[tuple[str, str]]:
     return list(dict.fromkeys(zip(scores["test_set"].to_pylist(), scores["survey"].to_pylist(), strict=True)))
 
 
-def _members(scores: pa.Table, test_set: str, survey: str) -> pa.Table:
+def set_members(scores: pa.Table, test_set: str, survey: str) -> pa.Table:
+    """Select the scores of the members of one test set in one survey."""
     return scores.filter(pc.and_(pc.equal(scores["test_set"], test_set), pc.equal(scores["survey"], survey)))
 
 
-def _panels(n: int, height: float, across: int = 4) -> tuple[Figure, list[Axes]]:
+def panel_figure(n: int, height: float, across: int = 4) -> tuple[Figure, list[Axes]]:
     """A figure with n panels, so many in a row at most, and nothing in the places that are left."""
     across = min(n, across)
     down = -(-n // across)
@@ -168,200 +150,6 @@ def _panels(n: int, height: float, across: int = 4) -> tuple[Figure, list[Axes]]
     return figure, panels[:n]
 
 
-def _shown_classes(classes: Sequence[str]) -> list[tuple[int, str]]:
+def shown_classes(classes: Sequence[str]) -> list[tuple[int, str]]:
     """One of two classes is enough: the other's curve is the same, turned round."""
     return list(enumerate(classes))[-1:] if len(classes) == 2 else list(enumerate(classes))
-
-
-def _roc(scope: Scope) -> Iterator[Part]:
-    scores, curves = scope.test_scores[scope.model], []
-    for test_set, survey in _sets(scope):
-        members = _members(scores, test_set, survey)
-        truth = np.array(members["truth"].to_pylist(), dtype=object)
-        for number, name in _shown_classes(scope.classes):
-            is_class = truth == name
-            if 0 < is_class.sum() < len(truth):
-                posterior = members[f"p_{name}"].to_numpy()
-                rates = roc_curve(is_class, posterior)[:2]
-                curves.append((test_set, survey, number, name, rates, float(roc_auc_score(is_class, posterior))))
-    if not curves:
-        yield missing("No ROC curve: no test set has galaxies of two classes; declare one with both")
-        return
-    said = "; ".join(f"{s} {v.upper()} {name} {auc:.3f}" for s, v, _, name, _, auc in curves)
-    what = (
-        f"{scope.classes[-1]} against {scope.classes[0]}"
-        if len(scope.classes) == 2
-        else "each class against all others"
-    )
-    two = len(scope.classes) == 2
-    yield Drawing(
-        "roc",
-        f"Receiver operating characteristic of round {scope.model}, {what}, on rates of false positives that are "
-        "logarithmic above 0.01 and linear below: a catalogue is made where they are few."
-        + (" In brackets the area under the curve." if two else ""),
-        f"ROC curves; area under each: {said}.",
-        partial(_draw_roc, curves=curves, classes=len(scope.classes)),
-    )
-    if not two:
-        yield _areas(curves, scope.classes)
-
-
-def _draw_roc(theme: Theme, curves: Sequence[Any], classes: int) -> Figure:
-    figure, panels = _roc_of_two(theme, curves) if classes == 2 else _roc_of_many(theme, curves, classes)
-    # below the lowest curve's first step there is nothing to see
-    firsts = [float(rates[1][rates[0] == 0].max()) for *_, rates, _ in curves]
-    lowest = max(0.0, math.floor(10 * min(firsts) - 0.5) / 10)
-    for panel in panels:
-        panel.set_xscale("symlog", linthresh=0.01)
-        panel.set_xticks([0, 0.01, 0.1, 1], ["0", "0.01", "0.1", "1"])
-        panel.set(xlim=(0, 1), ylim=(lowest, 1.01), xlabel="false positive rate", ylabel="true positive rate")
-        panel.grid()
-    return figure
-
-
-def _roc_of_two(theme: Theme, curves: Sequence[Any]) -> tuple[Figure, list[Axes]]:
-    """One panel, a line a test set and survey."""
-    figure, panels = _panels(1, 3.0)
-    figure.set_figwidth(4.4)
-    for place, (test_set, survey, _, _, rates, auc) in enumerate(curves):
-        colour, line = theme.sequence(place / max(1, len(curves) - 1)), LINES[place % len(LINES)]
-        label = f"{test_set} {survey.upper()} ({auc:.3f})"
-        panels[0].plot(*rates, color=colour, linestyle=line, drawstyle="steps-post", label=label)
-    panels[0].legend(loc="lower right")
-    return figure, panels
-
-
-def _roc_of_many(theme: Theme, curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes]]:
-    """A panel a test set and survey, a line a class."""
-    sets = list(dict.fromkeys(curve[:2] for curve in curves))
-    figure, panels = _panels(len(sets), 2.8, across=2)
-    figure.set_figwidth(PAGE_INCHES)
-    for panel, key in zip(panels, sets, strict=True):
-        for test_set, survey, number, name, rates, _ in curves:
-            if (test_set, survey) == key:
-                panel.plot(*rates, color=theme.colour(number, classes), linestyle=LINES[number % len(LINES)],
-                           label=name, linewidth=1.1)  # fmt: skip
-        panel.set_title(f"{key[0]}, {key[1].upper()}")
-    lines = {str(line.get_label()): line for panel in panels for line in panel.lines}
-    if len(sets) == 1:
-        figure.legend(handles=lines.values(), loc="outside right upper", handlelength=3)
-    else:
-        figure.legend(handles=lines.values(), loc="outside lower center", ncols=legend_columns(list(lines)),
-                      handlelength=3)  # fmt: skip
-    return figure, panels
-
-
-def _areas(curves: Sequence[Any], classes: Sequence[str]) -> Table:
-    """The areas under the curves of many classes, for which a legend has no room."""
-    areas = {(test_set, survey, name): f"{auc:.3f}" for test_set, survey, _, name, _, auc in curves}
-    sets = list(dict.fromkeys(curve[:2] for curve in curves))
-    return Table(
-        "Area under the ROC curve of each class against all others.",
-        ("Class", *(f"{test_set} {survey.upper()}" for test_set, survey in sets)),
-        [(name, *(areas.get((*key, name), "") for key in sets)) for name in classes],
-    )
-
-
-def _reliability(scope: Scope) -> Part:
-    """Raw and calibrated confidence against accuracy, on what the calibrator never saw."""
-    panels: list[tuple[str, dict[str, list[ReliabilityBin]], dict[str, float]]] = []
-    for test_set, survey in _sets(scope):
-        members = _members(scope.test_scores[scope.model], test_set, survey)
-        right = np.asarray(pc.equal(members["predicted_label"], members["truth"]).to_numpy(), bool)
-        bins, errors = {}, {}
-        for kind, column in (("raw", "predicted_confidence"), ("calibrated", "calibrated_confidence")):
-            confidence = members[column].to_numpy().astype(float)
-            if np.isfinite(confidence).all():
-                bins[kind] = reliability(confidence, right, 8)
-                errors[kind] = expected_calibration_error(confidence, right, 8)
-        if bins:
-            panels.append((f"{test_set}, {survey.upper()} ({len(right):,})", bins, errors))
-    if not panels:
-        return missing("No reliability curve: the scores of the test sets are not finite")
-    calibrated = any("calibrated" in errors for _, _, errors in panels)
-    said = "; ".join(f"{title}: " + ", ".join(f"{k} {e:.3f}" for k, e in errors.items()) for title, _, errors in panels)
-    return Drawing(
-        "reliability",
-        "Share of right ones among objects of like confidence, in eight bins of equally many, with Wilson's 95 per "
-        "cent intervals; on the diagonal a confidence of 0.9 is right nine times out of ten. Above each panel "
-        "how many galaxies, and the expected calibration error. "
-        + (f"Calibrated on {scope.target.upper()}, so it need not hold elsewhere." if calibrated
-           else "There is no calibrated confidence: it needs labelled galaxies ingested with --split calibration."),
-        f"Reliability curves; expected calibration error by set: {said}.",
-        partial(_draw_reliability, sets=panels),
-    )  # fmt: skip
-
-
-def _draw_reliability(theme: Theme, sets: Sequence[Any]) -> Figure:
-    figure, panels = _panels(len(sets), 2.2)
-    every = [part for _, bins, _ in sets for parts in bins.values() for part in parts]
-    low = min(part.low for part in every)
-    lowest = min(proportion("reliability", part.right, part.n, 1.0).low or 0.0 for part in every)
-    for panel, (title, bins, errors) in zip(panels, sets, strict=True):
-        panel.plot([0, 1], [0, 1], color=theme.ink, linewidth=0.6, linestyle=":")
-        for place, (kind, parts) in enumerate(bins.items()):
-            middle = [(part.low + part.high) / 2 for part in parts]
-            found = [proportion("reliability", part.right, part.n, 1.0) for part in parts]
-            # the calibrated ones are filled and within the hollow raw ones where a temperature is near 1
-            panel.errorbar(middle, *error_bars(found), color=theme.colour(place, 2), marker="os"[place],
-                           markersize=(5.5, 3)[place], markerfacecolor=("none", None)[place], linewidth=0.9,
-                           elinewidth=0.6, linestyle=LINES[place], label=kind)  # fmt: skip
-        panel.set(
-            xlabel="confidence",
-            ylabel="share right",
-            xlim=(low - 0.02, 1.02),
-            ylim=(max(0, lowest - 0.05), 1.03),
-        )
-        said = ", ".join(f"{kind} {error:.3f}" for kind, error in errors.items())
-        panel.set_title(f"{title}\n{said}", fontsize=6.5)
-        panel.grid()
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=2)
-    return figure
-
-
-def _confusion(scope: Scope) -> Part:
-    matrices = []
-    for test_set, survey in _sets(scope):
-        members = _members(scope.test_scores[scope.model], test_set, survey)
-        counts = np.zeros((len(scope.classes),) * 2, int)
-        for truth, predicted in zip(members["truth"].to_pylist(), members["predicted_label"].to_pylist(), strict=True):
-            counts[scope.classes.index(truth), scope.classes.index(predicted)] += 1
-        matrices.append((f"{test_set}, {survey.upper()} ({members.num_rows:,})", counts))
-    said = "; ".join(f"{title}: {int(np.trace(counts))} right" for title, counts in matrices)
-    return Drawing(
-        "confusion",
-        "True class against predicted class, counts; shaded by the share of the true class, from none to all of it."
-        + (" Where nothing stands, there is none." if len(scope.classes) > _FEW else ""),
-        f"Confusion matrices. {said}.",
-        partial(_draw_confusion, matrices=matrices, classes=scope.classes),
-    )
-
-
-def _draw_confusion(theme: Theme, matrices: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) -> Figure:
-    large = len(classes) > _FEW
-    across = min(2 if large else 4, len(matrices))
-    down = -(-len(matrices) // across)
-    # a matrix of many classes is alone as large as its counts need
-    width = PAGE_INCHES * (0.75 if large and across == 1 else across / (2 if large else 4))
-    height = (4.6 if across == 1 else 3.3) if large else 2.0
-    figure = Figure(figsize=(width, height * down), layout="constrained")
-    panels = list(figure.subplots(down, across, squeeze=False, sharey=large).flat)
-    for panel in panels[len(matrices) :]:
-        panel.set_axis_off()
-    numbers = range(len(classes))
-    for panel, (title, counts) in zip(panels, matrices, strict=False):
-        share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        panel.imshow(share, cmap=theme.shades, vmin=0, vmax=1)
-        for i, j in product(numbers, numbers):
-            # a full shade is told from the ink as the paper is
-            colour = theme.paper if share[i, j] > 0.5 else theme.ink
-            said = "" if large and not counts[i, j] else f"{counts[i, j]:,}"
-            panel.text(j, i, said, ha="center", va="center", fontsize=6 if large else 8, color=colour)
-        panel.set_xticks(numbers, classes, rotation=45 if large else 0, ha="right" if large else "center")
-        panel.set_yticks(numbers, classes, rotation=0 if large else 90, va="center")
-        panel.set(title=title, xlabel="predicted")
-        panel.tick_params(length=0, labelsize=6.5 if large else 7)
-    for panel in panels[::across]:
-        panel.set_ylabel("true")
-    return figure

@@ -12,19 +12,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from matplotlib import colormaps, rc_context
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from catbuilder.core.errors import InputError, RoundError
-from catbuilder.core.files import written_whole
-
-FORMATS = (".png", ".pdf", ".svg")
+from catbuilder.core.errors import RoundError
+from catbuilder.core.figure_files import require_picture, save_figure
 
 _PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
-_DPI = 200
 _TITLE_CHARACTERS = 44  # of a line above a panel
 _MARKERS = "os^Dv<>P"
 # viridis rises in lightness all along, with and without red-green blindness; its last part is too light on paper
@@ -52,26 +49,6 @@ def draw_accuracy(curves: pa.Table, file: Path) -> None:
             "declare one with: catbuilder testset NAME --survey SURVEY --table T.csv, and run a round"
         )
     save_figure(accuracy_figure(curves), file)
-
-
-def require_picture(file: Path) -> None:
-    """Raise InputError unless the file's name ends in one of `FORMATS`."""
-    if file.suffix.lower() not in FORMATS:
-        raise InputError(f"{file} is no picture that can be drawn; give a name that ends in {', '.join(FORMATS)}")
-
-
-def save_figure(figure: Figure, file: Path) -> None:
-    """Write a figure as PNG, PDF or SVG, with neither a date nor random names inside: the same figure, the same file.
-
-    Raises
-    ------
-    InputError
-        The file's name ends in none of these.
-    """
-    require_picture(file)
-    with written_whole(file) as temporary, rc_context({"svg.hashsalt": "catbuilder", "grid.color": "0.9"}):
-        date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(file.suffix.lower())
-        figure.savefig(temporary, dpi=_DPI, metadata=date)
 
 
 def accuracy_figure(curves: pa.Table, colours: Colormap = _COLOURS) -> Figure:

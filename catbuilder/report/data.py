@@ -11,12 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, data_dictionary, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.features import feature_files
 from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.round_records import require_closed
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
-from catbuilder.export.provenance import Fact, provenance, require_closed
-from catbuilder.network.jobs import feature_files
+from catbuilder.export.provenance import Fact, provenance
 
 SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
 STAMPS_A_ROW = 8  # of a mosaic

@@ -17,8 +17,8 @@ from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
+from catbuilder.catalogue.features import features_of
 from catbuilder.decisions.sample_shift import FEWEST, two_sample_auc
-from catbuilder.decisions.shift_meters import features_of
 from catbuilder.report.data import Scope, embedded_set
 from catbuilder.report.parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, legend_columns, missing
 

@@ -17,10 +17,11 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
-from catbuilder.report.accuracy import accuracy_section, errors_section
+from catbuilder.report.accuracy import accuracy_section
 from catbuilder.report.checks import checks_section
 from catbuilder.report.data import Scope, read_scope
 from catbuilder.report.embedding import embedding_section
+from catbuilder.report.errors import errors_section
 from catbuilder.report.parts import DARK, LIGHT, Drawing, Section, Words, data_uri, write_figure
 from catbuilder.report.promotions import promotions_section
 from catbuilder.report.sky import photometry_section, sky_section

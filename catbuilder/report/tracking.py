@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from catbuilder import __version__
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
+from catbuilder.catalogue.round_records import Plan, read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.progress import Reporter
@@ -22,7 +23,6 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.network.model_card import read_model_card
 from catbuilder.report.accuracy_figure import draw_accuracy
-from catbuilder.rounds.planning import Plan, read_plan
 from catbuilder.rounds.training import members_of
 
 Tracker = Literal["tensorboard", "mlflow"]

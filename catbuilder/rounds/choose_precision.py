@@ -9,29 +9,10 @@ import os
 import tempfile
 from pathlib import Path
 
-from pydantic import BaseModel
-
 from catbuilder.core.files import write_text
-from catbuilder.core.settings import Recipe
+from catbuilder.core.recipe import Recipe
+from catbuilder.network.jobs import ProbeJob, Settled
 from catbuilder.rounds.launch.processes import Worker, run_all, thread_settings
-
-
-class ProbeJob(BaseModel):
-    """What is to be tried."""
-
-    recipe: Recipe
-    classes: int
-    threads: int
-    coordinator: int
-    answer: Path
-
-
-class Settled(BaseModel):
-    """The answer, and what it was found from: seconds a batch."""
-
-    training: str | None = None
-    scoring: str | None = None
-    seconds: dict[str, float] = {}
 
 
 def settled(recipe: Recipe, classes: int, threads: int, folder: Path) -> tuple[Recipe, str]:

@@ -19,14 +19,14 @@ from pathlib import Path
 import pyarrow as pa
 
 from catbuilder.catalogue.backup import copy_catalogue
-from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.round_records import open_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError
 from catbuilder.core.files import held_alone, sync_folder
 from catbuilder.core.progress import Reporter
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe
-from catbuilder.rounds.planning import open_plan
 from catbuilder.rounds.rollback import rollback
 from catbuilder.rounds.run import run_rounds
 from catbuilder.rounds.seed_gains import (

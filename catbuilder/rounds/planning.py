@@ -3,18 +3,22 @@
 from pathlib import Path
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict
 
-from catbuilder import __version__
-from catbuilder.catalogue.database import Connection, first_row
-from catbuilder.catalogue.round_records import last_round, require_round
+from catbuilder.catalogue.round_records import (
+    Plan,
+    last_round,
+    processes_of,
+    record_step,
+    score_manifest_file,
+    training_manifest_file,
+)
 from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.core.errors import CatalogueDamaged, LaunchError
+from catbuilder.core.errors import CatalogueDamaged, ConfigError, LaunchError
 from catbuilder.core.files import moved, set_aside, sha256_file, write_text
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe
 from catbuilder.rounds.choose_precision import settled
 from catbuilder.rounds.launch.hosts import parse_hosts
 from catbuilder.rounds.launch.processes import threads_for
@@ -23,76 +27,8 @@ from catbuilder.sets.firewall import FirewallReport, update_firewall
 from catbuilder.sets.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.sets.rendering_bias import rendering_warnings
 
-STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
 _MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training
 _WANTS_GPU_PX = 200  # stamps of this size and larger train for hours on a few cores
-
-
-class Plan(BaseModel):
-    """Everything that decides what a round does."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    round: int
-    recipe: Recipe
-    classes: tuple[str, ...]
-    seed: int
-    until: int = 0  # the last round of the run that it belongs to
-    ranks: int
-    threads: int  # a rank
-    hosts: str = ""  # where, as in node1:4,node2:4; empty is the coordinator's machine
-    number: int = 1  # of this plan among those of the round
-    attempts_since: int = 1  # number of the first plan whose unfinished work is this one's to go on with
-    training: int  # objects in the manifest, by role
-    validation: int
-    scored: int
-    manifest_sha256: str
-    score_manifest_sha256: str
-    catbuilder: str = __version__
-
-    def replanned(self, number: int, ranks: int, threads: int, hosts: str) -> "Plan":
-        """The same on other processes."""
-        same = (ranks, threads) == (self.ranks, self.threads)
-        update = {"ranks": ranks, "threads": threads, "hosts": hosts, "number": number,
-                  "attempts_since": self.attempts_since if same else number}  # fmt: skip
-        return self.model_copy(update=update)
-
-    def attempts(self, kind: str) -> str:
-        """Kind of the folders of this plan's attempts.
-
-        Another plan's are never looked at: a host that was cut off may still be writing there.
-        """
-        return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
-
-
-def processes_of(plan: Plan) -> str:
-    """How many processes, of how many threads, and where."""
-    many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
-    where = f" on {plan.hosts}" if plan.hosts else ""
-    return f"{plan.ranks} process{many} of {plan.threads} thread{threads}{where}"
-
-
-def open_plan(con: Connection) -> tuple[Plan, str] | None:
-    """The round that is not closed yet, with its last step; None if there is none."""
-    row = first_row(con, "SELECT round, step FROM round_status WHERE step <> 'closed' ORDER BY round LIMIT 1")
-    return None if row is None else (read_plan(con, row[0]), row[1])
-
-
-def read_plan(con: Connection, round_number: int) -> Plan:
-    """The plan of a round, as recorded; the last one, where it was planned anew.
-
-    Raises
-    ------
-    RoundError
-        There is no such round.
-    """
-    require_round(con, round_number)
-    ((plan,),) = con.execute("SELECT plan FROM rounds WHERE round = ?", [round_number]).fetchall()
-    found = Plan.model_validate_json(plan)
-    text = "SELECT number, ranks, threads, hosts FROM replans WHERE round = ? ORDER BY number"
-    for replan in con.execute(text, [round_number]).fetchall():
-        found = found.replanned(*replan)
-    return found
 
 
 def threads_of(workspace: Workspace, ranks: int, hosts: str) -> int:
@@ -131,16 +67,6 @@ def make_plan(
             _tell(workspace, plan, firewall, reporter)
             return plan
         reporter.say("the catalogue has changed meanwhile; planning again")
-
-
-def training_manifest_file(workspace: Workspace, round_number: int) -> Path:
-    """Parquet file of the objects trained on and validated on."""
-    return workspace.round_folder(round_number) / "manifest.parquet"
-
-
-def score_manifest_file(workspace: Workspace, round_number: int) -> Path:
-    """Parquet file of the objects to be scored."""
-    return workspace.round_folder(round_number) / "score-manifest.parquet"
 
 
 def verify_manifests(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
@@ -232,12 +158,6 @@ def _record_plan(recording: Recording, plan: Plan, training: pa.Table) -> None:
     record_step(recording, plan.round, "planned", "{}")
 
 
-def record_step(recording: Recording, round_number: int, step: str, details: str) -> None:
-    """Record that a step is done, in the transaction that records what it made."""
-    recording.con.execute("INSERT INTO steps VALUES (?, ?, ?, ?, now())", [round_number, step, details, recording.run])
-    recording.note.update(round=round_number, step=step)
-
-
 def _tell(workspace: Workspace, plan: Plan, firewall: FirewallReport, reporter: Reporter) -> None:
     if firewall.excluded:
         kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(firewall.excluded.items()))
@@ -267,3 +187,13 @@ def _tell(workspace: Workspace, plan: Plan, firewall: FirewallReport, reporter: 
     with workspace.reading(wait_s=None) as con:
         for warning in rendering_warnings(con, plan.round).values():
             reporter.say(f"careful: {warning}")
+
+
+def check_target(workspace: Workspace, recipe: Recipe) -> None:
+    """Refuse a recipe that labels another survey: nothing would be calibrated, and nobody would be told."""
+    target, known = recipe.sets.target, list(workspace.config.surveys)
+    if target not in known:
+        raise ConfigError(
+            f"the recipe labels the survey '{target}' and this workspace has {', '.join(known)}; say which is to be "
+            f"labelled: catbuilder round --set sets.target={known[0] if known else 'SURVEY'}"
+        )

@@ -8,10 +8,10 @@ import json
 import os
 import shutil
 
+from catbuilder.catalogue.round_records import Plan, open_plan, processes_of
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
-from catbuilder.rounds.planning import Plan, open_plan, processes_of
 from catbuilder.rounds.training import members_of
 
 NEEDS_PROCESSES = ("planned", "trained")  # steps after which something is left to compute

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.catalogue.label_events import EVENTS, record_events
+from catbuilder.catalogue.round_records import open_plan, read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.resources import query
-from catbuilder.rounds.planning import open_plan, read_plan
 
 
 @dataclass(frozen=True)

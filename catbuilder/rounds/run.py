@@ -11,17 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.catalogue.database import first_row
+from catbuilder.catalogue.connection import first_row
 from catbuilder.catalogue.id_ranges import is_large
+from catbuilder.catalogue.round_records import STEPS, Plan, open_plan, read_plan, record_step, score_manifest_file
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.status import count_parts, keep_count
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import ConfigError, InputError, RoundError
+from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe
 from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator, require_calibration
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import decide, record_decisions
@@ -29,17 +30,7 @@ from catbuilder.decisions.shift_meters import measure_shift, record_shifts
 from catbuilder.rounds.launch.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.rounds.launch.processes import threads_for
 from catbuilder.rounds.launch.ranks import require_horovod
-from catbuilder.rounds.planning import (
-    STEPS,
-    Plan,
-    make_plan,
-    open_plan,
-    read_plan,
-    record_step,
-    score_manifest_file,
-    threads_of,
-    verify_manifests,
-)
+from catbuilder.rounds.planning import check_target, make_plan, threads_of, verify_manifests
 from catbuilder.rounds.replan import replan as plan_anew
 from catbuilder.rounds.scoring import record_scores, score_manifest_in_shards
 from catbuilder.rounds.training import record_models, train_members, whole_models
@@ -198,23 +189,13 @@ def _ended_untold(workspace: Workspace) -> int | None:
     return number if step == "closed" and (number >= until or found_nothing) else None
 
 
-def _check_target(workspace: Workspace, recipe: Recipe) -> None:
-    """Refuse a recipe that labels another survey: nothing would be calibrated, and nobody would be told."""
-    target, known = recipe.sets.target, list(workspace.config.surveys)
-    if target not in known:
-        raise ConfigError(
-            f"the recipe labels the survey '{target}' and this workspace has {', '.join(known)}; say which is to be "
-            f"labelled: catbuilder round --set sets.target={known[0] if known else 'SURVEY'}"
-        )
-
-
 def _open_or_new(
     workspace: Workspace, recipe: Recipe, ranks: int, hosts: str, seed: int, until: int, reporter: Reporter
 ) -> tuple[Plan, str]:
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
-        _check_target(workspace, recipe)
+        check_target(workspace, recipe)
         if ranks > 1:
             require_horovod()
         if recipe.promotion.policy == "certified":

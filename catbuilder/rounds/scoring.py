@@ -10,21 +10,22 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from catbuilder.catalogue.database import Connection, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_number, first_row
+from catbuilder.catalogue.round_records import Plan, read_plan
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.files import moved, sha256_file, sync_folder
+from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
 from catbuilder.rounds.launch.hosts import parse_hosts, places
 from catbuilder.rounds.launch.processes import Worker, thread_settings, threads_for
 from catbuilder.rounds.launch.remote import run_everywhere
-from catbuilder.rounds.planning import Plan, read_plan
 from catbuilder.rounds.training import whole_models
+from catbuilder.rounds.worker_logs import objects_scored
 from catbuilder.sets.manifest import score_manifest, write_manifest
-from catbuilder.space import require_space
 
 SHARD_OBJECTS = 65_536
 
@@ -58,7 +59,7 @@ def score_manifest_in_shards(
         _hand_on_parts(attempt)
         workers = _workers(workspace, plan, manifest, attempt, files, missing)
         with reporter.bar(called) as update:
-            run_everywhere(attempt, workers, lambda: update(already + _done(attempt), rows), restarts=2)
+            run_everywhere(attempt, workers, lambda: update(already + objects_scored(attempt), rows), restarts=2)
         _collect(manifest.parent, kind, place)
     return [shard_files(place, number)["scores"] for number, _, _ in shards]
 
@@ -226,18 +227,3 @@ def damaged_files(hashes: Path) -> list[Path]:
         ]
     except (ValueError, KeyError, TypeError, UnicodeDecodeError):
         return [hashes]
-
-
-def _done(attempt: Path) -> int:
-    """Objects scored so far, from the last line of each process's log of progress."""
-    done: dict[int, int] = {}  # by share: a process that was started again goes on with that of the dead one
-    for log in attempt.glob("score-*.jsonl"):
-        for line in reversed(log.read_text(encoding="utf-8").splitlines()):
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue  # the last line may be half written
-            if event["event"] == "progress":
-                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
-                break
-    return sum(done.values())

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from catbuilder.catalogue.round_records import Plan, training_manifest_file
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.fault_points import fault_point
@@ -22,8 +23,7 @@ from catbuilder.core.resources import query
 from catbuilder.network.jobs import TrainJob, new_attempt
 from catbuilder.network.model_card import is_whole, read_model_card
 from catbuilder.rounds.launch.ranks import run_ranks
-from catbuilder.rounds.planning import Plan, training_manifest_file
-from catbuilder.trainlog import TrainLog
+from catbuilder.rounds.worker_logs import TrainLog
 
 
 @dataclass(frozen=True)

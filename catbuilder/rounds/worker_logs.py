@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.progress import Reporter, Update
 
 _TAIL = 65_536  # bytes at the end of a log that are read: hundreds of lines
 _EPOCHS = 200  # of the newest training that are shown at most
@@ -110,3 +111,54 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def objects_scored(attempt: Path) -> int:
+    """Objects scored so far, from the last line of each process's log of progress."""
+    done: dict[int, int] = {}  # by share: a process that was started again goes on with that of the dead one
+    for log in attempt.glob("score-*.jsonl"):
+        for line in reversed(log.read_text(encoding="utf-8").splitlines()):
+            try:
+                event = json.loads(line)
+            except ValueError:
+                continue  # the last line may be half written
+            if event["event"] == "progress":
+                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
+                break
+    return sum(done.values())
+
+
+class TrainLog:
+    """Follows the JSON lines of rank 0 while it trains: a bar by steps, a line by epoch.
+
+    Parameters
+    ----------
+    called : what trains, as a person reads it: 'round 3', or 'round 3, network 2 of 5'
+    """
+
+    def __init__(self, path: Path, update: Update, reporter: Reporter, called: str) -> None:
+        self.path, self.update, self.reporter, self.called = path, update, reporter, called
+        self._read = 0
+
+    def follow(self) -> None:
+        """Tell what has been written since the last call."""
+        if not self.path.exists():
+            return
+        with open(self.path, encoding="utf-8") as file:
+            file.seek(self._read)
+            while line := file.readline():
+                if not line.endswith("\n"):
+                    break  # half written
+                self._read = file.tell()
+                self._tell(json.loads(line))
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        if event["event"] == "step":
+            self.update(event["epoch"] * event["steps"] + event["step"], event["epochs"] * event["steps"])
+        elif event["event"] == "epoch":
+            loss = event["validation_loss"]
+            judged = "" if loss is None else f", validation loss {loss:.4f}"
+            self.reporter.say(
+                f"{self.called}: epoch {event['epoch'] + 1} of {event['epochs']} at most, "
+                f"training loss {event['loss']:.4f}{judged}"
+            )

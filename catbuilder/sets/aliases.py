@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.read_then_record import read_then_record
-from catbuilder.catalogue.workspace import Recording, Workspace
+from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.resources import query
-from catbuilder.revisions import replace_older
 from catbuilder.sets.pairs import Side, check_radius, find_candidates
 
 IMAGES = ("images",)

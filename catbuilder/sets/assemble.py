@@ -13,14 +13,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.label_events import fresh_labels, record_events
-from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.core.csv_table import BadValue, Table, parse_object_id, read_table, record_rejections, told_columns
+from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
+from catbuilder.core.csv_table import BadValue, Table, parse_object_id, read_table, told_columns
 from catbuilder.core.errors import ConfigError, InputError
+from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe, Sets
-from catbuilder.revisions import replace_older
 from catbuilder.sets.aliases import IdentityReport, identify_images
 from catbuilder.sets.firewall import update_firewall
 from catbuilder.sets.manifest import in_validation

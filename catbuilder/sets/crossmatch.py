@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.read_then_record import read_then_record
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import InputError

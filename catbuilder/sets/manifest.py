@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from catbuilder.catalogue.database import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, NothingToTrain
 from catbuilder.core.files import written_whole
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.core.settings import Recipe
 from catbuilder.core.sky import nearest, neighbourhood
 from catbuilder.sets.firewall import read_all
 from catbuilder.sets.same_picture import same_picture

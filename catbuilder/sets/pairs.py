@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, search_order, with_neighbours

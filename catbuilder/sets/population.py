@@ -11,12 +11,11 @@ from pathlib import Path
 
 import duckdb
 
-from catbuilder.catalogue.database import Connection, confine, first_row
+from catbuilder.catalogue.connection import Connection, confine, first_row
+from catbuilder.catalogue.vocabulary import DOMAINS
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.resources import query, sql_folder
-
-DOMAINS = ("in", "extrapolated", "unresolved", "star", "artefact", "unknown")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 from scipy.stats.contingency import association
 
-from catbuilder.catalogue.database import Connection
+from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.id_ranges import lens_on
 from catbuilder.core.resources import query
 

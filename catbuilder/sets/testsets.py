@@ -7,18 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalogue.database import fetch_number, first_row
-from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import (
-    BadValue,
-    Rejection,
-    Table,
-    parse_class,
-    parse_number,
-    parse_object_id,
-    read_table,
-    record_rejections,
-)
+from catbuilder.catalogue.connection import fetch_number, first_row
+from catbuilder.catalogue.workspace import Workspace, record_rejections
+from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_class, parse_number, parse_object_id, read_table
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 

@@ -20,12 +20,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text, written_whole
+from catbuilder.core.processes import deaf_to_interrupts, die_with
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
-from catbuilder.network.jobs import deaf_to_interrupts, die_with
 from catbuilder.sets.testsets import add_test_set
 from catbuilder.simulation.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
 from catbuilder.simulation.telescopes import arcsec_per_pixel, write_stamps
@@ -88,7 +89,7 @@ def simulate(
     opened = (
         Workspace.open(workspace)
         if exists
-        else Workspace.create(workspace, classes=("elliptical", "spiral"), stamp_size=stamp_size, recipe="demo")
+        else create_workspace(workspace, classes=("elliptical", "spiral"), stamp_size=stamp_size, recipe="demo")
     )
     tables = simulate_sources(workspace / "sources", plan, seed, stamp_size, processes, progress)
     with opened.reading() as con:  # a simulation that was interrupted goes on by the same call

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
-from catbuilder.catalogue.database import data_dictionary, fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.errors import NothingToScore, RoundError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.inspection.similar import similar

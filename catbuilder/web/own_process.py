@@ -14,7 +14,7 @@ from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
 from catbuilder.core.errors import WorkerDied, WorkspaceBusy
-from catbuilder.network.jobs import deaf_to_interrupts, die_with
+from catbuilder.core.processes import deaf_to_interrupts, die_with
 
 P = ParamSpec("P")
 T = TypeVar("T")

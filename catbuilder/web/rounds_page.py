@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse, Response
 
-from catbuilder.catalogue.database import fetch_arrow
+from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.core.resources import query
 from catbuilder.rounds.worker_logs import Watched, watch
 from catbuilder.web.site import Here, Site

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form
 from fastapi.responses import Response
 
-from catbuilder.catalogue.database import data_dictionary
+from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.errors import QueryError, WorkspaceBusy
 from catbuilder.core.table_text import numeric_columns, told_apart
 from catbuilder.inspection.sandbox import query_stream

@@ -12,7 +12,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.database import Connection, confine, fetch_arrow, refused_condition
+from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError
 from catbuilder.core.files import written_whole

@@ -9,6 +9,7 @@ import gzip
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from astropy.io import fits
 
+from catbuilder.catalogue.connection import Connection
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
@@ -29,6 +31,7 @@ from catbuilder.ingest.tables.fits_header import (
     read_header,
     refuse_odd_size,
 )
+from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, damaged_table, sql_type
 
 _CHUNK_BYTES = 16 << 20  # of rows read at once: larger ones gain nothing
 _MOST_COLUMNS = 999  # FITS standard 4.0, section 7.3.1
@@ -218,3 +221,35 @@ def _texts(raw: npt.NDArray[Any]) -> pa.Array:
         letters = np.where(letters > 127, ord("?"), letters)
     fixed = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(letters.tobytes())])
     return fixed.cast(pa.binary()).cast(pa.string())
+
+
+class FitsFile(TableFile):
+    """The first binary table of a FITS file."""
+
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._table = FitsTable(path, limits)
+        columns = [
+            FileColumn(field.name, sql_type(field.type), unit)
+            for field, unit in zip(self._table.fields, self._table.units, strict=True)
+        ]
+        super().__init__(path, columns, limits)
+
+    @contextmanager
+    def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
+        """The rows as a stream that can be read once."""
+        table = self._table
+        schema = pa.schema([field for field in table.fields if field.name in names])
+        con.register("file_stream", pa.RecordBatchReader.from_batches(schema, table.batches(names, progress)))
+        try:
+            yield Scan("file_stream", {})
+        finally:
+            con.unregister("file_stream")
+        if table.damaged:
+            raise damaged_table(self.path)
+        if table.delivered < table.rows:
+            raise InputError(
+                f"{self.path} declares {table.rows:,} rows and holds {table.delivered:,}: it was cut short; "
+                "fetch it again"
+            )
+        if table.broken_off:
+            raise InputError(f"{self.path} lacks the end of its gzip stream: it was cut short; fetch it again")

@@ -18,9 +18,10 @@ from typing import Any
 
 import numpy as np
 
-from catbuilder.catalogue.database import Connection, data_dictionary, fetch_arrow, fetch_number, limit_memory
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, limit_memory
 from catbuilder.catalogue.label_events import record_events
-from catbuilder.catalogue.workspace import Recording, Workspace
+from catbuilder.catalogue.schema import data_dictionary
+from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
@@ -28,7 +29,8 @@ from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_PLACE_ARCSEC
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
-from catbuilder.ingest.tables.table_file import Progress, TableFile, open_table
+from catbuilder.ingest.tables.open_table import open_table
+from catbuilder.ingest.tables.table_file import Progress, TableFile
 from catbuilder.ingest.tables.typed_columns import (
     Layout,
     accept,
@@ -40,7 +42,6 @@ from catbuilder.ingest.tables.typed_columns import (
     stage,
     with_types_of,
 )
-from catbuilder.revisions import replace_older
 
 _MEMORY = 10**9  # bytes, and a third of the file: 300 million staged rows (12 GB of Parquet) ran out of less
 _MOST_THREADS = 4  # each one sorts and writes in memory of its own, all within the limit

@@ -14,15 +14,8 @@ import numpy as np
 import pyarrow as pa
 from duckdb.func import PythonUDFType
 
-from catbuilder.catalogue.database import (
-    Connection,
-    apply_views,
-    data_dictionary,
-    fetch_number,
-    first_row,
-    keep_column,
-    was_interrupted,
-)
+from catbuilder.catalogue.connection import Connection, fetch_number, first_row, was_interrupted
+from catbuilder.catalogue.schema import apply_views, data_dictionary, keep_column
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line

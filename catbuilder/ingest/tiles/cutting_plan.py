@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from astropy.coordinates import angular_separation
 
-from catbuilder.catalogue.database import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_number, parse_object_id, read_table
 from catbuilder.core.errors import InputError

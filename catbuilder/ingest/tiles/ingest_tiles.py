@@ -19,19 +19,18 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import Rejection, record_rejections
+from catbuilder.catalogue.workspace import Workspace, record_rejections, replace_older
+from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.processes import deaf_to_interrupts, die_with
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import refuse_other_width, write_shard
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why, strips
 from catbuilder.ingest.tiles.cutting_plan import Cutting, plan_cutting
 from catbuilder.ingest.tiles.rendering import MISSING, SOFTENING, STRETCH, Rendered
 from catbuilder.ingest.tiles.tile_folder import Tile, find_tiles
-from catbuilder.network.jobs import deaf_to_interrupts, die_with
-from catbuilder.revisions import replace_older
 
 _SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: what is in memory at once, and what a kill can lose
 _AHEAD = 4  # strips a process

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from catbuilder import __version__
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
-from catbuilder.network.jobs import STARTER_VARIABLE
+from catbuilder.core.processes import STARTER_VARIABLE
 from catbuilder.rounds.launch.processes import Worker, run_all
 
 ALIVE_EVERY_S = 2.0

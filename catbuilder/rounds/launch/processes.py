@@ -14,7 +14,7 @@ from pathlib import Path
 
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
-from catbuilder.network.jobs import deaf_to_interrupts
+from catbuilder.core.processes import deaf_to_interrupts
 
 _POLL_S = 0.05
 

@@ -1,0 +1,105 @@
+"""Create a workspace: the folder, its `catbuilder.toml` and an empty catalogue."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from catbuilder.catalogue.database import create_catalog
+from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.errors import ConfigError, WorkspaceError
+from catbuilder.core.files import write_text
+from catbuilder.core.settings import WorkspaceConfig, load_settings
+
+
+def create_workspace(
+    path: str | Path,
+    classes: Sequence[str] | None = None,
+    stamp_size: int | None = None,
+    recipe: str | None = None,
+) -> Workspace:
+    """Make the folder, its `catbuilder.toml` and an empty catalogue.
+
+    A `catbuilder.toml` that somebody wrote into the folder beforehand is taken as it is.
+
+    Parameters
+    ----------
+    classes, stamp_size, recipe : by default those of `WorkspaceConfig`: elliptical and spiral, 64 px, `paper`
+
+    Raises
+    ------
+    WorkspaceError
+        There is a workspace already, or the folder cannot be made.
+    ConfigError
+        A class name is not a plain lower-case word, or the stamp size is out of range; or the `catbuilder.toml`
+        that is there says something else.
+    """
+    path = Path(path).resolve()
+    settings = path / "catbuilder.toml"
+    asked = {"classes": None if classes is None else tuple(classes), "stamp_size": stamp_size, "recipe": recipe}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if settings.exists() and any((path / name).exists() for name in ("catalog.duckdb", "log.jsonl", "stamps")):
+        raise WorkspaceError(f"{path} is a workspace already; use it with -w {path}, or choose another folder")
+    draft = path / ".catbuilder.toml.draft"
+    if (path / "catalog.duckdb").exists() and not draft.exists():
+        raise WorkspaceError(
+            f"{path} holds a catalogue without its catbuilder.toml; put that back, or choose another folder"
+        )
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        config = _written_beforehand(settings, asked) if settings.exists() else _drafted(draft, asked)
+        new_catalog = path / ".catalog.duckdb.draft"  # one left by an init that was killed is made anew
+        new_catalog.unlink(missing_ok=True)
+        create_catalog(new_catalog, config.classes)
+        os.replace(new_catalog, path / "catalog.duckdb")
+        if not settings.exists():
+            os.replace(draft, settings)  # last: where it is, the workspace is whole
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be made a workspace: {error.strerror}; choose another folder") from None
+    return Workspace(path, config)
+
+
+def _drafted(draft: Path, asked: dict[str, Any]) -> WorkspaceConfig:
+    """Write the settings of a new workspace, checked."""
+    wanted = WorkspaceConfig().model_dump(include={"classes", "stamp_size", "recipe"}) | asked
+    write_text(draft, _settings_text(wanted["classes"], wanted["stamp_size"], wanted["recipe"]))
+    try:
+        return load_settings(draft, WorkspaceConfig)
+    except ConfigError as error:
+        draft.unlink()
+        raise ConfigError(str(error).replace(f"{draft}: ", "")) from None
+
+
+def _written_beforehand(settings: Path, asked: Mapping[str, Any]) -> WorkspaceConfig:
+    """The settings that somebody has put there; what the command asks for must not contradict them."""
+    config = load_settings(settings, WorkspaceConfig)
+    for name, value in asked.items():
+        said = getattr(config, name)
+        if said != value:
+            raise ConfigError(
+                f"{settings} is there already and its {name} is {_in_words(said)}, not {_in_words(value)}; leave out "
+                f"--{name.replace('_', '-')}, or change the file"
+            )
+    return config
+
+
+def _in_words(value: object) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _settings_text(classes: Sequence[str], stamp_size: int, recipe: str) -> str:
+    return f"""# Settings of this catbuilder workspace. Classes and stamp size are fixed once objects are in.
+classes = {json.dumps(list(classes))}
+stamp_size = {stamp_size}          # px, the width of every stored stamp
+recipe = {json.dumps(recipe)}      # used by `catbuilder round` without --recipe
+
+# A survey's name is bound to one release: DES DR1 and DR2 number the same sky differently.
+[surveys.sdss]
+release = "DR7"
+id_column = "objID"
+
+[surveys.des]
+release = "DR1"
+id_column = "COADD_OBJECT_ID"
+"""

@@ -1,0 +1,160 @@
+"""Create and migrate the schema, its views and its comments."""
+
+import csv
+import re
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+
+from catbuilder import __version__
+from catbuilder.catalogue.connection import Connection, fetch_number
+from catbuilder.core.resources import sql_folder
+
+# A column that an ingest added (--keep) is described by its own comment and not by sql/columns.csv.
+_KEPT = "Kept from the archive's file"
+_SHOWN_BY = {"des_sources": "des_coadd", "sdss_sources": "sdss_photoobj"}  # views that show an archive's columns
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the data dictionary: what it means, in which unit, and its UCD (IVOA UCD1+)."""
+
+    name: str
+    description: str
+    unit: str
+    ucd: str
+
+
+def migrate(con: Connection, classes: tuple[str, ...]) -> None:
+    """Apply the migrations that are missing, each with its record in one transaction; the last with the views too.
+
+    Killed between the last migration and its views, a catalogue would count as upgraded and never get them.
+    """
+    done = schema_version(con)
+    for file in migrations()[done:]:
+        con.begin()
+        for statement in con.extract_statements(file.read_text(encoding="utf-8")):
+            con.execute(statement)
+        version = int(file.name[:4])
+        if version == 1:
+            # Class names are checked by WorkspaceConfig: plain lower-case identifiers.
+            for name in classes:
+                con.execute(f"ALTER TABLE predictions ADD COLUMN p_{name} FLOAT")
+        con.execute("INSERT INTO migrations VALUES (?, ?, ?, now())", [version, file.stem, __version__])
+        if file == migrations()[-1]:
+            apply_views(con)
+        con.commit()
+    con.execute("CHECKPOINT")
+
+
+def classes_of(con: Connection) -> tuple[str, ...]:
+    """The classes that the catalogue was made for, in their order."""
+    names = (column.name for column in data_dictionary(con, "posteriors"))
+    return tuple(name.removeprefix("p_") for name in names if name.startswith("p_"))
+
+
+def apply_views(con: Connection) -> None:
+    """Make the views and macros anew and comment every column: a view does not see a column added since it was made."""
+    views = (sql_folder() / "views.sql").read_text(encoding="utf-8")
+    for statement in con.extract_statements(_predictions(con) + views):
+        con.execute(statement)
+    _comment(con)
+    _comment_tables(con)
+
+
+def _predictions(con: Connection) -> str:
+    """The views `scores` and `predictions` for the catalogue's classes and archives."""
+    columns = [f"p_{name}" for name in classes_of(con)]
+    files = con.execute("SELECT file FROM archives ORDER BY model").fetchall()
+    # names of our own, by their place below the workspace, which may move; in another client, below where that runs
+    listed = ", ".join(f"'{file}'" for (file,) in files)
+    below = f"[coalesce(getvariable('workspace') || '/', '') || file FOR file IN [{listed}]]"
+    return (
+        (sql_folder() / "predictions.sql")
+        .read_text(encoding="utf-8")
+        .format(
+            archived=f" UNION ALL BY NAME SELECT * FROM read_parquet({below})" if files else "",
+            labels=" ".join(f"WHEN {name} = greatest({', '.join(columns)}) THEN '{name[2:]}'" for name in columns),
+            posteriors=", ".join(columns),
+            # the second highest posterior is the highest that has a higher one beside it
+            pairs=", ".join(f"least({a}, {b})" for a, b in combinations(columns, 2)),
+            entropy=" + ".join(f"{name} * ln(greatest({name}, 1e-30))" for name in columns),
+        )
+    )
+
+
+def keep_column(con: Connection, table: str, name: str, kind: str, unit: str, theirs: str) -> None:
+    """Add a column to an archive's table, for `theirs` of the archive's file, whose unit becomes part of its comment.
+
+    `name` and `kind` (DuckDB's type) must be checked to be plain; follow it by `apply_views`.
+    """
+    plain_unit = "".join(letter for letter in unit if letter.isprintable() and letter not in "[]{}")
+    row = {"description": f"{_KEPT}: {theirs}", "unit": plain_unit, "ucd": ""}
+    con.execute(f'ALTER TABLE {table} ADD COLUMN "{name}" {kind}')
+    _comment_column(con, table, name, _write_comment(row))
+
+
+def data_dictionary(con: Connection, table: str) -> list[Column]:
+    """Columns of a table or view in order, with what the schema's comments say of them."""
+    rows = con.execute(
+        "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ? AND NOT internal ORDER BY column_index",
+        [table],
+    ).fetchall()
+    return [_read_comment(name, comment or "") for name, comment in rows]
+
+
+def migrations() -> list[Path]:
+    """List the migration files, oldest first."""
+    return sorted((sql_folder() / "migrations").glob("[0-9][0-9][0-9][0-9]_*.sql"))
+
+
+def schema_version(con: Connection) -> int:
+    """Read the number of the newest migration that the catalogue has."""
+    return fetch_number(con, "SELECT coalesce(max(version), 0) FROM migrations")
+
+
+def _comment(con: Connection) -> None:
+    """Comment every column of every table and view from `sql/columns.csv` (CREATE OR REPLACE drops comments)."""
+    with open(sql_folder() / "columns.csv", encoding="utf-8", newline="") as file:
+        known = {(row["table"], row["column"]): row for row in csv.DictReader(file)}
+    columns = con.execute(
+        "SELECT table_name, column_name, comment FROM duckdb_columns() "
+        "WHERE NOT internal AND database_name = current_database()"  # not of temporary tables
+    ).fetchall()
+    kept = {(table, column): text for table, column, text in columns if (text or "").startswith(_KEPT)}
+    for table, column, _ in columns:
+        text = kept.get((_SHOWN_BY.get(table, table), column))
+        row = known.get((table, column)) or known.get(("*", column)) or known.get(("*", column[:2] + "*"))
+        if text is None and row is not None:
+            text = _write_comment(row)
+        if text is not None:
+            _comment_column(con, table, column, text)
+
+
+def _comment_tables(con: Connection) -> None:
+    """Say of every table and view what one row of it is, from `sql/tables.csv`."""
+    with open(sql_folder() / "tables.csv", encoding="utf-8", newline="") as file:
+        known = {row["table"]: row["description"].replace("'", "''") for row in csv.DictReader(file)}
+    kinds = con.execute(
+        "SELECT table_name, 'TABLE' FROM duckdb_tables() WHERE NOT temporary UNION ALL "
+        "SELECT view_name, 'VIEW' FROM duckdb_views() WHERE NOT internal AND NOT temporary"
+    ).fetchall()
+    for name, kind in kinds:
+        if name in known:
+            con.execute(f"COMMENT ON {kind} {name} IS '{known[name]}'")
+
+
+def _comment_column(con: Connection, table: str, column: str, text: str) -> None:
+    quoted = text.replace("'", "''")
+    con.execute(f"COMMENT ON COLUMN {table}.\"{column}\" IS '{quoted}'")
+
+
+def _write_comment(row: dict[str, str]) -> str:
+    unit = f" [{row['unit']}]" if row["unit"] else ""
+    return f"{row['description']}{unit} {{{row['ucd']}}}"
+
+
+def _read_comment(name: str, comment: str) -> Column:
+    found = re.fullmatch(r"(.*?)(?: \[([^\]]*)\])?(?: \{([^}]*)\})?", comment, flags=re.DOTALL)
+    description, unit, ucd = found.groups() if found else (comment, "", "")
+    return Column(name, description, unit or "", ucd or "")
