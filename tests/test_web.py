@@ -20,6 +20,7 @@ from makers import add_events, add_objects, cli, galaxy, label_event
 from PIL import Image
 from served import HP, N_HP, N_POOL, N_TRAIN, POOL, TRAIN, Served, build_served, start_serving, stop_serving
 
+from catbuilder.active_learning.agreement import annotator_agreement
 from catbuilder.active_learning.review import (
     answer,
     answer_keys,
@@ -31,7 +32,6 @@ from catbuilder.active_learning.review import (
     undo,
 )
 from catbuilder.active_learning.select_objects import select_objects
-from catbuilder.annotators import annotator_agreement
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy

@@ -12,8 +12,8 @@ from makers import RECIPE, add_events, label_event
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from served import POOL, Served, build_served, start_serving, stop_serving
 
+from catbuilder.active_learning.agreement import annotator_agreement
 from catbuilder.active_learning.review import question_lists, questions
-from catbuilder.annotators import annotator_agreement
 from catbuilder.catalogue.round_records import training_manifest_file
 from catbuilder.core.files import held_alone
 from catbuilder.core.progress import Reporter

@@ -1,5 +1,6 @@
 """The verbs that carry the catalogue out of the workspace with its papers: release, track."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -18,7 +19,10 @@ def release(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Publish the catalogue of a closed round: files, papers and checksums, for good."""
+    """Publish the catalogue of a closed round as a release.
+
+    A release holds the files, their documentation and their checksums, and never changes.
+    """
     from catbuilder.core.progress import Reporter
     from catbuilder.export.release import list_releases, release, verify_release, verify_releases
 
@@ -50,7 +54,7 @@ def track(
     ] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Show rounds in TensorBoard or MLflow: curves, test sets, recipe, figure."""
+    """Copy the metrics of rounds to TensorBoard or MLflow."""
     from catbuilder.core.progress import Reporter
     from catbuilder.report.tracking import mlflow_address, track
 
@@ -62,3 +66,25 @@ def track(
     elif where.startswith("http"):
         look = f"a browser at {where}"
     print(f"Look at them with: {look}")
+
+
+def export(
+    target: Annotated[
+        Path, typer.Argument(help="OUT.fits, OUT.vot, OUT.parquet or OUT.csv; or DIR.hats, a folder to make.")
+    ],
+    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
+    fits_plus: Annotated[
+        bool, typer.Option("--fits-plus", help="FITS with a VOTable of its metadata, as TOPCAT writes it.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write the catalogue as FITS, VOTable, Parquet, HATS or CSV.
+
+    Columns carry units, UCDs and descriptions; the file says where it comes from.
+    """
+    from catbuilder.core.progress import Reporter
+    from catbuilder.export.export import export
+
+    report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
+    print(f"{target}: {' '.join(report.sentences())}")

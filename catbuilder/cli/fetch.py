@@ -27,7 +27,7 @@ def fetch(
     rate: Annotated[float, typer.Option(min=0.01, max=20.0, help="Requests a second, at most.")] = 2.0,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Download the images that are missing, by position, and bring them in."""
+    """Download missing images by position, and ingest them."""
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.fetch.cutout_services import find_service
     from catbuilder.ingest.fetch.fetch import fetch
@@ -54,7 +54,7 @@ def cutouts(
     by: Annotated[Literal["both", "id", "position"], typer.Option(help="What names the object in a row.")] = "both",
     workspace: WorkspaceOption = None,
 ) -> None:
-    """List the objects without an image, as the job table of the DES cut-out service."""
+    """List objects without an image for the DES cut-out service."""
     from catbuilder.ingest.fetch.missing_images import write_cutout_list
 
     job = write_cutout_list(open_workspace(workspace), file, survey=survey, where=where, width_arcsec=size, by=by)

@@ -22,7 +22,10 @@ def similar(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Objects that look like one, by the features of a round's network; the nearest first."""
+    """List the objects that look most like one.
+
+    Distances are between the feature vectors of a round's network; the nearest object comes first.
+    """
     from catbuilder.core.table_text import show
     from catbuilder.inspection.similar import as_table, draw_similar, similar
 
@@ -46,7 +49,7 @@ def diff(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """What changed between two closed rounds: labels, predicted classes, and why."""
+    """Show what changed between two closed rounds, and why."""
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
     from catbuilder.inspection.round_diff import diff, write_changed
@@ -106,7 +109,7 @@ def compare(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Agreement with another catalogue, by magnitude and size. Agreement is not accuracy."""
+    """Compare with another catalogue, by magnitude and size. Agreement is not accuracy."""
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
     from catbuilder.inspection.compare import Question, compare, draw_disagreements
@@ -127,3 +130,144 @@ def compare(
     if mosaic is not None:
         shown = draw_disagreements(opened, found, mosaic)
         print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+
+
+def why(
+    object_id: Annotated[str, typer.Argument(help="Id as the survey numbers it.")],
+    survey: SurveyOption = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Tell what one object is, and why the catalogue thinks so."""
+    from catbuilder.core.table_text import print_table, show
+    from catbuilder.inspection.why import why
+
+    story = why(open_workspace(workspace), object_id, survey)
+    columns = ("round", "what", "detail")
+    if format == "table":
+        known = {name: value for name, value in story.now.items() if value is not None}
+        print("\n".join(f"{name:>20}  {value}" for name, value in known.items()), end="\n\n")
+        print_table(columns, story.events, right=["round"])
+        return
+    import pyarrow as pa
+
+    show(pa.Table.from_pylist([dict(zip(columns, event, strict=True)) for event in story.events]), format)
+
+
+def check(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every byte: catalogue, stamps, scores, checkpoints.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Check that the catalogue keeps its promises.
+
+    The exit code is 1 if one is broken.
+    """
+    import pyarrow as pa
+
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
+    from catbuilder.inspection.check import check
+
+    with Reporter().bar("checking files") as update:
+        findings = check(open_workspace(workspace), update, deep)
+    rows = [
+        {
+            "check": f.check,
+            "result": f"{f.count} faults" if f.count else "warning" if f.warnings else "ok",
+            "promise": f.promise,
+        }
+        for f in findings
+    ]
+    show(pa.Table.from_pylist(rows), format)
+    faults = [f"{finding.check}: {fault}" for finding in findings for fault in finding.faults]
+    careful = [f"careful: {warning}" for finding in findings for warning in finding.warnings]
+    print("".join(f"{line}\n" for line in faults + careful), file=sys.stderr, end="")
+    if faults:
+        raise typer.Exit(1)
+
+
+def sql(
+    query: Annotated[
+        str | None,
+        typer.Argument(help="One SELECT; see the tables with: SHOW TABLES, and their columns with: DESCRIBE catalog"),
+    ] = None,
+    example: Annotated[str | None, typer.Option(help="Ask a query of the cookbook in its place.")] = None,
+    examples: Annotated[bool, typer.Option("--examples", help="Only list the queries of the cookbook.")] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+    timeout: Annotated[float, typer.Option(help="Seconds before it is stopped.")] = 60.0,
+    memory_limit: Annotated[int, typer.Option(min=1, help="MB it may use.")] = 2048,
+) -> None:
+    """Query the catalogue in SQL, read-only and sandboxed."""
+    import pyarrow as pa
+
+    from catbuilder.core.table_text import show
+    from catbuilder.inspection import cookbook
+    from catbuilder.inspection.sandbox import query_stream
+
+    if examples:
+        show(pa.Table.from_pylist([{"example": one.name, "title": one.title} for one in cookbook.examples()]), format)
+        return
+    if (query is None) == (example is None):
+        raise typer.BadParameter(
+            "give one SELECT, or --example NAME; the names are listed by: catbuilder sql --examples"
+        )
+    text = query if query is not None else cookbook.example(example or "").sql
+    with query_stream(open_workspace(workspace), text, memory_mb=memory_limit, timeout_s=timeout) as reader:
+        show(reader, format)
+
+
+def status(
+    count: Annotated[bool, typer.Option("--count", help="Count anew, also what takes a minute.")] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show what is in the workspace, and where its rounds stand."""
+    from catbuilder.catalogue.status import status
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
+
+    with Reporter().bar("counting") as update:
+        found = status(open_workspace(workspace), count=count, progress=update)
+    show(found.objects, format)
+    if found.recordings_since is None:
+        print("Only the objects are counted yet; count the rest, in a minute or two, with: catbuilder status --count",
+              file=sys.stderr)  # fmt: skip
+    elif found.recordings_since:
+        print(f"Counted {found.recordings_since} recordings ago; count anew with: catbuilder status --count",
+              file=sys.stderr)  # fmt: skip
+    if format == "table":
+        if found.rounds.num_rows:
+            print()
+            show(found.rounds)
+        _tell_next(found.objects.num_rows, found.rounds.to_pylist())
+
+
+def count(
+    by: Annotated[str, typer.Option(help="Columns of `catalog`, separated by commas.")] = "survey,source,label",
+    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
+    where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Count objects by columns of the catalogue."""
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
+    from catbuilder.inspection.counts import count_objects
+
+    names = [name.strip() for name in by.split(",") if name.strip()]
+    with Reporter().bar("counting") as update:
+        found = count_objects(open_workspace(workspace), names, at=at, where=where, progress=update)
+    show(found, format)
+
+
+def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:
+    if not objects:
+        print("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss")
+    elif not rounds:
+        print("\nNo round has been run yet. Next: catbuilder round")
+    elif rounds[-1]["step"] != "closed":
+        print(f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; catbuilder round goes on with it.")

@@ -1,13 +1,16 @@
 """The verbs that bring labels in and write them out, for people who label elsewhere too."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import SurveyOption, WorkspaceOption, open_workspace, tell_rejections
+from catbuilder.cli.options import FormatOption, SurveyOption, WorkspaceOption, open_workspace, tell_rejections
 
-labels_app = typer.Typer(help="Bring in labels, or write them out.", no_args_is_help=True, rich_markup_mode=None)
+labels_app = typer.Typer(
+    help="Import labels, export them, compare annotators.", no_args_is_help=True, rich_markup_mode=None
+)
 
 _LAYOUTS = "plain (CSV), zooniverse or labelstudio."
 
@@ -76,3 +79,60 @@ def labels_export(
 
     print(f"{export_subjects(opened, target, chosen, table)} objects written to {target}.")
     print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
+
+
+def select(
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="audit: the sample of certified batches. Of the pool without a label: margin, entropy, "
+            "mutual_information (what the model doubts), typical, coverage (by its features), random."
+        ),
+    ] = "audit",
+    n: Annotated[
+        int | None, typer.Option("--n", min=1, help="At most so many; by default all of an audit, or else 50.")
+    ] = None,
+    purpose: Annotated[
+        str, typer.Option("--for", help="training; or calibration, for which only random draws serve.")
+    ] = "training",
+    survey: SurveyOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV to write, to be filled in; by default they are printed.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """List objects for a person to label, blind."""
+    from catbuilder.active_learning.select_objects import STRATEGIES, as_purpose, select_objects, write_questions
+    from catbuilder.core.table_text import show
+
+    opened = open_workspace(workspace)
+    objects = select_objects(opened, strategy, n, purpose=as_purpose(purpose), survey=survey)
+    if out is not None and objects.num_rows:
+        write_questions(objects, out)
+        print(f"{objects.num_rows} objects written to {out}.")
+    elif objects.num_rows or format != "table":
+        show(objects, format)
+    if not objects.num_rows:
+        print(f"Nothing to ask: {STRATEGIES[strategy]}.", file=sys.stderr)
+        return
+    classes = " or ".join(opened.config.classes)
+    table = "" if out else "have it as a table with --out FILE.csv, "
+    print(
+        f"Next: {table}fill in label ({classes}), then: catbuilder labels import {out or 'FILE.csv'} --source human",
+        file=sys.stdout if out or format == "table" else sys.stderr,
+    )
+
+
+@labels_app.command("agreement", epilog="Example: catbuilder labels agreement --format csv")
+def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
+    """Show how well each two annotators agree: Cohen's kappa."""
+    from catbuilder.active_learning.agreement import annotator_agreement
+    from catbuilder.core.table_text import show
+
+    found = annotator_agreement(open_workspace(workspace))
+    if found.num_rows or format != "table":
+        show(found, format)
+    if not found.num_rows:
+        print("No two annotators have labelled the same object yet; let a second one answer the same list: "
+              "catbuilder serve", file=sys.stderr)  # fmt: skip

@@ -35,7 +35,7 @@ def metrics(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """How well each round did on the fixed test sets."""
+    """Show how well each round did on the fixed test sets."""
     if every and by:
         raise typer.BadParameter("give --all or --by, not both")
     opened = open_workspace(workspace)
@@ -111,3 +111,69 @@ def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **par
         for number in rounds or ():
             require_round(con, number)
         return fetch_arrow(con, query(name), {"rounds": list(rounds) if rounds else None, **parameters})
+
+
+def certificates(
+    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show the error bound of each certified batch, and its audit."""
+    from catbuilder.core.table_text import show
+    from catbuilder.decisions.certificates import in_words, read_certificates
+
+    rows = read_certificates(open_workspace(workspace), number)
+    if format != "table":
+        show(rows, format)
+        return
+    if not rows.num_rows:
+        print('There is no certificate yet; they come with a recipe whose [promotion] has policy = "certified".')
+        return
+    shown = ["certificate", "verdict", "threshold", "errors", "n", "batch", "batch_errors", "standing", "audit"]
+    show(rows.select(shown))
+    print("", *map(in_words, rows.to_pylist()), sep="\n")
+
+
+def shifts(
+    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show how much labelled, calibration and pool galaxies differ."""
+    from catbuilder.core.table_text import show
+    from catbuilder.decisions.certificates import read_shifts
+
+    rows = read_shifts(open_workspace(workspace), number)
+    if rows.num_rows or format != "table":
+        show(rows, format)
+    if not rows.num_rows:
+        print(
+            "No shift is measured: no round has decided yet that kept the features of enough galaxies of two samples "
+            "([scoring] pool_features and labelled_features).",
+            file=sys.stderr,
+        )
+
+
+def report(
+    target: Annotated[
+        Path | None, typer.Argument(help="OUT.html; by default reports/report-<round>.html in the workspace.")
+    ] = None,
+    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round; by default the last.")] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Folder for each figure as PNG and PDF as well.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write metrics, pictures and checks to one HTML page.
+
+    The page needs no network to be read.
+    """
+    from catbuilder.core.progress import Reporter
+    from catbuilder.report.page import write_report
+
+    outcome = write_report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())
+    print(f"{outcome.file}: {outcome.figures} figures, {outcome.size / 1e6:.1f} MB.")
+    if figures is not None and outcome.figures:
+        print(f"Each figure as PNG and PDF: {figures}.")
+    for sentence in outcome.missing:
+        print(f"Not shown: {sentence.removesuffix('.')}.")

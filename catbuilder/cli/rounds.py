@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catbuilder.cli.options import ChangesOption, FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.results import show_metrics
+
+if TYPE_CHECKING:
+    from catbuilder.rounds.run import RoundOutcome
 
 if TYPE_CHECKING:
     from catbuilder.rounds.experiment import RecursionReport
 
 experiment_app = typer.Typer(
-    help="Run what a paper would report, over many seeds.", no_args_is_help=True, rich_markup_mode=None
+    help="Compare recipes over many seeds, as a paper would.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -61,4 +65,63 @@ def _tell(report: "RecursionReport", format: str) -> None:
         f"All coverages: {report.folder / report.name}.csv, drawn in {report.name}.png; the seeds: "
         f"{report.seeds_file.relative_to(report.folder)}",
         file=beside,
+    )
+
+
+def run_round(
+    n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
+    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
+    ranks: Annotated[
+        int | None, typer.Option("--np", min=1, help="Processes that train together; at most 4 a core.")
+    ] = None,
+    hosts: Annotated[str, typer.Option(help="Where they run, as in node1:4,node2:4 (by ssh).")] = "",
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
+    changes: ChangesOption = None,
+    replan: Annotated[
+        bool, typer.Option("--replan", help="Go on with an unfinished round on --hosts or --np as given now.")
+    ] = False,
+    abandon: Annotated[bool, typer.Option("--abandon", help="Only give up the unfinished round.")] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Run rounds: train, score, promote and measure.
+
+    An unfinished round is finished first.
+    """
+    from catbuilder.core.recipe import load_round_recipe
+    from catbuilder.rounds.run import abandon_round, run_rounds
+
+    opened = open_workspace(workspace)
+    if abandon:
+        print(f"Round {abandon_round(opened)} is given up: closed, with nothing promoted.")
+        return
+    chosen = load_round_recipe(recipe or opened.config.recipe, changes or ())
+
+    def tell(outcome: "RoundOutcome") -> None:
+        show_metrics(opened, [outcome.round], "table")
+
+    run_rounds(opened, n, chosen, ranks=ranks, hosts=hosts, replan=replan, seed=seed, after_each=tell)
+
+
+def score(
+    number: Annotated[int | None, typer.Option("--round", help="Whose model; by default the latest.")] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Score objects that a finished model has not seen yet."""
+    from catbuilder.rounds.scoring import score_later
+
+    print(f"{score_later(open_workspace(workspace), number)} objects scored.")
+
+
+def rollback(
+    to: Annotated[
+        int, typer.Option("--to", min=0, help="Restore the promotions as they were after this round; 0 removes all.")
+    ],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Take back the promotions of later rounds; nothing is deleted."""
+    from catbuilder.rounds.rollback import rollback
+
+    report = rollback(open_workspace(workspace), to)
+    print(
+        f"{report.retracted} promotions taken back, {report.reinstated} reinstated. The next round goes on from there."
     )

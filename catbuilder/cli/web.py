@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import WorkspaceOption, open_workspace
 
 
 def serve(
@@ -13,7 +13,7 @@ def serve(
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Browse, review and watch the catalogue in a browser of this machine."""
+    """Browse, review and watch the catalogue in your browser."""
     from catbuilder.web.server import serve
 
     def tell(address: str) -> None:
@@ -25,16 +25,3 @@ def serve(
         serve(opened, port, browser=not no_browser, tell=tell)
     except KeyboardInterrupt:  # how a server is stopped
         print("Stopped.", file=sys.stderr)
-
-
-def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
-    """How well people agree: Cohen's kappa of each two annotators."""
-    from catbuilder.annotators import annotator_agreement
-    from catbuilder.core.table_text import show
-
-    found = annotator_agreement(open_workspace(workspace))
-    if found.num_rows or format != "table":
-        show(found, format)
-    if not found.num_rows:
-        print("No two annotators have labelled the same object yet; let a second one answer the same list: "
-              "catbuilder serve", file=sys.stderr)  # fmt: skip

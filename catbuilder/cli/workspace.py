@@ -13,7 +13,10 @@ def backup(
     dest: Annotated[Path, typer.Argument(help="Folder of the backup, on another disk; made if it is not there.")],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Copy catalogue, stamps, models and releases, each with its hash; a round may go on meanwhile."""
+    """Copy the workspace, each file with its hash.
+
+    Catalogue, stamps, models and releases are copied. A round may run meanwhile.
+    """
     from catbuilder.catalogue.backup import backup
     from catbuilder.core.progress import Reporter
 
@@ -36,10 +39,84 @@ def restore(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="Folder that `backup` has made.")],
     place: Annotated[Path, typer.Argument(metavar="WORKSPACE", help="Folder to make, or the damaged workspace.")],
 ) -> None:
-    """Make a workspace of a backup, or put back what is damaged in one."""
+    """Restore a workspace, or its damaged files, from a backup."""
     from catbuilder.catalogue.backup import restore
     from catbuilder.core.progress import Reporter
 
     with Reporter().bar("restoring") as update:
         said = restore(source, place, update)
     print("\n".join(said))
+
+
+def init(
+    workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
+    classes: Annotated[
+        str | None, typer.Option(help="Names of the classes, separated by commas; elliptical,spiral if not given.")
+    ] = None,
+    stamp_size: Annotated[int | None, typer.Option(help="Width of the stored stamps, px; 64 if not given.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of `round` where none is named; paper if not given.")
+    ] = None,
+) -> None:
+    """Create a new, empty workspace.
+
+    A catbuilder.toml that is already in the folder is used as it is.
+    """
+    from catbuilder.catalogue.new_workspace import create_workspace
+
+    names = None if classes is None else [name.strip() for name in classes.split(",")]
+    made = create_workspace(workspace, names, stamp_size, recipe)
+    survey = next(iter(made.config.surveys), "SURVEY")
+    print(
+        f"Made the workspace {made.path} for {', '.join(made.config.classes)}. Next: catbuilder -w {workspace} "
+        f"ingest images DIR --table T.csv --survey {survey}"
+    )
+
+
+def simulate(
+    workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
+    objects: Annotated[
+        int | None, typer.Option("--objects", min=200, help="Galaxies in all, shared out over the sets.")
+    ] = None,
+    calibration: Annotated[
+        int | None, typer.Option("--calibration", min=0, help="DES galaxies for calibration, instead of their share.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the sky.")] = 0,
+    stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
+) -> None:
+    """Create a simulated survey whose true classes are known.
+
+    Its galaxies are seen by SDSS and by DES, and ingested like real ones.
+    """
+    from dataclasses import replace
+
+    from catbuilder.simulation.galaxies import SurveyPlan
+    from catbuilder.simulation.survey import simulate
+
+    plan = SurveyPlan() if objects is None else SurveyPlan.of(objects)
+    if calibration is not None:
+        plan = replace(plan, calibration=calibration)
+    tables = simulate(workspace, plan, seed, stamp_size)
+    print(f"Simulated {len(tables)} tables into {workspace / 'sources'} and brought them in.")
+    print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
+
+
+def compact(
+    keep: Annotated[int, typer.Option(min=1, help="Newest models whose scores stay in the catalogue.")] = 3,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Move the scores of older rounds into Parquet files.
+
+    They lie beside the catalogue, and queries still see them.
+    """
+    from catbuilder.catalogue.compact import compact
+    from catbuilder.core.progress import Reporter
+
+    report = compact(open_workspace(workspace), keep, Reporter())
+    if not report.models:
+        print(f"Nothing to move: there are scores of no more than {keep} models in the catalogue.")
+        return
+    print(
+        f"{report.scores:,} scores of {len(report.models)} models moved to scores/ ({report.bytes / 1e6:,.0f} MB); "
+        f"the catalogue has {report.freed / 1e6:,.0f} MB inside for what comes next."
+    )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Query
 from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, Field
 
+from catbuilder.active_learning.agreement import annotator_agreement
 from catbuilder.active_learning.review import (
     UNSURE,
     annotator_name,
@@ -20,7 +21,6 @@ from catbuilder.active_learning.review import (
     undo,
 )
 from catbuilder.active_learning.select_objects import STRATEGIES
-from catbuilder.annotators import annotator_agreement
 from catbuilder.core.errors import InputError
 from catbuilder.web.site import Here
 

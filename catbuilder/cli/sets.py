@@ -1,0 +1,78 @@
+"""Verbs that build the sets of a round: crossmatch, assemble, testset."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace, tell_rejections
+
+
+def testset(
+    name: Annotated[str, typer.Argument(help="HP, FO, or another name.")],
+    survey: Annotated[str, typer.Option(help="Survey of the objects: sdss, des ...")],
+    table: Annotated[Path, typer.Option(help="CSV with object_id and label (the truth; may be empty).")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Declare a fixed test set; it is written once, then frozen."""
+    from catbuilder.sets.testsets import add_test_set
+
+    report = add_test_set(open_workspace(workspace), name, table, survey=survey)
+    print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
+    if report.already_trained:
+        print(f"Careful: {report.already_trained} were trained on by earlier rounds; their metrics here mean nothing.")
+    if report.known < report.members:
+        print(f"{report.members - report.known} are not in the catalogue yet; ingest their images to test on them.")
+    tell_rejections(report.rejections)
+
+
+def crossmatch(
+    radius: Annotated[float, typer.Option(help="Largest separation of a pair, arcsec; up to 60.")] = 1.0,
+    surveys: Annotated[
+        str | None, typer.Option(help="Names, separated by commas; by default all whose objects have positions.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Match the galaxies of two surveys by position."""
+    from dataclasses import asdict
+
+    import pyarrow as pa
+
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
+    from catbuilder.sets.crossmatch import crossmatch
+
+    names = None if surveys is None else [name.strip() for name in surveys.split(",")]
+    with Reporter().bar("matching") as update:
+        report = crossmatch(open_workspace(workspace), radius, names, update)
+    show(pa.Table.from_pylist([asdict(match) for match in report.matches]), format)
+    for sentence in report.sentences():
+        print(sentence, file=sys.stdout if format == "table" else sys.stderr)
+
+
+def assemble(
+    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file: its [sets].")] = None,
+    hp: Annotated[
+        Path | None, typer.Option(help="CSV of the pairs of HP (sdss_objid, des_coadd_object_id); else by rule.")
+    ] = None,
+    fo: Annotated[Path | None, typer.Option(help="CSV of the pairs of FO; else by rule.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Build the sets of the first round from the catalogues, by rule.
+
+    These are training, validation, HP, FO, calibration and pool.
+    """
+    import pyarrow as pa
+
+    from catbuilder.core.recipe import load_recipe
+    from catbuilder.core.table_text import show
+    from catbuilder.sets.assemble import PAPER, assemble
+
+    opened = open_workspace(workspace)
+    report = assemble(opened, load_recipe(recipe or opened.config.recipe), hp=hp, fo=fo)
+    paper = [PAPER.get((row["part"], row["survey"], row["class"])) for row in report.counts.to_pylist()]
+    show(report.counts.append_column("paper", pa.array(paper, pa.int64())), format)
+    print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)
