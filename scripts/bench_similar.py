@@ -46,7 +46,7 @@ def ours(file: str) -> list[int]:
     con = duckdb.connect()
     (wanted,) = con.execute("SELECT features FROM read_parquet(?) WHERE object_id = 0", [file]).fetchall()[0]
     asked = {"files": [file], "features": list(wanted), "survey": "des", "object_id": 0, "n": N}
-    return fetch_arrow(con, query("similar_objects"), asked)["object_id"].to_pylist()
+    return fetch_arrow(con, query("inspection/similar_objects"), asked)["object_id"].to_pylist()
 
 
 def peer(file: str) -> list[int]:

@@ -170,7 +170,7 @@ def _survey_table(path: Path) -> None:
     with duckdb.connect(config={"threads": 1}) as con:
         con.execute("SET memory_limit = '1GB'")
         con.execute("SET enable_progress_bar = false")
-        for statement in con.extract_statements(query("ingest_macros")):
+        for statement in con.extract_statements(query("ingest/ingest_macros")):
             con.execute(statement)
         con.create_function("healpix_cell", lambda ra, dec: ra, ["double", "double"], "double", type="arrow")
         stage(con, table, layout, (0, 1), "another release", lambda done, of: None)

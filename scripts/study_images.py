@@ -191,7 +191,7 @@ def compare(first: Bools, second: Bools) -> Paired:
 def _run(workspace: Workspace, recipe: Recipe, options: argparse.Namespace, seed: int) -> None:
     """Run what is missing of the rounds; a run that found nothing more to do has ended."""
     with workspace.reading() as con:
-        done, step, found_nothing = first_row(con, query("last_round")) or (0, "closed", False)
+        done, step, found_nothing = first_row(con, query("rounds/last_round")) or (0, "closed", False)
     left = options.rounds - done + (step != "closed")
     if left > 0 and not found_nothing:
         run_rounds(workspace, left, recipe, ranks=options.np, seed=seed)

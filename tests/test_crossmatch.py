@@ -233,7 +233,9 @@ def test_the_batch_of_the_smaller_survey_is_the_hash_table_and_the_larger_one_st
         find_candidates(con, Side("sdss"), Side("des"), 1.0)
         with pairs._joins_as_written(con):
             asked = {"shift": 26, "radius_arcsec": 1.0, "small_is_a": True, "survey": "des", "origins": None}
-            plan = json.loads(con.execute(f"EXPLAIN (FORMAT json) {query('match_candidates')}", asked).fetchall()[0][1])
+            plan = json.loads(
+                con.execute(f"EXPLAIN (FORMAT json) {query('sets/match_candidates')}", asked).fetchall()[0][1]
+            )
         con.rollback()
     node = plan[0]
     while len(node["children"]) == 1:

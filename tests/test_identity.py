@@ -253,7 +253,7 @@ def test_what_the_firewall_knows_of_an_image_holds_for_the_object(workspace, tmp
 
 def trains(workspace: Workspace) -> set[int]:
     with workspace.reading() as con:
-        rows = con.execute(query("training_candidates"), {"round": 1}).fetchall()
+        rows = con.execute(query("sets/training_candidates"), {"round": 1}).fetchall()
     return {object_id for _, object_id, *_ in rows}
 
 

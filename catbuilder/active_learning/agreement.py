@@ -88,7 +88,7 @@ def annotator_agreement(workspace: Workspace) -> pa.Table:
     A row a pair, with the columns of `AGREEMENT`.
     """
     with workspace.reading() as con:
-        cells = fetch_arrow(con, query("annotators")).to_pylist()
+        cells = fetch_arrow(con, query("active_learning/annotators")).to_pylist()
     rows = []
     for pair, of_pair in groupby(cells, key=itemgetter("annotator_a", "annotator_b")):
         counts = list(of_pair)

@@ -117,7 +117,7 @@ def export_labels(workspace: Workspace, file: Path) -> int:
     An annotator who is called like a formula of a spreadsheet gets an apostrophe, which the import takes away.
     """
     with workspace.reading() as con:
-        cursor = con.execute(query("export_labels"))
+        cursor = con.execute(query("active_learning/export_labels"))
         names = [column[0] for column in cursor.description or []]
         rows = cursor.fetchall()
     with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
@@ -130,7 +130,7 @@ def export_labels(workspace: Workspace, file: Path) -> int:
 
 def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], dict[int, list[str]]]:
     """Which object each id of a survey stands for, and which surveys have an id."""
-    rows = recording.con.execute(query("alias_known_objects")).fetchall()
+    rows = recording.con.execute(query("active_learning/alias_known_objects")).fetchall()
     known = {(survey, object_id): stands_for for survey, object_id, stands_for in rows}
     by_id: dict[int, list[str]] = {}
     for survey, object_id in known:

@@ -35,7 +35,7 @@ def newest_model(con: Connection) -> int | None:
 
 def forget_asked(con: Connection, model: int | None, at_random: bool = False) -> None:
     """Make the temporary table `asked` of the objects that are not to be asked about again."""
-    text = f"CREATE OR REPLACE TEMP TABLE asked AS {query('questions_asked')}"
+    text = f"CREATE OR REPLACE TEMP TABLE asked AS {query('active_learning/questions_asked')}"
     con.execute(text, {"model": model, "at_random": at_random})
 
 
@@ -61,12 +61,12 @@ def most_doubtful(con: Connection, strategy: str, model: int, n: int, survey: st
             "train several (catbuilder round --set members=3), or use --strategy margin"
         )
     asked: dict[str, object] = {"strategy": strategy, "model": model, "survey": survey}
-    steps = con.execute(query("questions_steps"), asked).fetchall()
+    steps = con.execute(query("active_learning/questions_steps"), asked).fetchall()
     wanted = 4 * n
     while not _look_at_doubtful(con, steps, wanted, n, asked):
         wanted *= 8
     ranked = {"strategy": strategy, "model": model, "n": n}
-    return fetch_arrow(con, query("questions_doubtful"), ranked)
+    return fetch_arrow(con, query("active_learning/questions_doubtful"), ranked)
 
 
 def drawn_at_random(con: Connection, n: int, key: str, survey: str | None = None) -> tuple[pa.Table, float]:
@@ -79,11 +79,13 @@ def drawn_at_random(con: Connection, n: int, key: str, survey: str | None = None
     objects = 0
     con.execute("CREATE OR REPLACE TEMP TABLE drawn (survey VARCHAR, object_id BIGINT)")
     for _ in in_ranges(con):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE askable AS {query('questions_askable')}", {"survey": survey})
+        con.execute(
+            f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}", {"survey": survey}
+        )
         objects += fetch_number(con, "SELECT count(*) FROM temp.askable")
-        con.execute(f"INSERT INTO temp.drawn {query('questions_drawn')}", {"key": key, "n": n})
+        con.execute(f"INSERT INTO temp.drawn {query('active_learning/questions_drawn')}", {"key": key, "n": n})
     con.execute("CREATE OR REPLACE TEMP TABLE askable AS FROM temp.drawn")
-    found = fetch_arrow(con, query("questions_drawn"), {"key": key, "n": n})
+    found = fetch_arrow(con, query("active_learning/questions_drawn"), {"key": key, "n": n})
     return found, found.num_rows / max(objects, 1)
 
 
@@ -108,8 +110,11 @@ def with_features(
         kept = "SELECT DISTINCT survey, object_id FROM read_parquet($files)"
         con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {kept}", {"files": files})
         with lens_on(con, "looked_at"):
-            con.execute(f"CREATE OR REPLACE TEMP TABLE askable AS {query('questions_askable')}", {"survey": survey})
-            objects = fetch_arrow(con, query("questions_featured"))
+            con.execute(
+                f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}",
+                {"survey": survey},
+            )
+            objects = fetch_arrow(con, query("active_learning/questions_featured"))
         if objects.num_rows and not np.asarray(objects["labelled"]).all():
             features, _ = features_of(workspace, model, objects)
             return objects.select(["survey", "object_id"]), features, np.asarray(objects["labelled"])
@@ -127,11 +132,12 @@ def _look_at_doubtful(
     place = min(bisect_left(looked_at, wanted), len(steps) - 1)  # of the step down to which there are so many
     survey = {"survey": asked["survey"]}
     if not steps or looked_at[place] > _FEW:
-        gather(con, "askable", query("questions_askable"), survey)
+        gather(con, "askable", query("active_learning/questions_askable"), survey)
         return True
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('questions_doubted')}", asked | {"step": steps[place][0]}
+        f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('active_learning/questions_doubted')}",
+        asked | {"step": steps[place][0]},
     )
     with lens_on(con, "looked_at"):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE askable AS {query('questions_askable')}", survey)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}", survey)
     return place == len(steps) - 1 or fetch_number(con, "SELECT count(*) FROM temp.askable") >= n

@@ -90,7 +90,7 @@ def _stamped(workspace: Workspace, asked: pa.Table) -> pa.Table:
         con.register("named", asked.select(["survey", "object_id"]))
         con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM named")
         with lens_on(con, "looked_at"):
-            objects = fetch_arrow(con, query("subjects"))
+            objects = fetch_arrow(con, query("active_learning/subjects"))
     found = set(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))
     for survey, object_id in zip(asked["survey"].to_pylist(), asked["object_id"].to_pylist(), strict=True):
         if (survey, object_id) not in found:

@@ -80,7 +80,7 @@ class Undone:
 def question_lists(workspace: Workspace) -> list[QuestionList]:
     """Every list that was made, the newest first."""
     with workspace.reading() as con:
-        rows = fetch_arrow(con, query("review_lists")).to_pylist()
+        rows = fetch_arrow(con, query("active_learning/review_lists")).to_pylist()
     return [
         QuestionList(row["list"], row["strategy"], row["purpose"], row["round"], row["run"],
                      f"{row['recorded_at']:%Y-%m-%d %H:%M}", row["objects"], row["answered"])
@@ -115,9 +115,9 @@ def questions(workspace: Workspace, list_name: str, annotator: str) -> list[Ques
     annotator = annotator_name(annotator)
     with workspace.reading() as con:
         key = _require_list(con, list_name)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('active_learning/review_asked')}", key)
         with lens_on(con, "asked_about"):
-            rows = con.execute(query("review_questions"), key | {"annotator": annotator}).fetchall()
+            rows = con.execute(query("active_learning/review_questions"), key | {"annotator": annotator}).fetchall()
     return [Question(*row) for row in rows]
 
 
@@ -154,7 +154,7 @@ def answer(workspace: Workspace, list_name: str, annotator: str, survey: str, ob
     with workspace.recording(f"review {list_name}") as recording:
         con = recording.con
         key = _require_list(con, list_name)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('active_learning/review_asked')}", key)
         if not first_row(con, "FROM temp.asked_about WHERE survey = ? AND object_id = ?", [survey, object_id]):
             raise ObjectNotFound(f"{survey} {object_id} is not among the questions of {list_name}; reload the page")
         _refuse_test(con, survey, object_id)
@@ -188,10 +188,10 @@ def undo(
     with workspace.recording(f"review {list_name}: undo") as recording:
         con = recording.con
         key = _require_list(con, list_name)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('review_asked')}", key)
+        con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('active_learning/review_asked')}", key)
         with lens_on(con, "asked_about"):
             about = {"annotator": annotator, "reason": f"review of {list_name}", "n": 1}
-            last = first_row(con, query("review_last"), about)
+            last = first_row(con, query("active_learning/review_last"), about)
         if last is None:
             return None
         event, survey, object_id, kind, label = last
@@ -269,7 +269,7 @@ def _own_labels(recording: Recording, survey: str, object_id: int, annotator: st
     """Retractions of the labels that an annotator gave to an object and that stand."""
     with lens_on(recording.con, IdRange(survey, object_id, object_id)):
         rows = recording.con.execute(
-            query("review_last"), {"annotator": annotator, "reason": None, "n": 1000}
+            query("active_learning/review_last"), {"annotator": annotator, "reason": None, "n": 1000}
         ).fetchall()
     return [
         {"kind": "retraction", "label": label, "reason": "not sure any more", "retracts": event}
@@ -280,7 +280,7 @@ def _own_labels(recording: Recording, survey: str, object_id: int, annotator: st
 
 def _guesses(con: Connection, seen: IdRange | str) -> dict[tuple[str, int], Guess]:
     """Guesses of the objects of a lens, but for those that are answered blind."""
-    con.execute(f"CREATE OR REPLACE TEMP TABLE kept_blind AS {query('review_blind')}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE kept_blind AS {query('active_learning/review_blind')}")
     text = (
         "SELECT survey, object_id, predicted_label, predicted_confidence FROM catalog "
         "ANTI JOIN temp.kept_blind USING (survey, object_id)"

@@ -105,16 +105,16 @@ def open_questions(
     with workspace.reading() as con:
         found = []
         if strategy in (None, "audit") and purpose is None:
-            con.execute(f"CREATE OR REPLACE TEMP TABLE batches AS {query('questions_batches')}")
-            con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('audit_objects')}")
+            con.execute(f"CREATE OR REPLACE TEMP TABLE batches AS {query('active_learning/questions_batches')}")
+            con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('decisions/audit_objects')}")
             with lens_on(con, "audited"):
-                audit = fetch_arrow(con, query("questions_audit"), {"n": n})
+                audit = fetch_arrow(con, query("active_learning/questions_audit"), {"n": n})
             found.append(audit if survey is None else audit.filter(pc.equal(audit["survey"], survey)))
         if strategy != "audit":
             about = {"strategy": strategy, "purpose": purpose, "survey": survey, "n": n, "model": newest_model(con)}
-            con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('questions_looked_back')}")
+            con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('active_learning/questions_looked_back')}")
             with lens_on(con, "looked_at"):
-                found.append(fetch_arrow(con, query("questions_open"), about))
+                found.append(fetch_arrow(con, query("active_learning/questions_open"), about))
     return pa.concat_tables(found).slice(0, n)
 
 
@@ -141,7 +141,7 @@ def guard_tests(workspace: Workspace) -> None:
     )
     with workspace.reading() as con:
         run, radius = first_row(con, text) or (0, load_recipe(workspace.config.recipe).firewall.radius_arcsec)
-        fresh = fetch_number(con, query("questions_unguarded"), {"run": run})
+        fresh = fetch_number(con, query("active_learning/questions_unguarded"), {"run": run})
     if fresh:
         from catbuilder.sets.firewall import update_firewall  # SciPy and scikit-learn take a second to import
 
@@ -184,9 +184,9 @@ def _ask_more(workspace: Workspace, strategy: str, n: int, purpose: str, survey:
         recording.con.register("chosen", chosen)
         place: dict[str, object] = {"round": recording.round, "run": recording.run}
         asked = {"strategy": strategy, "purpose": purpose, "probability": probability, "model": model}
-        recording.con.execute(query("questions_record"), place | asked)
+        recording.con.execute(query("active_learning/questions_record"), place | asked)
         if purpose == "calibration":
-            recording.con.execute(query("questions_split"), place)
+            recording.con.execute(query("active_learning/questions_split"), place)
             replace_older(recording, "splits")
         recording.con.unregister("chosen")
     return int(chosen.num_rows)

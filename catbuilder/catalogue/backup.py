@@ -184,7 +184,7 @@ def _recorded(con: Connection) -> dict[str, str]:
     """Stamp shards, models and archived scores with the hashes that the catalogue has of them."""
     archives = con.execute("SELECT file, sha256 FROM archives ORDER BY file").fetchall()
     shards = con.execute("SELECT shard, any_value(sha256) FROM shards GROUP BY shard ORDER BY shard").fetchall()
-    return dict([*shards, *con.execute(query("model_files")).fetchall(), *archives])
+    return dict([*shards, *con.execute(query("catalogue/model_files")).fetchall(), *archives])
 
 
 def _sums(workspace: Path) -> list[Path]:

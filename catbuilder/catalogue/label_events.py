@@ -44,7 +44,7 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM incoming_events "
                 "WHERE source = 'promoted' AND kind = 'label'")  # fmt: skip
     with lens_on(con, "looked_at", gathered=PLACES):
-        forbidden = con.execute(query("forbidden_promotions")).fetchall()
+        forbidden = con.execute(query("catalogue/forbidden_promotions")).fetchall()
     if forbidden:
         survey, object_id, why = forbidden[0]
         raise FirewallError(
@@ -52,7 +52,7 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
             "this is a fault of catbuilder, please report it with the output of: catbuilder check"
         )
     round_number = recording.round if round_number is None else round_number
-    con.execute(query("record_events"), {"round": round_number, "run": recording.run})
+    con.execute(query("catalogue/record_events"), {"round": round_number, "run": recording.run})
     con.unregister("incoming_events")
     return events.num_rows
 
@@ -63,4 +63,4 @@ def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
     con.register("candidate_labels", events.append_column("place", places))
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM candidate_labels")
     with lens_on(con, "looked_at"):
-        return fetch_arrow(con, query("fresh_labels"))
+        return fetch_arrow(con, query("catalogue/fresh_labels"))

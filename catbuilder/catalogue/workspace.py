@@ -248,6 +248,6 @@ def record_rejections(recording: Recording, rejections: Sequence[Rejection]) -> 
 def replace_older(recording: Recording, table: str) -> None:
     """Record that rows of this recording replace the older ones of the same objects in `stamps` or `splits`."""
     recording.con.execute(
-        query("record_replaced").format(table=table),
+        query("catalogue/record_replaced").format(table=table),
         {"table": table, "round": recording.round, "run": recording.run},
     )

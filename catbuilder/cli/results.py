@@ -46,7 +46,7 @@ def metrics(
     elif every:
         from catbuilder.core.table_text import show
 
-        show(_read(opened, "metrics_all", numbers), format)
+        show(_read(opened, "decisions/metrics_all", numbers), format)
     else:
         show_metrics(opened, numbers, format)
 
@@ -55,7 +55,7 @@ def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: s
     """Print a line a round, test set and survey; None is every round."""
     from catbuilder.core.table_text import show
 
-    found = _read(workspace, "metrics", rounds)
+    found = _read(workspace, "decisions/metrics", rounds)
     if found.num_rows or format != "table":
         show(found, format)
     if not found.num_rows:
@@ -67,17 +67,17 @@ def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: s
 def _show_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str, format: str) -> None:
     from catbuilder.core.table_text import show
 
-    bins = _read(workspace, "metrics_by", rounds, variable=_VARIABLES[by])
+    bins = _read(workspace, "decisions/metrics_by", rounds, variable=_VARIABLES[by])
     show(bins, format)
     if not bins.num_rows:
         print(_why_no_bins(workspace, rounds, by), file=sys.stderr)
     if by == "colour" and format == "table" and bins.num_rows:
         print()
-        show(_read(workspace, "metrics_against_colour", rounds))
+        show(_read(workspace, "decisions/metrics_against_colour", rounds))
 
 
 def _why_no_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str) -> str:
-    if not _read(workspace, "metrics", rounds).num_rows:
+    if not _read(workspace, "decisions/metrics", rounds).num_rows:
         return _why_nothing(workspace)
     measured = "radius" if by == "radius_arcsec" else "magnitude in g and r" if by == "colour" else "magnitude in r"
     return (f"No object had a score and a {measured} when it was measured, or an older catbuilder did that, without "
@@ -98,7 +98,7 @@ def _why_nothing(workspace: "Workspace") -> str:
 def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, format: str) -> None:
     from catbuilder.report.accuracy_figure import draw_accuracy
 
-    draw_accuracy(_read(workspace, "accuracy_curves", rounds), file)
+    draw_accuracy(_read(workspace, "decisions/accuracy_curves", rounds), file)
     print(f"Accuracy against coverage is drawn in {file}.", file=sys.stdout if format == "table" else sys.stderr)
 
 

@@ -54,14 +54,14 @@ def queue_audit(recording: Recording, round_number: int, n: int) -> int:
     random sample, in proportion to its size (`share_out`), by a hash that the round's seed enters. With n = 0 there is
     no audit.
     """
-    batches = dict(recording.con.execute(query("audit_batches"), {"round": round_number}).fetchall())
+    batches = dict(recording.con.execute(query("decisions/audit_batches"), {"round": round_number}).fetchall())
     sizes = share_out(batches, n)
     if not sizes:
         return 0
     place = {"round": round_number, "run": recording.run}
     drawn = {"certificates": list(sizes), "sizes": list(sizes.values())}
-    recording.con.execute(query("audit_draw"), place | drawn)
-    recording.con.execute(query("audit_begin"), place)
+    recording.con.execute(query("decisions/audit_draw"), place | drawn)
+    recording.con.execute(query("decisions/audit_begin"), place)
     return sum(sizes.values())
 
 
@@ -88,9 +88,9 @@ def settle_audits(recording: Recording) -> Settlement:
     labels have been taken back, and what trained since has not seen them.
     """
     sentences, retractions = [], []
-    recording.con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('audit_objects')}")
+    recording.con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('decisions/audit_objects')}")
     with lens_on(recording.con, "audited", gathered=("labels",)):
-        changed = fetch_arrow(recording.con, query("audit_answers")).to_pylist()
+        changed = fetch_arrow(recording.con, query("decisions/audit_answers")).to_pylist()
     for row in changed:
         audit = Audit(**row)
         verdict, at_most = judge(audit)
@@ -143,7 +143,7 @@ def _take_back(con: Connection, audit: Audit) -> pa.Table:
         f"audit: {audit.wrong} of {audit.sampled} wrong, certificate {audit.certificate} promised at most "
         f"{audit.batch_errors} of {audit.batch}"
     )
-    return fetch_arrow(con, query("audit_retractions"), {"certificate": audit.certificate, "reason": reason})
+    return fetch_arrow(con, query("decisions/audit_retractions"), {"certificate": audit.certificate, "reason": reason})
 
 
 def _tell(audit: Audit, verdict: str, at_most: int | None) -> str:

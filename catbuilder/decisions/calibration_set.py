@@ -46,7 +46,7 @@ def require_calibration(con: Connection, recipe: Recipe, classes: tuple[str, ...
         No calibration object of the target survey has an image and a truth, or delta is spent.
     """
     target = recipe.sets.target
-    row = first_row(con, query("calibration_counts"), {"target": target})
+    row = first_row(con, query("decisions/calibration_counts"), {"target": target})
     drawn, with_image, with_truth, certifying, unscored, rounds = row if row else (0, 0, 0, 0, 0, None)
     survey = target.upper()
     if not with_truth:
@@ -96,7 +96,7 @@ def spent_delta(con: Connection, target: str, before: int = 2**31 - 1) -> float:
 def record_calibrator(recording: Recording, plan: Plan, shards: list[Path]) -> None:
     """Fit the model's calibrator to the scores in its shards; none where no calibration object has a truth."""
     parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": [str(path) for path in shards]}
-    objects = fetch_arrow(recording.con, query("calibrator_objects"), parameters)
+    objects = fetch_arrow(recording.con, query("decisions/calibrator_objects"), parameters)
     if not objects.num_rows:
         return
     found = fit_calibrator(posteriors(objects, plan.classes), truth_of(objects, plan.classes),
@@ -115,7 +115,7 @@ def calibration_metrics(con: Connection, plan: Plan) -> pa.Table:
     samples (Efron 1979).
     """
     target = plan.recipe.sets.target
-    objects = fetch_arrow(con, query("calibration_scored"), {"round": plan.round, "target": target})
+    objects = fetch_arrow(con, query("decisions/calibration_scored"), {"round": plan.round, "target": target})
     if not objects.num_rows:
         return METRICS.empty_table()
     truth = truth_of(objects, plan.classes)

@@ -28,7 +28,7 @@ def recheck(con: Connection, plan: Plan) -> list[str]:
             f"round {plan.round} has certificates of {', '.join(rows) or 'no class'}, and must have one of each class"
         ]
     parameters: dict[str, object] = {"round": plan.round, "target": plan.recipe.sets.target}
-    faults = [str(row[0]) for row in con.execute(query("certify_faults"), parameters).fetchall()]
+    faults = [str(row[0]) for row in con.execute(query("decisions/certify_faults"), parameters).fetchall()]
     faults += _refit(con, plan)
     for expected in _recomputed(con, plan, rows):
         row = rows[str(expected["class"])]
@@ -42,7 +42,7 @@ def recheck(con: Connection, plan: Plan) -> list[str]:
 
 def _recomputed(con: Connection, plan: Plan, rows: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
     """The certificates as they follow from what was counted and promoted."""
-    objects = fetch_arrow(con, query("certify_recorded"), {"round": plan.round})
+    objects = fetch_arrow(con, query("decisions/certify_recorded"), {"round": plan.round})
     found = vouch(objects, plan.classes, plan.recipe)
     shifted = next((str(row["reason"]) for row in rows.values() if row["verdict"] == "shifted"), None)
     for name, certificate in found.items():
@@ -70,7 +70,7 @@ def _recomputed(con: Connection, plan: Plan, rows: dict[str, dict[str, Any]]) ->
 def _refit(con: Connection, plan: Plan) -> list[str]:
     """Whether the calibrator is the one that the fitting half gives."""
     parameters = {"round": plan.round, "target": plan.recipe.sets.target}
-    objects = fetch_arrow(con, query("calibrator_recorded"), parameters)
+    objects = fetch_arrow(con, query("decisions/calibrator_recorded"), parameters)
     row = first_row(con, "SELECT scale, shift FROM calibrators WHERE model = ?", [plan.round])
     if row is None or not objects.num_rows:
         return [f"round {plan.round} has certificates, and no calibrator or no calibration objects to fit it to"]

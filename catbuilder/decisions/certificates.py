@@ -26,7 +26,7 @@ def read_certificates(workspace: Workspace, round_number: int | None = None, at:
     RoundError
         There is no such round.
     """
-    return _rows_of_round(workspace, "certificates", round_number, at=at)
+    return _rows_of_round(workspace, "decisions/certificates", round_number, at=at)
 
 
 def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Table:
@@ -37,7 +37,7 @@ def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Tab
     RoundError
         There is no such round.
     """
-    return _rows_of_round(workspace, "shifts", round_number)
+    return _rows_of_round(workspace, "decisions/shifts", round_number)
 
 
 def in_words(row: dict[str, Any]) -> str:

@@ -57,7 +57,7 @@ class _Weights:
 def certify_round(con: Connection, workspace: Workspace, plan: Plan) -> Certified:
     """Certify each class of a scored round and choose what is promoted. Leaves the temporary table `certifiable`."""
     recipe, target = plan.recipe, plan.recipe.sets.target
-    objects = fetch_arrow(con, query("certify_objects"), {"round": plan.round, "target": target})
+    objects = fetch_arrow(con, query("decisions/certify_objects"), {"round": plan.round, "target": target})
     con.execute(
         "CREATE OR REPLACE TEMP TABLE certifiable AS SELECT * FROM certifiable_at($round, $target)",
         {"round": plan.round, "target": target},
@@ -71,7 +71,7 @@ def certify_round(con: Connection, workspace: Workspace, plan: Plan) -> Certifie
     taken = _take(con, objects, found, recipe)
     cuts = _cuts(plan, taken)
     con.register("cuts", cuts)
-    promotions = fetch_arrow(con, query("promote_certified"), {"round": plan.round})
+    promotions = fetch_arrow(con, query("decisions/promote_certified"), {"round": plan.round})
     batches = {row["values"]: row["counts"] for row in promotions["label"].value_counts().to_pylist()}
     found |= {name: certificate for name, (certificate, _) in taken.items()}
     shares = {name: share for name, (_, share) in taken.items()}
@@ -190,7 +190,7 @@ def _weights(con: Connection, workspace: Workspace, plan: Plan, objects: pa.Tabl
     n = objects.num_rows
     plain = _Weights(np.ones(n), np.ones(n, bool), False)
     files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
-    kept = fetch_arrow(con, query("certify_features"), {"files": files}) if files else objects.slice(0, 0)
+    kept = fetch_arrow(con, query("decisions/certify_features"), {"files": files}) if files else objects.slice(0, 0)
     pool, _ = features_of(workspace, plan.round, kept)
     features, known = features_of(workspace, plan.round, objects)
     if min(len(pool), int(known.sum())) < FEWEST:
@@ -256,7 +256,7 @@ def _pool_counts(con: Connection, certified: dict[str, ClassCertificate]) -> dic
     schema = pa.schema([("class", pa.string()), ("place", pa.int32()), ("threshold", pa.float32())])
     con.register("grids", pa.Table.from_pylist(rows, schema=schema))
     counts: dict[str, list[int]] = {name: [] for name in certified}
-    for name, _, n in con.execute(query("certify_pool_counts")).fetchall():
+    for name, _, n in con.execute(query("decisions/certify_pool_counts")).fetchall():
         counts[name].append(n)
     return counts
 

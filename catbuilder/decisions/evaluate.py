@@ -33,7 +33,7 @@ def evaluate_round(con: Connection, round_number: int, classes: tuple[str, ...])
     One row is a Metric with its round, test set and survey; columns as in the table `metrics`, without `run`.
     A test set without truth is scored, not measured.
     """
-    scored = fetch_arrow(con, query("scored_test_objects"), {"round": round_number})
+    scored = fetch_arrow(con, query("decisions/scored_test_objects"), {"round": round_number})
     splits = training_splits(con, round_number)
     rows = []
     sets = scored.group_by(["test_set", "survey"], use_threads=False).aggregate([])  # in the order of the query

@@ -68,12 +68,12 @@ def decide(con: Connection, workspace: Workspace, plan: Plan) -> Decisions:
         )
     if policy.policy == "top_k":
         gather_promotable(con, plan.round, policy.floor, policy.per_class)
-        promotions = fetch_arrow(con, query("promote_top_k"), {"per_class": policy.per_class})
+        promotions = fetch_arrow(con, query("decisions/promote_top_k"), {"per_class": policy.per_class})
     else:
         gather_promotable(con, plan.round, max(policy.threshold, policy.floor), None)
-        promotions = fetch_arrow(con, query("promote_threshold"), {"threshold": policy.threshold})
+        promotions = fetch_arrow(con, query("decisions/promote_threshold"), {"threshold": policy.threshold})
     con.register("promotions", promotions)
-    return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("cuts_of_promotions")))
+    return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("decisions/cuts_of_promotions")))
 
 
 def _retractions(con: Connection, plan: Plan) -> pa.Table:
@@ -85,7 +85,7 @@ def _retractions(con: Connection, plan: Plan) -> pa.Table:
     )
     with lens_on(con, "looked_at", gathered=["scores"], model=plan.round):
         limits = {"round": plan.round, "floor": plan.recipe.promotion.floor}
-        return _as_events(fetch_arrow(con, query("retractions"), limits))
+        return _as_events(fetch_arrow(con, query("decisions/retractions"), limits))
 
 
 def record_decisions(recording: Recording, plan: Plan, decisions: Decisions) -> None:

@@ -31,11 +31,11 @@ def gather_promotable(con: Connection, round_number: int, least: float, most: in
         steps, whole = _surest_steps(con, round_number, least, wanted)
         taken, objects = _down_to(steps, wanted)
         if objects > _FEW:
-            gather(con, "promotable", query("promotable"), parameters)
+            gather(con, "promotable", query("decisions/promotable"), parameters)
             return
         _look_at(con, taken, least)
         with lens_on(con, "looked_at", gathered=[*PLACES, "scores"], model=round_number):
-            con.execute(f"CREATE OR REPLACE TEMP TABLE promotable AS {query('promotable')}", parameters)
+            con.execute(f"CREATE OR REPLACE TEMP TABLE promotable AS {query('decisions/promotable')}", parameters)
         if most is None or wanted is None or _suffices(con, steps, taken, most, whole):
             return
         wanted *= 8
@@ -69,7 +69,7 @@ def _steps_above(con: Connection, columns: Sequence[str], round_number: int, flo
         f"AND predicted_confidence BETWEEN {floor!r}::DOUBLE AND 1"  # not a NaN
     )
     steps: Steps = {}
-    for label, step, objects in con.execute(query("promotion_steps"), {"least": least}).fetchall():
+    for label, step, objects in con.execute(query("decisions/promotion_steps"), {"least": least}).fetchall():
         steps.setdefault(label, []).append((step, objects))
     return steps
 
@@ -90,7 +90,9 @@ def _down_to(steps: Steps, wanted: int | None) -> tuple[dict[str, int], int]:
 def _look_at(con: Connection, taken: dict[str, int], least: float) -> None:
     con.execute("CREATE OR REPLACE TEMP TABLE steps_of_classes (predicted_label VARCHAR, step INTEGER)")
     con.executemany("INSERT INTO steps_of_classes VALUES (?, ?)", list(taken.items()) or [(None, None)])
-    con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('promotion_candidates')}", {"least": least})
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('decisions/promotion_candidates')}", {"least": least}
+    )
 
 
 def _suffices(con: Connection, steps: Steps, taken: dict[str, int], most: int, whole: bool) -> bool:

@@ -77,7 +77,7 @@ def _samples(con: Connection, workspace: Workspace, plan: Plan) -> dict[str, _Sa
     if not files:
         return {name: _Sample(np.empty((0, 0), np.float32), []) for name in SAMPLES}
     parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": files}
-    objects = fetch_arrow(con, query("shift_samples"), parameters)
+    objects = fetch_arrow(con, query("decisions/shift_samples"), parameters)
     sample_of = np.array(objects["sample"].to_pylist(), dtype=object)
     found = {}
     for name in SAMPLES:

@@ -112,7 +112,7 @@ def training_splits(con: Connection, round_number: int) -> dict[str, float]:
     model promoted do not count, so that the split moves with what people say and not with the network.
     """
     medians: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    for measured_by, label, g_r in con.execute(query("training_colours"), {"round": round_number}).fetchall():
+    for measured_by, label, g_r in con.execute(query("decisions/training_colours"), {"round": round_number}).fetchall():
         medians[measured_by][label] = g_r
     splits = {survey: _between(of_survey) for survey, of_survey in medians.items()}
     return {survey: split for survey, split in splits.items() if split is not None}

@@ -96,7 +96,7 @@ def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[P
         limit_memory(con, selection.scratch)
         set_progress_bar(con, False)
         con.register("selected_rows", _spool_reader(unsorted))
-        rows = _write_spool(file, con.sql(query("hats_sort")).to_arrow_reader(BATCH_ROWS))
+        rows = _write_spool(file, con.sql(query("export/hats_sort")).to_arrow_reader(BATCH_ROWS))
         con.register("sorted_cells", _spool_reader(file, [0]))
         con.execute("CREATE TABLE hats_cells AS SELECT * FROM sorted_cells")
         return rows, adaptive_partitions(con, most_rows)
@@ -125,7 +125,9 @@ def adaptive_partitions(con: Connection, most_rows: int) -> list[Partition]:
     pixels: list[int] | None = None  # those of the order before that hold too many
     for order in range(_FINEST + 1):
         counted = fetch_arrow(
-            con, query("hats_counts"), {"shift": cell_shift(order), "whole": pixels is None, "crowded": pixels or []}
+            con,
+            query("export/hats_counts"),
+            {"shift": cell_shift(order), "whole": pixels is None, "crowded": pixels or []},
         )
         counts = [Partition(order, **row) for row in counted.to_pylist()]
         last = order == _FINEST

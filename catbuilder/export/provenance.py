@@ -40,7 +40,7 @@ def provenance(con: Connection, workspace: Workspace, at_round: int, where: str 
         facts.append(Fact(f"SURVEY{i}", f"{name} {survey.release} {survey.id_column}", "survey, release, id column"))
     if where:
         facts.append(Fact("WHERE", where, "rows kept"))
-    row = first_row(con, query("exported_model"), {"at": at_round})
+    row = first_row(con, query("export/exported_model"), {"at": at_round})
     if row is None:
         return [*facts, Fact("ROUND", 0, "no round has been run")]
     names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS")
@@ -62,7 +62,7 @@ def _certificate_facts(con: Connection, at_round: int) -> list[Fact]:
         "AU": ("audit", "what people made of a sample"),
     }  # fmt: skip
     facts: list[Fact] = []
-    rows = fetch_arrow(con, query("exported_certificates"), {"at": at_round}).to_pylist()
+    rows = fetch_arrow(con, query("export/exported_certificates"), {"at": at_round}).to_pylist()
     for number, row in enumerate(rows, start=1):
         if number > _MOST_CERTIFICATES:
             return [*facts, Fact("CERTMORE", True, "there are more: see the table certificates")]

@@ -256,7 +256,7 @@ def _fill(
     with workspace.reading() as con:
         facts = provenance(con, workspace, at, where)
         dictionary = data_dictionary(con, "catalog")
-        trained = con.execute(query("training_sources"), {"at": at}).fetchall()
+        trained = con.execute(query("export/training_sources"), {"at": at}).fetchall()
         sources = {source for _, source in trained}
         released = Released(
             version, datetime.now(UTC).date(), at, where, written.rows, export_columns(con, at),
@@ -264,7 +264,7 @@ def _fill(
             sources, "galaxy_zoo" in sources | written.label_sources, facts,
         )  # fmt: skip
         recipe = read_plan(con, at).recipe.model_dump()
-        metrics = fetch_arrow(con, query("metrics_all"), {"rounds": list(range(1, at + 1))})
+        metrics = fetch_arrow(con, query("decisions/metrics_all"), {"rounds": list(range(1, at + 1))})
     with written_whole(draft / "metrics.csv") as temporary:
         pa.csv.write_csv(metrics, temporary)
     _write_papers(workspace, settings, draft, released, dictionary, previous, changed, written.line_bytes)

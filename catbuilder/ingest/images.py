@@ -179,9 +179,9 @@ def _leave_out_known(
     stamp was cut from tiles and lacks pixels: nothing was judged by it.
     """
     with workspace.reading() as con:
-        stamps = con.execute(query("ingest_stamps"), {"survey": survey}).fetchall()
+        stamps = con.execute(query("ingest/ingest_stamps"), {"survey": survey}).fetchall()
         con.register("wanted", pa.table({"object_id": pa.array([row.object_id for row in rows], pa.int64())}))
-        places = con.execute(query("known_positions"), {"survey": survey}).fetchall()
+        places = con.execute(query("ingest/known_positions"), {"survey": survey}).fetchall()
     known = {object_id: (sha256, whole, misplaced) for object_id, sha256, whole, misplaced in stamps}
     position = {object_id: (ra, dec, origin) for object_id, ra, dec, origin in places}
     fresh, repeated = [], []
@@ -221,7 +221,7 @@ def _record_news(recording: Recording, known: list[_Row], survey: str, split: st
     schema = pa.schema([("object_id", pa.int64()), ("split", pa.string())])
     recording.con.register("news", pa.Table.from_pylist(news, schema=schema))
     recording.con.execute(
-        query("record_new_splits"), {"survey": survey, "round": recording.round, "run": recording.run}
+        query("ingest/record_new_splits"), {"survey": survey, "round": recording.round, "run": recording.run}
     )
     replace_older(recording, "splits")
 
@@ -229,8 +229,8 @@ def _record_news(recording: Recording, known: list[_Row], survey: str, split: st
 def _record_measurements(recording: Recording, rows: list[_Row], survey: str) -> None:
     """What the table states of objects whose standing row, of a catalogue or an earlier table, lacks it."""
     recording.con.register("measured", _measured(rows, survey))
-    recording.con.execute(query("measured_objects"))
-    for name in ("record_measurements", "record_measured_revisions"):
+    recording.con.execute(query("ingest/measured_objects"))
+    for name in ("ingest/record_measurements", "ingest/record_measured_revisions"):
         recording.con.execute(query(name), {"round": recording.round, "run": recording.run})
 
 
@@ -264,7 +264,7 @@ def _write_batch(workspace: Workspace, survey: str, batch: list[_Row]) -> None:
 def _record(workspace: Workspace, recording: Recording, rows: list[_Row], incoming: pa.Table) -> None:
     con, stamp = recording.con, {"round": recording.round, "run": recording.run}
     con.register("incoming", incoming)
-    for name in ("record_objects", "record_stamps", "record_splits"):
+    for name in ("ingest/record_objects", "ingest/record_stamps", "ingest/record_splits"):
         con.execute(query(name), stamp)
     for table in ("stamps", "splits"):
         replace_older(recording, table)

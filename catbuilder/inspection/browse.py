@@ -193,7 +193,7 @@ def _passing(con: Connection, seen: IdRange, wanted: Filter, sparse: bool, n: in
     """Rows of the catalogue among the candidates, n at most."""
     condition = f"WHERE {wanted.where()}" if wanted.where() else ""
     with lens_on(con, "candidates" if sparse else seen):
-        text = query("browse_page").format(condition=condition)
+        text = query("inspection/browse_page").format(condition=condition)
         at = NOW if wanted.at is None else wanted.at
         return fetch_arrow(con, text, {"at": at, "n": n}).to_pylist()
 

@@ -44,8 +44,8 @@ def check(workspace: Workspace, progress: Update | None = None, deep: bool = Fal
         findings = [_run(con, file.stem, file.read_text(encoding="utf-8")) for file in _queries()]
         findings.append(_renderings(con))
         findings.append(_certificates(con))
-        stamps = con.execute(query("stamp_shards")).fetchall()
-        models = con.execute(query("model_files")).fetchall()
+        stamps = con.execute(query("inspection/stamp_shards")).fetchall()
+        models = con.execute(query("catalogue/model_files")).fetchall()
         rounds = [number for (number,) in con.execute("SELECT round FROM rounds ORDER BY round").fetchall()]
         plans = [read_plan(con, number) for number in rounds] if deep else []
         archived = dict(con.execute("SELECT file, sha256 FROM archives ORDER BY file").fetchall()) if deep else {}

@@ -185,12 +185,12 @@ def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress:
         with guests(con, "theirs", _GUESTS):
             find_candidates(con, Side(survey), Side(_GUESTS), radius_arcsec, progress)
         pair_one_to_one(con)
-    con.execute(query(f"compare_by_{by}"))
+    con.execute(query(f"inspection/compare_by_{by}"))
 
 
 def _join(con: Connection, survey: str, question: Question) -> None:
     """Make the temporary table `compared`; a condition from the user sees the catalogue and nothing else."""
-    text = query("compare_objects").format(
+    text = query("inspection/compare_objects").format(
         ours=f"c.{question.of}", confidence=_SURE[question.of], where=question.where or "true"
     )
     confine(con)
@@ -225,7 +225,7 @@ def _counted(
         compared=agreements[0]["n"],
         agreement=pa.Table.from_pylist(agreements, schema=_AGREEMENT),
         confusion=pa.Table.from_pylist(confusion, schema=_CONFUSION),
-        disagreements=fetch_arrow(con, query("compare_disagreements"), {"n": question.examples}),
+        disagreements=fetch_arrow(con, query("inspection/compare_disagreements"), {"n": question.examples}),
     )  # fmt: skip
 
 
@@ -252,7 +252,7 @@ def _edges(con: Connection, variable: str) -> list[float]:
         return []
     bins = min(MAX_BINS, max(1, n // MIN_OBJECTS))
     asked = {"quantiles": list(np.linspace(0, 1, bins + 1)), "step": -(-n // _EXACT)}
-    low, high, edges = first_row(con, query("compare_edges").format(variable=variable), asked) or (0, 0, [])
+    low, high, edges = first_row(con, query("inspection/compare_edges").format(variable=variable), asked) or (0, 0, [])
     distinct = sorted({low, *edges[1:-1], high})
     return distinct if len(distinct) > 1 else distinct * 2
 
@@ -260,7 +260,7 @@ def _edges(con: Connection, variable: str) -> list[float]:
 def _confusions(con: Connection, variable: str, inner: list[float], classes: tuple[str, ...]) -> np.ndarray:
     """Objects by bin, our class and theirs: int (bins, classes, classes)."""
     counts = np.zeros((len(inner) + 1, len(classes), len(classes)), np.int64)
-    text = query("compare_counts").format(variable=variable)
+    text = query("inspection/compare_counts").format(variable=variable)
     for number, ours, theirs, objects in con.execute(text, {"inner": inner}).fetchall():
         counts[number, classes.index(ours), classes.index(theirs)] = objects
     return counts

@@ -80,7 +80,9 @@ def stamps_of(
     con.execute("CREATE OR REPLACE TEMP TABLE shown AS SELECT DISTINCT survey, object_id FROM arrow_shown")
     con.unregister("arrow_shown")
     with lens_on(con, "shown"):
-        places = [row for row in fetch_arrow(con, query("stamps_of")).to_pylist() if row["shard"] is not None]
+        places = [
+            row for row in fetch_arrow(con, query("inspection/stamps_of")).to_pylist() if row["shard"] is not None
+        ]
     if not places:
         return {}
     reader = StampReader(workspace.path, [row["shard"] for row in places], [row["row"] for row in places])

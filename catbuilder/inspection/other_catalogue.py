@@ -121,7 +121,7 @@ def read_theirs(con: Connection, table: TableFile, columns: Columns, with_cells:
     add_functions(con)
     try:
         with table.scan(con, _named(columns), progress) as scan:
-            text = query("compare_theirs").format(
+            text = query("inspection/compare_theirs").format(
                 object_id=_number(kinds, columns.object_id, "BIGINT"),
                 ra=_degrees(kinds, columns.ra, "ra"),
                 dec=_degrees(kinds, columns.dec, "dec"),

@@ -73,7 +73,7 @@ def diff(workspace: Workspace, first: int, last: int, examples: int = 3, reporte
     bound = {"first": first, "last": last}
     with workspace.reading() as con:
         _check(con, first, last)
-        events = fetch_arrow(con, query("diff_events"), bound)
+        events = fetch_arrow(con, query("inspection/diff_events"), bound)
         counts = _counts(con, bound, reporter)
         listed = _examples(con, bound, examples, counts, reporter)
     labels = _summed(counts, _LABELS)
@@ -94,7 +94,7 @@ def write_changed(workspace: Workspace, first: int, last: int, file: Path, repor
     if file.is_dir() or not file.parent.is_dir():
         raise InputError(f"{file} cannot be written: give the path of a file in a folder that exists")
     written = 0
-    text = query("diff_changed").format(objects=query("diff_objects"))
+    text = query("inspection/diff_changed").format(objects=query("inspection/diff_objects"))
     with workspace.reading() as con, (reporter or Reporter(quiet=True)).bar("writing"):
         _check(con, first, last)
         bound = {"first": first, "last": last}
@@ -118,7 +118,7 @@ def _check(con: Connection, first: int, last: int) -> None:
 
 def _counts(con: Connection, bound: dict[str, int], reporter: Reporter) -> Counter[tuple[str | None, ...]]:
     """Objects by `_LABELS` and `_PREDICTIONS`."""
-    text = query("diff_counts").format(objects=query("diff_objects"))
+    text = query("inspection/diff_counts").format(objects=query("inspection/diff_objects"))
     counts: Counter[tuple[str | None, ...]] = Counter()
     with reporter.bar("comparing") as update:
         for _, rows in ask_each(con, text, bound, update):
@@ -146,7 +146,7 @@ def _examples(
     for (change, *_), n in counts.items():
         if change is not None:
             wanted[change] = min(most, wanted[change] + n)
-    text = query("diff_examples").format(objects=query("diff_objects"))
+    text = query("inspection/diff_examples").format(objects=query("inspection/diff_objects"))
     found: dict[str, list[dict[str, Any]]] = {change: [] for change in CHANGES}
     schema = con.sql(f"SELECT * FROM ({text}) LIMIT 0", params=bound | {"examples": most}).to_arrow_table().schema
     with reporter.bar("looking for examples"):

@@ -69,11 +69,11 @@ def similar(
         features = _embed(workspace, plan, place)
     with workspace.reading() as con:
         asked = {"files": files, "features": features, "survey": survey, "object_id": number, "n": n}
-        found = fetch_arrow(con, query("similar_objects"), asked)
+        found = fetch_arrow(con, query("inspection/similar_objects"), asked)
         con.register("arrow_found", found)
         con.execute("CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM arrow_found")
         with lens_on(con, "found"):
-            return [Neighbour(**row) for row in fetch_arrow(con, query("similar_known")).to_pylist()]
+            return [Neighbour(**row) for row in fetch_arrow(con, query("inspection/similar_known")).to_pylist()]
 
 
 def as_table(neighbours: list[Neighbour]) -> pa.Table:
@@ -137,7 +137,7 @@ def _kept_features(con: Connection, files: list[str], survey: str, number: int) 
 def _stamp_of(con: Connection, survey: str, number: int) -> tuple[str, int]:
     """Shard and row of the object's stamp."""
     with lens_on(con, IdRange(survey, number, number)):
-        rows = fetch_arrow(con, query("stamps_of")).to_pylist()
+        rows = fetch_arrow(con, query("inspection/stamps_of")).to_pylist()
     if not rows or rows[0]["quality"] != "ok":
         what = f"a stamp that is {rows[0]['quality']}" if rows else "no image"
         raise NothingToScore(

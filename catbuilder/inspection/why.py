@@ -34,11 +34,11 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
     with workspace.reading() as con:
         survey, number = find_object(con, object_id, survey)
         key: dict[str, str | int] = {"survey": survey, "object_id": number}
-        events = con.execute(query("story"), key).fetchall()
-        shown = first_row(con, query("alias_of"), key)
+        events = con.execute(query("inspection/story"), key).fetchall()
+        shown = first_row(con, query("inspection/alias_of"), key)
         if shown:
             key["object_id"] = shown[0]
-            events += con.execute(query("story"), key).fetchall()
+            events += con.execute(query("inspection/story"), key).fetchall()
         with lens_on(con, IdRange(survey, int(key["object_id"]), int(key["object_id"]))):
             now = con.execute("SELECT * FROM catalog")
             names = [column[0] for column in now.description or []]

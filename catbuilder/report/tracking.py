@@ -89,9 +89,9 @@ def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter
 def tracked_rounds(workspace: Workspace) -> list[TrackedRound]:
     """Every round that has a model, oldest first."""
     with workspace.reading() as con:
-        rows = fetch_arrow(con, query("tracked_rounds")).to_pylist()
+        rows = fetch_arrow(con, query("report/tracked_rounds")).to_pylist()
         plans = {row["round"]: read_plan(con, row["round"]) for row in rows}
-        metrics = fetch_arrow(con, query("tracked_metrics")).to_pylist()
+        metrics = fetch_arrow(con, query("report/tracked_metrics")).to_pylist()
         recordings = con.execute("SELECT host, recorded_at FROM runs ORDER BY run LIMIT 1").fetchall()
     name = "".join(f"{host} {first.isoformat()}" for host, first in recordings)  # none where there is no round either
     found = []
@@ -286,7 +286,7 @@ def _figure(workspace: Workspace, folder: Path, round_number: int | None) -> Pat
     """Accuracy against coverage, of one round or of all, as PNG; None where no test set was measured."""
     with workspace.reading() as con:
         asked = None if round_number is None else [round_number]
-        curves = fetch_arrow(con, query("accuracy_curves"), {"rounds": asked})
+        curves = fetch_arrow(con, query("decisions/accuracy_curves"), {"rounds": asked})
     if not curves.num_rows:
         return None
     draw_accuracy(curves, folder / "accuracy.png")

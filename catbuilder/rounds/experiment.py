@@ -261,7 +261,7 @@ def _made_whole(place: Path) -> Iterator[Path]:
 def _copy(source: Workspace, place: Path) -> Workspace:
     """Copy settings, log and catalogue into a folder, link stamps and models."""
     with source.reading() as con:
-        models = [Path(name) for name, _ in con.execute(query("model_files")).fetchall()]
+        models = [Path(name) for name, _ in con.execute(query("catalogue/model_files")).fetchall()]
         copy_catalogue(source, place)
     for shared in (Path("stamps"), *models):
         if (source.path / shared).exists():
@@ -330,7 +330,7 @@ def _refuse_other_ranks(copy: Workspace, seed: int, base: int, ranks: int) -> No
 def _rounds_left(copy: Workspace, base: int, rounds: int) -> int:
     """Rounds that a seed still has to run after those that its copy came with; none if it has ended by itself."""
     with copy.reading(wait_s=None) as con:
-        last, step, ended = first_row(con, query("last_round")) or (base, "closed", False)
+        last, step, ended = first_row(con, query("rounds/last_round")) or (base, "closed", False)
     if last > base and step == "closed" and ended:
         return 0
     return max(base + rounds - last + (step != "closed"), 0)
@@ -346,7 +346,7 @@ def _read_seed(copy: Workspace, seed: int, base: int, rounds: int) -> SeedRun:
     """
     with copy.reading(wait_s=None) as con:
         before, after = base + 1, min(fetch_number(con, "SELECT max(round) FROM rounds"), base + rounds)
-        curves = fetch_arrow(con, query("accuracy_curves"), {"rounds": [before, after]}).to_pylist()
+        curves = fetch_arrow(con, query("decisions/accuracy_curves"), {"rounds": [before, after]}).to_pylist()
         promoted = "SELECT count(*) FROM training WHERE round = ? AND role = 'training' AND source = 'promoted'"
         trained_on = fetch_number(con, promoted, [after])
     first, last = (

@@ -154,7 +154,7 @@ def _record_plan(recording: Recording, plan: Plan, training: pa.Table) -> None:
          plan.manifest_sha256, plan.model_dump_json(), recording.run],
     )  # fmt: skip
     con.register("incoming", training)
-    con.execute(query("record_training"), {"round": plan.round, "run": recording.run})
+    con.execute(query("rounds/record_training"), {"round": plan.round, "run": recording.run})
     record_step(recording, plan.round, "planned", "{}")
 
 

@@ -41,7 +41,7 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
         recording.con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
                               "SELECT DISTINCT survey, object_id FROM labels WHERE source = 'promoted'")  # fmt: skip
         with lens_on(recording.con, "looked_at"):
-            events = fetch_arrow(recording.con, query("rollback"), {"to": to})
+            events = fetch_arrow(recording.con, query("rounds/rollback"), {"to": to})
         kinds = events["kind"].to_pylist()
         record_events(recording, events.select(EVENTS.names))
         recording.con.execute("INSERT INTO rollbacks VALUES (?, ?, ?)", [to, recording.round, recording.run])

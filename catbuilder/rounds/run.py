@@ -142,7 +142,7 @@ def abandon_round(workspace: Workspace) -> int:
 def last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
     """Round at which a run of `n` rounds ends; of a run that was cut short, no later than it was to end."""
     with workspace.reading(wait_s=None) as con:
-        row = first_row(con, query("last_round"))
+        row = first_row(con, query("rounds/last_round"))
         last = read_plan(con, row[0]) if row else None
     if row is None or last is None:
         return n
@@ -178,7 +178,7 @@ def _ended_untold(workspace: Workspace) -> int | None:
     if not _run_file(workspace).exists():
         return None
     with workspace.reading(wait_s=None) as con:
-        row = first_row(con, query("last_round"))
+        row = first_row(con, query("rounds/last_round"))
     try:
         until = json.loads(_run_file(workspace).read_text(encoding="utf-8"))["until"]
     except (ValueError, KeyError, TypeError):  # damaged: nothing is known of that run

@@ -75,7 +75,7 @@ def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_nu
     place = {"model": plan.round, "round": round_number, "run": recording.run}
     require_space(shards[0].parent, scored * (8 + 4 * len(plan.classes)), f"{scored:,} scores")
     con.execute(
-        query("record_scores").format(calibrated=_calibrated(con, plan)),
+        query("rounds/record_scores").format(calibrated=_calibrated(con, plan)),
         {**place, "files": [str(path) for path in shards]},
     )
     con.execute("INSERT INTO scorings BY NAME SELECT $model AS model, $scored AS scored, $round AS round, $run AS run",

@@ -108,7 +108,7 @@ def whole_models(workspace: Workspace, plan: Plan, reporter: Reporter | None = N
         One is missing or another file, and cannot be made again.
     """
     with workspace.reading(wait_s=None) as con:
-        recorded = dict(con.execute(query("model_files")).fetchall())
+        recorded = dict(con.execute(query("catalogue/model_files")).fetchall())
     members = members_of(workspace, plan)
     expected = {member.file: recorded[str(member.file.relative_to(workspace.path))] for member in members}
     damaged = [file for file in expected if not file.exists() or sha256_file(file) != expected[file]]

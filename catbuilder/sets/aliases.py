@@ -82,7 +82,7 @@ def identify_images(workspace: Workspace, radius_arcsec: float = 1.0) -> Identit
         nonlocal report
         considered, found, _ = seen
         recording.con.register("found", found)
-        recording.con.execute(query("alias_record"), {"round": recording.round, "run": recording.run})
+        recording.con.execute(query("sets/alias_record"), {"round": recording.round, "run": recording.run})
         report = IdentityReport(considered, found.num_rows, **_take_all(recording))
 
     considered, found, waiting = read_then_record(
@@ -104,7 +104,7 @@ def _is_waiting(con: Connection) -> bool:
     """Whether objects lack something that their images have."""
     if not fetch_number(con, "SELECT count(*) FROM aliases"):
         return False
-    return any(fetch_arrow(con, query(f"alias_{what}")).num_rows for what in (*_ROWS_TAKEN, "labels"))
+    return any(fetch_arrow(con, query(f"sets/alias_{what}")).num_rows for what in (*_ROWS_TAKEN, "labels"))
 
 
 def _take_all(recording: Recording) -> dict[str, int]:
@@ -116,17 +116,17 @@ def _take_all(recording: Recording) -> dict[str, int]:
 def _find(con: Connection, radius_arcsec: float) -> tuple[int, pa.Table]:
     """How many images were looked at, and which object each of them shows, as a table of `_FOUND`."""
     considered, found = 0, [_FOUND.empty_table()]
-    for survey, images, has_catalogue in con.execute(query("alias_surveys")).fetchall():
+    for survey, images, has_catalogue in con.execute(query("sets/alias_surveys")).fetchall():
         considered += images
         if images and has_catalogue:
             find_candidates(con, Side(survey, IMAGES), Side(survey, CATALOGUES), radius_arcsec)
-            found.append(fetch_arrow(con, query("alias_found"), {"survey": survey}).cast(_FOUND))
+            found.append(fetch_arrow(con, query("sets/alias_found"), {"survey": survey}).cast(_FOUND))
     return considered, pa.concat_tables(found)
 
 
 def _take_rows(recording: Recording, table: str) -> int:
     """New rows of a table for objects, from those of their images."""
-    rows = fetch_arrow(recording.con, query(f"alias_{table}"))
+    rows = fetch_arrow(recording.con, query(f"sets/alias_{table}"))
     recording.con.register("taken", rows)
     # a name of `_ROWS_TAKEN`
     recording.con.execute(
@@ -140,5 +140,5 @@ def _take_rows(recording: Recording, table: str) -> int:
 
 def _take_labels(recording: Recording) -> int:
     """Label events for objects, from those of their images."""
-    events = fetch_arrow(recording.con, query("alias_labels")).cast(EVENTS)
+    events = fetch_arrow(recording.con, query("sets/alias_labels")).cast(EVENTS)
     return record_events(recording, fresh_labels(recording, events))

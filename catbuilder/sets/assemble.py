@@ -136,7 +136,7 @@ def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo
             record_rejections(recording, table.rejections)
     report.firewall = update_firewall(workspace, recipe.firewall.radius_arcsec).excluded
     with workspace.reading() as con:
-        report.counts = fetch_arrow(con, query("assemble_counts"))
+        report.counts = fetch_arrow(con, query("sets/assemble_counts"))
     return report
 
 
@@ -158,7 +158,7 @@ def _check_catalogue(con: Connection, sets: Sets) -> None:
         raise InputError(
             f"no votes on {sets.labelled} galaxies are in the catalogue; bring them in with: catbuilder ingest gz1 FILE"
         )
-    row = first_row(con, query("assemble_stale"), {"labelled": sets.labelled, "target": sets.target})
+    row = first_row(con, query("sets/assemble_stale"), {"labelled": sets.labelled, "target": sets.target})
     if row is None or row[0] is None:
         raise InputError(f"{sets.labelled} and {sets.target} were not matched yet; first: catbuilder crossmatch")
     if row[0]:
@@ -195,8 +195,8 @@ def _read_list(workspace: Workspace, file: Path, sets: Sets) -> Table:
 
 
 def _find_votes(con: Connection, sets: Sets) -> None:
-    con.execute(query("assemble_votes"), {"labelled": sets.labelled, **sets.cuts})
-    con.execute(query("assemble_overlap"), {"labelled": sets.labelled, "target": sets.target})
+    con.execute(query("sets/assemble_votes"), {"labelled": sets.labelled, **sets.cuts})
+    con.execute(query("sets/assemble_overlap"), {"labelled": sets.labelled, "target": sets.target})
 
 
 def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, Table], report: AssembleReport) -> None:
@@ -207,16 +207,16 @@ def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, Table],
     _record_set(recording, "HP", sets, lists.get("HP"), report)
     if "FO" in lists:
         _record_set(recording, "FO", sets, lists["FO"], report)
-    con.execute(query("assemble_drawn"), {**surveys, "fraction": sets.calibration})
+    con.execute(query("sets/assemble_drawn"), {**surveys, "fraction": sets.calibration})
     if "FO" not in lists:
         _record_set(recording, "FO", sets, None, report)
-    numbers = first_row(con, query("assemble_numbers"), {"target": sets.target})
+    numbers = first_row(con, query("sets/assemble_numbers"), {"target": sets.target})
     assert numbers is not None
     (
         report.overlap, report.ties, report.tied_in_calibration, report.hp_in_overlap, report.hp_in_fo, report.late,
     ) = numbers  # fmt: skip
-    report.already_trained = len(con.execute(query("trained_test_objects"), {"test_set": None}).fetchall())
-    report.already_calibrated = fetch_number(con, query("trained_calibration"), surveys)
+    report.already_trained = len(con.execute(query("sets/trained_test_objects"), {"test_set": None}).fetchall())
+    report.already_calibrated = fetch_number(con, query("sets/trained_calibration"), surveys)
 
 
 def _record_set(recording: Recording, name: str, sets: Sets, listed: Table | None, report: AssembleReport) -> None:
@@ -224,20 +224,20 @@ def _record_set(recording: Recording, name: str, sets: Sets, listed: Table | Non
     if name in report.frozen:
         return
     if listed is None:
-        con.execute(query(f"assemble_{name.lower()}_rule"))
+        con.execute(query(f"sets/assemble_{name.lower()}_rule"))
     else:
         columns = {
             c: pa.array([int(cells[c]) for _, cells in listed.rows], pa.int64()) for c in ("labelled_id", "target_id")
         }
         con.register("listed", pa.table(columns))
-        con.execute(query("assemble_listed"), {"labelled": sets.labelled, "target": sets.target})
+        con.execute(query("sets/assemble_listed"), {"labelled": sets.labelled, "target": sets.target})
         if name == "HP":
             report.hp_unmatched = fetch_number(
                 con, "SELECT count(*) FROM members ANTI JOIN overlap USING (labelled_id, target_id)"
             )
         report.without_votes += fetch_number(con, "SELECT count(*) FROM members WHERE votes IS NULL")
     con.execute(
-        query("assemble_test_set"),
+        query("sets/assemble_test_set"),
         {"test_set": name, "labelled": sets.labelled, "target": sets.target, "round": recording.round,
          "run": recording.run},
     )  # fmt: skip
@@ -247,17 +247,17 @@ def _record_training(recording: Recording, recipe: Recipe, report: AssembleRepor
     """Labels and splits of what trains, validates and calibrates; the target's other objects are the pool."""
     con, sets = recording.con, recipe.sets
     surveys = {"labelled": sets.labelled, "target": sets.target}
-    clean = fetch_arrow(con, query("assemble_clean"), {"labelled": sets.labelled})
+    clean = fetch_arrow(con, query("sets/assemble_clean"), {"labelled": sets.labelled})
     held_back = in_validation(clean["healpix"], recipe.validation.fraction)
     splits = pa.array(["validation" if held else "train" for held in held_back], pa.string())
     con.register("clean", clean.append_column("split", splits))
-    said = fetch_arrow(con, query("assemble_events"), surveys)
+    said = fetch_arrow(con, query("sets/assemble_events"), surveys)
     report.events = record_events(recording, fresh_labels(recording, said))
     con.register("stated", said)
-    withdrawn = fetch_arrow(con, query("assemble_withdrawn"), surveys)
+    withdrawn = fetch_arrow(con, query("sets/assemble_withdrawn"), surveys)
     report.withdrawn = record_events(recording, withdrawn)
     con.register("withdrawn", withdrawn)
-    con.execute(query("assemble_splits"), {**surveys, "round": recording.round, "run": recording.run})
+    con.execute(query("sets/assemble_splits"), {**surveys, "round": recording.round, "run": recording.run})
     replace_older(recording, "splits")
 
 

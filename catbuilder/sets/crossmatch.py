@@ -98,7 +98,7 @@ def crossmatch(
 
 def _pairings(workspace: Workspace, con: Connection, surveys: Sequence[str] | None) -> list[tuple[str, str]]:
     """Every two surveys, named in the order of `catbuilder.toml`, or as they were named when first matched."""
-    held = {survey for (survey,) in con.execute(query("match_surveys")).fetchall()}
+    held = {survey for (survey,) in con.execute(query("sets/match_surveys")).fetchall()}
     wanted = held if surveys is None else set(surveys)
     if surveys is not None and len(wanted) < 2:
         raise InputError(f"a cross-match is of two surveys, and {' '.join(wanted)} alone was given; name another")
@@ -110,7 +110,7 @@ def _pairings(workspace: Workspace, con: Connection, surveys: Sequence[str] | No
         )
     known = list(workspace.config.surveys)
     order = [name for name in known if name in wanted] + sorted(wanted - set(known))
-    named = set(con.execute(query("match_named")).fetchall())
+    named = set(con.execute(query("sets/match_named")).fetchall())
     return [(b, a) if (b, a) in named else (a, b) for a, b in itertools.combinations(order, 2)]
 
 
@@ -119,19 +119,19 @@ def _match(con: Connection, a: str, b: str, radius_arcsec: float, progress: Prog
     objects_a, objects_b = find_candidates(con, Side(a), Side(b), radius_arcsec, progress)
     pair_one_to_one(con)
     names = {"survey_a": a, "survey_b": b}
-    stands = first_row(con, query("match_stands"), {**names, "radius_arcsec": radius_arcsec})
-    pairs, median, largest, contested = first_row(con, query("match_summary")) or (0, None, None, 0)
+    stands = first_row(con, query("sets/match_stands"), {**names, "radius_arcsec": radius_arcsec})
+    pairs, median, largest, contested = first_row(con, query("sets/match_summary")) or (0, None, None, 0)
     recorded = not (stands and stands[0])
     match = SurveyMatch(a, b, objects_a, objects_b, pairs, median, largest, contested, recorded)
-    return match, fetch_arrow(con, query("match_found"), names)
+    return match, fetch_arrow(con, query("sets/match_found"), names)
 
 
 def _record(recording: Recording, match: SurveyMatch, radius_arcsec: float, pairs: pa.Table) -> None:
     stamp = {"round": recording.round, "run": recording.run}
     recording.con.register("found", pairs)
-    recording.con.execute(query("match_record"), stamp)
+    recording.con.execute(query("sets/match_record"), stamp)
     recording.con.execute(
-        query("match_record_crossmatch"),
+        query("sets/match_record_crossmatch"),
         {"survey_a": match.survey_a, "survey_b": match.survey_b, "radius_arcsec": radius_arcsec,
          "pairs": match.pairs, **stamp},
     )  # fmt: skip

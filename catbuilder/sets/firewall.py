@@ -50,19 +50,19 @@ def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallRepor
     with workspace.reading() as con:
         looked_at = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
         con.register("found", find_exclusions(workspace, con, radius_arcsec))
-        fresh = fetch_arrow(con, query("fresh_exclusions"))
+        fresh = fetch_arrow(con, query("sets/fresh_exclusions"))
     if fresh.num_rows:
         with workspace.recording("firewall") as recording:
             recording.con.register("incoming", fresh)
-            recording.con.execute(query("record_exclusions"), {"round": recording.round, "run": recording.run})
+            recording.con.execute(query("sets/record_exclusions"), {"round": recording.round, "run": recording.run})
             if recording.run == looked_at + 1:  # else somebody recorded something that nobody has looked at
                 looked_at = recording.run
     with workspace.reading() as con:
         counts = dict(
             con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
         )
-        unguarded = fetch_number(con, query("unguarded_test_objects"))
-        by_picture = fetch_number(con, query("compared_by_picture_alone"))
+        unguarded = fetch_number(con, query("sets/unguarded_test_objects"))
+        by_picture = fetch_number(con, query("sets/compared_by_picture_alone"))
     return FirewallReport(counts, unguarded, by_picture, looked_at)
 
 
@@ -73,9 +73,9 @@ def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float)
     train or be promoted: an error bound means nothing on galaxies that were trained on. Their `test_set` is
     'calibration'.
     """
-    counterparts = fetch_arrow(con, query("test_counterparts")).select(EXCLUSIONS.names).cast(EXCLUSIONS)
+    counterparts = fetch_arrow(con, query("sets/test_counterparts")).select(EXCLUSIONS.names).cast(EXCLUSIONS)
     of_calibration = pc.equal(counterparts["test_set"], "calibration")
-    objects = fetch_arrow(con, query("firewall_objects"))
+    objects = fetch_arrow(con, query("sets/firewall_objects"))
     is_test, calibrates = (np.asarray(mask) for mask in (objects["test_set"].is_valid(), objects["calibrates"]))
     others, tests = objects.filter(pa.array(~is_test)), objects.filter(pa.array(is_test))
     found = _guard(workspace, others, tests, counterparts.filter(pc.invert(of_calibration)), radius_arcsec)

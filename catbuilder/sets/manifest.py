@@ -36,7 +36,7 @@ def training_manifest(workspace: Workspace, con: Connection, round_number: int, 
         A class has no training object.
     """
     classes = workspace.config.classes
-    candidates = fetch_arrow(con, query("training_candidates"), {"round": round_number})
+    candidates = fetch_arrow(con, query("sets/training_candidates"), {"round": round_number})
     roles = _roles(workspace, candidates, recipe)
     table = candidates.append_column("role", pa.array(roles, pa.string())).filter(
         pa.array([r is not None for r in roles], pa.bool_())
@@ -70,7 +70,7 @@ def score_manifest(con: Connection, recipe: Recipe, unscored_by: int | None = No
         "pool_features": recipe.scoring.pool_features, "labelled_features": recipe.scoring.labelled_features,
         "target": recipe.sets.target, "unscored_by": unscored_by,
     }  # fmt: skip
-    table = fetch_arrow(con, query("score_candidates"), parameters)
+    table = fetch_arrow(con, query("sets/score_candidates"), parameters)
     if table.num_rows == 0:
         what = "not yet scored by that model" if unscored_by is not None else "with a good stamp"
         raise NothingToScore(f"there is no object {what}; ingest images first")

@@ -62,18 +62,18 @@ def find_candidates(
     objects of `a` and of `b`
     """
     check_radius(radius_arcsec)
-    sizes = tuple(fetch_number(con, query("match_side_size"), side.parameters) for side in (a, b))
+    sizes = tuple(fetch_number(con, query("sets/match_side_size"), side.parameters) for side in (a, b))
     small, large = (a, b) if sizes[0] <= sizes[1] else (b, a)
     order = search_order(radius_arcsec)
-    con.execute(query("match_empty_candidates"))
-    con.execute(query("match_small_side"), small.parameters)
+    con.execute(query("sets/match_empty_candidates"))
+    con.execute(query("sets/match_small_side"), small.parameters)
     of = min(sizes)
     for first in range(0, of, BATCH):
         where = {"shift": cell_shift(order), "first": first, "rows": BATCH}
-        _make_cells(con, fetch_arrow(con, query("match_small_batch"), where), order)
+        _make_cells(con, fetch_arrow(con, query("sets/match_small_batch"), where), order)
         with _joins_as_written(con):
             con.execute(
-                query("match_candidates"),
+                query("sets/match_candidates"),
                 {"shift": cell_shift(order), "radius_arcsec": radius_arcsec, "small_is_a": small is a}
                 | large.parameters,
             )
@@ -89,12 +89,12 @@ def pair_one_to_one(con: Connection) -> None:
     pairs of the greedy matching by increasing separation, since nothing nearer can ever take either of the two. Ties
     go to the lower ids. The column `contested` is true where either object had another candidate.
     """
-    con.execute(query("match_open"))
-    con.execute(query("match_uncontested"))
-    con.execute(query("match_close_taken"))
+    con.execute(query("sets/match_open"))
+    con.execute(query("sets/match_uncontested"))
+    con.execute(query("sets/match_close_taken"))
     while fetch_number(con, "SELECT count(*) FROM open_candidates"):
-        con.execute(query("match_take_mutual"))
-        con.execute(query("match_close_taken"))
+        con.execute(query("sets/match_take_mutual"))
+        con.execute(query("sets/match_close_taken"))
 
 
 @contextmanager
@@ -136,5 +136,5 @@ def _make_cells(con: Connection, batch: pa.Table, order: int) -> None:
     cells = with_neighbours(batch["cell"].to_numpy(), order)
     lists = pa.FixedSizeListArray.from_arrays(pa.array(cells.ravel()), cells.shape[1])
     con.register("small_batch", batch.drop_columns(["cell"]).append_column("cells", lists))
-    con.execute(query("match_small_cells"))
+    con.execute(query("sets/match_small_cells"))
     con.unregister("small_batch")

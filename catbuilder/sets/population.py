@@ -76,7 +76,7 @@ def apply_population(recording: Recording, survey: str, population: Population) 
         text = f"CREATE OR REPLACE TEMP TABLE found_domains AS FROM (\n{population.text}\n)"  # it may end in a comment
         con.execute(text, {"survey": survey} if "$survey" in population.text else {})
         _refuse_bad_domains(con, survey, population)
-        con.execute(query("record_domains"), stamp)
+        con.execute(query("sets/record_domains"), stamp)
     except duckdb.Error as error:
         raise InputError(
             f"the population '{population.name}' fails on this catalogue: {str(error).splitlines()[0]}; mend its SQL "
@@ -90,12 +90,12 @@ def apply_population(recording: Recording, survey: str, population: Population) 
 
 def domain_counts(con: Connection, survey: str) -> dict[tuple[str, str], int]:
     """Standing domains of a survey: number of objects by (domain, reason)."""
-    rows = con.execute(query("domain_counts"), {"survey": survey}).fetchall()
+    rows = con.execute(query("sets/domain_counts"), {"survey": survey}).fetchall()
     return {(domain, reason): n for domain, reason, n in rows}
 
 
 def _stands(con: Connection, survey: str, population: Population) -> bool:
-    row = first_row(con, query("population_stands"), {"survey": survey, "sha256": population.sha256})
+    row = first_row(con, query("sets/population_stands"), {"survey": survey, "sha256": population.sha256})
     return bool(row and row[0])
 
 
@@ -103,7 +103,7 @@ def _refuse_bad_domains(con: Connection, survey: str, population: Population) ->
     repeated = first_row(con, "SELECT object_id FROM found_domains GROUP BY object_id HAVING count(*) > 1 LIMIT 1")
     if repeated:
         raise InputError(f"the population '{population.name}' gives object {repeated[0]} twice; mend its SQL")
-    foreign = first_row(con, query("foreign_domains"), {"survey": survey})
+    foreign = first_row(con, query("sets/foreign_domains"), {"survey": survey})
     if foreign:
         raise InputError(
             f"the population '{population.name}' gives a domain to {foreign[0]}, which the catalogue of {survey} does "

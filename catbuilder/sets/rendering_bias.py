@@ -41,7 +41,7 @@ def rendering_warnings(con: Connection, round_number: int | None) -> dict[str, s
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
                 "SELECT survey, object_id FROM labels UNION SELECT survey, object_id FROM training")  # fmt: skip
     with lens_on(con, "looked_at"):
-        found = con.execute(query("rendering_classes"), {"round": round_number}).fetchall()
+        found = con.execute(query("sets/rendering_classes"), {"round": round_number}).fetchall()
     for rendering, name, objects in found:
         counts.setdefault(rendering, Counter())[name] = objects
     whole = sum(counts.values(), Counter[str]())

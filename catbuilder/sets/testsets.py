@@ -54,10 +54,10 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
         schema = pa.schema([("object_id", pa.int64()), ("truth", pa.string()), ("votes", pa.float32())])
         con.register("incoming", pa.Table.from_pylist(rows, schema=schema))
         stamp = {"test_set": name, "survey": survey, "round": recording.round, "run": recording.run}
-        con.execute(query("record_test_set"), stamp)
-        trained = con.execute(query("trained_test_objects"), {"test_set": name}).fetchall()
+        con.execute(query("sets/record_test_set"), stamp)
+        trained = con.execute(query("sets/trained_test_objects"), {"test_set": name}).fetchall()
         record_rejections(recording, rows_in.rejections)
-        ingested = fetch_number(con, query("known_test_objects"), {"test_set": name, "survey": survey})
+        ingested = fetch_number(con, query("sets/known_test_objects"), {"test_set": name, "survey": survey})
     with_truth = sum(row["truth"] is not None for row in rows)
     return TestSetReport(len(rows), with_truth, ingested, len(trained), tuple(rows_in.rejections))
 

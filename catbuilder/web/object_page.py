@@ -41,7 +41,7 @@ def one_object(survey: str, object_id: str, here: Here) -> Response:
     now = story.now
     with here.workspace.reading() as con:
         key = {"survey": now["survey"], "object_id": now["object_id"]}
-        others = fetch_arrow(con, query("counterparts"), key).to_pylist()
+        others = fetch_arrow(con, query("web/counterparts"), key).to_pylist()
         columns = {column.name: column for column in data_dictionary(con, "catalog")}
     facts = [
         Fact(name, value, columns[name].unit, columns[name].description)

@@ -80,7 +80,7 @@ def objects_without_image(
     workspace.check_survey(survey)
     with workspace.reading() as con:
         _choose(con, where)
-        rows = fetch_arrow(con, query("cutout_targets"), {"survey": survey, "n": n}).to_pylist()
+        rows = fetch_arrow(con, query("ingest/cutout_targets"), {"survey": survey, "n": n}).to_pylist()
     return [
         Target(
             row["object_id"], row["ra"], row["dec"],
@@ -96,7 +96,7 @@ def still_without_image(workspace: Workspace, survey: str, object_ids: list[int]
     chosen = pa.table({"survey": [survey] * len(object_ids), "object_id": object_ids}, _CHOSEN)
     with workspace.reading() as con:
         con.register("chosen", chosen)
-        rows = fetch_arrow(con, query("cutout_targets"), {"survey": survey, "n": None})
+        rows = fetch_arrow(con, query("ingest/cutout_targets"), {"survey": survey, "n": None})
     return set(rows.column("object_id").to_pylist())
 
 

@@ -36,7 +36,7 @@ _LONGEST_LINE = 4_000_000  # letters: DuckDB reads lines of up to 2 MB
 class CsvFile(TableFile):
     """CSV as the archives write it: '#' lines may stand before the header, a byte order mark before those."""
 
-    malformed = "malformed_csv"
+    malformed = "ingest/malformed_csv"
     typed = False
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -54,7 +54,7 @@ class CsvFile(TableFile):
         _refuse_needless_cells(self.path, len(self.columns))
         with duckdb_progress(con, progress):
             yield Scan(
-                f"({query('scan_csv')})",
+                f"({query('ingest/scan_csv')})",
                 {"file": str(self.path), "skip": self._header_line,
                  "columns": {column.name: "VARCHAR" for column in self.columns}},
             )  # fmt: skip

@@ -47,7 +47,7 @@ class ParquetFiles(TableFile):
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
         """The rows of all parts, one part after the other."""
         with duckdb_progress(con, progress):
-            yield Scan(f"({query('scan_parquet')})", {"files": [str(part) for part in self._parts]})
+            yield Scan(f"({query('ingest/scan_parquet')})", {"files": [str(part) for part in self._parts]})
 
     def numbering(self, con: Connection) -> pa.Table:
         """Rows are counted from 1 in each part."""

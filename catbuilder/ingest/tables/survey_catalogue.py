@@ -197,22 +197,25 @@ def _record(
         "id": layout.object_id.name, "file": str(table.path),
     }  # fmt: skip
     _find_known(con, archive, layout, values)
-    counts = fetch_arrow(con, query("ingest_counts"), _bound(query("ingest_counts"), values)).to_pylist()[0]
+    counts = fetch_arrow(con, query("ingest/ingest_counts"), _bound(query("ingest/ingest_counts"), values)).to_pylist()[
+        0
+    ]
     differences = _differences(con, layout, values)
-    _run(con, "ingest_new_objects", values, order=order)
+    _run(con, "ingest/ingest_new_objects", values, order=order)
     columns = "".join(f', a."{field.ours}"' for field in layout.of_archive + layout.kept)
-    _run(con, "ingest_new_rows", values, table=archive.table, columns=columns, order=order)
+    _run(con, "ingest/ingest_new_rows", values, table=archive.table, columns=columns, order=order)
     if counts["taken_over"] or (update and counts["differing"]):
-        _run(con, "ingest_replacing_objects", values, magnitudes=_magnitudes(layout))
-        _run(con, "ingest_replacing_rows", values, table=archive.table, merged=_merged(con, archive, layout))
-        _run(con, "ingest_revisions", values)
+        _run(con, "ingest/ingest_replacing_objects", values, magnitudes=_magnitudes(layout))
+        _run(con, "ingest/ingest_replacing_rows", values, table=archive.table, merged=_merged(con, archive, layout))
+        _run(con, "ingest/ingest_revisions", values)
     if counts["rejected"]:
         con.register("pieces", table.numbering(con))
-        _run(con, "ingest_rejections", values)
+        _run(con, "ingest/ingest_rejections", values)
     misplaced = _take_out_misplaced(recording, values) if counts["moved"] else 0
     return SurveyReport(
         survey=survey, **counts, updated=update, differences=differences,
-        farthest=tuple(_run(con, "ingest_moved", values)), rejections=_rejections(con, values), misplaced=misplaced,
+        farthest=tuple(_run(con, "ingest/ingest_moved", values)), rejections=_rejections(con, values),
+        misplaced=misplaced,
         sentinels=count_sentinels(con, layout), missing=layout.missing,
     )  # fmt: skip
 
@@ -220,17 +223,17 @@ def _record(
 def _find_known(con: Connection, archive: Archive, layout: Layout, values: dict[str, object]) -> None:
     """Make the table `known` of the file's objects that the catalogue has, and what of them differs."""
     ours = {field.ours for field in layout.of_archive}
-    _run(con, "ingest_standing_rows", values, view="standing_rows", table=archive.table)
-    _run(con, "ingest_standing_rows", values, view="standing_objects", table="objects")
+    _run(con, "ingest/ingest_standing_rows", values, view="standing_rows", table=archive.table)
+    _run(con, "ingest/ingest_standing_rows", values, view="standing_objects", table="objects")
     of_objects = [f" OR a.{field.ours} IS DISTINCT FROM o.{field.ours}" for field in layout.of_objects]
     of_rows = [f'a."{field.ours}" IS DISTINCT FROM t."{field.ours}"' for field in layout.of_archive + layout.kept]
     needed = [f", {'a' if name in ours else 't'}.{name}" for name in archive.radius_needs]
-    _run(con, "ingest_known_objects", values, differs="".join(of_objects))
+    _run(con, "ingest/ingest_known_objects", values, differs="".join(of_objects))
     _run(
-        con, "ingest_known_rows", values, radius=archive.radius_arcsec, needed="".join(needed),
+        con, "ingest/ingest_known_rows", values, radius=archive.radius_arcsec, needed="".join(needed),
         differs=" OR ".join(of_rows) or "false",
     )  # fmt: skip
-    _run(con, "ingest_known", values, has_radius=str(not ours.isdisjoint(archive.radius_needs)).lower())
+    _run(con, "ingest/ingest_known", values, has_radius=str(not ours.isdisjoint(archive.radius_needs)).lower())
 
 
 def _magnitudes(layout: Layout) -> str:
@@ -242,11 +245,11 @@ def _magnitudes(layout: Layout) -> str:
 def _take_out_misplaced(recording: Recording, values: dict[str, object]) -> int:
     """Stamps and labels of images under a wrong id; had the catalogue come first, they would have been refused."""
     con = recording.con
-    _run(con, "ingest_misplaced", values)
+    _run(con, "ingest/ingest_misplaced", values)
     replace_older(recording, "stamps")
     about = {"survey": values["survey"], "run": recording.run}
-    record_events(recording, fetch_arrow(con, query("ingest_misplaced_labels"), about))
-    _run(con, "ingest_misplaced_told", values)
+    record_events(recording, fetch_arrow(con, query("ingest/ingest_misplaced_labels"), about))
+    _run(con, "ingest/ingest_misplaced_told", values)
     return fetch_number(con, "SELECT count(*) FROM stamps WHERE run = $run", {"run": values["run"]})
 
 
@@ -271,7 +274,7 @@ def _merged(con: Connection, archive: Archive, layout: Layout) -> str:
 
 def _differences(con: Connection, layout: Layout, values: dict[str, object]) -> tuple[Difference, ...]:
     found = []
-    rows = _run(con, "ingest_differences", values)
+    rows = _run(con, "ingest/ingest_differences", values)
     of_objects = ("ra", "dec", *(field.ours for field in layout.of_objects), "radius_arcsec")
     for object_differs, row_differs, radius, new, placed, measured in rows:
         new["radius_arcsec"] = radius

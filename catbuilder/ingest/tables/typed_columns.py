@@ -100,7 +100,7 @@ def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
 
 def add_functions(con: Connection) -> None:
     """Make the macros by which cells are read, and `healpix_cell(ra, dec)`: order 29, -1 without a position."""
-    for statement in con.extract_statements(query("ingest_macros")):
+    for statement in con.extract_statements(query("ingest/ingest_macros")):
         con.execute(statement)
     con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
 
@@ -154,7 +154,7 @@ def stage(
     where = {"id": layout.object_id, "ra": layout.ra, "dec": layout.dec}
     try:
         with table.scan(con, layout.names, progress) as scan:
-            text = query("ingest_stage").format(
+            text = query("ingest/ingest_stage").format(
                 columns="".join(f'"{field.ours}", ' for field in fields),
                 faults="\n           ".join(fault for field in fields for fault in _faults(field)),
                 typed=", ".join([*(f"{text} AS {name}" for name, text in place.items()), *typed]),
@@ -172,7 +172,7 @@ def stage(
         reason = in_one_line(str(error).strip().splitlines()[0], _LONGEST_REASON)
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
     id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
-    con.execute(query(table.malformed), {"id_place": id_place} if table.malformed == "malformed_csv" else {})
+    con.execute(query(table.malformed), {"id_place": id_place} if table.malformed == "ingest/malformed_csv" else {})
     table.check_whole(con, fetch_number(con, "SELECT count(*) FROM incoming"))
 
 
@@ -198,15 +198,15 @@ def accept(con: Connection, archive: Archive, layout: Layout) -> bool:
     -------
     Whether these come in the order of their ids, as an archive gives a table by its key.
     """
-    in_order = fetch_number(con, query("ingest_out_of_order")) == 0
-    con.execute(query("ingest_no_repeats" if in_order else "ingest_repeats"))
+    in_order = fetch_number(con, query("ingest/ingest_out_of_order")) == 0
+    con.execute(query("ingest/ingest_no_repeats" if in_order else "ingest/ingest_repeats"))
     ours = {field.ours for field in layout.fields}
     magnitudes = [
         f"{name if name in ours else 'CAST(NULL AS FLOAT)'} AS {name}" for name in ("mag_g", "mag_r", "mag_i")
     ]
     measured = [f'{_measured(field)} AS "{field.ours}"' for field in layout.fields]
     con.execute(
-        query("ingest_accepted").format(
+        query("ingest/ingest_accepted").format(
             magnitudes=", ".join(magnitudes),
             radius=archive.radius_arcsec if ours.issuperset(archive.radius_needs) else "NULL",
             columns="".join(f', "{field.ours}"' for field in layout.of_archive + layout.kept),

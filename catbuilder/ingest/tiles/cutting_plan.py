@@ -101,7 +101,7 @@ def plan_cutting(workspace: Workspace, tiles: list[Tile], survey: str, size: str
         found = _keep(found, ~taken)
     with workspace.reading() as con:
         con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in listed], pa.int64())}))
-        waiting = fetch_number(con, query("tile_waiting"), {"survey": survey, "listed": table is not None})
+        waiting = fetch_number(con, query("ingest/tile_waiting"), {"survey": survey, "listed": table is not None})
     return _planned(tiles, found, cubes, rule, waiting, tuple(refused.values()), tuple(rejections))
 
 
@@ -225,7 +225,7 @@ def _known_positions(workspace: Workspace, survey: str, wanted: list[_Listed]) -
     """Where the catalogue has those of them that it has."""
     with workspace.reading() as con:
         con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in wanted], pa.int64())}))
-        return {row[0]: row[1:3] for row in con.execute(query("known_positions"), {"survey": survey}).fetchall()}
+        return {row[0]: row[1:3] for row in con.execute(query("ingest/known_positions"), {"survey": survey}).fetchall()}
 
 
 def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> None:
@@ -253,13 +253,13 @@ def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> No
     )
     with workspace.recording(f"ingest tiles --survey {survey}: {len(fresh)} new objects") as recording:
         recording.con.register("incoming", incoming)
-        recording.con.execute(query("record_objects"), {"round": recording.round, "run": recording.run})
+        recording.con.execute(query("ingest/record_objects"), {"round": recording.round, "run": recording.run})
 
 
 def _on_tiles(con: Connection, tiles: list[Tile], survey: str) -> dict[str, np.ndarray]:
     """Every object of the survey that lies on a tile, once a tile, with its place there."""
     con.register("circles", _circles(tiles))
-    near = fetch_arrow(con, query("tile_objects"), {"survey": survey})
+    near = fetch_arrow(con, query("ingest/tile_objects"), {"survey": survey})
     found = {name: near[name].to_numpy() for name in near.column_names}
     for name in ("radius_arcsec", "kron_radius"):
         found[name] = near[name].to_numpy().astype(np.float64)  # NULL becomes NaN

@@ -108,7 +108,9 @@ def _check(workspace: Workspace, survey: str) -> None:
 
 def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list[Rejection]:
     with workspace.reading() as con:
-        known = con.execute(query("tile_known_rejections"), {"files": [one.file for one in rejections]}).fetchall()
+        known = con.execute(
+            query("ingest/tile_known_rejections"), {"files": [one.file for one in rejections]}
+        ).fetchall()
     return [one for one in rejections if (one.file, one.row, one.object_id, one.reason) not in set(known)]
 
 
@@ -238,7 +240,7 @@ class _Shards:
         with workspace.recording(f"ingest tiles --survey {survey}: {len(batch)} stamps") as recording:
             con, stamp = recording.con, {"round": recording.round, "run": recording.run}
             con.register("incoming", incoming)
-            for name in ("record_stamps", "record_splits"):
+            for name in ("ingest/record_stamps", "ingest/record_splits"):
                 con.execute(query(name), stamp)
             for table in ("stamps", "splits"):
                 replace_older(recording, table)
