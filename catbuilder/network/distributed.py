@@ -40,7 +40,7 @@ def init() -> None:
         return
     if not horovod_available():
         raise LaunchError(
-            f"{size()} ranks started but Horovod is not installed; run scripts/build_horovod.sh or use --np 1"
+            f"{size()} ranks started but Horovod is not installed; run scripts/build/build_horovod.sh or use --np 1"
         )
     # What travels together is decided here. Horovod would fuse whatever is ready at the moment, which gave different
     # bits from run to run at four ranks.

@@ -53,7 +53,7 @@ def require_horovod() -> None:
     except ImportError as error:
         raise LaunchError(
             f"more than one process needs Horovod, which cannot be imported ({error}); "
-            "build it with: scripts/build_horovod.sh, or use one process: catbuilder round --np 1"
+            "build it with: scripts/build/build_horovod.sh, or use one process: catbuilder round --np 1"
         ) from None
 
 

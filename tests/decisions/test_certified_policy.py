@@ -1,0 +1,448 @@
+"""The policy `certified`: what it promotes, what it says of it, when it refuses, and that all can be recomputed."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.io import fits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.workspaces import RECIPE, add_events, add_objects, ask, close_round, label_event
+
+from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.errors import NothingToCertify
+from catbuilder.core.recipe import Recipe
+from catbuilder.decisions.calibration_set import require_calibration
+from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
+from catbuilder.export.export import export
+from catbuilder.inspection.check import check
+from catbuilder.rounds.rollback import rollback
+
+CLASSES = ("elliptical", "spiral")
+CALIBRATION, POOL = 10_000, 50_000  # first ids
+N_CALIBRATION, N_POOL = 1200, 800
+
+
+def certified(**changes: object) -> Recipe:
+    """A recipe that certifies 5 per cent in one round, `changes` made to its section [certificate]."""
+    certificate = RECIPE.certificate.model_copy(update={"rounds": 1, "audit": 5, **changes})
+    promotion = RECIPE.promotion.model_copy(update={"policy": "certified"})
+    return RECIPE.model_copy(update={"certificate": certificate, "promotion": promotion})
+
+
+def sky(seed: int, n: int, separation: float, spirals: float) -> tuple[np.ndarray, np.ndarray]:
+    """Classes, and posteriors of spiral of a network that was trained on as many of one as of the other."""
+    rng = np.random.default_rng(seed)
+    spiral = rng.random(n) < spirals
+    x = rng.normal(size=n) + separation * (spiral - 0.5)
+    return spiral, 1 / (1 + np.exp(-separation * x))
+
+
+class Sky:
+    """A workspace with calibration and pool, and the scores that a network gives them."""
+
+    def __init__(self, workspace: Workspace, separation: float = 4.0, spirals: float = 0.5) -> None:
+        self.workspace = workspace
+        truth, p = sky(0, N_CALIBRATION + N_POOL, separation, spirals)
+        ids = [*range(CALIBRATION, CALIBRATION + N_CALIBRATION), *range(POOL, POOL + N_POOL)]
+        splits = ["calibration"] * N_CALIBRATION + ["pool"] * N_POOL
+        self.truth = {("des", n): CLASSES[int(spiral)] for n, spiral in zip(ids, truth, strict=True)}
+        self.scores = {("des", n): (1 - q, q) for n, q in zip(ids, p, strict=True)}
+        with workspace.recording("sky") as recording:
+            add_objects(recording, "des", ids, split=splits, domain="in")
+            events = [label_event("des", n, self.truth["des", n], "galaxy_zoo") for n in ids[:N_CALIBRATION]]
+            add_events(recording, *events)
+
+    def round(self, recipe: Recipe, scores: Mapping[tuple[str, int], tuple[float, float]] | None = None) -> int:
+        return close_round(self.workspace, scores or self.scores, recipe=recipe, by_policy=True)
+
+    def wrong(self, certificate: str) -> int:
+        """Labels under a certificate that are wrong by the truth."""
+        text = "SELECT survey, object_id, label FROM labels WHERE certificate = ? AND kind = 'label'"
+        found = ask(self.workspace, text, certificate)
+        return sum(self.truth[survey, n] != label for survey, n, label in found)
+
+
+@pytest.fixture
+def workspace_of(tmp_path: Path) -> Workspace:
+    return create_workspace(tmp_path / "ws", CLASSES, 32)
+
+
+@pytest.fixture
+def heavens(workspace_of: Workspace) -> Sky:
+    return Sky(workspace_of)
+
+
+def certificates(workspace: Workspace, number: int) -> dict[str, dict[str, Any]]:
+    with workspace.reading() as con:
+        rows = con.sql("SELECT * FROM certificates WHERE round = $n", params={"n": number}).to_arrow_table().to_pylist()
+    return {row["class"]: row for row in rows}
+
+
+def faults(workspace: Workspace) -> list[str]:
+    return [fault for finding in check(workspace) if finding.check == "certificates" for fault in finding.faults]
+
+
+def test_a_certificate_says_what_was_counted_and_what_follows(heavens: Sky) -> None:
+    number = heavens.round(certified())
+    for name, row in certificates(heavens.workspace, number).items():
+        assert row["verdict"] == "certified" and row["certificate"] == f"r001-{name}"
+        n, errors = ask(
+            heavens.workspace,
+            "SELECT count(*), count(*) FILTER (c.truth <> p.predicted_label) FROM calibration AS c "
+            "JOIN predictions AS p USING (survey, object_id) "
+            "WHERE half = 'certify' AND predicted_label = ? AND calibrated_confidence >= ?", name, row["threshold"],
+        )[0]  # fmt: skip
+        assert (row["n"], row["errors"]) == (n, errors) and n >= zero_error_n(0.05, 0.025)
+        batch = ask(heavens.workspace, "SELECT count(*) FROM labels WHERE certificate = ?", row["certificate"])[0][0]
+        assert row["batch"] == batch > 100
+        assert row["batch_errors"] == batch_bound(errors, n, batch, 0.025 / len(row["grid"]))
+        assert heavens.wrong(row["certificate"]) <= row["batch_errors"]
+        assert row["delta_spent"] == pytest.approx(0.05) and row["population_bound"] <= 0.05
+        assert "galaxy_zoo" in row["truth"] and "des" in row["population"]
+    assert faults(heavens.workspace) == []
+    assert ask(heavens.workspace, "SELECT count(*) FROM queue")[0][0] == 6  # three of each batch, more than 5
+
+
+def test_confidences_are_calibrated_when_they_are_recorded(workspace_of: Workspace) -> None:
+    heavens = Sky(workspace_of, separation=2.0)
+    steep = {key: tuple(np.array(p) ** 3 / (np.array(p) ** 3).sum()) for key, p in heavens.scores.items()}
+    heavens.round(certified(), steep)
+    ((scale, n),) = ask(heavens.workspace, "SELECT scale[1], n FROM calibrators")
+    assert scale == pytest.approx(1 / 3, abs=0.06)
+    assert 500 < n < 700, "the fitting half"
+    found = ask(heavens.workspace, "SELECT max(abs(calibrated_confidence - greatest(p_spiral, p_elliptical) ** $1 / "
+                "(p_spiral ** $1 + p_elliptical ** $1))) FROM predictions", scale)  # fmt: skip
+    assert found[0][0] < 1e-5
+    metrics = dict(ask(heavens.workspace, "SELECT variable, value FROM metrics WHERE metric = 'ece'"))
+    assert metrics["calibrated confidence"] < metrics["raw confidence"]
+    curve = ask(heavens.workspace, "SELECT sum(n) FROM metrics WHERE metric = 'reliability' AND variable LIKE 'raw%'")
+    assert curve == [(N_CALIBRATION - n,)], "the certifying half, all of it"
+
+
+def test_nothing_is_certified_twice_of_the_same_objects(heavens: Sky) -> None:
+    """Pool objects that were taken are gone, and so are the calibration objects that would have been."""
+    first = heavens.round(certified(rounds=2))
+    counted = ask(heavens.workspace, "SELECT count(*) FROM calibration WHERE round = ?", first)[0][0]
+    cuts = ask(heavens.workspace, "SELECT class, threshold FROM promotion_cuts ORDER BY ALL")
+    again = heavens.round(certified(rounds=2))
+    left = ask(heavens.workspace, "SELECT count(*) FROM calibration WHERE round = ?", again)[0][0]
+    above = ask(
+        heavens.workspace,
+        "SELECT count(*) FROM calibration AS c JOIN predictions AS p USING (survey, object_id, round) "
+        "JOIN promotion_cuts AS k ON k.round = p.round AND k.class = p.predicted_label "
+        "WHERE c.round = 1 AND calibrated_confidence >= threshold",
+    )[0][0]
+    assert counted == N_CALIBRATION and left == counted - above and len(cuts) == 2
+    assert ask(heavens.workspace, "SELECT count(*) FROM labels WHERE source = 'promoted' GROUP BY object_id "
+               "HAVING count(*) > 1") == []  # fmt: skip
+    assert all(row["verdict"] == "refused" for row in certificates(heavens.workspace, again).values())
+    assert faults(heavens.workspace) == []
+
+
+def test_after_a_rollback_everything_may_be_certified_again(heavens: Sky) -> None:
+    heavens.round(certified(rounds=2))
+    rollback(heavens.workspace, 0)
+    number = heavens.round(certified(rounds=2))
+    assert ask(heavens.workspace, "SELECT count(*) FROM calibration WHERE round = ?", number)[0][0] == N_CALIBRATION
+    assert {row["verdict"] for row in certificates(heavens.workspace, number).values()} == {"certified"}
+    assert faults(heavens.workspace) == []
+
+
+def test_what_a_rollback_reinstates_is_gone_from_pool_and_calibration_alike(heavens: Sky) -> None:
+    heavens.round(certified(rounds=2))
+    for to in (0, 1):
+        rollback(heavens.workspace, to)
+    with heavens.workspace.reading() as con:
+        left = con.sql("SELECT object_id FROM left_at(2, 'des')").fetchnumpy()["object_id"]
+    batch = sum(row["batch"] for row in certificates(heavens.workspace, 1).values())
+    assert (left >= POOL).sum() == N_POOL - batch
+    assert (left < POOL).sum() < N_CALIBRATION - 0.8 * batch * N_CALIBRATION / N_POOL
+
+
+def test_an_object_that_was_disowned_is_not_certified_later(heavens: Sky) -> None:
+    heavens.round(certified(rounds=3))
+    taken, label = ask(heavens.workspace, "SELECT object_id, label FROM labels WHERE source = 'promoted' LIMIT 1")[0]
+    other = {("des", taken): (1.0, 0.0) if label == "spiral" else (0.0, 1.0)}
+    heavens.round(certified(rounds=3), heavens.scores | other)
+    assert ask(heavens.workspace, "SELECT kind FROM labels WHERE object_id = ? ORDER BY event", taken) == [
+        ("label",), ("retraction",)]  # fmt: skip
+    heavens.round(certified(rounds=3))
+    assert len(ask(heavens.workspace, "SELECT 1 FROM labels WHERE object_id = ?", taken)) == 2
+
+
+def test_a_tie_is_an_error_and_an_unlabelled_object_does_not_count(heavens: Sky) -> None:
+    with heavens.workspace.recording("more") as recording:
+        add_objects(recording, "des", [90_001, 90_002], split="calibration", domain="in")
+        add_objects(recording, "sdss", [1], split="none")
+        recording.con.execute(
+            "INSERT INTO galaxy_zoo BY NAME SELECT 'sdss' AS survey, 1 AS object_id, 0.5 AS p_el_debiased, "
+            "0.5 AS p_cs_debiased, ? AS round, ? AS run", [recording.round, recording.run])  # fmt: skip
+        place = [recording.round, recording.run]
+        recording.con.execute("INSERT INTO crossmatches VALUES ('sdss', 'des', 1.0, 1, ?, ?)", place)
+        recording.con.execute("INSERT INTO matches VALUES ('sdss', 1, 'des', 90001, 0.2, ?, ?)", place)
+    number = heavens.round(certified(), heavens.scores | {("des", n): (0.001, 0.999) for n in (90_001, 90_002)})
+    assert ask(heavens.workspace, "SELECT object_id, truth FROM calibration WHERE object_id > 90000") == [
+        (90_001, "tie")
+    ]
+    (half,) = ask(heavens.workspace, "SELECT half FROM calibration WHERE object_id = 90001")[0]
+    assert half in ("fit", "certify") and number == 1
+    assert faults(heavens.workspace) == []
+
+
+def test_calibration_galaxies_that_come_late_count_once_earlier_models_have_scored_them(heavens: Sky) -> None:
+    """Unfiltered beside a pool that has lost its easy objects, they would promise too little error."""
+    heavens.round(certified(rounds=2))
+    before = [(key, p) for key, p in heavens.scores.items() if key[1] < CALIBRATION + N_CALIBRATION]
+    late = {("des", n + 10_000): p for (_, n), p in before}
+    with heavens.workspace.recording("late") as recording:
+        add_objects(recording, "des", [n for _, n in late], split="calibration", domain="in")
+        add_events(recording, *(label_event("des", n, heavens.truth["des", n - 10_000]) for _, n in late))
+    with heavens.workspace.reading() as con:
+        careful = require_calibration(con, certified(rounds=2), CLASSES)
+    assert careful and "1200 calibration galaxies of DES do not count" in careful and "score --round 1" in careful
+    number = heavens.round(certified(rounds=2), heavens.scores | late)
+    counted = ask(heavens.workspace, "SELECT object_id FROM calibration WHERE round = ?", number)
+    assert counted and all(n < CALIBRATION + N_CALIBRATION for (n,) in counted)
+    assert faults(heavens.workspace) == []
+
+
+def test_what_was_trained_on_does_not_certify(heavens: Sky) -> None:
+    trained = [("des", CALIBRATION + n, "validation", "spiral") for n in range(100)]
+    close_round(heavens.workspace, heavens.scores, trained_on=trained, recipe=certified(), by_policy=True)
+    counted = ask(heavens.workspace, "SELECT count(*), min(object_id) FROM calibration")
+    assert counted == [(N_CALIBRATION - 100, CALIBRATION + 100)]
+    assert faults(heavens.workspace) == []
+
+
+def test_the_cut_of_one_survey_is_not_that_of_another(heavens: Sky) -> None:
+    """Certifying one survey leaves the calibration objects of the other as they are."""
+    with heavens.workspace.recording("other") as recording:
+        recording.con.execute(
+            "INSERT INTO promotion_cuts VALUES (0, 'sdss', 'spiral', 'raw', 0.0, 1.0, NULL, ?)", [recording.run]
+        )
+    number = heavens.round(certified())
+    assert ask(heavens.workspace, "SELECT count(*) FROM calibration WHERE round = ?", number) == [(N_CALIBRATION,)]
+
+
+def with_features(heavens: Sky, shift: float, sample: int = 400) -> None:
+    """Feature shards of round 1 in which the pool stands apart from the calibration objects by so many sigma."""
+    rng = np.random.default_rng(5)
+    keys = [n for _, n in heavens.scores if n < POOL or n < POOL + sample]
+    values = rng.normal(size=(len(keys), 4)).astype(np.float32)
+    values[np.array(keys) >= POOL, 0] += shift
+    folder = heavens.workspace.round_folder(1) / "scores"
+    folder.mkdir(parents=True)
+    features = pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), 4)
+    table = pa.table({"survey": ["des"] * len(keys), "object_id": pa.array(keys, pa.int64()), "features": features})
+    pq.write_table(table, folder / "features-00000.parquet")
+
+
+def test_a_pool_that_is_too_different_is_refused_and_costs_no_delta(heavens: Sky) -> None:
+    with_features(heavens, shift=3.0)
+    heavens.round(certified())
+    for row in certificates(heavens.workspace, 1).values():
+        assert row["verdict"] == "shifted" and "AUC 0.9" in row["reason"] and row["delta_spent"] == 0
+    assert faults(heavens.workspace) == []
+    with heavens.workspace.reading() as con:
+        require_calibration(con, certified(), CLASSES)  # nothing is spent
+
+
+def test_a_pool_that_differs_is_certified_by_weighted_objects(heavens: Sky) -> None:
+    with_features(heavens, shift=0.5)
+    heavens.round(certified(alpha=0.1))
+    rows = certificates(heavens.workspace, 1)
+    assert {row["verdict"] for row in rows.values()} == {"certified"} and all(row["weighted"] for row in rows.values())
+    counted, n = ask(heavens.workspace, "SELECT count(*) FILTER (counted), count(*) FROM calibration")[0]
+    assert 50 < counted < 0.8 * n
+    assert faults(heavens.workspace) == []
+
+
+def test_a_pool_that_is_alike_is_certified_as_it_stands(heavens: Sky) -> None:
+    with_features(heavens, shift=0.0)
+    heavens.round(certified())
+    assert {row["weighted"] for row in certificates(heavens.workspace, 1).values()} == {False}
+    assert faults(heavens.workspace) == []
+
+
+def test_what_cannot_be_shown_is_refused_with_what_is_missing(heavens: Sky) -> None:
+    number = heavens.round(certified(alpha=0.001))
+    for name, row in certificates(heavens.workspace, number).items():
+        assert row["verdict"] == "refused" and row["threshold"] is None and row["batch"] == 0
+        assert f"{zero_error_n(0.001, 0.025)} without error are the least" in row["reason"], name
+    assert ask(heavens.workspace, "SELECT count(*) FROM labels WHERE source = 'promoted'") == [(0,)]
+    assert faults(heavens.workspace) == []
+
+
+def test_without_calibration_labels_it_refuses_before_anything_is_trained(workspace_of: Workspace) -> None:
+    with workspace_of.reading() as con, pytest.raises(NothingToCertify, match=r"no DES calibration labels.*HP and FO"):
+        require_calibration(con, certified(), CLASSES)
+
+
+def test_delta_is_spent_once(heavens: Sky) -> None:
+    recipe = certified(rounds=2)
+    for _ in range(2):
+        with heavens.workspace.reading() as con:
+            require_calibration(con, recipe, CLASSES)
+        heavens.round(recipe)
+    with heavens.workspace.reading() as con, pytest.raises(NothingToCertify, match="delta is spent"):
+        require_calibration(con, recipe, CLASSES)
+
+
+@pytest.mark.parametrize("quota", ["threshold", "random"])
+def test_a_quota_keeps_the_balance_of_the_pool(workspace_of: Workspace, quota: str) -> None:
+    """A sky with few spirals: of the ellipticals no larger part is taken than of the spirals."""
+    heavens = Sky(workspace_of, spirals=0.25)
+    number = heavens.round(certified(quota=quota, rounds=2))
+    rows = certificates(heavens.workspace, number)
+    text = "SELECT predicted_label, count(*) FROM predictions WHERE object_id >= ? GROUP BY 1"
+    pool = dict(ask(heavens.workspace, text, POOL))
+    parts = {name: row["batch"] / pool[name] for name, row in rows.items()}
+    assert 0 < max(parts.values()) < 1.25 * min(parts.values())
+    assert all(heavens.wrong(row["certificate"]) <= row["batch_errors"] for row in rows.values())
+    assert heavens.round(certified(quota=quota, rounds=2)) == 2
+    assert faults(heavens.workspace) == []
+
+
+@pytest.mark.parametrize(
+    ("tampering", "said"),
+    [
+        ("UPDATE certificates SET errors = errors + 1", "errors is recorded"),
+        ("UPDATE certificates SET threshold = threshold - 0.01", "threshold is recorded"),
+        ("UPDATE certificates SET batch = batch - 1", "batch is recorded"),
+        ("UPDATE certificates SET batch_bound = batch_bound / 2", "batch_bound is recorded"),
+        ("UPDATE calibration SET half = 'certify'", "in the wrong half"),
+        ("DELETE FROM calibration WHERE object_id % 7 = 0", "left out the calibration object"),
+        ("UPDATE calibration SET truth = 'spiral' WHERE object_id = 10005 AND truth <> 'spiral'", "of another truth"),
+        ("UPDATE splits SET split = 'pool' WHERE object_id = 10010", "no calibration object"),
+        ("INSERT INTO training SELECT 1, 'des', 10010, 'validation', 'spiral', 'imported', 1", "no calibration object"),
+        ("UPDATE posteriors SET calibrated_confidence = 0.99 WHERE object_id < 10100", "is not what its calibrator"),
+        ("UPDATE posteriors SET calibrated_confidence = 0.99 WHERE object_id = 50007", "is not what its calibrator"),
+        ("UPDATE calibrators SET scale = [2.0, 2.0]", "calibrator"),
+        ("UPDATE calibrators SET scale = NULL", "is not what its calibrator"),
+        ("UPDATE certificates SET alpha = 0.001", "alpha is recorded"),
+        ("UPDATE certificates SET delta_spent = 0.001", "delta_spent is recorded"),
+        ("UPDATE certificates SET truth = 'divine'", "truth is recorded"),
+        ("UPDATE certificates SET population = 'everything'", "population is recorded"),
+        ("UPDATE certificates SET survey = 'sdss'", "does not reach its certificate"),
+        ("UPDATE certificates SET share = 0.5", "does not reach its certificate"),
+        ("UPDATE certificates SET weighted = true", "weighted is recorded"),
+        ("DELETE FROM certificates WHERE class = 'spiral'", "must have one of each class"),
+        ("DELETE FROM certificates", "must have one of each class"),
+        ("DELETE FROM promotion_cuts", "is not the one that it certifies"),
+        ("UPDATE promotion_cuts SET threshold = 0", "is not the one that it certifies"),
+        ("UPDATE labels SET object_id = (SELECT object_id FROM predictions WHERE object_id >= 50000 "
+         "ORDER BY calibrated_confidence LIMIT 1) WHERE event = (SELECT max(event) FROM labels)",
+         "does not reach its certificate"),
+        ("DELETE FROM calibration USING predictions AS p WHERE p.object_id = calibration.object_id "
+         "AND p.predicted_label <> calibration.truth AND half = 'certify'", "left out the calibration object"),
+    ],
+)  # fmt: skip
+def test_check_finds_a_certificate_that_does_not_follow_from_the_catalogue(
+    heavens: Sky, tampering: str, said: str
+) -> None:
+    heavens.round(certified())
+    with heavens.workspace.recording("tampering") as recording:
+        recording.con.execute(tampering)
+    assert any(said in fault for fault in faults(heavens.workspace)), faults(heavens.workspace)
+
+
+def test_the_export_carries_the_certificates(heavens: Sky, tmp_path: Path) -> None:
+    heavens.round(certified())
+    export(heavens.workspace, tmp_path / "out.fits")
+    with fits.open(tmp_path / "out.fits", checksum=True) as file:
+        header, table = file[0].header, file[1].data
+        assert {header["CERT1"], header["CERT2"]} == {"r001-elliptical", "r001-spiral"}
+        assert (header["CERT1AL"], header["CERT1AU"]) == (0.05, "open")
+        assert header["CERT1N"] >= 72 and 0 < header["CERT1BB"] < 0.2 and len(header["CERT1SH"]) == 64
+        named = table["certificate"] == "r001-elliptical"
+        assert named.sum() == header["CERT1BA"] and set(table["label"][named]) == {"elliptical"}
+
+
+def test_the_same_catalogue_gives_the_same_certificates(heavens: Sky, tmp_path: Path) -> None:
+    other = Sky(create_workspace(tmp_path / "other", CLASSES, 32))
+    for one in (heavens, other):
+        one.round(certified(quota="random"))
+    text = "SELECT * EXCLUDE (run) FROM certificates ORDER BY certificate"
+    assert ask(heavens.workspace, text) == ask(other.workspace, text)
+    events = "SELECT survey, object_id, label, certificate FROM labels ORDER BY event"
+    assert ask(heavens.workspace, events) == ask(other.workspace, events)
+
+
+# What must never be promoted, by any policy
+
+OBJECTS = st.lists(
+    st.fixed_dictionaries({
+        "survey": st.sampled_from(["des", "des", "des", "sdss"]),
+        "split": st.sampled_from(["pool", "pool", "pool", "calibration", "train", "none"]),
+        "domain": st.sampled_from(["in", "in", "in", "star", "unresolved", "extrapolated", "artefact"]),
+        "quality": st.sampled_from(["ok", "ok", "ok", "blank", "saturated", "masked,truncated"]),
+        "label": st.sampled_from([None, None, None, *CLASSES]),
+        "is_test": st.sampled_from([False, False, False, True]),
+        "is_excluded": st.sampled_from([False, False, False, True]),
+        "p": st.sampled_from([0.0, 1e-9, 0.02, 0.5, 0.98, 1.0]),
+    }),
+    min_size=1, max_size=25,
+)  # fmt: skip
+POLICIES: dict[str, dict[str, object]] = {
+    "top_k": {"policy": "top_k", "per_class": 100, "floor": 0.0},
+    "threshold": {"policy": "threshold", "threshold": 0.0, "floor": 0.0},
+    "certified": {"policy": "certified", "floor": 0.0},
+}
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return create_workspace(tmp_path_factory.mktemp("empty") / "ws", CLASSES, 32).path
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(objects=OBJECTS)
+def test_only_clean_pool_objects_are_ever_promoted(
+    objects: list[dict[str, Any]], policy: str, empty: Path, copy_of: Callable[[Path], Path]
+) -> None:
+    # Enough calibration that anything at all can be certified, however little is promised.
+    objects = objects + [
+        {"survey": "des", "split": "calibration", "domain": "in", "quality": "ok", "label": CLASSES[i % 2],
+         "is_test": False, "is_excluded": False, "p": float(i % 2)} for i in range(30)
+    ]  # fmt: skip
+    workspace = Workspace.open(copy_of(empty))
+    with workspace.recording("objects") as recording:
+        for survey in {o["survey"] for o in objects}:
+            mine = [n for n, o in enumerate(objects) if o["survey"] == survey]
+            columns = {name: [objects[n][name] for n in mine] for name in ("split", "domain", "quality")}
+            add_objects(recording, survey, mine, **columns)
+        add_events(recording, *(label_event(o["survey"], n, o["label"]) for n, o in enumerate(objects) if o["label"]))
+        place = [recording.round, recording.run]
+        for n, o in enumerate(objects):
+            if o["is_test"]:
+                recording.con.execute("INSERT INTO test_sets VALUES ('HP', ?, ?, 'spiral', 1, ?, ?, NULL)",
+                                      [o["survey"], n, *place])  # fmt: skip
+            if o["is_excluded"]:
+                recording.con.execute(
+                    "INSERT INTO exclusions VALUES (?, ?, 'position', 'HP', 'sdss', 1, 0.5, NULL, ?, ?)",
+                    [o["survey"], n, *place],
+                )
+    recipe = RECIPE.model_copy(update={
+        "promotion": RECIPE.promotion.model_copy(update=POLICIES[policy]),
+        "certificate": RECIPE.certificate.model_copy(update={"alpha": 0.9, "delta": 0.9, "rounds": 1}),
+    })  # fmt: skip
+    scores = {(o["survey"], n): (1 - o["p"], o["p"]) for n, o in enumerate(objects) if o["quality"] == "ok"}
+    close_round(workspace, scores, recipe=recipe, by_policy=True)
+    promoted = {n for (n,) in ask(workspace, "SELECT object_id FROM labels WHERE source = 'promoted'")}
+    clean = {
+        n for n, o in enumerate(objects)
+        if o["split"] == "pool" and o["domain"] == "in" and o["quality"] == "ok" and not o["label"]
+        and not o["is_test"] and not o["is_excluded"] and (policy != "certified" or o["survey"] == "des")
+    }  # fmt: skip
+    assert promoted <= clean
+    if policy != "certified":
+        assert promoted == clean, "all of them, since nothing was asked of the confidence"
+    findings = {finding.check: finding.faults for finding in check(workspace)}
+    assert findings["test_sets_unpromoted"] == () and findings["certificates"] == ()

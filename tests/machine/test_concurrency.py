@@ -1,0 +1,101 @@
+"""Many processes at one workspace: one writer at a time, a wait and a clear word, and never half a step to be seen."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command_line import CommandLine, wait_for
+from support.contents import contents, rows
+from support.small_survey import N_POOL, POOL, write_csv
+
+pytestmark = pytest.mark.slow
+
+# Each is a sentence of what may never be seen, and is asked in one transaction.
+HALF_STEPS = {
+    "a model without its step": """
+        SELECT (SELECT count(*) FROM models) <> (SELECT count(*) FROM steps WHERE step = 'trained')""",
+    "some of the scores": """
+        SELECT (SELECT count(*) FROM predictions)
+            <> coalesce((SELECT sum((details ->> '$.objects')::INT) FROM steps WHERE step = 'scored'), 0)""",
+    "some of the promotions": """
+        SELECT (SELECT count(*) FROM labels WHERE source = 'promoted' AND kind = 'label')
+            <> coalesce((SELECT sum(list_sum(map_values((details -> '$.promoted')::MAP(VARCHAR, INT))))
+                         FROM steps WHERE step = 'decided'), 0)""",
+    "some of the metrics": """
+        SELECT ((SELECT count(*) FROM metrics) > 0) <> EXISTS (FROM steps WHERE step = 'evaluated')""",
+    "a gap in the events": "SELECT count(*) <> coalesce(max(event), 0) FROM labels",
+    "a recording without its run": """
+        SELECT EXISTS (SELECT run FROM steps EXCEPT SELECT run FROM runs)""",
+    "an object twice or not at all": "SELECT (SELECT count(*) FROM catalog) <> (SELECT count(*) FROM objects)",
+}
+READER = f"""
+import json, sys, time
+from pathlib import Path
+from catbuilder.catalogue.workspace import Workspace
+workspace, stop, reads, seen = Workspace.open(sys.argv[1]), Path(sys.argv[2]), 0, []
+while not stop.exists():
+    with workspace.reading() as con:
+        con.begin()
+        seen += [name for name, text in {HALF_STEPS!r}.items() if con.execute(text).fetchall()[0][0]]
+    reads += 1
+    time.sleep(0.5)
+print(json.dumps([reads, seen]))
+"""
+KEEP_OPEN = "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
+
+
+def test_eight_processes_that_query_through_a_whole_round_see_no_half_step_and_do_not_hold_it_up(
+    catbuilder: CommandLine, first_round: Path, tmp_path: Path
+) -> None:
+    stop = tmp_path / "stop"
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(catbuilder.workspace), str(stop)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(8)
+    ]
+    try:
+        process = catbuilder.start_round()
+        wait_for(lambda: catbuilder.processes("catbuilder.network.train"), 300, 0.1)
+        refusal = catbuilder.round(expect=1)
+        assert f"a round is under way in {catbuilder.workspace} (process {process.pid} on" in refusal
+
+        mine = [{"object_id": POOL + i, "label": "spiral", "annotator": "me"} for i in (N_POOL - 1, N_POOL - 2)]
+        tables = [write_csv(tmp_path / f"mine-{i}.csv", [row]) for i, row in enumerate(mine)]
+        beside = [catbuilder.start("labels", "import", table, "--source", "human") for table in tables]
+        beside += [catbuilder.start("labels", "export", tmp_path / "all.csv"), catbuilder.start("sql", "FROM metrics")]
+        for command in beside:
+            out, err = command.communicate(timeout=120)
+            assert command.returncode == 0, out + err
+
+        keeper = subprocess.Popen(
+            [sys.executable, "-c", KEEP_OPEN, str(catbuilder.workspace / "catalog.duckdb")],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert keeper.stdout is not None and keeper.stdout.readline() == "open\n"
+        assert process.stderr is not None
+        said = next((line for line in process.stderr if line.startswith("waiting for")), "it ended without a word")
+        assert said.startswith(f"waiting for process {keeper.pid} ("), said
+        assert rows(catbuilder.workspace, "SELECT count(*) FROM models") == [(0,)], "the step waits, queries go on"
+        keeper.communicate("done\n")
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, out + err
+    finally:
+        stop.touch()
+        told = [reader.communicate(timeout=120) for reader in readers]
+    assert [err for _, err in told if err and not err.startswith("waiting for ")] == []
+    counts, seen = zip(*(json.loads(out) for out, _ in told), strict=True)
+    assert [half for halves in seen for half in halves] == []
+    assert min(counts) > 10, counts
+    table = (tmp_path / "all.csv").read_text()
+    assert table.startswith("object_id") or "object_id" in table.splitlines()[0]
+    expected = contents(first_round)
+    assert rows(catbuilder.workspace, "SELECT count(*) FROM labels WHERE annotator = 'me'") == [(2,)]
+    for name in ("predictions", "metrics", "training", "models"):
+        assert contents(catbuilder.workspace)[name] == expected[name], name
+    catbuilder("check")

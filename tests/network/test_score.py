@@ -1,0 +1,171 @@
+import json
+import signal
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from support.toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
+
+from catbuilder.network.checkpoint import load_model
+from catbuilder.network.scorer import Scorer
+from catbuilder.rounds.choose_precision import settled
+from catbuilder.rounds.scoring import _hand_on_parts
+
+SCORE = "catbuilder.network.score"
+RECIPE = toy_recipe()
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    """A workspace with a trained model and all of its objects scored in one shard."""
+    workspace = toy_workspace(tmp_path_factory.mktemp("score") / "survey")
+    done = run("catbuilder.network.train", train_job(workspace, "train", RECIPE))
+    assert done.returncode == 0, done.stderr
+    done = run(SCORE, job(workspace, "whole", ((0, 0, 120),)))
+    assert done.returncode == 0, done.stderr
+    return workspace
+
+
+def job(workspace, attempt, shards, recipe=RECIPE, **changes):
+    return score_job(workspace, attempt, recipe, shards, **changes)
+
+
+def test_every_row_has_a_posterior_that_sums_to_one_in_the_manifests_order(survey):
+    scores = pq.read_table(survey / "whole" / "scores-00000.parquet")
+    assert scores.column_names == ["survey", "object_id", "p_blob", "p_bar"]
+    assert scores["object_id"].to_pylist() == list(range(1000, 1120))
+    total = scores["p_blob"].to_numpy() + scores["p_bar"].to_numpy()
+    assert np.abs(total - 1).max() <= 1.2e-7
+
+
+def test_features_are_kept_for_the_rows_that_ask_for_them(survey):
+    features = pq.read_table(survey / "whole" / "features-00000.parquet")
+    assert features["object_id"].to_pylist() == list(range(1000, 1120, 3))
+    assert features.schema.field("features").type.list_size == RECIPE.network.hidden
+    assert all(np.isfinite(row).all() for row in features["features"].to_pylist())
+
+
+def test_no_features_file_appears_when_no_row_asks(survey):
+    assert run(SCORE, job(survey, "none", ((0, 1, 3),))).returncode == 0
+    assert (survey / "none" / "scores-00000.parquet").exists()
+    assert not list((survey / "none").glob("features-*"))
+
+
+def test_scores_do_not_depend_on_how_the_work_is_cut(survey):
+    shards = ((3, 0, 7), (4, 7, 50), (5, 50, 120))
+    assert run(SCORE, job(survey, "cut", shards)).returncode == 0
+    parts = [pq.read_table(survey / "cut" / f"scores-{number:05d}.parquet") for number, _, _ in shards]
+    whole = pq.read_table(survey / "whole" / "scores-00000.parquet")
+    assert np.array_equal(np.concatenate([part["p_bar"].to_numpy() for part in parts]), whole["p_bar"].to_numpy())
+
+
+def test_scoring_again_gives_the_same_bytes(survey):
+    assert run(SCORE, job(survey, "again", ((0, 0, 120),))).returncode == 0
+    for name in ("scores-00000.parquet", "features-00000.parquet"):
+        assert (survey / "again" / name).read_bytes() == (survey / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_stamps_bits_do_not_depend_on_its_neighbours_or_its_place_in_the_batch(survey, channels_last):
+    network, _ = load_model(survey / "train" / "model.safetensors")
+    scorer = Scorer(network, 16, symmetries=1, bf16=False, channels_last=channels_last)
+    stamps = torch.from_numpy(toy_stamps(np.arange(16) % 2, seed=5))
+    alone = scorer.score(stamps[:1])
+    for place in range(16):
+        batch = torch.roll(stamps, place, 0)
+        scores = scorer.score(batch)
+        assert np.array_equal(scores.posteriors[place], alone.posteriors[0])
+        assert np.array_equal(scores.features[place], alone.features[0])
+
+
+def test_with_all_symmetries_a_turned_or_mirrored_stamp_has_the_same_posterior(survey):
+    network, _ = load_model(survey / "train" / "model.safetensors")
+    scorer = Scorer(network, 4, symmetries=8, bf16=False, channels_last=True)
+    stamp = torch.from_numpy(toy_stamps(np.array([1]), seed=5))
+    plain = scorer.score(stamp).posteriors
+    for other in (stamp.flip(1), stamp.flip(2), torch.rot90(stamp, 1, (1, 2))):
+        np.testing.assert_allclose(scorer.score(other.contiguous()).posteriors, plain, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_a_compiled_network_gives_the_same_scores_in_every_place_of_a_batch(survey):
+    stamps = torch.from_numpy(toy_stamps(np.arange(4) % 2, seed=5))
+    plain, compiled = (
+        Scorer(load_model(survey / "train" / "model.safetensors")[0], 4, 4, bf16=False, channels_last=True, compiled=c)
+        for c in (False, True)
+    )
+    found = compiled.score(stamps)
+    np.testing.assert_allclose(found.posteriors, plain.score(stamps).posteriors, atol=1e-5)
+    rolled = compiled.score(torch.roll(stamps, 1, 0))
+    assert np.array_equal(np.roll(found.posteriors, 1, 0), rolled.posteriors)
+    assert np.array_equal(found.posteriors[:1], compiled.score(stamps[:1]).posteriors)
+
+
+def test_where_nothing_can_be_compiled_one_sentence_says_so(survey, tmp_path):
+    recipe = RECIPE.model_copy(update={"scoring": RECIPE.scoring.model_copy(update={"compile": True})})
+    here = {"CXX": str(tmp_path / "no-compiler"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
+    done = run(SCORE, job(survey, "uncompiled", ((0, 0, 4),), recipe), **here)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert "test_efficientnet cannot be compiled here" in last and "set scoring.compile to false" in last
+
+
+def test_precision_left_open_is_settled_by_trying_and_the_rest_of_the_recipe_stays(tmp_path):
+    settings = {"training": {"precision": "auto"}, "scoring": {"precision": "auto"}}
+    changed = {name: getattr(RECIPE, name).model_copy(update=change) for name, change in settings.items()}
+    recipe = RECIPE.model_copy(update=changed)
+    found, answer = settled(recipe, len(CLASSES), 1, tmp_path)
+    assert {found.training.precision, found.scoring.precision} <= {"fp32", "bf16"}
+    assert f"training in {found.training.precision} and scoring in {found.scoring.precision}" in answer
+    assert set(RECIPE.differing_keys(found)) <= {"training.precision", "scoring.precision"}
+    assert found.differing_keys(recipe) == [], "what was left open agrees with what was found"
+    assert settled(RECIPE, len(CLASSES), 1, tmp_path) == (RECIPE, ""), "nothing open, nothing tried"
+
+
+def test_scoring_has_the_trainings_precision_unless_it_has_its_own():
+    def in_bf16(training, scoring):
+        recipe = toy_recipe(precision=training)
+        own = recipe.scoring.model_copy(update={"precision": scoring})
+        return recipe.model_copy(update={"scoring": own}).scores_in_bf16
+
+    assert in_bf16("bf16", "training") and in_bf16("fp32", "bf16")
+    assert not in_bf16("fp32", "training") and not in_bf16("bf16", "fp32")
+
+
+def test_progress_counts_up_to_the_whole(survey):
+    (log,) = (survey / "whole").glob("score-*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    progress = [line for line in lines if line["event"] == "progress"]
+    assert progress[-1]["done"] == progress[-1]["of"] == 120
+    assert [line["shard"] for line in lines if line["event"] == "shard"] == [0]
+
+
+def test_a_process_killed_in_mid_shard_goes_on_after_its_last_part_to_the_same_bytes(survey):
+    """Killed in one attempt, and gone on with in the next, to which the coordinator moves the parts."""
+    first = job(survey, "attempts/score-01", ((0, 0, 120),), part_s=0.0)
+    killed = run(SCORE, first, CATBUILDER_FAULT="score.after_part")
+    assert killed.returncode == -signal.SIGKILL
+    assert [part.name for part in sorted((first.folder / "parts").iterdir())] == [
+        "features-00000-00000000-00000016.parquet", "scores-00000-00000000-00000016.parquet"
+    ]  # fmt: skip
+    again = job(survey, "attempts/score-02", ((0, 0, 120),), part_s=0.03)
+    again.folder.mkdir()
+    _hand_on_parts(again.folder)
+    assert run(SCORE, again).returncode == 0
+    (log,) = again.folder.glob("score-*.jsonl")
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["rows"] for line in lines if line["event"] == "resumed"] == [16]
+    for name in ("scores-00000.parquet", "features-00000.parquet"):
+        assert (again.folder / name).read_bytes() == (survey / "whole" / name).read_bytes()
+    assert not list((again.folder / "parts").iterdir())
+
+
+def test_a_model_of_other_classes_or_none_at_all_is_refused_in_one_line(survey):
+    for changes, message in (
+        ({"classes": ("spiral", "elliptical")}, f"knows the classes {', '.join(CLASSES)}"),
+        ({"model": survey / "nowhere.safetensors"}, "missing or is not a catbuilder model"),
+    ):
+        done = run(SCORE, job(survey, "refused", ((0, 0, 4),), **changes))
+        assert done.returncode == 1 and message in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1

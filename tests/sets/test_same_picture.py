@@ -1,0 +1,156 @@
+"""The same picture is recognised through rescaling, re-encoding, rotation and flips; look-alikes are not."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageEnhance, ImageOps
+
+from catbuilder.ingest.picture import read_picture
+from catbuilder.sets.same_picture import describe, duplicate_groups, same_picture
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data is absent: real images not tested")
+
+
+def elliptical(seed: int, side: int = 200, companions: int = 4) -> Image.Image:
+    """A smooth galaxy; its size (within 15 %), noise and companions depend on the seed."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[:side, :side] - (side - 1) / 2
+    light = 190 * np.exp(-np.hypot(x, 1.3 * y) / (random.uniform(0.075, 0.1) * side))
+    for _ in range(companions):
+        radius, angle = side * random.uniform(0.15, 0.45), random.uniform(0, 2 * np.pi)
+        distance = np.hypot(x - radius * np.cos(angle), y - radius * np.sin(angle))
+        light += random.uniform(30, 150) * np.exp(-((distance / (0.015 * side)) ** 2))
+    pixels = light[..., None] * [1.0, 0.8, 0.6] + random.normal(25, 6, (side, side, 3))
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def jpeg(image: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
+
+
+def stamps(images: list[Image.Image], size: int = 96) -> np.ndarray:
+    return np.stack([np.asarray(image.resize((size, size), Image.Resampling.LANCZOS)) for image in images])
+
+
+COPIES = {
+    "re-encoded": lambda image: jpeg(image, 50),
+    "shrunk and re-encoded": lambda image: jpeg(image.resize((80, 80)), 75),
+    "shrunk threefold": lambda image: image.resize((67, 67)),
+    "enlarged": lambda image: image.resize((400, 400)),
+    "brighter": lambda image: ImageEnhance.Brightness(image).enhance(1.05),
+    "flatter": lambda image: ImageEnhance.Contrast(image).enhance(0.95),
+    "quarter turn": lambda image: image.rotate(90),
+    "half turn": lambda image: image.rotate(180),
+    "mirrored": ImageOps.mirror,
+    "mirrored and turned": lambda image: ImageOps.flip(image).rotate(90),
+    "turned by 33 degrees": lambda image: image.rotate(33, Image.Resampling.BICUBIC),
+    "everything": lambda image: jpeg(
+        ImageOps.mirror(image).rotate(201, Image.Resampling.BICUBIC).resize((100, 100)), 75
+    ),
+}
+
+
+@pytest.mark.parametrize("size", [64, 96])
+@pytest.mark.parametrize("change", COPIES)
+def test_a_copy_is_found_and_only_the_copy(change, size):
+    originals = [elliptical(seed) for seed in range(12)]
+    copies = [COPIES[change](image) for image in originals]
+    found = {(match.i, match.j) for match in same_picture(stamps(originals, size), stamps(copies, size))}
+    assert found == {(k, k) for k in range(12)}
+
+
+@pytest.mark.parametrize("companions", [0, 1, 4])
+def test_different_smooth_galaxies_do_not_match(companions):
+    images = stamps([elliptical(seed, companions=companions) for seed in range(40)])
+    assert len(set(duplicate_groups(images))) == 40
+
+
+def test_twins_that_differ_only_in_their_noise_do_not_match():
+    y, x = np.mgrid[:96, :96] - 47.5
+    light = 190 * np.exp(-np.hypot(x, 1.3 * y) / 8)[..., None]
+    noise = np.random.default_rng(0).normal(25, 4, (40, 96, 96, 3))
+    assert len(set(duplicate_groups(np.clip(light + noise, 0, 255).astype(np.uint8)))) == 40
+
+
+def test_noise_free_galaxies_of_different_size_do_not_match():
+    y, x = np.mgrid[:96, :96] - 47.5
+    light = [200 * np.exp(-np.hypot(x, y) / scale) for scale in np.linspace(4, 12, 20)]
+    images = np.repeat(np.stack(light)[..., None], 3, axis=-1).astype(np.uint8)
+    assert len(set(duplicate_groups(images))) == 20
+
+
+def test_copies_of_copies_are_one_group():
+    first, other = elliptical(1), elliptical(2)
+    images = [first, other, first.rotate(90), jpeg(ImageOps.mirror(first), 60), other.resize((90, 90))]
+    groups = duplicate_groups(stamps(images))
+    assert groups[0] == groups[2] == groups[3] and groups[1] == groups[4] and groups[0] != groups[1]
+
+
+def test_a_blank_stamp_has_no_content_and_matches_nothing_not_even_itself():
+    images = np.concatenate([np.zeros((2, 64, 64, 3), np.uint8), stamps([elliptical(1)], 64)])
+    assert not describe(images)[:2].any()
+    assert [(match.i, match.j) for match in same_picture(images, images)] == [(2, 2)]
+    assert len(set(duplicate_groups(images))) == 3
+
+
+def test_no_stamps_is_no_match():
+    none, one = np.zeros((0, 64, 64, 3), np.uint8), stamps([elliptical(1)], 64)
+    assert same_picture(none, one) == same_picture(one, none) == []
+    assert duplicate_groups(none).shape == (0,)
+    assert len(describe(none)) == 0
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 1000), turns=st.integers(0, 3), mirrored=st.booleans())
+def test_descriptions_are_unit_rows_that_ignore_quarter_turns_and_flips(seed, turns, mirrored):
+    stamp = stamps([elliptical(seed)])[0]
+    moved = np.rot90(stamp[:, ::-1] if mirrored else stamp, turns)
+    rows = describe(np.stack([stamp, moved]))
+    assert rows.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-5)
+    assert rows[0] @ rows[1] > 0.999
+
+
+def test_the_order_of_the_sets_and_their_blocks_does_not_matter():
+    images = stamps([elliptical(seed, side=64) for seed in range(3)], 64)
+    many = np.concatenate([images, np.zeros((600, 64, 64, 3), np.uint8), images])
+    forward = {(match.i, match.j): match.similarity for match in same_picture(many, images)}
+    backward = {(match.j, match.i): match.similarity for match in same_picture(images, many)}
+    assert forward.keys() == backward.keys() == {(k, k) for k in range(3)} | {(603 + k, k) for k in range(3)}
+    assert all(forward[pair] == pytest.approx(backward[pair], rel=1e-3) for pair in forward)
+
+
+def real(folder: str, count: int, size: int = 96) -> np.ndarray:
+    paths = sorted(path for path in (DATA / folder).rglob("*") if path.suffix in (".png", ".jpg"))[:count]
+    return np.stack([read_picture(path, size).pixels for path in paths])
+
+
+@pytest.mark.real
+@needs_data
+@pytest.mark.parametrize("a, b", [("des_pool", "des_fo"), ("sdss_gz2", "decals"), ("sdss_gz2", "hp_pairs/sdss")])
+def test_different_real_galaxies_do_not_match(a, b):
+    assert same_picture(real(a, 600), real(b, 150)) == []
+
+
+@pytest.mark.real
+@needs_data
+@pytest.mark.parametrize("folder", ["sdss_gz2", "des_pool", "sdss_gz1_spirals"])
+def test_real_galaxies_of_one_survey_are_all_different(folder):
+    assert len(set(duplicate_groups(real(folder, 400)))) == 400
+
+
+@pytest.mark.real
+@needs_data
+def test_test_images_hidden_among_training_images_are_found():
+    paths = sorted((DATA / "sdss_gz2").rglob("*.jpg"))[:200]
+    images = [Image.open(path).convert("RGB") for path in paths]
+    hidden = [jpeg(ImageOps.mirror(image).rotate(90).resize((120, 120)), 75) for image in images[:50]]
+    found = {(match.i, match.j) for match in same_picture(stamps(images), stamps(hidden))}
+    assert found == {(k, k) for k in range(50)}
