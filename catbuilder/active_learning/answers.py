@@ -11,9 +11,17 @@ from catbuilder.active_learning.platform_answers import Layout, parse_meanings, 
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
-from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_class, parse_number, parse_object_id, read_table
+from catbuilder.core.csv_table import (
+    BadValue,
+    CsvRows,
+    Rejection,
+    parse_class,
+    parse_number,
+    parse_object_id,
+    read_table,
+)
 from catbuilder.core.errors import InputError
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import for_spreadsheet
 from catbuilder.decisions.audit import settle_audits
@@ -92,7 +100,7 @@ def import_labels(
 
 
 def read_label_rows(
-    table: Table,
+    table: CsvRows,
     workspace: Workspace,
     source: str,
     survey: str | None,
@@ -120,7 +128,7 @@ def export_labels(workspace: Workspace, file: Path) -> int:
         cursor = con.execute(query("active_learning/export_labels"))
         names = [column[0] for column in cursor.description or []]
         rows = cursor.fetchall()
-    with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+    with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         writer = csv.writer(out)
         writer.writerow(names)
         for row in rows:
@@ -140,7 +148,7 @@ def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], di
 
 def _read_row(
     numbered: tuple[int, dict[str, str]],
-    table: Table,
+    table: CsvRows,
     workspace: Workspace,
     source: str,
     survey: str | None,

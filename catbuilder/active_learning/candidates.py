@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.features import feature_files
-from catbuilder.catalogue.id_ranges import gather, in_ranges, lens_on
+from catbuilder.catalogue.id_ranges import gather, in_ranges, restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToAsk
 from catbuilder.core.resources import query
@@ -109,7 +109,7 @@ def with_features(
     if files:
         kept = "SELECT DISTINCT survey, object_id FROM read_parquet($files)"
         con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {kept}", {"files": files})
-        with lens_on(con, "looked_at"):
+        with restricted_to(con, "looked_at"):
             con.execute(
                 f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}",
                 {"survey": survey},
@@ -138,6 +138,6 @@ def _look_at_doubtful(
         f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('active_learning/questions_doubted')}",
         asked | {"step": steps[place][0]},
     )
-    with lens_on(con, "looked_at"):
+    with restricted_to(con, "looked_at"):
         con.execute(f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}", survey)
     return place == len(steps) - 1 or fetch_number(con, "SELECT count(*) FROM temp.askable") >= n

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from catbuilder.core.csv_table import BadValue, Table, read_table
+from catbuilder.core.csv_table import BadValue, CsvRows, read_table
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
@@ -65,7 +65,7 @@ def parse_meanings(pairs: Sequence[str], classes: Sequence[str]) -> dict[str, st
     return meanings
 
 
-def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], limits: Limits) -> Table:
+def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], limits: Limits) -> CsvRows:
     """One row an object with object_id, survey, label, annotator and, of several people, confidence.
 
     Parameters
@@ -85,7 +85,7 @@ def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], li
         for row, cells in numbered:
             _collect(table, asked, row, lambda cells=cells: _of_classification(cells, meanings))
     else:
-        table = Table(file, ["object_id", "survey", "label"])
+        table = CsvRows(file, ["object_id", "survey", "label"])
         for row, task in enumerate(_tasks(file, limits), start=1):
             _collect(table, asked, row, lambda task=task: _of_task(task, meanings))
     for one in asked.values():
@@ -96,7 +96,7 @@ def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], li
     return table
 
 
-def _collect(table: Table, asked: dict[tuple[str, str], _Asked], row: int, read: Any) -> None:
+def _collect(table: CsvRows, asked: dict[tuple[str, str], _Asked], row: int, read: Any) -> None:
     """Put the answers of one row or task with those about the same object, or reject it."""
     cells: dict[str, str] = {}
     try:

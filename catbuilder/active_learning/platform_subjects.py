@@ -17,7 +17,7 @@ from PIL import Image
 from catbuilder.active_learning.platform_answers import Layout
 from catbuilder.active_learning.select_objects import guard_tests, open_questions
 from catbuilder.catalogue.connection import fetch_arrow
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
 from catbuilder.core.errors import InputError, NothingToAsk
@@ -89,7 +89,7 @@ def _stamped(workspace: Workspace, asked: pa.Table) -> pa.Table:
     with workspace.reading() as con:
         con.register("named", asked.select(["survey", "object_id"]))
         con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM named")
-        with lens_on(con, "looked_at"):
+        with restricted_to(con, "looked_at"):
             objects = fetch_arrow(con, query("active_learning/subjects"))
     found = set(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))
     for survey, object_id in zip(asked["survey"].to_pylist(), asked["object_id"].to_pylist(), strict=True):

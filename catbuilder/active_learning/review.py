@@ -14,7 +14,7 @@ import pyarrow as pa
 from catbuilder.active_learning.answers import record_answers
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
-from catbuilder.catalogue.id_ranges import IdRange, lens_on
+from catbuilder.catalogue.id_ranges import IdRange, restricted_to
 from catbuilder.catalogue.label_events import EVENTS
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer
@@ -116,7 +116,7 @@ def questions(workspace: Workspace, list_name: str, annotator: str) -> list[Ques
     with workspace.reading() as con:
         key = _require_list(con, list_name)
         con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('active_learning/review_asked')}", key)
-        with lens_on(con, "asked_about"):
+        with restricted_to(con, "asked_about"):
             rows = con.execute(query("active_learning/review_questions"), key | {"annotator": annotator}).fetchall()
     return [Question(*row) for row in rows]
 
@@ -189,7 +189,7 @@ def undo(
         con = recording.con
         key = _require_list(con, list_name)
         con.execute(f"CREATE OR REPLACE TEMP TABLE asked_about AS {query('active_learning/review_asked')}", key)
-        with lens_on(con, "asked_about"):
+        with restricted_to(con, "asked_about"):
             about = {"annotator": annotator, "reason": f"review of {list_name}", "n": 1}
             last = first_row(con, query("active_learning/review_last"), about)
         if last is None:
@@ -257,7 +257,7 @@ def _require_list(con: Connection, name: str) -> dict[str, object]:
 
 def _refuse_test(con: Connection, survey: str, object_id: int) -> None:
     text = "FROM places_at(2147483647) WHERE test_set IS NOT NULL OR firewall IS NOT NULL"
-    with lens_on(con, IdRange(survey, object_id, object_id)):
+    with restricted_to(con, IdRange(survey, object_id, object_id)):
         if first_row(con, text):
             raise ObjectNotFound(
                 f"{survey} {object_id} has become a test galaxy, or may be one, since it was asked about; reload the "
@@ -267,7 +267,7 @@ def _refuse_test(con: Connection, survey: str, object_id: int) -> None:
 
 def _own_labels(recording: Recording, survey: str, object_id: int, annotator: str) -> list[dict[str, object]]:
     """Retractions of the labels that an annotator gave to an object and that stand."""
-    with lens_on(recording.con, IdRange(survey, object_id, object_id)):
+    with restricted_to(recording.con, IdRange(survey, object_id, object_id)):
         rows = recording.con.execute(
             query("active_learning/review_last"), {"annotator": annotator, "reason": None, "n": 1000}
         ).fetchall()
@@ -285,6 +285,6 @@ def _guesses(con: Connection, seen: IdRange | str) -> dict[tuple[str, int], Gues
         "SELECT survey, object_id, predicted_label, predicted_confidence FROM catalog "
         "ANTI JOIN temp.kept_blind USING (survey, object_id)"
     )
-    with lens_on(con, seen):
+    with restricted_to(con, seen):
         rows = con.execute(text).fetchall()
     return {(survey, object_id): (label, confidence) for survey, object_id, label, confidence in rows}

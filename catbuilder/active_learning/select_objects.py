@@ -25,10 +25,10 @@ from catbuilder.active_learning.candidates import (
     with_features,
 )
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace, replace_older
 from catbuilder.core.errors import InputError, NothingToAsk
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query
 
@@ -107,13 +107,13 @@ def open_questions(
         if strategy in (None, "audit") and purpose is None:
             con.execute(f"CREATE OR REPLACE TEMP TABLE batches AS {query('active_learning/questions_batches')}")
             con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('decisions/audit_objects')}")
-            with lens_on(con, "audited"):
+            with restricted_to(con, "audited"):
                 audit = fetch_arrow(con, query("active_learning/questions_audit"), {"n": n})
             found.append(audit if survey is None else audit.filter(pc.equal(audit["survey"], survey)))
         if strategy != "audit":
             about = {"strategy": strategy, "purpose": purpose, "survey": survey, "n": n, "model": newest_model(con)}
             con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('active_learning/questions_looked_back')}")
-            with lens_on(con, "looked_at"):
+            with restricted_to(con, "looked_at"):
                 found.append(fetch_arrow(con, query("active_learning/questions_open"), about))
     return pa.concat_tables(found).slice(0, n)
 
@@ -128,7 +128,7 @@ def write_questions(objects: pa.Table, file: Path) -> None:
     """
     if file.exists():
         raise InputError(f"{file} exists, and there may be answers in it; import it and move it away, or name another")
-    with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+    with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, objects.column_names)
         writer.writeheader()
         writer.writerows(objects.to_pylist())

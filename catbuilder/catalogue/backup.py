@@ -18,7 +18,15 @@ from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.database import read_everything
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
-from catbuilder.core.files import held_alone, moved, read_sums, set_aside, sha256_file, write_text, written_whole
+from catbuilder.core.files import (
+    atomic_move,
+    atomic_write,
+    exclusive_lock,
+    quarantine,
+    read_sums,
+    sha256_file,
+    write_text,
+)
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query
 
@@ -26,7 +34,7 @@ CATALOGUE_FILES = ("catbuilder.toml", "log.jsonl", "catalog.duckdb.wal", "catalo
 _MANIFEST = "backup.json"
 
 
-class _File(BaseModel):
+class _BackupFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     sha256: str
@@ -44,11 +52,11 @@ class Backup(BaseModel):
     workspace: str
     recording: int  # the last one that it holds
     catalogue: str = Field(pattern=r"^catalogue-\d{4,9}$")  # folder of settings, log and catalogue
-    files: dict[str, _File]
+    files: dict[str, _BackupFile]
 
     @field_validator("files")
     @classmethod
-    def _of_a_workspace(cls, files: dict[str, _File]) -> dict[str, _File]:
+    def _of_a_workspace(cls, files: dict[str, _BackupFile]) -> dict[str, _BackupFile]:
         """A workspace's files, and none that would be written anywhere else."""
         for name in files:
             if not name or Path(name).is_absolute() or ".." in Path(name).parts:
@@ -86,7 +94,7 @@ def backup(workspace: Workspace, dest: Path, progress: Update | None = None) -> 
     dest = dest.resolve()
     _earlier(workspace, dest)  # before anything is written there
     dest.mkdir(parents=True, exist_ok=True)
-    with held_alone(dest / ".lock", f"a backup to {dest} is under way"):
+    with exclusive_lock(dest / ".lock", f"a backup to {dest} is under way"):
         return _backup(workspace, dest, progress)
 
 
@@ -160,10 +168,10 @@ def restore(source: Path, place: Path, progress: Update | None = None) -> list[s
             progress(done, len(found.files))
     said = []
     if place.exists() and any(place.iterdir()):
-        said.append(f"{place} was damaged and is kept as {set_aside(place)}.")
+        said.append(f"{place} was damaged and is kept as {quarantine(place)}.")
     elif place.exists():
         place.rmdir()
-    moved(draft, place)
+    atomic_move(draft, place)
     when = f"{found.made_at:%Y-%m-%d %H:%M} UTC"
     return [*said, f"{place} is as it was at recording {found.recording}, backed up {when}: {len(found.files)} files."]
 
@@ -176,7 +184,7 @@ def copy_catalogue(workspace: Workspace, place: Path) -> None:
     """
     for name in CATALOGUE_FILES:
         if (workspace.path / name).exists():
-            with written_whole(place / name) as temporary:
+            with atomic_write(place / name) as temporary:
                 shutil.copyfile(workspace.path / name, temporary)
 
 
@@ -202,7 +210,7 @@ def _released(workspace: Path) -> dict[str, str]:
     }
 
 
-def _lost_releases(found: Backup, workspace: Path) -> dict[str, _File]:
+def _lost_releases(found: Backup, workspace: Path) -> dict[str, _BackupFile]:
     """Files in a backup of releases that the workspace has no more, or no more the list of."""
     standing = {sums.parent.name for sums in _sums(workspace)}
     releases = {name: file for name, file in found.files.items() if name.startswith("releases/")}
@@ -222,11 +230,11 @@ def _of_rounds(workspace: Path) -> Iterable[str]:
             yield str(name)
 
 
-def _entry(copy: Path, original: Path) -> _File:
-    return _File(sha256=sha256_file(copy), size=copy.stat().st_size, mtime_ns=original.stat().st_mtime_ns)
+def _entry(copy: Path, original: Path) -> _BackupFile:
+    return _BackupFile(sha256=sha256_file(copy), size=copy.stat().st_size, mtime_ns=original.stat().st_mtime_ns)
 
 
-def _unchanged(original: Path, copy: Path, known: _File | None, sha256: str | None) -> _File | None:
+def _unchanged(original: Path, copy: Path, known: _BackupFile | None, sha256: str | None) -> _BackupFile | None:
     """The entry of a file that need not be copied again: the same as at the last backup, and still there."""
     if known is None or not original.exists() or not copy.exists() or copy.stat().st_size != known.size:
         return None
@@ -234,10 +242,10 @@ def _unchanged(original: Path, copy: Path, known: _File | None, sha256: str | No
     return known if same and sha256 in (None, known.sha256) else None
 
 
-def _copy(original: Path, copy: Path, sha256: str | None) -> _File | None:
+def _copy(original: Path, copy: Path, sha256: str | None) -> _BackupFile | None:
     """Copy a file whole and give its entry; None, and nothing copied, where it is missing or not of that hash."""
     try:
-        with written_whole(copy) as temporary:
+        with atomic_write(copy) as temporary:
             shutil.copyfile(original, temporary)
             entry = _entry(temporary, original)
             if sha256 not in (None, entry.sha256):
@@ -316,8 +324,8 @@ def _put_files_back(found: Backup, source: Path, workspace: Workspace) -> list[s
         if _copy(source / name, draft, sha256) is None:
             said.append(f"{name} is damaged here and in the backup.")
             continue
-        kept = f"; the damaged one is kept as {set_aside(file).name}" if file.exists() else ""
-        moved(draft, file)
+        kept = f"; the damaged one is kept as {quarantine(file).name}" if file.exists() else ""
+        atomic_move(draft, file)
         said.append(f"{name} is put back{kept}.")
     if not said:
         raise WorkspaceError(

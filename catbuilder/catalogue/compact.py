@@ -12,7 +12,7 @@ from catbuilder.catalogue.connection import fetch_number
 from catbuilder.catalogue.schema import apply_views
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.core.files import sha256_file, written_whole
+from catbuilder.core.files import atomic_write, sha256_file
 from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
 
@@ -63,7 +63,7 @@ def _write(workspace: Workspace, model: int, scores: int) -> Path:
         # scored later, after an earlier `compact`: a file of its own
         number = 1 + fetch_number(con, "SELECT count(*) FROM archives WHERE model = ?", [model])
         file = workspace.path / FOLDER / f"model-{model:05d}-{number:02d}.parquet"
-        with written_whole(file) as temporary:
+        with atomic_write(file) as temporary:
             con.execute(
                 f"COPY (SELECT * FROM posteriors WHERE model = {model} ORDER BY survey, object_id, run) "
                 f"TO '{str(temporary).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)"

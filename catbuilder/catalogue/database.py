@@ -32,7 +32,7 @@ from catbuilder.core.errors import (
     WorkspaceBusy,
     WorkspaceError,
 )
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 
 
 def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
@@ -125,7 +125,7 @@ def _keep_before_upgrade(path: Path, wait_s: float | None) -> None:
     version = schema_version(con)
     con.close()  # takes in what a write-ahead log may hold: the file is all there is
     kept = path.with_name(f"{path.name}.before-{version + 1:04d}")
-    with nobody_else(path) as file, written_whole(kept) as temporary:
+    with nobody_else(path) as file, atomic_write(kept) as temporary:
         if file is None:
             raise WorkspaceBusy(f"{path} is in use and must be brought up to date first; give the command again")
         try:

@@ -60,7 +60,7 @@ def quoted(name: str) -> str:
 
 
 @contextmanager
-def lens_on(
+def restricted_to(
     con: Connection, seen: IdRange | str, gathered: Sequence[str] = (), model: int | None = None, light: bool = False
 ) -> Iterator[None]:
     """While the body runs, every query of this connection sees only these objects.
@@ -126,13 +126,13 @@ def in_ranges(con: Connection) -> Iterator[None]:
     """One turn a range, each under its lens; one without any where the catalogue is small."""
     ranges = id_ranges(con, RANGE_OBJECTS) if is_large(con) else []
     for seen in ranges:
-        with lens_on(con, seen):
+        with restricted_to(con, seen):
             yield
     if not ranges:
         yield
 
 
-def ask_each(
+def query_each_range(
     con: Connection, text: str, parameters: Mapping[str, object] | None = None, progress: Update | None = None
 ) -> Iterator[tuple[list[str], list[tuple[Any, ...]]]]:
     """Names of the columns and rows of a SELECT over the catalogue, range by range, on all cores.
@@ -148,7 +148,7 @@ def ask_each(
     def ask(seen: IdRange | None) -> tuple[list[str], list[tuple[Any, ...]]]:
         own = idle.get()
         try:
-            with nullcontext() if seen is None else lens_on(own, seen, light=True):
+            with nullcontext() if seen is None else restricted_to(own, seen, light=True):
                 found = own.execute(text, dict(parameters or {}))
                 return [column[0] for column in found.description or []], found.fetchall()
         finally:

@@ -27,7 +27,7 @@ def require_round(con: Connection, round_number: int) -> None:
 STEPS = ("planned", "trained", "scored", "decided", "evaluated", "closed")
 
 
-class Plan(BaseModel):
+class RoundPlan(BaseModel):
     """Everything that decides what a round does."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,7 +49,7 @@ class Plan(BaseModel):
     score_manifest_sha256: str
     catbuilder: str = __version__
 
-    def replanned(self, number: int, ranks: int, threads: int, hosts: str) -> "Plan":
+    def replanned(self, number: int, ranks: int, threads: int, hosts: str) -> "RoundPlan":
         """The same on other processes."""
         same = (ranks, threads) == (self.ranks, self.threads)
         update = {"ranks": ranks, "threads": threads, "hosts": hosts, "number": number,
@@ -64,20 +64,20 @@ class Plan(BaseModel):
         return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
 
 
-def processes_of(plan: Plan) -> str:
+def processes_of(plan: RoundPlan) -> str:
     """How many processes, of how many threads, and where."""
     many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
     where = f" on {plan.hosts}" if plan.hosts else ""
     return f"{plan.ranks} process{many} of {plan.threads} thread{threads}{where}"
 
 
-def open_plan(con: Connection) -> tuple[Plan, str] | None:
+def open_plan(con: Connection) -> tuple[RoundPlan, str] | None:
     """The round that is not closed yet, with its last step; None if there is none."""
     row = first_row(con, "SELECT round, step FROM round_status WHERE step <> 'closed' ORDER BY round LIMIT 1")
     return None if row is None else (read_plan(con, row[0]), row[1])
 
 
-def read_plan(con: Connection, round_number: int) -> Plan:
+def read_plan(con: Connection, round_number: int) -> RoundPlan:
     """The plan of a round, as recorded; the last one, where it was planned anew.
 
     Raises
@@ -87,7 +87,7 @@ def read_plan(con: Connection, round_number: int) -> Plan:
     """
     require_round(con, round_number)
     ((plan,),) = con.execute("SELECT plan FROM rounds WHERE round = ?", [round_number]).fetchall()
-    found = Plan.model_validate_json(plan)
+    found = RoundPlan.model_validate_json(plan)
     text = "SELECT number, ranks, threads, hosts FROM replans WHERE round = ? ORDER BY number"
     for replan in con.execute(text, [round_number]).fetchall():
         found = found.replanned(*replan)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_number
-from catbuilder.catalogue.id_ranges import ask_each, is_large, quoted
+from catbuilder.catalogue.id_ranges import is_large, query_each_range, quoted
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Update
@@ -52,7 +52,7 @@ def count_parts(con: Connection, progress: Update | None = None) -> pa.Table:
     """Objects by survey and set, range by range of ids."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     names: list[str] = []
-    for names, rows_of_range in ask_each(con, query("catalogue/status"), progress=progress):
+    for names, rows_of_range in query_each_range(con, query("catalogue/status"), progress=progress):
         for row in rows_of_range:
             key = (row[0], row[1])
             counts.setdefault(key, Counter()).update(dict(zip(names[_KEYS:], row[_KEYS:], strict=True)))

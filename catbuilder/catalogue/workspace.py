@@ -20,7 +20,7 @@ from catbuilder.catalogue.schema import classes_of
 from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.fault_points import fault_point
-from catbuilder.core.files import append_line, held_alone
+from catbuilder.core.files import append_line, exclusive_lock
 from catbuilder.core.interrupts import held_off
 from catbuilder.core.resources import query
 from catbuilder.core.settings import WorkspaceConfig, load_settings
@@ -158,7 +158,7 @@ class Workspace:
     @contextmanager
     def round_lock(self) -> Iterator[None]:
         """Hold the workspace for a round: two at once would train the same round twice."""
-        with held_alone(self.path / "round.lock", f"a round is under way in {self.path}"):
+        with exclusive_lock(self.path / "round.lock", f"a round is under way in {self.path}"):
             yield
 
     def _compare(self, con: Connection) -> None:

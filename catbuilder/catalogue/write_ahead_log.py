@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from catbuilder.core.files import damaged_name, set_aside
+from catbuilder.core.files import damaged_name, quarantine
 
 _HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and was 38 bytes long
 _END = b"\xff\xff"  # of DuckDB's serialised objects, the header among them
@@ -42,7 +42,7 @@ def set_aside_refused(catalog: Path, reason: str) -> bool:
     with nobody_else(catalog) as alone:
         if not alone or not log.exists():
             return False
-        place = set_aside(log)
+        place = quarantine(log)
     _tell(place, reason)
     return True
 

@@ -31,12 +31,12 @@ def fetch(
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.fetch.cutout_services import find_service
     from catbuilder.ingest.fetch.fetch import fetch
-    from catbuilder.ingest.fetch.polite_client import Manners
+    from catbuilder.ingest.fetch.polite_client import RatePolicy
 
     opened, chosen = open_workspace(workspace), find_service(service or survey, scale)
     with Reporter().bar("fetching images") as update:
         report = fetch(
-            opened, survey, chosen, where=where, n=n, width_arcsec=size, manners=Manners(rate_per_s=rate),
+            opened, survey, chosen, where=where, n=n, width_arcsec=size, manners=RatePolicy(rate_per_s=rate),
             progress=update,
         )  # fmt: skip
     _tell_fetch(report)

@@ -112,13 +112,13 @@ def compare(
     """Compare with another catalogue, by magnitude and size. Agreement is not accuracy."""
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
-    from catbuilder.inspection.compare import Question, compare, draw_disagreements
+    from catbuilder.inspection.compare import CompareRequest, compare, draw_disagreements
     from catbuilder.inspection.other_catalogue import Columns, pairs_of
 
     opened = open_workspace(workspace)
     theirs = {name: ours for ours, name in pairs_of(meanings or (), "--class")}
     columns = Columns("", object_id, ra, dec, label, theirs, dict(pairs_of(shares or (), "--share")), least)
-    question = Question(of, at, where, by, radius, n)
+    question = CompareRequest(of, at, where, by, radius, n)
     found = compare(opened, file, survey, columns, question, Reporter())
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)

@@ -40,7 +40,7 @@ class BadValue(ValueError):
 
 
 @dataclass
-class Table:
+class CsvRows:
     """Rows of a CSV file, one dict a row with stripped cells; rows with a bad or repeated id are set aside."""
 
     path: Path
@@ -55,7 +55,7 @@ class Table:
 
 def read_table(
     path: Path, required: Sequence[str], *, unique: Sequence[str] = ("object_id",), limits: Limits | None = None
-) -> Table:
+) -> CsvRows:
     """Read a CSV file (UTF-8, with or without a byte order mark).
 
     Parameters
@@ -76,7 +76,7 @@ def read_table(
             columns = [name.strip() for name in next(lines, (1, []))[1]]
             refuse_many_columns(path, len(columns), limits)
             _require(path, columns, required)
-            table = Table(path, columns)
+            table = CsvRows(path, columns)
             _fill(table, lines, [name for name in unique if name in columns])
     except FileNotFoundError:
         raise InputError(f"there is no table {path}; give the path of a CSV file with a header row") from None
@@ -188,7 +188,7 @@ def _numbered(file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
         first = reader.line_num + 1
 
 
-def _fill(table: Table, lines: Iterator[tuple[int, list[str]]], unique: Sequence[str]) -> None:
+def _fill(table: CsvRows, lines: Iterator[tuple[int, list[str]]], unique: Sequence[str]) -> None:
     seen: dict[tuple[str, ...], int] = {}
     for row, line in lines:
         if not any(cell.strip() for cell in line):

@@ -6,7 +6,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from catbuilder.core.errors import InputError
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 
 FORMATS = (".png", ".pdf", ".svg")
 _DPI = 200
@@ -27,6 +27,6 @@ def save_figure(figure: Figure, file: Path) -> None:
         The file's name ends in none of these.
     """
     require_picture(file)
-    with written_whole(file) as temporary, rc_context({"svg.hashsalt": "catbuilder", "grid.color": "0.9"}):
+    with atomic_write(file) as temporary, rc_context({"svg.hashsalt": "catbuilder", "grid.color": "0.9"}):
         date = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(file.suffix.lower())
         figure.savefig(temporary, dpi=_DPI, metadata=date)

@@ -14,7 +14,7 @@ from catbuilder.core.fault_points import fault_point
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; on leaving, make it durable and rename it to `path`.
 
     If the body raises, nothing appears under `path` and the temporary file is removed.
@@ -29,12 +29,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         fault_point(f"{_called(path)}.synced")
-        moved(temporary, path)
+        atomic_move(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def moved(found: Path, place: Path) -> None:
+def atomic_move(found: Path, place: Path) -> None:
     """Give a whole file its final name, durably."""
     os.replace(found, place)
     fault_point(f"{_called(place)}.renamed")
@@ -43,7 +43,7 @@ def moved(found: Path, place: Path) -> None:
 
 
 @contextmanager
-def held_alone(path: Path, what: str) -> Iterator[None]:
+def exclusive_lock(path: Path, what: str) -> Iterator[None]:
     """Hold a lock file while the body runs; `what` says to whoever comes second what is under way.
 
     The kernel lets the lock go when the process ends, however it ends, so none is ever stale.
@@ -66,10 +66,10 @@ def held_alone(path: Path, what: str) -> Iterator[None]:
         yield
 
 
-def set_aside(path: Path) -> Path:
+def quarantine(path: Path) -> Path:
     """Rename what is damaged to `<name>.damaged-<n>`, out of the way of what looks for it; never deletes anything."""
     place = damaged_name(path)
-    moved(path, place)
+    atomic_move(path, place)
     return place
 
 
@@ -81,7 +81,7 @@ def damaged_name(path: Path) -> Path:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small text file whole."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 

@@ -26,7 +26,7 @@ def die_with(coordinator: int) -> None:
 
 
 @contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
+def ignore_interrupts() -> Iterator[None]:
     """Processes started in the body never hear Ctrl-C, from their first instruction on; ours is kept until after it.
 
     A terminal sends Ctrl-C to the whole group, and a helper that is still importing answers with a traceback.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catbuilder.core.errors import ConfigError, WorkspaceError
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.core.safe_text import in_one_line
 
 Stamps = npt.NDArray[np.uint8]
@@ -30,7 +30,7 @@ def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
     content = hashlib.sha256(stamps.tobytes()).hexdigest()[:16]
     path = workspace / "stamps" / survey / f"{content}.npy"
     if not path.exists():
-        with written_whole(path) as temporary:
+        with atomic_write(path) as temporary:
             np.save(temporary, stamps)
     return str(path.relative_to(workspace))
 
@@ -45,7 +45,7 @@ def refuse_other_width(workspace: Path, stamp_size: int) -> None:
     WorkspaceError
         A stored shard cannot be read.
     """
-    # A hidden file is one that a kill left half written, by `written_whole`.
+    # A hidden file is one that a kill left half written, by `atomic_write`.
     written = (path for path in (workspace / "stamps").glob("*/*.npy") if not path.name.startswith("."))
     path = next(written, None)
     if path is None:

@@ -20,7 +20,7 @@ def show(source: "pa.Table | pa.RecordBatchReader", how: str = "table") -> None:
     import pyarrow as pa
 
     batches = source.to_batches() if isinstance(source, pa.Table) else source
-    names = told_apart(source.schema.names)
+    names = unique_names(source.schema.names)
     schema = pa.schema([field.with_name(name) for field, name in zip(source.schema, names, strict=True)])
     renamed = (batch.rename_columns(names) for batch in batches)
     {"table": _as_table, "csv": _as_csv, "json": _as_json}[how](schema, renamed)
@@ -50,7 +50,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Se
         print(f"... the first {TABLE_ROWS:,} of {told:,} rows; use --format csv for all of them")
 
 
-def told_apart(names: list[str]) -> list[str]:
+def unique_names(names: list[str]) -> list[str]:
     """SELECT 1 AS a, 2 AS a: the second becomes a_1, as in DuckDB's own tables."""
     taken: dict[str, None] = {}  # in their order
     for name in names:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
 
@@ -89,7 +89,7 @@ def settle_audits(recording: Recording) -> Settlement:
     """
     sentences, retractions = [], []
     recording.con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('decisions/audit_objects')}")
-    with lens_on(recording.con, "audited", gathered=("labels",)):
+    with restricted_to(recording.con, "audited", gathered=("labels",)):
         changed = fetch_arrow(recording.con, query("decisions/audit_answers")).to_pylist()
     for row in changed:
         audit = Audit(**row)

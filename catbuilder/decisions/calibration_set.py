@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
-from catbuilder.catalogue.round_records import Plan
+from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import NothingToCertify
 from catbuilder.core.recipe import Recipe
@@ -93,7 +93,7 @@ def spent_delta(con: Connection, target: str, before: int = 2**31 - 1) -> float:
     return float(row[0]) if row else 0.0
 
 
-def record_calibrator(recording: Recording, plan: Plan, shards: list[Path]) -> None:
+def record_calibrator(recording: Recording, plan: RoundPlan, shards: list[Path]) -> None:
     """Fit the model's calibrator to the scores in its shards; none where no calibration object has a truth."""
     parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": [str(path) for path in shards]}
     objects = fetch_arrow(recording.con, query("decisions/calibrator_objects"), parameters)
@@ -107,7 +107,7 @@ def record_calibrator(recording: Recording, plan: Plan, shards: list[Path]) -> N
     )
 
 
-def calibration_metrics(con: Connection, plan: Plan) -> pa.Table:
+def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:
     """Reliability curve, expected calibration error, Brier score and accuracy on the certifying half.
 
     They stand under the test set 'calibration' in the table `metrics`, of raw and of calibrated confidence under that

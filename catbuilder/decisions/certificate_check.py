@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
-from catbuilder.catalogue.round_records import Plan
+from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.core.resources import query
 from catbuilder.decisions.calibration_set import posteriors, spent_delta, truth_of
 from catbuilder.decisions.calibrator import fit_calibrator
 from catbuilder.decisions.certified_policy import certificate_rows, counted_of, refused_for_shift, vouch
 
 
-def recheck(con: Connection, plan: Plan) -> list[str]:
+def check_certificates(con: Connection, plan: RoundPlan) -> list[str]:
     """Recompute the certificates of a decided round; a sentence for each thing that differs."""
     recorded = fetch_arrow(con, "SELECT * EXCLUDE (run) FROM certificates WHERE round = $round", {"round": plan.round})
     rows = {row["class"]: row for row in recorded.to_pylist()}
@@ -40,7 +40,7 @@ def recheck(con: Connection, plan: Plan) -> list[str]:
     return faults
 
 
-def _recomputed(con: Connection, plan: Plan, rows: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
+def _recomputed(con: Connection, plan: RoundPlan, rows: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
     """The certificates as they follow from what was counted and promoted."""
     objects = fetch_arrow(con, query("decisions/certify_recorded"), {"round": plan.round})
     found = vouch(objects, plan.classes, plan.recipe)
@@ -67,7 +67,7 @@ def _recomputed(con: Connection, plan: Plan, rows: dict[str, dict[str, Any]]) ->
     return certificate_rows(plan, objects, found, shares, batches, weighted, shifted, spent)
 
 
-def _refit(con: Connection, plan: Plan) -> list[str]:
+def _refit(con: Connection, plan: RoundPlan) -> list[str]:
     """Whether the calibrator is the one that the fitting half gives."""
     parameters = {"round": plan.round, "target": plan.recipe.sets.target}
     objects = fetch_arrow(con, query("decisions/calibrator_recorded"), parameters)

@@ -17,12 +17,12 @@ import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.features import feature_files, features_of
-from catbuilder.catalogue.round_records import Plan
+from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
 from catbuilder.decisions.calibration_set import delta_of_a_class, spent_delta
-from catbuilder.decisions.sample_shift import FEWEST, accept, density_weights, two_sample_auc
+from catbuilder.decisions.sample_shift import FEWEST, density_weights, rejection_sample, two_sample_auc
 from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
 
 CUTS = pa.schema(
@@ -54,7 +54,7 @@ class _Weights:
     refusal: str | None = None
 
 
-def certify_round(con: Connection, workspace: Workspace, plan: Plan) -> Certified:
+def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Certified:
     """Certify each class of a scored round and choose what is promoted. Leaves the temporary table `certifiable`."""
     recipe, target = plan.recipe, plan.recipe.sets.target
     objects = fetch_arrow(con, query("decisions/certify_objects"), {"round": plan.round, "target": target})
@@ -117,7 +117,7 @@ def counted_of(objects: pa.Table, name: str, half: str) -> Counted:
 
 
 def certificate_rows(
-    plan: Plan,
+    plan: RoundPlan,
     objects: pa.Table,
     found: dict[str, ClassCertificate],
     shares: dict[str, float],
@@ -185,7 +185,7 @@ def calibration_hash(objects: pa.Table) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _weights(con: Connection, workspace: Workspace, plan: Plan, objects: pa.Table) -> _Weights:
+def _weights(con: Connection, workspace: Workspace, plan: RoundPlan, objects: pa.Table) -> _Weights:
     """Compare calibration and pool by their features, and weigh the calibration objects where they differ."""
     n = objects.num_rows
     plain = _Weights(np.ones(n), np.ones(n, bool), False)
@@ -213,7 +213,7 @@ def _weights(con: Connection, workspace: Workspace, plan: Plan, objects: pa.Tabl
     weight = np.zeros(n)  # an object without features cannot stand for anything
     weight[known] = density_weights(features[fit[known]], pool, features)
     counted = known.copy()
-    counted[known] = accept(weight[known], objects["draw"].to_numpy()[known])
+    counted[known] = rejection_sample(weight[known], objects["draw"].to_numpy()[known])
     return _Weights(weight, counted, True)
 
 
@@ -261,7 +261,7 @@ def _pool_counts(con: Connection, certified: dict[str, ClassCertificate]) -> dic
     return counts
 
 
-def _cuts(plan: Plan, taken: dict[str, tuple[ClassCertificate, float]]) -> pa.Table:
+def _cuts(plan: RoundPlan, taken: dict[str, tuple[ClassCertificate, float]]) -> pa.Table:
     rows = [
         {"survey": plan.recipe.sets.target, "class": name, "score": "calibrated",
          "threshold": certificate.threshold, "share": share, "certificate": certificate_id(plan.round, name)}

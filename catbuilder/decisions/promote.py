@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.label_events import EVENTS, record_events
-from catbuilder.catalogue.round_records import Plan
+from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
 from catbuilder.decisions.audit import queue_audit
@@ -47,7 +47,7 @@ class Decisions:
         return pa.concat_tables([self.retractions, self.promotions])
 
 
-def decide(con: Connection, workspace: Workspace, plan: Plan) -> Decisions:
+def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
     """Retract promoted labels that the round's model disowns, then promote from the pool.
 
     Only an unlabelled pool object of the target population with a good stamp, free of the firewall, can be
@@ -76,19 +76,19 @@ def decide(con: Connection, workspace: Workspace, plan: Plan) -> Decisions:
     return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("decisions/cuts_of_promotions")))
 
 
-def _retractions(con: Connection, plan: Plan) -> pa.Table:
+def _retractions(con: Connection, plan: RoundPlan) -> pa.Table:
     """Promoted labels that the round's model disowns; only what is promoted is looked at."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE looked_at AS "
         "SELECT survey, object_id FROM standing_labels_at($round) WHERE source = 'promoted'",
         {"round": plan.round},
     )
-    with lens_on(con, "looked_at", gathered=["scores"], model=plan.round):
+    with restricted_to(con, "looked_at", gathered=["scores"], model=plan.round):
         limits = {"round": plan.round, "floor": plan.recipe.promotion.floor}
         return _as_events(fetch_arrow(con, query("decisions/retractions"), limits))
 
 
-def record_decisions(recording: Recording, plan: Plan, decisions: Decisions) -> None:
+def record_decisions(recording: Recording, plan: RoundPlan, decisions: Decisions) -> None:
     """Append the decisions of a round, and of a certified one what vouches for them, in one transaction."""
     con = recording.con
     record_events(recording, decisions.events, plan.round)

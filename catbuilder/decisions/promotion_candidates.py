@@ -7,7 +7,7 @@ those that may be promoted; if they do not suffice, the next ones are looked at 
 from collections.abc import Sequence
 
 from catbuilder.catalogue.connection import Connection
-from catbuilder.catalogue.id_ranges import PLACES, gather, lens_on
+from catbuilder.catalogue.id_ranges import PLACES, gather, restricted_to
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.resources import query
 
@@ -34,7 +34,7 @@ def gather_promotable(con: Connection, round_number: int, least: float, most: in
             gather(con, "promotable", query("decisions/promotable"), parameters)
             return
         _look_at(con, taken, least)
-        with lens_on(con, "looked_at", gathered=[*PLACES, "scores"], model=round_number):
+        with restricted_to(con, "looked_at", gathered=[*PLACES, "scores"], model=round_number):
             con.execute(f"CREATE OR REPLACE TEMP TABLE promotable AS {query('decisions/promotable')}", parameters)
         if most is None or wanted is None or _suffices(con, steps, taken, most, whole):
             return

@@ -168,7 +168,7 @@ def density_weights(calibration_fit: Floats, pool: Floats, evaluate_at: Floats) 
     return weights
 
 
-def accept(weights: npt.NDArray[np.float64], draws: Floats) -> npt.NDArray[np.bool_]:
+def rejection_sample(weights: npt.NDArray[np.float64], draws: Floats) -> npt.NDArray[np.bool_]:
     """Which objects stay so that those that do are distributed like the pool: rejection sampling (von Neumann 1951).
 
     Parameters

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.features import feature_files, features_of
-from catbuilder.catalogue.round_records import Plan
+from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
 from catbuilder.decisions.sample_shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
@@ -45,7 +45,7 @@ class _Sample:
     predicted: list[str]  # (n,)
 
 
-def measure_shift(con: Connection, workspace: Workspace, plan: Plan) -> Shifts:
+def measure_shift(con: Connection, workspace: Workspace, plan: RoundPlan) -> Shifts:
     """Compare the samples of a scored round, two at a time, as the catalogue stands before it promotes anything.
 
     'labelled' are the labelled galaxies of the training split; 'calibration' the target survey's calibration galaxies
@@ -72,7 +72,7 @@ def record_shifts(recording: Recording, shifts: Shifts) -> None:
     recording.con.unregister("incoming_shifts")
 
 
-def _samples(con: Connection, workspace: Workspace, plan: Plan) -> dict[str, _Sample]:
+def _samples(con: Connection, workspace: Workspace, plan: RoundPlan) -> dict[str, _Sample]:
     files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
     if not files:
         return {name: _Sample(np.empty((0, 0), np.float32), []) for name in SAMPLES}
@@ -86,7 +86,7 @@ def _samples(con: Connection, workspace: Workspace, plan: Plan) -> dict[str, _Sa
     return found
 
 
-def _compare(plan: Plan, name_a: str, name_b: str, a: _Sample, b: _Sample) -> list[dict[str, object]]:
+def _compare(plan: RoundPlan, name_a: str, name_b: str, a: _Sample, b: _Sample) -> list[dict[str, object]]:
     """The rows of all meters of two samples."""
     frechet = frechet_distance(a.features, b.features)
     drift = prior_drift(a.predicted, b.predicted, plan.classes)

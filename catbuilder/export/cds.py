@@ -26,7 +26,7 @@ _LONGEST_INTEGERS = {"int64": 20, "int32": 11}
 
 
 @dataclass(frozen=True)
-class Field:
+class CdsField:
     """A column of the file: its bytes (from 1) and its format as Fortran writes it."""
 
     column: ExportColumn
@@ -45,12 +45,12 @@ class Field:
         return f"{self.first:4d}-{self.last:4d}" if self.width > 1 else f"     {self.first:4d}"
 
 
-def fields_of(columns: Sequence[ExportColumn]) -> list[Field]:
+def fields_of(columns: Sequence[ExportColumn]) -> list[CdsField]:
     """Where each column stands, one blank apart."""
     fields, first = [], 1
     for column in columns:
         width, form = _form(column)
-        fields.append(Field(column, first, width, form))
+        fields.append(CdsField(column, first, width, form))
         first += width + 1
     return fields
 
@@ -112,7 +112,7 @@ def _form(column: ExportColumn) -> tuple[int, str]:
     return width, f"F{width}.{after}"
 
 
-def _texts(field: Field, values: pa.Array) -> pa.Array:
+def _texts(field: CdsField, values: pa.Array) -> pa.Array:
     """The values as ASCII of the column's width, blank where there is none."""
     kind = field.column.kind
     if kind == "text":
@@ -128,7 +128,7 @@ def _texts(field: Field, values: pa.Array) -> pa.Array:
     return pc.utf8_lpad(pc.fill_null(texts, ""), field.width)
 
 
-def _decimals(field: Field, values: pa.Array) -> pa.Array:
+def _decimals(field: CdsField, values: pa.Array) -> pa.Array:
     after = int(field.format.rpartition(".")[2])
     numbers = pc.if_else(pc.is_finite(values), values, None).cast(pa.float64())
     largest = pc.max(pc.abs(numbers)).as_py() or 0.0

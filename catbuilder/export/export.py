@@ -6,7 +6,7 @@ from pathlib import Path
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.core.progress import Reporter
 from catbuilder.export.rows import Selection, selected
 
@@ -75,7 +75,7 @@ def export(
 
             left_out = write_hats(selection, target)
             return ExportReport(selection.rows - left_out, len(selection.columns), left_out)
-        with written_whole(target) as temporary:
+        with atomic_write(target) as temporary:
             _writer(suffix, fits_plus)(selection, temporary)
         return ExportReport(
             selection.rows, len(selection.columns), surveys=frozenset(selection.surveys),

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.io import fits
 
 from catbuilder.export.packed_rows import RowFormat
-from catbuilder.export.provenance import Fact
+from catbuilder.export.provenance import ProvenanceEntry
 from catbuilder.export.rows import BATCH_ROWS, ExportColumn, Kind, Selection
 from catbuilder.export.votable import votable_document
 
@@ -53,7 +53,7 @@ def _primary(selection: Selection, plus: bool) -> bytes:
     return out.getvalue()
 
 
-def _add_facts(header: fits.Header, facts: tuple[Fact, ...]) -> None:
+def _add_facts(header: fits.Header, facts: tuple[ProvenanceEntry, ...]) -> None:
     for fact in facts:
         plain = _printable(fact.value) if isinstance(fact.value, str) else fact.value
         header[fact.name] = (plain, fact.comment) if fact.comment else plain

@@ -25,8 +25,8 @@ from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell
 from catbuilder.export.arrow_columns import missing, numbers
 from catbuilder.export.parquet import GROUP_ROWS, parquet_metadata
-from catbuilder.export.provenance import Fact
-from catbuilder.export.rows import BATCH_ROWS, Selection, limit_memory
+from catbuilder.export.provenance import ProvenanceEntry
+from catbuilder.export.rows import BATCH_ROWS, Selection, limit_export_memory
 
 MOST_ROWS = 1_000_000  # a file of some 50 MB, as the archives' own HATS catalogues have
 _FINEST = 13  # cells of 26 arcsec: what is denser stays together, since smaller files would help nobody
@@ -93,7 +93,7 @@ def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[P
     unsorted = selection.scratch / "unsorted.arrow"
     _write_spool(unsorted, _with_cells(selection))
     with duckdb.connect(str(selection.scratch / "scratch.duckdb")) as con:
-        limit_memory(con, selection.scratch)
+        limit_export_memory(con, selection.scratch)
         set_progress_bar(con, False)
         con.register("selected_rows", _spool_reader(unsorted))
         rows = _write_spool(file, con.sql(query("export/hats_sort")).to_arrow_reader(BATCH_ROWS))
@@ -196,7 +196,7 @@ class _Rows:
                 group = []
 
 
-def _properties(facts: tuple[Fact, ...], name: str, rows: int, most_rows: int, size_kb: int) -> str:
+def _properties(facts: tuple[ProvenanceEntry, ...], name: str, rows: int, most_rows: int, size_kb: int) -> str:
     known = {fact.name: fact.value for fact in facts}
     now = datetime.now(UTC)
     lines = {

@@ -15,7 +15,7 @@ _MOST_CERTIFICATES = 99  # a keyword of FITS has eight characters
 
 
 @dataclass(frozen=True)
-class Fact:
+class ProvenanceEntry:
     """One statement about the whole table."""
 
     name: str
@@ -23,34 +23,36 @@ class Fact:
     comment: str = ""
 
 
-def provenance(con: Connection, workspace: Workspace, at_round: int, where: str | None) -> list[Fact]:
+def provenance(con: Connection, workspace: Workspace, at_round: int, where: str | None) -> list[ProvenanceEntry]:
     """Facts about the rows at the end of a round that `where` keeps.
 
     The certificates are those of all promotions that stood then: under `where`, or where a person's label has taken the
     place of a promotion, some may vouch for no row of the export.
     """
     facts = [
-        Fact("ORIGIN", "catbuilder", "software that wrote this file"),
-        Fact("CATBVERS", __version__, "version of catbuilder"),
-        Fact("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "when this file was written (UTC)"),
-        Fact("RADESYS", "ICRS", "frame of ra and dec"),
-        Fact("CLASSES", ",".join(workspace.config.classes), "classes of the labels"),
+        ProvenanceEntry("ORIGIN", "catbuilder", "software that wrote this file"),
+        ProvenanceEntry("CATBVERS", __version__, "version of catbuilder"),
+        ProvenanceEntry("DATE", datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S"), "when this file was written (UTC)"),
+        ProvenanceEntry("RADESYS", "ICRS", "frame of ra and dec"),
+        ProvenanceEntry("CLASSES", ",".join(workspace.config.classes), "classes of the labels"),
     ]
     for i, (name, survey) in enumerate(workspace.config.surveys.items(), start=1):
-        facts.append(Fact(f"SURVEY{i}", f"{name} {survey.release} {survey.id_column}", "survey, release, id column"))
+        facts.append(
+            ProvenanceEntry(f"SURVEY{i}", f"{name} {survey.release} {survey.id_column}", "survey, release, id column")
+        )
     if where:
-        facts.append(Fact("WHERE", where, "rows kept"))
+        facts.append(ProvenanceEntry("WHERE", where, "rows kept"))
     row = first_row(con, query("export/exported_model"), {"at": at_round})
     if row is None:
-        return [*facts, Fact("ROUND", 0, "no round has been run")]
+        return [*facts, ProvenanceEntry("ROUND", 0, "no round has been run")]
     names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS")
     comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "",
                 "networks whose posteriors are averaged")  # fmt: skip
-    facts += [Fact(*fact) for fact in zip(names, row, comments, strict=True)]
+    facts += [ProvenanceEntry(*fact) for fact in zip(names, row, comments, strict=True)]
     return facts + _certificate_facts(con, at_round)
 
 
-def _certificate_facts(con: Connection, at_round: int) -> list[Fact]:
+def _certificate_facts(con: Connection, at_round: int) -> list[ProvenanceEntry]:
     """What vouches for the rows of the export, some facts a certificate; the column `certificate` names them."""
     said = {
         "CL": ("class", "class it is about"), "TR": ("truth", ""), "PO": ("population", ""),
@@ -61,11 +63,13 @@ def _certificate_facts(con: Connection, at_round: int) -> list[Fact]:
         "WT": ("weighted", "on condition of estimated weights"), "SH": ("calibration_sha256", ""),
         "AU": ("audit", "what people made of a sample"),
     }  # fmt: skip
-    facts: list[Fact] = []
+    facts: list[ProvenanceEntry] = []
     rows = fetch_arrow(con, query("export/exported_certificates"), {"at": at_round}).to_pylist()
     for number, row in enumerate(rows, start=1):
         if number > _MOST_CERTIFICATES:
-            return [*facts, Fact("CERTMORE", True, "there are more: see the table certificates")]
-        facts.append(Fact(f"CERT{number}", row["certificate"], "certificate"))
-        facts += [Fact(f"CERT{number}{key}", row[column], comment) for key, (column, comment) in said.items()]
+            return [*facts, ProvenanceEntry("CERTMORE", True, "there are more: see the table certificates")]
+        facts.append(ProvenanceEntry(f"CERT{number}", row["certificate"], "certificate"))
+        facts += [
+            ProvenanceEntry(f"CERT{number}{key}", row[column], comment) for key, (column, comment) in said.items()
+        ]
     return facts

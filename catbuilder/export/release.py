@@ -21,7 +21,15 @@ from catbuilder.catalogue.round_records import read_plan, require_closed
 from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, ReleaseError, RoundError
-from catbuilder.core.files import held_alone, moved, read_sums, sha256_file, sync_folder, write_text, written_whole
+from catbuilder.core.files import (
+    atomic_move,
+    atomic_write,
+    exclusive_lock,
+    read_sums,
+    sha256_file,
+    sync_folder,
+    write_text,
+)
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import ReleaseSettings
@@ -110,7 +118,7 @@ def release(
     settings = _complete(workspace)
     place = _place(workspace, version, formats)
     place.parent.mkdir(exist_ok=True)
-    with held_alone(place.parent / ".lock", f"another release of {workspace.path} is under way"):
+    with exclusive_lock(place.parent / ".lock", f"another release of {workspace.path} is under way"):
         draft = place.with_name(f".{version}.draft")
         for killed in place.parent.glob(".*.draft"):
             shutil.rmtree(killed, ignore_errors=True)
@@ -124,7 +132,7 @@ def release(
         try:
             report = _fill(workspace, settings, draft, version, at, where, formats, previous, reporter)
             _seal(draft)
-            moved(draft, place)
+            atomic_move(draft, place)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
@@ -265,7 +273,7 @@ def _fill(
         )  # fmt: skip
         recipe = read_plan(con, at).recipe.model_dump()
         metrics = fetch_arrow(con, query("decisions/metrics_all"), {"rounds": list(range(1, at + 1))})
-    with written_whole(draft / "metrics.csv") as temporary:
+    with atomic_write(draft / "metrics.csv") as temporary:
         pa.csv.write_csv(metrics, temporary)
     _write_papers(workspace, settings, draft, released, dictionary, previous, changed, written.line_bytes)
     write_text(draft / _ABOUT, _about(released, recipe, settings))
@@ -281,7 +289,7 @@ def _catalogues(
     for name in formats:
         if name == "cds":
             target = draft / "catalog.dat"
-            with selected(workspace, target, at, where, reporter) as selection, written_whole(target) as temporary:
+            with selected(workspace, target, at, where, reporter) as selection, atomic_write(target) as temporary:
                 line_bytes = write_dat(selection, temporary)
             rows, surveys, sources = selection.rows, frozenset(selection.surveys), frozenset(selection.label_sources)
         else:

@@ -15,7 +15,7 @@ from catbuilder import __version__
 from catbuilder.catalogue.schema import Column
 from catbuilder.core.settings import Creator, ReleaseSettings
 from catbuilder.export.cds import byte_by_byte, paragraph, plain_text
-from catbuilder.export.provenance import Fact
+from catbuilder.export.provenance import ProvenanceEntry
 from catbuilder.export.rows import ExportColumn
 from catbuilder.inspection.round_diff import Diff
 
@@ -48,7 +48,7 @@ class Released:
     trained: Mapping[str, str]  # the same of those that networks were trained on
     sources: Collection[str]  # of the labels that networks were trained on
     galaxy_zoo: bool  # whether labels come from its volunteers, in the rows or in training
-    facts: Sequence[Fact]
+    facts: Sequence[ProvenanceEntry]
 
 
 def citation_cff(settings: ReleaseSettings, released: Released) -> str:

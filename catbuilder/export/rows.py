@@ -18,15 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition, was_interrupted
-from catbuilder.catalogue.id_ranges import IdRange, id_ranges, lens_on
+from catbuilder.catalogue.id_ranges import IdRange, id_ranges, restricted_to
 from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
-from catbuilder.core.files import held_alone
+from catbuilder.core.files import exclusive_lock
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.export.provenance import Fact, provenance
+from catbuilder.export.provenance import ProvenanceEntry, provenance
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 Source = Generator[tuple[int, pa.RecordBatch], None, None]  # the number of a slice, from 1, and rows of it
@@ -62,7 +62,7 @@ class Selection:
     """Rows in the order of (survey, object_id), to be taken once."""
 
     columns: tuple[ExportColumn, ...]
-    facts: tuple[Fact, ...]
+    facts: tuple[ProvenanceEntry, ...]
     scratch: Path  # a folder for whatever must go to disk on the way; removed at the end
     reporter: Reporter
     slices: int
@@ -113,7 +113,7 @@ def selected(
     with _scratch_folder(target) as scratch, workspace.reading() as con:
         if at is not None:
             require_closed(con, at)
-        limit_memory(con, scratch)
+        limit_export_memory(con, scratch)
         at_round = NOW if at is None else at
         facts = provenance(con, workspace, at_round, where)
         columns = export_columns(con, at_round)
@@ -134,7 +134,7 @@ def export_columns(con: Connection, at_round: int) -> tuple[ExportColumn, ...]:
     return tuple(columns)
 
 
-def limit_memory(con: Connection, scratch: Path) -> None:
+def limit_export_memory(con: Connection, scratch: Path) -> None:
     """Hold DuckDB to `DUCKDB_MEMORY`; what needs more goes to files in `scratch`."""
     con.execute("SET temp_directory = $folder", {"folder": str(scratch / "spill")})
     con.execute(f"SET memory_limit = '{DUCKDB_MEMORY}'")
@@ -159,7 +159,7 @@ def _scratch_folder(target: Path) -> Iterator[Path]:
     """A folder beside the target, on the disk that must have room anyway; what a killed export left is cleared."""
     folder = target.with_name(f".{target.name}.scratch")
     folder.mkdir(exist_ok=True)
-    with held_alone(folder / "lock", f"another export to {target} is under way"):
+    with exclusive_lock(folder / "lock", f"another export to {target} is under way"):
         try:
             for left in folder.iterdir():
                 if left.name != "lock":
@@ -178,7 +178,7 @@ def _select(con: Connection, at_round: int, where: str | None, slices: list[IdRa
         if len(con.extract_statements(text)) != 1:
             raise QueryError("--where takes one condition on the columns of the catalogue, such as: ra < 30")
         for done, one in enumerate(slices, start=1):
-            with lens_on(con, one):
+            with restricted_to(con, one):
                 for batch in con.sql(text, params={"at": at_round}).to_arrow_reader(FETCH_ROWS):
                     yield done, batch
     con.close()  # the last row is out: whoever waits to write may, and what DuckDB keeps in memory is free

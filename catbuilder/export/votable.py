@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from catbuilder.export.arrow_columns import missing
 from catbuilder.export.packed_rows import RowFormat
-from catbuilder.export.provenance import Fact
+from catbuilder.export.provenance import ProvenanceEntry
 from catbuilder.export.rows import BATCH_ROWS, ExportColumn, Selection
 
 _FORMAT = RowFormat({"int64": 0, "int32": 0, "boolean": ord("?")}, utf16=True)
@@ -40,7 +40,7 @@ def write_votable(selection: Selection, file: Path) -> None:
         out.write(head.encode())
 
 
-def votable_document(columns: Sequence[ExportColumn], facts: Sequence[Fact], rows: int) -> str:
+def votable_document(columns: Sequence[ExportColumn], facts: Sequence[ProvenanceEntry], rows: int) -> str:
     """The VOTable that describes the columns, without rows; the facts are its INFO elements.
 
     Its length is the same whatever the number of rows.
@@ -48,7 +48,7 @@ def votable_document(columns: Sequence[ExportColumn], facts: Sequence[Fact], row
     return _document(columns, facts, rows, data=False)
 
 
-def _document(columns: Sequence[ExportColumn], facts: Sequence[Fact], rows: int, data: bool) -> str:
+def _document(columns: Sequence[ExportColumn], facts: Sequence[ProvenanceEntry], rows: int, data: bool) -> str:
     root = xml.Element("VOTABLE", version="1.4", xmlns="http://www.ivoa.net/xml/VOTable/v1.3")
     resource = xml.SubElement(root, "RESOURCE")
     xml.SubElement(resource, "COOSYS", ID="icrs", system="ICRS")

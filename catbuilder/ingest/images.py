@@ -13,7 +13,15 @@ from astropy.coordinates import angular_separation
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_class, parse_number, parse_object_id, read_table
+from catbuilder.core.csv_table import (
+    BadValue,
+    CsvRows,
+    Rejection,
+    parse_class,
+    parse_number,
+    parse_object_id,
+    read_table,
+)
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
@@ -125,7 +133,7 @@ def _check_arguments(
         raise InputError(f"{folder} holds no .jpg, .jpeg or .png file; give the folder that holds the images")
 
 
-def _good_rows(workspace: Workspace, table: Table, folder: Path) -> list[_Row]:
+def _good_rows(workspace: Workspace, table: CsvRows, folder: Path) -> list[_Row]:
     root = folder.resolve()
     rows = []
     for number, cells in table.rows:
@@ -171,7 +179,7 @@ def _inside(root: Path, file: str) -> Path:
 
 
 def _leave_out_known(
-    workspace: Workspace, rows: list[_Row], table: Table, survey: str
+    workspace: Workspace, rows: list[_Row], table: CsvRows, survey: str
 ) -> tuple[list[_Row], list[_Row]]:
     """New rows, and rows of objects ingested before with the same image; another image or position is refused.
 
@@ -343,7 +351,7 @@ def _as_table(
     return pa.table({**columns, **{name: pa.repeat(value, len(rows)) for name, value in constant.items()}})
 
 
-def _report(rows: list[_Row], unchanged: int, table: Table) -> IngestReport:
+def _report(rows: list[_Row], unchanged: int, table: CsvRows) -> IngestReport:
     flagged: Counter[str] = Counter()
     lines = []
     for row in rows:

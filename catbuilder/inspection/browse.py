@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
-from catbuilder.catalogue.id_ranges import IdRange, lens_on
+from catbuilder.catalogue.id_ranges import IdRange, restricted_to
 from catbuilder.catalogue.round_records import NOW, require_round
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
@@ -192,7 +192,7 @@ def _candidates(con: Connection, seen: IdRange, cheap: list[str], size: int) -> 
 def _passing(con: Connection, seen: IdRange, wanted: Filter, sparse: bool, n: int) -> list[dict[str, Any]]:
     """Rows of the catalogue among the candidates, n at most."""
     condition = f"WHERE {wanted.where()}" if wanted.where() else ""
-    with lens_on(con, "candidates" if sparse else seen):
+    with restricted_to(con, "candidates" if sparse else seen):
         text = query("inspection/browse_page").format(condition=condition)
         at = NOW if wanted.at is None else wanted.at
         return fetch_arrow(con, text, {"at": at, "n": n}).to_pylist()

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.database import read_everything
-from catbuilder.catalogue.id_ranges import ask_each
+from catbuilder.catalogue.id_ranges import query_each_range
 from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.stamp_check import damaged_shards
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import sha256_file
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
-from catbuilder.decisions.certificate_check import recheck
+from catbuilder.decisions.certificate_check import check_certificates
 from catbuilder.inspection.check_files import cut_off_log, damaged_of_rounds
 from catbuilder.sets.rendering_bias import rendering_warnings
 
@@ -74,7 +74,7 @@ def _run(con: Connection, name: str, text: str) -> Finding:
     promise, second, *_ = text.splitlines()
     promise = promise.removeprefix("-- ")
     if second == _BY_OBJECT:
-        faults = [str(row[0]) for _, rows in ask_each(con, text) for row in rows]
+        faults = [str(row[0]) for _, rows in query_each_range(con, text) for row in rows]
     else:
         faults = [str(row[0]) for row in con.execute(text).fetchall()]
     return _finding(name.partition("_")[2], promise, faults)
@@ -95,7 +95,7 @@ def _renderings(con: Connection) -> Finding:
 
 def _certificates(con: Connection) -> Finding:
     rounds = con.execute("SELECT DISTINCT round FROM steps WHERE step = 'decided' ORDER BY round").fetchall()
-    faults = [fault for (number,) in rounds for fault in recheck(con, read_plan(con, number))]
+    faults = [fault for (number,) in rounds for fault in check_certificates(con, read_plan(con, number))]
     promise = "Every certificate is recomputed from the catalogue alone: calibration objects, errors, bounds, batch."
     return _finding("certificates", promise, faults)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from catbuilder.catalogue.round_records import Plan, score_manifest_file, training_manifest_file
+from catbuilder.catalogue.round_records import RoundPlan, score_manifest_file, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.catalogue.write_ahead_log import is_cut_off, nobody_else, wal_of
 from catbuilder.core.files import sha256_file
@@ -21,7 +21,7 @@ def cut_off_log(workspace: Workspace) -> list[str]:
     return []
 
 
-def damaged_of_rounds(workspace: Workspace, plans: Sequence[Plan]) -> list[str]:
+def damaged_of_rounds(workspace: Workspace, plans: Sequence[RoundPlan]) -> list[str]:
     """Files of rounds that are not what was written, a sentence each."""
     faults = []
     for plan in plans:

@@ -35,7 +35,7 @@ _SURE = {"predicted_label": "coalesce(c.calibrated_confidence, c.predicted_confi
 
 
 @dataclass(frozen=True)
-class Question:
+class CompareRequest:
     """What is compared with the other catalogue, and how objects are paired."""
 
     of: Literal["predicted_label", "label"] = "predicted_label"
@@ -87,7 +87,7 @@ def compare(
     file: Path,
     survey: str | None = None,
     columns: Columns | None = None,
-    question: Question | None = None,
+    question: CompareRequest | None = None,
     reporter: Reporter | None = None,
 ) -> Comparison:
     """Compare the catalogue with another one: agreement and Cohen's kappa, overall and in bins of magnitude and size.
@@ -107,7 +107,7 @@ def compare(
     QueryError
         The condition is not valid.
     """
-    question, reporter = question or Question(), reporter or Reporter(quiet=True)
+    question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
     table = open_table(file, workspace.config.limits)
     read = described(table, recognise(table), columns or Columns(), workspace.config.classes)
@@ -134,12 +134,12 @@ def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path)
     InputError
         There is none to be drawn, or the file's name is no picture's.
     """
-    from catbuilder.inspection.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
+    from catbuilder.inspection.mosaic import MosaicStamp, draw_mosaic  # matplotlib takes a second to import
 
     rows = comparison.disagreements.to_pylist()
     if not rows:
         raise InputError(f"there is no disagreement to be drawn in {file}: leave --mosaic out")
-    pictures = [Picture(row["survey"], row["object_id"], _caption(row)) for row in rows]
+    pictures = [MosaicStamp(row["survey"], row["object_id"], _caption(row)) for row in rows]
     return draw_mosaic(workspace, pictures, file, f"disagreements with {comparison.title}, the surest first")
 
 
@@ -188,7 +188,7 @@ def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress:
     con.execute(query(f"inspection/compare_by_{by}"))
 
 
-def _join(con: Connection, survey: str, question: Question) -> None:
+def _join(con: Connection, survey: str, question: CompareRequest) -> None:
     """Make the temporary table `compared`; a condition from the user sees the catalogue and nothing else."""
     text = query("inspection/compare_objects").format(
         ours=f"c.{question.of}", confidence=_SURE[question.of], where=question.where or "true"
@@ -206,7 +206,7 @@ def _join(con: Connection, survey: str, question: Question) -> None:
 
 
 def _counted(
-    con: Connection, classes: tuple[str, ...], question: Question, title: str, survey: str, by: str
+    con: Connection, classes: tuple[str, ...], question: CompareRequest, title: str, survey: str, by: str
 ) -> Comparison:
     agreements: list[dict[str, Any]] = []
     confusion: list[dict[str, Any]] = []

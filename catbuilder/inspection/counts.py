@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, confine, said_by_duckdb
-from catbuilder.catalogue.id_ranges import ask_each
+from catbuilder.catalogue.id_ranges import query_each_range
 from catbuilder.catalogue.round_records import require_round
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
@@ -54,7 +54,7 @@ def count_objects(
         try:
             if len(con.extract_statements(text)) != 1:
                 raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
-            for _, rows in ask_each(con, text, {"at": NOW if at is None else at}, progress):
+            for _, rows in query_each_range(con, text, {"at": NOW if at is None else at}, progress):
                 for *key, n in rows:
                     counts[tuple(key)] += n
         except duckdb.Error as error:

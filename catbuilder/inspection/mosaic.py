@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToScore
 from catbuilder.core.figure_files import save_figure
@@ -22,7 +22,7 @@ _COLUMNS = 6
 
 
 @dataclass(frozen=True)
-class Picture:
+class MosaicStamp:
     """An object to be shown, and what is said of it in a line or two."""
 
     survey: str
@@ -30,7 +30,7 @@ class Picture:
     caption: str
 
 
-def draw_mosaic(workspace: Workspace, pictures: Sequence[Picture], file: Path, title: str = "") -> int:
+def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: Path, title: str = "") -> int:
     """Draw the objects' stamps in the order given, as PNG, PDF or SVG; returns how many have one.
 
     Raises
@@ -79,7 +79,7 @@ def stamps_of(
     con.register("arrow_shown", keys)
     con.execute("CREATE OR REPLACE TEMP TABLE shown AS SELECT DISTINCT survey, object_id FROM arrow_shown")
     con.unregister("arrow_shown")
-    with lens_on(con, "shown"):
+    with restricted_to(con, "shown"):
         places = [
             row for row in fetch_arrow(con, query("inspection/stamps_of")).to_pylist() if row["shard"] is not None
         ]

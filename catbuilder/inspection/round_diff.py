@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.csv
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
-from catbuilder.catalogue.id_ranges import ask_each, in_ranges
+from catbuilder.catalogue.id_ranges import in_ranges, query_each_range
 from catbuilder.catalogue.round_records import require_closed
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, RoundError
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 
@@ -99,7 +99,7 @@ def write_changed(workspace: Workspace, first: int, last: int, file: Path, repor
         _check(con, first, last)
         bound = {"first": first, "last": last}
         schema = con.sql(f"SELECT * FROM ({text}) LIMIT 0", params=bound).to_arrow_table().schema
-        with written_whole(file) as temporary, pa.csv.CSVWriter(str(temporary), schema) as out:
+        with atomic_write(file) as temporary, pa.csv.CSVWriter(str(temporary), schema) as out:
             for _ in in_ranges(con):
                 for batch in con.sql(text, params=bound).to_arrow_reader(65_536):
                     out.write_batch(batch)
@@ -121,7 +121,7 @@ def _counts(con: Connection, bound: dict[str, int], reporter: Reporter) -> Count
     text = query("inspection/diff_counts").format(objects=query("inspection/diff_objects"))
     counts: Counter[tuple[str | None, ...]] = Counter()
     with reporter.bar("comparing") as update:
-        for _, rows in ask_each(con, text, bound, update):
+        for _, rows in query_each_range(con, text, bound, update):
             for *key, n in rows:
                 counts[tuple(key)] += n
     return counts

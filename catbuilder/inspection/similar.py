@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.features import feature_files
-from catbuilder.catalogue.id_ranges import IdRange, lens_on
+from catbuilder.catalogue.id_ranges import IdRange, restricted_to
 from catbuilder.catalogue.round_records import require_round
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, RoundError
@@ -21,7 +21,7 @@ from catbuilder.core.resources import query
 from catbuilder.inspection.why import find_object
 
 if TYPE_CHECKING:
-    from catbuilder.catalogue.round_records import Plan
+    from catbuilder.catalogue.round_records import RoundPlan
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def similar(
         found = fetch_arrow(con, query("inspection/similar_objects"), asked)
         con.register("arrow_found", found)
         con.execute("CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM arrow_found")
-        with lens_on(con, "found"):
+        with restricted_to(con, "found"):
             return [Neighbour(**row) for row in fetch_arrow(con, query("inspection/similar_known")).to_pylist()]
 
 
@@ -85,14 +85,16 @@ def draw_similar(
     workspace: Workspace, survey: str | None, object_id: str | int, neighbours: list[Neighbour], file: Path
 ) -> int:
     """Draw the object and then its neighbours, as `mosaic.draw_mosaic` does; returns how many have an image."""
-    from catbuilder.inspection.mosaic import Picture, draw_mosaic  # matplotlib takes a second to import
+    from catbuilder.inspection.mosaic import MosaicStamp, draw_mosaic  # matplotlib takes a second to import
 
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)
-    pictures = [Picture(survey, number, f"{survey} {number}\nasked for")]
+    pictures = [MosaicStamp(survey, number, f"{survey} {number}\nasked for")]
     for one in neighbours:
         name = one.label or (f"{one.predicted_label}?" if one.predicted_label else "unknown")
-        pictures.append(Picture(one.survey, one.object_id, f"{one.survey} {one.object_id}\n{name}, {one.distance:.3f}"))
+        pictures.append(
+            MosaicStamp(one.survey, one.object_id, f"{one.survey} {one.object_id}\n{name}, {one.distance:.3f}")
+        )
     return draw_mosaic(workspace, pictures, file, f"alike to {survey} {number}")
 
 
@@ -136,7 +138,7 @@ def _kept_features(con: Connection, files: list[str], survey: str, number: int) 
 
 def _stamp_of(con: Connection, survey: str, number: int) -> tuple[str, int]:
     """Shard and row of the object's stamp."""
-    with lens_on(con, IdRange(survey, number, number)):
+    with restricted_to(con, IdRange(survey, number, number)):
         rows = fetch_arrow(con, query("inspection/stamps_of")).to_pylist()
     if not rows or rows[0]["quality"] != "ok":
         what = f"a stamp that is {rows[0]['quality']}" if rows else "no image"
@@ -147,13 +149,13 @@ def _stamp_of(con: Connection, survey: str, number: int) -> tuple[str, int]:
     return rows[0]["shard"], rows[0]["row"]
 
 
-def _plan(con: Connection, number: int) -> "Plan":
+def _plan(con: Connection, number: int) -> "RoundPlan":
     from catbuilder.catalogue.round_records import read_plan
 
     return read_plan(con, number)
 
 
-def _embed(workspace: Workspace, plan: "Plan", place: tuple[str, int]) -> list[float]:
+def _embed(workspace: Workspace, plan: "RoundPlan", place: tuple[str, int]) -> list[float]:
     """Features of one stamp by the round's network, as scoring would have kept them."""
     import torch
 

@@ -5,7 +5,7 @@ from struct import pack
 from typing import Any
 
 from catbuilder.catalogue.connection import Connection, first_row
-from catbuilder.catalogue.id_ranges import IdRange, lens_on
+from catbuilder.catalogue.id_ranges import IdRange, restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, parse_object_id
 from catbuilder.core.errors import ObjectNotFound
@@ -39,7 +39,7 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Stor
         if shown:
             key["object_id"] = shown[0]
             events += con.execute(query("inspection/story"), key).fetchall()
-        with lens_on(con, IdRange(survey, int(key["object_id"]), int(key["object_id"]))):
+        with restricted_to(con, IdRange(survey, int(key["object_id"]), int(key["object_id"]))):
             now = con.execute("SELECT * FROM catalog")
             names = [column[0] for column in now.description or []]
             single = [str(column[1]) == "FLOAT" for column in now.description or []]

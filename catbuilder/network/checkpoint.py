@@ -18,14 +18,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from catbuilder.core.errors import WeightsError, WorkerDied
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.network.galaxy_network import GalaxyNetwork, build_network
 from catbuilder.network.model_card import (
     METADATA_KEY,
+    CardPlan,
     ModelCard,
-    Plan,
     RawTensor,
-    Training,
+    TrainingSummary,
     digest_of,
     no_model,
     unsealed,
@@ -43,7 +43,7 @@ def state_copy(network: nn.Module) -> State:
 
 
 def save_checkpoint(
-    folder: Path, training: Training, network: nn.Module, optimiser: Optimizer, best: State | None
+    folder: Path, training: TrainingSummary, network: nn.Module, optimiser: Optimizer, best: State | None
 ) -> Path:
     """Write `checkpoint-<epoch>.safetensors` and drop those before the last two.
 
@@ -63,7 +63,9 @@ def save_checkpoint(
     return path
 
 
-def load_checkpoint(path: Path, plan: Plan, network: nn.Module, optimiser: Optimizer) -> tuple[Training, State]:
+def load_checkpoint(
+    path: Path, plan: CardPlan, network: nn.Module, optimiser: Optimizer
+) -> tuple[TrainingSummary, State]:
     """Put network and optimiser back where the checkpoint left them; give its metadata and the best weights.
 
     Raises
@@ -73,10 +75,10 @@ def load_checkpoint(path: Path, plan: Plan, network: nn.Module, optimiser: Optim
     """
     tensors, text = _load(path)
     try:
-        training = Training.model_validate_json(text)
+        training = TrainingSummary.model_validate_json(text)
     except ValidationError:
         raise WorkerDied(f"{path} is not a training checkpoint; remove it and run the same command again") from None
-    differing = [key for key in Plan.model_fields if getattr(plan, key) != getattr(training.plan, key)]
+    differing = [key for key in CardPlan.model_fields if getattr(plan, key) != getattr(training.plan, key)]
     if differing:
         raise WorkerDied(f"{path} belongs to another plan ({', '.join(differing)} differ); remove it to begin again")
     try:
@@ -133,7 +135,7 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> State:
 
 def _save(path: Path, tensors: State, metadata: BaseModel) -> None:
     text = metadata.model_dump_json()
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata={METADATA_KEY: sealed(tensors, text)})
         temporary.chmod(0o644)  # safetensors lets nobody else read; a group shares its workspace
 

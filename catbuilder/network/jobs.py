@@ -87,7 +87,7 @@ class ProbeJob(BaseModel):
     answer: Path
 
 
-class Settled(BaseModel):
+class SettledPrecision(BaseModel):
     """The answer, and what it was found from: seconds a batch."""
 
     training: str | None = None

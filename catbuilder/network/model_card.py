@@ -25,7 +25,7 @@ _KINDS = {
 }  # fmt: skip
 
 
-class Plan(BaseModel):
+class CardPlan(BaseModel):
     """What must agree before a checkpoint may be gone on from."""
 
     model_config = ConfigDict(frozen=True)
@@ -53,10 +53,10 @@ class EpochResult(BaseModel):
     accuracy_shifted: dict[str, float] = {}
 
 
-class Training(BaseModel):
+class TrainingSummary(BaseModel):
     """Metadata of a checkpoint."""
 
-    plan: Plan
+    plan: CardPlan
     history: list[EpochResult]
 
 
@@ -64,7 +64,7 @@ class ModelCard(BaseModel):
     """Metadata of a finished model."""
 
     recipe: Recipe
-    plan: Plan
+    plan: CardPlan
     best_epoch: int
     history: list[EpochResult]
 

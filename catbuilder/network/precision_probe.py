@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from catbuilder.core.files import write_text
 from catbuilder.network import distributed
 from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, train_mode, trainable_from
-from catbuilder.network.jobs import ProbeJob, Settled
+from catbuilder.network.jobs import ProbeJob, SettledPrecision
 from catbuilder.network.worker import prepare_process, run_worker
 
 _REPEATS = 3  # after one that warms up; the fastest counts, since whatever disturbs a step makes it slower
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> None:
     network = build_network(job.recipe.network, job.classes).to(distributed.device())
     if job.recipe.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    found = Settled()
+    found = SettledPrecision()
     if job.recipe.training.precision == "auto":
         trainable_from(network, job.recipe.training.stages[-1].train_from)
         found.training = _faster("training", _step(network, job.recipe.training.batch_size), found.seconds)

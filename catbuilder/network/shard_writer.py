@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from catbuilder.core.errors import WeightsError
 from catbuilder.core.fault_points import fault_point
-from catbuilder.core.files import sha256_file, write_text, written_whole
+from catbuilder.core.files import atomic_write, sha256_file, write_text
 from catbuilder.network.batches import Positions
 from catbuilder.network.jobs import ScoreJob, hashes_file, parts_folder, shard_files
 from catbuilder.network.scorer import Begun, Ensemble, Floats, Scores
@@ -150,5 +150,5 @@ def _with_features(identity: pa.Table, features: Floats) -> pa.Table:
 
 
 def _write(path: Path, table: pa.Table) -> None:
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table.combine_chunks(), temporary, compression="zstd")

@@ -30,7 +30,7 @@ from catbuilder.network.batches import epoch_batches, plain_batches, read_ahead,
 from catbuilder.network.checkpoint import State, load_checkpoint, save_checkpoint, save_model, state_copy
 from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, train_mode, trainable_from
 from catbuilder.network.jobs import TrainJob
-from catbuilder.network.model_card import EpochResult, ModelCard, Plan, Training
+from catbuilder.network.model_card import CardPlan, EpochResult, ModelCard, TrainingSummary
 from catbuilder.network.schedule import Epoch, best_epoch, epochs_at_most, next_epoch
 from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.network.worker import EventLog, prepare_process, run_worker
@@ -117,7 +117,7 @@ class Trainer:
         if is_best:
             self.best = state_copy(self.network)
         if self.rank == 0:
-            found = Training(plan=self.plan, history=self.history)
+            found = TrainingSummary(plan=self.plan, history=self.history)
             save_checkpoint(self.job.folder, found, self.network, self.optimiser, None if is_best else self.best)
         self.log.write("epoch", epochs=epochs_at_most(self.settings), **self.history[-1].model_dump())
 
@@ -239,8 +239,8 @@ def main(arguments: Sequence[str]) -> None:
         distributed.shutdown()
 
 
-def _plan(job: TrainJob) -> Plan:
-    return Plan(
+def _plan(job: TrainJob) -> CardPlan:
+    return CardPlan(
         recipe_sha256=job.recipe.sha256,
         manifest_sha256=sha256_file(job.manifest),
         classes=job.classes,

@@ -21,10 +21,10 @@ from catbuilder.report.parts import (
     PAGE_INCHES,
     Drawing,
     Part,
-    Section,
-    Table,
+    ReportSection,
+    ReportTable,
     Words,
-    missing,
+    missing_part,
     with_interval,
 )
 
@@ -35,9 +35,9 @@ NO_TRUTH = (
 )
 
 
-def accuracy_section(scope: Scope) -> Section:
+def accuracy_section(scope: Scope) -> ReportSection:
     """Accuracy against coverage before and after recursion (figure 6 of Khan et al. 2019), and what it gained."""
-    return Section("accuracy", "Accuracy against coverage", list(_accuracy(scope)))
+    return ReportSection("accuracy", "Accuracy against coverage", list(_accuracy(scope)))
 
 
 def left_out_note(scope: Scope) -> str:
@@ -58,7 +58,7 @@ def trained_on_warning(scope: Scope) -> list[Words]:
 
 def _accuracy(scope: Scope) -> Iterator[Part]:
     if not scope.curves.num_rows:
-        yield missing(NO_TRUTH)
+        yield missing_part(NO_TRUTH)
         return
     numbers = sorted(set(scope.curves["round"].to_pylist()))
     ends = sorted({numbers[0], numbers[-1]})
@@ -79,7 +79,7 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
         lambda theme: accuracy_figure(curves, theme.sequence),
     )
     if len(ends) < 2:
-        yield missing(
+        yield missing_part(
             f"There is one measured round, {ends[0]}: what recursion gains is seen after the next, catbuilder round"
         )
     else:
@@ -87,7 +87,7 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
         yield _gains(scope)
 
 
-def _gains(scope: Scope) -> Table:
+def _gains(scope: Scope) -> ReportTable:
     first, last = scope.first_model, scope.model
     what = f"round {last}" if last == first + 1 else f"rounds {first + 1} to {last}"
     rows = []
@@ -103,7 +103,7 @@ def _gains(scope: Scope) -> Table:
             (test_set, survey.upper(), f"{len(common):,}", _percent(was), _percent(now), f"{better}", f"{worse}",
              f"{100 * (better - worse) / len(common):+.1f}", f"{p:.2g}", "yes" if p < 0.05 else "no")
         )  # fmt: skip
-    return Table(
+    return ReportTable(
         f"What {what} changed, on the galaxies that both models scored: accuracy in per cent "
         "with its 95 per cent interval, galaxies that became right and wrong, and the two-sided probability of so "
         "uneven a change by chance (sign test). It is about these networks on these galaxies; another seed differs "

@@ -26,10 +26,10 @@ from catbuilder.report.parts import (
     PAGE_INCHES,
     Drawing,
     Part,
-    Section,
-    Table,
+    ReportSection,
+    ReportTable,
     Theme,
-    missing,
+    missing_part,
     name_classes,
     with_interval,
 )
@@ -53,16 +53,16 @@ class _Condition:
     values: Floats  # (n,), NaN where it is not known
 
 
-def checks_section(scope: Scope) -> Section:
+def checks_section(scope: Scope) -> ReportSection:
     """Axis ratio by class; predicted share against seeing, depth and tile."""
-    return Section("checks", "Checks that do not use colour", list(_checks(scope)))
+    return ReportSection("checks", "Checks that do not use colour", list(_checks(scope)))
 
 
 def _checks(scope: Scope) -> Iterator[Part]:
     objects = scope.of_target()
     names = np.array(objects["predicted_label"].to_pylist(), dtype=object)
     if objects.num_rows < _LEAST:
-        yield missing(
+        yield missing_part(
             f"No check: {objects.num_rows} objects of {scope.target.upper()} and its target population are scored, "
             f"and {_LEAST} are needed; bring in a pool with: catbuilder ingest images DIR --table T.csv --survey "
             f"{scope.target} --split pool"
@@ -76,12 +76,12 @@ def _checks(scope: Scope) -> Iterator[Part]:
     if found:
         yield _against(scope, names, found)
     if seeing is None:
-        yield missing(
+        yield missing_part(
             "No check against seeing: the catalogue has no column of it; keep the archive's own when its table is "
             "brought in, as in: catbuilder ingest des FILE --keep psf_fwhm_i"
         )
     if depth is None:
-        yield missing(
+        yield missing_part(
             "No check against depth: the catalogue has neither NEPOCHS nor a limiting magnitude; bring in the DES "
             "main table, or keep such a column: catbuilder ingest des FILE --keep maglim_i"
         )
@@ -137,7 +137,7 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]
         try:
             ratio = _from_stamps(scope, objects)
         except WorkspaceError as error:
-            yield missing(f"No axis ratio: {error}")
+            yield missing_part(f"No axis ratio: {error}")
             return
         how = (
             "from adaptive second moments of the stamps' mean band (Hirata and Seljak 2003), seeing and stretch "
@@ -145,7 +145,7 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]
         )
     known = np.isfinite(ratio)
     if known.sum() < _LEAST:
-        yield missing(
+        yield missing_part(
             f"No axis ratio: it could be measured of {int(known.sum())} objects, and {_LEAST} are needed; bring in "
             "the DES main table, which has A_IMAGE and B_IMAGE, with: catbuilder ingest des FILE"
         )
@@ -165,7 +165,7 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]
         partial(_draw_axis_ratio, ratio=ratio, names=names, classes=scope.classes),
     )
     if many:
-        yield Table(
+        yield ReportTable(
             f"Axis ratios: the median of each predicted class, and how many per cent are flatter than "
             f"{FLATTEST_ELLIPTICAL}, with the 95 per cent interval.",
             ("Class", "n", "Median", f"Flatter than {FLATTEST_ELLIPTICAL}"),

@@ -13,12 +13,12 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.features import feature_files
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.round_records import require_closed
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
-from catbuilder.export.provenance import Fact, provenance
+from catbuilder.export.provenance import ProvenanceEntry, provenance
 
 SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
 STAMPS_A_ROW = 8  # of a mosaic
@@ -47,7 +47,7 @@ class Scope:
     sample: pa.Table  # of them
     measured: pa.Table  # what the DES catalogue says of the sample
     units: Mapping[str, str]  # of these columns
-    facts: list[Fact]
+    facts: list[ProvenanceEntry]
     recordings: pa.Table
 
     @property
@@ -139,7 +139,7 @@ def _sample(con: Connection, at: int, model: int, scored: int) -> tuple[pa.Table
     step = max(1, scored // SAMPLE)
     parameters = {"model": model, "at": at, "step": step, "most": SAMPLE}
     con.execute(f"CREATE OR REPLACE TEMP TABLE report_drawn AS {query('report/report_drawn')}", parameters)
-    with lens_on(con, "report_drawn"):
+    with restricted_to(con, "report_drawn"):
         return fetch_arrow(con, query("report/report_objects"), {"at": at}), fetch_arrow(
             con, query("report/report_measured")
         )
@@ -156,7 +156,7 @@ def _picks(con: Connection, at: int, rounds: Sequence[int]) -> list[dict[str, An
     )
     con.register("report_picked", objects)
     con.execute("CREATE OR REPLACE TEMP TABLE report_shown AS SELECT DISTINCT * FROM report_picked")
-    with lens_on(con, "report_shown"):
+    with restricted_to(con, "report_shown"):
         stamps = fetch_arrow(con, query("report/report_stamps"), {"at": at}).to_pylist()
     con.unregister("report_picked")
     place = {(stamp["survey"], stamp["object_id"]): (stamp["shard"], stamp["row"]) for stamp in stamps}
@@ -179,5 +179,5 @@ def _featured(con: Connection, workspace: Workspace, at: int, model: int) -> pa.
         "CREATE OR REPLACE TEMP TABLE report_kept AS SELECT DISTINCT survey, object_id FROM read_parquet($files)",
         {"files": files},
     )
-    with lens_on(con, "report_kept"):
+    with restricted_to(con, "report_kept"):
         return fetch_arrow(con, query("report/report_featured"), {"test_set": name, "at": at})

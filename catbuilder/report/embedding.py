@@ -20,7 +20,17 @@ from threadpoolctl import threadpool_limits
 from catbuilder.catalogue.features import features_of
 from catbuilder.decisions.sample_shift import FEWEST, two_sample_auc
 from catbuilder.report.data import Scope, embedded_set
-from catbuilder.report.parts import MARKERS, PAGE_INCHES, Drawing, Part, Section, Table, Theme, legend_columns, missing
+from catbuilder.report.parts import (
+    MARKERS,
+    PAGE_INCHES,
+    Drawing,
+    Part,
+    ReportSection,
+    ReportTable,
+    Theme,
+    legend_columns,
+    missing_part,
+)
 
 Features = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]
@@ -33,14 +43,14 @@ _NEIGHBOURS = 10
 _SEED = 0
 
 
-def embedding_section(scope: Scope) -> Section:
+def embedding_section(scope: Scope) -> ReportSection:
     """Features of HP in each survey and of the pool, in two dimensions, and what tells them apart."""
-    return Section("features", "Features of test sets and pool", list(_embedding(scope)))
+    return ReportSection("features", "Features of test sets and pool", list(_embedding(scope)))
 
 
 def _embedding(scope: Scope) -> Iterator[Part]:
     if scope.featured is None:
-        yield missing(
+        yield missing_part(
             "No t-SNE: there are no features of this round under rounds/; each round keeps those of test and "
             "calibration objects and of a sample of the pool ([scoring] pool_features)"
         )
@@ -49,7 +59,7 @@ def _embedding(scope: Scope) -> Iterator[Part]:
     few = [name for name, (features, _) in groups.items() if len(features) < FEWEST]
     large = {name: group for name, group in groups.items() if name not in few}
     if len(large) < 2:
-        yield missing(
+        yield missing_part(
             f"No t-SNE: features of {FEWEST} objects or more are needed in two groups of HP and the pool, and there "
             "are "
             + (", ".join(f"{len(groups[name][0])} of {name}" for name in groups) or "none")
@@ -59,7 +69,7 @@ def _embedding(scope: Scope) -> Iterator[Part]:
     yield _drawing(scope, large)
     yield _overlap(scope, large)
     if few:
-        yield missing(f"Not shown for want of {FEWEST} objects with features: {', '.join(few)}")
+        yield missing_part(f"Not shown for want of {FEWEST} objects with features: {', '.join(few)}")
 
 
 def _groups(scope: Scope, objects: pa.Table) -> dict[str, tuple[Features, list[str]]]:
@@ -128,7 +138,7 @@ def _draw(theme: Theme, places: Places, groups: dict[str, list[str]], classes: t
     return figure
 
 
-def _overlap(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Table:
+def _overlap(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> ReportTable:
     names, rows = list(groups), []
     for place, first in enumerate(names):
         for second in names[place + 1 :]:
@@ -136,7 +146,7 @@ def _overlap(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Tab
             auc = two_sample_auc(a, b, _SEED)
             told = f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
             rows.append((f"{first} and {second}", f"{len(a):,}, {len(b):,}", told, f"{_mixing(a, b):.2f}"))
-    return Table(
+    return ReportTable(
         "How much the groups have in common, measured on the features: the area under the ROC curve of a classifier "
         "that tells the second from the first (0.5: it cannot; 1: it always can; the same as the shift meters' "
         f"auc), and how often a neighbour is of the other group, among {_NEIGHBOURS} each, over what it would be if "

@@ -30,23 +30,23 @@ from catbuilder.report.parts import (
     PAGE_INCHES,
     Drawing,
     Part,
-    Section,
-    Table,
+    ReportSection,
+    ReportTable,
     Theme,
     error_bars,
     legend_columns,
-    missing,
+    missing_part,
 )
 
 
-def errors_section(scope: Scope) -> Section:
+def errors_section(scope: Scope) -> ReportSection:
     """ROC, reliability and confusion of the latest model."""
     parts: list[Part] = []
     if not scored_sets(scope):
-        parts.append(missing(left_out_note(scope) or NO_TRUTH))
+        parts.append(missing_part(left_out_note(scope) or NO_TRUTH))
     else:
         parts += [*trained_on_warning(scope), *_roc(scope), _reliability(scope), _confusion(scope)]
-    return Section("errors", "Where it errs, and whether it knows", parts)
+    return ReportSection("errors", "Where it errs, and whether it knows", parts)
 
 
 def _roc(scope: Scope) -> Iterator[Part]:
@@ -61,7 +61,7 @@ def _roc(scope: Scope) -> Iterator[Part]:
                 rates = roc_curve(is_class, posterior)[:2]
                 curves.append((test_set, survey, number, name, rates, float(roc_auc_score(is_class, posterior))))
     if not curves:
-        yield missing("No ROC curve: no test set has galaxies of two classes; declare one with both")
+        yield missing_part("No ROC curve: no test set has galaxies of two classes; declare one with both")
         return
     said = "; ".join(f"{s} {v.upper()} {name} {auc:.3f}" for s, v, _, name, _, auc in curves)
     what = (
@@ -127,11 +127,11 @@ def _roc_of_many(theme: Theme, curves: Sequence[Any], classes: int) -> tuple[Fig
     return figure, panels
 
 
-def _areas(curves: Sequence[Any], classes: Sequence[str]) -> Table:
+def _areas(curves: Sequence[Any], classes: Sequence[str]) -> ReportTable:
     """The areas under the curves of many classes, for which a legend has no room."""
     areas = {(test_set, survey, name): f"{auc:.3f}" for test_set, survey, _, name, _, auc in curves}
     sets = list(dict.fromkeys(curve[:2] for curve in curves))
-    return Table(
+    return ReportTable(
         "Area under the ROC curve of each class against all others.",
         ("Class", *(f"{test_set} {survey.upper()}" for test_set, survey in sets)),
         [(name, *(areas.get((*key, name), "") for key in sets)) for name in classes],
@@ -153,7 +153,7 @@ def _reliability(scope: Scope) -> Part:
         if bins:
             panels.append((f"{test_set}, {survey.upper()} ({len(right):,})", bins, errors))
     if not panels:
-        return missing("No reliability curve: the scores of the test sets are not finite")
+        return missing_part("No reliability curve: the scores of the test sets are not finite")
     calibrated = any("calibrated" in errors for _, _, errors in panels)
     said = "; ".join(f"{title}: " + ", ".join(f"{k} {e:.3f}" for k, e in errors.items()) for title, _, errors in panels)
     return Drawing(

@@ -22,7 +22,7 @@ from catbuilder.report.checks import checks_section
 from catbuilder.report.data import Scope, read_scope
 from catbuilder.report.embedding import embedding_section
 from catbuilder.report.errors import errors_section
-from catbuilder.report.parts import DARK, LIGHT, Drawing, Section, Words, data_uri, write_figure
+from catbuilder.report.parts import DARK, LIGHT, Drawing, ReportSection, Words, data_uri, write_figure
 from catbuilder.report.promotions import promotions_section
 from catbuilder.report.sky import photometry_section, sky_section
 from catbuilder.report.tables import (
@@ -33,8 +33,8 @@ from catbuilder.report.tables import (
     shifts_section,
 )
 
-_ALWAYS: tuple[Callable[[Scope], Section], ...] = (glance_section, provenance_section)
-_OF_ROUNDS: tuple[Callable[[Scope], Section], ...] = (
+_ALWAYS: tuple[Callable[[Scope], ReportSection], ...] = (glance_section, provenance_section)
+_OF_ROUNDS: tuple[Callable[[Scope], ReportSection], ...] = (
     glance_section, rounds_section, accuracy_section, errors_section, promotions_section, embedding_section,
     sky_section, photometry_section, checks_section, shifts_section, certificates_section, provenance_section,
 )  # fmt: skip
@@ -115,7 +115,7 @@ def _picture(drawing: Drawing) -> dict[str, Any]:
     return {"light": light, "dark": dark, "width": round(inches * _PX_AN_INCH)}
 
 
-def _page(scope: Scope, sections: list[Section], pictures: dict[str, dict[str, Any]]) -> str:
+def _page(scope: Scope, sections: list[ReportSection], pictures: dict[str, dict[str, Any]]) -> str:
     environment = Environment(
         loader=PackageLoader("catbuilder.report"),
         autoescape=True,

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.decisions.measures import Metric
 
 PAGE_INCHES = 6.9  # width of the text on A4 and on letter paper, and of every figure at most
@@ -80,7 +80,7 @@ class Drawing:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows of text under their headings."""
 
     caption: str
@@ -96,18 +96,18 @@ class Table:
 
 @dataclass(frozen=True)
 class Words:
-    """A paragraph, or a list; `missing` says why something cannot be shown, and what would bring it."""
+    """A paragraph, or a list; `missing_part` says why something cannot be shown, and what would bring it."""
 
     text: str = ""
     items: Sequence[str] = ()
     kind: Literal["words", "missing", "verbatim"] = "words"
 
 
-Part = Drawing | Table | Words
+Part = Drawing | ReportTable | Words
 
 
 @dataclass(frozen=True)
-class Section:
+class ReportSection:
     """A chapter of the report."""
 
     name: str  # in links
@@ -115,7 +115,7 @@ class Section:
     parts: Sequence[Part]
 
 
-def missing(text: str) -> Words:
+def missing_part(text: str) -> Words:
     """Why something is not shown."""
     return Words(text, kind="missing")
 
@@ -162,7 +162,7 @@ def write_figure(drawing: Drawing, folder: Path) -> None:
     """Write the figure as PNG and PDF, for a paper or slides."""
     with _drawn(drawing, LIGHT) as figure:
         for suffix in ("png", "pdf"):
-            with written_whole(folder / f"{drawing.name}.{suffix}") as temporary:
+            with atomic_write(folder / f"{drawing.name}.{suffix}") as temporary:
                 figure.savefig(temporary, dpi=_PRINT_DPI, **_options(suffix))
 
 

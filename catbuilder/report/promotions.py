@@ -17,7 +17,7 @@ from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader, Stamps
 from catbuilder.decisions.certificates import read_certificates
 from catbuilder.report.data import MOSAIC_ROUNDS, STAMPS_A_ROW, Scope
-from catbuilder.report.parts import PAGE_INCHES, Drawing, Part, Section, Table, Theme, missing
+from catbuilder.report.parts import PAGE_INCHES, Drawing, Part, ReportSection, ReportTable, Theme, missing_part
 
 _SIDE = 96  # px of a stamp in a mosaic: 115 an inch in print, and what demo and real recipes store at most
 _CELL = _SIDE + 4  # px from a stamp to the next
@@ -32,28 +32,30 @@ _NO_PROMOTION = (
 )
 
 
-def promotions_section(scope: Scope) -> Section:
+def promotions_section(scope: Scope) -> ReportSection:
     """What was promoted, retracted and audited each round, with mosaics of the latest rounds."""
-    return Section("promotions", "Promoted, taken back, audited", list(_promotions(scope)))
+    return ReportSection("promotions", "Promoted, taken back, audited", list(_promotions(scope)))
 
 
 def _promotions(scope: Scope) -> Iterator[Part]:
     if not scope.promotions:
-        yield missing(_NO_PROMOTION)
+        yield missing_part(_NO_PROMOTION)
         return
     yield _counts(scope)
     numbers = sorted({pick["round"] for pick in scope.picks})
     for number in numbers:
         yield _mosaic(scope, number)
     if not numbers:
-        yield missing("No picture: none of these objects has a stamp; bring them in with: catbuilder ingest images")
+        yield missing_part(
+            "No picture: none of these objects has a stamp; bring them in with: catbuilder ingest images"
+        )
     elif len(scope.rounds) > MOSAIC_ROUNDS:
-        yield missing(
+        yield missing_part(
             f"Pictures are of the latest {MOSAIC_ROUNDS} rounds; of an earlier one with: catbuilder report --at ROUND"
         )
 
 
-def _counts(scope: Scope) -> Table:
+def _counts(scope: Scope) -> ReportTable:
     audits = {
         (row["round"], row["class"]): f"{row['audit']}: {row['answered']} of {row['sampled']} answered, "
         f"{row['wrong']} wrong"
@@ -67,7 +69,7 @@ def _counts(scope: Scope) -> Table:
         + ((audits.get((row["round"], row["class"]), "none"),) if audits else ())
         for row in sorted(scope.promotions, key=lambda row: (row["round"], place[row["class"]]))
     ]  # fmt: skip
-    return Table(
+    return ReportTable(
         f"Promotions by round and class; what of them was taken back by the end of round {scope.at}, and what each "
         "round took back of earlier ones. Confidence is the network's own, as it was promoted. "
         + ("Audits are as they are now." if audits else "There was no audit."),
@@ -90,7 +92,7 @@ def _mosaic(scope: Scope, number: int) -> Part:
             np.arange(len(shown))
         )
     except WorkspaceError as error:
-        return missing(f"No mosaic of round {number}: {error}")
+        return missing_part(f"No mosaic of round {number}: {error}")
     few = f" Of {len(scope.classes)} classes the first {_CLASSES}." if len(scope.classes) > _CLASSES else ""
     return Drawing(
         f"mosaic-{number:03d}",

@@ -22,9 +22,9 @@ from catbuilder.report.parts import (
     PAGE_INCHES,
     Drawing,
     Part,
-    Section,
+    ReportSection,
     Theme,
-    missing,
+    missing_part,
     name_classes,
 )
 
@@ -36,21 +36,21 @@ _STEPS_DEG = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60)  # of the sky's grid
 _SETS = ("in no set", "pool", "training", "calibration", "test")  # in the order in which they are drawn
 
 
-def sky_section(scope: Scope) -> Section:
+def sky_section(scope: Scope) -> ReportSection:
     """The sky map of the objects of each set."""
-    return Section("sky", "On the sky", list(_sky(scope)))
+    return ReportSection("sky", "On the sky", list(_sky(scope)))
 
 
-def photometry_section(scope: Scope) -> Section:
+def photometry_section(scope: Scope) -> ReportSection:
     """Colour-magnitude and size-magnitude by predicted class."""
-    return Section("photometry", "Colour, magnitude and size", list(_photometry(scope)))
+    return ReportSection("photometry", "Colour, magnitude and size", list(_photometry(scope)))
 
 
 def _sky(scope: Scope) -> Iterator[Part]:
     ra, dec = floats(scope.sample, "ra"), floats(scope.sample, "dec")
     placed = np.isfinite(ra) & np.isfinite(dec)
     if not placed.any():
-        yield missing(
+        yield missing_part(
             "No sky map: none of the scored objects has a position; give ra and dec (ICRS, degrees) in the table of "
             "images, or bring the survey's catalogue in with: catbuilder ingest des FILE"
         )
@@ -142,7 +142,7 @@ def _photometry(scope: Scope) -> Iterator[Part]:
     for name, title, value, label, needed in wanted:
         known = np.isfinite(mag_r) & np.isfinite(value)
         if known.sum() < _LEAST:
-            yield missing(
+            yield missing_part(
                 f"No {title} diagram: {int(known.sum())} of the sampled {survey} objects have {needed}, and {_LEAST} "
                 "are needed; give mag_g, mag_r and radius_arcsec in the table of images, or bring the survey's "
                 "catalogue in with: catbuilder ingest des FILE"

@@ -15,16 +15,16 @@ from catbuilder.report.parts import (
     PAGE_INCHES,
     Drawing,
     Part,
-    Section,
-    Table,
+    ReportSection,
+    ReportTable,
     Theme,
     Words,
-    missing,
+    missing_part,
     with_interval,
 )
 
 
-def glance_section(scope: Scope) -> Section:
+def glance_section(scope: Scope) -> ReportSection:
     """What is in the workspace, and the first numbers one asks for."""
     found = status(scope.workspace)
     rows = [tuple(_cell(value) for value in row.values()) for row in found.objects.to_pylist()]
@@ -32,20 +32,20 @@ def glance_section(scope: Scope) -> Section:
     if scope.rounds:
         parts.append(Words(_state(scope)))
     if not rows:
-        parts.append(missing("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss"))
-        return Section("glance", "At a glance", parts)
+        parts.append(missing_part("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss"))
+        return ReportSection("glance", "At a glance", parts)
     since = f", {found.recordings_since} recordings ago" if found.recordings_since else ""
     names = [name.replace("_", " ").capitalize() for name in found.objects.column_names]
-    parts.append(Table(f"Objects by survey and set, as they are now{since}.", names, rows))
+    parts.append(ReportTable(f"Objects by survey and set, as they are now{since}.", names, rows))
     if not scope.rounds:
         parts.append(
-            missing(
+            missing_part(
                 (f"Round {scope.open_round} is not closed yet; finish it with: catbuilder round. " if scope.open_round
                  else "No round has been run yet; run one with: catbuilder round. ")
                 + "Then this report shows accuracy against coverage, what was promoted, and how far it can be believed."
             )
         )  # fmt: skip
-    return Section("glance", "At a glance", parts)
+    return ReportSection("glance", "At a glance", parts)
 
 
 def _state(scope: Scope) -> str:
@@ -72,7 +72,7 @@ def _state(scope: Scope) -> str:
     return " ".join(said)
 
 
-def rounds_section(scope: Scope) -> Section:
+def rounds_section(scope: Scope) -> ReportSection:
     """The rounds' table, and their accuracy."""
     rows = [
         (f"{row['round']}", row["recipe"], f"{row['seed']}", f"{row['ranks']}", _cell(row["training"]),
@@ -81,17 +81,17 @@ def rounds_section(scope: Scope) -> Section:
          _promoted(row["promoted"]), _cell(row["retracted"]))
         for row in scope.rounds
     ]  # fmt: skip
-    table = Table(
+    table = ReportTable(
         "Trained on: objects, and how many of them by labels that earlier rounds promoted. Loss: cross-entropy of "
         "the validation set. What was promoted of each class is told below.",
         ("Round", "Recipe", "Seed", "Processes", "Trained on", "Promoted before", "Epochs", "Loss", "Scored",
          "Promoted", "Retracted"),
         rows,
     )  # fmt: skip
-    return Section("rounds", "Rounds", [table, *_accuracy_by_round(scope)])
+    return ReportSection("rounds", "Rounds", [table, *_accuracy_by_round(scope)])
 
 
-def _accuracy_by_round(scope: Scope) -> Iterator[Table]:
+def _accuracy_by_round(scope: Scope) -> Iterator[ReportTable]:
     accuracy = {
         (row["round"], row["test_set"], row["survey"]): with_interval(row["value"], row["low"], row["high"])
         for row in scope.curves.to_pylist()
@@ -99,7 +99,7 @@ def _accuracy_by_round(scope: Scope) -> Iterator[Table]:
     }
     sets = list(dict.fromkeys(key[1:] for key in accuracy))
     if sets:
-        yield Table(
+        yield ReportTable(
             "Accuracy on the fixed test sets in per cent, at full coverage, with its 95 per cent interval (Wilson)."
             + scope.known_by_heart,
             ("Round", *(f"{test_set} {survey.upper()}" for test_set, survey in sets)),
@@ -112,11 +112,11 @@ def _promoted(details: str | None) -> str:
     return f"{sum(json.loads(details).values()):,}" if details else ""
 
 
-def shifts_section(scope: Scope) -> Section:
+def shifts_section(scope: Scope) -> ReportSection:
     """The shift meters by round."""
     rows = [row for row in read_shifts(scope.workspace).to_pylist() if row["round"] <= scope.at]
     if not rows:
-        return Section("shifts", "Shift meters", [missing(
+        return ReportSection("shifts", "Shift meters", [missing_part(
             "No shift is measured: no round has kept the features of enough galaxies of two samples ([scoring] "
             "pool_features and labelled_features, and a calibration set: --split calibration)"
         )])  # fmt: skip
@@ -131,10 +131,10 @@ def shifts_section(scope: Scope) -> Section:
         f"AUC of a classifier between samples. {said}.",
         partial(_draw_shifts, rows=rows),
     )
-    return Section("shifts", "Shift meters", [drawing, _priors(rows, scope.classes)])
+    return ReportSection("shifts", "Shift meters", [drawing, _priors(rows, scope.classes)])
 
 
-def _priors(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> Table:
+def _priors(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> ReportTable:
     """A line a round and class, a column a pair of samples."""
     told = {
         (row["round"], row["class"], _pair(row)): with_interval(row["value"], row["low"], row["high"], signed=True)
@@ -143,7 +143,7 @@ def _priors(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> Table:
     }
     pairs = list(dict.fromkeys(pair for _, _, pair in told))
     lines = sorted({(number, name) for number, name, _ in told}, key=lambda line: (line[0], classes.index(line[1])))
-    return Table(
+    return ReportTable(
         "Share predicted of each class in the second sample less that in the first, in points, with its 95 per cent "
         "interval.",
         ("Round", "Class", *(pair.capitalize() for pair in pairs)),
@@ -194,11 +194,11 @@ def _draw_shifts(theme: Theme, rows: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def certificates_section(scope: Scope) -> Section:
+def certificates_section(scope: Scope) -> ReportSection:
     """The certificates in words."""
     rows = [row for row in read_certificates(scope.workspace).to_pylist() if row["round"] <= scope.at]
     if not rows:
-        return Section("certificates", "Certificates", [missing(
+        return ReportSection("certificates", "Certificates", [missing_part(
             "There is no certificate: nothing is promised of what was promoted. They come with a recipe whose "
             "[promotion] has policy = "
             '"certified", and need labelled galaxies ingested with --split calibration'
@@ -207,12 +207,12 @@ def certificates_section(scope: Scope) -> Section:
         "What is promised of each promoted batch, on what grounds, and what became of it since: standing labels and "
         f"audits are as they are now, also where this is the report of an earlier round. Up to round {scope.at}:"
     )
-    return Section("certificates", "Certificates", [intro, Words(items=[in_words(row) for row in rows])])
+    return ReportSection("certificates", "Certificates", [intro, Words(items=[in_words(row) for row in rows])])
 
 
-def provenance_section(scope: Scope) -> Section:
+def provenance_section(scope: Scope) -> ReportSection:
     """Software, recipe, models, commands."""
-    return Section("provenance", "Provenance", list(_provenance(scope)))
+    return ReportSection("provenance", "Provenance", list(_provenance(scope)))
 
 
 def _provenance(scope: Scope) -> Iterator[Part]:
@@ -222,9 +222,11 @@ def _provenance(scope: Scope) -> Iterator[Part]:
         for fact in scope.facts
         if fact.name not in ("DATE", "ORIGIN")
     ]
-    yield Table("What the labels come from, under the names that exports give it.", ("Name", "Value", "Meaning"), facts)
+    yield ReportTable(
+        "What the labels come from, under the names that exports give it.", ("Name", "Value", "Meaning"), facts
+    )
     if scope.recordings.num_rows:
-        yield Table(
+        yield ReportTable(
             f"The latest {scope.recordings.num_rows} recordings up to this round; all are in the table runs.",
             ("Recording", "When (UTC)", "Command or step", "catbuilder", "Machine"),
             [(f"{row['run']}", f"{row['recorded_at']:%Y-%m-%d %H:%M:%S}", row["command"], row["version"], row["host"])

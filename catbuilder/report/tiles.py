@@ -23,7 +23,7 @@ from catbuilder.report.parts import (
     Part,
     Theme,
     error_bars,
-    missing,
+    missing_part,
     name_classes,
 )
 from catbuilder.report.sky import floats
@@ -42,7 +42,7 @@ def tiles_part(scope: Scope, objects: pa.Table, names: Names, measured: dict[str
     """Predicted share in the tiles of most objects, or why it cannot be shown."""
     found = _tiles(objects, measured)
     if found is None:
-        return missing(
+        return missing_part(
             f"No check by tile: the objects have neither TILENAME nor a position, or fewer than {_LEAST_A_TILE} in a "
             "place; bring in the DES main table with: catbuilder ingest des FILE, or give ra and dec in the table of "
             "images"

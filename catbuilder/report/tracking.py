@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from catbuilder import __version__
 from catbuilder.catalogue.connection import fetch_arrow
-from catbuilder.catalogue.round_records import Plan, read_plan
+from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.progress import Reporter
@@ -37,7 +37,7 @@ class TrackedRound:
     """What is told of a round."""
 
     workspace: str  # which, wherever it lies: host and time of its first recording
-    plan: Plan
+    plan: RoundPlan
     sha256: str  # of its model
     run: int  # the recording that changed it last
     trained_at: float  # seconds since 1970
@@ -300,13 +300,13 @@ def _pixels(figure: Path) -> Any:
     return np.asarray(Image.open(figure).convert("RGB"))
 
 
-def _parameters(plan: Plan) -> dict[str, Any]:
+def _parameters(plan: RoundPlan) -> dict[str, Any]:
     """The recipe's settings by their dotted keys, and what else a plan says of a round."""
     told = {"seed": plan.seed, "ranks": plan.ranks, "training_objects": plan.training, "scored_objects": plan.scored}
     return told | plan.recipe.settings()
 
 
-def _as_markdown(plan: Plan) -> str:
+def _as_markdown(plan: RoundPlan) -> str:
     lines = [f"| {name} | {value} |" for name, value in _parameters(plan).items()]
     return "\n".join(["| setting | value |", "|---|---|", *lines])
 

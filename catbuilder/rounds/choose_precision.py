@@ -11,11 +11,11 @@ from pathlib import Path
 
 from catbuilder.core.files import write_text
 from catbuilder.core.recipe import Recipe
-from catbuilder.network.jobs import ProbeJob, Settled
+from catbuilder.network.jobs import ProbeJob, SettledPrecision
 from catbuilder.rounds.launch.processes import Worker, run_all, thread_settings
 
 
-def settled(recipe: Recipe, classes: int, threads: int, folder: Path) -> tuple[Recipe, str]:
+def settle_precision(recipe: Recipe, classes: int, threads: int, folder: Path) -> tuple[Recipe, str]:
     """The recipe with fp32 or bf16 wherever it says "auto", and a sentence about it; tries them out if need be."""
     if "auto" not in (recipe.training.precision, recipe.scoring.precision):
         return recipe, ""
@@ -31,7 +31,7 @@ def settled(recipe: Recipe, classes: int, threads: int, folder: Path) -> tuple[R
             thread_settings(threads),
         )
         run_all([worker], lambda: None)
-        found = Settled.model_validate_json(job.answer.read_text(encoding="utf-8"))
+        found = SettledPrecision.model_validate_json(job.answer.read_text(encoding="utf-8"))
     changes: dict[str, object] = {}
     for part, precision in (("training", found.training), ("scoring", found.scoring)):
         if precision:

@@ -23,7 +23,7 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_numbe
 from catbuilder.catalogue.round_records import open_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError
-from catbuilder.core.files import held_alone, sync_folder
+from catbuilder.core.files import exclusive_lock, sync_folder
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
@@ -243,7 +243,7 @@ def _tell_if_outdated(workspace: Workspace, start: Workspace, reporter: Reporter
 
 
 def _alone(folder: Path) -> AbstractContextManager[None]:
-    return held_alone(folder / "experiment.lock", f"the experiment {folder} is under way")
+    return exclusive_lock(folder / "experiment.lock", f"the experiment {folder} is under way")
 
 
 @contextmanager

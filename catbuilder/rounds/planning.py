@@ -5,7 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from catbuilder.catalogue.round_records import (
-    Plan,
+    RoundPlan,
     last_round,
     processes_of,
     record_step,
@@ -14,12 +14,12 @@ from catbuilder.catalogue.round_records import (
 )
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, LaunchError
-from catbuilder.core.files import moved, set_aside, sha256_file, write_text
+from catbuilder.core.files import atomic_move, quarantine, sha256_file, write_text
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.rounds.choose_precision import settled
+from catbuilder.rounds.choose_precision import settle_precision
 from catbuilder.rounds.launch.hosts import parse_hosts
 from catbuilder.rounds.launch.processes import threads_for
 from catbuilder.rounds.launch.remote import threads_on
@@ -46,7 +46,7 @@ def threads_of(workspace: Workspace, ranks: int, hosts: str) -> int:
 
 def make_plan(
     workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0, hosts: str = ""
-) -> Plan:
+) -> RoundPlan:
     """Plan the next round: firewall, manifests, then one transaction that records it all.
 
     Parameters
@@ -56,7 +56,7 @@ def make_plan(
     """
     threads = threads_of(workspace, ranks, hosts)
     processes = (ranks, threads, hosts)
-    recipe, answer = settled(recipe, len(workspace.config.classes), threads, workspace.path)
+    recipe, answer = settle_precision(recipe, len(workspace.config.classes), threads, workspace.path)
     if answer:
         reporter.say(f"precision on this machine: {answer}")
     while True:
@@ -69,7 +69,7 @@ def make_plan(
         reporter.say("the catalogue has changed meanwhile; planning again")
 
 
-def verify_manifests(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+def verify_manifests(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     """Make sure that the manifests are those that were planned; one that is not is made again, if it can be.
 
     Raises
@@ -89,7 +89,7 @@ def verify_manifests(workspace: Workspace, plan: Plan, reporter: Reporter) -> No
         _put_back(place, table, plan.score_manifest_sha256, plan, reporter)
 
 
-def _put_back(place: Path, table: pa.Table, sha256: str, plan: Plan, reporter: Reporter) -> None:
+def _put_back(place: Path, table: pa.Table, sha256: str, plan: RoundPlan, reporter: Reporter) -> None:
     """Write a manifest again, if it is the one that was planned."""
     draft = place.with_name("again.parquet")
     write_manifest(table, draft)
@@ -99,14 +99,14 @@ def _put_back(place: Path, table: pa.Table, sha256: str, plan: Plan, reporter: R
             f"{place} is missing or not the one planned for round {plan.round}, and the catalogue has changed since; "
             "put it back from a backup, or give the round up with: catbuilder round --abandon"
         )
-    kept = f" and is kept as {set_aside(place).name}" if place.exists() else ""
-    moved(draft, place)
+    kept = f" and is kept as {quarantine(place).name}" if place.exists() else ""
+    atomic_move(draft, place)
     reporter.say(f"careful: {place} was missing or damaged{kept}; it is made again from the catalogue")
 
 
 def _try_plan(
     workspace: Workspace, recipe: Recipe, processes: tuple[int, int, str], seed: int, until: int, seen_run: int
-) -> Plan | None:
+) -> RoundPlan | None:
     """Make the files and record the plan; None if someone recorded something since the firewall looked."""
     with workspace.reading() as con:
         number = last_round(con) + 1
@@ -117,7 +117,7 @@ def _try_plan(
     write_manifest(scoring, score_manifest_file(workspace, number))
     roles = training["role"].to_pylist()
     ranks, threads, hosts = processes
-    plan = Plan(
+    plan = RoundPlan(
         round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
         threads=threads, hosts=hosts, training=roles.count("training"), validation=roles.count("validation"),
         scored=scoring.num_rows,
@@ -146,7 +146,7 @@ class _Overtaken(Exception):
     """Somebody recorded something between the firewall's look and the plan."""
 
 
-def _record_plan(recording: Recording, plan: Plan, training: pa.Table) -> None:
+def _record_plan(recording: Recording, plan: RoundPlan, training: pa.Table) -> None:
     con = recording.con
     con.execute(
         "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -158,7 +158,7 @@ def _record_plan(recording: Recording, plan: Plan, training: pa.Table) -> None:
     record_step(recording, plan.round, "planned", "{}")
 
 
-def _tell(workspace: Workspace, plan: Plan, firewall: FirewallReport, reporter: Reporter) -> None:
+def _tell(workspace: Workspace, plan: RoundPlan, firewall: FirewallReport, reporter: Reporter) -> None:
     if firewall.excluded:
         kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(firewall.excluded.items()))
         reporter.say(f"firewall: kept out as possible test or calibration objects: {kept_out}")

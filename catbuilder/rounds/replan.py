@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 
-from catbuilder.catalogue.round_records import Plan, open_plan, processes_of
+from catbuilder.catalogue.round_records import RoundPlan, open_plan, processes_of
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
@@ -41,7 +41,7 @@ def replan(workspace: Workspace, ranks: int, threads: int, hosts: str, reporter:
     )
 
 
-def _record(workspace: Workspace, old: Plan, new: Plan, step: str) -> None:
+def _record(workspace: Workspace, old: RoundPlan, new: RoundPlan, step: str) -> None:
     with workspace.recording(f"round {new.round}: planned anew after {step}", wait_s=None) as recording:
         recording.con.execute(
             "INSERT INTO replans VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -53,7 +53,7 @@ def _record(workspace: Workspace, old: Plan, new: Plan, step: str) -> None:
     write_text(folder / "plan.json", json.dumps(json.loads(new.model_dump_json()), indent=1))
 
 
-def _drop_unfinished(workspace: Workspace, old: Plan, step: str) -> None:
+def _drop_unfinished(workspace: Workspace, old: RoundPlan, step: str) -> None:
     """Remove what the old plan has computed of the step under way: nothing of it may get into the new plan's result.
 
     Killed in the middle of this, the old plan computes it again.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from catbuilder.catalogue.connection import fetch_arrow
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.round_records import open_plan, read_plan
 from catbuilder.catalogue.workspace import Workspace
@@ -40,7 +40,7 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
         # what was ever promoted is all that can change
         recording.con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
                               "SELECT DISTINCT survey, object_id FROM labels WHERE source = 'promoted'")  # fmt: skip
-        with lens_on(recording.con, "looked_at"):
+        with restricted_to(recording.con, "looked_at"):
             events = fetch_arrow(recording.con, query("rounds/rollback"), {"to": to})
         kinds = events["kind"].to_pylist()
         record_events(recording, events.select(EVENTS.names))

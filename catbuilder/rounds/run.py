@@ -13,7 +13,7 @@ from pathlib import Path
 
 from catbuilder.catalogue.connection import first_row
 from catbuilder.catalogue.id_ranges import is_large
-from catbuilder.catalogue.round_records import STEPS, Plan, open_plan, read_plan, record_step, score_manifest_file
+from catbuilder.catalogue.round_records import STEPS, RoundPlan, open_plan, read_plan, record_step, score_manifest_file
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.status import count_parts, keep_count
 from catbuilder.catalogue.workspace import Workspace
@@ -191,7 +191,7 @@ def _ended_untold(workspace: Workspace) -> int | None:
 
 def _open_or_new(
     workspace: Workspace, recipe: Recipe, ranks: int, hosts: str, seed: int, until: int, reporter: Reporter
-) -> tuple[Plan, str]:
+) -> tuple[RoundPlan, str]:
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
@@ -225,7 +225,7 @@ def _open_or_new(
     return plan, step
 
 
-def _finish(workspace: Workspace, plan: Plan, step: str, reporter: Reporter) -> RoundOutcome:
+def _finish(workspace: Workspace, plan: RoundPlan, step: str, reporter: Reporter) -> RoundOutcome:
     """Do the steps that are missing."""
     if STEPS.index(step) < STEPS.index("decided"):  # then they are of no more use
         verify_manifests(workspace, plan, reporter)
@@ -251,7 +251,7 @@ def outcome_of(workspace: Workspace, round_number: int) -> RoundOutcome:
     return RoundOutcome(round_number, **json.loads(row[0]))
 
 
-def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+def _train(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     verify_stamps(workspace, reporter)
     trained = train_members(workspace, plan, reporter)
     fault_point("train.before_commit")
@@ -261,7 +261,7 @@ def _train(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     fault_point("train.after_commit")
 
 
-def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+def _score(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     shards = _scored_shards(workspace, plan, reporter)
     fault_point("score.before_commit")
     with workspace.recording(f"round {plan.round}: scored", wait_s=None) as recording:
@@ -271,7 +271,7 @@ def _score(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     reporter.say(f"round {plan.round}: {n} objects scored")
 
 
-def _scored_shards(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[Path]:
+def _scored_shards(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> list[Path]:
     """The round's scores and features, whole; what is missing or damaged of them is made, by models that are whole."""
     manifest = score_manifest_file(workspace, plan.round)
 
@@ -282,7 +282,7 @@ def _scored_shards(workspace: Workspace, plan: Plan, reporter: Reporter) -> list
     return score_manifest_in_shards(workspace, plan, manifest, models, reporter, f"round {plan.round}: scoring")
 
 
-def _decide(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+def _decide(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     _scored_shards(workspace, plan, reporter)  # its features are read again
     with workspace.reading(wait_s=None) as con:
         shifts = measure_shift(con, workspace, plan)
@@ -303,7 +303,7 @@ def _decide(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     reporter.say(f"round {plan.round}: promoted {counts}; retracted {decisions.retractions.num_rows}")
 
 
-def _evaluate(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+def _evaluate(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: evaluated", wait_s=None) as recording:
         metrics = evaluate_round(recording.con, plan.round, plan.classes)
         record_metrics(recording, metrics)
@@ -313,7 +313,7 @@ def _evaluate(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
     fault_point("evaluate.after_commit")
 
 
-def _close(workspace: Workspace, plan: Plan, reporter: Reporter) -> None:
+def _close(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
         record_step(recording, plan.round, "closed", "{}")
     with workspace.reading(wait_s=None) as con, reporter.bar(f"round {plan.round}: counting") as update:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from catbuilder.catalogue.connection import Connection, fetch_number, first_row
-from catbuilder.catalogue.round_records import Plan, read_plan
+from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import NothingToScore, RoundError
-from catbuilder.core.files import moved, sha256_file, sync_folder
+from catbuilder.core.files import atomic_move, sha256_file, sync_folder
 from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
@@ -32,7 +32,7 @@ SHARD_OBJECTS = 65_536
 
 def score_manifest_in_shards(
     workspace: Workspace,
-    plan: Plan,
+    plan: RoundPlan,
     manifest: Path,
     models: Callable[[], Sequence[Path]],
     reporter: Reporter,
@@ -64,7 +64,7 @@ def score_manifest_in_shards(
     return [shard_files(place, number)["scores"] for number, _, _ in shards]
 
 
-def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_number: int) -> int:
+def record_scores(recording: Recording, plan: RoundPlan, shards: list[Path], round_number: int) -> int:
     """Append a model's scores to `posteriors` and return their number.
 
     Parameters
@@ -83,7 +83,7 @@ def record_scores(recording: Recording, plan: Plan, shards: list[Path], round_nu
     return scored
 
 
-def _calibrated(con: Connection, plan: Plan) -> str:
+def _calibrated(con: Connection, plan: RoundPlan) -> str:
     """SQL of the calibrated confidence of the class of highest posterior: softmax(scale * ln p + shift).
 
     The calibrator's numbers stand in it as they are: a join and list functions would take longer than all the rest.
@@ -133,13 +133,13 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
             return record_scores(recording, plan, shards, recording.round)
 
 
-def _on_this_machine(plan: Plan) -> Plan:
+def _on_this_machine(plan: RoundPlan) -> RoundPlan:
     """The plan without its hosts, which may long be somebody else's: as many processes as the first of them had."""
     ranks = parse_hosts(plan.hosts)[0].slots if plan.hosts else plan.ranks
     return plan.model_copy(update={"ranks": ranks, "threads": threads_for(ranks), "hosts": ""})
 
 
-def _closed_plan(con: Connection, round_number: int | None) -> Plan:
+def _closed_plan(con: Connection, round_number: int | None) -> RoundPlan:
     rows = con.execute(
         "SELECT round FROM round_status WHERE step = 'closed' AND round IN (SELECT model FROM models) ORDER BY round"
     ).fetchall()
@@ -162,7 +162,7 @@ def _shards(rows: int, ranks: int) -> list[tuple[int, int, int]]:
 
 def _workers(
     workspace: Workspace,
-    plan: Plan,
+    plan: RoundPlan,
     manifest: Path,
     attempt: Path,
     models: Sequence[Path],
@@ -190,8 +190,8 @@ def _collect(folder: Path, kind: str, place: Path) -> None:
         if not hashes_file(place, number).exists():
             for found in shard_files(hashes.parent, number).values():
                 if found.exists():  # else it was moved before a kill
-                    moved(found, place / found.name)
-            moved(hashes, hashes_file(place, number))
+                    atomic_move(found, place / found.name)
+            atomic_move(hashes, hashes_file(place, number))
 
 
 def _hand_on_parts(attempt: Path) -> None:

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import stats
 
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 
 Array = npt.NDArray[np.float64]
 Point = tuple[str, str, float]  # test set, survey, coverage
@@ -110,7 +110,7 @@ def told_rows(table: pa.Table) -> pa.Table:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a table as CSV, whole; NULL is empty."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pa.csv.write_csv(table, temporary, pa.csv.WriteOptions(quoting_style="needed"))
 
 
@@ -135,7 +135,7 @@ def draw_curves(curves: Sequence[PairedCurves], states: tuple[str, str], path: P
         axes[1, 0].legend(frameon=False, fontsize="small")
     axes[0, 0].set_ylabel("accuracy [%]")
     axes[1, 0].set_ylabel(f"gain: {states[1]} − {states[0]}\n[percentage points]")
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary)
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from catbuilder.catalogue.round_records import Plan, training_manifest_file
+from catbuilder.catalogue.round_records import RoundPlan, training_manifest_file
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.fault_points import fault_point
-from catbuilder.core.files import moved, set_aside, sha256_file
+from catbuilder.core.files import atomic_move, quarantine, sha256_file
 from catbuilder.core.interrupts import held_off, stop_asked
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
@@ -56,7 +56,7 @@ def member_seed(seed: int, number: int) -> int:
     return int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def members_of(workspace: Workspace, plan: Plan) -> list[Member]:
+def members_of(workspace: Workspace, plan: RoundPlan) -> list[Member]:
     """The networks that the plan asks for, whether or not they are trained yet."""
     folder, of = workspace.round_folder(plan.round), plan.recipe.members
     return [
@@ -71,7 +71,7 @@ def members_of(workspace: Workspace, plan: Plan) -> list[Member]:
     ]
 
 
-def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[TrainedMember]:
+def train_members(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> list[TrainedMember]:
     """Train every network of the round that is not there yet, each from its last checkpoint on.
 
     Raises
@@ -87,7 +87,7 @@ def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[
     for member in members_of(workspace, plan):
         _set_damaged_aside([member.file], reporter)
         if not member.file.exists():
-            moved(_trained_attempt(workspace, plan, member, reporter), member.file)  # under the round lock
+            atomic_move(_trained_attempt(workspace, plan, member, reporter), member.file)  # under the round lock
             fault_point("train.after_member")
         trained.append(_verified(plan, member))
         for checkpoint in _attempts(workspace, plan, member, "checkpoint-*"):
@@ -95,7 +95,7 @@ def train_members(workspace: Workspace, plan: Plan, reporter: Reporter) -> list[
     return trained
 
 
-def whole_models(workspace: Workspace, plan: Plan, reporter: Reporter | None = None) -> list[Path]:
+def whole_models(workspace: Workspace, plan: RoundPlan, reporter: Reporter | None = None) -> list[Path]:
     """Files of the networks that a round has recorded, in order, each the one that was recorded by its hash.
 
     Parameters
@@ -114,7 +114,7 @@ def whole_models(workspace: Workspace, plan: Plan, reporter: Reporter | None = N
     damaged = [file for file in expected if not file.exists() or sha256_file(file) != expected[file]]
     if damaged and reporter is not None:
         for file in damaged:
-            kept = f", and is kept as {set_aside(file).name}" if file.exists() else ""
+            kept = f", and is kept as {quarantine(file).name}" if file.exists() else ""
             reporter.say(f"careful: {file} is missing or damaged{kept}; training it again")
         train_members(workspace, plan, reporter)
         damaged = [file for file in damaged if sha256_file(file) != expected[file]]
@@ -126,7 +126,7 @@ def whole_models(workspace: Workspace, plan: Plan, reporter: Reporter | None = N
     return list(expected)
 
 
-def record_models(recording: Recording, workspace: Workspace, plan: Plan, trained: list[TrainedMember]) -> None:
+def record_models(recording: Recording, workspace: Workspace, plan: RoundPlan, trained: list[TrainedMember]) -> None:
     """Record the round's model, and every network of an ensemble in `members`."""
     network = plan.recipe.network
     for found in trained:
@@ -144,7 +144,7 @@ def record_models(recording: Recording, workspace: Workspace, plan: Plan, traine
             )
 
 
-def _verified(plan: Plan, member: Member) -> TrainedMember:
+def _verified(plan: RoundPlan, member: Member) -> TrainedMember:
     """What is to be recorded of a whole model; raises where another plan than the round's has made it."""
     card = read_model_card(member.file)
     found = card.plan
@@ -160,7 +160,7 @@ def _verified(plan: Plan, member: Member) -> TrainedMember:
     return TrainedMember(member, sha256_file(member.file), len(card.history), card.best_epoch + 1, best.validation_loss)
 
 
-def _trained_attempt(workspace: Workspace, plan: Plan, member: Member, reporter: Reporter) -> Path:
+def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, reporter: Reporter) -> Path:
     """A whole model that an attempt has left; trains where there is none, from the last whole checkpoint on."""
     for model in _set_damaged_aside(sorted(_attempts(workspace, plan, member, "model")), reporter):
         return model
@@ -199,10 +199,10 @@ def _set_damaged_aside(files: list[Path], reporter: Reporter) -> list[Path]:
     whole = [file for file in there if is_whole(file)]
     for file in there:
         if file not in whole:
-            reporter.say(f"careful: {file} is damaged, and is kept as {set_aside(file).name}; going on without it")
+            reporter.say(f"careful: {file} is damaged, and is kept as {quarantine(file).name}; going on without it")
     return whole
 
 
-def _attempts(workspace: Workspace, plan: Plan, member: Member, name: str) -> list[Path]:
+def _attempts(workspace: Workspace, plan: RoundPlan, member: Member, name: str) -> list[Path]:
     """Files of that name which the member's attempts have left."""
     return list(workspace.round_folder(plan.round).glob(f"attempts/{member.attempts}-*/{name}.safetensors"))

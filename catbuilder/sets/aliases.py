@@ -32,8 +32,8 @@ _FOUND = pa.schema(
 
 
 @dataclass(frozen=True)
-class IdentityReport:
-    """What `identify_images` did; a second call in a row finds nothing to do."""
+class AliasReport:
+    """What `find_aliases` did; a second call in a row finds nothing to do."""
 
     considered: int  # images with a position that stood for themselves
     identified: int = 0  # of these, images that stand for a catalogued object now
@@ -58,7 +58,7 @@ class IdentityReport:
         return said
 
 
-def identify_images(workspace: Workspace, radius_arcsec: float = 1.0) -> IdentityReport:
+def find_aliases(workspace: Workspace, radius_arcsec: float = 1.0) -> AliasReport:
     """Make every image within the radius of a catalogued object of its survey an alias of the nearest such object.
 
     The object takes an image's stamp if it has none that can be read, an image's split if nobody has stated one of it
@@ -73,7 +73,7 @@ def identify_images(workspace: Workspace, radius_arcsec: float = 1.0) -> Identit
         Others recorded something again and again while this was looking.
     """
     check_radius(radius_arcsec)
-    report = IdentityReport(0)
+    report = AliasReport(0)
 
     def read(con: Connection) -> tuple[int, pa.Table, bool]:
         return *_find(con, radius_arcsec), _is_waiting(con)
@@ -83,12 +83,12 @@ def identify_images(workspace: Workspace, radius_arcsec: float = 1.0) -> Identit
         considered, found, _ = seen
         recording.con.register("found", found)
         recording.con.execute(query("sets/alias_record"), {"round": recording.round, "run": recording.run})
-        report = IdentityReport(considered, found.num_rows, **_take_all(recording))
+        report = AliasReport(considered, found.num_rows, **_take_all(recording))
 
     considered, found, waiting = read_then_record(
         workspace, "identify images", read, lambda seen: bool(seen[1].num_rows) or seen[2], record
     )
-    return report if found.num_rows or waiting else IdentityReport(considered)
+    return report if found.num_rows or waiting else AliasReport(considered)
 
 
 def carry_over(workspace: Workspace) -> None:

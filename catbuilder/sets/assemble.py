@@ -16,11 +16,11 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.label_events import fresh_labels, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import BadValue, Table, parse_object_id, read_table, told_columns
+from catbuilder.core.csv_table import BadValue, CsvRows, parse_object_id, read_table, told_columns
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
-from catbuilder.sets.aliases import IdentityReport, identify_images
+from catbuilder.sets.aliases import AliasReport, find_aliases
 from catbuilder.sets.firewall import update_firewall
 from catbuilder.sets.manifest import in_validation
 from catbuilder.sets.population import apply_population, domain_counts, load_population
@@ -55,7 +55,7 @@ class AssembleReport:
     already_calibrated: int = 0  # calibration objects that an earlier round trained on
     events: int = 0  # labels recorded
     withdrawn: int = 0  # labels of an earlier call that the votes no longer give
-    images: IdentityReport | None = None
+    images: AliasReport | None = None
     domains: dict[tuple[str, str], int] = field(default_factory=dict)  # objects by (domain, reason)
     firewall: dict[str, int] = field(default_factory=dict)  # objects kept out of training, by rule
 
@@ -121,7 +121,7 @@ def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo
     _check_settings(workspace, sets)
     population = load_population(sets.population)
     lists = {name: _read_list(workspace, file, sets) for name, file in (("HP", hp), ("FO", fo)) if file is not None}
-    images = identify_images(workspace)
+    images = find_aliases(workspace)
     with workspace.reading() as con:
         _check_catalogue(con, sets)
     with workspace.recording("assemble") as recording:
@@ -168,7 +168,7 @@ def _check_catalogue(con: Connection, sets: Sets) -> None:
         )
 
 
-def _read_list(workspace: Workspace, file: Path, sets: Sets) -> Table:
+def _read_list(workspace: Workspace, file: Path, sets: Sets) -> CsvRows:
     """A list of pairs, with its good rows as (labelled id, target id) in `pairs`."""
     table = read_table(file, [], unique=(), limits=workspace.config.limits)
     names = [next((c for c in table.columns if c.lower().startswith(s)), None) for s in (sets.labelled, sets.target)]
@@ -199,7 +199,7 @@ def _find_votes(con: Connection, sets: Sets) -> None:
     con.execute(query("sets/assemble_overlap"), {"labelled": sets.labelled, "target": sets.target})
 
 
-def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, Table], report: AssembleReport) -> None:
+def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, CsvRows], report: AssembleReport) -> None:
     """HP, then a listed FO, then calibration from what is in neither, then FO by rule: the order is the rule."""
     con = recording.con
     surveys = {"labelled": sets.labelled, "target": sets.target}
@@ -219,7 +219,7 @@ def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, Table],
     report.already_calibrated = fetch_number(con, query("sets/trained_calibration"), surveys)
 
 
-def _record_set(recording: Recording, name: str, sets: Sets, listed: Table | None, report: AssembleReport) -> None:
+def _record_set(recording: Recording, name: str, sets: Sets, listed: CsvRows | None, report: AssembleReport) -> None:
     con = recording.con
     if name in report.frozen:
         return

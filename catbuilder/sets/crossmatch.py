@@ -17,7 +17,7 @@ from catbuilder.catalogue.read_then_record import read_then_record
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
-from catbuilder.sets.aliases import IdentityReport, identify_images
+from catbuilder.sets.aliases import AliasReport, find_aliases
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one
 
 
@@ -43,7 +43,7 @@ _Found = tuple[SurveyMatch, pa.Table]  # with its pairs
 class CrossmatchReport:
     """What `crossmatch` did."""
 
-    images: IdentityReport
+    images: AliasReport
     matches: tuple[SurveyMatch, ...]
 
     def sentences(self) -> list[str]:
@@ -80,7 +80,7 @@ def crossmatch(
         workspace.check_survey(name)
     with workspace.reading() as con:
         pairings = _pairings(workspace, con, surveys)
-    images = identify_images(workspace)
+    images = find_aliases(workspace)
 
     def read(con: Connection) -> list[_Found]:
         return [_match(con, a, b, radius_arcsec, progress) for a, b in pairings]

@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, NothingToTrain
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
 from catbuilder.core.sky import nearest, neighbourhood
@@ -84,7 +84,7 @@ def in_validation(cells: pa.ChunkedArray, fraction: float) -> list[bool]:
 
 def write_manifest(table: pa.Table, path: Path) -> None:
     """Write a manifest whole."""
-    with written_whole(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(table, temporary)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats.contingency import association
 
 from catbuilder.catalogue.connection import Connection
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.core.resources import query
 
 # Below this a rendering is a handful of galaxies whose shares are chance, and which a network hardly sees.
@@ -40,7 +40,7 @@ def rendering_warnings(con: Connection, round_number: int | None) -> dict[str, s
     counts: dict[str, Counter[str]] = {}
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
                 "SELECT survey, object_id FROM labels UNION SELECT survey, object_id FROM training")  # fmt: skip
-    with lens_on(con, "looked_at"):
+    with restricted_to(con, "looked_at"):
         found = con.execute(query("sets/rendering_classes"), {"round": round_number}).fetchall()
     for rendering, name, objects in found:
         counts.setdefault(rendering, Counter())[name] = objects

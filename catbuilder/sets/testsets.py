@@ -9,7 +9,15 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import fetch_number, first_row
 from catbuilder.catalogue.workspace import Workspace, record_rejections
-from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_class, parse_number, parse_object_id, read_table
+from catbuilder.core.csv_table import (
+    BadValue,
+    CsvRows,
+    Rejection,
+    parse_class,
+    parse_number,
+    parse_object_id,
+    read_table,
+)
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 
@@ -62,7 +70,7 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
     return TestSetReport(len(rows), with_truth, ingested, len(trained), tuple(rows_in.rejections))
 
 
-def _read_row(numbered: tuple[int, dict[str, str]], table: Table, classes: Sequence[str]) -> dict[str, Any] | None:
+def _read_row(numbered: tuple[int, dict[str, str]], table: CsvRows, classes: Sequence[str]) -> dict[str, Any] | None:
     """A member, with its truth where that can be read: left out of the set, it would be free to be trained on."""
     number, cells = numbered
     row: dict[str, Any] = {}

@@ -23,8 +23,8 @@ import numpy as np
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
-from catbuilder.core.files import write_text, written_whole
-from catbuilder.core.processes import deaf_to_interrupts, die_with
+from catbuilder.core.files import atomic_write, write_text
+from catbuilder.core.processes import die_with, ignore_interrupts
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
 from catbuilder.sets.testsets import add_test_set
@@ -228,7 +228,7 @@ def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], proces
     with ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=die_with, initargs=(os.getpid(),)
     ) as pool:
-        with deaf_to_interrupts():
+        with ignore_interrupts():
             counts = pool.map(draw, batches)
         yield from counts
 
@@ -300,7 +300,7 @@ def _truth_row(s: _Sighting) -> dict[str, Any]:
 
 
 def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    with written_whole(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

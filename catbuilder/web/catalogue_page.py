@@ -14,7 +14,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.inspection.browse import NONE, Domain, Filter, Source, page
 from catbuilder.inspection.counts import count_objects
 from catbuilder.inspection.why import find_object
-from catbuilder.web.own_process import apart
+from catbuilder.web.own_process import in_own_process
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
@@ -35,7 +35,7 @@ def catalogue(request: Request, here: Here) -> Response:
         row["has_stamp"] = here.pictures.remember(row["survey"], row["object_id"], row["shard"], row["row"])
     counted = None
     if given.get("count"):
-        counts = apart(count_objects, here.workspace, ["survey"], at=wanted.at, where=wanted.where() or None)
+        counts = in_own_process(count_objects, here.workspace, ["survey"], at=wanted.at, where=wanted.where() or None)
         counted = sum(counts["objects"].to_pylist())
     return _shown(here, given, wanted, rows=found.rows, further=found.further, out_of_time=found.out_of_time,
                   counted=counted, begins=after is not None)  # fmt: skip

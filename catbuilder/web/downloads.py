@@ -16,7 +16,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.export.export import export
 from catbuilder.web.catalogue_page import filter_of
-from catbuilder.web.own_process import apart
+from catbuilder.web.own_process import in_own_process
 from catbuilder.web.site import Here
 
 router = APIRouter()
@@ -40,7 +40,7 @@ def download(kind: str, request: Request, here: Here) -> Response:
     # the file has no name any more while it is sent: nothing is left, however that ends
     with _folder(here.workspace) as folder:
         target = folder / f"catalogue.{kind}"
-        apart(export, here.workspace, target, at=wanted.at, where=wanted.where() or None)
+        in_own_process(export, here.workspace, target, at=wanted.at, where=wanted.where() or None)
         size, file = target.stat().st_size, open(target, "rb")  # noqa: SIM115 (closed once it is sent)
     headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="catalogue.{kind}"'}
     return StreamingResponse(_pieces(file), media_type=KINDS[kind], headers=headers)

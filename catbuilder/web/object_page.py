@@ -14,7 +14,7 @@ from catbuilder.core.errors import NothingToScore, RoundError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.inspection.similar import similar
 from catbuilder.inspection.why import why
-from catbuilder.web.own_process import one_of_few
+from catbuilder.web.own_process import limited_slot
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
@@ -25,7 +25,7 @@ _KEPT_S = 3600  # for which a browser keeps a stamp: it goes back and forth thro
 
 
 @dataclass(frozen=True)
-class Fact:
+class ObjectFact:
     """A value of the object's row of `catalog`, with what the column means."""
 
     name: str
@@ -44,7 +44,7 @@ def one_object(survey: str, object_id: str, here: Here) -> Response:
         others = fetch_arrow(con, query("web/counterparts"), key).to_pylist()
         columns = {column.name: column for column in data_dictionary(con, "catalog")}
     facts = [
-        Fact(name, value, columns[name].unit, columns[name].description)
+        ObjectFact(name, value, columns[name].unit, columns[name].description)
         for name, value in now.items()
         if value is not None and name not in ("survey", "object_id")
     ]
@@ -55,7 +55,7 @@ def one_object(survey: str, object_id: str, here: Here) -> Response:
 def alike(survey: str, object_id: str, here: Here) -> Response:
     """The part of the object's page that shows what looks like it, or says why nothing does."""
     try:
-        with one_of_few(_one_at_a_time, "what looks like another object is being looked for"):
+        with limited_slot(_one_at_a_time, "what looks like another object is being looked for"):
             found = similar(here.workspace, survey, object_id, _ALIKE)
     except (RoundError, NothingToScore, WorkspaceBusy) as error:
         said, status = str(error), 503 if isinstance(error, WorkspaceBusy) else 200

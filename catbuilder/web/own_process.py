@@ -14,7 +14,7 @@ from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
 from catbuilder.core.errors import WorkerDied, WorkspaceBusy
-from catbuilder.core.processes import deaf_to_interrupts, die_with
+from catbuilder.core.processes import die_with, ignore_interrupts
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _few_at_once = BoundedSemaphore(2)
 
 
 @contextmanager
-def one_of_few(
+def limited_slot(
     places: BoundedSemaphore = _few_at_once, taken: str = "two downloads, counts or queries are under way"
 ) -> Iterator[None]:
     """Hold one of the places while the body runs.
@@ -44,19 +44,19 @@ def one_of_few(
         places.release()
 
 
-def apart(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+def in_own_process(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
     """What a function of the library gives, or raises, called in a new process that does not outlive this one.
 
     Raises
     ------
     WorkspaceBusy
-        As `one_of_few`.
+        As `limited_slot`.
     WorkerDied
         The process was killed, as the kernel does where memory runs out; the next call has a new one.
     """
     with (
-        one_of_few(),
-        deaf_to_interrupts(),  # Ctrl-C ends the server, and with it this
+        limited_slot(),
+        ignore_interrupts(),  # Ctrl-C ends the server, and with it this
         # a fork would copy what other threads hold
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), die_with, (os.getpid(),)) as pool,
     ):

@@ -7,7 +7,7 @@ from threading import Lock
 
 from PIL import Image
 
-from catbuilder.catalogue.id_ranges import lens_on
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.stamps import StampReader
 
@@ -63,7 +63,7 @@ class Pictures:
                 "SELECT unnest($surveys::VARCHAR[]) AS survey, unnest($ids::BIGINT[]) AS object_id",
                 {"surveys": surveys, "ids": ids},
             )
-            with lens_on(con, "pictured"):
+            with restricted_to(con, "pictured"):
                 rows = con.execute(text).fetchall()
         found = {(survey, object_id): (shard, row) for survey, object_id, shard, row in rows}
         for (survey, object_id), place in found.items():

@@ -8,10 +8,10 @@ from fastapi.responses import Response
 
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.errors import QueryError, WorkspaceBusy
-from catbuilder.core.table_text import numeric_columns, told_apart
+from catbuilder.core.table_text import numeric_columns, unique_names
 from catbuilder.inspection.sandbox import query_stream
 from catbuilder.web.cells import cells
-from catbuilder.web.own_process import one_of_few
+from catbuilder.web.own_process import limited_slot
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
@@ -37,10 +37,10 @@ def ask(here: Here) -> Response:
 
 
 @router.post("/sql")
-def answer(here: Here, text: Annotated[str, Form()] = "") -> Response:
+def answer_query(here: Here, text: Annotated[str, Form()] = "") -> Response:
     """The first rows of the query's result, or why there are none."""
     try:
-        with one_of_few():  # the page is part of the work
+        with limited_slot():  # the page is part of the work
             return _shown(here, text=text, **_first_rows(here, text))
     except (QueryError, WorkspaceBusy) as error:
         said = str(error).replace("raise --timeout", "use: catbuilder sql --timeout")
@@ -56,7 +56,7 @@ def _first_rows(here: Site, text: str) -> dict[str, Any]:
             raise QueryError(
                 f"the result has {len(reader.schema):,} columns, more than {COLUMNS:,}; name those you need"
             )
-        right, names = numeric_columns(reader.schema), told_apart(reader.schema.names)
+        right, names = numeric_columns(reader.schema), unique_names(reader.schema.names)
         columns = [(name, theirs in right) for name, theirs in zip(names, reader.schema.names, strict=True)]
         for batch in reader:
             values = [cells(column) for column in batch.slice(0, ROWS + 1 - len(rows)).columns]

@@ -32,7 +32,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.catalogue.round_records import Plan
+from catbuilder.catalogue.round_records import RoundPlan
 
 WHOLE = 300_000_000
 # Seconds that each step may take for 300 million objects; smaller catalogues get their share.
@@ -122,14 +122,16 @@ def furnish(workspace_path: Path, _: Path, objects: int) -> None:
                                   [recording.round, recording.run])  # fmt: skip
 
 
-def plan_of(number: int, objects: int) -> Plan:
+def plan_of(number: int, objects: int) -> RoundPlan:
     """The plan of a round that promotes a million of 300 million objects by rank, of fewer their share."""
     from catbuilder.core.recipe import load_recipe
 
     per_class = max(1, PROMOTED * objects // WHOLE) // 2
     recipe = load_recipe("demo", ["promotion.policy=top_k", f"promotion.per_class={per_class}"])
-    return Plan(round=number, recipe=recipe, classes=("elliptical", "spiral"), seed=0, ranks=1, threads=1, training=0,
-                validation=0, scored=objects, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
+    return RoundPlan(
+        round=number, recipe=recipe, classes=("elliptical", "spiral"), seed=0, ranks=1, threads=1, training=0,
+        validation=0, scored=objects, manifest_sha256="", score_manifest_sha256="",
+    )  # fmt: skip
 
 
 def begin_round(workspace_path: Path, number: int, objects: int) -> None:

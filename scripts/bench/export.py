@@ -100,14 +100,14 @@ def ours_writer(folder: Path, form: str, rows: int) -> Times:
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.core.progress import Reporter
     from catbuilder.export.fits import write_fits
-    from catbuilder.export.rows import FETCH_ROWS, Selection, export_columns, limit_memory
+    from catbuilder.export.rows import FETCH_ROWS, Selection, export_columns, limit_export_memory
     from catbuilder.export.votable import write_votable
 
     started = now()
     with Workspace.open(folder / "ws").reading() as con:
         columns = export_columns(con, NOW)
     with duckdb.connect(str(folder / "plain.duckdb"), read_only=True) as con:
-        limit_memory(con, folder)
+        limit_export_memory(con, folder)
         reader = con.sql("SELECT * FROM rows").to_arrow_reader(FETCH_ROWS)
         source = ((1, batch) for batch in reader)
         selection = Selection(columns, (), folder, Reporter(quiet=True), 1, source)

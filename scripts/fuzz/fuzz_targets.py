@@ -305,12 +305,12 @@ def _models() -> list[bytes]:
 
     from catbuilder.network.checkpoint import save_model, state_copy
     from catbuilder.network.galaxy_network import build_network
-    from catbuilder.network.model_card import ModelCard, Plan
+    from catbuilder.network.model_card import CardPlan, ModelCard
 
     recipe = load_recipe("demo", ["network.backbone=test_efficientnet", "network.hidden=4", "network.weights=none"])
     torch.manual_seed(0)
     network = build_network(recipe.network, 2)
-    plan = Plan(recipe_sha256="0", manifest_sha256="0", classes=("a", "b"), seed=0, round=1, ranks=1, threads=1)
+    plan = CardPlan(recipe_sha256="0", manifest_sha256="0", classes=("a", "b"), seed=0, round=1, ranks=1, threads=1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
         save_model(path, state_copy(network), ModelCard(recipe=recipe, plan=plan, best_epoch=1, history=[]))

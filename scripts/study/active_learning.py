@@ -46,7 +46,7 @@ from catbuilder.active_learning.diversity import covering, typical
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.features import features_of
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.files import append_line, write_text, written_whole
+from catbuilder.core.files import append_line, atomic_write, write_text
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.network.galaxy_network import build_network
@@ -118,7 +118,7 @@ def embedded(workspace: Workspace, folder: Path, recipe: Recipe, options: argpar
         else:
             x = frozen_features(read_all(workspace, images), recipe)
         y = np.array([workspace.config.classes.index(labels[i]) for i in used], np.int64)
-        with written_whole(file) as temporary, open(temporary, "wb") as out:
+        with atomic_write(file) as temporary, open(temporary, "wb") as out:
             np.savez(out, x=x, y=y, roles=roles[used].astype("U10"))
     with np.load(file) as kept:
         x, y, roles = kept["x"], kept["y"], kept["roles"]

@@ -15,7 +15,7 @@ from scipy.special import bdtr, expit
 
 from catbuilder.decisions.calibrator import Calibrator, fit_calibrator
 from catbuilder.decisions.error_bounds import most_errors, zero_error_n
-from catbuilder.decisions.sample_shift import accept, density_weights, two_sample_auc
+from catbuilder.decisions.sample_shift import density_weights, rejection_sample, two_sample_auc
 from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
 
 DELTA, ROUNDS, CLASSES, STEPS = 0.05, 5, 2, 12  # the defaults of [certificate]
@@ -157,7 +157,7 @@ def like_the_pool(
     meter = two_sample_auc(both, seen, seed=0)
     if meter.low <= 0.5 or meter.value > SHIFT_LIMIT:
         return fit, certify, meter.value > SHIFT_LIMIT
-    kept = accept(density_weights(fit.features, seen, both), rng.random(len(both)))
+    kept = rejection_sample(density_weights(fit.features, seen, both), rng.random(len(both)))
     return fit.where(kept[: len(fit)]), certify.where(kept[len(fit) :]), False
 
 

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder.catalogue.new_workspace import create_workspace
-from catbuilder.catalogue.round_records import Plan
+from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.core.recipe import load_recipe
 from catbuilder.network.galaxy_network import build_network, trainable_from
 from catbuilder.rounds.scoring import SHARD_OBJECTS, record_scores
@@ -42,7 +42,7 @@ def gradient_bytes() -> list[int]:
 
 def record_rate(rows: int = 2_000_000) -> float:
     """Rows a second that the coordinator records from Parquet shards into a new catalogue."""
-    plan = Plan(round=1, recipe=load_recipe("paper"), classes=("elliptical", "spiral"), seed=0, ranks=1, threads=1,
+    plan = RoundPlan(round=1, recipe=load_recipe("paper"), classes=("elliptical", "spiral"), seed=0, ranks=1, threads=1,
                 training=0, validation=0, scored=rows, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
     scores = np.random.default_rng(1).random(rows, np.float32)
     with tempfile.TemporaryDirectory() as folder:

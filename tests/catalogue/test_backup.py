@@ -15,7 +15,7 @@ from catbuilder.catalogue.backup import backup, restore
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
-from catbuilder.core.files import held_alone
+from catbuilder.core.files import exclusive_lock
 from catbuilder.inspection.check import check
 
 pytestmark = pytest.mark.slow
@@ -201,7 +201,7 @@ def test_two_backups_to_one_place_do_not_mix(workspace: Workspace, tmp_path: Pat
     """The second would have removed what the first had copied, and the first have written the hashes of that."""
     lock = tmp_path / "backup" / ".lock"
     lock.parent.mkdir()
-    with held_alone(lock, "test"), pytest.raises(WorkspaceBusy, match=r"a backup to .* is under way"):
+    with exclusive_lock(lock, "test"), pytest.raises(WorkspaceBusy, match=r"a backup to .* is under way"):
         backup(workspace, tmp_path / "backup")
     assert backup(workspace, tmp_path / "backup").damaged == ()
 

@@ -39,7 +39,7 @@ def test_ranges_together_show_every_object_once_as_of_any_round(survey, at, obje
     with survey.reading() as con:
         seen = []
         for ids in id_ranges.id_ranges(con, objects):
-            with id_ranges.lens_on(con, ids):
+            with id_ranges.restricted_to(con, ids):
                 seen += con.execute(AT.format(at)).fetchall()
         assert sorted(seen, key=lambda row: row[:2]) == con.execute(AT.format(at)).fetchall()
 
@@ -47,7 +47,7 @@ def test_ranges_together_show_every_object_once_as_of_any_round(survey, at, obje
 def test_a_lens_on_chosen_objects_shows_them_in_the_view_too_and_is_gone_afterwards(survey):
     with survey.reading() as con:
         con.execute("CREATE TEMP TABLE chosen AS SELECT 'des' AS survey, 5::BIGINT AS object_id UNION SELECT 'sdss', 5")
-        with pytest.raises(RuntimeError), id_ranges.lens_on(con, "chosen"):
+        with pytest.raises(RuntimeError), id_ranges.restricted_to(con, "chosen"):
             assert con.execute("SELECT survey, object_id FROM catalog ORDER BY ALL").fetchall() == [
                 ("des", 5), ("sdss", 5)
             ]  # fmt: skip

@@ -18,10 +18,10 @@ from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.sample_shift import (
     FEWEST,
-    accept,
     density_weights,
     frechet_distance,
     prior_drift,
+    rejection_sample,
     two_sample_auc,
 )
 from catbuilder.decisions.shift_meters import measure_shift, record_shifts
@@ -144,7 +144,7 @@ def test_a_class_that_neither_sample_has_does_not_drift():
 def test_what_is_accepted_is_distributed_like_the_pool(seed, mean, sigma):
     rng = np.random.default_rng(seed)
     fit, pool, judged = (rng.normal(size=(4000, 1)) for _ in range(3))
-    kept = judged[accept(density_weights(fit, pool * sigma + mean, judged), rng.random(len(judged))), 0]
+    kept = judged[rejection_sample(density_weights(fit, pool * sigma + mean, judged), rng.random(len(judged))), 0]
     noise = 5 * sigma / np.sqrt(len(kept)) + 0.05  # of the mean, and of the weights
     assert len(kept) > 50
     assert abs(kept.mean() - mean) < noise
@@ -154,7 +154,7 @@ def test_what_is_accepted_is_distributed_like_the_pool(seed, mean, sigma):
 def test_the_mean_of_the_accepted_is_the_pools():
     rng = np.random.default_rng(1)
     fit, pool, judged = rng.normal(size=(5000, 1)), rng.normal(0.5, 1, (5000, 1)), rng.normal(size=(20_000, 1))
-    kept = judged[accept(density_weights(fit, pool, judged), rng.random(20_000)), 0]
+    kept = judged[rejection_sample(density_weights(fit, pool, judged), rng.random(20_000)), 0]
     assert kept.mean() == pytest.approx(0.5, abs=0.1) and kept.std() == pytest.approx(1.0, abs=0.07)
 
 
@@ -186,13 +186,13 @@ def test_a_point_far_beyond_both_samples_has_a_finite_weight():
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=30))
 def test_the_heaviest_object_always_stays_and_a_draw_of_nothing_keeps_all(weights):
     w = np.array(weights)
-    assert accept(w, np.full(len(w), np.nextafter(1, 0)))[w.argmax()]
-    assert accept(w, np.zeros(len(w))).all()
-    assert accept(w, np.full(len(w), 0.5)).tolist() == (0.5 * w.max() <= w).tolist()
+    assert rejection_sample(w, np.full(len(w), np.nextafter(1, 0)))[w.argmax()]
+    assert rejection_sample(w, np.zeros(len(w))).all()
+    assert rejection_sample(w, np.full(len(w), 0.5)).tolist() == (0.5 * w.max() <= w).tolist()
 
 
 def test_nothing_is_accepted_of_nothing():
-    assert accept(np.empty(0), np.empty(0)).shape == (0,)
+    assert rejection_sample(np.empty(0), np.empty(0)).shape == (0,)
 
 
 def test_weights_of_few_features_are_quick():

@@ -35,7 +35,7 @@ from support.workspaces import cli
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError, WorkspaceBusy
-from catbuilder.core.files import held_alone, sha256_file
+from catbuilder.core.files import exclusive_lock, sha256_file
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.inspection.check import check
@@ -288,7 +288,7 @@ def test_before_and_after_need_two_rounds_of_a_seed(
 
 def test_the_same_experiment_is_not_run_twice_at_once(three_seeds: Workspace, recipe: Recipe) -> None:
     lock = experiment_folder(three_seeds, recipe) / "experiment.lock"
-    with held_alone(lock, "test"), pytest.raises(WorkspaceBusy, match="is under way"):
+    with exclusive_lock(lock, "test"), pytest.raises(WorkspaceBusy, match="is under way"):
         run_recursion(three_seeds, [0], recipe=recipe, reporter=QUIET)
 
 

@@ -17,7 +17,7 @@ from support.contents import assert_same_contents, contents, rows
 from support.small_survey import POOL, Source, bring_in, draw, finish_by_hand, write_csv, write_recipe
 
 from catbuilder.active_learning.answers import import_labels
-from catbuilder.catalogue.round_records import STEPS, Plan, training_manifest_file
+from catbuilder.catalogue.round_records import STEPS, RoundPlan, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
@@ -175,7 +175,7 @@ def recipe_of(folder: Path, **changes: object) -> Recipe:
     return load_recipe(write_recipe(folder / "recipe.toml", **changes))
 
 
-def plan_of(workspace: Workspace, recipe: Recipe) -> Plan:
+def plan_of(workspace: Workspace, recipe: Recipe) -> RoundPlan:
     return make_plan(workspace, recipe, 1, 0, Reporter(quiet=True))
 
 

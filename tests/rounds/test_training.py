@@ -21,7 +21,7 @@ from support.contents import assert_same_contents, contents, rows
 from support.small_survey import CLASSES, POOL, Source, bring_in, draw, write_recipe
 from support.toy_survey import run
 
-from catbuilder.catalogue.round_records import Plan, read_plan, score_manifest_file
+from catbuilder.catalogue.round_records import RoundPlan, read_plan, score_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.progress import Reporter
@@ -62,7 +62,7 @@ def copied(pair: Workspace, copy_of: Callable[[Path], Path]) -> Workspace:
     return Workspace.open(copy_of(pair.path))
 
 
-def plan_of(workspace: Workspace) -> Plan:
+def plan_of(workspace: Workspace) -> RoundPlan:
     with workspace.reading() as con:
         return read_plan(con, 1)
 
@@ -124,7 +124,7 @@ def test_a_model_that_was_trained_before_a_setting_came_is_taken(
 # What they say together
 
 
-def scorers(workspace: Workspace, plan: Plan) -> list[Scorer]:
+def scorers(workspace: Workspace, plan: RoundPlan) -> list[Scorer]:
     scoring = plan.recipe.scoring
     files = [member.file for member in members_of(workspace, plan)]
     return [Scorer(load_model(f)[0], scoring.batch_size, scoring.symmetries, False, False) for f in files]

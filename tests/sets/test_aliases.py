@@ -18,7 +18,7 @@ from catbuilder.core.resources import query
 from catbuilder.core.sky import healpix_cell
 from catbuilder.ingest.images import ingest_images
 from catbuilder.inspection.why import why
-from catbuilder.sets.aliases import IdentityReport, identify_images
+from catbuilder.sets.aliases import AliasReport, find_aliases
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.firewall import update_firewall
 from catbuilder.sets.testsets import add_test_set
@@ -98,7 +98,7 @@ def record(workspace: Workspace, *events: dict) -> None:
 
 
 def test_an_image_within_the_radius_is_the_nearest_catalogued_object(workspace):
-    assert identify_images(workspace) == IdentityReport(
+    assert find_aliases(workspace) == AliasReport(
         considered=5, identified=4, stamps=3, splits=3, labels=2, exclusions=0
     )
     assert aliases(workspace) == [(1, 100), (2, 100), (3, 200), (5, 400)]
@@ -107,7 +107,7 @@ def test_an_image_within_the_radius_is_the_nearest_catalogued_object(workspace):
 
 
 def test_the_catalogue_shows_each_galaxy_once_under_the_surveys_id(workspace):
-    identify_images(workspace)
+    find_aliases(workspace)
     rows = ask(workspace, "SELECT object_id, label, source, split, quality FROM catalog ORDER BY object_id")
     assert rows == [
         (4, "spiral", "imported", "train", "ok"),  # an image of nothing that is catalogued
@@ -119,39 +119,39 @@ def test_the_catalogue_shows_each_galaxy_once_under_the_surveys_id(workspace):
 
 
 def test_a_second_call_adds_nothing(workspace):
-    identify_images(workspace)
+    find_aliases(workspace)
     before = ask(workspace, "FROM runs")
-    assert identify_images(workspace) == IdentityReport(considered=1)
+    assert find_aliases(workspace) == AliasReport(considered=1)
     assert ask(workspace, "FROM runs") == before
 
 
 def test_a_wider_radius_finds_more_later(workspace):
-    identify_images(workspace)
-    assert identify_images(workspace, 1.5).identified == 1
+    find_aliases(workspace)
+    assert find_aliases(workspace, 1.5).identified == 1
     assert (4, 300) in aliases(workspace)
 
 
 def test_an_object_of_another_survey_is_another_matter(workspace, tmp_path):
     bring_images(workspace, tmp_path / "des", {7: (100, 0.1, "spiral")}, survey="des")
-    identify_images(workspace)
+    find_aliases(workspace)
     assert 7 not in dict(aliases(workspace))
 
 
 def test_without_a_catalogue_nobody_is_anybody(tmp_path):
     workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     bring_images(workspace, tmp_path / "images", IMAGES)
-    assert identify_images(workspace) == IdentityReport(considered=5)
+    assert find_aliases(workspace) == AliasReport(considered=5)
 
 
 def test_a_radius_that_means_nothing_is_refused(workspace):
     for radius in (0, 61, float("nan")):
         with pytest.raises(InputError, match="above 0 and up to 60 arcsec"):
-            identify_images(workspace, radius)
+            find_aliases(workspace, radius)
 
 
 def test_a_test_object_keeps_the_id_that_its_frozen_set_names(workspace, tmp_path):
     add_test_set(workspace, "HP", write_csv(tmp_path / "hp.csv", ["object_id", "label"], (1, "spiral")), survey="sdss")
-    identify_images(workspace)
+    find_aliases(workspace)
     assert aliases(workspace) == [(2, 100), (3, 200), (5, 400)]
     assert stamp_file(workspace, 100) == "2.png"
     assert ask(workspace, "SELECT test_set FROM catalog WHERE object_id = 1") == [("HP",)]
@@ -161,7 +161,7 @@ def test_a_test_object_keeps_the_id_that_its_frozen_set_names(workspace, tmp_pat
 
 
 def test_the_object_takes_the_nearest_good_stamp_as_it_is(workspace):
-    identify_images(workspace)
+    find_aliases(workspace)
     columns = "SELECT * EXCLUDE (object_id, round, run) FROM stamps WHERE object_id = ?"
     assert ask(workspace, columns, 100) == ask(workspace, columns, 1)
 
@@ -169,7 +169,7 @@ def test_the_object_takes_the_nearest_good_stamp_as_it_is(workspace):
 def test_a_good_stamp_farther_away_is_better_than_a_flagged_one(workspace):
     with workspace.recording("flag") as recording:
         recording.con.execute("UPDATE stamps SET quality = 'saturated' WHERE object_id IN (1, 5)")
-    identify_images(workspace)
+    find_aliases(workspace)
     assert stamp_file(workspace, 100) == "2.png"
     assert stamp_file(workspace, 400) == "5.png"  # better than none
 
@@ -179,7 +179,7 @@ def test_an_image_that_cannot_be_read_gives_no_stamp_until_it_is_mended(workspac
         recording.con.execute(
             "UPDATE stamps SET shard = NULL, row = NULL, quality = 'unreadable' WHERE object_id IN (3, 5)"
         )
-    assert identify_images(workspace).stamps == 1
+    assert find_aliases(workspace).stamps == 1
     assert stamp_file(workspace, 200) is None
     with workspace.recording("mended") as recording:
         recording.con.execute(
@@ -187,7 +187,7 @@ def test_an_image_that_cannot_be_read_gives_no_stamp_until_it_is_mended(workspac
             "FROM stamps WHERE object_id = 3",
             [recording.run],
         )
-    assert identify_images(workspace).stamps == 1
+    assert find_aliases(workspace).stamps == 1
     assert stamp_file(workspace, 200) == "3.png"
 
 
@@ -196,7 +196,7 @@ def test_what_the_object_has_already_is_kept(workspace, tmp_path):
     table = write_csv(folder / "table.csv", ["object_id", "file"], (100, "own.png"))
     ingest_images(workspace, folder, table, survey="sdss", split="pool")
     record(workspace, label_event("sdss", 100, "elliptical"), label_event("sdss", 100, "elliptical", "human"))
-    report = identify_images(workspace)
+    report = find_aliases(workspace)
     assert (report.stamps, report.splits, report.labels) == (2, 2, 1)
     assert stamp_file(workspace, 100) == "own.png"
     assert ask(workspace, "SELECT split, label FROM catalog WHERE object_id = 100") == [("pool", "elliptical")]
@@ -217,7 +217,7 @@ def test_the_last_word_of_every_source_and_annotator_is_carried_over_but_no_prom
         recording.con.execute(
             "INSERT INTO labels SELECT * REPLACE (99 AS event, 'promoted' AS source) FROM labels WHERE event = 4"
         )
-    identify_images(workspace)
+    find_aliases(workspace)
     assert labels(workspace, 400) == [
         ("spiral", "human", "edwin"), ("elliptical", "human", "vera"), ("spiral", "galaxy_zoo", None),
     ]  # fmt: skip
@@ -228,9 +228,9 @@ def test_the_last_word_of_every_source_and_annotator_is_carried_over_but_no_prom
 
 
 def test_a_label_that_an_image_is_given_afterwards_is_carried_over_by_the_next_call(workspace):
-    identify_images(workspace)
+    find_aliases(workspace)
     record(workspace, label_event("sdss", 5, "spiral", "human"))
-    assert identify_images(workspace) == IdentityReport(considered=1, labels=1)
+    assert find_aliases(workspace) == AliasReport(considered=1, labels=1)
     assert labels(workspace, 400) == [("spiral", "human", None)]
 
 
@@ -239,12 +239,12 @@ def test_what_the_firewall_knows_of_an_image_holds_for_the_object(workspace, tmp
         recording.con.execute(
             "INSERT INTO exclusions VALUES ('sdss', 2, 'content', 'HP', 'des', 9, NULL, 0.98, 1, ?)", [recording.run]
         )
-    assert identify_images(workspace).exclusions == 1
+    assert find_aliases(workspace).exclusions == 1
     asked = "SELECT rule, test_survey, test_object_id, similarity > 0.97 FROM exclusions WHERE object_id = ?"
     assert ask(workspace, asked, 100) == [("content", "des", 9, True)]
     # a set that comes later and names an image means the galaxy
     add_test_set(workspace, "FO", write_csv(tmp_path / "fo.csv", ["object_id", "label"], (3, "spiral")), survey="sdss")
-    assert identify_images(workspace).exclusions == 0
+    assert find_aliases(workspace).exclusions == 0
     assert ask(workspace, "SELECT test_set FROM catalog WHERE object_id = 200") == [("FO",)]
 
 
@@ -265,7 +265,7 @@ def test_an_image_near_a_test_galaxy_keeps_out_the_object_that_it_shows(workspac
         folder / "t.csv", ["object_id", "file", "ra", "dec", "label"], (50, "near.png", 60.0, 4.7 * ARCSEC, "spiral")
     )
     ingest_images(workspace, folder, table, survey="sdss")
-    identify_images(workspace)
+    find_aliases(workspace)
     assert 501 in trains(workspace)
     update_firewall(workspace, 5.0)
     assert trains(workspace) == {4, 100, 200}
@@ -276,7 +276,7 @@ def test_an_image_near_a_test_galaxy_keeps_out_the_object_that_it_shows(workspac
 def test_what_lies_near_an_image_of_a_test_or_calibration_galaxy_is_out(workspace, tmp_path):
     bring_in(workspace, {101: (10.0, 5.3 * ARCSEC), 201: (359.99999, 30 + 5.5 * ARCSEC)})  # 0.5 and 0.9 are images
     bring_images(workspace, tmp_path / "more", {11: (100, 5.3, "spiral"), 12: (200, 5.5, "spiral")})
-    identify_images(workspace)
+    find_aliases(workspace)
     add_test_set(workspace, "HP", write_csv(tmp_path / "t.csv", ["object_id", "label"], (100, "spiral")), survey="sdss")
     say(workspace, tmp_path / "said", ["split"], (3, "calibration"))
     update_firewall(workspace, 5.0)
@@ -285,7 +285,7 @@ def test_what_lies_near_an_image_of_a_test_or_calibration_galaxy_is_out(workspac
 
 
 def test_an_object_is_out_beside_its_image_that_a_test_set_names(workspace):
-    identify_images(workspace)
+    find_aliases(workspace)
     with workspace.recording("a set that was listed with the image's id") as recording:
         recording.con.execute(
             "INSERT INTO test_sets VALUES ('HP', 'sdss', 1, 'spiral', 0.9, 1, ?, NULL)", [recording.run]
@@ -321,7 +321,7 @@ def give_split(workspace: Workspace, object_id: int, split: str, stated: bool | 
 
 
 def test_a_corrected_label_and_split_of_an_image_reach_its_object_at_once_and_only_once(workspace, tmp_path):
-    identify_images(workspace)
+    find_aliases(workspace)
     corrected = (["label", "split"], (1, "elliptical", "none"), (2, "elliptical", ""))
     say(workspace, tmp_path, *corrected)
     shown = "SELECT label, split FROM catalog WHERE object_id = 100"
@@ -329,12 +329,12 @@ def test_a_corrected_label_and_split_of_an_image_reach_its_object_at_once_and_on
     counted = "SELECT (SELECT count(*) FROM labels), (SELECT count(*) FROM splits)"
     before = ask(workspace, counted)
     say(workspace, tmp_path, *corrected)
-    assert identify_images(workspace) == IdentityReport(considered=1)
+    assert find_aliases(workspace) == AliasReport(considered=1)
     assert ask(workspace, counted) == before
 
 
 def test_an_older_table_of_a_farther_image_does_not_take_the_label_back(workspace, tmp_path):
-    identify_images(workspace)
+    find_aliases(workspace)
     for _ in range(2):
         say(workspace, tmp_path, ["label"], (2, "elliptical"))
         say(workspace, tmp_path, ["label"], (1, "spiral"))
@@ -342,10 +342,10 @@ def test_an_older_table_of_a_farther_image_does_not_take_the_label_back(workspac
 
 
 def test_a_label_of_the_object_later_than_the_images_stands(workspace, tmp_path):
-    identify_images(workspace)
+    find_aliases(workspace)
     say(workspace, tmp_path, ["label"], (1, "elliptical"))
     record(workspace, label_event("sdss", 100, "spiral"))
-    identify_images(workspace)
+    find_aliases(workspace)
     assert [label for label, *_ in labels(workspace, 100)] == ["spiral", "elliptical", "spiral"]
 
 
@@ -355,7 +355,7 @@ def test_a_default_split_is_no_statement(workspace, tmp_path):
     ingest_images(workspace, folder, table, survey="sdss", otherwise="none")
     assert split_of(workspace, 1) == ("train", False)
     assert split_of(workspace, 100) == ("none", False)
-    identify_images(workspace)
+    find_aliases(workspace)
     assert split_of(workspace, 100) == ("none", False)
     with pytest.raises(InputError, match="unknown split 'nothing'"):
         ingest_images(workspace, folder, table, survey="sdss", split="pool", otherwise="nothing")
@@ -364,10 +364,10 @@ def test_a_default_split_is_no_statement(workspace, tmp_path):
 def test_a_stated_split_of_an_image_wins_over_a_default_and_over_a_rule_until_the_rule_has_seen_it(workspace, tmp_path):
     give_split(workspace, 100, "train")
     say(workspace, tmp_path, ["split"], (1, "none"))
-    identify_images(workspace)
+    find_aliases(workspace)
     assert split_of(workspace, 100) == ("none", True)
     give_split(workspace, 100, "pool")
-    assert identify_images(workspace).splits == 0
+    assert find_aliases(workspace).splits == 0
     say(workspace, tmp_path, ["split"], (1, "validation"))
     assert split_of(workspace, 100) == ("validation", True)
 
@@ -375,7 +375,7 @@ def test_a_stated_split_of_an_image_wins_over_a_default_and_over_a_rule_until_th
 def test_a_stated_split_of_the_object_gives_way_to_a_later_word_on_its_image_alone(workspace, tmp_path):
     say(workspace, tmp_path, ["split"], (1, "none"))
     give_split(workspace, 100, "pool", stated=True)
-    identify_images(workspace)
+    find_aliases(workspace)
     assert split_of(workspace, 100) == ("pool", True)
     say(workspace, tmp_path, ["split"], (1, "train"))
     assert split_of(workspace, 100) == ("train", True)
@@ -384,10 +384,10 @@ def test_a_stated_split_of_the_object_gives_way_to_a_later_word_on_its_image_alo
 def test_an_image_that_calibrates_makes_its_object_calibrate_for_good(workspace, tmp_path):
     give_split(workspace, 100, "train", stated=True)
     say(workspace, tmp_path, ["split"], (2, "calibration"))
-    identify_images(workspace)
+    find_aliases(workspace)
     assert split_of(workspace, 100)[0] == "calibration"
     say(workspace, tmp_path, ["split"], (1, "none"), (2, "train"))
-    assert identify_images(workspace).splits == 0
+    assert find_aliases(workspace).splits == 0
     assert split_of(workspace, 100)[0] == "calibration"
 
 
@@ -443,14 +443,14 @@ def test_who_is_overtaken_by_a_catalogue_looks_again(workspace, monkeypatch):
         return recording(workspace, what)
 
     monkeypatch.setattr(Workspace, "recording", slow)
-    assert identify_images(workspace).identified == 5
+    assert find_aliases(workspace).identified == 5
     assert (4, 600) in aliases(workspace)
 
 
 def test_who_is_overtaken_again_and_again_gives_up_and_says_so(workspace, monkeypatch):
     monkeypatch.setattr(Workspace, "recording", _after_another(Workspace.recording))
     with pytest.raises(WorkspaceBusy, match="5 times while this one was reading it, and nothing is recorded"):
-        identify_images(workspace)
+        find_aliases(workspace)
     assert aliases(workspace) == []
 
 
@@ -466,7 +466,7 @@ def _after_another(recording):
 
 
 def test_the_checks_hold_afterwards(workspace):
-    identify_images(workspace)
+    find_aliases(workspace)
     done = cli("-w", workspace.path, "check")
     assert done.code == 0, done
 
@@ -480,7 +480,7 @@ def test_crossmatch_identifies_first_and_matches_the_object_and_not_its_image(wo
     assert "4 of 5 images with a position show a catalogued object of their survey" in done.out
     assert "3 stamps, 3 splits, 2 labels and 0 exclusions" in done.out
     assert ask(workspace, "SELECT object_id_a, object_id_b FROM matches") == [(100, 900)]
-    assert crossmatch(workspace).images == IdentityReport(considered=1)
+    assert crossmatch(workspace).images == AliasReport(considered=1)
 
 
 def test_why_of_an_image_goes_on_with_the_story_of_the_object(workspace):
@@ -516,7 +516,7 @@ def test_why_tells_votes_and_domain(workspace):
 
 
 def test_a_label_imported_for_an_image_is_recorded_for_the_object(workspace, tmp_path):
-    identify_images(workspace)
+    find_aliases(workspace)
     table = write_csv(tmp_path / "mine.csv", ["object_id", "label"], (5, "spiral"), (300, "spiral"), (6, "spiral"))
     done = cli("-w", workspace.path, "labels", "import", table, "--source", "human")
     assert done.out.startswith("2 labels recorded") and "object 6 is not in the catalogue" in done.err
@@ -524,7 +524,7 @@ def test_a_label_imported_for_an_image_is_recorded_for_the_object(workspace, tmp
     rows = ask(workspace, "SELECT object_id, reason FROM labels WHERE source = 'human' ORDER BY event")
     assert rows == [(400, "imported from mine.csv, row 2, where it is given to image 5"),
                     (300, "imported from mine.csv, row 3")]  # fmt: skip
-    assert identify_images(workspace) == IdentityReport(considered=1)
+    assert find_aliases(workspace) == AliasReport(considered=1)
 
 
 # --- real images
@@ -552,10 +552,10 @@ def test_real_images_are_the_catalogued_galaxies_that_astropy_finds_beside_them(
     sky = [SkyCoord(np.array([place for _, *place in rows]), unit="deg") for rows in (images, catalogue)]
     index, apart, _ = sky[0].match_to_catalog_sky(sky[1])
     expected = [(images[j][0], catalogue[i][0]) for j, i in enumerate(index) if apart[j].arcsec <= 1]
-    report = identify_images(real)
+    report = find_aliases(real)
     assert aliases(real) == expected
     assert (report.considered, report.identified) == (len(images), len(expected))
     assert sum(str(image).startswith("82") for image, _ in expected) == 143
     assert report.stamps == report.splits == len({galaxy for _, galaxy in expected})
     assert report.labels == len({galaxy for image, galaxy in expected if str(image).startswith("81")})
-    assert identify_images(real).identified == 0
+    assert find_aliases(real).identified == 0

@@ -10,7 +10,7 @@ from PIL import Image
 from support.workspaces import write_scores
 
 from catbuilder.catalogue.new_workspace import create_workspace
-from catbuilder.catalogue.round_records import Plan, record_step
+from catbuilder.catalogue.round_records import RoundPlan, record_step
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.calibration_set import record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
@@ -153,7 +153,7 @@ def build(folder: Path) -> Workspace:
     return workspace
 
 
-def finish_by_hand(workspace: Workspace, plan: Plan, spiral: Mapping[tuple[str, int], float]) -> Decisions:
+def finish_by_hand(workspace: Workspace, plan: RoundPlan, spiral: Mapping[tuple[str, int], float]) -> Decisions:
     """Close a planned round with scores of our own choice (posterior of spiral by object) in place of a network's."""
     scores = {key: (1 - p, p) for key, p in spiral.items()}
     file = write_scores(workspace.round_folder(plan.round) / "scores" / "scores-00000.parquet", CLASSES, scores)

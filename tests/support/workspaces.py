@@ -20,7 +20,7 @@ from support.toy_survey import toy_recipe
 
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.new_workspace import create_workspace
-from catbuilder.catalogue.round_records import Plan, record_step
+from catbuilder.catalogue.round_records import RoundPlan, record_step
 from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.cli.main import main
 from catbuilder.core.recipe import Recipe
@@ -182,7 +182,7 @@ def close_round(
     classes = workspace.config.classes
     with workspace.recording("round: planned") as recording:
         number = recording.round
-        plan = Plan(
+        plan = RoundPlan(
             round=number, recipe=recipe, classes=classes, seed=seed, ranks=1, threads=1, training=len(trained_on),
             validation=0, scored=len(posteriors), manifest_sha256="0" * 64, score_manifest_sha256="0" * 64,
         )  # fmt: skip

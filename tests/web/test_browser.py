@@ -15,7 +15,7 @@ from support.workspaces import RECIPE, add_events, label_event
 from catbuilder.active_learning.agreement import annotator_agreement
 from catbuilder.active_learning.review import question_lists, questions
 from catbuilder.catalogue.round_records import training_manifest_file
-from catbuilder.core.files import held_alone
+from catbuilder.core.files import exclusive_lock
 from catbuilder.core.progress import Reporter
 from catbuilder.inspection.why import why
 from catbuilder.network.worker import EventLog
@@ -237,7 +237,7 @@ def test_sql_by_keyboard(page):
 def test_a_training_is_watched_while_it_goes_on(page, served):
     page.goto("/rounds")
     folder = served.workspace.round_folder(2) / "attempts" / "train-01"
-    with held_alone(served.workspace.path / "round.lock", "a round"):
+    with exclusive_lock(served.workspace.path / "round.lock", "a round"):
         log = EventLog(folder / "train.jsonl")
         step = {"epochs": 3, "steps": 10, "loss": 0.5, "images_per_second": 123.0}
         log.write("step", epoch=0, step=4, **step)

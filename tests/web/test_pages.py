@@ -52,7 +52,7 @@ from catbuilder.inspection.check import check
 from catbuilder.inspection.why import why
 from catbuilder.web.downloads import remove_leftovers
 from catbuilder.web.guard import Session
-from catbuilder.web.own_process import apart, one_of_few
+from catbuilder.web.own_process import in_own_process, limited_slot
 
 
 @pytest.fixture(scope="module")
@@ -663,16 +663,16 @@ def test_pages_are_shown_while_an_export_runs_beside_them(browser):
 def test_who_finds_no_place_free_is_told_so_and_finds_one_later():
     places = BoundedSemaphore(1)
     with (
-        one_of_few(places, "one is here"),
+        limited_slot(places, "one is here"),
         pytest.raises(WorkspaceBusy, match=r"^one is here; ask again"),
-        one_of_few(places, "one is here"),
+        limited_slot(places, "one is here"),
     ):
         pass
-    with one_of_few(places, "nobody is here"):
+    with limited_slot(places, "nobody is here"):
         pass
 
 
 def test_a_process_that_is_killed_is_told_of_and_the_next_one_works():
     with pytest.raises(WorkerDied, match="memory runs out"):
-        apart(signal.raise_signal, signal.SIGKILL)
-    assert apart(os.getpid) != os.getpid()
+        in_own_process(signal.raise_signal, signal.SIGKILL)
+    assert in_own_process(os.getpid) != os.getpid()

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import Rejection
-from catbuilder.core.files import append_line, held_alone, written_whole
+from catbuilder.core.files import append_line, atomic_write, exclusive_lock
 from catbuilder.ingest.fetch.cutout_services import Service
 from catbuilder.ingest.fetch.missing_images import Target, objects_without_image, still_without_image
-from catbuilder.ingest.fetch.polite_client import Asker, Manners, NotHad
+from catbuilder.ingest.fetch.polite_client import CutoutClient, FetchFailed, RatePolicy
 from catbuilder.ingest.images import Progress, ingest_images
 from catbuilder.ingest.picture import read_picture
 
@@ -64,7 +64,7 @@ def fetch(
     where: str | None = None,
     n: int | None = None,
     width_arcsec: float | None = None,
-    manners: Manners | None = None,
+    manners: RatePolicy | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
     """Bring in an image of every object of a survey that has a position and no readable stamp, test objects too.
@@ -88,18 +88,18 @@ def fetch(
     WorkspaceBusy
         Another fetch of this survey from this service is under way.
     """
-    manners = manners or Manners()
+    manners = manners or RatePolicy()
     targets = objects_without_image(workspace, survey, where=where, n=n, width_arcsec=width_arcsec)
     batches = _Batches(workspace, survey, service, FetchReport(len(targets)))
     if not targets:
         return batches.report
     down = 0
-    with batches.alone(), batches.listing_failures(), Asker(manners) as asker:
+    with batches.alone(), batches.listing_failures(), CutoutClient(manners) as asker:
         for done, target in enumerate(targets, start=1):
             try:
                 batches.waiting.append((target, batches.keep(asker, target)))
                 down = 0
-            except NotHad as failed:
+            except FetchFailed as failed:
                 batches.list_failure(target, failed.reason)
                 down = down + 1 if failed.service_is_down else 0
                 if failed.come_back_later or down >= manners.give_up_after:
@@ -131,14 +131,14 @@ class _Batches:
     def alone(self) -> Iterator[None]:
         """Hold the folder: two at once would write one list of failures and one table, and double the rate."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with held_alone(
+        with exclusive_lock(
             self.folder / "fetch.lock", f"another fetch of {self.survey} from {self.service.name} is under way"
         ):
             for left in self.folder.glob(".*.partial.*"):  # of a fetch that was killed: nobody else writes here now
                 left.unlink()
             yield
 
-    def keep(self, asker: Asker, target: Target) -> Path:
+    def keep(self, asker: CutoutClient, target: Target) -> Path:
         """The object's image as a file; the one that is there already, if it is of this width and can be read.
 
         Raises
@@ -152,12 +152,12 @@ class _Batches:
             if path.is_file():
                 try:
                     return self._checked(path, width_px)
-                except NotHad:
+                except FetchFailed:
                     path.unlink()
 
         def store(data: bytes, suffix: str) -> Path:
             path = self.folder / f"{stem}{suffix}"
-            with written_whole(path) as temporary:
+            with atomic_write(path) as temporary:
                 temporary.write_bytes(data)
                 self._checked(temporary, width_px)
             return path
@@ -168,9 +168,9 @@ class _Batches:
         """The path again, if its image can be read and is as wide as was asked for."""
         picture = read_picture(path, self.workspace.config.stamp_size, _MAX_PIXELS)
         if picture.reason is not None:
-            raise NotHad(picture.reason.removeprefix(f"{path.name}: "), again=True)
+            raise FetchFailed(picture.reason.removeprefix(f"{path.name}: "), again=True)
         if width_px is not None and picture.width != width_px:
-            raise NotHad(
+            raise FetchFailed(
                 f"the image is {picture.width} pixels wide and not {width_px} as asked for: its scale is not known"
             )
         return path
@@ -183,7 +183,7 @@ class _Batches:
         if not self.waiting:
             return
         table = self.folder / "batch.csv"
-        with written_whole(table) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+        with atomic_write(table) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
             rows = csv.writer(out)
             rows.writerow(["object_id", "file"])
             for target, path in self.waiting:
@@ -232,7 +232,7 @@ class _Batches:
         if not wanting:
             file.unlink()
             return
-        with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+        with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
             rows = csv.writer(out)
             rows.writerow(_FAILED_COLUMNS)
             rows.writerows(row for object_id, row in last.items() if object_id in wanting)

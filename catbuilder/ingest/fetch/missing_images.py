@@ -15,7 +15,7 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError
-from catbuilder.core.files import written_whole
+from catbuilder.core.files import atomic_write
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
 
@@ -135,7 +135,7 @@ def write_cutout_list(
         raise InputError(f"{file} is a folder; name the file to write, such as {file / 'cutouts.csv'}")
     known = [target for target in targets if by == "position" or not target.named]
     if known:
-        with written_whole(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
+        with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
             rows = csv.DictWriter(out, _columns(by), extrasaction="ignore", lineterminator="\n")
             rows.writeheader()
             rows.writerows(_job_row(target) for target in known)

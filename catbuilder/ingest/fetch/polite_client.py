@@ -32,7 +32,7 @@ _LONGEST_WAIT_S = 300.0
 
 
 @dataclass(frozen=True)
-class Manners:
+class RatePolicy:
     """How a service is asked."""
 
     rate_per_s: float = 2.0  # what a person who pages through a list of images may cause
@@ -46,7 +46,7 @@ class Manners:
     batch: int = 200  # images recorded at a time
 
 
-class NotHad(Exception):
+class FetchFailed(Exception):
     """An image could not be had; `reason` says why, fit for a terminal and one line of a table."""
 
     def __init__(
@@ -59,10 +59,10 @@ class NotHad(Exception):
         self.come_back_later = come_back_later
 
 
-class Asker:
+class CutoutClient:
     """Asks for one image after the other. Close it after use (`with`)."""
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, manners: RatePolicy) -> None:
         self.manners = manners
         self._paced = _Paced(manners)
         self._session = requests.Session()
@@ -76,7 +76,7 @@ class Asker:
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, self._paced)
 
-    def __enter__(self) -> "Asker":
+    def __enter__(self) -> "CutoutClient":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,12 +93,12 @@ class Asker:
         for attempt in range(1, self.manners.tries + 1):
             try:
                 return keep(*self._answer(url))
-            except NotHad as failed:
+            except FetchFailed as failed:
                 if not failed.again:
                     raise
                 if attempt == self.manners.tries:
                     tries = f" (asked {attempt} times)" if attempt > 1 else ""
-                    raise NotHad(failed.reason + tries, service_is_down=failed.service_is_down) from None
+                    raise FetchFailed(failed.reason + tries, service_is_down=failed.service_is_down) from None
                 self._paced.rest(self.manners.backoff_s * 2 ** (attempt - 1))
         raise AssertionError("the last try returns or raises")
 
@@ -112,21 +112,21 @@ class Asker:
         except (requests.RequestException, HTTPError, ValueError, OSError) as error:
             raise self._explained(error) from None
 
-    def _explained(self, error: Exception) -> NotHad:
+    def _explained(self, error: Exception) -> FetchFailed:
         if monotonic() >= self._paced.until:
             within = f"within {self.manners.answer_timeout_s:g} s"
-            return NotHad(f"the answer was not whole {within}", service_is_down=True)
+            return FetchFailed(f"the answer was not whole {within}", service_is_down=True)
         if isinstance(error, requests.exceptions.ChunkedEncodingError):
-            return NotHad("the answer was cut short", again=True)
+            return FetchFailed("the answer was cut short", again=True)
         if isinstance(error, requests.Timeout):
-            return NotHad("the service does not answer in time", service_is_down=True)
+            return FetchFailed("the service does not answer in time", service_is_down=True)
         if isinstance(error, requests.ConnectionError):
-            return NotHad(f"the service does not answer ({_cause(error)})", again=True, service_is_down=True)
+            return FetchFailed(f"the service does not answer ({_cause(error)})", again=True, service_is_down=True)
         # The template was good when it was checked: another address than that is one that a redirect gave. requests
         # leaves some of them to urllib3 and to urllib, which raise errors of their own (ValueError for http://[bad).
         if isinstance(error, (requests.TooManyRedirects, ValueError, HTTPError)):
-            return NotHad("the service sent us on to where no image can be fetched from")
-        return NotHad(f"the request failed ({_shortened(str(error))})")
+            return FetchFailed("the service sent us on to where no image can be fetched from")
+        return FetchFailed(f"the request failed ({_shortened(str(error))})")
 
     def _suffix(self, response: requests.Response) -> str:
         code = response.status_code
@@ -134,13 +134,13 @@ class Asker:
             self._heed(response.headers.get("Retry-After", ""))
         if code != 200:
             reason = f"the service answered {code} {_PHRASES.get(code, '')}".rstrip()
-            raise NotHad(reason, again=code in _AGAIN, service_is_down=code in _DOWN)
+            raise FetchFailed(reason, again=code in _AGAIN, service_is_down=code in _DOWN)
         coding = response.headers.get("Content-Encoding", "identity").strip().lower()
         if coding != "identity":  # 1 MB of it may unfold to a TB
-            raise NotHad(f"the answer is packed ({_shortened(coding)}), which we did not ask for")
+            raise FetchFailed(f"the answer is packed ({_shortened(coding)}), which we did not ask for")
         kind = response.headers.get("Content-Type", "nothing in particular").partition(";")[0].strip().lower()
         if kind not in _SUFFIX:
-            raise NotHad(f"the answer says that it is {_shortened(kind)}, not a JPEG or PNG image")
+            raise FetchFailed(f"the answer says that it is {_shortened(kind)}, not a JPEG or PNG image")
         return _SUFFIX[kind]
 
     def _heed(self, retry_after: str) -> None:
@@ -150,7 +150,7 @@ class Asker:
         except (HTTPError, ValueError, OverflowError):  # says nothing, or nothing that can be understood
             return
         if seconds > _LONGEST_WAIT_S:
-            raise NotHad(
+            raise FetchFailed(
                 f"the service asks to be left alone for {seconds:.0f} s", service_is_down=True, come_back_later=True
             )
         self._paced.rest(seconds)
@@ -160,16 +160,16 @@ class Asker:
         for piece in response.iter_content(65536):
             body += piece
             if len(body) > self.manners.max_bytes:
-                raise NotHad(f"the answer has more than {self.manners.max_bytes:,} bytes, which no cut-out needs")
+                raise FetchFailed(f"the answer has more than {self.manners.max_bytes:,} bytes, which no cut-out needs")
         if not body:
-            raise NotHad("the answer was empty", again=True)
+            raise FetchFailed("the answer was empty", again=True)
         return bytes(body)
 
 
 class _Paced(HTTPAdapter):
     """Sends every request in its turn, and ends an answer that has taken too long."""
 
-    def __init__(self, manners: Manners) -> None:
+    def __init__(self, manners: RatePolicy) -> None:
         super().__init__(max_retries=0)
         self.manners = manners
         self.next_at = self.until = monotonic()

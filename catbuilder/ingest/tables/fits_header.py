@@ -33,11 +33,11 @@ class DamagedHeader(ValueError):
     """A header that cannot be trusted; the message says why, without the file's name."""
 
 
-class _File(Protocol):
+class _HeaderFile(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-def read_header(file: _File) -> fits.Header:
+def read_header(file: _HeaderFile) -> fits.Header:
     """The header that begins where the file stands, which is then at the first byte of the data.
 
     Raises

@@ -33,7 +33,7 @@ from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tables.table_file import Progress, TableFile
 from catbuilder.ingest.tables.typed_columns import (
     Layout,
-    accept,
+    accept_rows,
     add_functions,
     check_kept_names,
     count_sentinels,
@@ -135,7 +135,7 @@ def ingest_survey(
         stage(con, table, layout, versions, other, progress or (lambda done, of: None))
         _check_rows(con, table, survey, release, seems, other)
         layout = settle_kept(con, archive, layout)
-        order = "" if accept(con, archive, layout) else "ORDER BY a.object_id"
+        order = "" if accept_rows(con, archive, layout) else "ORDER BY a.object_id"
         return _record(recording, table, archive, layout, survey, update, order)
 
 

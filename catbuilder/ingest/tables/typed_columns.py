@@ -32,7 +32,7 @@ _LONGEST_NAME, _LONGEST_REASON = 60, 300  # letters
 
 
 @dataclass(frozen=True)
-class Field:
+class TypedColumn:
     """A column that is read: where it stands in the file, and what it becomes."""
 
     cell: FileColumn
@@ -52,13 +52,13 @@ class Layout:
     object_id: FileColumn
     ra: FileColumn
     dec: FileColumn
-    of_objects: tuple[Field, ...]
-    of_archive: tuple[Field, ...]
-    kept: tuple[Field, ...]
+    of_objects: tuple[TypedColumn, ...]
+    of_archive: tuple[TypedColumn, ...]
+    kept: tuple[TypedColumn, ...]
     missing: tuple[str, ...]  # columns that matter and that the file lacks
 
     @property
-    def fields(self) -> tuple[Field, ...]:
+    def fields(self) -> tuple[TypedColumn, ...]:
         """Everything beside id and position."""
         return self.of_objects + self.of_archive + self.kept
 
@@ -191,7 +191,7 @@ def settle_kept(con: Connection, archive: Archive, layout: Layout) -> Layout:
     return replace(layout, kept=tuple(kept))
 
 
-def accept(con: Connection, archive: Archive, layout: Layout) -> bool:
+def accept_rows(con: Connection, archive: Archive, layout: Layout) -> bool:
     """Set repeated ids apart, and make the view `accepted` of the records that can be used.
 
     Returns
@@ -231,11 +231,11 @@ def _healpix(ra: pa.ChunkedArray, dec: pa.ChunkedArray) -> pa.Array:
     return pa.array(healpix_cell(np.asarray(ra), np.asarray(dec)))
 
 
-def _present(measurements: Sequence[Measurement], found: Mapping[str, FileColumn]) -> tuple[Field, ...]:
-    return tuple(Field(found[m.theirs.lower()], m) for m in measurements if m.theirs.lower() in found)
+def _present(measurements: Sequence[Measurement], found: Mapping[str, FileColumn]) -> tuple[TypedColumn, ...]:
+    return tuple(TypedColumn(found[m.theirs.lower()], m) for m in measurements if m.theirs.lower() in found)
 
 
-def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> Field:
+def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> TypedColumn:
     if not _PLAIN_NAME.fullmatch(name):
         raise InputError(
             f"--keep '{name}': a column to keep needs a name of letters, digits and _; rename it in the file"
@@ -245,7 +245,7 @@ def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> Field
             f"--keep {name}: {table.path} has no such column (it has {', '.join(found)}); name one of them"
         )
     cell = found[name.lower()]
-    return Field(cell, Measurement(cell.name, name.lower(), cell.type), guessed=not table.typed)
+    return TypedColumn(cell, Measurement(cell.name, name.lower(), cell.type), guessed=not table.typed)
 
 
 def _check_types(table: TableFile, layout: Layout) -> None:
@@ -284,7 +284,7 @@ def _typed(source: str, target: str, cell: str) -> str:
     return f'TRY_CAST("{cell}" AS {target})'
 
 
-def _faults(field: Field) -> list[str]:
+def _faults(field: TypedColumn) -> list[str]:
     """Branches of the CASE that tells what is wrong with a record."""
     name, ours, target = field.cell.name, field.ours, field.measurement.type
     faults = []
@@ -313,7 +313,7 @@ def _degrees(cell: FileColumn, axis: str) -> str:
     return f"{axis}_degrees(_{axis})" if cell.type == "VARCHAR" else f"TRY_CAST(_{axis} AS DOUBLE)"
 
 
-def _measured(field: Field) -> str:
+def _measured(field: TypedColumn) -> str:
     """A staged value, NULL where it is not finite or says 'not measured'."""
     kind, sentinels, checks = field.measurement.type, field.measurement.sentinels, []
     name = f'TRY_CAST("{field.ours}" AS {kind})' if field.guessed else f'"{field.ours}"'

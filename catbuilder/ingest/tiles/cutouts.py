@@ -63,7 +63,7 @@ def strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]) -> Iterat
 
 def cut_strip(strip: Strip) -> list[Rendered]:
     """Read one strip, band after band, and render its objects."""
-    sections = [_Section.around(x, y, width) for x, y, width in zip(strip.x, strip.y, strip.width, strict=True)]
+    sections = [_TileSection.around(x, y, width) for x, y, width in zip(strip.x, strip.y, strip.width, strict=True)]
     bands = [np.zeros((len(strip.planes), s.side, s.side), np.float32) for s in sections]
     bad = [np.zeros((s.side, s.side), bool) for s in sections]
     for number, plane in enumerate(strip.planes):
@@ -92,7 +92,7 @@ def section_side(width: float) -> int:
 
 
 @dataclass(frozen=True)
-class _Section:
+class _TileSection:
     """The square of a tile that is read for one object; it may reach beyond the tile."""
 
     left: int
@@ -102,7 +102,7 @@ class _Section:
     y: float
 
     @classmethod
-    def around(cls, x: float, y: float, width: float) -> "_Section":
+    def around(cls, x: float, y: float, width: float) -> "_TileSection":
         side = section_side(width)
         left, bottom = round(x - (side - 1) / 2), round(y - (side - 1) / 2)
         return cls(left, bottom, side, x - left, y - bottom)
@@ -121,7 +121,7 @@ class _Section:
 
 
 def _read_plane(
-    plane: Plane, shape: tuple[int, int], sections: Sequence[_Section], into: Sequence[Floats], bad: Sequence[Bools]
+    plane: Plane, shape: tuple[int, int], sections: Sequence[_TileSection], into: Sequence[Floats], bad: Sequence[Bools]
 ) -> None:
     """Fill one band of every section, and mark what its mask and its weight call bad."""
     covered = [section.within(shape) for section in sections]

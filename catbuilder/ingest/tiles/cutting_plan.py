@@ -17,7 +17,7 @@ from astropy.coordinates import angular_separation
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import BadValue, Rejection, Table, parse_number, parse_object_id, read_table
+from catbuilder.core.csv_table import BadValue, CsvRows, Rejection, parse_number, parse_object_id, read_table
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
@@ -207,7 +207,7 @@ def _parse(cells: dict[str, str]) -> _Listed:
     return _Listed(object_id, name, ra, dec, parse_number(cells, "radius_arcsec", 0.0, 1e5))
 
 
-def _at_known_place(table: Table, number: int, cells: dict[str, str], one: _Listed, known: _Positions) -> bool:
+def _at_known_place(table: CsvRows, number: int, cells: dict[str, str], one: _Listed, known: _Positions) -> bool:
     ra, dec = known.get(one.object_id, (one.ra, one.dec))
     if ra is None or dec is None:
         table.reject(number, cells, "the catalogue has it already without a position, which cannot be changed")

@@ -24,7 +24,7 @@ from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
-from catbuilder.core.processes import deaf_to_interrupts, die_with
+from catbuilder.core.processes import die_with, ignore_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import refuse_other_width, write_shard
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why, strips
@@ -198,7 +198,7 @@ def _on_cores(work: list[Strip]) -> Generator[list[Rendered] | str]:
     ) as pool:
         try:
             for strip in work:
-                with deaf_to_interrupts():
+                with ignore_interrupts():
                     ahead.append(pool.submit(cut_strip_or_say_why, strip))
                 if len(ahead) >= _AHEAD * processes:
                     yield ahead.popleft().result()

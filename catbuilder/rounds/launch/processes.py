@@ -14,7 +14,7 @@ from pathlib import Path
 
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
-from catbuilder.core.processes import deaf_to_interrupts
+from catbuilder.core.processes import ignore_interrupts
 
 _POLL_S = 0.05
 
@@ -70,7 +70,7 @@ def _failed(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:
 
 
 def _start(worker: Worker) -> subprocess.Popen[bytes]:
-    with open(worker.log, "wb") as log, deaf_to_interrupts():  # Ctrl-C is the coordinator's to answer
+    with open(worker.log, "wb") as log, ignore_interrupts():  # Ctrl-C is the coordinator's to answer
         return subprocess.Popen(
             [sys.executable, "-m", worker.module, str(worker.job)],
             env={**os.environ, **worker.environment},

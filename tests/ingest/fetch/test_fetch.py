@@ -48,9 +48,9 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.ingest.fetch.cutout_services import SERVICES, Service, find_service
 from catbuilder.ingest.fetch.fetch import fetch
-from catbuilder.ingest.fetch.polite_client import Manners
+from catbuilder.ingest.fetch.polite_client import RatePolicy
 
-QUICK = Manners(rate_per_s=1000.0, backoff_s=0.01, max_bytes=100_000, batch=4)
+QUICK = RatePolicy(rate_per_s=1000.0, backoff_s=0.01, max_bytes=100_000, batch=4)
 
 
 @pytest.fixture

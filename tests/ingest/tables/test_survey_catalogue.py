@@ -32,7 +32,7 @@ from catbuilder.ingest.images import ingest_images
 from catbuilder.ingest.tables import typed_columns
 from catbuilder.ingest.tables.archives import ARCHIVES
 from catbuilder.ingest.tables.survey_catalogue import SurveyReport, ingest_survey
-from catbuilder.sets.aliases import identify_images
+from catbuilder.sets.aliases import find_aliases
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 CATALOGS = DATA / "catalogs"
@@ -646,7 +646,7 @@ def test_the_label_that_came_with_a_misplaced_image_is_taken_back_and_a_mended_p
 def test_an_image_that_became_another_id_s_is_its_own_object_again_once_the_catalogue_names_it(workspace, tmp_path):
     images(workspace, "sdss", (SDSS, 10.0, -5.0, 14.5))
     ingest_survey(workspace, sdss_csv(tmp_path / "1.csv", sdss_row(SDSS + 2, 10, -5 + 0.3 / 3600)), "sdss")
-    assert identify_images(workspace).identified == 1
+    assert find_aliases(workspace).identified == 1
     assert ask(workspace, "SELECT object_id FROM catalog") == [(SDSS + 2,)]
     second = sdss_csv(tmp_path / "2.csv", sdss_row(SDSS, 10.0, -5.0))
     report = ingest_survey(workspace, second, "sdss")
