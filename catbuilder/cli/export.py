@@ -24,7 +24,7 @@ def release(
     A release holds the files, their documentation and their checksums, and never changes.
     """
     from catbuilder.core.progress import Reporter
-    from catbuilder.export.release import list_releases, release, verify_release, verify_releases
+    from catbuilder.exports.release import list_releases, release, verify_release, verify_releases
 
     opened = open_workspace(workspace)
     if verify:
@@ -56,7 +56,7 @@ def track(
 ) -> None:
     """Copy the metrics of rounds to TensorBoard or MLflow."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.report.tracking import mlflow_address, track
+    from catbuilder.reports.tracking import mlflow_address, track
 
     where, written = track(open_workspace(workspace), to, place, Reporter())
     print(f"{written} rounds written; those that stood there already were left alone.")
@@ -84,7 +84,7 @@ def export(
     Columns carry units, UCDs and descriptions; the file says where it comes from.
     """
     from catbuilder.core.progress import Reporter
-    from catbuilder.export.export import export
+    from catbuilder.exports.export import export
 
     report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
     print(f"{target}: {' '.join(report.sentences())}")

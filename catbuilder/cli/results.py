@@ -96,7 +96,7 @@ def _why_nothing(workspace: "Workspace") -> str:
 
 
 def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, format: str) -> None:
-    from catbuilder.report.accuracy_figure import draw_accuracy
+    from catbuilder.reports.accuracy_figure import draw_accuracy
 
     draw_accuracy(_read(workspace, "decisions/accuracy_curves", rounds), file)
     print(f"Accuracy against coverage is drawn in {file}.", file=sys.stdout if format == "table" else sys.stderr)
@@ -169,7 +169,7 @@ def report(
     The page needs no network to be read.
     """
     from catbuilder.core.progress import Reporter
-    from catbuilder.report.page import write_report
+    from catbuilder.reports.page import write_report
 
     outcome = write_report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())
     print(f"{outcome.file}: {outcome.figures} figures, {outcome.size / 1e6:.1f} MB.")

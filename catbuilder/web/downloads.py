@@ -14,7 +14,7 @@ from fastapi.responses import Response, StreamingResponse
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
-from catbuilder.export.export import export
+from catbuilder.exports.export import export
 from catbuilder.web.catalogue_page import filter_of
 from catbuilder.web.own_process import in_own_process
 from catbuilder.web.site import Here

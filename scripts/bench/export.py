@@ -84,7 +84,7 @@ def now() -> Times:
 def ours_whole(folder: Path, form: str, rows: int) -> Times:
     """The whole export, from the joins in the catalogue to the file's last byte."""
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.export.export import export
+    from catbuilder.exports.export import export
 
     started = now()
     report = export(Workspace.open(folder / "ws"), folder / f"whole.{form}")
@@ -99,9 +99,9 @@ def ours_writer(folder: Path, form: str, rows: int) -> Times:
     from catbuilder.catalogue.round_records import NOW
     from catbuilder.catalogue.workspace import Workspace
     from catbuilder.core.progress import Reporter
-    from catbuilder.export.fits import write_fits
-    from catbuilder.export.rows import FETCH_ROWS, Selection, export_columns, limit_export_memory
-    from catbuilder.export.votable import write_votable
+    from catbuilder.exports.fits import write_fits
+    from catbuilder.exports.rows import FETCH_ROWS, Selection, export_columns, limit_export_memory
+    from catbuilder.exports.votable import write_votable
 
     started = now()
     with Workspace.open(folder / "ws").reading() as con:

@@ -21,8 +21,8 @@ import pyarrow as pa
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
-from catbuilder.export.cds import fields_of, write_dat
-from catbuilder.export.rows import selected
+from catbuilder.exports.cds import fields_of, write_dat
+from catbuilder.exports.rows import selected
 from catbuilder.inspection.round_diff import diff
 
 

@@ -10,7 +10,7 @@ from support.workspaces import ask, cli, failed, surveyed
 from catbuilder.catalogue.compact import compact
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
-from catbuilder.export.export import export
+from catbuilder.exports.export import export
 from catbuilder.inspection.check import check
 from catbuilder.inspection.counts import count_objects
 from catbuilder.inspection.sandbox import query_table

@@ -19,7 +19,7 @@ from catbuilder.core.errors import NothingToCertify
 from catbuilder.core.recipe import Recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
-from catbuilder.export.export import export
+from catbuilder.exports.export import export
 from catbuilder.inspection.check import check
 from catbuilder.rounds.rollback import rollback
 

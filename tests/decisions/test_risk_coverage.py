@@ -13,7 +13,7 @@ from support.workspaces import SIZE, add_objects, ask, cli, close_round, failed,
 
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.decisions.measures import CURVE, accuracy_curve, aurc
-from catbuilder.report.accuracy_figure import draw_accuracy
+from catbuilder.reports.accuracy_figure import draw_accuracy
 
 
 def scored(confidence, right):

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from catbuilder.decisions.calibrator import ReliabilityBin, expected_calibration_error, reliability
 from catbuilder.decisions.measures import proportion
-from catbuilder.report.accuracy import (
+from catbuilder.reports.accuracy import (
     FEW_OBJECTS,
     NO_TRUTH,
     left_out_note,
@@ -24,8 +24,8 @@ from catbuilder.report.accuracy import (
     shown_classes,
     trained_on_warning,
 )
-from catbuilder.report.data import Scope
-from catbuilder.report.parts import (
+from catbuilder.reports.data import Scope
+from catbuilder.reports.parts import (
     LINES,
     PAGE_INCHES,
     Drawing,

@@ -18,7 +18,7 @@ from catbuilder.catalogue.round_records import require_closed
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
-from catbuilder.export.provenance import ProvenanceEntry, provenance
+from catbuilder.exports.provenance import ProvenanceEntry, provenance
 
 SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
 STAMPS_A_ROW = 8  # of a mosaic
@@ -103,13 +103,13 @@ def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
     model = fetch_number(con, "SELECT coalesce(max(model), 0) FROM scorings WHERE round <= ?", [at])
     (unfinished,) = first_row(con, "SELECT min(round) FROM round_status WHERE step <> 'closed'") or (None,)
     target, recipe = _plan(con, workspace, at)
-    rounds = fetch_arrow(con, query("report/report_rounds"), {"at": at}).to_pylist()
+    rounds = fetch_arrow(con, query("reports/report_rounds"), {"at": at}).to_pylist()
     numbers = {"rounds": [row["round"] for row in rounds]}
     curves = fetch_arrow(con, query("decisions/accuracy_curves"), numbers)
     # a test set may have been declared after the first round: both ends are rounds that the curves show
     first = min(curves["round"].to_pylist(), default=model)
     scores = {
-        n: fetch_arrow(con, query("report/report_test_scores"), {"model": n, "at": at}) for n in {first, model} - {0}
+        n: fetch_arrow(con, query("reports/report_test_scores"), {"model": n, "at": at}) for n in {first, model} - {0}
     }
     scored = fetch_number(
         con, "SELECT coalesce(sum(scored), 0) FROM scorings WHERE model = ? AND round <= ?", [model, at]
@@ -117,12 +117,13 @@ def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
     sample, measured = _sample(con, at, model, scored)
     return Scope(
         workspace, at, model, target, unfinished, rounds, recipe,
-        curves, scores, fetch_number(con, query("report/report_trained_tests"), {"at": at}),
-        fetch_arrow(con, query("report/report_promotions"), {"at": at}).to_pylist(), _picks(con, at, numbers["rounds"]),
+        curves, scores, fetch_number(con, query("reports/report_trained_tests"), {"at": at}),
+        fetch_arrow(con, query("reports/report_promotions"), {"at": at}).to_pylist(),
+        _picks(con, at, numbers["rounds"]),
         _featured(con, workspace, at, model), scored, sample, measured,
         {column.name: column.unit for column in data_dictionary(con, "des_coadd")},
         provenance(con, workspace, at, None),
-        fetch_arrow(con, query("report/report_recordings"), {"at": at, "most": _RECORDINGS}),
+        fetch_arrow(con, query("reports/report_recordings"), {"at": at, "most": _RECORDINGS}),
     )  # fmt: skip
 
 
@@ -138,16 +139,16 @@ def _plan(con: Connection, workspace: Workspace, at: int) -> tuple[str, str]:
 def _sample(con: Connection, at: int, model: int, scored: int) -> tuple[pa.Table, pa.Table]:
     step = max(1, scored // SAMPLE)
     parameters = {"model": model, "at": at, "step": step, "most": SAMPLE}
-    con.execute(f"CREATE OR REPLACE TEMP TABLE report_drawn AS {query('report/report_drawn')}", parameters)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE report_drawn AS {query('reports/report_drawn')}", parameters)
     with restricted_to(con, "report_drawn"):
-        return fetch_arrow(con, query("report/report_objects"), {"at": at}), fetch_arrow(
-            con, query("report/report_measured")
+        return fetch_arrow(con, query("reports/report_objects"), {"at": at}), fetch_arrow(
+            con, query("reports/report_measured")
         )
 
 
 def _picks(con: Connection, at: int, rounds: Sequence[int]) -> list[dict[str, Any]]:
     latest = {"rounds": list(rounds[-MOSAIC_ROUNDS:]), "n": STAMPS_A_ROW}
-    picks = fetch_arrow(con, query("report/report_picks"), latest).to_pylist()
+    picks = fetch_arrow(con, query("reports/report_picks"), latest).to_pylist()
     objects = pa.table(
         {
             "survey": pa.array([pick["survey"] for pick in picks], pa.string()),
@@ -157,7 +158,7 @@ def _picks(con: Connection, at: int, rounds: Sequence[int]) -> list[dict[str, An
     con.register("report_picked", objects)
     con.execute("CREATE OR REPLACE TEMP TABLE report_shown AS SELECT DISTINCT * FROM report_picked")
     with restricted_to(con, "report_shown"):
-        stamps = fetch_arrow(con, query("report/report_stamps"), {"at": at}).to_pylist()
+        stamps = fetch_arrow(con, query("reports/report_stamps"), {"at": at}).to_pylist()
     con.unregister("report_picked")
     place = {(stamp["survey"], stamp["object_id"]): (stamp["shard"], stamp["row"]) for stamp in stamps}
     return [
@@ -180,4 +181,4 @@ def _featured(con: Connection, workspace: Workspace, at: int, model: int) -> pa.
         {"files": files},
     )
     with restricted_to(con, "report_kept"):
-        return fetch_arrow(con, query("report/report_featured"), {"test_set": name, "at": at})
+        return fetch_arrow(con, query("reports/report_featured"), {"test_set": name, "at": at})

@@ -26,7 +26,7 @@ from catbuilder.core.errors import QueryError
 from catbuilder.core.files import exclusive_lock
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.export.provenance import ProvenanceEntry, provenance
+from catbuilder.exports.provenance import ProvenanceEntry, provenance
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 Source = Generator[tuple[int, pa.RecordBatch], None, None]  # the number of a slice, from 1, and rows of it
@@ -125,7 +125,7 @@ def selected(
 def export_columns(con: Connection, at_round: int) -> tuple[ExportColumn, ...]:
     """The columns of the catalogue as it was at the end of a round, with bounds on their text."""
     meanings = {meaning.name: meaning for meaning in data_dictionary(con, "catalog")}
-    bounds = {name: bound for name, *bound in con.execute(query("export/text_widths"), {"at": at_round}).fetchall()}
+    bounds = {name: bound for name, *bound in con.execute(query("exports/text_widths"), {"at": at_round}).fetchall()}
     columns = []
     for column in fetch_arrow(con, "SELECT * FROM catalog LIMIT 0").schema:
         kind = _kind(column.type)

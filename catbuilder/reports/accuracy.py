@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest
 
 from catbuilder.decisions.measures import proportion
-from catbuilder.report.accuracy_figure import accuracy_figure
-from catbuilder.report.data import Scope
-from catbuilder.report.parts import (
+from catbuilder.reports.accuracy_figure import accuracy_figure
+from catbuilder.reports.data import Scope
+from catbuilder.reports.parts import (
     PAGE_INCHES,
     Drawing,
     Part,

@@ -34,10 +34,10 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import ReleaseSettings
 from catbuilder.decisions.certificates import in_words, read_certificates
-from catbuilder.export.cds import write_dat
-from catbuilder.export.export import export
-from catbuilder.export.provenance import provenance
-from catbuilder.export.release_papers import (
+from catbuilder.exports.cds import write_dat
+from catbuilder.exports.export import export
+from catbuilder.exports.provenance import provenance
+from catbuilder.exports.release_papers import (
     Released,
     acknowledgements,
     cds_readme,
@@ -49,7 +49,7 @@ from catbuilder.export.release_papers import (
     dictionary_md,
     selection_sql,
 )
-from catbuilder.export.rows import export_columns, selected
+from catbuilder.exports.rows import export_columns, selected
 from catbuilder.inspection.round_diff import Diff, diff
 
 FORMATS = ("fits", "parquet", "cds", "votable", "csv")
@@ -264,7 +264,7 @@ def _fill(
     with workspace.reading() as con:
         facts = provenance(con, workspace, at, where)
         dictionary = data_dictionary(con, "catalog")
-        trained = con.execute(query("export/training_sources"), {"at": at}).fetchall()
+        trained = con.execute(query("exports/training_sources"), {"at": at}).fetchall()
         sources = {source for _, source in trained}
         released = Released(
             version, datetime.now(UTC).date(), at, where, written.rows, export_columns(con, at),

@@ -42,7 +42,7 @@ def provenance(con: Connection, workspace: Workspace, at_round: int, where: str 
         )
     if where:
         facts.append(ProvenanceEntry("WHERE", where, "rows kept"))
-    row = first_row(con, query("export/exported_model"), {"at": at_round})
+    row = first_row(con, query("exports/exported_model"), {"at": at_round})
     if row is None:
         return [*facts, ProvenanceEntry("ROUND", 0, "no round has been run")]
     names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS")
@@ -64,7 +64,7 @@ def _certificate_facts(con: Connection, at_round: int) -> list[ProvenanceEntry]:
         "AU": ("audit", "what people made of a sample"),
     }  # fmt: skip
     facts: list[ProvenanceEntry] = []
-    rows = fetch_arrow(con, query("export/exported_certificates"), {"at": at_round}).to_pylist()
+    rows = fetch_arrow(con, query("exports/exported_certificates"), {"at": at_round}).to_pylist()
     for number, row in enumerate(rows, start=1):
         if number > _MOST_CERTIFICATES:
             return [*facts, ProvenanceEntry("CERTMORE", True, "there are more: see the table certificates")]

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from catbuilder.catalogue.status import status
 from catbuilder.decisions.certificates import in_words, read_certificates, read_shifts
-from catbuilder.report.data import Scope
-from catbuilder.report.parts import (
+from catbuilder.reports.data import Scope
+from catbuilder.reports.parts import (
     MARKERS,
     PAGE_INCHES,
     Drawing,

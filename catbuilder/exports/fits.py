@@ -12,10 +12,10 @@ from typing import BinaryIO
 import numpy as np
 from astropy.io import fits
 
-from catbuilder.export.packed_rows import RowFormat
-from catbuilder.export.provenance import ProvenanceEntry
-from catbuilder.export.rows import BATCH_ROWS, ExportColumn, Kind, Selection
-from catbuilder.export.votable import votable_document
+from catbuilder.exports.packed_rows import RowFormat
+from catbuilder.exports.provenance import ProvenanceEntry
+from catbuilder.exports.rows import BATCH_ROWS, ExportColumn, Kind, Selection
+from catbuilder.exports.votable import votable_document
 
 _BLOCK = 2880
 _FORMS: dict[Kind, str] = {"int64": "K", "int32": "J", "double": "D", "float": "E", "boolean": "L"}

@@ -19,9 +19,9 @@ from catbuilder.catalogue.backup import backup, restore
 from catbuilder.catalogue.schema import Column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.certificates import read_certificates
-from catbuilder.export.cds import _decimals, fields_of
-from catbuilder.export.release import release, verify_release, verify_releases
-from catbuilder.export.rows import ExportColumn
+from catbuilder.exports.cds import _decimals, fields_of
+from catbuilder.exports.release import release, verify_release, verify_releases
+from catbuilder.exports.rows import ExportColumn
 
 SETTINGS = """
 [release]

@@ -26,10 +26,10 @@ from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.core.errors import CatalogueDamaged, InputError
 from catbuilder.core.progress import Reporter
-from catbuilder.export.export import export
-from catbuilder.export.hats import write_hats
-from catbuilder.export.packed_rows import RowFormat
-from catbuilder.export.rows import ExportColumn, export_columns, selected
+from catbuilder.exports.export import export
+from catbuilder.exports.hats import write_hats
+from catbuilder.exports.packed_rows import RowFormat
+from catbuilder.exports.rows import ExportColumn, export_columns, selected
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 QUIET = Reporter(quiet=True)

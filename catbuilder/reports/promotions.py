@@ -16,8 +16,8 @@ from PIL import Image
 from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader, Stamps
 from catbuilder.decisions.certificates import read_certificates
-from catbuilder.report.data import MOSAIC_ROUNDS, STAMPS_A_ROW, Scope
-from catbuilder.report.parts import PAGE_INCHES, Drawing, Part, ReportSection, ReportTable, Theme, missing_part
+from catbuilder.reports.data import MOSAIC_ROUNDS, STAMPS_A_ROW, Scope
+from catbuilder.reports.parts import PAGE_INCHES, Drawing, Part, ReportSection, ReportTable, Theme, missing_part
 
 _SIDE = 96  # px of a stamp in a mosaic: 115 an inch in print, and what demo and real recipes store at most
 _CELL = _SIDE + 4  # px from a stamp to the next

@@ -14,9 +14,9 @@ from typing import Any
 from catbuilder import __version__
 from catbuilder.catalogue.schema import Column
 from catbuilder.core.settings import Creator, ReleaseSettings
-from catbuilder.export.cds import byte_by_byte, paragraph, plain_text
-from catbuilder.export.provenance import ProvenanceEntry
-from catbuilder.export.rows import ExportColumn
+from catbuilder.exports.cds import byte_by_byte, paragraph, plain_text
+from catbuilder.exports.provenance import ProvenanceEntry
+from catbuilder.exports.rows import ExportColumn
 from catbuilder.inspection.round_diff import Diff
 
 _METHOD = "arXiv:1812.02183"

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader
 from catbuilder.decisions.measures import proportion
-from catbuilder.report.data import Scope
-from catbuilder.report.parts import (
+from catbuilder.reports.data import Scope
+from catbuilder.reports.parts import (
     LINES,
     MANY,
     PAGE_INCHES,
@@ -33,7 +33,7 @@ from catbuilder.report.parts import (
     name_classes,
     with_interval,
 )
-from catbuilder.report.tiles import Names, draw_shares, judged_words, same_share, tiles_part
+from catbuilder.reports.tiles import Names, draw_shares, judged_words, same_share, tiles_part
 
 Floats = npt.NDArray[np.float64]
 

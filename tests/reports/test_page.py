@@ -19,13 +19,13 @@ from support.workspaces import add_objects, cli, close_round, failed, surveyed
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import apply_views, keep_column
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.report.data import read_scope
-from catbuilder.report.embedding import _mixing
-from catbuilder.report.page import write_report
-from catbuilder.report.parts import legend_columns
-from catbuilder.report.promotions import _blocks, _placed, _size
-from catbuilder.report.sky import _extent
-from catbuilder.report.tiles import _tiles, judged_words, same_share
+from catbuilder.reports.data import read_scope
+from catbuilder.reports.embedding import _mixing
+from catbuilder.reports.page import write_report
+from catbuilder.reports.parts import legend_columns
+from catbuilder.reports.promotions import _blocks, _placed, _size
+from catbuilder.reports.sky import _extent
+from catbuilder.reports.tiles import _tiles, judged_words, same_share
 
 SECTIONS = [
     "glance", "rounds", "accuracy", "errors", "promotions", "features", "sky", "photometry", "checks", "shifts",
@@ -281,7 +281,7 @@ def test_a_large_catalogue_is_sampled_alike_each_time(tmp_path: Path, monkeypatc
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 2001))
     close_round(workspace, {("des", n): (0.9, 0.1) for n in range(1, 2001)})
-    monkeypatch.setattr("catbuilder.report.data.SAMPLE", 100)
+    monkeypatch.setattr("catbuilder.reports.data.SAMPLE", 100)
     first, second = (read_scope(workspace) for _ in range(2))
     assert first.scored == 2000 and 50 < first.sample.num_rows <= 100
     assert first.sample.equals(second.sample)

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
-from catbuilder.export.rows import Selection
-from catbuilder.export.votable import votable_document
+from catbuilder.exports.rows import Selection
+from catbuilder.exports.votable import votable_document
 
 GROUP_ROWS = 61_440  # or a few more in a row group: what is in memory before it goes to disk
 

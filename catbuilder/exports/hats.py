@@ -23,10 +23,10 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import sync_folder, write_text
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell
-from catbuilder.export.arrow_columns import missing, numbers
-from catbuilder.export.parquet import GROUP_ROWS, parquet_metadata
-from catbuilder.export.provenance import ProvenanceEntry
-from catbuilder.export.rows import BATCH_ROWS, Selection, limit_export_memory
+from catbuilder.exports.arrow_columns import missing, numbers
+from catbuilder.exports.parquet import GROUP_ROWS, parquet_metadata
+from catbuilder.exports.provenance import ProvenanceEntry
+from catbuilder.exports.rows import BATCH_ROWS, Selection, limit_export_memory
 
 MOST_ROWS = 1_000_000  # a file of some 50 MB, as the archives' own HATS catalogues have
 _FINEST = 13  # cells of 26 arcsec: what is denser stays together, since smaller files would help nobody
@@ -96,7 +96,7 @@ def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[P
         limit_export_memory(con, selection.scratch)
         set_progress_bar(con, False)
         con.register("selected_rows", _spool_reader(unsorted))
-        rows = _write_spool(file, con.sql(query("export/hats_sort")).to_arrow_reader(BATCH_ROWS))
+        rows = _write_spool(file, con.sql(query("exports/hats_sort")).to_arrow_reader(BATCH_ROWS))
         con.register("sorted_cells", _spool_reader(file, [0]))
         con.execute("CREATE TABLE hats_cells AS SELECT * FROM sorted_cells")
         return rows, adaptive_partitions(con, most_rows)
@@ -126,7 +126,7 @@ def adaptive_partitions(con: Connection, most_rows: int) -> list[Partition]:
     for order in range(_FINEST + 1):
         counted = fetch_arrow(
             con,
-            query("export/hats_counts"),
+            query("exports/hats_counts"),
             {"shift": cell_shift(order), "whole": pixels is None, "crowded": pixels or []},
         )
         counts = [Partition(order, **row) for row in counted.to_pylist()]

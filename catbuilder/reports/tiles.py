@@ -14,8 +14,8 @@ from scipy.stats import chi2_contingency
 
 from catbuilder.core.sky import cell_shift, healpix_cell
 from catbuilder.decisions.measures import proportion
-from catbuilder.report.data import Scope
-from catbuilder.report.parts import (
+from catbuilder.reports.data import Scope
+from catbuilder.reports.parts import (
     MANY,
     MARKERS,
     PAGE_INCHES,
@@ -26,7 +26,7 @@ from catbuilder.report.parts import (
     missing_part,
     name_classes,
 )
-from catbuilder.report.sky import floats
+from catbuilder.reports.sky import floats
 
 Names = npt.NDArray[np.object_]
 

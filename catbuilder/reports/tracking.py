@@ -22,7 +22,7 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.network.model_card import read_model_card
-from catbuilder.report.accuracy_figure import draw_accuracy
+from catbuilder.reports.accuracy_figure import draw_accuracy
 from catbuilder.rounds.training import members_of
 
 Tracker = Literal["tensorboard", "mlflow"]
@@ -89,9 +89,9 @@ def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter
 def tracked_rounds(workspace: Workspace) -> list[TrackedRound]:
     """Every round that has a model, oldest first."""
     with workspace.reading() as con:
-        rows = fetch_arrow(con, query("report/tracked_rounds")).to_pylist()
+        rows = fetch_arrow(con, query("reports/tracked_rounds")).to_pylist()
         plans = {row["round"]: read_plan(con, row["round"]) for row in rows}
-        metrics = fetch_arrow(con, query("report/tracked_metrics")).to_pylist()
+        metrics = fetch_arrow(con, query("reports/tracked_metrics")).to_pylist()
         recordings = con.execute("SELECT host, recorded_at FROM runs ORDER BY run LIMIT 1").fetchall()
     name = "".join(f"{host} {first.isoformat()}" for host, first in recordings)  # none where there is no round either
     found = []

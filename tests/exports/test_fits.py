@@ -29,8 +29,8 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError, RoundError
-from catbuilder.export.export import export as export_catalogue
-from catbuilder.export.fits import _encode
+from catbuilder.exports.export import export as export_catalogue
+from catbuilder.exports.fits import _encode
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 

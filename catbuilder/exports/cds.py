@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.export.arrow_columns import ascii_text
-from catbuilder.export.rows import ExportColumn, Selection
+from catbuilder.exports.arrow_columns import ascii_text
+from catbuilder.exports.rows import ExportColumn, Selection
 
 _WIDTH = 80
 # digits before and after the point, by unit; what has no unit is a probability, an entropy or a share

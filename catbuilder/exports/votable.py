@@ -13,10 +13,10 @@ from xml.etree import ElementTree as xml
 import numpy as np
 import numpy.typing as npt
 
-from catbuilder.export.arrow_columns import missing
-from catbuilder.export.packed_rows import RowFormat
-from catbuilder.export.provenance import ProvenanceEntry
-from catbuilder.export.rows import BATCH_ROWS, ExportColumn, Selection
+from catbuilder.exports.arrow_columns import missing
+from catbuilder.exports.packed_rows import RowFormat
+from catbuilder.exports.provenance import ProvenanceEntry
+from catbuilder.exports.rows import BATCH_ROWS, ExportColumn, Selection
 
 _FORMAT = RowFormat({"int64": 0, "int32": 0, "boolean": ord("?")}, utf16=True)
 _DATATYPES = {"int64": "long", "int32": "int", "double": "double", "float": "float", "boolean": "boolean"}

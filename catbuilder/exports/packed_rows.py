@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.export.arrow_columns import ascii_text, missing, most_bytes, numbers, utf16_text
-from catbuilder.export.rows import ExportColumn, Kind
+from catbuilder.exports.arrow_columns import ascii_text, missing, most_bytes, numbers, utf16_text
+from catbuilder.exports.rows import ExportColumn, Kind
 
 Rows = npt.NDArray[np.void]
 

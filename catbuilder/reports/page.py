@@ -17,15 +17,15 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
-from catbuilder.report.accuracy import accuracy_section
-from catbuilder.report.checks import checks_section
-from catbuilder.report.data import Scope, read_scope
-from catbuilder.report.embedding import embedding_section
-from catbuilder.report.errors import errors_section
-from catbuilder.report.parts import DARK, LIGHT, Drawing, ReportSection, Words, data_uri, write_figure
-from catbuilder.report.promotions import promotions_section
-from catbuilder.report.sky import photometry_section, sky_section
-from catbuilder.report.tables import (
+from catbuilder.reports.accuracy import accuracy_section
+from catbuilder.reports.checks import checks_section
+from catbuilder.reports.data import Scope, read_scope
+from catbuilder.reports.embedding import embedding_section
+from catbuilder.reports.errors import errors_section
+from catbuilder.reports.parts import DARK, LIGHT, Drawing, ReportSection, Words, data_uri, write_figure
+from catbuilder.reports.promotions import promotions_section
+from catbuilder.reports.sky import photometry_section, sky_section
+from catbuilder.reports.tables import (
     certificates_section,
     glance_section,
     provenance_section,
@@ -117,7 +117,7 @@ def _picture(drawing: Drawing) -> dict[str, Any]:
 
 def _page(scope: Scope, sections: list[ReportSection], pictures: dict[str, dict[str, Any]]) -> str:
     environment = Environment(
-        loader=PackageLoader("catbuilder.report"),
+        loader=PackageLoader("catbuilder.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

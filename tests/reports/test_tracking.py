@@ -12,7 +12,7 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.network.model_card import read_model_card
-from catbuilder.report.tracking import mlflow_address, track
+from catbuilder.reports.tracking import mlflow_address, track
 
 
 @pytest.fixture(scope="module")

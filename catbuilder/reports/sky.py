@@ -14,8 +14,8 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from catbuilder.report.data import Scope
-from catbuilder.report.parts import (
+from catbuilder.reports.data import Scope
+from catbuilder.reports.parts import (
     LINES,
     MANY,
     MARKERS,

@@ -19,8 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from catbuilder.catalogue.features import features_of
 from catbuilder.decisions.sample_shift import FEWEST, two_sample_auc
-from catbuilder.report.data import Scope, embedded_set
-from catbuilder.report.parts import (
+from catbuilder.reports.data import Scope, embedded_set
+from catbuilder.reports.parts import (
     MARKERS,
     PAGE_INCHES,
     Drawing,

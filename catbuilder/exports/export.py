@@ -8,7 +8,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.progress import Reporter
-from catbuilder.export.rows import Selection, selected
+from catbuilder.exports.rows import Selection, selected
 
 FORMATS = {".fits": "FITS", ".fit": "FITS", ".vot": "VOTable", ".parquet": "VOParquet", ".csv": "CSV", ".hats": "HATS"}
 
@@ -71,7 +71,7 @@ def export(
     _check(target, fits_plus)
     with selected(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
         if suffix == ".hats":
-            from catbuilder.export.hats import write_hats
+            from catbuilder.exports.hats import write_hats
 
             left_out = write_hats(selection, target)
             return ExportReport(selection.rows - left_out, len(selection.columns), left_out)
@@ -95,7 +95,7 @@ def _check(target: Path, fits_plus: bool) -> None:
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
     if suffix == ".hats":
-        from catbuilder.export.hats import check_hats_target
+        from catbuilder.exports.hats import check_hats_target
 
         check_hats_target(target)
     elif target.is_dir():
@@ -105,13 +105,13 @@ def _check(target: Path, fits_plus: bool) -> None:
 def _writer(suffix: str, fits_plus: bool) -> Callable[[Selection, Path], None]:
     """The function that writes a selection to a file; astropy is loaded for FITS alone."""
     if FORMATS[suffix] == "FITS":
-        from catbuilder.export.fits import write_fits
+        from catbuilder.exports.fits import write_fits
 
         return lambda selection, file: write_fits(selection, file, plus=fits_plus)
     if suffix == ".vot":
-        from catbuilder.export.votable import write_votable
+        from catbuilder.exports.votable import write_votable
 
         return write_votable
-    from catbuilder.export.parquet import write_csv, write_parquet
+    from catbuilder.exports.parquet import write_csv, write_parquet
 
     return write_parquet if suffix == ".parquet" else write_csv
