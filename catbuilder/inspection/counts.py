@@ -9,13 +9,11 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, confine, said_by_duckdb
 from catbuilder.catalogue.id_ranges import query_each_range
-from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.round_records import NOW, require_round
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
 from catbuilder.core.progress import Update
-
-NOW = 2**31 - 1  # a round after all others
 
 
 def count_objects(

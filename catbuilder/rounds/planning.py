@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from catbuilder.catalogue.last_numbers import last_round
 from catbuilder.catalogue.round_records import (
     RoundPlan,
-    last_round,
     processes_of,
     record_step,
     score_manifest_file,

@@ -159,7 +159,7 @@ def _job_row(target: Target) -> dict[str, object]:
 def _choose(con: Connection, where: str | None) -> None:
     """Make the temporary table `chosen`; a condition from the user sees the catalogue and nothing else."""
     confine(con)
-    among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at(2147483647)"
+    among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at()"
     # One statement, of which everything outside the catalogue is locked away
     text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
     try:
