@@ -24,7 +24,7 @@ from catbuilder.core.files import (
     atomic_write,
     exclusive_lock,
     quarantine,
-    read_sums,
+    read_checksums,
     sha256_file,
     write_text,
 )
@@ -206,7 +206,7 @@ def _released(workspace: Path) -> dict[str, str]:
     return {
         f"{sums.parent.relative_to(workspace)}/{name}": digest
         for sums in _sums(workspace)
-        for name, digest in read_sums(sums).items()
+        for name, digest in read_checksums(sums).items()
         if name and "/" not in name  # a damaged list may lead anywhere
     }
 

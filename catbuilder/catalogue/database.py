@@ -21,12 +21,12 @@ from catbuilder.catalogue.connection import (
     is_machine_fault,
     limit_memory,
     open_connection,
-    opened_here,
+    open_in_this_process,
     set_progress_bar,
     was_interrupted,
 )
 from catbuilder.catalogue.schema import is_current, migrate, migrations, schema_version
-from catbuilder.catalogue.write_ahead_log import nobody_else
+from catbuilder.catalogue.write_ahead_log import exclusive_access
 from catbuilder.core.errors import (
     SchemaError,
     WorkspaceBusy,
@@ -64,7 +64,7 @@ def connect(
     if not new and not path.is_file():
         raise WorkspaceError(f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE")
     con = open_connection(path, read_only, wait_s)
-    opened_here.append(path)
+    open_in_this_process.append(path)
     try:
         if not new and not _is_current(con, path):
             con.close()
@@ -87,7 +87,7 @@ def connect(
         ) from error
     finally:
         con.close()
-        opened_here.remove(path)
+        open_in_this_process.remove(path)
 
 
 def read_everything(con: Connection) -> None:
@@ -126,7 +126,7 @@ def _upgrade(path: Path, wait_s: float | None) -> None:
 def _keep_before_upgrade(path: Path, version: int) -> None:
     """Copy a catalogue of schema `version` beside itself, so that its user can go back to the older catbuilder."""
     kept = path.with_name(f"{path.name}.before-{version + 1:04d}")
-    with nobody_else(path) as file, atomic_write(kept) as temporary:
+    with exclusive_access(path) as file, atomic_write(kept) as temporary:
         if file is None:
             raise WorkspaceBusy(f"{path} is in use and must be brought up to date first; give the command again")
         try:

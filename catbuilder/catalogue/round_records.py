@@ -60,7 +60,7 @@ class RoundPlan(BaseModel):
         return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
 
 
-def processes_of(plan: RoundPlan) -> str:
+def describe_processes(plan: RoundPlan) -> str:
     """How many processes, of how many threads, and where."""
     many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
     where = f" on {plan.hosts}" if plan.hosts else ""

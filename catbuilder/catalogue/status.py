@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_number
-from catbuilder.catalogue.id_ranges import is_large, query_each_range, quoted
+from catbuilder.catalogue.id_ranges import is_large, query_each_range, sql_literal
 from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
@@ -70,7 +70,7 @@ def _count_surveys(con: Connection) -> pa.Table:
         found := con.execute("SELECT min(survey) FROM objects WHERE survey > ?", [name]).fetchall()[0][0]
     ) is not None:
         name = str(found)
-        objects = fetch_number(con, f"SELECT count(*) FROM objects WHERE survey = {quoted(name)}")
+        objects = fetch_number(con, f"SELECT count(*) FROM objects WHERE survey = {sql_literal(name)}")
         rows.append({"survey": name, "objects": objects})
     return pa.Table.from_pylist(rows)
 

@@ -22,7 +22,7 @@ from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import append_line, exclusive_lock
-from catbuilder.core.interrupts import held_off
+from catbuilder.core.interrupts import defer_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.settings import WorkspaceConfig, load_settings
 
@@ -120,7 +120,7 @@ class Workspace:
             except BaseException:
                 roll_back(con)
                 raise
-            with held_off("once this step is recorded"):
+            with defer_interrupts("once this step is recorded"):
                 self._commit(recording, name)
                 con.close()
                 self._log(recording, name)

@@ -28,7 +28,7 @@ from catbuilder.sets.pairs import Side, find_candidates, pair_one_to_one
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ARCSEC = 1 / 3600
-PLACES = {
+LARGE_TABLES = {
     "anywhere": (123.4, -56.7),
     "equator and RA 0": (0.0, 0.0),
     "RA 360": (359.99999, 41.8),
@@ -105,7 +105,7 @@ def greedy(candidates: list[tuple[int, int, float]]) -> set[tuple[int, int]]:
 
 offsets = st.lists(st.tuples(st.floats(0, 360), st.floats(0, 4)), min_size=1, max_size=12)
 places = st.one_of(
-    st.sampled_from(list(PLACES.values())),
+    st.sampled_from(list(LARGE_TABLES.values())),
     st.tuples(st.floats(0, 360), st.floats(-1, 1).map(lambda z: float(np.degrees(np.arcsin(z))))),
 )
 
@@ -133,7 +133,7 @@ def test_pairs_are_those_of_the_greedy_matching_in_any_cluster_anywhere(empty, p
     assert len(found) == len(set(found)) and set(found) == greedy(candidates)
 
 
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize("place", LARGE_TABLES.values(), ids=LARGE_TABLES.keys())
 def test_a_dense_cluster_is_matched_one_to_one(empty, place):
     rng = np.random.default_rng(3)
     ra_a, dec_a = around(place, [*zip(rng.uniform(0, 360, 150), 5 * np.sqrt(rng.uniform(0, 1, 150)), strict=True)])
