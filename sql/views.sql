@@ -1,12 +1,16 @@
--- Views and macros, re-applied after every migration. The argument `at_round` reads the catalogue as it
--- was when that round closed: no row of a later round is seen, so the answer never changes afterwards.
+-- Views and macros. They are applied again after every migration, and when this text has changed.
+-- The argument `at_round` reads the catalogue as it was when that round closed: no row of a later round is seen, so the
+-- answer never changes afterwards. Without it, `standing_labels_at()` reads the catalogue as it is now.
+
+-- The default of `at_round`: a number above that of every round.
+CREATE OR REPLACE MACRO now_round() AS 2147483647;
 
 -- human > galaxy_zoo > imported > promoted
 CREATE OR REPLACE MACRO source_strength(source) AS
     CASE source WHEN 'human' THEN 4 WHEN 'galaxy_zoo' THEN 3 WHEN 'imported' THEN 2 WHEN 'promoted' THEN 1 END;
 
 -- The standing label: the highest event of the strongest source that was not retracted.
-CREATE OR REPLACE MACRO standing_labels_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_labels_at(at_round := now_round()) AS TABLE
     SELECT l.survey, l.object_id, l.event, l.label, l.confidence, l.source, l.annotator, l.model,
            l.certificate, l.reason, l.round AS label_round
     FROM labels AS l
@@ -18,7 +22,7 @@ CREATE OR REPLACE MACRO standing_labels_at(at_round) AS TABLE
 
 -- The rows of `objects` that count: replaced by no newer one, and no mere image of a catalogued object. An image whose
 -- id a catalogue names later is that object again.
-CREATE OR REPLACE MACRO standing_objects_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_objects_at(at_round := now_round()) AS TABLE
     SELECT * FROM (SELECT * FROM objects WHERE round <= at_round) AS o
     ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
                WHERE table_name = 'objects' AND round <= at_round) AS r
@@ -27,35 +31,35 @@ CREATE OR REPLACE MACRO standing_objects_at(at_round) AS TABLE
         ON a.survey = o.survey AND a.object_id = o.object_id AND o.origin = 'images';
 
 -- Images that stand for a catalogued object, unless a catalogue has come to name the image's own id.
-CREATE OR REPLACE MACRO standing_aliases_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_aliases_at(at_round := now_round()) AS TABLE
     SELECT * FROM (SELECT * FROM aliases WHERE round <= at_round) AS a
     ANTI JOIN (SELECT survey, object_id FROM objects WHERE origin <> 'images' AND round <= at_round) AS c
         ON c.survey = a.survey AND c.object_id = a.object_id;
 
-CREATE OR REPLACE MACRO standing_votes_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_votes_at(at_round := now_round()) AS TABLE
     SELECT * FROM (SELECT * FROM galaxy_zoo WHERE round <= at_round) AS g
     ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
                WHERE table_name = 'galaxy_zoo' AND round <= at_round) AS r
         ON r.survey = g.survey AND r.object_id = g.object_id AND r.replaced_run = g.run;
 
 -- The pairs of the latest cross-match of each two surveys.
-CREATE OR REPLACE MACRO standing_matches_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_matches_at(at_round := now_round()) AS TABLE
     SELECT m.* FROM matches AS m
     JOIN (SELECT survey_a, survey_b, max(run) AS run FROM crossmatches WHERE round <= at_round GROUP BY ALL) AS c
         ON c.survey_a = m.survey_a AND c.survey_b = m.survey_b AND c.run = m.run;
 
-CREATE OR REPLACE MACRO standing_domains_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_domains_at(at_round := now_round()) AS TABLE
     SELECT d.* FROM domains AS d
     JOIN (SELECT survey, max(run) AS run FROM populations WHERE round <= at_round GROUP BY ALL) AS p
         ON p.survey = d.survey AND p.run = d.run;
 
-CREATE OR REPLACE MACRO standing_stamps_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_stamps_at(at_round := now_round()) AS TABLE
     SELECT * FROM (SELECT * FROM stamps WHERE round <= at_round) AS s
     ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
                WHERE table_name = 'stamps' AND round <= at_round) AS r
         ON r.survey = s.survey AND r.object_id = s.object_id AND r.replaced_run = s.run;
 
-CREATE OR REPLACE MACRO standing_splits_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_splits_at(at_round := now_round()) AS TABLE
     SELECT * FROM (SELECT * FROM splits WHERE round <= at_round) AS s
     ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
                WHERE table_name = 'splits' AND round <= at_round) AS r
@@ -63,7 +67,7 @@ CREATE OR REPLACE MACRO standing_splits_at(at_round) AS TABLE
 
 -- Objects of which the newest model may not have the last word: an image was taken out of use or given to another object
 -- since an older model scored it, or an older model scored what came later.
-CREATE OR REPLACE MACRO strays_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO strays_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id FROM stamps WHERE quality <> 'ok' AND round <= at_round
     UNION SELECT survey, object_id FROM aliases WHERE round <= at_round
     UNION SELECT s.survey, s.object_id FROM scores AS s
@@ -73,7 +77,7 @@ CREATE OR REPLACE MACRO strays_at(at_round) AS TABLE
 
 -- Every round scores whatever has a good image, so that the newest model's scores are the latest of nearly all; to rank
 -- the scores of each object would sort a thousand million rows. A model scores an object once.
-CREATE OR REPLACE MACRO latest_predictions_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO latest_predictions_at(at_round := now_round()) AS TABLE
     SELECT * FROM predictions AS p
     SEMI JOIN (SELECT max(model) AS model FROM scorings WHERE round <= at_round) AS newest ON newest.model = p.model
     ANTI JOIN strays_at(at_round) AS s ON s.survey = p.survey AND s.object_id = p.object_id
@@ -85,16 +89,16 @@ CREATE OR REPLACE MACRO latest_predictions_at(at_round) AS TABLE
         WHERE p.round <= at_round
         QUALIFY row_number() OVER (PARTITION BY p.survey, p.object_id ORDER BY p.model DESC, p.round DESC) = 1);
 
-CREATE OR REPLACE MACRO test_members_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO test_members_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id, string_agg(test_set, ',' ORDER BY test_set) AS test_set, max(votes) AS votes
     FROM test_sets WHERE round <= at_round GROUP BY survey, object_id;
 
-CREATE OR REPLACE MACRO exclusions_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO exclusions_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id, string_agg(DISTINCT rule, ',' ORDER BY rule) AS firewall
     FROM exclusions WHERE round <= at_round GROUP BY survey, object_id;
 
 -- One row an object: what it is for, and what keeps it out. All of `catalog_at` but for labels and scores, which cost most.
-CREATE OR REPLACE MACRO places_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO places_at(at_round := now_round()) AS TABLE
     SELECT o.survey, o.object_id, o.name, o.ra, o.dec, o.mag_g, o.mag_r, o.mag_i, o.radius_arcsec,
            CASE WHEN coalesce(w.domain, o.domain) <> 'in' THEN coalesce(w.domain, o.domain)
                 -- catalogued after the population was applied: nobody has looked at it yet
@@ -112,7 +116,7 @@ CREATE OR REPLACE MACRO places_at(at_round) AS TABLE
     LEFT JOIN exclusions_at(at_round) AS x ON x.survey = o.survey AND x.object_id = o.object_id;
 
 -- One row an object. A test object's truth is never shown as its label, whatever was imported.
-CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO catalog_at(at_round := now_round()) AS TABLE
     SELECT o.survey, o.object_id, o.name, o.ra, o.dec, o.mag_g, o.mag_r, o.mag_i, o.radius_arcsec,
            CASE WHEN o.test_set IS NULL THEN l.label END AS label,
            CASE WHEN o.test_set IS NULL THEN l.source END AS source,
@@ -133,13 +137,13 @@ CREATE OR REPLACE MACRO catalog_at(at_round) AS TABLE
                  AND round = (SELECT max(round) FROM rounds WHERE round <= at_round)) AS m
         ON m.survey = o.survey AND m.object_id = o.object_id;
 
-CREATE OR REPLACE VIEW catalog AS SELECT * FROM catalog_at(2147483647);
+CREATE OR REPLACE VIEW catalog AS SELECT * FROM catalog_at();
 
 -- What an archive measured of each object that stands, under the archive's own names, beside the columns of
 -- `objects`: what the SQL of a target population reads.
 CREATE OR REPLACE VIEW des_sources AS
     SELECT o.* EXCLUDE (domain, round, run), d.* EXCLUDE (survey, object_id, round, run)
-    FROM standing_objects_at(2147483647) AS o
+    FROM standing_objects_at() AS o
     JOIN (SELECT * FROM des_coadd AS c
           ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions WHERE table_name = 'des_coadd') AS r
               ON r.survey = c.survey AND r.object_id = c.object_id AND r.replaced_run = c.run) AS d
@@ -147,7 +151,7 @@ CREATE OR REPLACE VIEW des_sources AS
 
 CREATE OR REPLACE VIEW sdss_sources AS
     SELECT o.* EXCLUDE (domain, round, run), d.* EXCLUDE (survey, object_id, round, run)
-    FROM standing_objects_at(2147483647) AS o
+    FROM standing_objects_at() AS o
     JOIN (SELECT * FROM sdss_photoobj AS c
           ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions WHERE table_name = 'sdss_photoobj') AS r
               ON r.survey = c.survey AND r.object_id = c.object_id AND r.replaced_run = c.run) AS d
@@ -198,28 +202,28 @@ CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS
     md5_number_lower(purpose || ' ' || survey || ' ' || object_id) / 18446744073709551616.0;
 
 -- Rounds before `at_round` whose promotions count: the last `rollback` after them went back no further.
-CREATE OR REPLACE MACRO standing_cuts_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO standing_cuts_at(at_round := now_round()) AS TABLE
     SELECT c.* FROM promotion_cuts AS c
     WHERE c.round < at_round
       AND coalesce((SELECT arg_max(b.to_round, b.run) FROM rollbacks AS b
                     WHERE b.run > c.run AND b.round <= at_round), c.round) >= c.round;
 
 -- Objects that people were asked about, under the ids by which they are catalogued now.
-CREATE OR REPLACE MACRO asked_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO asked_at(at_round := now_round()) AS TABLE
     SELECT q.* EXCLUDE (object_id), coalesce(a.of_object_id, q.object_id) AS object_id
     FROM queue AS q
     LEFT JOIN standing_aliases_at(at_round) AS a ON a.survey = q.survey AND a.object_id = q.object_id
     WHERE q.round <= at_round;
 
 -- Objects of which a person has said that they cannot tell, and has not taken it back.
-CREATE OR REPLACE MACRO unsure_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO unsure_at(at_round := now_round()) AS TABLE
     SELECT DISTINCT survey, object_id FROM labels
     WHERE kind = 'unsure' AND round <= at_round
       AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL AND round <= at_round);
 
 -- Objects drawn to calibrate of which nobody could tell, or which somebody passed over, having answered a later one of the
 -- draw: as a rule the hard ones.
-CREATE OR REPLACE MACRO passed_over_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO passed_over_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id
     FROM (SELECT q.survey, q.object_id, q.place, h.object_id IS NOT NULL AS answered, u.object_id IS NOT NULL AS unsure,
                  max(CASE WHEN h.object_id IS NOT NULL THEN q.place END) OVER (PARTITION BY q.run) AS last_answered
@@ -234,7 +238,7 @@ CREATE OR REPLACE MACRO passed_over_at(at_round) AS TABLE
 -- object, or on its counterpart, and the votes are equal, and where a person who was asked passed it over. Two halves for
 -- ever. None is near a test object. None was chosen by what a network made of it: only what is drawn at random says how
 -- often the network errs.
-CREATE OR REPLACE MACRO calibration_at(at_round) AS TABLE
+CREATE OR REPLACE MACRO calibration_at(at_round := now_round()) AS TABLE
     SELECT c.survey, c.object_id,
            CASE WHEN uniform_draw('calibration half', c.survey, c.object_id) < 0.5 THEN 'fit' ELSE 'certify' END AS half,
            coalesce(c.label, CASE WHEN v.object_id IS NOT NULL OR k.object_id IS NOT NULL THEN 'tie' END) AS truth, c.source

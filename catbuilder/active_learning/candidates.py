@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.features import feature_files
-from catbuilder.catalogue.id_ranges import gather, in_ranges, restricted_to
+from catbuilder.catalogue.id_ranges import each_range, make_table, restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToAsk
 from catbuilder.core.resources import query
@@ -78,7 +78,7 @@ def drawn_at_random(con: Connection, n: int, key: str, survey: str | None = None
     """
     objects = 0
     con.execute("CREATE OR REPLACE TEMP TABLE drawn (survey VARCHAR, object_id BIGINT)")
-    for _ in in_ranges(con):
+    for _ in each_range(con):
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}", {"survey": survey}
         )
@@ -132,7 +132,7 @@ def _look_at_doubtful(
     place = min(bisect_left(looked_at, wanted), len(steps) - 1)  # of the step down to which there are so many
     survey = {"survey": asked["survey"]}
     if not steps or looked_at[place] > _FEW:
-        gather(con, "askable", query("active_learning/questions_askable"), survey)
+        make_table(con, "askable", query("active_learning/questions_askable"), survey)
         return True
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('active_learning/questions_doubted')}",

@@ -256,7 +256,7 @@ def _require_list(con: Connection, name: str) -> dict[str, object]:
 
 
 def _refuse_test(con: Connection, survey: str, object_id: int) -> None:
-    text = "FROM places_at(2147483647) WHERE test_set IS NOT NULL OR firewall IS NOT NULL"
+    text = "FROM places_at() WHERE test_set IS NOT NULL OR firewall IS NOT NULL"
     with restricted_to(con, IdRange(survey, object_id, object_id)):
         if first_row(con, text):
             raise ObjectNotFound(

@@ -26,6 +26,7 @@ from catbuilder.active_learning.candidates import (
 )
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import restricted_to
+from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.workspace import Workspace, replace_older
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import atomic_write
@@ -208,7 +209,7 @@ def _choose(
     """Objects by a strategy (survey, object_id), and with which chance each was drawn, if by chance."""
     forget_asked(con, model, at_random=model is None)
     if model is None:
-        draw = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        draw = last_recording(con)
         return drawn_at_random(con, n, f"ask {draw}", survey)
     if strategy in DOUBTS:
         return most_doubtful(con, strategy, model, n, survey), None

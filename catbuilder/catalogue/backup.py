@@ -14,8 +14,9 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catbuilder import __version__
-from catbuilder.catalogue.connection import Connection, fetch_number
+from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.database import read_everything
+from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
 from catbuilder.core.files import (
@@ -23,7 +24,7 @@ from catbuilder.core.files import (
     atomic_write,
     exclusive_lock,
     quarantine,
-    read_sums,
+    read_checksums,
     sha256_file,
     write_text,
 )
@@ -104,7 +105,7 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
     place = dest / f"catalogue-{number:04d}"
     shutil.rmtree(place, ignore_errors=True)  # of a backup that was cut short
     with workspace.reading(wait_s=None) as con:
-        recording = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        recording = last_recording(con)
         recorded = _recorded(con) | _released(workspace.path)
         copy_catalogue(workspace, place)
     files = {name: _entry(place / name, workspace.path / name) for name in CATALOGUE_FILES if (place / name).exists()}
@@ -205,7 +206,7 @@ def _released(workspace: Path) -> dict[str, str]:
     return {
         f"{sums.parent.relative_to(workspace)}/{name}": digest
         for sums in _sums(workspace)
-        for name, digest in read_sums(sums).items()
+        for name, digest in read_checksums(sums).items()
         if name and "/" not in name  # a damaged list may lead anywhere
     }
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
-from catbuilder.catalogue.write_ahead_log import keep_if_cut_off, set_aside_refused
-from catbuilder.catalogue.writer_priority import let_writers_pass, writers_turn
+from catbuilder.catalogue.write_ahead_log import keep_copy_if_truncated, quarantine_refused_log
+from catbuilder.catalogue.writer_priority import announce_writer, wait_for_writers
 from catbuilder.core.errors import (
     CatalogueDamaged,
     CatbuilderError,
@@ -35,7 +35,7 @@ _HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
 _REFUSED_LOG = ("replaying WAL", "This WAL was created")
 _DAMAGE = ("Corrupt", "Could not read enough bytes", *_REFUSED_LOG)
 _RESTORE = "put it back from a backup with: catbuilder restore BACKUP {} (what is there now is kept beside it)"
-opened_here: list[Path] = []  # by this process, now
+open_in_this_process: list[Path] = []  # by this process, now
 
 
 def set_progress_bar(con: Connection, counting: bool) -> None:
@@ -66,7 +66,7 @@ def limit_memory(con: Connection, most: int | None = None) -> None:
     con.execute(f"SET memory_limit = '{min(limit, most or limit)}B'")
 
 
-def confine(con: Connection) -> None:
+def allow_only_catalogue(con: Connection) -> None:
     """From here on this connection reads the catalogue and its archived scores, and reaches nothing else for good."""
     files = [file for (file,) in con.execute("SELECT file FROM archives").fetchall()]
     folder = first_row(con, "SELECT getvariable('workspace')")
@@ -78,7 +78,7 @@ def confine(con: Connection) -> None:
     con.execute("SET lock_configuration = true")
 
 
-def beside(con: Connection) -> Connection:
+def another_connection(con: Connection) -> Connection:
     """Another connection to the same open catalogue, for a thread of its own."""
     own = con.cursor()
     folder = first_row(con, "SELECT getvariable('workspace')")
@@ -92,10 +92,10 @@ def _place(con: Connection, folder: str) -> None:
     con.execute("SET VARIABLE workspace = $folder", {"folder": folder})
 
 
-def refused_condition(where: str, error: Exception) -> QueryError:
+def bad_condition(where: str, error: Exception) -> QueryError:
     """What to tell of a condition on the catalogue's columns that DuckDB refused."""
     return QueryError(
-        f"--where '{where}' is not a condition on the columns of the catalogue: {said_by_duckdb(error)}; see them "
+        f"--where '{where}' is not a condition on the columns of the catalogue: {query_error_text(error)}; see them "
         'with: catbuilder sql "DESCRIBE catalog"'
     )
 
@@ -136,11 +136,11 @@ def open_connection(path: Path, read_only: bool, wait_s: float | None) -> Connec
     """Open a connection, waiting at most `wait_s` seconds while another process holds the file."""
     started, told, asked = time.monotonic(), False, read_only
     if read_only:
-        let_writers_pass(path)
+        wait_for_writers(path)
     with ExitStack() as turn:
         while True:
-            if not read_only and path not in opened_here:
-                keep_if_cut_off(path)
+            if not read_only and path not in open_in_this_process:
+                keep_copy_if_truncated(path)
             try:
                 con = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
                 _place(con, str(path.parent.resolve()))
@@ -148,8 +148,8 @@ def open_connection(path: Path, read_only: bool, wait_s: float | None) -> Connec
             except duckdb.Error as error:
                 holder = _holder(str(error))
                 if holder is None:
-                    refused = any(words in str(error) for words in _REFUSED_LOG) and path not in opened_here
-                    if refused and set_aside_refused(path, first_line(error)):
+                    refused = any(words in str(error) for words in _REFUSED_LOG) and path not in open_in_this_process
+                    if refused and quarantine_refused_log(path, first_line(error)):
                         continue
                     raise _not_opened(path, error) from None
             waited = time.monotonic() - started
@@ -159,7 +159,7 @@ def open_connection(path: Path, read_only: bool, wait_s: float | None) -> Connec
                     "close it there (an open notebook holds it too) and give the command again"
                 )
             if not asked:
-                turn.enter_context(writers_turn(path))
+                turn.enter_context(announce_writer(path))
                 asked = True
             if waited > 2 and not told:
                 print(f"waiting for {holder}, which holds {path}", file=sys.stderr, flush=True)
@@ -210,7 +210,7 @@ def first_line(error: Exception) -> str:
 _QUOTED = re.compile(r'"([^"]+)"')
 
 
-def said_by_duckdb(error: Exception) -> str:
+def query_error_text(error: Exception) -> str:
     """What is wrong with a query, in one line: DuckDB's own first, and names like one that it does not know."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     near = [name for line in lines if line.startswith("Candidate bindings") for name in _QUOTED.findall(line)]

@@ -21,12 +21,12 @@ from catbuilder.catalogue.connection import (
     is_machine_fault,
     limit_memory,
     open_connection,
-    opened_here,
+    open_in_this_process,
     set_progress_bar,
     was_interrupted,
 )
-from catbuilder.catalogue.schema import migrate, migrations, schema_version
-from catbuilder.catalogue.write_ahead_log import nobody_else
+from catbuilder.catalogue.schema import is_current, migrate, migrations, schema_version
+from catbuilder.catalogue.write_ahead_log import exclusive_access
 from catbuilder.core.errors import (
     SchemaError,
     WorkspaceBusy,
@@ -64,9 +64,9 @@ def connect(
     if not new and not path.is_file():
         raise WorkspaceError(f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE")
     con = open_connection(path, read_only, wait_s)
-    opened_here.append(path)
+    open_in_this_process.append(path)
     try:
-        if not new and _version_of(con, path) < len(migrations()):
+        if not new and not _is_current(con, path):
             con.close()
             _upgrade(path, wait_s)
             con = open_connection(path, read_only, wait_s)
@@ -87,7 +87,7 @@ def connect(
         ) from error
     finally:
         con.close()
-        opened_here.remove(path)
+        open_in_this_process.remove(path)
 
 
 def read_everything(con: Connection) -> None:
@@ -110,8 +110,12 @@ def read_everything(con: Connection) -> None:
 
 
 def _upgrade(path: Path, wait_s: float | None) -> None:
-    """Bring the catalogue of an older catbuilder up to this one's schema."""
-    _keep_before_upgrade(path, wait_s)
+    """Bring the catalogue of another catbuilder to this one's schema and views; copy it first if tables change."""
+    con = open_connection(path, False, wait_s)
+    version = schema_version(con)
+    con.close()  # takes in what a write-ahead log may hold: the file is all there is
+    if version < len(migrations()):
+        _keep_before_upgrade(path, version)
     con = open_connection(path, False, wait_s)
     try:
         migrate(con, ())  # the classes' columns are there: they came with the first migration
@@ -119,13 +123,10 @@ def _upgrade(path: Path, wait_s: float | None) -> None:
         con.close()
 
 
-def _keep_before_upgrade(path: Path, wait_s: float | None) -> None:
-    """Copy the catalogue beside itself, so that the catbuilder that made it can be gone back to."""
-    con = open_connection(path, False, wait_s)  # waits for whoever holds it
-    version = schema_version(con)
-    con.close()  # takes in what a write-ahead log may hold: the file is all there is
+def _keep_before_upgrade(path: Path, version: int) -> None:
+    """Copy a catalogue of schema `version` beside itself, so that its user can go back to the older catbuilder."""
     kept = path.with_name(f"{path.name}.before-{version + 1:04d}")
-    with nobody_else(path) as file, atomic_write(kept) as temporary:
+    with exclusive_access(path) as file, atomic_write(kept) as temporary:
         if file is None:
             raise WorkspaceBusy(f"{path} is in use and must be brought up to date first; give the command again")
         try:
@@ -140,7 +141,8 @@ def _keep_before_upgrade(path: Path, wait_s: float | None) -> None:
     print(f"{path} is brought up to date; as it was it is kept as {kept.name}", file=sys.stderr, flush=True)
 
 
-def _version_of(con: Connection, path: Path) -> int:
+def _is_current(con: Connection, path: Path) -> bool:
+    """Whether the catalogue needs no upgrade; raise SchemaError if it is of a newer catbuilder, or no catalogue."""
     try:
         version = schema_version(con)
     except duckdb.CatalogException:
@@ -153,7 +155,7 @@ def _version_of(con: Connection, path: Path) -> int:
             f"{path} has schema {version} and this catbuilder {__version__} knows up to {newest}; "
             "install the newer catbuilder that made it"
         )
-    return version
+    return is_current(con)
 
 
 def _identifier(name: str) -> str:

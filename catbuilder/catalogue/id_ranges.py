@@ -18,7 +18,7 @@ from operator import itemgetter
 from queue import SimpleQueue
 from typing import Any
 
-from catbuilder.catalogue.connection import Connection, beside, fetch_number
+from catbuilder.catalogue.connection import Connection, another_connection, fetch_number
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.progress import Update
 
@@ -28,7 +28,7 @@ _KEYED = (
     "objects", "splits", "stamps", "labels", "scores", "domains", "test_sets", "exclusions", "training", "aliases",
     "des_coadd", "sdss_photoobj",
 )  # fmt: skip
-PLACES = ("objects", "splits", "stamps", "domains")  # the large ones that `places_at` reads
+LARGE_TABLES = ("objects", "splits", "stamps", "domains")  # the large ones that `places_at` reads
 _LAST = 2**63 - 1  # the largest number there is for an id
 _FIRST = -_LAST
 
@@ -44,17 +44,16 @@ class IdRange:
     @property
     def condition(self) -> str:
         """SQL on `survey` and `object_id`, with the values in it: only by constants blocks are skipped."""
-        return (
-            f"WHERE survey = {quoted(self.survey)} AND object_id BETWEEN {self.first}::BIGINT AND {self.last}::BIGINT"
-        )
+        ids = f"object_id BETWEEN {self.first}::BIGINT AND {self.last}::BIGINT"
+        return f"WHERE survey = {sql_literal(self.survey)} AND {ids}"
 
     @property
     def light_columns(self) -> str:
         """SQL for all columns, with the survey as an ENUM of one value: joins on it cost a quarter less."""
-        return f"* REPLACE ({quoted(self.survey)}::ENUM({quoted(self.survey)}) AS survey)"
+        return f"* REPLACE ({sql_literal(self.survey)}::ENUM({sql_literal(self.survey)}) AS survey)"
 
 
-def quoted(name: str) -> str:
+def sql_literal(name: str) -> str:
     """A name as a constant in SQL."""
     return "'" + name.replace("'", "''") + "'"
 
@@ -122,7 +121,7 @@ def is_large(con: Connection) -> bool:
     return fetch_number(con, "SELECT count(*) FROM objects") > 4 * RANGE_OBJECTS
 
 
-def in_ranges(con: Connection) -> Iterator[None]:
+def each_range(con: Connection) -> Iterator[None]:
     """One turn a range, each under its lens; one without any where the catalogue is small."""
     ranges = id_ranges(con, RANGE_OBJECTS) if is_large(con) else []
     for seen in ranges:
@@ -143,7 +142,7 @@ def query_each_range(
 
     idle: SimpleQueue[Connection] = SimpleQueue()
     for _ in range(min(usable_cores(), len(ranges))):
-        idle.put(beside(con))
+        idle.put(another_connection(con))
 
     def ask(seen: IdRange | None) -> tuple[list[str], list[tuple[Any, ...]]]:
         own = idle.get()
@@ -161,10 +160,10 @@ def query_each_range(
                 progress(done, len(ranges))
 
 
-def gather(con: Connection, table: str, text: str, parameters: Mapping[str, object] | None = None) -> None:
+def make_table(con: Connection, table: str, text: str, parameters: Mapping[str, object] | None = None) -> None:
     """Make the temporary table `table` of a SELECT over the catalogue, one range after another."""
     made = False
-    for _ in in_ranges(con):
+    for _ in each_range(con):
         con.execute(f"INSERT INTO temp.{table} {text}" if made else f"CREATE OR REPLACE TEMP TABLE {table} AS {text}",
                     dict(parameters or {}))  # fmt: skip
         made = True

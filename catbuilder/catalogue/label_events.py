@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import fetch_arrow
-from catbuilder.catalogue.id_ranges import PLACES, restricted_to
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, restricted_to
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import FirewallError
 from catbuilder.core.resources import query
@@ -43,7 +43,7 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     con.register("incoming_events", numbered.append_column("position", pa.array(range(events.num_rows), pa.int64())))
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM incoming_events "
                 "WHERE source = 'promoted' AND kind = 'label'")  # fmt: skip
-    with restricted_to(con, "looked_at", gathered=PLACES):
+    with restricted_to(con, "looked_at", gathered=LARGE_TABLES):
         forbidden = con.execute(query("catalogue/forbidden_promotions")).fetchall()
     if forbidden:
         survey, object_id, why = forbidden[0]

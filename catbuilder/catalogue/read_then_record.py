@@ -9,7 +9,8 @@ somebody who records without end can keep this waiting; after a few times it giv
 from collections.abc import Callable
 from typing import TypeVar
 
-from catbuilder.catalogue.connection import Connection, fetch_number
+from catbuilder.catalogue.connection import Connection
+from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import WorkspaceBusy
 
@@ -38,7 +39,7 @@ def read_then_record(
     """
     for _ in range(TRIES):
         with workspace.reading() as con:
-            looked_at = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+            looked_at = last_recording(con)
             found = read(con)
         if not is_news(found):
             return found

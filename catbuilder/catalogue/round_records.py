@@ -5,15 +5,11 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from catbuilder import __version__
-from catbuilder.catalogue.connection import Connection, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, first_row
+from catbuilder.catalogue.last_numbers import last_round
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.recipe import Recipe
-
-
-def last_round(con: Connection) -> int:
-    """Number of the newest round, finished or not; 0 before the first."""
-    return fetch_number(con, "SELECT coalesce(max(round), 0) FROM rounds")
 
 
 def require_round(con: Connection, round_number: int) -> None:
@@ -64,7 +60,7 @@ class RoundPlan(BaseModel):
         return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
 
 
-def processes_of(plan: RoundPlan) -> str:
+def describe_processes(plan: RoundPlan) -> str:
     """How many processes, of how many threads, and where."""
     many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
     where = f" on {plan.hosts}" if plan.hosts else ""

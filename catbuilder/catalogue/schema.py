@@ -3,8 +3,12 @@
 import csv
 import re
 from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
 from itertools import combinations
 from pathlib import Path
+
+import duckdb
 
 from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection, fetch_number
@@ -12,6 +16,7 @@ from catbuilder.core.resources import sql_folder
 
 # A column that an ingest added (--keep) is described by its own comment and not by sql/columns.csv.
 _KEPT = "Kept from the archive's file"
+_VIEW_FILES = ("views.sql", "predictions.sql", "columns.csv", "tables.csv")  # in sql/; `apply_views` reads them
 _SHOWN_BY = {"des_sources": "des_coadd", "sdss_sources": "sdss_photoobj"}  # views that show an archive's columns
 
 
@@ -25,10 +30,15 @@ class Column:
     ucd: str
 
 
-def migrate(con: Connection, classes: tuple[str, ...]) -> None:
-    """Apply the migrations that are missing, each with its record in one transaction; the last with the views too.
+def is_current(con: Connection) -> bool:
+    """Tell whether the catalogue has every migration, and the views and comments of this catbuilder."""
+    return schema_version(con) >= len(migrations()) and _has_current_views(con)
 
-    Killed between the last migration and its views, a catalogue would count as upgraded and never get them.
+
+def migrate(con: Connection, classes: tuple[str, ...]) -> None:
+    """Bring an older catalogue up to this catbuilder's schema: apply missing migrations, then changed views.
+
+    Each migration and its record share one transaction; the last one shares it with the views too.
     """
     done = schema_version(con)
     for file in migrations()[done:]:
@@ -44,6 +54,10 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
         if file == migrations()[-1]:
             apply_views(con)
         con.commit()
+    if not _has_current_views(con):
+        con.begin()
+        apply_views(con)
+        con.commit()
     con.execute("CHECKPOINT")
 
 
@@ -54,12 +68,29 @@ def classes_of(con: Connection) -> tuple[str, ...]:
 
 
 def apply_views(con: Connection) -> None:
-    """Make the views and macros anew and comment every column: a view does not see a column added since it was made."""
+    """Create the views and macros again and comment every column.
+
+    Call it after adding a column: a view shows the columns that its table had when the view was made.
+    """
     views = (sql_folder() / "views.sql").read_text(encoding="utf-8")
     for statement in con.extract_statements(_predictions(con) + views):
         con.execute(statement)
     _comment(con)
     _comment_tables(con)
+    con.execute(f"CREATE OR REPLACE MACRO views_sha256() AS '{_views_sha256()}'")
+
+
+def _has_current_views(con: Connection) -> bool:
+    """Whether the catalogue's views and comments were made from the files that this catbuilder has."""
+    try:
+        return con.execute("SELECT views_sha256()").fetchall() == [(_views_sha256(),)]
+    except duckdb.CatalogException:  # made before views were fingerprinted
+        return False
+
+
+@cache
+def _views_sha256() -> str:
+    return sha256(b"".join((sql_folder() / name).read_bytes() for name in _VIEW_FILES)).hexdigest()
 
 
 def _predictions(con: Connection) -> str:

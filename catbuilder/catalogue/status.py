@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_number
-from catbuilder.catalogue.id_ranges import is_large, query_each_range, quoted
+from catbuilder.catalogue.id_ranges import is_large, query_each_range, sql_literal
+from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Update
@@ -36,7 +37,7 @@ def status(workspace: Workspace, *, count: bool = False, progress: Update | None
     """
     with workspace.reading() as con:
         rounds = con.sql("SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round").to_arrow_table()
-        run = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        run = last_recording(con)
         kept = None if count or not is_large(con) else _last_count(workspace)
         if kept is not None and kept[0] <= run:
             return Status(kept[1], rounds, run - kept[0])
@@ -69,7 +70,7 @@ def _count_surveys(con: Connection) -> pa.Table:
         found := con.execute("SELECT min(survey) FROM objects WHERE survey > ?", [name]).fetchall()[0][0]
     ) is not None:
         name = str(found)
-        objects = fetch_number(con, f"SELECT count(*) FROM objects WHERE survey = {quoted(name)}")
+        objects = fetch_number(con, f"SELECT count(*) FROM objects WHERE survey = {sql_literal(name)}")
         rows.append({"survey": name, "objects": objects})
     return pa.Table.from_pylist(rows)
 

@@ -14,14 +14,15 @@ from threading import Lock
 from typing import Any
 
 from catbuilder import __version__
-from catbuilder.catalogue.connection import Connection, fetch_number, roll_back
+from catbuilder.catalogue.connection import Connection, roll_back
 from catbuilder.catalogue.database import connect
+from catbuilder.catalogue.last_numbers import last_event, last_recording, last_round
 from catbuilder.catalogue.schema import classes_of
 from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import append_line, exclusive_lock
-from catbuilder.core.interrupts import held_off
+from catbuilder.core.interrupts import defer_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.settings import WorkspaceConfig, load_settings
 
@@ -108,8 +109,8 @@ class Workspace:
         with self._only_thread(wait_s), connect(self.catalog_file, read_only=False, wait_s=wait_s) as con:
             self._compare(con)
             con.begin()
-            run = fetch_number(con, "SELECT coalesce(max(run), 0) + 1 FROM runs")
-            recording = Recording(con, run, fetch_number(con, "SELECT coalesce(max(round), 0) + 1 FROM rounds"))
+            run = last_recording(con) + 1
+            recording = Recording(con, run, last_round(con) + 1)
             con.execute(
                 "INSERT INTO runs VALUES (?, ?, ?, ?, now())",
                 [run, what or " ".join(sys.argv), __version__, socket.gethostname()],
@@ -119,7 +120,7 @@ class Workspace:
             except BaseException:
                 roll_back(con)
                 raise
-            with held_off("once this step is recorded"):
+            with defer_interrupts("once this step is recorded"):
                 self._commit(recording, name)
                 con.close()
                 self._log(recording, name)
@@ -138,7 +139,7 @@ class Workspace:
     def _commit(self, recording: Recording, name: str) -> None:
         con = recording.con
         try:
-            recording.note["events"] = fetch_number(con, "SELECT coalesce(max(event), 0) FROM labels")
+            recording.note["events"] = last_event(con)
             fault_point(f"{name}.before_commit")
             con.commit()
         except BaseException:
@@ -177,8 +178,8 @@ class Workspace:
         last = _last_line(self.log_file)
         if last is None:
             return
-        run = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
-        events = fetch_number(con, "SELECT coalesce(max(event), 0) FROM labels")
+        run = last_recording(con)
+        events = last_event(con)
         if run < last["run"] or events < last["events"]:
             raise CatalogueDamaged(
                 f"{self.catalog_file} ends at recording {run} (label event {events}) but {self.log_file.name} knows of "

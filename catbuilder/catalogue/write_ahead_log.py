@@ -24,22 +24,22 @@ _END = b"\xff\xff"  # of DuckDB's serialised objects, the header among them
 _ENTRY = struct.Struct("<QQ")  # length and checksum, before each entry
 
 
-def keep_if_cut_off(catalog: Path) -> None:
+def keep_copy_if_truncated(catalog: Path) -> None:
     """Before the catalogue is opened to write: copy a log that is cut off, or none at all, and say so."""
-    log = wal_of(catalog)
+    log = wal_file(catalog)
     if not log.exists():
         return
-    with nobody_else(catalog) as alone:
-        if alone and is_cut_off(log):
+    with exclusive_access(catalog) as alone:
+        if alone and is_truncated(log):
             place = damaged_name(log)
             shutil.copyfile(log, place)
             _tell(place, "it is cut off")
 
 
-def set_aside_refused(catalog: Path, reason: str) -> bool:
+def quarantine_refused_log(catalog: Path, reason: str) -> bool:
     """Rename a log that DuckDB refuses; whether there was one, and nobody else was at work."""
-    log = wal_of(catalog)
-    with nobody_else(catalog) as alone:
+    log = wal_file(catalog)
+    with exclusive_access(catalog) as alone:
         if not alone or not log.exists():
             return False
         place = quarantine(log)
@@ -47,18 +47,18 @@ def set_aside_refused(catalog: Path, reason: str) -> bool:
     return True
 
 
-def is_cut_off(log: Path) -> bool:
+def is_truncated(log: Path) -> bool:
     """Whether a log is there and does not end where an entry ends; nobody may be writing to it."""
     return log.exists() and not _ends_with_an_entry(log)
 
 
-def wal_of(catalog: Path) -> Path:
+def wal_file(catalog: Path) -> Path:
     """Where DuckDB keeps the write-ahead log of a catalogue."""
     return catalog.with_name(f"{catalog.name}.wal")
 
 
 @contextmanager
-def nobody_else(catalog: Path) -> Iterator[BinaryIO | None]:
+def exclusive_access(catalog: Path) -> Iterator[BinaryIO | None]:
     """Hold the lock that DuckDB takes, if it is free, and give the open file: no process can open it meanwhile.
 
     Only for a process that has not opened it itself: closing the file would let DuckDB's own lock go.

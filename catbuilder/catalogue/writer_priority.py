@@ -15,7 +15,7 @@ _PASS_S = 3.0  # a reader waits so long at most; ours read for milliseconds, so 
 
 
 @contextmanager
-def writers_turn(catalog: Path) -> Iterator[None]:
+def announce_writer(catalog: Path) -> Iterator[None]:
     """Ask readers to let this writer pass, while the body waits for its gap; of several writers the first one asks."""
     with ExitStack() as held:
         with suppress(OSError):  # another writer asks already, or the folder is not ours to write to
@@ -24,7 +24,7 @@ def writers_turn(catalog: Path) -> Iterator[None]:
         yield
 
 
-def let_writers_pass(catalog: Path) -> None:
+def wait_for_writers(catalog: Path) -> None:
     """Wait a moment if a writer waits; for whoever is about to read."""
     end = time.monotonic() + _PASS_S
     while _writer_waits(catalog) and time.monotonic() < end:

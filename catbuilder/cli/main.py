@@ -17,7 +17,7 @@ from catbuilder.cli.grouped_help import GroupedHelp
 from catbuilder.cli.ingest import ingest_app
 from catbuilder.cli.options import WorkspaceOption, named_before_verb
 from catbuilder.core.errors import CatbuilderError
-from catbuilder.core.interrupts import listen
+from catbuilder.core.interrupts import handle_interrupts
 from catbuilder.core.safe_text import printable
 
 app = typer.Typer(
@@ -94,7 +94,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """Entry point: an error that a user can mend is one line on standard error and exit code 1."""
     debug = "--debug" in sys.argv
-    listen()
+    handle_interrupts()
     try:
         app()
     except CatbuilderError as error:

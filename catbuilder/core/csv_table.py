@@ -1,4 +1,4 @@
-"""CSV tables that users bring: every row is either good, or rejected with its row number and a reason."""
+"""Read a user's CSV table: every row is either accepted, or rejected with its row number and a reason."""
 
 import csv
 import hashlib
@@ -13,15 +13,15 @@ from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
 from catbuilder.core.settings import Limits
 
 _INT64_MAX = 2**63 - 1
-_MOST_DIGITS = 4000  # Python makes no number of more than 4,300
-_LONGEST_CELL = 60  # letters of a cell that a reason repeats
-_LONGEST_REASON = 500
-_TOLD_COLUMNS = 20
+_MAX_DIGITS = 4000  # Python converts no text of more than 4,300 digits
+_MAX_CELL = 60  # characters of a cell that a reason repeats
+_MAX_REASON = 500  # characters
+_MAX_LISTED = 20  # columns that a message names
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row that was left out, where it stands, and why."""
+    """A row that was left out: its file, its row number, its object and the reason."""
 
     file: str
     row: int  # as a text editor counts: the header is row 1
@@ -33,15 +33,15 @@ class Rejection:
 
 
 class BadValue(ValueError):
-    """A cell that cannot be used; becomes the reason of a Rejection, which is one line whatever stands in the cell."""
+    """A cell that cannot be used. Its message becomes the reason of a Rejection, and is always one line."""
 
     def __str__(self) -> str:
-        return in_one_line(super().__str__(), _LONGEST_REASON)
+        return in_one_line(super().__str__(), _MAX_REASON)
 
 
 @dataclass
 class CsvRows:
-    """Rows of a CSV file, one dict a row with stripped cells; rows with a bad or repeated id are set aside."""
+    """Rows of a CSV file, one dict a row with stripped cells, and the rejected rows."""
 
     path: Path
     columns: list[str]
@@ -49,7 +49,7 @@ class CsvRows:
     rejections: list[Rejection] = field(default_factory=list)
 
     def reject(self, row: int, cells: dict[str, str], reason: str) -> None:
-        """Set a row aside."""
+        """Add a row to the rejections."""
         self.rejections.append(Rejection(str(self.path), row, cells.get("object_id", ""), reason))
 
 
@@ -60,9 +60,9 @@ def read_table(
 
     Parameters
     ----------
-    required : columns without which the file is of no use
-    unique : columns that together may stand only once
-    limits : of its bytes and its columns, since it is held in memory as a whole
+    required : columns that the file must have
+    unique : columns whose values together must not repeat
+    limits : largest size and largest number of columns; the whole file is held in memory
 
     Raises
     ------
@@ -90,37 +90,42 @@ def read_table(
     except ValueError as error:  # a zero byte in the path
         raise InputError(f"{in_one_line(path)} cannot be the path of a file ({error}); give a CSV file") from None
     if not table.rows and not table.rejections:
-        raise InputError(f"{path} has a header but no rows; there is nothing to load from it")
+        raise InputError(f"{path} has a header but no rows; add rows to it")
     return table
 
 
 def refuse_many_columns(path: Path, columns: int, limits: Limits) -> None:
-    """Raise InputError for a table wider than `limits.max_columns`: it costs memory by the column, and is a mistake."""
+    """Raise InputError if a table has more than `limits.max_columns` columns: each costs memory."""
     if columns > limits.max_columns:
         raise InputError(
-            f"{path} has {columns:,} columns, above the limit of {limits.max_columns:,}; give the columns that are "
-            "needed, or raise limits.max_columns in catbuilder.toml"
+            f"{path} has {columns:,} columns, above the limit of {limits.max_columns:,}; keep only the columns that "
+            "are needed, or raise limits.max_columns in catbuilder.toml"
         )
 
 
-def told_columns(columns: Sequence[str]) -> str:
-    """Names of columns for a message: the first twenty."""
-    more = [f"and {len(columns) - _TOLD_COLUMNS:,} more"] if len(columns) > _TOLD_COLUMNS else []
-    return ", ".join([*(_shown(name) for name in columns[:_TOLD_COLUMNS]), *more])
+def list_columns(columns: Sequence[str]) -> str:
+    """List the names of columns for a message, at most twenty."""
+    more = [f"and {len(columns) - _MAX_LISTED:,} more"] if len(columns) > _MAX_LISTED else []
+    return ", ".join([*(_shown(name) for name in columns[:_MAX_LISTED]), *more])
 
 
 def parse_object_id(text: str) -> tuple[int, str | None]:
-    """An id as the survey numbers it, and the text if it is not a number.
+    """Parse an object id: give its number, and its text if it is not a number.
 
-    A text id becomes a 63-bit hash that is the same everywhere and always (BLAKE2b).
+    A text id becomes a 63-bit hash (BLAKE2b), the same on every machine.
+
+    Raises
+    ------
+    BadValue
+        The id is empty, does not fit 64 bits, or is a number but not a whole positive one.
     """
     if not text:
         raise BadValue("object_id is empty; every row needs one")
     if text.isascii() and text.isdigit():
-        if len(text) > _MOST_DIGITS or int(text) > _INT64_MAX:
+        if len(text) > _MAX_DIGITS or int(text) > _INT64_MAX:
             raise BadValue(f"object_id {_shown(text)} does not fit 64 bits; give it as text with a letter in it")
         return int(text), None
-    if is_number(text):  # 5.87724E+17 once was an id, before a spreadsheet rounded it
+    if is_number(text):  # such as 5.87724E+17: an id that a spreadsheet has rounded
         raise BadValue(
             f"object_id {_shown(text)} is not a whole positive number; was the table saved by a spreadsheet?"
         )
@@ -129,7 +134,7 @@ def parse_object_id(text: str) -> tuple[int, str | None]:
 
 
 def parse_number(cells: dict[str, str], column: str, low: float, high: float) -> float | None:
-    """A number in [low, high], or None where the cell is empty or not a number by name (nan, null)."""
+    """Parse a number in [low, high]; give None if the cell is empty, nan, null or none."""
     text = cells.get(column, "")
     if text.lower() in ("", "nan", "null", "none"):
         return None
@@ -143,7 +148,7 @@ def parse_number(cells: dict[str, str], column: str, low: float, high: float) ->
 
 
 def parse_class(text: str, classes: Sequence[str]) -> str:
-    """A label that is one of the workspace's classes."""
+    """Check that a label is one of the workspace's classes."""
     if not text:
         raise BadValue(f"label is empty; fill in one of {', '.join(classes)}")
     if text not in classes:
@@ -156,31 +161,31 @@ def _require(path: Path, columns: list[str], required: Sequence[str]) -> None:
         raise InputError(f"{path} is empty; it needs a header row with {', '.join(required)}")
     for name in required:
         if name not in columns:
-            raise InputError(f"{path} has no column '{name}' (it has {told_columns(columns)}); add or rename it")
+            raise InputError(f"{path} has no column '{name}' (it has {list_columns(columns)}); add or rename it")
     repeated = [name for name, n in Counter(columns).items() if n > 1]
     if repeated:
         raise InputError(f"{path} has the column '{_shown(repeated[0])}' twice; keep one of them")
 
 
 def _shown(text: str) -> str:
-    return in_one_line(text, _LONGEST_CELL)
+    return in_one_line(text, _MAX_CELL)
 
 
 def _bounded(path: Path, file: TextIO, most_mb: int) -> Iterator[str]:
-    """The lines, as long as all of them together are no more than so many MB; what is no plain file says no size."""
+    """Yield the lines and stop with an error after `most_mb` MB: a pipe, for example, does not tell its size."""
     left = most_mb * 1_000_000
     while line := file.readline(left + 1):
         left -= len(line)
         if left < 0:
             raise InputError(
-                f"{path} has more than {most_mb:,} MB, and is held in memory as a whole; cut it into several tables, "
-                "or raise limits.max_csv_mb in catbuilder.toml"
+                f"{path} is larger than {most_mb:,} MB, and is held in memory as a whole; split it into several "
+                "tables, or raise limits.max_csv_mb in catbuilder.toml"
             )
         yield line
 
 
 def _numbered(file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Every row, the header too, with the line it begins on: a quoted cell may hold line breaks."""
+    """Yield every row, header included, with the line on which it begins: a quoted cell may hold line breaks."""
     reader = csv.reader(file)
     first = 1
     for cells in reader:
@@ -206,5 +211,5 @@ def _fill(table: CsvRows, lines: Iterator[tuple[int, list[str]]], unique: Sequen
 
 
 def _plain(text: str) -> str:
-    """007 and 7 are one id; a text keeps its zeros."""
+    """Drop leading zeros of a number: 007 and 7 are the same id. Text keeps its zeros."""
     return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text

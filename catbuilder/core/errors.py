@@ -1,25 +1,28 @@
-"""Everything that can go wrong and that a user can mend, a class each.
+"""Errors that a user can fix, one class for each kind.
 
-Every message is one sentence that says what is wrong, where, and what to do about it. The command line
-prints it as `Error: ...` and exits with 1; from Python they are ordinary exceptions.
+Every message is one sentence: what is wrong, where, and what to do. The command line prints it as `Error: ...` and
+exits with 1. In Python they are ordinary exceptions, all of them subclasses of `CatbuilderError`.
 """
 
 from catbuilder.core.safe_text import printable
 
 
 class CatbuilderError(Exception):
-    """Base of all errors with a message meant for the user; what it repeats of a file cannot command a terminal."""
+    """Base class of all errors whose message is meant for the user.
+
+    Control characters in the message, which may come from a file, are escaped so that they cannot act on a terminal.
+    """
 
     def __str__(self) -> str:
         return printable(super().__str__())
 
 
 class WorkspaceError(CatbuilderError):
-    """The workspace is missing, is not one, or is in a state that forbids what was asked."""
+    """The workspace is missing, the folder is not a workspace, or its state does not allow the command."""
 
 
 class WorkspaceBusy(CatbuilderError):
-    """Another process holds the workspace or its catalogue; the message names it."""
+    """Another process is using the workspace or its catalogue; the message names that process."""
 
 
 class ConfigError(CatbuilderError):
@@ -31,47 +34,47 @@ class SchemaError(CatbuilderError):
 
 
 class CatalogueDamaged(CatbuilderError):
-    """The catalogue has lost something that the log says was recorded."""
+    """The catalogue or a file that it names is damaged, or lacks something that the log says was recorded."""
 
 
 class InputError(CatbuilderError):
-    """A file given by the user cannot be used at all; single bad rows are rejected, not raised."""
+    """A file or value given by the user cannot be used at all. Single bad rows are rejected without an error."""
 
 
 class FirewallError(CatbuilderError):
-    """A test-set object, or something that may be one, was about to be used for training."""
+    """A test-set object, or an object that may be one, would have been used for training."""
 
 
 class NothingToTrain(CatbuilderError):
-    """No labelled object with a usable stamp is left for training or validation."""
+    """There is no labelled object with a usable stamp for training or validation."""
 
 
 class NothingToScore(CatbuilderError):
-    """No object with a usable stamp is waiting for a score."""
+    """There is no object with a usable stamp to score."""
 
 
 class NothingToCertify(CatbuilderError):
-    """The policy `certified` has nothing to count errors with, or has spent its probability of failing."""
+    """The policy `certified` lacks calibration objects to count errors with, or its failure probability is used up."""
 
 
 class NothingToAsk(CatbuilderError):
-    """A strategy of selection has nothing to choose by: no model, no ensemble, or no features."""
+    """A selection strategy lacks what it ranks objects by: a model, an ensemble, or features."""
 
 
 class WeightsError(CatbuilderError):
-    """The starting weights cannot be had, or do not fit the network."""
+    """Network weights are missing, damaged, or do not fit the network."""
 
 
 class LaunchError(CatbuilderError):
-    """Worker processes cannot be started as asked (Horovod missing, too many ranks ...)."""
+    """Worker processes cannot be started as requested (Horovod missing, too many ranks ...)."""
 
 
 class WorkerDied(CatbuilderError):
-    """A worker process ended before its work was done; the same command goes on from there.
+    """A worker process ended early; give the same command again to resume from there.
 
     Parameters
     ----------
-    killed : by a signal; the others often died of that one
+    killed : whether a signal ended it; other workers often end as a consequence of the killed one
     """
 
     def __init__(self, message: str, killed: bool = False) -> None:
@@ -80,11 +83,11 @@ class WorkerDied(CatbuilderError):
 
 
 class HostLost(CatbuilderError):
-    """A host was cut off or went down; the round goes on when it is back, or elsewhere by a new plan."""
+    """A host is down or unreachable; resume the round when it is back, or on other hosts with a new plan."""
 
 
 class ServeError(CatbuilderError):
-    """The web page cannot be served where it was asked to be."""
+    """The web page cannot be served at the requested address."""
 
 
 class QueryError(CatbuilderError):
@@ -92,16 +95,16 @@ class QueryError(CatbuilderError):
 
 
 class ObjectNotFound(CatbuilderError):
-    """No object of that id is in the catalogue, or the id is in several surveys."""
+    """The catalogue has no object of that id, or several surveys have one."""
 
 
 class OtherAnswer(CatbuilderError):
-    """An answer was to be undone that is not the last one."""
+    """The answer to be undone is not the last one."""
 
 
 class ReleaseError(CatbuilderError):
-    """A release is there already, is none, or is not any more what was published."""
+    """A release already exists, is missing, or differs from what was published."""
 
 
 class RoundError(CatbuilderError):
-    """No such round, or the round is not in a state for what was asked."""
+    """The round does not exist, or its state does not allow the command."""

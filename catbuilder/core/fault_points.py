@@ -1,9 +1,9 @@
-"""Points at which a test may kill or stop this process, to prove that nothing is lost there.
+"""Points at which a test can kill or stop this process, to prove that nothing recorded is lost there.
 
 `CATBUILDER_FAULT=decide.before_commit` kills the process at that point as `kill -9` would;
-`CATBUILDER_FAULT=decide.before_commit:hold` stops it there until somebody else does;
-`CATBUILDER_FAULT=each:FILE` kills it at every point in turn that FILE does not name yet, having named it there: the
-same command, given until it ends well, has been killed once at each.
+`CATBUILDER_FAULT=decide.before_commit:hold` stops it there (SIGSTOP) until it is continued or killed;
+`CATBUILDER_FAULT=each:FILE` kills it at the first point that FILE does not name yet, after adding that point to FILE. A
+test repeats the command until it succeeds: by then it has been killed once at every point.
 """
 
 import os
@@ -11,7 +11,7 @@ import signal
 
 
 def fault_point(name: str) -> None:
-    """Do nothing, unless the environment asks for a fault here."""
+    """Kill or stop this process if CATBUILDER_FAULT names this point; else do nothing."""
     wanted, _, how = os.environ.get("CATBUILDER_FAULT", "").partition(":")
     if wanted == name or (wanted == "each" and _first_pass(how, name)):
         os.kill(os.getpid(), signal.SIGSTOP if how == "hold" else signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Write figures as picture files of the formats that people may name."""
+"""Write matplotlib figures to PNG, PDF and SVG files."""
 
 from pathlib import Path
 
@@ -15,16 +15,16 @@ _DPI = 200
 def require_picture(file: Path) -> None:
     """Raise InputError unless the file's name ends in one of `FORMATS`."""
     if file.suffix.lower() not in FORMATS:
-        raise InputError(f"{file} is no picture that can be drawn; give a name that ends in {', '.join(FORMATS)}")
+        raise InputError(f"{file} is not a supported figure format; give a name that ends in {', '.join(FORMATS)}")
 
 
 def save_figure(figure: Figure, file: Path) -> None:
-    """Write a figure as PNG, PDF or SVG, with neither a date nor random names inside: the same figure, the same file.
+    """Write a figure as PNG, PDF or SVG. The same figure gives the same bytes: no date, no random names.
 
     Raises
     ------
     InputError
-        The file's name ends in none of these.
+        The file's name ends in none of `FORMATS`.
     """
     require_picture(file)
     with atomic_write(file) as temporary, rc_context({"svg.hashsalt": "catbuilder", "grid.color": "0.9"}):

@@ -1,4 +1,8 @@
-"""Files that are either whole or not there: temporary name, fsync, rename, fsync of the folder."""
+"""Write files atomically and durably, lock them, and compute their checksums.
+
+A file appears complete or not at all: it is written under a temporary name, synced (fsync), renamed, and the folder is
+synced.
+"""
 
 import fcntl
 import hashlib
@@ -15,7 +19,7 @@ from catbuilder.core.fault_points import fault_point
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; on leaving, make it durable and rename it to `path`.
+    """Yield a temporary path to write to; afterwards sync it and rename it to `path`.
 
     If the body raises, nothing appears under `path` and the temporary file is removed.
     """
@@ -35,7 +39,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def atomic_move(found: Path, place: Path) -> None:
-    """Give a whole file its final name, durably."""
+    """Rename a complete file to its final name, durably."""
     os.replace(found, place)
     fault_point(f"{_called(place)}.renamed")
     sync_folder(place.parent)
@@ -44,14 +48,18 @@ def atomic_move(found: Path, place: Path) -> None:
 
 @contextmanager
 def exclusive_lock(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file while the body runs; `what` says to whoever comes second what is under way.
+    """Hold a lock file while the body runs.
 
-    The kernel lets the lock go when the process ends, however it ends, so none is ever stale.
+    The kernel releases the lock when the process ends, however it ends, so a lock is never stale.
+
+    Parameters
+    ----------
+    what : begins the error message of a second process, such as "a round is under way in ws"
 
     Raises
     ------
     WorkspaceBusy
-        Another process holds it; the message names that.
+        Another process holds the lock; the message names it.
     """
     with open(path, "a+", encoding="utf-8") as file:
         try:
@@ -67,26 +75,26 @@ def exclusive_lock(path: Path, what: str) -> Iterator[None]:
 
 
 def quarantine(path: Path) -> Path:
-    """Rename what is damaged to `<name>.damaged-<n>`, out of the way of what looks for it; never deletes anything."""
+    """Rename a damaged file or folder to `<name>.damaged-<n>` and give the new path. Nothing is deleted."""
     place = damaged_name(path)
     atomic_move(path, place)
     return place
 
 
 def damaged_name(path: Path) -> Path:
-    """The first free name `<name>.damaged-<n>`."""
+    """Find the first free name `<name>.damaged-<n>`."""
     places = (path.with_name(f"{path.name}.damaged-{number}") for number in range(1, 10_000))
     return next(place for place in places if not place.exists())
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small text file whole."""
+    """Write a small text file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line and make it durable before returning."""
+    """Append one line, and sync the file before returning."""
     with open(path, "ab+") as file:
         if file.tell():  # a line cut off by a crash must not swallow this one
             file.seek(-1, os.SEEK_END)
@@ -108,18 +116,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Compute the SHA-256 of a file, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read_sums(file: Path) -> dict[str, str]:
-    """SHA-256 by name of file, out of a list such as `sha256sum` writes."""
+def read_checksums(file: Path) -> dict[str, str]:
+    """Read a list of checksums as `sha256sum` writes it: SHA-256 by file name."""
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     return {name: digest for digest, _, name in (line.partition("  ") for line in lines)}
 
 
 def _called(path: Path) -> str:
-    """A file's name at fault points: that of a round with its number, and the same whichever attempt writes it."""
+    """Name a file for fault points: with its round's number, and the same for every attempt."""
     rounds = [part for part in path.parts[:-1] if re.fullmatch(r"\d{3}", part)]
     return "/".join([*rounds, path.name])

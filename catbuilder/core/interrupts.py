@@ -1,7 +1,7 @@
-"""Ctrl-C: once, and the command stops at the next safe point; twice, and it stops at once.
+"""Handle Ctrl-C: the first stops the command at the next safe point, a second stops it at once.
 
-Almost every point is safe, since files are whole or not there and a transaction that is cut short is rolled back. Two
-are not where one would stop: in the midst of a commit, and in the midst of an epoch whose checkpoint is still to come.
+Almost every point is safe: files appear complete or not at all, and an interrupted transaction is rolled back. Two
+places wait for a safe point: a commit, and an epoch of training, until its checkpoint is written.
 """
 
 import signal
@@ -11,25 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_waiting_for: list[str] = []  # safe points that lie ahead, the innermost last
+_waiting_for: list[str] = []  # safe points ahead, in words; the innermost last
 _asked = False
 
 
-def listen() -> None:
-    """Let Ctrl-C wait for safe points from now on."""
-    deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as a shell starts what runs in the background
-    if not deaf and threading.current_thread() is threading.main_thread():
+def handle_interrupts() -> None:
+    """Install the handler that lets Ctrl-C wait for safe points."""
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # as a shell starts a background command
+    if not ignored and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _on_interrupt)
 
 
-def stop_asked() -> bool:
-    """Whether Ctrl-C was given and is waiting for the safe point."""
+def stop_requested() -> bool:
+    """Whether Ctrl-C was pressed and waits for the safe point."""
     return _asked
 
 
 @contextmanager
-def held_off(until: str) -> Iterator[None]:
-    """Let a first Ctrl-C wait until the body is over, and say so: 'stopping <until>'."""
+def defer_interrupts(until: str) -> Iterator[None]:
+    """Let a first Ctrl-C wait until the end of the body, and print 'stopping <until>'."""
     _waiting_for.append(until)
     try:
         yield

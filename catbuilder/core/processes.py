@@ -1,18 +1,23 @@
-"""Tie a helper process to its coordinator: it dies with it, and never hears Ctrl-C."""
+"""End a helper process together with the process that started it, and keep Ctrl-C from it."""
 
 import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-STARTER_VARIABLE = "CATBUILDER_STARTER"  # process id of the starter of this host, where the coordinator is elsewhere
+# Environment variable with the process id of this host's agent (`launch/host_agent`), if the coordinator is elsewhere.
+HOST_AGENT_VARIABLE = "CATBUILDER_HOST_AGENT"
 
 
-def die_with(coordinator: int) -> None:
-    """Ask the kernel to kill this process when its parent ends: the coordinator, or on another host its starter.
+def end_with_parent(coordinator: int) -> None:
+    """Ask the kernel to kill this process when its parent ends.
 
-    After `kill -9` of a coordinator its ranks would train on and race the rerun. Linux only; elsewhere
-    a worker notices at the end of an epoch at the latest, since nobody adopts what it writes.
+    The parent is the coordinator, or the host agent on another host. Without this, after `kill -9` of a coordinator its
+    ranks would go on training and compete with the rerun. Linux only: elsewhere this does nothing.
+
+    Parameters
+    ----------
+    coordinator : process id that the parent must have; if the parent has ended already, this process exits at once
     """
     try:
         import ctypes
@@ -21,16 +26,16 @@ def die_with(coordinator: int) -> None:
         libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
     except (OSError, AttributeError):
         return
-    if os.getppid() != int(os.environ.get(STARTER_VARIABLE, coordinator)):  # it ended before the kernel was asked
+    if os.getppid() != int(os.environ.get(HOST_AGENT_VARIABLE, coordinator)):  # it ended before the kernel was asked
         os._exit(1)
 
 
 @contextmanager
 def ignore_interrupts() -> Iterator[None]:
-    """Processes started in the body never hear Ctrl-C, from their first instruction on; ours is kept until after it.
+    """Start processes in the body that ignore Ctrl-C; deliver our own Ctrl-C after the body.
 
-    A terminal sends Ctrl-C to the whole group, and a helper that is still importing answers with a traceback.
-    It needs no signal of its own: it ends with the pool or, by `die_with`, with its coordinator.
+    A terminal sends Ctrl-C to the whole process group, and a helper that is still importing would print a traceback.
+    A helper needs no signal of its own: it ends with the pool or, by `end_with_parent`, with its coordinator.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -1,4 +1,4 @@
-"""Words and bars for whoever waits: bars on a terminal, plain lines elsewhere, silence when asked."""
+"""Show progress on standard error: bars on a terminal, plain lines elsewhere, nothing with --quiet."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -6,25 +6,25 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-Update = Callable[[int, int], None]  # (done, of)
+Update = Callable[[int, int], None]  # reports progress: (done, of)
 
 
 class Reporter:
-    """Tells a person what is going on, on standard error; standard output is for results."""
+    """Prints messages and progress bars to standard error; standard output is for results."""
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self._console = Console(stderr=True, highlight=False)
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         if not self.quiet:
             self._console.print(text, markup=False, soft_wrap=True)
             sys.stderr.flush()
 
     @contextmanager
     def bar(self, what: str) -> Iterator[Update]:
-        """A progress bar while the body runs, where standard error is a terminal."""
+        """Show a progress bar while the body runs, if standard error is a terminal."""
         if self.quiet or not self._console.is_terminal:
             yield lambda done, of: None
             return

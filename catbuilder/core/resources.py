@@ -1,4 +1,4 @@
-"""Where the SQL and the recipes are: inside a wheel, or beside the package in a checkout."""
+"""Find the shipped SQL and recipes: inside a wheel, or beside the package in a checkout."""
 
 from pathlib import Path
 
@@ -6,17 +6,17 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def sql_folder() -> Path:
-    """Folder of the migrations, views and named queries."""
+    """Give the folder of the migrations, views and named queries."""
     return _shipped("sql")
 
 
 def rounds_folder() -> Path:
-    """Folder of the round recipes (TOML)."""
+    """Give the folder of the round recipes (TOML)."""
     return _shipped("rounds")
 
 
 def query(name: str) -> str:
-    """Read the query `sql/queries/<name>.sql`, a name such as "sets/match_found": the folder is that of the package."""
+    """Read the query `sql/queries/<name>.sql`, such as "sets/match_found"; its folder is named like the package."""
     return (sql_folder() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Positions on the sky: HEALPix cells, and who stands near whom."""
+"""Compute HEALPix cells and find the nearest neighbours of positions on the sky."""
 
 import math
 
@@ -8,18 +8,18 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord, match_coordinates_sky
 from astropy_healpix import HEALPix, neighbours
 
-_ORDER = 29  # the finest cell that fits 64 bits, 0.4 mas: as HATS stores positions
-SAME_PLACE_ARCSEC = 5.0  # what is stated to lie farther from the catalogue's position of its id has a wrong id
+_ORDER = 29  # the finest cells that fit 64 bits, 0.4 mas; HATS stores positions like this
+SAME_POSITION_ARCSEC = 5.0  # a position farther than this from the catalogued one of its id means a wrong id
 NEIGHBOURHOOD_ORDER = 8  # cells of 13.7 arcmin: larger than any galaxy or its halo of debris
 
 _GRID = HEALPix(nside=2**_ORDER, order="nested")
 
-_ORDER_0_ARCSEC = 3600 * math.degrees(math.sqrt(math.pi / 3))  # root of the area of one of the twelve base cells
-_RADII_A_CELL = 3  # the most sheared cells, in the polar caps, are 0.67 of that root across: wide enough twice over
+_ORDER_0_ARCSEC = 3600 * math.degrees(math.sqrt(math.pi / 3))  # square root of the area of one of the 12 base cells
+_RADII_A_CELL = 3  # cells of the polar caps are as narrow as 0.67 of that root: twice the needed width
 
 
 def healpix_cell(ra: npt.ArrayLike, dec: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Nested HEALPix cell of order 29 of each position (ICRS degrees); -1 where the position is NaN."""
+    """Compute the nested HEALPix cell of order 29 of each position (ICRS degrees); -1 for NaN positions."""
     ra_deg, dec_deg = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
     cells = np.full(ra_deg.shape, -1, np.int64)
     known = np.isfinite(ra_deg) & np.isfinite(dec_deg)
@@ -29,27 +29,27 @@ def healpix_cell(ra: npt.ArrayLike, dec: npt.ArrayLike) -> npt.NDArray[np.int64]
 
 
 def neighbourhood(cells: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Cell of `NEIGHBOURHOOD_ORDER` that holds each order-29 cell."""
+    """Compute the cell of `NEIGHBOURHOOD_ORDER` that contains each order-29 cell."""
     return np.asarray(cells, np.int64) >> cell_shift(NEIGHBOURHOOD_ORDER)
 
 
 def search_order(radius_arcsec: float) -> int:
-    """Finest HEALPix order at which all within the radius of a position lies in its cell or a neighbour of it.
+    """Find the finest HEALPix order whose cell and its neighbours contain the whole radius around any position in it.
 
-    Small cells give few candidates a cell; their number is bounded by the sky's density, not by the survey's size.
+    Small cells hold few candidates: their number depends on the density on the sky, not on the size of the survey.
     """
     return min(_ORDER, math.floor(math.log2(_ORDER_0_ARCSEC / (_RADII_A_CELL * radius_arcsec))))
 
 
 def cell_shift(order: int) -> int:
-    """Bits by which an order-29 cell is shifted right to give the cell of this order that holds it."""
+    """Compute the right shift, in bits, that turns an order-29 cell into its parent cell of this order."""
     return 2 * (_ORDER - order)
 
 
 def with_neighbours(cells: npt.ArrayLike, order: int) -> npt.NDArray[np.int64]:
-    """Each nested cell of this order (n,) and those that touch it: (n, 9), with a -1 where only seven do."""
+    """Find the neighbours of nested cells: (n,) cells give (n, 9), each cell first; -1 if it has only 7 neighbours."""
     own = np.asarray(cells, np.int64)
-    with np.errstate(invalid="ignore"):  # raised for each of the eight corners of the grid, where -1 is right
+    with np.errstate(invalid="ignore"):  # the warning concerns the eight cells with 7 neighbours
         around = neighbours(own, 2**order, order="nested")
     return np.ascontiguousarray(np.vstack([own[np.newaxis], around]).T)
 
@@ -57,9 +57,9 @@ def with_neighbours(cells: npt.ArrayLike, order: int) -> npt.NDArray[np.int64]:
 def nearest(
     ra: npt.ArrayLike, dec: npt.ArrayLike, other_ra: npt.ArrayLike, other_dec: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """For each position the index of the nearest of the others, and its separation in arcsec.
+    """Find for each position the index of the nearest other position, and its separation in arcsec.
 
-    All in ICRS degrees. With nobody to be near to, the index is -1 and the separation infinite.
+    Positions are in ICRS degrees. Without other positions, the index is -1 and the separation infinite.
     """
     here = np.atleast_1d(np.asarray(ra, np.float64))
     there = np.atleast_1d(np.asarray(other_ra, np.float64))

@@ -1,4 +1,4 @@
-"""The stamp store: uint8 (n, size, size, 3) shards in `.npy`, written once, read through the memory map."""
+"""Store and read stamps: uint8 (n, size, size, 3) shards in `.npy` files, written once and memory-mapped."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ SHARD_ROWS = 8192  # 100 MB at 64 px: small enough to write in one go, large eno
 def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
     """Write one shard and return its path below the workspace, `stamps/<survey>/<content>.npy`.
 
-    It is named by its content: an ingest that was killed and is given again lands on the same file, so that
-    manifests, which name it, do not change; and two ingests at once never write different stamps to one file.
+    The name is a hash of the content. A repeated ingest therefore writes the same file, so that manifests, which name
+    it, do not change; and two ingests at once never write different stamps to one file.
 
     Parameters
     ----------
@@ -35,17 +35,17 @@ def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
     return str(path.relative_to(workspace))
 
 
-def refuse_other_width(workspace: Path, stamp_size: int) -> None:
-    """Make sure that new stamps are as wide as those stored already.
+def require_stamp_size(workspace: Path, stamp_size: int) -> None:
+    """Check that new stamps are as wide as those stored already.
 
     Raises
     ------
     ConfigError
-        They are not: `stamp_size` was changed.
+        They are not, because `stamp_size` was changed.
     WorkspaceError
         A stored shard cannot be read.
     """
-    # A hidden file is one that a kill left half written, by `atomic_write`.
+    # A hidden file is a partial one that `atomic_write` left when it was killed.
     written = (path for path in (workspace / "stamps").glob("*/*.npy") if not path.name.startswith("."))
     path = next(written, None)
     if path is None:
@@ -53,13 +53,13 @@ def refuse_other_width(workspace: Path, stamp_size: int) -> None:
     size = int(_mapped(path).shape[1])
     if size != stamp_size:
         raise ConfigError(
-            f"catbuilder.toml says stamp_size = {stamp_size}, but the stamps here are {size} px "
-            f"wide and stay so; set it back to {size}, or make another workspace"
+            f"catbuilder.toml says stamp_size = {stamp_size}, but the stored stamps are {size} px "
+            f"wide; set it back to {size}, or make another workspace"
         )
 
 
 class StampReader:
-    """Reads stamps by position in a manifest, from memory-mapped shards that stay open.
+    """Reads stamps by their position in a manifest; keeps the memory-mapped shards open.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class StampReader:
         np.maximum.at(needed, self._shard, self._rows + 1)
         for name, stamps, count in zip(names, self._maps, needed, strict=True):
             if len(stamps) < count:
-                raise _damaged(workspace / name, f"it holds {len(stamps):,} stamps where {count:,} were recorded")
+                raise _damaged(workspace / name, f"it holds {len(stamps):,} stamps but {count:,} were recorded")
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -92,7 +92,7 @@ class StampReader:
         return int(self._maps[0].shape[1])
 
     def read(self, positions: npt.ArrayLike) -> Stamps:
-        """Stamps at these positions: uint8 (n, size, size, 3)."""
+        """Read the stamps at these positions: uint8 (n, size, size, 3)."""
         wanted = np.asarray(positions, dtype=np.int64)
         stamps = np.empty((len(wanted), self.size, self.size, 3), np.uint8)
         for shard in np.unique(self._shard[wanted]):
@@ -102,7 +102,7 @@ class StampReader:
 
 
 def _mapped(path: Path) -> Stamps:
-    """A shard, looked at in place."""
+    """Memory-map a shard."""
     try:
         stamps: Stamps = np.load(path, mmap_mode="r", allow_pickle=False)
         if stamps.dtype != np.uint8 or stamps.ndim != 4 or stamps.shape[1] != stamps.shape[2] or stamps.shape[3] != 3:
@@ -116,5 +116,5 @@ def _mapped(path: Path) -> Stamps:
 def _damaged(path: Path, why: str) -> WorkspaceError:
     return WorkspaceError(
         f"the stored stamps {path} are damaged ({why}); put the file back from a backup, "
-        "and see what else is with: catbuilder check --deep"
+        "and look for more damage with: catbuilder check --deep"
     )

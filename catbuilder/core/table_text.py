@@ -1,6 +1,6 @@
-"""Results on standard output: a table for people, CSV or JSON for programs.
+"""Print results on standard output as a table, CSV or JSON.
 
-JSON gives object ids as text: they pass 2^53, beyond which JavaScript and many parsers round.
+JSON gives object ids as text: they exceed 2^53, beyond which JavaScript and many parsers round.
 """
 
 import json
@@ -9,10 +9,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:  # it takes a tenth of a second, which an answer of a few rows need not wait for
+if TYPE_CHECKING:  # importing it takes 0.1 s, too long for an answer of a few rows
     import pyarrow as pa
 
-TABLE_ROWS = 1000  # more than a person reads; CSV and JSON give all
+TABLE_ROWS = 1000  # of a printed table; CSV and JSON give all rows
 
 
 def show(source: "pa.Table | pa.RecordBatchReader", how: str = "table") -> None:
@@ -27,11 +27,11 @@ def show(source: "pa.Table | pa.RecordBatchReader", how: str = "table") -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[str] = ()) -> None:
-    """Print rows as a table for people: no more than they read.
+    """Print rows as a table, at most `TABLE_ROWS` of them.
 
     Parameters
     ----------
-    right : columns that stand at the right, such as numbers
+    right : columns to align right, such as numbers
     """
     from rich import box
     from rich.console import Console
@@ -43,7 +43,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Se
     for told, row in enumerate(rows, start=1):
         if told <= TABLE_ROWS:
             table.add_row(*(_cell(value) for value in row))
-    # not on a terminal nothing may be cut off to fit a width
+    # in a pipe or file, no cell may be cut off to fit a width
     console = Console(width=None if sys.stdout.isatty() else 10_000, highlight=False)
     console.print(table, markup=False) if told else print("no rows")
     if told > TABLE_ROWS:
@@ -51,8 +51,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Se
 
 
 def unique_names(names: list[str]) -> list[str]:
-    """SELECT 1 AS a, 2 AS a: the second becomes a_1, as in DuckDB's own tables."""
-    taken: dict[str, None] = {}  # in their order
+    """Make column names unique as DuckDB does: the second `a` of SELECT 1 AS a, 2 AS a becomes `a_1`."""
+    taken: dict[str, None] = {}  # in order
     for name in names:
         number, unique = 0, name
         while unique in taken:
@@ -63,15 +63,15 @@ def unique_names(names: list[str]) -> list[str]:
 
 
 def numeric_columns(schema: "pa.Schema") -> list[str]:
-    """Columns of numbers, which stand better at the right."""
+    """List the columns that hold numbers."""
     from pyarrow import types
 
     numbers = (types.is_integer, types.is_floating, types.is_decimal)
     return [field.name for field in schema if any(is_number(field.type) for is_number in numbers)]
 
 
-def values_of(column: "pa.Array") -> list[Any]:
-    """A column's values in Python; as Arrow writes them where Python has none, as of infinite and very early times."""
+def to_python_values(column: "pa.Array") -> list[Any]:
+    """Convert a column to Python values; to text what Python cannot represent, such as infinite or very early times."""
     import pyarrow as pa
 
     try:
@@ -92,7 +92,7 @@ def _rows(batches: Iterable["pa.RecordBatch"]) -> Iterable[Sequence[Any]]:
     shown = 0
     for batch in batches:
         columns = batch.slice(0, max(0, TABLE_ROWS - shown)).columns
-        head = list(zip(*map(values_of, columns), strict=True))
+        head = list(zip(*map(to_python_values, columns), strict=True))
         yield from head
         yield from ([] for _ in range(batch.num_rows - len(head)))  # counted only
         shown += batch.num_rows
@@ -107,7 +107,7 @@ def _as_csv(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     with pa.csv.CSVWriter(sys.stdout.buffer, pa.schema(fields), write_options=options) as out:
         for batch in batches:
             columns = [
-                pa.array([None if value is None else str(value) for value in values_of(column)], pa.string())
+                pa.array([None if value is None else str(value) for value in to_python_values(column)], pa.string())
                 if _needs_text(column.type)
                 else column
                 for column in batch.columns
@@ -116,7 +116,7 @@ def _as_csv(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
 
 
 def _needs_text(kind: "pa.DataType") -> bool:
-    """Whether Arrow's CSV writer knows no way to write it: lists, structs, intervals ..."""
+    """Whether Arrow's CSV writer cannot write the type: lists, structs, intervals ..."""
     import pyarrow as pa
 
     plain = (pa.types.is_primitive, pa.types.is_string, pa.types.is_decimal, pa.types.is_null)
@@ -127,7 +127,7 @@ def _as_json(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     first = True
     sys.stdout.write("[")
     for batch in batches:
-        for row in zip(*map(values_of, batch.columns), strict=True):
+        for row in zip(*map(to_python_values, batch.columns), strict=True):
             sys.stdout.write("\n " if first else ",\n ")
             named = zip(schema.names, row, strict=True)
             json.dump({key: _plain(key, value) for key, value in named}, sys.stdout)
@@ -147,7 +147,7 @@ def _plain(key: str, value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and ("object_id" in key or abs(value) > 2**53):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return None  # JSON knows neither NaN nor infinity
+        return None  # JSON has neither NaN nor infinity
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return str(value)

@@ -7,7 +7,7 @@ those that may be promoted; if they do not suffice, the next ones are looked at 
 from collections.abc import Sequence
 
 from catbuilder.catalogue.connection import Connection
-from catbuilder.catalogue.id_ranges import PLACES, gather, restricted_to
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_to
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.resources import query
 
@@ -31,10 +31,10 @@ def gather_promotable(con: Connection, round_number: int, least: float, most: in
         steps, whole = _surest_steps(con, round_number, least, wanted)
         taken, objects = _down_to(steps, wanted)
         if objects > _FEW:
-            gather(con, "promotable", query("decisions/promotable"), parameters)
+            make_table(con, "promotable", query("decisions/promotable"), parameters)
             return
         _look_at(con, taken, least)
-        with restricted_to(con, "looked_at", gathered=[*PLACES, "scores"], model=round_number):
+        with restricted_to(con, "looked_at", gathered=[*LARGE_TABLES, "scores"], model=round_number):
             con.execute(f"CREATE OR REPLACE TEMP TABLE promotable AS {query('decisions/promotable')}", parameters)
         if most is None or wanted is None or _suffices(con, steps, taken, most, whole):
             return

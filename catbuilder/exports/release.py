@@ -25,7 +25,7 @@ from catbuilder.core.files import (
     atomic_move,
     atomic_write,
     exclusive_lock,
-    read_sums,
+    read_checksums,
     sha256_file,
     sync_folder,
     write_text,
@@ -167,7 +167,7 @@ def verify_release(workspace: Workspace, version: str) -> int:
         )
     if not (folder / _SUMS).is_file():
         raise ReleaseError(_damaged(version, f"{_SUMS} is missing"))
-    sums = read_sums(folder / _SUMS)
+    sums = read_checksums(folder / _SUMS)
     # what `restore` has put back leaves the damaged file beside it
     there = {file.name for file in folder.iterdir() if ".damaged-" not in file.name} - {_SUMS}
     for name in sorted(sums.keys() | there):

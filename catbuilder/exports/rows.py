@@ -17,7 +17,13 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition, was_interrupted
+from catbuilder.catalogue.connection import (
+    Connection,
+    allow_only_catalogue,
+    bad_condition,
+    fetch_arrow,
+    was_interrupted,
+)
 from catbuilder.catalogue.id_ranges import IdRange, id_ranges, restricted_to
 from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.schema import Column, data_dictionary
@@ -171,7 +177,7 @@ def _scratch_folder(target: Path) -> Iterator[Path]:
 
 def _select(con: Connection, at_round: int, where: str | None, slices: list[IdRange]) -> Source:
     """The rows in order, slice by slice; a condition from the user sees the catalogue and nothing else."""
-    confine(con)
+    allow_only_catalogue(con)
     condition = f"WHERE ({where}\n)" if where else ""
     text = f"SELECT * FROM catalog_at($at) {condition} ORDER BY survey, object_id"
     with _telling_of_condition(where):
@@ -196,7 +202,7 @@ def _telling_of_condition(where: str | None) -> Iterator[None]:
     except (duckdb.Error, pa.ArrowException) as error:
         if was_interrupted(error) or not where:
             raise
-        raise refused_condition(where, error) from None
+        raise bad_condition(where, error) from None
 
 
 def _kind(arrow: pa.DataType) -> Kind:

@@ -27,8 +27,8 @@ from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
-from catbuilder.core.stamps import SHARD_ROWS, refuse_other_width, write_shard
+from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
+from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
 from catbuilder.ingest.picture import Picture, read_picture
 from catbuilder.sets.aliases import carry_over
 
@@ -126,7 +126,7 @@ def _check_arguments(
             raise InputError(f"unknown split '{split}'; use {', '.join(SPLITS)}")
     if source not in SOURCES[:3]:
         raise InputError(f"unknown source '{source}' of labels; use {', '.join(SOURCES[:3])}")
-    refuse_other_width(workspace.path, workspace.config.stamp_size)
+    require_stamp_size(workspace.path, workspace.config.stamp_size)
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; give the folder that holds the images")
     if not any(path.is_file() and path.suffix.lower() in (".jpg", ".jpeg", ".png") for path in folder.rglob("*")):
@@ -220,7 +220,9 @@ def _stands_elsewhere(row: _Row, known: tuple[float | None, float | None, str] |
     if origin == "images":
         return f"the position {ra}, {dec}, which cannot be changed"
     apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, row.ra, row.dec])))
-    return f"the position {ra}, {dec}, {apart:.0f} arcsec away; is the id right?" if apart > SAME_PLACE_ARCSEC else None
+    return (
+        f"the position {ra}, {dec}, {apart:.0f} arcsec away; is the id right?" if apart > SAME_POSITION_ARCSEC else None
+    )
 
 
 def _record_news(recording: Recording, known: list[_Row], survey: str, split: str | None) -> None:

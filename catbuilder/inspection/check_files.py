@@ -5,7 +5,7 @@ from pathlib import Path
 
 from catbuilder.catalogue.round_records import RoundPlan, score_manifest_file, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.catalogue.write_ahead_log import is_cut_off, nobody_else, wal_of
+from catbuilder.catalogue.write_ahead_log import exclusive_access, is_truncated, wal_file
 from catbuilder.core.files import sha256_file
 from catbuilder.network.model_card import is_whole
 from catbuilder.rounds.scoring import damaged_files
@@ -13,10 +13,10 @@ from catbuilder.rounds.scoring import damaged_files
 
 def cut_off_log(workspace: Workspace) -> list[str]:
     """Whether DuckDB's write-ahead log is cut off; call it before the catalogue is opened."""
-    log = wal_of(workspace.catalog_file)
+    log = wal_file(workspace.catalog_file)
     if log.exists():
-        with nobody_else(workspace.catalog_file) as alone:
-            if alone and is_cut_off(log):
+        with exclusive_access(workspace.catalog_file) as alone:
+            if alone and is_truncated(log):
                 return [f"{log.name} is cut off; the next recording keeps a copy of it, and does the step again"]
     return []
 

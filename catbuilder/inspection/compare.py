@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.active_learning.agreement import Agreement, agreement_of
-from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, fetch_number, first_row
-from catbuilder.catalogue.id_ranges import gather
+from catbuilder.catalogue.connection import Connection, allow_only_catalogue, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.id_ranges import make_table
 from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError
@@ -193,11 +193,11 @@ def _join(con: Connection, survey: str, question: CompareRequest) -> None:
     text = query("inspection/compare_objects").format(
         ours=f"c.{question.of}", confidence=_SURE[question.of], where=question.where or "true"
     )
-    confine(con)
+    allow_only_catalogue(con)
     try:
         if len(con.extract_statements(text)) != 1:
             raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
-        gather(con, "compared", text, {"at": NOW if question.at is None else question.at, "survey": survey})
+        make_table(con, "compared", text, {"at": NOW if question.at is None else question.at, "survey": survey})
     except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
         said = in_one_line(str(error).splitlines()[0])
         raise QueryError(

@@ -7,15 +7,13 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, confine, said_by_duckdb
+from catbuilder.catalogue.connection import Connection, allow_only_catalogue, query_error_text
 from catbuilder.catalogue.id_ranges import query_each_range
-from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.round_records import NOW, require_round
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
 from catbuilder.core.progress import Update
-
-NOW = 2**31 - 1  # a round after all others
 
 
 def count_objects(
@@ -46,7 +44,7 @@ def count_objects(
         _check_columns(con, by)
         if at is not None:
             require_round(con, at)
-        confine(con)
+        allow_only_catalogue(con)
         columns = ", ".join(f'"{name}"' for name in by)
         condition = f"WHERE ({where}\n)" if where else ""
         text = f"SELECT {columns}, count(*) AS objects FROM catalog_at($at) {condition} GROUP BY ALL"
@@ -59,7 +57,7 @@ def count_objects(
                     counts[tuple(key)] += n
         except duckdb.Error as error:
             raise QueryError(
-                f"the objects cannot be counted so: {said_by_duckdb(error)}; see the columns with: "
+                f"the objects cannot be counted so: {query_error_text(error)}; see the columns with: "
                 'catbuilder sql "DESCRIBE catalog"'
             ) from None
     keys = sorted(counts, key=lambda key: [(value is None, value) for value in key])

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
-from catbuilder.catalogue.id_ranges import in_ranges, query_each_range
+from catbuilder.catalogue.id_ranges import each_range, query_each_range
 from catbuilder.catalogue.round_records import require_closed
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, RoundError
@@ -100,7 +100,7 @@ def write_changed(workspace: Workspace, first: int, last: int, file: Path, repor
         bound = {"first": first, "last": last}
         schema = con.sql(f"SELECT * FROM ({text}) LIMIT 0", params=bound).to_arrow_table().schema
         with atomic_write(file) as temporary, pa.csv.CSVWriter(str(temporary), schema) as out:
-            for _ in in_ranges(con):
+            for _ in each_range(con):
                 for batch in con.sql(text, params=bound).to_arrow_reader(65_536):
                     out.write_batch(batch)
                     written += batch.num_rows
@@ -150,7 +150,7 @@ def _examples(
     found: dict[str, list[dict[str, Any]]] = {change: [] for change in CHANGES}
     schema = con.sql(f"SELECT * FROM ({text}) LIMIT 0", params=bound | {"examples": most}).to_arrow_table().schema
     with reporter.bar("looking for examples"):
-        for _ in in_ranges(con):
+        for _ in each_range(con):
             if all(len(found[change]) >= n for change, n in wanted.items()):
                 break
             for row in fetch_arrow(con, text, bound | {"examples": most}).to_pylist():

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import confine
+from catbuilder.catalogue.connection import allow_only_catalogue
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatbuilderError, QueryError
-from catbuilder.core.processes import die_with
+from catbuilder.core.processes import end_with_parent
 
 if TYPE_CHECKING:
     import duckdb
@@ -170,7 +170,7 @@ def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, lar
         con.execute("SET temp_directory = $spill", {"spill": spill})
         con.execute(f"SET max_temp_directory_size = '{disk_mb}MB'")
         con.execute("SET allow_community_extensions = false")
-        confine(con)
+        allow_only_catalogue(con)
         try:
             reader = con.sql(one_reading_statement(con, sql)).to_arrow_reader(batch_rows)
             left = largest_mb * 2**20 - reader.schema.serialize().size  # names may be as long as values
@@ -255,7 +255,7 @@ def _said(error: Exception) -> str:
 
 if __name__ == "__main__":
     try:
-        die_with(int(sys.argv[3]))  # nobody else would stop it when its time is up
+        end_with_parent(int(sys.argv[3]))  # nobody else would stop it when its time is up
         _serve(sys.argv[1], int(sys.argv[2]), sys.argv[4], int(sys.argv[5]), int(sys.argv[6]))
     except CatbuilderError as refusal:
         print(refusal, file=sys.stderr)

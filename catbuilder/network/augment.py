@@ -1,8 +1,8 @@
-"""Augmentation of whole batches on the device: the paper's geometry, and survey shift.
+"""Augment batches of training images on the device: the paper's geometry, and survey shift.
 
-Survey shift is what makes labels from one survey work on another's pixels: colour mixed towards grey, band
-gains, stretch, contrast, sky level, noise and seeing vary at random in training, so that the network cannot
-lean on them. Every image has its own draw, and every draw comes from the generator passed in.
+Survey shift lets labels from one survey train a network for another: colour (mixed towards grey), band gains, stretch,
+contrast, sky level, noise and seeing vary at random in training, so that the network does not rely on them. Every image
+has its own random numbers, and all of them come from the generator passed in.
 """
 
 import math
@@ -15,7 +15,7 @@ from catbuilder.core.recipe import Augmentation
 
 
 def augment(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Images as a training step sees them: geometry, then survey shift.
+    """Augment images for a training step: geometry, then survey shift.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def augment(images: Tensor, settings: Augmentation, generator: Generator) -> Ten
 
 
 def geometry(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Flip, rotate, shift and zoom (Khan et al. 2019) by one affine resampling; edges are repeated."""
+    """Flip, rotate, shift and zoom (Khan et al. 2019) by one affine resampling; edge pixels are repeated."""
     n = len(images)
     angle = math.radians(settings.rotation_degrees) * _uniform(n, generator)
     zoom = 1.0 + settings.zoom * _uniform(n, generator)
@@ -49,18 +49,18 @@ def geometry(images: Tensor, settings: Augmentation, generator: Generator) -> Te
 
 
 def survey_view(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Images as another survey might show them: its crop and its rendering, but neither turned nor moved.
+    """Render images as another survey might: other crop and survey shift, but no rotation, flip or translation.
 
-    What validation under survey shift looks at. Parameters and result as those of `augment`.
+    Validation under survey shift uses it. Parameters and result are those of `augment`.
     """
     upright = {"flip": False, "rotation_degrees": 0.0, "shift": 0.0, "zoom": 0.0}
     return augment(images, settings.model_copy(update=upright), generator)
 
 
 def survey_shift(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Images as another survey might have rendered them, in light's own order: seeing, bands, stretch, noise.
+    """Apply survey shift in the order in which light meets it: seeing, bands, stretch, noise.
 
-    Parameters and result as those of `augment`. With every setting at 0 the images come back as they are.
+    Parameters and result are those of `augment`. With every setting at 0 the images do not change.
     """
     n = len(images)
     if settings.blur:
@@ -74,7 +74,7 @@ def survey_shift(images: Tensor, settings: Augmentation, generator: Generator) -
         images = images * gain
     if settings.gamma:
         exponent = _each(torch.exp(settings.gamma * _normal(n, generator)))
-        # exp(g log x) costs half of x ** g, and the images are fp32 in [0, 1] either way.
+        # exp(g log x) takes half the time of x ** g; the images are fp32 in [0, 1], so the result is the same.
         images = torch.exp(exponent * torch.log(images.clamp(min=1e-6)))
     images = _add_light(images, settings, generator)
     if settings.resolution < 1:
@@ -83,10 +83,10 @@ def survey_shift(images: Tensor, settings: Augmentation, generator: Generator) -
 
 
 def coarsen(images: Tensor, least: float, generator: Generator) -> Tensor:
-    """Resample a batch to fewer pixels and back, as the stamps of a coarser camera are when they are stored.
+    """Resample a batch to fewer pixels and back, like stored stamps of a camera with coarser pixels.
 
-    After the noise, since it is the camera's and loses its grain too. One draw a batch, from `least` to 1 of
-    the width: single images of many sizes could not be resampled together.
+    It comes after the noise, which is the camera's and is smoothed too. The width is drawn once for a batch, from
+    `least` to 1 of the full width: images of different widths could not be resampled together.
     """
     size = images.shape[-1]
     share = least + (1.0 - least) * float(_unit(1, generator))
@@ -98,23 +98,23 @@ def coarsen(images: Tensor, least: float, generator: Generator) -> Tensor:
 def gaussian_blur(images: Tensor, sigma: Tensor) -> Tensor:
     """Blur each image, (n, 3, size, size), by its own Gaussian of `sigma` px (n,).
 
-    One banded matrix a stamp, applied to rows and to columns: as a batched matrix product this is several
-    times faster on a CPU than a grouped convolution with one kernel a stamp. Rows of the matrix sum to 1, so
-    that edges keep their level.
+    Each stamp has one banded matrix, applied to rows and to columns. As a batched matrix product this is several times
+    faster on a CPU than a grouped convolution with one kernel for each stamp. Rows of the matrix sum to 1, so that
+    edges keep their level.
     """
     n, channels, size, _ = images.shape
     place = torch.arange(size, device=images.device)
     profile = torch.exp(-(place.float() ** 2) / (2.0 * sigma.clamp(min=0.05)[:, None] ** 2))
     kernel = profile[:, (place[:, None] - place[None, :]).abs()]
     kernel = kernel / kernel.sum(2, keepdim=True)
-    # Plain products of a batch, rows then columns of all channels: broadcasting would copy the images first.
+    # Rows, then columns of all channels, as plain batched products: broadcasting would copy the images first.
     rows = torch.bmm(images.reshape(n, channels * size, size), kernel.transpose(1, 2))
     columns = rows.view(n, channels, size, size).transpose(1, 2).reshape(n, size, channels * size)
     return torch.bmm(kernel, columns).view(n, size, channels, size).transpose(1, 2)
 
 
 def _add_light(images: Tensor, settings: Augmentation, generator: Generator) -> Tensor:
-    """Contrast, sky level and noise: what the camera and the stretch do last."""
+    """Change contrast, sky level and noise."""
     n = len(images)
     if settings.contrast:
         images = images * _each(torch.exp(settings.contrast * _normal(n, generator)))
@@ -127,12 +127,12 @@ def _add_light(images: Tensor, settings: Augmentation, generator: Generator) -> 
 
 
 def _unit(n: int, generator: Generator) -> Tensor:
-    """Uniform in [0, 1): (n,)."""
+    """Draw n numbers uniformly from [0, 1)."""
     return torch.rand(n, generator=generator, device=generator.device)
 
 
 def _uniform(n: int, generator: Generator) -> Tensor:
-    """Uniform in [-1, 1): (n,)."""
+    """Draw n numbers uniformly from [-1, 1)."""
     return 2.0 * _unit(n, generator) - 1.0
 
 
@@ -141,5 +141,5 @@ def _normal(n: int, generator: Generator) -> Tensor:
 
 
 def _each(values: Tensor) -> Tensor:
-    """One value an image, shaped to multiply a batch of images."""
+    """Shape one value for each image so that it multiplies a batch of images."""
     return values[:, None, None, None]

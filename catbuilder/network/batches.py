@@ -1,7 +1,7 @@
-"""Which stamps a step reads, in what order, and from which random stream.
+"""Choose the stamps of each batch and seed its random numbers; read stamps ahead in a thread.
 
-Every stream and every order is a hash of (seed, round, epoch, step, rank) or a part of it, never the state
-left by what ran before: a training resumed at an epoch draws the very numbers it would have drawn.
+Every random stream and every order is seeded by a hash of (seed, round, epoch, step, rank) or a part of it, never by
+earlier draws. Training resumed at an epoch therefore draws the same numbers as uninterrupted training.
 """
 
 from collections import deque
@@ -22,26 +22,26 @@ Positions = npt.NDArray[np.int64]
 Purpose = Literal["weights", "order", "augmentation", "dropout", "validation"]
 _PURPOSES: tuple[Purpose, ...] = ("weights", "order", "augmentation", "dropout", "validation")
 
-_AHEAD = 3  # batches read before they are needed: enough to hide a slow disk, little enough to hold in memory
+_AHEAD = 3  # batches read before they are needed: enough to hide a slow disk, few enough for memory
 
 
 def stream_seed(purpose: Purpose, *place: int) -> int:
-    """A 63-bit seed for one purpose at one place, such as (seed, round, epoch, step, rank)."""
-    # The purpose goes last: SeedSequence pads with zeros, so (1, 2) and (1, 2, 0) would be the same stream.
+    """Compute a 63-bit seed for one purpose at one place, such as (seed, round, epoch, step, rank)."""
+    # Length and purpose go last: SeedSequence pads with zeros, so (1, 2) and (1, 2, 0) would give the same stream.
     entropy = [*place, len(place), _PURPOSES.index(purpose) + 1]
     return int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def stream(device: torch.device, purpose: Purpose, *place: int) -> Generator:
-    """A generator on `device`, seeded by `stream_seed`."""
+    """Make a random generator on `device`, seeded by `stream_seed`."""
     return Generator(device).manual_seed(stream_seed(purpose, *place))
 
 
 def epoch_batches(n: int, batch_size: int, rank: int, ranks: int, order_seed: int) -> list[Positions]:
-    """Batches of one rank in one epoch: a permutation of range(n), cut into global batches.
+    """Make the batches of one rank in one epoch: a permutation of range(n), cut into global batches.
 
-    The last global batch is filled by wrapping round to the permutation's beginning, so that every rank has
-    as many full batches as every other; uneven ones would hang in the allreduce.
+    The last global batch is filled from the beginning of the permutation, so that every rank has the same number of
+    full batches; otherwise the allreduce would hang.
     """
     order = np.random.default_rng(order_seed).permutation(n)
     steps = -(-n // (batch_size * ranks))
@@ -49,15 +49,15 @@ def epoch_batches(n: int, batch_size: int, rank: int, ranks: int, order_seed: in
     return list(order[:, rank])
 
 
-def plain_batches(first: int, end: int, batch_size: int) -> list[Positions]:
-    """Positions first to end in order, in batches, the last as short as it comes."""
+def ordered_batches(first: int, end: int, batch_size: int) -> list[Positions]:
+    """Cut the positions from `first` to `end` into batches in order; the last may be shorter."""
     return [np.arange(start, min(start + batch_size, end)) for start in range(first, end, batch_size)]
 
 
 def read_ahead(reader: StampReader, batches: Sequence[Positions], device: torch.device) -> Iterator[Tensor]:
-    """Stamps of each batch, uint8 (n, size, size, 3), read in a thread while the network computes.
+    """Read the stamps of each batch, uint8 (n, size, size, 3), in a thread while the network computes.
 
-    They are in host memory still, page-locked where the device is a GPU, which can then fetch them as it computes.
+    They stay in host memory. For a GPU that memory is page-locked, so that copying can overlap with computing.
     """
 
     def read(batch: Positions) -> Tensor:
@@ -74,7 +74,7 @@ def read_ahead(reader: StampReader, batches: Sequence[Positions], device: torch.
 
 
 def manifest_rows(manifest: pq.ParquetFile, first: int, end: int, columns: list[str]) -> pa.Table:
-    """Rows first to end of a manifest; only the row groups that hold them are read."""
+    """Read the rows from `first` to `end` of a manifest, and only the row groups that contain them."""
     parts, start = [], 0
     for group in range(manifest.num_row_groups):
         rows = manifest.metadata.row_group(group).num_rows

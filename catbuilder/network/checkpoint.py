@@ -1,9 +1,9 @@
-"""Checkpoints and models: safetensors files that carry their own story and need no other file.
+"""Save and load checkpoints and models: safetensors files with metadata and a checksum.
 
-Each carries a hash of its tensors and its story: safetensors notices a file that is cut off, not one with a bit
-flipped. A checkpoint holds the network, Adam's moments, and the best weights so far where these are other ones. Its
-metadata is one JSON text under one key: several keys would be stored in an order that changes from run to
-run, and equal trainings shall leave equal bytes.
+The checksum covers tensors and metadata: safetensors notices a truncated file, but not a flipped bit. A checkpoint
+holds the network, Adam's moments, and the best weights so far unless these are the network's own. The metadata is one
+JSON text under one key: several keys would be stored in an order that changes from run to run, and equal trainings must
+give equal bytes.
 """
 
 from collections.abc import Mapping
@@ -26,30 +26,30 @@ from catbuilder.network.model_card import (
     ModelCard,
     RawTensor,
     TrainingSummary,
-    digest_of,
-    no_model,
-    unsealed,
+    content_sha256,
+    not_a_model,
+    split_checksum,
 )
 
-_KEEP = 2  # checkpoints of an attempt: the last, and the one before in case the disk holds a bad block
+_KEEP = 2  # checkpoints of an attempt: the last, and the one before in case the last is damaged on disk
 
 
 State = dict[str, Tensor]
 
 
 def state_copy(network: nn.Module) -> State:
-    """Every parameter and buffer of the network, copied to the CPU in plain layout."""
+    """Copy every parameter and buffer of the network to the CPU, in contiguous layout."""
     return {name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()}
 
 
 def save_checkpoint(
     folder: Path, training: TrainingSummary, network: nn.Module, optimiser: Optimizer, best: State | None
 ) -> Path:
-    """Write `checkpoint-<epoch>.safetensors` and drop those before the last two.
+    """Write `checkpoint-<epoch>.safetensors` and delete all but the last two.
 
     Parameters
     ----------
-    best : the best epoch's weights, or None where these are the network's own
+    best : weights of the best epoch, or None if these are the network's own
     """
     tensors = {f"network.{name}": tensor for name, tensor in state_copy(network).items()}
     tensors |= {f"best.{name}": tensor for name, tensor in (best or {}).items()}
@@ -66,7 +66,7 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, plan: CardPlan, network: nn.Module, optimiser: Optimizer
 ) -> tuple[TrainingSummary, State]:
-    """Put network and optimiser back where the checkpoint left them; give its metadata and the best weights.
+    """Restore network and optimiser from a checkpoint; give its metadata and the best weights.
 
     Raises
     ------
@@ -77,16 +77,18 @@ def load_checkpoint(
     try:
         training = TrainingSummary.model_validate_json(text)
     except ValidationError:
-        raise WorkerDied(f"{path} is not a training checkpoint; remove it and run the same command again") from None
+        raise WorkerDied(f"{path} is not a training checkpoint; remove it and give the same command again") from None
     differing = [key for key in CardPlan.model_fields if getattr(plan, key) != getattr(training.plan, key)]
     if differing:
-        raise WorkerDied(f"{path} belongs to another plan ({', '.join(differing)} differ); remove it to begin again")
+        raise WorkerDied(
+            f"{path} belongs to another plan ({', '.join(differing)} differ); remove it and give the same command again"
+        )
     try:
         network.load_state_dict(_under("network.", tensors))
         _load_adam(network, optimiser, tensors)
-    except RuntimeError:  # names or shapes are others
+    except RuntimeError:  # other names or shapes
         raise WorkerDied(
-            f"{path} does not fit the recipe's network; remove it and run the same command again"
+            f"{path} does not fit the recipe's network; remove it and give the same command again"
         ) from None
     return training, _under("best.", tensors) or state_copy(network)
 
@@ -108,11 +110,11 @@ def load_model(path: Path) -> tuple[GalaxyNetwork, ModelCard]:
         tensors, text = _load(path)
         card = ModelCard.model_validate_json(text)
     except (WorkerDied, ValidationError):
-        raise no_model(path) from None
+        raise not_a_model(path) from None
     network = build_network(card.recipe.network, len(card.plan.classes))
     try:
         network.load_state_dict(tensors)
-    except RuntimeError:  # names or shapes are others
+    except RuntimeError:  # other names or shapes
         raise WeightsError(f"{path} does not hold the weights of the network it names; train the round again") from None
     return network.eval(), card
 
@@ -136,24 +138,24 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> State:
 def _save(path: Path, tensors: State, metadata: BaseModel) -> None:
     text = metadata.model_dump_json()
     with atomic_write(path) as temporary:
-        save_file(tensors, temporary, metadata={METADATA_KEY: sealed(tensors, text)})
-        temporary.chmod(0o644)  # safetensors lets nobody else read; a group shares its workspace
+        save_file(tensors, temporary, metadata={METADATA_KEY: with_checksum(tensors, text)})
+        temporary.chmod(0o644)  # safetensors makes it private; a group may share its workspace
 
 
 def _load(path: Path) -> tuple[State, str]:
     try:
         with safe_open(path, framework="pt") as file:
-            digest, text = unsealed((file.metadata() or {}).get(METADATA_KEY, ""))
+            digest, text = split_checksum((file.metadata() or {}).get(METADATA_KEY, ""))
             tensors = {name: file.get_tensor(name) for name in sorted(file.keys())}
     except (OSError, SafetensorError):
         digest, tensors, text = "", {}, ""
     if digest != _digest(tensors, text):
-        raise WorkerDied(f"{path} is missing or damaged; give the same command again to go on without it")
+        raise WorkerDied(f"{path} is missing or damaged; give the same command again to continue without it")
     return tensors, text
 
 
-def sealed(tensors: Mapping[str, Tensor], text: str) -> str:
-    """A story (a JSON object) with a first key `sha256`: of itself and of the tensors that it goes with."""
+def with_checksum(tensors: Mapping[str, Tensor], text: str) -> str:
+    """Add to metadata (a JSON object) a first key `sha256`: the checksum of the metadata and its tensors."""
     return f'{{"sha256":"{_digest(tensors, text)}",{text[1:]}'
 
 
@@ -163,4 +165,4 @@ def _digest(tensors: Mapping[str, Tensor], text: str) -> str:
         RawTensor(name, str(tensor.dtype), tuple(tensor.shape), tensor.reshape(-1).view(torch.uint8).numpy().data)
         for name, tensor in flat.items()
     )
-    return digest_of(raw, text)
+    return content_sha256(raw, text)

@@ -1,7 +1,7 @@
-"""Everything the package asks of Horovod, and the only module that imports it.
+"""Average gradients and sum numbers over ranks with Horovod; the only module that imports it.
 
-A launcher tells each process its place by HOROVOD_RANK, HOROVOD_SIZE and HOROVOD_LOCAL_RANK. Where
-HOROVOD_SIZE is absent or 1, every function here is a plain local one and Horovod need not be installed.
+A launcher gives each process its rank by HOROVOD_RANK, HOROVOD_SIZE and HOROVOD_LOCAL_RANK. If HOROVOD_SIZE is absent
+or 1, every function here works locally and Horovod need not be installed.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ from torch.nn import Parameter
 
 from catbuilder.core.errors import LaunchError
 
-_horovod: Any = None  # horovod.torch once several ranks are joined
+_horovod: Any = None  # horovod.torch, once several ranks have joined
 
 
 def horovod_available() -> bool:
@@ -26,12 +26,12 @@ def horovod_available() -> bool:
 
 
 def init() -> None:
-    """Join the other ranks, if there are any, and take this rank's CUDA device.
+    """Join the other ranks, if there are any, and select this rank's CUDA device.
 
     Raises
     ------
     LaunchError
-        Several ranks were started, but Horovod is not installed here.
+        Several ranks were started, but Horovod is not installed.
     """
     global _horovod
     if torch.cuda.is_available():
@@ -42,12 +42,12 @@ def init() -> None:
         raise LaunchError(
             f"{size()} ranks started but Horovod is not installed; run scripts/build/build_horovod.sh or use --np 1"
         )
-    # What travels together is decided here. Horovod would fuse whatever is ready at the moment, which gave different
-    # bits from run to run at four ranks.
+    # Which tensors are summed together is decided here. Horovod would fuse whatever is ready at the moment, which gave
+    # different bits from run to run at four ranks.
     os.environ["HOROVOD_FUSION_THRESHOLD"] = "0"
     if not torch.cuda.is_available():
-        # Every cycle, by default of a millisecond, the ranks ask each other what is ready: on CPUs that took a sixth of
-        # each rank's core. Gradients then wait for up to 10 ms longer, of steps that take hundreds.
+        # Every cycle, by default 1 ms, the ranks ask each other what is ready: on CPUs that took a sixth of each rank's
+        # core. With 10 ms, gradients wait up to 10 ms longer, in steps that take hundreds.
         os.environ.setdefault("HOROVOD_CYCLE_TIME", "10")
     import horovod.torch as horovod
 
@@ -56,7 +56,7 @@ def init() -> None:
 
 
 def shutdown() -> None:
-    """Leave the other ranks; without this they would wait for us."""
+    """Leave the other ranks; otherwise they would wait for this one."""
     global _horovod
     if _horovod is not None:
         _horovod.shutdown()
@@ -69,17 +69,17 @@ def rank() -> int:
 
 
 def size() -> int:
-    """How many ranks train together."""
+    """Give the number of ranks that train together."""
     return int(os.environ.get("HOROVOD_SIZE", "1"))
 
 
 def local_rank() -> int:
-    """Number of this process on its own machine, from 0."""
+    """Give the number of this process on its own machine, from 0."""
     return int(os.environ.get("HOROVOD_LOCAL_RANK", "0"))
 
 
 def device() -> torch.device:
-    """CUDA device of this rank (several ranks share when there are fewer devices), else the CPU."""
+    """Give the CUDA device of this rank (ranks share devices if there are too few), else the CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda", local_rank() % torch.cuda.device_count())
     return torch.device("cpu")
@@ -88,7 +88,7 @@ def device() -> torch.device:
 def allreduce_mean_(tensors: Sequence[Tensor]) -> None:
     """Replace every tensor by its mean over the ranks, in place.
 
-    All travel in one flat fp32 buffer, in the given order.
+    They are summed in one flat fp32 buffer, in the given order.
     """
     if _horovod is None or not tensors:
         return
@@ -96,24 +96,24 @@ def allreduce_mean_(tensors: Sequence[Tensor]) -> None:
     _unpack(total.to(tensors[0].device).div_(size()), tensors)
 
 
-class GradientMean:
-    """Gradients of a network's learning parameters replaced by their means over the ranks, step after step.
+class GradientAverager:
+    """Replaces the gradients of a network's trainable parameters by their means over the ranks, at every step.
 
-    They travel in groups of about equal size, each one flat fp32 buffer, last layers first. One group travels when
-    backward is over; of several each leaves as soon as backward has made its last gradient, and travels while backward
-    goes on. Use it for one set of learning parameters, and `close` it before the next.
+    Gradients are summed in groups of about equal size, each in one flat fp32 buffer, last layers first. A single group
+    is sent after the backward pass. Of several, each is sent as soon as its last gradient is computed, while the
+    backward pass goes on. Use one object for one set of trainable parameters, and `close` it before the next.
 
     Parameters
     ----------
     parameters : those of the network, in order of definition, the same on every rank
-    groups : how many; more than there are parameters means one parameter a group
+    groups : number of groups; if it exceeds the number of parameters, each parameter is a group
     """
 
     def __init__(self, parameters: Iterable[Parameter], groups: int) -> None:
         self._groups = _cut([p for p in parameters if p.requires_grad][::-1], groups)
         self._missing = [len(group) for group in self._groups]
         self._travelling: dict[int, tuple[Any, list[Parameter]]] = {}  # by group
-        # Kept from step to step: fresh memory for each would cost as much as what is written to it.
+        # Kept from step to step: allocating them again would take as long as filling them.
         self._buffers = [p.new_empty(sum(p.numel() for p in group)) for group in self._groups for p in group[:1]]
         self._hooks = []
         if _horovod is not None and len(self._groups) > 1:
@@ -121,7 +121,7 @@ class GradientMean:
                 self._hooks += [p.register_post_accumulate_grad_hook(self._arrival(number)) for p in group]
 
     def finish(self) -> None:
-        """After backward: send what has not left yet, and wait until every gradient is its mean."""
+        """Send the remaining groups after the backward pass, and wait until every gradient is its mean."""
         if _horovod is None:
             return
         for number in range(len(self._groups)):
@@ -132,11 +132,11 @@ class GradientMean:
             if parameters:
                 mean = _horovod.synchronize(handle).to(parameters[0].device).div_(size())
                 for parameter, part in zip(parameters, _parts(mean, parameters), strict=True):
-                    parameter.grad = part  # not copied: the next step lets go of it before the buffer is written again
+                    parameter.grad = part  # not copied: the next step releases it before the buffer is written again
         self._missing = [len(group) for group in self._groups]
 
     def close(self) -> None:
-        """Listen to backward no longer."""
+        """Remove the hooks from the backward pass."""
         for hook in self._hooks:
             hook.remove()
 
@@ -173,12 +173,12 @@ def sum_scalars(values: Sequence[float]) -> list[float]:
 
 
 def barrier() -> None:
-    """Wait until every rank is here."""
+    """Wait until every rank has called this."""
     sum_scalars([0.0])
 
 
 def _cut(parameters: Sequence[Parameter], groups: int) -> list[list[Parameter]]:
-    """Neighbours in so many groups of about equal size, none of them empty."""
+    """Cut the parameters, in order, into groups of about equal size, none of them empty."""
     total = sum(p.numel() for p in parameters)
     cut: list[list[Parameter]] = [[] for _ in range(groups)]
     before = 0
@@ -195,7 +195,7 @@ def _to_network(flat: Tensor) -> Tensor:
 
 
 def _flat(tensors: Sequence[Tensor], buffer: Tensor | None = None) -> Tensor:
-    """All numbers one after the other, in the buffer's beginning if one is given, in fp32."""
+    """Concatenate all tensors in fp32, at the beginning of the buffer if one is given."""
     parts = [_in_memory_order(tensor).reshape(-1).to(torch.float32) for tensor in tensors]
     if buffer is None:
         return torch.cat(parts)
@@ -209,7 +209,7 @@ def _unpack(flat: Tensor, tensors: Sequence[Tensor]) -> None:
 
 
 def _parts(flat: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Views of the flat buffer in the shapes and layouts of the tensors that it was made of."""
+    """Split the flat buffer into views with the shapes and layouts of the original tensors."""
     views = []
     for tensor, part in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
         view = part.view(_in_memory_order(tensor).shape)
@@ -218,7 +218,7 @@ def _parts(flat: Tensor, tensors: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _in_memory_order(tensor: Tensor) -> Tensor:
-    """A view whose elements follow each other as they lie in memory: channels_last weights need no shuffling."""
+    """Give a view in memory order, so that channels_last weights are not copied."""
     return tensor.permute(0, 2, 3, 1) if _is_channels_last(tensor) else tensor
 
 

@@ -1,9 +1,9 @@
-"""The network: a timm backbone, the head of Khan et al. (2019), and what happens to a stamp before both.
+"""Build the network: a timm backbone, the head of Khan et al. (2019), and the preparation of stamps.
 
-A stamp takes two steps to the backbone. `prepare` makes a float image in [0, 1] of the recipe's size: that is
-what augmentation acts on. `forward` then does what must come last, after any augmentation: grey light,
-standardisation and the backbone's own mean and standard deviation. Standardising before augmentation would
-let a random background or contrast undo it, and training would see images that scoring never makes.
+Stamps are prepared in two steps. `prepare` makes a float image in [0, 1] of the recipe's size; augmentation acts on
+that. `forward` then does what must come after augmentation: conversion to grey, standardisation, and normalisation by
+the backbone's own mean and standard deviation. If images were standardised before augmentation, a random background or
+contrast would undo it, and training would see images that scoring never produces.
 """
 
 from typing import Any
@@ -17,12 +17,12 @@ from catbuilder.core.errors import ConfigError
 from catbuilder.core.recipe import Network
 
 _BRIGHT_SHARE = 0.01  # the brightest per cent of a stamp sets its scale: a core, not one hot pixel
-_BRIGHT_LEVEL = 0.8  # that level's place in [0, 1]: room above it, since cores carry the bulge's colour
-_FAINTEST_SCALE = 4 / 255  # a blank stamp is not blown up to pure noise
+_BRIGHT_LEVEL = 0.8  # that level after standardisation; there is room above it, since cores carry the bulge's colour
+_FAINTEST_SCALE = 4 / 255  # lower limit, so that the noise of a blank stamp is not amplified
 
 
 class GalaxyNetwork(nn.Module):
-    """Backbone with global average pooling, two dense layers of `hidden` units, and one logit a class."""
+    """Backbone with global average pooling, two dense layers of `hidden` units, and one logit for each class."""
 
     mean: Tensor
     std: Tensor
@@ -32,7 +32,7 @@ class GalaxyNetwork(nn.Module):
         self.settings = settings
         backbone = _backbone(settings)
         self.backbone: nn.Module = backbone
-        self.pretrained: dict[str, Any] = dict(backbone.pretrained_cfg)  # timm's facts about its own weights
+        self.pretrained: dict[str, Any] = dict(backbone.pretrained_cfg)  # timm's description of its weights
         self.hidden_layers = nn.Sequential(
             nn.Linear(backbone.num_features, settings.hidden),
             nn.ReLU(),
@@ -50,24 +50,24 @@ class GalaxyNetwork(nn.Module):
         size = self.settings.image_size
         if images.shape[-1] == size:
             return images.contiguous()
-        # Antialiased, so that a large stamp is averaged down as a coarser camera would, not picked from.
+        # Antialiased: a large stamp is averaged, as by a camera with coarser pixels, and not subsampled.
         resized = F.interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
         return resized.contiguous().clamp_(0.0, 1.0)
 
     def features(self, images: Tensor) -> Tensor:
-        """Activations of the last hidden layer, float32 (n, hidden), of images as `prepare` makes them."""
+        """Compute the activations of the last hidden layer, float32 (n, hidden), for images from `prepare`."""
         pooled = self.backbone(self._as_backbone_wants(images))
-        # The head stays in fp32 under autocast: eight bits of a logit would tie the surest objects.
+        # The head stays in fp32 under autocast: with the 8 bits of bf16 the most confident objects would tie.
         with torch.autocast(pooled.device.type, enabled=False):
             return self.hidden_layers(pooled.float())
 
     def classify(self, features: Tensor) -> Tensor:
-        """Logits, float32 (n, classes), from features."""
+        """Compute logits, float32 (n, classes), from features."""
         with torch.autocast(features.device.type, enabled=False):
             return self.classifier(features)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, float32 (n, classes), from images as `prepare` makes them, augmented or not."""
+        """Compute logits, float32 (n, classes), for images from `prepare`, augmented or not."""
         return self.classify(self.features(images))
 
     def _as_backbone_wants(self, images: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class GalaxyNetwork(nn.Module):
 
 
 def build_network(settings: Network, n_classes: int, seed: int = 0) -> GalaxyNetwork:
-    """Build the network with random weights that `seed` alone decides.
+    """Build the network with random weights, determined by `seed` alone.
 
     Raises
     ------
@@ -97,8 +97,8 @@ def build_network(settings: Network, n_classes: int, seed: int = 0) -> GalaxyNet
         return GalaxyNetwork(settings, n_classes)
 
 
-def trainable_from(network: GalaxyNetwork, first: str) -> None:
-    """Freeze all of the backbone that stands before `first`, and let the rest and the head learn.
+def set_trainable_from(network: GalaxyNetwork, first: str) -> None:
+    """Freeze the backbone before the module `first`; let the rest and the head learn.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def trainable_from(network: GalaxyNetwork, first: str) -> None:
 
 
 def train_mode(network: GalaxyNetwork) -> None:
-    """Put the network in training mode, but leave frozen batch normalisations on their stored statistics."""
+    """Put the network in training mode, but let frozen batch normalisations use their stored statistics."""
     network.train()
     for module in network.backbone.modules():
         own = list(module.parameters(recurse=False))
@@ -132,11 +132,11 @@ def train_mode(network: GalaxyNetwork) -> None:
 
 
 def standardise_background(images: Tensor) -> Tensor:
-    """Take each stamp's sky level away and bring its bright level to a common place.
+    """Subtract each image's sky level and scale its bright level to a common value.
 
-    The sky is the median of a border ring, a band at a time, since its colour is the rendering's; the bright
-    level is one for all bands, since the galaxy's colour is its own. Both are taken at half resolution, which
-    halves the noise in them and costs a quarter of the time.
+    The sky is the median of a border ring, for each band, since its colour comes from the rendering. The bright level
+    is the same for all bands, since the galaxy's colour is real. Both are measured at half resolution, which halves
+    their noise and takes a quarter of the time.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def standardise_background(images: Tensor) -> Tensor:
 
 
 def _ring(images: Tensor) -> Tensor:
-    """Pixels of a border ring a sixteenth of the width wide: (n, 3, pixels)."""
+    """Take the pixels of a border ring, a sixteenth of the width wide: (n, 3, pixels)."""
     width = max(1, images.shape[-1] // 16)
     sides = (
         images[..., :width, :],
@@ -172,7 +172,7 @@ def _backbone(settings: Network) -> Any:
         near = timm.list_models(f"*{settings.backbone.split('_')[0]}*")[:5]
         hint = f", for example {', '.join(near)}" if near else ""
         raise ConfigError(
-            f"network.backbone: timm has no network '{settings.backbone}'; give one of timm's names{hint}"
+            f"network.backbone: timm has no network '{settings.backbone}'; give the name of a timm model{hint}"
         )
     return timm.create_model(settings.backbone, pretrained=False, num_classes=0, global_pool="avg")
 

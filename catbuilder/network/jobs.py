@@ -1,7 +1,7 @@
-"""What the coordinator tells a worker process: one JSON file a job, checked when it is read.
+"""Describe the jobs of worker processes: one JSON file for each job, validated when it is read.
 
-Workers never open the catalogue. They read this file, the manifest it names and the memory-mapped stamps,
-and write into their attempt's folder; the coordinator checks what they left and records it.
+Workers never open the catalogue. They read this file, the manifest it names and the memory-mapped stamps, and write
+into the folder of their attempt. The coordinator checks these files and records them.
 
 The manifest of a training job is a Parquet file with the columns `survey`, `object_id`, `shard` (path of the
 stamp shard below the workspace), `row` (in that shard), `role` ('training' or 'validation') and `label`
@@ -27,50 +27,50 @@ class _Job(BaseModel):
     seed: int
     round: int
     threads: int  # of this process
-    coordinator: int  # process id; the worker dies with it
+    coordinator: int  # process id; the worker ends with it
 
     def write(self, path: Path) -> Path:
-        """Write the job where its workers will read it."""
+        """Write the job to a file for its workers."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
         return path
 
 
 class TrainJob(_Job):
-    """Train on the manifest; leaves `checkpoint-<epoch>.safetensors`, `train.jsonl` and `model.safetensors`."""
+    """Train on the manifest; write `checkpoint-<epoch>.safetensors`, `train.jsonl` and `model.safetensors`."""
 
-    resume_from: Path | None = None  # the last whole checkpoint of an earlier attempt
+    resume_from: Path | None = None  # the last undamaged checkpoint of an earlier attempt
 
 
 class ScoreJob(_Job):
-    """Score the manifest's rows; leaves `scores-`, `features-<shard>.parquet` and `hashes-<shard>.json`.
+    """Score the manifest's rows; write `scores-<shard>`, `features-<shard>.parquet` and `hashes-<shard>.json`.
 
-    Parts of shards that are not whole yet stand in `parts`; those of an earlier attempt, put there, are gone on from.
+    Unfinished shards are kept in `parts`; a new attempt resumes from them.
     """
 
-    model: Path  # safetensors; of an ensemble its member 0, whose features are kept
+    model: Path  # safetensors; for an ensemble its member 0, whose features are kept
     others: tuple[Path, ...] = ()  # the ensemble's other members
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
-    part_s: float = 10.0  # seconds of work that a process which dies may lose
+    part_s: float = 10.0  # seconds between parts: the work that a killed process may lose
 
 
 def parts_folder(folder: Path) -> Path:
-    """Where an attempt keeps the parts of shards that are not whole yet."""
+    """Give the folder in which an attempt keeps the parts of unfinished shards."""
     return folder / "parts"
 
 
 def shard_files(folder: Path, number: int) -> dict[str, Path]:
-    """Where the scores and the features of a shard lie, by kind; of some shards no features are kept."""
+    """Give the files of scores and features of a shard, by kind; for some shards no features are kept."""
     return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "scores")}
 
 
 def hashes_file(folder: Path, number: int) -> Path:
-    """JSON file of the SHA-256 of each file of a shard; where it is, the shard is whole."""
+    """Give the JSON file with the SHA-256 of each file of a shard. If it exists, the shard is complete."""
     return folder / f"hashes-{number:05d}.json"
 
 
 def new_attempt(folder: Path, kind: str) -> Path:
-    """A fresh folder `attempts/<kind>-<number>`: no two attempts ever write to the same place."""
+    """Create a new folder `attempts/<kind>-<number>`: no two attempts write to the same folder."""
     number = 1 + len(list(folder.glob(f"attempts/{kind}-*")))
     attempt = folder / "attempts" / f"{kind}-{number:02d}"
     attempt.mkdir(parents=True)
@@ -78,7 +78,7 @@ def new_attempt(folder: Path, kind: str) -> Path:
 
 
 class ProbeJob(BaseModel):
-    """What is to be tried."""
+    """Measure which precision is faster, for training and for scoring."""
 
     recipe: Recipe
     classes: int
@@ -87,8 +87,8 @@ class ProbeJob(BaseModel):
     answer: Path
 
 
-class SettledPrecision(BaseModel):
-    """The answer, and what it was found from: seconds a batch."""
+class ProbeResult(BaseModel):
+    """The faster precision for each setting that is "auto", and the measured seconds of each batch."""
 
     training: str | None = None
     scoring: str | None = None

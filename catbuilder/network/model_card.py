@@ -1,7 +1,7 @@
-"""What stands beside the tensors of a checkpoint or a model, and whether a file is what was written: without torch.
+"""Read and verify the metadata of checkpoints and models without importing torch.
 
-The coordinator adopts files that workers have left, and would wait three seconds for torch and timm to tell that a
-file is whole. `checkpoint` writes these files and reads their tensors.
+The coordinator verifies files that workers have written; importing torch and timm for that would take three seconds.
+`checkpoint` writes these files and reads their tensors.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from catbuilder.core.errors import WeightsError
 from catbuilder.core.recipe import Recipe
 
 METADATA_KEY = "catbuilder"
-# Kinds of tensors by safetensors' names, as torch writes them; a file that holds another kind is none of ours
+# torch's names of tensor types by safetensors' names; our files contain no other types
 _KINDS = {
     "F64": "torch.float64", "F32": "torch.float32", "F16": "torch.float16", "BF16": "torch.bfloat16",
     "I64": "torch.int64", "I32": "torch.int32", "I16": "torch.int16", "I8": "torch.int8", "U8": "torch.uint8",
@@ -26,7 +26,7 @@ _KINDS = {
 
 
 class CardPlan(BaseModel):
-    """What must agree before a checkpoint may be gone on from."""
+    """What must agree before training may resume from a checkpoint."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,28 +40,28 @@ class CardPlan(BaseModel):
 
 
 class EpochResult(BaseModel):
-    """What an epoch left for the history: figures alone, no times; equal trainings have equal histories."""
+    """Results of one epoch in the training history, without times: equal trainings have equal histories."""
 
     epoch: int
     stage: int
     learning_rate: float
     loss: float  # mean training loss
-    validation_loss: float | None = None  # mean of clean and shifted, what the schedule goes by
+    validation_loss: float | None = None  # mean of clean and shifted; the schedule uses it
     validation_clean: float | None = None
     validation_shifted: float | None = None
-    accuracy: dict[str, float] = {}  # of clean validation stamps, a survey each
+    accuracy: dict[str, float] = {}  # of clean validation stamps, by survey
     accuracy_shifted: dict[str, float] = {}
 
 
 class TrainingSummary(BaseModel):
-    """Metadata of a checkpoint."""
+    """Metadata of a checkpoint: plan and history."""
 
     plan: CardPlan
     history: list[EpochResult]
 
 
 class ModelCard(BaseModel):
-    """Metadata of a finished model."""
+    """Metadata of a finished model: recipe, plan and history."""
 
     recipe: Recipe
     plan: CardPlan
@@ -70,7 +70,7 @@ class ModelCard(BaseModel):
 
 
 class RawTensor(NamedTuple):
-    """A tensor as its file holds it."""
+    """A tensor as raw bytes, as it is stored in a file."""
 
     name: str
     kind: str  # as torch writes it: torch.float32
@@ -79,7 +79,7 @@ class RawTensor(NamedTuple):
 
 
 def read_model_card(path: Path) -> ModelCard:
-    """The card of a finished model, without its weights.
+    """Read the metadata of a finished model, without its weights.
 
     Raises
     ------
@@ -87,32 +87,32 @@ def read_model_card(path: Path) -> ModelCard:
         The file is missing, damaged, or not a model.
     """
     try:
-        return ModelCard.model_validate_json(_story(path)[1])
+        return ModelCard.model_validate_json(_metadata(path)[1])
     except (OSError, SafetensorError, ValidationError):
-        raise no_model(path) from None
+        raise not_a_model(path) from None
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a checkpoint or a model is what was written, by its own hash."""
+    """Whether a checkpoint or a model is undamaged, by its own checksum."""
     try:
-        digest, text = _story(path)
-        # no more than the file is in memory twice: 1.6 GB for the largest checkpoint of a shipped recipe
+        digest, text = _metadata(path)
+        # holds the file in memory twice: 1.6 GB for the largest checkpoint of a shipped recipe
         tensors = [
             RawTensor(name, _KINDS.get(found["dtype"], ""), tuple(found["shape"]), found["data"])
             for name, found in deserialize(path.read_bytes())
         ]
     except (OSError, SafetensorError):
         return False
-    return bool(digest) and digest == digest_of(tensors, text)
+    return bool(digest) and digest == content_sha256(tensors, text)
 
 
-def no_model(path: Path) -> WeightsError:
-    """What to say of a file that is missing or no model."""
+def not_a_model(path: Path) -> WeightsError:
+    """Make the error for a file that is missing or not a model."""
     return WeightsError(f"{path} is missing or is not a catbuilder model; train the round again")
 
 
-def digest_of(tensors: Iterable[RawTensor], text: str) -> str:
-    """SHA-256 of a file's story and of every tensor's name, kind, shape and bytes."""
+def content_sha256(tensors: Iterable[RawTensor], text: str) -> str:
+    """Compute the SHA-256 of a file's metadata and of every tensor's name, type, shape and bytes."""
     found = hashlib.sha256(text.encode())
     for name, kind, shape, data in sorted(tensors, key=lambda tensor: tensor.name):
         found.update(f"{name} {kind} {shape}".encode())
@@ -120,12 +120,12 @@ def digest_of(tensors: Iterable[RawTensor], text: str) -> str:
     return found.hexdigest()
 
 
-def unsealed(text: str) -> tuple[str, str]:
-    """The hash and the story that `checkpoint.sealed` put together; two empty texts where it did not."""
+def split_checksum(text: str) -> tuple[str, str]:
+    """Split what `checkpoint.with_checksum` made into checksum and metadata; give two empty texts for anything else."""
     found = re.match(r'\{"sha256":"([0-9a-f]{64})",', text)
     return (found[1], "{" + text[found.end() :]) if found else ("", "")
 
 
-def _story(path: Path) -> tuple[str, str]:
+def _metadata(path: Path) -> tuple[str, str]:
     with safe_open(path, framework="np") as file:
-        return unsealed((file.metadata() or {}).get(METADATA_KEY, ""))
+        return split_checksum((file.metadata() or {}).get(METADATA_KEY, ""))

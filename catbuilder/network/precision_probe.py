@@ -1,6 +1,7 @@
-"""Worker process: measure which precision is faster here. `python -m catbuilder.network.precision_probe JOB.json`.
+"""Worker process: measure whether fp32 or bf16 is faster on this machine.
 
-Both do the same batch in turn, a training step or a forward pass, with the threads that the round will have.
+Run it as `python -m catbuilder.network.precision_probe JOB.json`. It times fp32 and bf16 in turn on the same batch, a
+training step or a forward pass, with the threads of the round.
 """
 
 import sys
@@ -13,24 +14,24 @@ import torch.nn.functional as F
 
 from catbuilder.core.files import write_text
 from catbuilder.network import distributed
-from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, train_mode, trainable_from
-from catbuilder.network.jobs import ProbeJob, SettledPrecision
+from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, set_trainable_from, train_mode
+from catbuilder.network.jobs import ProbeJob, ProbeResult
 from catbuilder.network.worker import prepare_process, run_worker
 
-_REPEATS = 3  # after one that warms up; the fastest counts, since whatever disturbs a step makes it slower
-_WORTH = 0.9  # bf16 has eight bits: what it does not do in nine tenths of the time is done in fp32
+_REPEATS = 3  # after a warm-up; the fastest counts, since every disturbance makes a step slower
+_WORTH = 0.9  # bf16 is less precise, so it is used only if it takes less than 0.9 of the time of fp32
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Answer the job of the file named on the command line."""
+    """Run the job in the file named on the command line."""
     job = ProbeJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     prepare_process(job.coordinator, job.threads)
     network = build_network(job.recipe.network, job.classes).to(distributed.device())
     if job.recipe.training.channels_last:
         network = network.to(memory_format=torch.channels_last)
-    found = SettledPrecision()
+    found = ProbeResult()
     if job.recipe.training.precision == "auto":
-        trainable_from(network, job.recipe.training.stages[-1].train_from)
+        set_trainable_from(network, job.recipe.training.stages[-1].train_from)
         found.training = _faster("training", _step(network, job.recipe.training.batch_size), found.seconds)
     if job.recipe.scoring.precision == "auto":
         found.scoring = _faster("scoring", _forward(network, job.recipe.scoring.batch_size), found.seconds)
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _faster(what: str, work: Callable[[bool], None], seconds: dict[str, float]) -> str:
     best = {"fp32": float("inf"), "bf16": float("inf")}
-    for repeat in range(_REPEATS + 1):  # in turn: what slows the machine for a while slows both
+    for repeat in range(_REPEATS + 1):  # in turn, so that a temporary load slows both
         for precision in best:
             started = time.perf_counter()
             work(precision == "bf16")

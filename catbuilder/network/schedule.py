@@ -1,8 +1,7 @@
-"""What the next epoch of a training is: stage, learning rate, or the end.
+"""Training schedule: choose the stage and learning rate of the next epoch, or the end of training.
 
-A pure function of the recipe, the number of ranks and the validation losses so far. Whoever knows the
-history knows the schedule: a resumed training needs no saved scheduler state, and all ranks agree without a
-word, because they have the same history.
+The schedule is a pure function of the recipe, the number of ranks and the validation losses so far. Resumed training
+therefore needs no saved scheduler state, and all ranks agree without communication.
 """
 
 import math
@@ -14,30 +13,30 @@ from catbuilder.core.recipe import Training
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch to be trained: `number` and `stage` count from 0."""
+    """An epoch to train; `number` and `stage` count from 0."""
 
     number: int
     stage: int
     learning_rate: float
 
 
-def epochs_at_most(training: Training) -> int:
-    """Number of epochs if no stage stops early."""
+def max_epochs(training: Training) -> int:
+    """Count the epochs if no stage stops early."""
     return sum(stage.epochs for stage in training.stages)
 
 
 def next_epoch(training: Training, ranks: int, losses: Sequence[float | None]) -> Epoch | None:
-    """The epoch after those whose validation losses are given, or None when training is over.
+    """Choose the next epoch, given the validation losses so far; None if training is over.
 
     Parameters
     ----------
-    losses : validation loss of every epoch so far, in order; None where nothing was validated: such an
-        epoch neither stops a stage nor lowers the rate
+    losses : validation loss of every epoch so far, in order; None if there was no validation: such an epoch neither
+        stops a stage nor lowers the rate
 
     Notes
     -----
-    Patience and plateau start afresh in each stage, as the paper's do. The warm-up counts epochs of the whole
-    training, since its reason, gradients of a fresh optimiser, is gone after the first epochs.
+    Patience and plateau start again in each stage, as in the paper. The warm-up counts epochs of the whole training,
+    since only the first gradients of a new optimiser need it.
     """
     first = 0  # epoch at which the stage began
     for number, stage in enumerate(training.stages):
@@ -53,13 +52,13 @@ def next_epoch(training: Training, ranks: int, losses: Sequence[float | None]) -
 
 
 def best_epoch(losses: Sequence[float | None]) -> int:
-    """Number of the epoch with the smallest loss, the earliest of equals; the last if none was validated."""
+    """Find the epoch with the smallest loss, the earliest of equals; the last epoch if none was validated."""
     known = [(loss, epoch) for epoch, loss in enumerate(losses) if loss is not None and math.isfinite(loss)]
     return min(known)[1] if known else len(losses) - 1
 
 
 def _epochs_until_stop(losses: Sequence[float | None], patience: int) -> int:
-    """How many of a stage's epochs ran before patience ended it."""
+    """Count the epochs of a stage before patience ended it."""
     for ran in range(1, len(losses)):
         if _ran_out(losses[:ran], patience):
             return ran
@@ -71,7 +70,7 @@ def _ran_out(losses: Sequence[float | None], patience: int) -> bool:
 
 
 def _since_best(losses: Sequence[float | None]) -> int:
-    """Validated epochs since the best one."""
+    """Count the validated epochs since the best one."""
     best, since = math.inf, 0
     for loss in losses:
         if loss is not None:
@@ -81,7 +80,7 @@ def _since_best(losses: Sequence[float | None]) -> int:
 
 
 def _plateau_share(losses: Sequence[float | None], training: Training) -> float:
-    """Product of the factors by which plateaus have lowered the rate in this stage."""
+    """Multiply the factors by which plateaus have lowered the rate in this stage."""
     best, waited, share = math.inf, 0, 1.0
     for loss in losses:
         if loss is None:

@@ -1,8 +1,9 @@
 """Worker process: score shards of a manifest with a finished model. `python -m catbuilder.network.score JOB.json`.
 
-Three threads keep the device busy: one reads stamps ahead from the memory map, this one puts batches to work, one
-writes. A model is one network or an ensemble, whose members are held in memory together and read each stamp once. No
-Horovod: shards are independent, and a process that dies is started again alone and goes on where it stopped.
+Three threads keep the device busy: one reads stamps ahead from the memory map, the main thread submits batches to the
+device, and one writes. A model is one network or an ensemble, whose members are in memory together, so that each stamp
+is read once. Horovod is not needed: shards are independent, and a process that dies is restarted alone and resumes
+where it stopped.
 """
 
 import os
@@ -14,9 +15,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from catbuilder.core.errors import NothingToScore, WeightsError
-from catbuilder.core.processes import STARTER_VARIABLE
+from catbuilder.core.processes import HOST_AGENT_VARIABLE
 from catbuilder.core.stamps import StampReader
-from catbuilder.network.batches import manifest_rows, plain_batches, read_ahead
+from catbuilder.network.batches import manifest_rows, ordered_batches, read_ahead
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.jobs import ScoreJob, hashes_file
 from catbuilder.network.scorer import Ensemble, Scorer
@@ -25,21 +26,23 @@ from catbuilder.network.worker import EventLog, prepare_process, run_worker
 
 
 def score_shard(job: ScoreJob, scorer: Ensemble, number: int, first: int, end: int, log: EventLog, done: int) -> None:
-    """Score rows first to end of the manifest into `scores-<number>` and `features-<number>.parquet`.
+    """Score the rows from `first` to `end` of the manifest into `scores-<number>` and `features-<number>.parquet`.
 
     Parameters
     ----------
-    done : rows of the shards before this one, for the log
+    done : rows of the shards before this one, for the progress log
     """
     columns = ["survey", "object_id", "shard", "row", "keep_features"]
     rows = manifest_rows(pq.ParquetFile(job.manifest, memory_map=True), first, end, columns)
     if rows.num_rows != end - first:
-        raise NothingToScore(f"{job.manifest} has no rows {first} to {end}; plan the scoring again")
+        raise NothingToScore(
+            f"{job.manifest} has no rows {first} to {end}; give the same command again to plan the scoring again"
+        )
     reader = StampReader(job.workspace, rows["shard"].to_pylist(), rows["row"].to_numpy())
     with ShardWriter(job, number, rows, scorer) as writer:
         if writer.rows_done:
             log.write("resumed", shard=number, rows=writer.rows_done)
-        batches = plain_batches(writer.rows_done, rows.num_rows, scorer.batch_size)
+        batches = ordered_batches(writer.rows_done, rows.num_rows, scorer.batch_size)
         for batch, stamps in zip(batches, read_ahead(reader, batches, scorer.device), strict=True):
             writer.add(batch, scorer.begin(stamps))
             if log.is_due():
@@ -47,14 +50,14 @@ def score_shard(job: ScoreJob, scorer: Ensemble, number: int, first: int, end: i
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Score the shards of the job of the file named on the command line."""
+    """Score the shards of the job in the file named on the command line."""
     job = ScoreJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     prepare_process(job.coordinator, job.threads)
     scorer = Ensemble([_scorer(job, model) for model in (job.model, *job.others)])
     log = EventLog(job.folder / _log_name())
     done = 0
     for number, first, end in job.shards:
-        if not hashes_file(job.folder, number).exists():  # it is there when this process was started again
+        if not hashes_file(job.folder, number).exists():  # it exists if this process was restarted
             score_shard(job, scorer, number, first, end, log, done)
         done += end - first
         log.write("shard", shard=number, rows=end - first)
@@ -66,7 +69,7 @@ def _scorer(job: ScoreJob, model: Path) -> Scorer:
     network, card = load_model(model)
     if card.plan.classes != job.classes:
         raise WeightsError(
-            f"{model} knows the classes {', '.join(card.plan.classes)}; score with this workspace's model"
+            f"{model} was trained for the classes {', '.join(card.plan.classes)}; use a model of this workspace"
         )
     scoring, recipe = job.recipe.scoring, job.recipe
     return Scorer(
@@ -76,13 +79,15 @@ def _scorer(job: ScoreJob, model: Path) -> Scorer:
 
 
 def _log_name() -> str:
-    host = f"{socket.gethostname()}-" if STARTER_VARIABLE in os.environ else ""  # two hosts may give the same number
+    host = (
+        f"{socket.gethostname()}-" if HOST_AGENT_VARIABLE in os.environ else ""
+    )  # two hosts may have the same process id
     return f"score-{host}{os.getpid()}.jsonl"
 
 
 def _progress(log: EventLog, done: int, job: ScoreJob) -> None:
     of = sum(end - first for _, first, end in job.shards)
-    # the first shard names the share of the work: a process that was started again has the same
+    # the first shard identifies this process's share of the work: it is the same after a restart
     log.write("progress", share=job.shards[0][0], done=done, of=of, seconds=round(log.seconds(), 3))
 
 

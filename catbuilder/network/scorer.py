@@ -1,8 +1,8 @@
-"""A finished network, or an ensemble of them, applied to batches of stamps.
+"""Score batches of stamps with a finished network or an ensemble.
 
-Deterministic: eval mode, no augmentation, and batches of one fixed size, the last one padded, so that a stamp's
-posterior does not depend on what it was scored with. A batch takes two steps: `begin` puts it to work on the device
-and returns at once on a GPU; `finish` waits for the numbers. Between the two the next batch can be begun.
+Scoring is deterministic: eval mode, no augmentation, and batches of one fixed size, the last one padded, so that a
+stamp's posterior does not depend on the other stamps of its batch. A batch takes two calls: `begin` submits it to the
+device and returns at once on a GPU; `finish` waits for the numbers. Between the two the next batch can be submitted.
 """
 
 from collections.abc import Sequence
@@ -25,29 +25,29 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """Posteriors (n, classes) and features (n, hidden) of n stamps; of an ensemble, its disagreement (n), nats."""
+    """Posteriors (n, classes) and features (n, hidden) of n stamps; of an ensemble also mutual information (n), nats."""
 
-    # float64, so that the classes of an object sum to 1 to the last digit of the float32 that is stored
+    # float64, so that the posteriors of an object sum to 1 to the last digit of the stored float32
     posteriors: Doubles
     features: Floats
     mutual_information: Doubles | None = None
 
 
 @dataclass(frozen=True)
-class Begun:
-    """What one network makes of a batch, perhaps not computed yet: float64 (n, classes) and float32 (n, hidden)."""
+class PendingScores:
+    """Scores of one network for a batch, perhaps still being computed: float64 (n, classes), float32 (n, hidden)."""
 
     posteriors: Tensor
     features: Tensor
 
 
 class Scorer:
-    """A network that scores batches of stamps of one fixed size.
+    """Scores batches of stamps of one fixed size with one network.
 
     Raises
     ------
     ConfigError
-        It shall be compiled, and cannot be here.
+        `compiled` is set, and the network cannot be compiled on this machine.
     """
 
     def __init__(
@@ -69,36 +69,36 @@ class Scorer:
             self._compile()
 
     @torch.inference_mode()
-    def begin(self, stamps: Tensor) -> Begun:
-        """Put up to `batch_size` stamps, uint8 (n, size, size, 3), to work on the device."""
+    def begin(self, stamps: Tensor) -> PendingScores:
+        """Submit up to `batch_size` stamps, uint8 (n, size, size, 3), to the device."""
         n = len(stamps)
         if n < self.batch_size:
             stamps = torch.cat([stamps, stamps[-1:].expand(self.batch_size - n, *stamps.shape[1:])])
         images = self.network.prepare(stamps.to(self.device, non_blocking=True))
         posteriors, features = [], []
         for view in _views(images, self.symmetries):
-            features.append(self._seen(view))
+            features.append(self._features_of(view))
             posteriors.append(self.network.classify(features[-1]).double().softmax(1))
-        return Begun(torch.stack(posteriors).mean(0)[:n], torch.stack(features).mean(0)[:n])
+        return PendingScores(torch.stack(posteriors).mean(0)[:n], torch.stack(features).mean(0)[:n])
 
     def score(self, stamps: Tensor) -> Scores:
         """Score up to `batch_size` stamps, uint8 (n, size, size, 3)."""
         return Ensemble([self]).score(stamps)
 
-    def _seen(self, images: Tensor) -> Tensor:
+    def _features_of(self, images: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            # A turned view has strides of its own, for each of which the network would be compiled again.
+            # A turned view has other strides, for which the network would be compiled again.
             return self._features(images.contiguous())
 
     @torch.inference_mode()
     def _compile(self) -> None:
-        """Compile for the one shape there is, now, while a fault can still be told from one of the scoring."""
-        # In this process: its own pool of compiling processes would outlive a worker that is killed.
+        """Compile for the fixed batch shape now, so that a compile error is not confused with a scoring error."""
+        # Compile in this process: torch's pool of compiling processes would survive a worker that is killed.
         torch._inductor.config.compile_threads = 1
         self._features = torch.compile(self.network.features, dynamic=False)
         size = self.network.settings.image_size
         try:
-            self._seen(torch.zeros(self.batch_size, 3, size, size, device=self.device))
+            self._features_of(torch.zeros(self.batch_size, 3, size, size, device=self.device))
         except (TorchDynamoException, OSError, RuntimeError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ConfigError(
@@ -108,10 +108,10 @@ class Scorer:
 
 
 class Ensemble:
-    """One network or several that score together: the mean of their posteriors, the features of the first.
+    """Scores with one or several networks: the mean of their posteriors, and the features of the first.
 
-    Features are those of member 0 alone because the axes of two trainings have nothing to do with each other: a mean of
-    them means nothing, and distances between samples want one space.
+    Only the features of member 0 are kept. The features of two trainings have unrelated axes, so that their mean is
+    meaningless, and distances between samples need one feature space.
     """
 
     def __init__(self, members: Sequence[Scorer]) -> None:
@@ -119,12 +119,12 @@ class Ensemble:
         self.batch_size = members[0].batch_size
         self.device = members[0].device
 
-    def begin(self, stamps: Tensor) -> list[Begun]:
-        """Put up to `batch_size` stamps, uint8 (n, size, size, 3), to work on the device, for each member in turn."""
+    def begin(self, stamps: Tensor) -> list[PendingScores]:
+        """Submit up to `batch_size` stamps, uint8 (n, size, size, 3), to the device, for each member in turn."""
         return [member.begin(stamps) for member in self.members]
 
-    def finish(self, begun: Sequence[Begun]) -> Scores:
-        """Wait for what was begun and bring it home."""
+    def finish(self, begun: Sequence[PendingScores]) -> Scores:
+        """Wait for submitted scores and copy them to host memory."""
         posteriors = np.stack([each.posteriors.cpu().numpy() for each in begun])
         disagreement = mutual_information(posteriors) if len(begun) > 1 else None
         return Scores(posteriors.mean(0), begun[0].features.cpu().numpy(), disagreement)
@@ -135,21 +135,22 @@ class Ensemble:
 
 
 def mutual_information(posteriors: Doubles) -> Doubles:
-    """Entropy of the mean posterior less the mean entropy of the members', nats: what they disagree about (BALD).
+    """Compute the mutual information of an ensemble (BALD), nats: how much its members disagree.
 
-    Between 0, where all say the same, however unsurely, and the logarithm of the number of members or of classes,
-    whichever is less (Houlsby et al. 2011, arXiv:1112.5745).
+    It is the entropy of the mean posterior minus the mean entropy of the members' posteriors: 0 if all members give the
+    same posterior, and at most the logarithm of the number of members or classes, whichever is smaller (Houlsby et al.
+    2011, arXiv:1112.5745).
 
     Parameters
     ----------
     posteriors : (members, n, classes)
     """
     disagreement: Doubles = entr(posteriors.mean(0)).sum(1) - entr(posteriors).sum(2).mean(0)
-    return disagreement.clip(min=0.0)  # members that agree differ by a rounding, which has either sign
+    return disagreement.clip(min=0.0)  # rounding may give a tiny negative number where members agree
 
 
 def _views(images: Tensor, symmetries: int) -> list[Tensor]:
-    """1: the image; 2: and its mirror image; 4: its right-angle turns; 8: these and their mirror images."""
+    """Make the views to average over. 1: the image; 2: and its mirror image; 4: its turns; 8: and their mirrors."""
     if symmetries <= 2:
         return [images, images.flip(3)][:symmetries]
     turns = [torch.rot90(images, k, (2, 3)) for k in range(4)]

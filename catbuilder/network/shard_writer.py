@@ -1,8 +1,8 @@
-"""What a scoring process writes: parts of a shard as it goes, and at its end the shard made of them.
+"""Write the scores of a shard: parts while scoring goes on, and the whole shard made of them at the end.
 
-A thread of its own fetches the scores from the device and writes them, so that the network never waits for a disk. A
-part is whole or not there, like every file, and ends where a batch ends; a process that is started again finds the
-parts and goes on after the last, and its shard is that of an undisturbed run to the last bit.
+A separate thread fetches the scores from the device and writes them, so that the network never waits for the disk. A
+part ends at the end of a batch and is written atomically. A restarted process resumes after the last part, and its
+shard is identical, bit for bit, to that of an uninterrupted run.
 """
 
 import json
@@ -22,13 +22,13 @@ from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import atomic_write, sha256_file, write_text
 from catbuilder.network.batches import Positions
 from catbuilder.network.jobs import ScoreJob, hashes_file, parts_folder, shard_files
-from catbuilder.network.scorer import Begun, Ensemble, Floats, Scores
+from catbuilder.network.scorer import Ensemble, Floats, PendingScores, Scores
 
-_PENDING = 2  # batches that may wait for the writer: enough to keep a device busy, little enough to hold in memory
+_PENDING = 2  # batches that may wait for the writer: enough to keep a device busy, few enough for memory
 
 
 class ShardWriter:
-    """Takes a shard's batches in order and leaves `scores-`, `features-<number>.parquet` and `hashes-<number>.json`.
+    """Writes a shard's batches, in order, to `scores-<number>`, `features-<number>.parquet` and `hashes-<number>.json`.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class ShardWriter:
         self._job, self._number, self._scorer = job, number, scorer
         self._identity = rows.select(["survey", "object_id"])
         self._keep = rows["keep_features"].to_numpy()
-        self._parts = _whole_parts(job.folder, number)
+        self._parts = _finished_parts(job.folder, number)
         self._batches: list[tuple[Positions, Scores]] = []
         self._last_part = time.monotonic()
         self._thread = ThreadPoolExecutor(1)
@@ -47,11 +47,11 @@ class ShardWriter:
 
     @property
     def rows_done(self) -> int:
-        """Rows that whole parts hold, those of an earlier process included."""
-        return _end_of(self._parts[-1]) if self._parts else 0
+        """Number of rows in finished parts, including those of an earlier process."""
+        return _end_row(self._parts[-1]) if self._parts else 0
 
-    def add(self, batch: Positions, begun: Sequence[Begun]) -> None:
-        """Take what was begun for these rows of the shard; waits only where the writer is far behind."""
+    def add(self, batch: Positions, begun: Sequence[PendingScores]) -> None:
+        """Queue the scores of these rows of the shard; wait only if the writer is far behind."""
         self._pending.append(self._thread.submit(self._take, batch, begun))
         while len(self._pending) > _PENDING:
             self._pending.popleft().result()
@@ -71,12 +71,14 @@ class ShardWriter:
             self._write_part()
             self._assemble()
 
-    def _take(self, batch: Positions, begun: Sequence[Begun]) -> None:
+    def _take(self, batch: Positions, begun: Sequence[PendingScores]) -> None:
         scores = self._scorer.finish(begun)
         if not np.isfinite(scores.posteriors).all():
             job = self._job
             which = f"{job.model} or another network of its ensemble" if job.others else str(job.model)
-            raise WeightsError(f"{which} gives scores that are not numbers; train again with a lower learning rate")
+            raise WeightsError(
+                f"{which} gives scores that are not finite; train again with a lower training.learning_rate"
+            )
         self._batches.append((batch, scores))
         if time.monotonic() - self._last_part >= self._job.part_s:
             self._write_part()
@@ -88,23 +90,23 @@ class ShardWriter:
         scores = [each for _, each in self._batches]
         identity = self._identity.slice(int(rows[0]), len(rows))
         place = _part_file(self._job.folder, self._number, int(rows[0]), int(rows[-1]) + 1)
-        # features first: a part counts once its scores are there
+        # features first: a part is complete once its scores exist
         if (keep := self._keep[rows]).any():
             kept = np.concatenate([each.features for each in scores])[keep]
-            _write(_beside(place), _with_features(identity.filter(pa.array(keep)), kept))
+            _write(_features_file(place), _with_features(identity.filter(pa.array(keep)), kept))
         _write(place, _with_posteriors(identity, scores, self._job.classes))
         self._parts.append(place)
         self._batches, self._last_part = [], time.monotonic()
         fault_point("score.after_part")
 
     def _assemble(self) -> None:
-        """Make the shard of its parts, its hashes last, and drop them."""
-        features = [file for part in self._parts if (file := _beside(part)).exists()]
+        """Join the parts to the shard, write its hashes last, and delete the parts."""
+        features = [file for part in self._parts if (file := _features_file(part)).exists()]
         files = shard_files(self._job.folder, self._number)
         if features:
             _write(files["features"], pa.concat_tables(map(pq.read_table, features)))
         _write(files["scores"], pa.concat_tables(map(pq.read_table, self._parts)))
-        # a shard counts as done once its hashes are there
+        # a shard is complete once its hashes exist
         hashes = {kind: sha256_file(file) for kind, file in files.items() if file.exists()}
         write_text(hashes_file(self._job.folder, self._number), json.dumps(hashes))
         for file in [*self._parts, *features]:
@@ -115,20 +117,20 @@ def _part_file(folder: Path, number: int, first: int, end: int) -> Path:
     return parts_folder(folder) / f"scores-{number:05d}-{first:08d}-{end:08d}.parquet"
 
 
-def _beside(part: Path) -> Path:
-    """The features of a part."""
+def _features_file(part: Path) -> Path:
+    """Give the file with the features of a part."""
     return part.with_name(part.name.replace("scores-", "features-"))
 
 
-def _end_of(part: Path) -> int:
+def _end_row(part: Path) -> int:
     return int(part.stem.rpartition("-")[2])
 
 
-def _whole_parts(folder: Path, number: int) -> list[Path]:
-    """Parts of a shard that follow each other from its first row on."""
+def _finished_parts(folder: Path, number: int) -> list[Path]:
+    """List the finished parts of a shard that follow each other from its first row."""
     parts: list[Path] = []
     for part in sorted(parts_folder(folder).glob(f"scores-{number:05d}-*.parquet")):
-        if int(part.stem.split("-")[2]) == (_end_of(parts[-1]) if parts else 0):
+        if int(part.stem.split("-")[2]) == (_end_row(parts[-1]) if parts else 0):
             parts.append(part)
     return parts
 

@@ -1,6 +1,6 @@
-"""Starting weights of the backbone: timm's download, a file, or a package that ships them.
+"""Load pretrained weights into the backbone: timm's download, a safetensors file, or an installed package.
 
-Nothing is ever unpickled: safetensors, or `torch.load(weights_only=True)` for packages that ship a `.pth`.
+No pickle is executed: files are safetensors, or read with `torch.load(weights_only=True)` if a package ships a `.pth`.
 """
 
 import importlib.util
@@ -20,12 +20,12 @@ State = dict[str, Tensor]
 
 
 def load_starting_weights(network: GalaxyNetwork) -> None:
-    """Load what the recipe's `network.weights` names into the backbone; the head keeps its random weights.
+    """Load the weights named by the recipe's `network.weights` into the backbone; the head keeps its random weights.
 
     Raises
     ------
     WeightsError
-        The weights cannot be had, or do not fit the backbone.
+        The weights are missing, cannot be downloaded, or do not fit the backbone.
     """
     kind, _, where = network.settings.weights.partition(":")
     if kind == "none":
@@ -41,12 +41,12 @@ def load_starting_weights(network: GalaxyNetwork) -> None:
 
 
 def _load(network: GalaxyNetwork, state: State) -> None:
-    """Copy into the backbone, every name and shape checked; the weights' own classifier is left out."""
+    """Copy weights into the backbone after checking every name and shape; leave out their own classifier."""
     source, backbone = network.settings.weights, network.settings.backbone
     wanted = network.backbone.state_dict()
     classifier = str(network.pretrained.get("classifier") or "fc")
     extra = {name for name in state if name not in wanted and not name.startswith(classifier + ".")}
-    # Files saved before BatchNorm counted its batches lack a count that nothing here reads.
+    # Old files lack the batch count of BatchNorm, which is not used here.
     missing = {name for name in wanted if name not in state and not name.endswith("num_batches_tracked")}
     for fault, names in (("lacks", missing), ("has the unknown", extra)):
         if names:
@@ -66,7 +66,7 @@ def _load(network: GalaxyNetwork, state: State) -> None:
 def _from_hub(backbone: str) -> State:
     try:
         return dict(timm.create_model(backbone, pretrained=True, num_classes=0).state_dict())
-    # timm downloads by one of three libraries, each with its own family of errors.
+    # timm downloads with one of three libraries, each with its own exceptions.
     except Exception as error:
         raise WeightsError(
             f"the ImageNet weights of {backbone} cannot be downloaded ({in_one_line(error)}); connect to the "
@@ -86,7 +86,7 @@ def _from_file(path: Path) -> State:
 
 
 def _from_package(package: str, backbone: str) -> State:
-    """A package's tensors under timm's names, matched by order: ports name the same layers differently."""
+    """Read a package's tensors and give them timm's names by order: ports name the same layers differently."""
     found = _package_file(package)
     tensors = list(torch.load(found, map_location="cpu", weights_only=True).values())
     wanted = timm.create_model(backbone, pretrained=False).state_dict()

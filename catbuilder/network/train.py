@@ -1,9 +1,9 @@
-"""Worker process: train one network on a manifest. `python -m catbuilder.network.train JOB.json`, one a rank.
+"""Worker process: train one network on a manifest. `python -m catbuilder.network.train JOB.json`, one for each rank.
 
-Reads top to bottom: join the other ranks, build the network, then epochs until the schedule says that it is
-over. The same job on the same number of ranks gives the same bits, whether or not it was interrupted: every
-random draw is a hash of where it is made, gradients are summed in one order, and a checkpoint at the end of
-each epoch holds all the rest.
+The file reads from top to bottom: join the other ranks, build the network, then train epochs until the schedule ends.
+The same job on the same number of ranks gives the same bits, whether or not it was interrupted: every random number is
+seeded by a hash of its epoch, step and rank, gradients are summed in a fixed order, and a checkpoint after each epoch
+holds all other state.
 """
 
 import math
@@ -26,18 +26,18 @@ from catbuilder.core.recipe import Recipe
 from catbuilder.core.stamps import StampReader
 from catbuilder.network import distributed
 from catbuilder.network.augment import augment, survey_view
-from catbuilder.network.batches import epoch_batches, plain_batches, read_ahead, stream, stream_seed
+from catbuilder.network.batches import epoch_batches, ordered_batches, read_ahead, stream, stream_seed
 from catbuilder.network.checkpoint import State, load_checkpoint, save_checkpoint, save_model, state_copy
-from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, train_mode, trainable_from
+from catbuilder.network.galaxy_network import GalaxyNetwork, build_network, set_trainable_from, train_mode
 from catbuilder.network.jobs import TrainJob
 from catbuilder.network.model_card import CardPlan, EpochResult, ModelCard, TrainingSummary
-from catbuilder.network.schedule import Epoch, best_epoch, epochs_at_most, next_epoch
+from catbuilder.network.schedule import Epoch, best_epoch, max_epochs, next_epoch
 from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.network.worker import EventLog, prepare_process, run_worker
 
 
 class Examples:
-    """The manifest's stamps of one role, with their labels and surveys."""
+    """The manifest's stamps of one role ('training' or 'validation'), with their labels and surveys."""
 
     def __init__(self, job: TrainJob, role: str) -> None:
         table = pq.read_table(job.manifest)
@@ -51,7 +51,7 @@ class Examples:
 
 
 class Trainer:
-    """One rank's side of a training."""
+    """Trains the network on one rank."""
 
     def __init__(self, job: TrainJob) -> None:
         self.job, self.recipe = job, job.recipe
@@ -71,11 +71,11 @@ class Trainer:
         self.log = EventLog(job.folder / "train.jsonl") if self.rank == 0 else EventLog(None)
 
     def run(self) -> None:
-        """Train to the end and leave `model.safetensors`."""
+        """Train until the schedule ends and write `model.safetensors`."""
         self._resume()
         self.log.write(
             "start",
-            epochs=epochs_at_most(self.settings),
+            epochs=max_epochs(self.settings),
             epochs_done=len(self.history),
             training=len(self.training),
             validation=len(self.validation),
@@ -91,7 +91,7 @@ class Trainer:
             card = ModelCard(recipe=self.recipe, plan=self.plan, best_epoch=best, history=self.history)
             save_model(self.job.folder / "model.safetensors", self.best, card)
         self.log.write("end", epochs_done=len(self.history), best_epoch=best, validation_loss=self._losses()[best])
-        distributed.barrier()  # nobody leaves before the model is on the disk
+        distributed.barrier()  # no rank exits before the model is on disk
 
     def _resume(self) -> None:
         if self.job.resume_from is not None:
@@ -102,13 +102,13 @@ class Trainer:
         return [result.validation_loss for result in self.history]
 
     def _one_epoch(self, epoch: Epoch) -> None:
-        trainable_from(self.network, self.settings.stages[epoch.stage].train_from)
+        set_trainable_from(self.network, self.settings.stages[epoch.stage].train_from)
         for group in self.optimiser.param_groups:
             group["lr"] = epoch.learning_rate
-        gradients = distributed.GradientMean(self.network.parameters(), self.settings.gradient_groups)
+        gradients = distributed.GradientAverager(self.network.parameters(), self.settings.gradient_groups)
         loss = self._train(epoch, gradients)
         gradients.close()
-        # Each rank saw its own images; validation and checkpoint are of one network.
+        # Each rank saw other images; average the batch statistics, so that all ranks validate and save one network.
         buffers = self.network.named_buffers()
         distributed.allreduce_mean_([b for name, b in buffers if name.split(".")[-1] in _RUNNING])
         result = EpochResult(epoch=epoch.number, stage=epoch.stage, learning_rate=epoch.learning_rate, loss=loss)
@@ -119,10 +119,10 @@ class Trainer:
         if self.rank == 0:
             found = TrainingSummary(plan=self.plan, history=self.history)
             save_checkpoint(self.job.folder, found, self.network, self.optimiser, None if is_best else self.best)
-        self.log.write("epoch", epochs=epochs_at_most(self.settings), **self.history[-1].model_dump())
+        self.log.write("epoch", epochs=max_epochs(self.settings), **self.history[-1].model_dump())
 
-    def _train(self, epoch: Epoch, gradients: distributed.GradientMean) -> float:
-        """Train one epoch; give the mean loss over all ranks."""
+    def _train(self, epoch: Epoch, gradients: distributed.GradientAverager) -> float:
+        """Train one epoch and give the mean loss over all ranks."""
         place = (self.job.seed, self.job.round, epoch.number)
         batches = epoch_batches(
             len(self.training), self.settings.batch_size, self.rank, self.ranks, stream_seed("order", *place)
@@ -138,15 +138,13 @@ class Trainer:
                 self._report(epoch, step + 1, len(batches), float(loss))
         mean = distributed.sum_scalars([float(total)])[0] / (len(batches) * self.ranks)
         if not math.isfinite(mean):
-            raise ConfigError(
-                f"the loss is no longer a number in epoch {epoch.number + 1}; lower training.learning_rate"
-            )
+            raise ConfigError(f"the loss is not finite in epoch {epoch.number + 1}; lower training.learning_rate")
         return mean
 
     def step(
-        self, stamps: Tensor, labels: Tensor, place: tuple[int, ...], gradients: distributed.GradientMean
+        self, stamps: Tensor, labels: Tensor, place: tuple[int, ...], gradients: distributed.GradientAverager
     ) -> Tensor:
-        """Learn from one batch, stamps as they are stored and labels on the CPU; give its loss."""
+        """Train on one batch of stored stamps, with labels on the CPU, and give its loss."""
         images = self.network.prepare(stamps.to(self.device, non_blocking=True))
         images = augment(images, self.recipe.augmentation, stream(self.device, "augmentation", *place))
         torch.manual_seed(stream_seed("dropout", *place))
@@ -176,13 +174,13 @@ class Trainer:
 
     @torch.inference_mode()
     def _validate(self, shifted: bool) -> tuple[float, dict[str, float]]:
-        """Mean cross-entropy, and accuracy a survey.
+        """Compute the mean cross-entropy, and the accuracy for each survey.
 
-        Ranks take whole batches in turn, and a batch's shift depends on its number alone: the same images are
-        seen at every epoch and on any number of ranks.
+        Ranks take whole batches in turn, and a batch's survey shift depends only on its number: every epoch, on any
+        number of ranks, sees the same images.
         """
         self.network.eval()
-        batches = plain_batches(0, len(self.validation), self.recipe.scoring.batch_size)
+        batches = ordered_batches(0, len(self.validation), self.recipe.scoring.batch_size)
         mine = range(self.rank, len(batches), self.ranks)
         surveys = sorted(set(self.validation.surveys))
         loss, right = 0.0, dict.fromkeys(surveys, 0.0)
@@ -210,7 +208,7 @@ class Trainer:
         self.log.write(
             "step",
             epoch=epoch.number,
-            epochs=epochs_at_most(self.settings),
+            epochs=max_epochs(self.settings),
             step=step,
             steps=steps,
             loss=loss,
@@ -225,11 +223,11 @@ class Trainer:
 
 
 _RUNNING = ("running_mean", "running_var")
-_NO_VALIDATION = "no validation set: every planned epoch is trained and the last one kept"
+_NO_VALIDATION = "no validation set: all epochs are trained and the last one is kept"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Train the job of the file named on the command line."""
+    """Run the training job in the file named on the command line."""
     job = TrainJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     prepare_process(job.coordinator, job.threads)
     distributed.init()
@@ -260,7 +258,7 @@ def _starting_network(job: TrainJob) -> GalaxyNetwork:
 
 
 def _adam(network: GalaxyNetwork, recipe: Recipe) -> torch.optim.Optimizer:
-    """Adam as in the paper; AdamW where there is weight decay, which Adam would mix into its moments."""
+    """Make the optimiser: Adam as in the paper, or AdamW with weight decay, which Adam would mix into its moments."""
     settings = recipe.training
     if settings.weight_decay:
         return torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)

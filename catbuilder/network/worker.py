@@ -1,4 +1,4 @@
-"""What a training and a scoring process have in common: how they start, fail and tell of their progress."""
+"""Start worker processes, report their errors, and log their progress."""
 
 import json
 import os
@@ -11,43 +11,43 @@ import torch
 from safetensors import SafetensorError
 
 from catbuilder.core.errors import CatbuilderError
-from catbuilder.core.processes import die_with
+from catbuilder.core.processes import end_with_parent
 
 _LINE_EVERY = 0.25  # seconds between progress lines
 
 
 def prepare_process(coordinator: int, threads: int) -> None:
-    """Die with the coordinator, keep to the planned threads, and compute deterministically."""
-    die_with(coordinator)
+    """Prepare a worker: it ends with the coordinator, uses the planned threads, and computes deterministically."""
+    end_with_parent(coordinator)
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    # (filling costs time, and nothing here reads memory that it has not written)
-    torch.backends.cudnn.benchmark = False  # it would choose kernels by the clock
+    # (filling takes time, and nothing here reads uninitialised memory)
+    torch.backends.cudnn.benchmark = False  # it would choose kernels by their speed, which varies
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def run_worker(main: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> None:
-    """Run a worker's main; a fault that a user can mend is one line on stderr and exit code 1."""
+    """Run a worker's main; print an error that a user can fix as one line on stderr, with exit code 1."""
     try:
         main(arguments)
     except (CatbuilderError, OSError, SafetensorError) as error:
         try:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         finally:  # stderr is a file, and its disk may be full
-            # Not sys.exit: a rank that fails must not wait at the interpreter's end for others that wait for it.
+            # Not sys.exit: a failing rank must not wait at exit for ranks that wait for it.
             os._exit(1)
 
 
 class EventLog:
-    """A file of JSON lines, flushed one by one, from which the coordinator draws its progress bar.
+    """Writes JSON lines, each flushed, from which the coordinator draws its progress bar.
 
     Parameters
     ----------
-    path : the file, written anew; None keeps nothing, for the ranks that are not asked
+    path : the file, overwritten if it exists; None writes nothing (for all ranks but rank 0)
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -58,12 +58,12 @@ class EventLog:
         self.restart_clock()
 
     def restart_clock(self) -> None:
-        """Count `seconds` from now, and let the next progress line out at once."""
+        """Restart the clock of `seconds`, and make the next progress line due at once."""
         self._started = time.monotonic()
         self._last = -_LINE_EVERY
 
     def seconds(self) -> float:
-        """Seconds since the clock was started."""
+        """Give the seconds since the clock was started."""
         return time.monotonic() - self._started
 
     def is_due(self) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from catbuilder.core.files import write_text
 from catbuilder.core.recipe import Recipe
-from catbuilder.network.jobs import ProbeJob, SettledPrecision
+from catbuilder.network.jobs import ProbeJob, ProbeResult
 from catbuilder.rounds.launch.processes import Worker, run_all, thread_settings
 
 
@@ -31,7 +31,7 @@ def settle_precision(recipe: Recipe, classes: int, threads: int, folder: Path) -
             thread_settings(threads),
         )
         run_all([worker], lambda: None)
-        found = SettledPrecision.model_validate_json(job.answer.read_text(encoding="utf-8"))
+        found = ProbeResult.model_validate_json(job.answer.read_text(encoding="utf-8"))
     changes: dict[str, object] = {}
     for part, precision in (("training", found.training), ("scoring", found.scoring)):
         if precision:

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.backup import copy_catalogue
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.last_numbers import last_recording, last_round
 from catbuilder.catalogue.round_records import open_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError
@@ -232,9 +233,8 @@ def _refuse(con: Connection, workspace: Workspace) -> None:
 
 
 def _tell_if_outdated(workspace: Workspace, start: Workspace, reporter: Reporter) -> None:
-    recordings = "SELECT max(run) FROM runs"
     with workspace.reading() as con, start.reading() as before:
-        more = fetch_number(con, recordings) - (fetch_number(before, recordings) - 1)
+        more = last_recording(con) - (last_recording(before) - 1)
     if more > 0:
         reporter.say(
             f"note: the workspace was written to since this experiment began (recordings: {more}), and all its seeds "
@@ -284,7 +284,7 @@ def _run_seeds(
     """All seeds, then the report and its files."""
     folder.mkdir(exist_ok=True)
     with start.reading() as con:
-        base = fetch_number(con, "SELECT coalesce(max(round), 0) FROM rounds")
+        base = last_round(con)
     with _alone(folder):
         for seed, copy in _copies(folder).items():
             _refuse_other_ranks(copy, seed, base, ranks)
@@ -345,7 +345,7 @@ def _read_seed(copy: Workspace, seed: int, base: int, rounds: int) -> SeedRun:
         One of them has none: it was given up.
     """
     with copy.reading(wait_s=None) as con:
-        before, after = base + 1, min(fetch_number(con, "SELECT max(round) FROM rounds"), base + rounds)
+        before, after = base + 1, min(last_round(con), base + rounds)
         curves = fetch_arrow(con, query("decisions/accuracy_curves"), {"rounds": [before, after]}).to_pylist()
         promoted = "SELECT count(*) FROM training WHERE round = ? AND role = 'training' AND source = 'promoted'"
         trained_on = fetch_number(con, promoted, [after])

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from catbuilder.catalogue.last_numbers import last_round
 from catbuilder.catalogue.round_records import (
     RoundPlan,
-    last_round,
-    processes_of,
+    describe_processes,
     record_step,
     score_manifest_file,
     training_manifest_file,
@@ -173,7 +173,7 @@ def _tell(workspace: Workspace, plan: RoundPlan, firewall: FirewallReport, repor
             "another survey's or another crop of a test galaxy is not recognised; give positions where known"
         )
     reporter.say(
-        f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {processes_of(plan)}; "
+        f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {describe_processes(plan)}; "
         f"{plan.training} to train on, {plan.validation} for validation, {plan.scored} to score"
     )
     width = plan.recipe.network.image_size

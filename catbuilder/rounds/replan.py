@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 
-from catbuilder.catalogue.round_records import RoundPlan, open_plan, processes_of
+from catbuilder.catalogue.round_records import RoundPlan, describe_processes, open_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
@@ -28,7 +28,7 @@ def replan(workspace: Workspace, ranks: int, threads: int, hosts: str, reporter:
         reporter.say(f"round {old.round} is {step}: what is left of it needs no other processes")
         return
     new = old.replanned(old.number + 1, ranks, threads, hosts)
-    if processes_of(new) == processes_of(old):
+    if describe_processes(new) == describe_processes(old):
         return
     anew = new.attempts_since == new.number
     if anew:
@@ -36,7 +36,7 @@ def replan(workspace: Workspace, ranks: int, threads: int, hosts: str, reporter:
     _record(workspace, old, new, step)
     what = {"planned": "training", "trained": "scoring"}[step]
     reporter.say(
-        f"round {old.round}: plan {new.number} is {processes_of(new)}, in place of {processes_of(old)}; "
+        f"round {old.round}: plan {new.number} is {describe_processes(new)}, in place of {describe_processes(old)}; "
         + (f"{what} begins anew" if anew else f"{what} goes on")
     )
 

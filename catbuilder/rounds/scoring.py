@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from catbuilder.catalogue.connection import Connection, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, first_row
+from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.workspace import Recording, Workspace
@@ -121,7 +122,7 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
         with workspace.reading() as con:
             plan = _closed_plan(con, round_number)
             manifest = score_manifest(con, plan.recipe, unscored_by=plan.round)
-            run = fetch_number(con, "SELECT max(run) + 1 FROM runs")
+            run = last_recording(con) + 1
         file = workspace.round_folder(plan.round) / "later" / f"{run:06d}" / "score-manifest.parquet"
         write_manifest(manifest, file)
         here, called = _on_this_machine(plan), f"scoring with the model of round {plan.round}"

@@ -17,7 +17,7 @@ from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import atomic_move, quarantine, sha256_file
-from catbuilder.core.interrupts import held_off, stop_asked
+from catbuilder.core.interrupts import defer_interrupts, stop_requested
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.network.jobs import TrainJob, new_attempt
@@ -175,13 +175,13 @@ def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, repo
     if last is not None:
         reporter.say(f"{member.called}: training goes on after {last.stem.replace('-', ' of epoch ')}")
     until = "at the end of this epoch, with its checkpoint"
-    with reporter.bar(f"{member.called}: training") as update, held_off(until):
+    with reporter.bar(f"{member.called}: training") as update, defer_interrupts(until):
         log = TrainLog(attempt / "train.jsonl", update, reporter, member.called)
         asked_at: list[Path] = []  # the last checkpoint when Ctrl-C was given
 
         def watch() -> None:
             log.follow()
-            if stop_asked():
+            if stop_requested():
                 last = max(attempt.glob("checkpoint-*.safetensors"), default=attempt)
                 asked_at.append(last)
                 if last != asked_at[0]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.label_events import fresh_labels, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import BadValue, CsvRows, parse_object_id, read_table, told_columns
+from catbuilder.core.csv_table import BadValue, CsvRows, list_columns, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
@@ -174,7 +174,7 @@ def _read_list(workspace: Workspace, file: Path, sets: Sets) -> CsvRows:
     names = [next((c for c in table.columns if c.lower().startswith(s)), None) for s in (sets.labelled, sets.target)]
     if None in names:
         raise InputError(
-            f"{file} has the columns {told_columns(table.columns)}; a list of pairs needs one that begins with "
+            f"{file} has the columns {list_columns(table.columns)}; a list of pairs needs one that begins with "
             f"'{sets.labelled}' and one that begins with '{sets.target}'"
         )
     seen: dict[tuple[str, str], int] = {}

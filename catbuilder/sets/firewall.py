@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import nearest
@@ -48,7 +49,7 @@ class FirewallReport:
 def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallReport:
     """Find every object that may be a test or calibration object and record it, once."""
     with workspace.reading() as con:
-        looked_at = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        looked_at = last_recording(con)
         con.register("found", find_exclusions(workspace, con, radius_arcsec))
         fresh = fetch_arrow(con, query("sets/fresh_exclusions"))
     if fresh.num_rows:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import duckdb
 
-from catbuilder.catalogue.connection import Connection, confine, first_row
+from catbuilder.catalogue.connection import Connection, allow_only_catalogue, first_row
 from catbuilder.catalogue.vocabulary import DOMAINS
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import ConfigError, InputError
@@ -70,7 +70,7 @@ def apply_population(recording: Recording, survey: str, population: Population) 
     if _stands(con, survey, population):
         return
     stamp = {"survey": survey, "round": recording.round, "run": recording.run}
-    confine(con)  # a recipe's SQL, perhaps a stranger's: it sees the catalogue alone
+    allow_only_catalogue(con)  # a recipe's SQL, perhaps a stranger's: it sees the catalogue alone
     try:
         # The text is one SELECT of the user's own: `load_population` looked.
         text = f"CREATE OR REPLACE TEMP TABLE found_domains AS FROM (\n{population.text}\n)"  # it may end in a comment

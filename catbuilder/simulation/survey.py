@@ -24,7 +24,7 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write, write_text
-from catbuilder.core.processes import die_with, ignore_interrupts
+from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
 from catbuilder.sets.testsets import add_test_set
@@ -226,7 +226,7 @@ def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], proces
         return
     # Spawned, not forked: a fork copies the locks of threads (DuckDB's, torch's) that it does not copy.
     with ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=die_with, initargs=(os.getpid(),)
+        processes, multiprocessing.get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
     ) as pool:
         with ignore_interrupts():
             counts = pool.map(draw, batches)

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from catbuilder.catalogue.round_records import last_round
+from catbuilder.catalogue.last_numbers import last_round
 from catbuilder.core.errors import InputError
 from catbuilder.inspection.browse import NONE, Domain, Filter, Source, page
 from catbuilder.inspection.counts import count_objects

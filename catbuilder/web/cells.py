@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import types
 
-from catbuilder.core.table_text import values_of
+from catbuilder.core.table_text import to_python_values
 
 LONGEST = 1000  # letters of a cell
 _LISTS = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_map)
@@ -19,7 +19,7 @@ _LISTS = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is
 def cells(column: pa.Array) -> list[Any]:
     """A column's values: numbers and times as they are, all else as text of `LONGEST` letters at most."""
     if types.is_primitive(column.type) or types.is_decimal(column.type):
-        return values_of(column)
+        return to_python_values(column)
     ones = (column.slice(row, 1) for row in range(len(column)))
     return [None if one.null_count or types.is_null(one.type) else _cut(one) for one in ones]
 
@@ -52,7 +52,7 @@ def _pieces(one: pa.Array, inside: bool = True) -> Iterator[str]:
     elif types.is_union(kind):
         yield from _pieces(one.field(kind.type_codes.index(one[0].type_code)), inside)
     else:
-        value = values_of(one)[0]
+        value = to_python_values(one)[0]
         short = value[: LONGEST + 1] if isinstance(value, str | bytes) else value
         quoted = inside and (types.is_string(kind) or types.is_dictionary(kind))
         yield repr(short) if quoted else str(short)

@@ -14,7 +14,7 @@ from threading import BoundedSemaphore
 from typing import ParamSpec, TypeVar
 
 from catbuilder.core.errors import WorkerDied, WorkspaceBusy
-from catbuilder.core.processes import die_with, ignore_interrupts
+from catbuilder.core.processes import end_with_parent, ignore_interrupts
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -58,7 +58,7 @@ def in_own_process(work: Callable[P, T], *arguments: P.args, **options: P.kwargs
         limited_slot(),
         ignore_interrupts(),  # Ctrl-C ends the server, and with it this
         # a fork would copy what other threads hold
-        ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), die_with, (os.getpid(),)) as pool,
+        ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)) as pool,
     ):
         try:
             return pool.submit(work, *arguments, **options).result()

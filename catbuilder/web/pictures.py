@@ -55,7 +55,7 @@ class Pictures:
 
     def look_up(self, objects: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Place]:
         """Where the stamps of objects (survey, object_id) lie, remembered from now on; of none, what has none."""
-        text = "SELECT survey, object_id, shard, row FROM standing_stamps_at(2147483647)"
+        text = "SELECT survey, object_id, shard, row FROM standing_stamps_at()"
         with self.workspace.reading() as con:
             surveys, ids = [survey for survey, _ in objects], [object_id for _, object_id in objects]
             con.execute(

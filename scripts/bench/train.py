@@ -47,7 +47,7 @@ def measure(job: TrainJob, turns: int, steps: int) -> None:
     from catbuilder.network import distributed
     from catbuilder.network.augment import augment
     from catbuilder.network.batches import epoch_batches, read_ahead, stream
-    from catbuilder.network.galaxy_network import trainable_from
+    from catbuilder.network.galaxy_network import set_trainable_from
     from catbuilder.network.train import Trainer
     from catbuilder.network.worker import prepare_process
 
@@ -55,8 +55,8 @@ def measure(job: TrainJob, turns: int, steps: int) -> None:
     distributed.init()
     trainer = Trainer(job)
     bare = Bare(trainer)
-    trainable_from(trainer.network, "all")
-    gradients = distributed.GradientMean(trainer.network.parameters(), job.recipe.training.gradient_groups)
+    set_trainable_from(trainer.network, "all")
+    gradients = distributed.GradientAverager(trainer.network.parameters(), job.recipe.training.gradient_groups)
     batches = epoch_batches(STAMPS, job.recipe.training.batch_size, trainer.rank, trainer.ranks, 1)
     batches = [batches[i % len(batches)] for i in range(2 * (turns + 1) * steps)]
     ahead = enumerate(read_ahead(trainer.training.reader, batches, trainer.device))
@@ -114,11 +114,11 @@ class Bare:
     def __init__(self, trainer) -> None:
         import torch
 
-        from catbuilder.network.galaxy_network import train_mode, trainable_from
+        from catbuilder.network.galaxy_network import set_trainable_from, train_mode
         from catbuilder.network.train import _adam
 
         self.network = copy.deepcopy(trainer.network)
-        trainable_from(self.network, "all")
+        set_trainable_from(self.network, "all")
         train_mode(self.network)
         self.optimiser = _adam(self.network, trainer.recipe)
         batch = np.arange(trainer.settings.batch_size)

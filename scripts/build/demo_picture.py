@@ -16,7 +16,7 @@ from catbuilder.inspection.sandbox import query_table
 ACROSS = 9
 _STAMPS = """
     SELECT c.label, c.predicted_label, c.predicted_confidence, c.label_round, s.shard, s.row
-    FROM catalog AS c JOIN standing_stamps_at(2147483647) AS s ON s.survey = c.survey AND s.object_id = c.object_id
+    FROM catalog AS c JOIN standing_stamps_at() AS s ON s.survey = c.survey AND s.object_id = c.object_id
     WHERE c.split = 'pool' AND c.model IS NOT NULL AND {which}
     ORDER BY c.predicted_confidence {order}, c.object_id LIMIT {n}
 """

@@ -30,7 +30,7 @@ from catbuilder.core.errors import CatbuilderError, InputError
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query, rounds_folder
 from catbuilder.core.settings import WorkspaceConfig, load_settings
-from catbuilder.core.stamps import StampReader, refuse_other_width
+from catbuilder.core.stamps import StampReader, require_stamp_size
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.archives import GALAXY_ZOO
 from catbuilder.ingest.tables.open_table import open_table
@@ -296,7 +296,7 @@ def _shards() -> list[bytes]:
 
 
 def _shard(path: Path) -> None:
-    refuse_other_width(path.parents[2], 16)
+    require_stamp_size(path.parents[2], 16)
     StampReader(path.parents[2], [str(path.relative_to(path.parents[2]))], [0]).read([0])
 
 

@@ -71,7 +71,7 @@ IMAGES = """
            CASE WHEN c.source <> 'promoted' THEN c.label END AS label,
            uniform_draw('study', c.survey, c.object_id) AS draw
     FROM catalog AS c
-    JOIN standing_stamps_at(2147483647) AS s ON s.survey = c.survey AND s.object_id = c.object_id
+    JOIN standing_stamps_at() AS s ON s.survey = c.survey AND s.object_id = c.object_id
     LEFT JOIN (SELECT * FROM test_sets WHERE test_set = 'FO') AS t ON t.survey = c.survey AND t.object_id = c.object_id
     WHERE c.survey = $survey AND s.quality = 'ok' AND c.domain = 'in'
       AND (t.truth IS NOT NULL OR (c.test_set IS NULL AND c.firewall IS NULL))

@@ -53,7 +53,7 @@ PROMOTED = """
     FROM labels AS l LEFT JOIN certificates AS c ON c.certificate = l.certificate
     WHERE l.source = 'promoted' AND l.kind = 'label' ORDER BY l.event"""
 REFUSED = "SELECT round, class, reason FROM certificates WHERE verdict <> 'certified' ORDER BY round, class"
-STANDING = "SELECT object_id, label AS class FROM standing_labels_at(2147483647) WHERE source = 'promoted'"
+STANDING = "SELECT object_id, label AS class FROM standing_labels_at() WHERE source = 'promoted'"
 ON_FO = """
     SELECT p.round, p.object_id, p.predicted_label = t.truth AS is_right
     FROM predictions AS p JOIN test_sets AS t ON t.survey = p.survey AND t.object_id = p.object_id

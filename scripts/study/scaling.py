@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.core.recipe import load_recipe
-from catbuilder.network.galaxy_network import build_network, trainable_from
+from catbuilder.network.galaxy_network import build_network, set_trainable_from
 from catbuilder.rounds.scoring import SHARD_OBJECTS, record_scores
 
 IMAGES, BATCH = 36_620, 16  # the paper's training set (Khan et al. 2019), and images of a GPU's step
@@ -35,7 +35,7 @@ def gradient_bytes() -> list[int]:
     network = build_network(recipe.network, 2)
     sizes = []
     for stage in recipe.training.stages:
-        trainable_from(network, stage.train_from)
+        set_trainable_from(network, stage.train_from)
         sizes.append(4 * sum(p.numel() for p in network.parameters() if p.requires_grad))
     return sizes
 

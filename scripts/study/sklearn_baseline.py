@@ -31,7 +31,7 @@ from catbuilder.sets.firewall import read_all
 IMAGES = """
     SELECT c.survey, c.object_id, c.label, c.source, c.split, c.firewall, t.test_set, t.truth, s.shard, s.row
     FROM catalog AS c
-    JOIN standing_stamps_at(2147483647) AS s ON s.survey = c.survey AND s.object_id = c.object_id
+    JOIN standing_stamps_at() AS s ON s.survey = c.survey AND s.object_id = c.object_id
     LEFT JOIN test_sets AS t ON t.survey = c.survey AND t.object_id = c.object_id
     WHERE s.quality = 'ok' ORDER BY ALL"""
 

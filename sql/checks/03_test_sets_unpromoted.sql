@@ -6,7 +6,7 @@ WITH guarded AS (
     UNION ALL SELECT survey, object_id, round FROM exclusions),
 decided AS (SELECT round, run FROM steps WHERE step = 'decided')
 SELECT format('{} {} has the promoted label {} (event {})', l.survey, l.object_id, l.label, l.event)
-FROM standing_labels_at(2147483647) AS l
+FROM standing_labels_at() AS l
 JOIN catalog AS c ON c.survey = l.survey AND c.object_id = l.object_id
 WHERE l.source = 'promoted'
   AND (c.split = 'calibration' OR c.domain <> 'in'

@@ -4,7 +4,7 @@ SELECT t.test_set, t.survey, t.object_id, t.truth, c.predicted_label, round(c.pr
        round(t.votes, 2) AS votes, s.file
 FROM test_sets AS t
 JOIN catalog AS c ON c.survey = t.survey AND c.object_id = t.object_id
-JOIN standing_stamps_at(2147483647) AS s ON s.survey = t.survey AND s.object_id = t.object_id
+JOIN standing_stamps_at() AS s ON s.survey = t.survey AND s.object_id = t.object_id
 WHERE c.predicted_label <> t.truth
 ORDER BY c.predicted_confidence DESC, t.survey, t.object_id
 LIMIT 10;

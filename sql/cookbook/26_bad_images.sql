@@ -1,7 +1,7 @@
 -- Images that are kept out, and why
 -- Empty where every image is good.
 SELECT survey, quality, reason, count(*) AS stamps, min(file) AS for_instance
-FROM standing_stamps_at(2147483647)
+FROM standing_stamps_at()
 WHERE quality <> 'ok'
 GROUP BY ALL
 ORDER BY stamps DESC, survey, quality, reason

@@ -45,7 +45,7 @@ def workspace(pool, tmp_path) -> Workspace:
 
 
 def standing(workspace: Workspace) -> dict[int, tuple]:
-    text = "SELECT object_id, label, source, annotator, round(confidence, 4) FROM standing_labels_at(2147483647)"
+    text = "SELECT object_id, label, source, annotator, round(confidence, 4) FROM standing_labels_at()"
     return {row[0]: row[1:] for row in ask(workspace, text)}
 
 

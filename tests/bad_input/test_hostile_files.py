@@ -25,7 +25,7 @@ from catbuilder.core.errors import ConfigError, InputError, WeightsError, Worksp
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.safe_text import for_spreadsheet, from_spreadsheet, in_one_line
 from catbuilder.core.settings import Limits, WorkspaceConfig, load_settings
-from catbuilder.core.stamps import StampReader, refuse_other_width
+from catbuilder.core.stamps import StampReader, require_stamp_size
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tiles.tile_file import Refused, read_tile_file
@@ -407,7 +407,7 @@ def test_a_damaged_shard_is_named(tmp_path, data):
     with pytest.raises(WorkspaceError, match="are damaged"):
         StampReader(tmp_path, ["stamps/des/a.npy"], [0])
     with pytest.raises(WorkspaceError, match="are damaged"):
-        refuse_other_width(tmp_path, 16)
+        require_stamp_size(tmp_path, 16)
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ def test_a_shard_of_fewer_stamps_than_were_recorded_is_named(tmp_path):
     path = tmp_path / "stamps" / "des" / "a.npy"
     path.parent.mkdir(parents=True)
     np.save(path, np.zeros((2, 16, 16, 3), np.uint8))
-    with pytest.raises(WorkspaceError, match=r"are damaged \(it holds 2 stamps where 3 were recorded\)"):
+    with pytest.raises(WorkspaceError, match=r"are damaged \(it holds 2 stamps but 3 were recorded\)"):
         StampReader(tmp_path, ["stamps/des/a.npy"] * 2, [0, 2])
 
 

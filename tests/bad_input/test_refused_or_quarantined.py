@@ -513,7 +513,7 @@ def test_a_fault_in_a_recipe_names_file_and_key(workspace, tmp_path, old, new, w
 
 def test_an_unknown_recipe_gets_a_suggestion(workspace, tmp_path):
     done = cli("-w", workspace.path, "round", "--recipe", "demmo")
-    failed(done, "(did you mean 'demo'?)", "shipped are certified, demo")
+    failed(done, "(did you mean 'demo'?)", "the shipped recipes are certified, demo")
     failed(cli("-w", workspace.path, "round", "--recipe", tmp_path / "none.toml"), "there is no file", "none.toml")
     failed(cli("-w", workspace.path, "round", "--recipe", tmp_path), "there is no recipe named")
 

@@ -123,6 +123,16 @@ def test_the_catalogue_of_an_older_catbuilder_is_brought_up_to_date_when_it_is_o
     assert (workspace.path / "catalog.duckdb.before-0002").read_bytes() == before, "to go back to"
 
 
+def test_views_of_another_catbuilder_are_made_again_when_the_catalogue_is_opened(workspace):
+    before = ask(workspace, "FROM catalog ORDER BY ALL")
+    with connect(workspace.catalog_file, read_only=False) as con:
+        con.execute("CREATE OR REPLACE MACRO standing_labels_at(at_round) AS TABLE SELECT at_round AS label")
+        con.execute("CREATE OR REPLACE MACRO views_sha256() AS 'of an older one'")
+    assert len(ask(workspace, "SELECT label FROM standing_labels_at()")) == 6, "its argument has a default now"
+    assert ask(workspace, "FROM catalog ORDER BY ALL") == before
+    assert not list(workspace.path.glob("*.before-*")), "no table changed, so nothing had to be copied"
+
+
 def test_migrating_again_changes_nothing(workspace):
     before = ask(workspace, "FROM catalog"), ask(workspace, "FROM migrations")
     with connect(workspace.catalog_file, read_only=False) as con:

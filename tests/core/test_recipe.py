@@ -123,7 +123,7 @@ def test_what_only_assemble_reads_is_not_taken_by_a_round(
 ) -> None:
     workspace = create_workspace(tmp_path / "ws", ("elliptical", "spiral"), 64)
     refused = cli("-w", workspace.path, *verb, "--recipe", tiny, "--set", change)
-    failed(refused, f"'{change}' would change nothing", "target and population", "catbuilder assemble --recipe")
+    failed(refused, f"'{change}' would have no effect", "target and population", "catbuilder assemble --recipe")
 
 
 def test_what_a_round_reads_of_the_sets_may_be_changed_for_it(tiny: Path) -> None:

@@ -5,7 +5,7 @@ from support.toy_survey import CLASSES, toy_recipe
 
 from catbuilder.core.errors import ConfigError, WeightsError
 from catbuilder.core.recipe import Network
-from catbuilder.network.galaxy_network import build_network, standardise_background, train_mode, trainable_from
+from catbuilder.network.galaxy_network import build_network, set_trainable_from, standardise_background, train_mode
 from catbuilder.network.starting_weights import load_starting_weights
 
 TOY = toy_recipe().network
@@ -49,17 +49,17 @@ def test_the_seed_alone_decides_the_random_weights():
 
 def test_head_trains_no_part_of_the_backbone_and_all_trains_every_part():
     built = network()
-    trainable_from(built, "head")
+    set_trainable_from(built, "head")
     assert not any(p.requires_grad for p in built.backbone.parameters())
     assert all(p.requires_grad for p in built.classifier.parameters())
-    trainable_from(built, "all")
+    set_trainable_from(built, "all")
     assert all(p.requires_grad for p in built.parameters())
 
 
 @pytest.mark.parametrize("first", ["blocks", "blocks.2"])
 def test_a_module_name_frees_it_and_all_that_follow(first):
     built = network()
-    trainable_from(built, first)
+    set_trainable_from(built, first)
     names = [name for name, _ in built.backbone.named_parameters()]
     start = next(i for i, name in enumerate(names) if name.startswith(first + "."))
     assert [p.requires_grad for p in built.backbone.parameters()] == [i >= start for i in range(len(names))]
@@ -67,12 +67,12 @@ def test_a_module_name_frees_it_and_all_that_follow(first):
 
 def test_an_unknown_module_is_refused_with_the_names_there_are():
     with pytest.raises(ConfigError, match=r"no such module.*conv_stem, bn1, blocks, conv_head, bn2"):
-        trainable_from(network(), "block")  # a prefix of a name is not a name
+        set_trainable_from(network(), "block")  # a prefix of a name is not a name
 
 
 def test_frozen_batch_normalisations_keep_their_statistics():
     built = network()
-    trainable_from(built, "conv_head")
+    set_trainable_from(built, "conv_head")
     train_mode(built)
     assert not built.backbone.bn1.training and built.backbone.bn2.training
 

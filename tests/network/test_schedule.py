@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catbuilder.core.recipe import Stage, Training
-from catbuilder.network.schedule import best_epoch, epochs_at_most, next_epoch
+from catbuilder.network.schedule import best_epoch, max_epochs, next_epoch
 
 PAPER = Training(
     stages=(
@@ -83,7 +83,7 @@ def test_the_best_epoch_is_the_earliest_of_equals_and_never_one_that_is_not_a_nu
 @given(settings, st.lists(loss, min_size=30, max_size=30), st.integers(1, 8))
 def test_any_history_ends_within_the_plan_in_stages_that_never_go_back(training, losses, ranks):
     epochs = planned(training, losses, ranks)
-    assert 1 <= len(epochs) <= epochs_at_most(training)
+    assert 1 <= len(epochs) <= max_epochs(training)
     assert [epoch.number for epoch in epochs] == list(range(len(epochs)))
     assert all(after.stage - before.stage in (0, 1) for before, after in pairwise(epochs))
     assert epochs[-1].stage == len(training.stages) - 1

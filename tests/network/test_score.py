@@ -163,7 +163,7 @@ def test_a_process_killed_in_mid_shard_goes_on_after_its_last_part_to_the_same_b
 
 def test_a_model_of_other_classes_or_none_at_all_is_refused_in_one_line(survey):
     for changes, message in (
-        ({"classes": ("spiral", "elliptical")}, f"knows the classes {', '.join(CLASSES)}"),
+        ({"classes": ("spiral", "elliptical")}, f"was trained for the classes {', '.join(CLASSES)}"),
         ({"model": survey / "nowhere.safetensors"}, "missing or is not a catbuilder model"),
     ):
         done = run(SCORE, job(survey, "refused", ((0, 0, 4),), **changes))

@@ -28,10 +28,10 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.stamps import StampReader
 from catbuilder.inspection.check import check
 from catbuilder.inspection.why import why
-from catbuilder.network.checkpoint import load_model, sealed
+from catbuilder.network.checkpoint import load_model, with_checksum
 from catbuilder.network.jobs import TrainJob
 from catbuilder.network.model_card import read_model_card
-from catbuilder.network.scorer import Begun, Ensemble, Scorer, mutual_information
+from catbuilder.network.scorer import Ensemble, PendingScores, Scorer, mutual_information
 from catbuilder.rounds.scoring import score_later
 from catbuilder.rounds.training import member_seed, members_of, train_members
 
@@ -116,7 +116,7 @@ def test_a_model_that_was_trained_before_a_setting_came_is_taken(
     card["plan"]["recipe_sha256"] = "0" * 64  # as an older catbuilder hashed it
     del card["sha256"]
     weights = load_file(first.file)
-    save_file(weights, first.file, {"catbuilder": sealed(weights, json.dumps(card))})
+    save_file(weights, first.file, {"catbuilder": with_checksum(weights, json.dumps(card))})
     trained = train_members(copied, plan_of(copied), Reporter(quiet=True))
     assert [found.member.number for found in trained] == [0, 1]
 
@@ -171,8 +171,8 @@ def test_a_single_network_disagrees_with_nobody() -> None:
         def __init__(self) -> None:
             self.batch_size, self.device = 1, torch.device("cpu")
 
-        def begin(self, stamps: torch.Tensor) -> Begun:
-            return Begun(torch.tensor([[0.25, 0.75]]), torch.zeros(1, 4))
+        def begin(self, stamps: torch.Tensor) -> PendingScores:
+            return PendingScores(torch.tensor([[0.25, 0.75]]), torch.zeros(1, 4))
 
     assert Ensemble([One()]).score(torch.zeros(1)).mutual_information is None
 

@@ -81,7 +81,7 @@ def aliases(workspace: Workspace) -> list[tuple]:
 
 
 def stamp_file(workspace: Workspace, object_id: int) -> str | None:
-    rows = ask(workspace, "SELECT file FROM standing_stamps_at(2147483647) WHERE object_id = ?", object_id)
+    rows = ask(workspace, "SELECT file FROM standing_stamps_at() WHERE object_id = ?", object_id)
     return Path(rows[0][0]).name if rows else None
 
 
@@ -307,7 +307,7 @@ def say(workspace: Workspace, folder: Path, header: list[str], *rows: tuple, **o
 
 
 def split_of(workspace: Workspace, object_id: int) -> tuple:
-    (row,) = ask(workspace, "SELECT split, stated FROM standing_splits_at(2147483647) WHERE object_id = ?", object_id)
+    (row,) = ask(workspace, "SELECT split, stated FROM standing_splits_at() WHERE object_id = ?", object_id)
     return row
 
 
@@ -419,7 +419,7 @@ def test_what_an_image_table_measured_stays_whichever_file_comes_first(tmp_path)
         found.append(ask(workspace, "SELECT mag_r, radius_arcsec, domain, ra, votes FROM catalog"))
         assert ask(workspace, "SELECT count(*), count(DISTINCT run) FROM objects") == [(2, 2)]
         assert ask(workspace, "SELECT count(*) FROM revisions") == [(1,)]
-        assert ask(workspace, "SELECT origin FROM standing_objects_at(2147483647)") == [("gz1",)]
+        assert ask(workspace, "SELECT origin FROM standing_objects_at()") == [("gz1",)]
         assert cli("-w", workspace.path, "check").code == 0
     assert found[0] == found[1] == [(15.5, 7.0, "star", 10.0, pytest.approx(0.9))]
 

@@ -212,11 +212,11 @@ def test_other_classes_than_galaxy_zoos_are_refused(tmp_path):
 
 def test_each_object_has_a_domain_and_a_reason(workspace):
     assert cli("-w", workspace.path, "assemble").code == 0
-    domains = dict(ask(workspace, "SELECT object_id - ?, domain FROM standing_domains_at(2147483647)", DES))
+    domains = dict(ask(workspace, "SELECT object_id - ?, domain FROM standing_domains_at()", DES))
     expected = {0: "in", 1: "artefact", 2: "artefact", 3: "star", 4: "in", 5: "unknown", 6: "in"}
     assert {i: domains[i] for i in range(7)} == expected
     assert (domains[9000], domains[9001], domains[9002]) == ("in", "extrapolated", "unresolved")
-    reasons = dict(ask(workspace, "SELECT object_id - ?, reason FROM standing_domains_at(2147483647)", DES))
+    reasons = dict(ask(workspace, "SELECT object_id - ?, reason FROM standing_domains_at()", DES))
     assert "FLAGS" in reasons[1] and "IMAFLAGS_ISO" in reasons[2] and "SPREAD_MODEL_I" in reasons[5]
     assert reasons[0] is None
 
@@ -231,7 +231,7 @@ def test_the_same_population_is_applied_once_and_another_one_anew(workspace, tmp
     recipe = tmp_path / "mine.toml"
     recipe.write_text(_with_population((tmp_path / "all.sql").as_posix()))
     assert cli("-w", workspace.path, "assemble", "--recipe", recipe).code == 0
-    assert ask(workspace, "SELECT DISTINCT domain FROM standing_domains_at(2147483647)") == [("in",)]
+    assert ask(workspace, "SELECT DISTINCT domain FROM standing_domains_at()") == [("in",)]
     assert ask(workspace, "SELECT population FROM populations ORDER BY run") == [("des_dr1",), ("all",)]
 
 
@@ -356,7 +356,7 @@ def test_the_papers_hp_list_gives_the_papers_counts(real_sky, _):
     assert "1,066 galaxies of HP are also in the overlap" in done.err
     with open(DATA / "catalogs" / "hp_test_set.csv", newline="") as file:
         pairs = {(int(row["sdss_objid"]), int(row["des_coadd_object_id"])) for row in csv.DictReader(file)}
-    matches = set(ask(real_sky, "SELECT object_id_a, object_id_b FROM standing_matches_at(2147483647)"))
+    matches = set(ask(real_sky, "SELECT object_id_a, object_id_b FROM standing_matches_at()"))
     assert pairs <= matches
 
 
@@ -407,7 +407,7 @@ def test_what_a_population_leaves_out_is_unknown(workspace, tmp_path):
     )
     (tmp_path / "mine.toml").write_text(_with_population((tmp_path / "some.sql").as_posix()))
     assert cli("-w", workspace.path, "assemble", "--recipe", tmp_path / "mine.toml").code == 0
-    text = "SELECT domain, reason FROM standing_domains_at(2147483647) WHERE object_id = ?"
+    text = "SELECT domain, reason FROM standing_domains_at() WHERE object_id = ?"
     assert ask(workspace, text, DES + 9001) == [("unknown", "not named by the population")]
 
 
@@ -450,7 +450,7 @@ def _give_splits(workspace: Workspace, survey: str, split: str, stated: bool) ->
     with workspace.recording("splits") as recording:
         recording.con.execute(
             "INSERT INTO splits BY NAME SELECT survey, object_id, ? AS split, ? AS stated, 1 AS round, ? AS run "
-            "FROM standing_objects_at(2147483647) WHERE survey = ?",
+            "FROM standing_objects_at() WHERE survey = ?",
             [split, stated, recording.run, survey],
         )
 

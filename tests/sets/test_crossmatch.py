@@ -28,7 +28,7 @@ from catbuilder.sets.pairs import Side, find_candidates, pair_one_to_one
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ARCSEC = 1 / 3600
-PLACES = {
+LARGE_TABLES = {
     "anywhere": (123.4, -56.7),
     "equator and RA 0": (0.0, 0.0),
     "RA 360": (359.99999, 41.8),
@@ -77,7 +77,7 @@ def bring_in(workspace: Workspace, survey: str, ids: Sequence[int], ra: Sequence
 def standing(workspace: Workspace) -> list[tuple]:
     return ask(
         workspace,
-        "SELECT survey_a, object_id_a, survey_b, object_id_b FROM standing_matches_at(2147483647) ORDER BY ALL",
+        "SELECT survey_a, object_id_a, survey_b, object_id_b FROM standing_matches_at() ORDER BY ALL",
     )
 
 
@@ -105,7 +105,7 @@ def greedy(candidates: list[tuple[int, int, float]]) -> set[tuple[int, int]]:
 
 offsets = st.lists(st.tuples(st.floats(0, 360), st.floats(0, 4)), min_size=1, max_size=12)
 places = st.one_of(
-    st.sampled_from(list(PLACES.values())),
+    st.sampled_from(list(LARGE_TABLES.values())),
     st.tuples(st.floats(0, 360), st.floats(-1, 1).map(lambda z: float(np.degrees(np.arcsin(z))))),
 )
 
@@ -133,7 +133,7 @@ def test_pairs_are_those_of_the_greedy_matching_in_any_cluster_anywhere(empty, p
     assert len(found) == len(set(found)) and set(found) == greedy(candidates)
 
 
-@pytest.mark.parametrize("place", PLACES.values(), ids=PLACES.keys())
+@pytest.mark.parametrize("place", LARGE_TABLES.values(), ids=LARGE_TABLES.keys())
 def test_a_dense_cluster_is_matched_one_to_one(empty, place):
     rng = np.random.default_rng(3)
     ra_a, dec_a = around(place, [*zip(rng.uniform(0, 360, 150), 5 * np.sqrt(rng.uniform(0, 1, 150)), strict=True)])
@@ -434,7 +434,7 @@ def test_every_real_des_galaxy_finds_its_sdss_partner_and_hp_is_among_them(real)
     assert (told["objects_a"], told["objects_b"], told["pairs"]) == (56_392, 16_982, 16_982)
     hp = ask(
         real,
-        "SELECT count(*), count(m.run) FROM read_csv(?) AS h LEFT JOIN standing_matches_at(2147483647) AS m "
+        "SELECT count(*), count(m.run) FROM read_csv(?) AS h LEFT JOIN standing_matches_at() AS m "
         "ON m.object_id_a = h.sdss_objid AND m.object_id_b = h.des_coadd_object_id",
         str(DATA / "catalogs" / "hp_test_set.csv"),
     )
@@ -452,8 +452,6 @@ def test_real_pairs_are_those_of_astropy(real):
     sky_a, sky_b = (SkyCoord([r[1] for r in side], [r[2] for r in side], unit="deg") for side in (a, b))
     index, apart, _ = sky_b.match_to_catalog_sky(sky_a)
     assert len(set(index)) == len(index)  # nobody is asked for twice, so the greedy matching is the nearest of each
-    found = ask(
-        real, "SELECT object_id_b, object_id_a, separation_arcsec FROM standing_matches_at(2147483647) ORDER BY 1"
-    )
+    found = ask(real, "SELECT object_id_b, object_id_a, separation_arcsec FROM standing_matches_at() ORDER BY 1")
     assert [(mine, theirs) for mine, theirs, _ in found] == [(b[j][0], a[i][0]) for j, i in enumerate(index)]
     assert np.abs(np.array([row[2] for row in found]) - apart.arcsec).max() < 1e-8

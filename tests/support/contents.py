@@ -24,7 +24,7 @@ def rows(workspace: Workspace | Path, sql: str, parameters: list[object] | None 
 def contents(workspace: Workspace | Path) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that rounds have made, without times and recording numbers."""
     queries = {
-        "standing labels": "SELECT * FROM standing_labels_at(2147483647) ORDER BY survey, object_id",
+        "standing labels": "SELECT * FROM standing_labels_at() ORDER BY survey, object_id",
         "label events": "SELECT * EXCLUDE (run, recorded_at) FROM labels ORDER BY event",
         "predictions": "SELECT * EXCLUDE (run) FROM predictions ORDER BY model, survey, object_id",
         "metrics": "SELECT * EXCLUDE (run) FROM metrics ORDER BY ALL",

@@ -86,7 +86,7 @@ class Toy:
 
     def standing(self) -> dict[int, str]:
         """Promoted labels that stand, by object."""
-        text = "SELECT object_id, label FROM standing_labels_at(2147483647) WHERE source = 'promoted'"
+        text = "SELECT object_id, label FROM standing_labels_at() WHERE source = 'promoted'"
         return dict(rows(self.workspace, text))
 
 

@@ -45,6 +45,7 @@ from catbuilder.active_learning.review import (
 )
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.inspection.browse import Filter, page
@@ -235,7 +236,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_repetition(workspace):
 )  # fmt: skip
 def test_a_filter_shows_what_its_condition_says_whatever_the_size_of_a_page(workspace, given):
     wanted = Filter.model_validate(given)
-    at = 2147483647 if wanted.at is None else wanted.at
+    at = NOW if wanted.at is None else wanted.at
     text = f"SELECT survey, object_id FROM catalog_at({at}) WHERE {wanted.where()} ORDER BY ALL"
     expected = rows(workspace, text)
     found, after = [], None

@@ -12,7 +12,7 @@ from typing import Literal
 import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition
+from catbuilder.catalogue.connection import Connection, allow_only_catalogue, bad_condition, fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError
 from catbuilder.core.files import atomic_write
@@ -158,8 +158,8 @@ def _job_row(target: Target) -> dict[str, object]:
 
 def _choose(con: Connection, where: str | None) -> None:
     """Make the temporary table `chosen`; a condition from the user sees the catalogue and nothing else."""
-    confine(con)
-    among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at(2147483647)"
+    allow_only_catalogue(con)
+    among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at()"
     # One statement, of which everything outside the catalogue is locked away
     text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
     try:
@@ -167,4 +167,4 @@ def _choose(con: Connection, where: str | None) -> None:
             raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 17.8")
         con.execute(text)
     except duckdb.Error as error:
-        raise refused_condition(where or "", error) from None
+        raise bad_condition(where or "", error) from None

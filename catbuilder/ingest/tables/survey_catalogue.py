@@ -27,7 +27,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
-from catbuilder.core.sky import SAME_PLACE_ARCSEC
+from catbuilder.core.sky import SAME_POSITION_ARCSEC
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tables.table_file import Progress, TableFile
@@ -81,7 +81,7 @@ class SurveyReport:
     differing: int  # updated, if that was asked for
     updated: bool
     differences: tuple[Difference, ...]  # of the first few objects
-    moved: int  # images whose stated position lies more than SAME_PLACE_ARCSEC from the archive's of the same id
+    moved: int  # images whose stated position lies more than SAME_POSITION_ARCSEC from the archive's of the same id
     misplaced: int  # stamps of these, taken out of use
     farthest: tuple[tuple[int, float], ...]  # the first few of these: object_id, arcsec
     rejected: int
@@ -193,7 +193,7 @@ def _record(
     con = recording.con
     values = {
         "survey": survey, "kind": archive.kind, "strength": archive.strength, "table": archive.table, "update": update,
-        "round": recording.round, "run": recording.run, "far_arcsec": SAME_PLACE_ARCSEC, "first": _FIRST,
+        "round": recording.round, "run": recording.run, "far_arcsec": SAME_POSITION_ARCSEC, "first": _FIRST,
         "id": layout.object_id.name, "file": str(table.path),
     }  # fmt: skip
     _find_known(con, archive, layout, values)

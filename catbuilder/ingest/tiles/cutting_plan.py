@@ -21,7 +21,7 @@ from catbuilder.core.csv_table import BadValue, CsvRows, Rejection, parse_number
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
-from catbuilder.core.sky import SAME_PLACE_ARCSEC, healpix_cell
+from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.ingest.tiles.tile_folder import Tile
 
 _DES_ARCSEC_PER_PIXEL = 0.263
@@ -213,7 +213,7 @@ def _at_known_place(table: CsvRows, number: int, cells: dict[str, str], one: _Li
         table.reject(number, cells, "the catalogue has it already without a position, which cannot be changed")
         return False
     apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, one.ra, one.dec])))
-    if apart > SAME_PLACE_ARCSEC:
+    if apart > SAME_POSITION_ARCSEC:
         table.reject(
             number, cells, f"the catalogue has it already at {ra}, {dec}, {apart:.0f} arcsec away; is the id right?"
         )
@@ -301,7 +301,7 @@ def _whole_cubes(
         x, y = _centre(tile)
         here = found["tile"] == number
         own = here & (found["object_id"] == object_id)
-        off = np.hypot(found["x"] - x, found["y"] - y) * tile.arcsec_per_pixel > SAME_PLACE_ARCSEC
+        off = np.hypot(found["x"] - x, found["y"] - y) * tile.arcsec_per_pixel > SAME_POSITION_ARCSEC
         others = here & ~(found["from_images"] & off) & ~own
         if not found["stamped"][own].all() or not (own.any() or others.any()):
             centre = tile.sky(x, y)
@@ -327,7 +327,7 @@ def _named_for_another(one: _Listed, known: _Positions) -> str | None:
     if ra is None or dec is None:
         return f"its name is that of object {name}, which the catalogue has without a position; rename the file"
     apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, one.ra, one.dec])))
-    if apart > SAME_PLACE_ARCSEC:
+    if apart > SAME_POSITION_ARCSEC:
         return f"its name is that of object {name} at {ra}, {dec}, {apart:.0f} arcsec from its middle; rename the file"
     return None
 

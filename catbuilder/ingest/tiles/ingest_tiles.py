@@ -24,9 +24,9 @@ from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
-from catbuilder.core.processes import die_with, ignore_interrupts
+from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.resources import query
-from catbuilder.core.stamps import refuse_other_width, write_shard
+from catbuilder.core.stamps import require_stamp_size, write_shard
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why, strips
 from catbuilder.ingest.tiles.cutting_plan import Cutting, plan_cutting
 from catbuilder.ingest.tiles.rendering import MISSING, SOFTENING, STRETCH, Rendered
@@ -103,7 +103,7 @@ def ingest_tiles(
 
 def _check(workspace: Workspace, survey: str) -> None:
     workspace.check_survey(survey)
-    refuse_other_width(workspace.path, workspace.config.stamp_size)
+    require_stamp_size(workspace.path, workspace.config.stamp_size)
 
 
 def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list[Rejection]:
@@ -194,7 +194,7 @@ def _on_cores(work: list[Strip]) -> Generator[list[Rendered] | str]:
     ahead: deque[Future[list[Rendered] | str]] = deque()
     # Spawned, not forked: a fork copies the locks of threads (DuckDB's) that it does not copy.
     with ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=die_with, initargs=(os.getpid(),)
+        processes, multiprocessing.get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
     ) as pool:
         try:
             for strip in work:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from catbuilder import __version__
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
-from catbuilder.core.processes import STARTER_VARIABLE
+from catbuilder.core.processes import HOST_AGENT_VARIABLE
 from catbuilder.rounds.launch.processes import Worker, run_all
 
 ALIVE_EVERY_S = 2.0
@@ -59,7 +59,7 @@ def main() -> None:
         task = Task.model_validate_json(stdin.readline())
     line = _Line()
     os.environ.update(task.environment)
-    os.environ[STARTER_VARIABLE] = str(os.getpid())
+    os.environ[HOST_AGENT_VARIABLE] = str(os.getpid())
     if any("HOROVOD_GLOO_RENDEZVOUS_PORT" in worker.environment for worker in task.workers):
         os.environ["HOROVOD_GLOO_RENDEZVOUS_ADDR"] = task.coordinator
         os.environ.setdefault("HOROVOD_GLOO_IFACE", _interface_towards(task.coordinator))

@@ -1,6 +1,6 @@
 """Worker processes of one machine: started here, watched here, and never left behind.
 
-All are children of the main thread of whoever calls, so that the kernel ends them with it (see `jobs.die_with`):
+All are children of the main thread of whoever calls, so that the kernel ends them with it (see `jobs.end_with_parent`):
 of the coordinator, or of the starter of a host (see `starter`).
 """
 

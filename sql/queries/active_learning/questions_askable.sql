@@ -1,8 +1,8 @@
 -- Whom a person may be asked about: of the pool and the target population, with a good stamp, free of the firewall,
 -- without a label, and not asked about already.
 SELECT c.survey, c.object_id
-FROM places_at(2147483647) AS c
-ANTI JOIN standing_labels_at(2147483647) AS l ON l.survey = c.survey AND l.object_id = c.object_id
+FROM places_at() AS c
+ANTI JOIN standing_labels_at() AS l ON l.survey = c.survey AND l.object_id = c.object_id
 ANTI JOIN temp.asked AS a ON a.survey = c.survey AND a.object_id = c.object_id
 WHERE c.split = 'pool' AND c.domain = 'in' AND c.test_set IS NULL AND c.firewall IS NULL
   AND ($survey IS NULL OR c.survey = $survey)

@@ -2,11 +2,11 @@
 -- What has become a test object, or is near to one, is not asked about any more.
 SELECT o.survey, o.object_id, o.name, o.ra, o.dec, s.shard, s.row, h.answer
 FROM queue AS q
-LEFT JOIN standing_aliases_at(2147483647) AS a ON a.survey = q.survey AND a.object_id = q.object_id
-JOIN standing_objects_at(2147483647) AS o
+LEFT JOIN standing_aliases_at() AS a ON a.survey = q.survey AND a.object_id = q.object_id
+JOIN standing_objects_at() AS o
     ON o.survey = q.survey AND o.object_id = coalesce(a.of_object_id, q.object_id)
-JOIN places_at(2147483647) AS p ON p.survey = o.survey AND p.object_id = o.object_id
-LEFT JOIN standing_stamps_at(2147483647) AS s ON s.survey = o.survey AND s.object_id = o.object_id
+JOIN places_at() AS p ON p.survey = o.survey AND p.object_id = o.object_id
+LEFT JOIN standing_stamps_at() AS s ON s.survey = o.survey AND s.object_id = o.object_id
 LEFT JOIN (
     SELECT survey, object_id, arg_max(coalesce(label, kind), event) AS answer FROM labels
     WHERE source = 'human' AND annotator = $annotator AND kind IN ('label', 'unsure')

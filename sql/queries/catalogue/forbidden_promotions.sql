@@ -6,7 +6,7 @@ SELECT i.survey, i.object_id,
             WHEN c.split = 'calibration' THEN 'is a calibration object'
             ELSE 'is not in the target population (' || c.domain || ')' END AS why
 FROM incoming_events AS i
-LEFT JOIN places_at(2147483647) AS c ON c.survey = i.survey AND c.object_id = i.object_id
+LEFT JOIN places_at() AS c ON c.survey = i.survey AND c.object_id = i.object_id
 WHERE i.source = 'promoted' AND i.kind = 'label'
   AND (c.object_id IS NULL OR c.test_set IS NOT NULL OR c.firewall IS NOT NULL
        OR c.split = 'calibration' OR c.domain <> 'in')

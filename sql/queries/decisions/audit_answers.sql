@@ -7,10 +7,10 @@ WITH answers AS (
            count(*) FILTER (h.label <> c.class OR (h.label IS NULL AND u.object_id IS NOT NULL)) AS wrong
     FROM queue AS q
     JOIN certificates AS c ON c.certificate = q.certificate
-    LEFT JOIN standing_aliases_at(2147483647) AS a ON a.survey = q.survey AND a.object_id = q.object_id
-    LEFT JOIN standing_labels_at(2147483647) AS h
+    LEFT JOIN standing_aliases_at() AS a ON a.survey = q.survey AND a.object_id = q.object_id
+    LEFT JOIN standing_labels_at() AS h
         ON h.survey = q.survey AND h.object_id = coalesce(a.of_object_id, q.object_id) AND h.source = 'human'
-    LEFT JOIN unsure_at(2147483647) AS u
+    LEFT JOIN unsure_at() AS u
         ON u.survey = q.survey AND u.object_id = coalesce(a.of_object_id, q.object_id)
     WHERE q.strategy = 'audit'
     GROUP BY q.certificate),

@@ -1,14 +1,14 @@
 -- Calibration objects of a survey: drawn for it, with an image, with truth too; of these the certifying ones that no
 -- promotion would have taken; and those that an earlier round's model has not scored, so that nobody knows.
-WITH cuts AS (SELECT DISTINCT round FROM standing_cuts_at(2147483647) WHERE survey IS NULL OR survey = $target),
-     known AS (SELECT * FROM calibration_at(2147483647) WHERE survey = $target AND truth IS NOT NULL),
+WITH cuts AS (SELECT DISTINCT round FROM standing_cuts_at() WHERE survey IS NULL OR survey = $target),
+     known AS (SELECT * FROM calibration_at() WHERE survey = $target AND truth IS NOT NULL),
      scored AS (SELECT survey, object_id, count(DISTINCT model) AS n FROM predictions
                 WHERE survey = $target AND model IN (SELECT round FROM cuts) GROUP BY ALL)
-SELECT (SELECT count(*) FROM standing_splits_at(2147483647) WHERE survey = $target AND split = 'calibration') AS drawn,
+SELECT (SELECT count(*) FROM standing_splits_at() WHERE survey = $target AND split = 'calibration') AS drawn,
        (SELECT count(*) FROM catalog WHERE survey = $target AND split = 'calibration' AND quality = 'ok') AS with_image,
        count(*) AS with_truth,
        count(*) FILTER (half = 'certify' AND ((SELECT count(*) FROM cuts) = 0
-            OR (survey, object_id) IN (SELECT (survey, object_id) FROM left_at(2147483647, $target)))) AS certifying,
+            OR (survey, object_id) IN (SELECT (survey, object_id) FROM left_at(now_round(), $target)))) AS certifying,
        count(*) FILTER (coalesce(s.n, 0) < (SELECT count(*) FROM cuts)) AS unscored,
        (SELECT list(round ORDER BY round) FROM cuts) AS rounds
 FROM known LEFT JOIN scored AS s USING (survey, object_id)

@@ -4,7 +4,7 @@ WITH last AS (
            arg_max(wrong, run) AS wrong, arg_max(batch_bound, run) AS audited_bound, arg_max(verdict, run) AS audit
     FROM audits WHERE $at IS NULL OR round <= $at GROUP BY certificate),
 standing AS (
-    SELECT certificate, count(*) AS standing FROM standing_labels_at(coalesce($at, 2147483647))
+    SELECT certificate, count(*) AS standing FROM standing_labels_at(coalesce($at, now_round()))
     WHERE source = 'promoted' AND certificate IS NOT NULL GROUP BY certificate)
 SELECT c.round, c.certificate, c.survey, c.class, c.verdict, c.reason, c.n, c.errors, c.threshold, c.share, c.weighted,
        c.alpha, c.delta, c.delta_spent, c.population_bound, c.batch, c.batch_errors, c.batch_bound,

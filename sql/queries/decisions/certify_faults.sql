@@ -16,7 +16,7 @@ SELECT format('round {} left out the calibration object {} {}', $round, a.survey
 FROM could AS a
 ANTI JOIN counted AS c ON c.survey = a.survey AND c.object_id = a.object_id
 -- what became a test object, or near to one, while the round ran was left out rightly
-SEMI JOIN calibration_at(2147483647) AS n ON n.survey = a.survey AND n.object_id = a.object_id
+SEMI JOIN calibration_at() AS n ON n.survey = a.survey AND n.object_id = a.object_id
 UNION ALL
 SELECT format('event {}: {} {} does not reach its certificate {}', l.event, l.survey, l.object_id, l.certificate)
 FROM labels AS l

@@ -8,7 +8,7 @@ WITH kept AS (SELECT survey, object_id FROM read_parquet($files)),
     UNION ALL
     SELECT 'calibration', c.survey, c.object_id
     FROM calibration_at($round) AS c
-    SEMI JOIN calibration_at(2147483647) AS n ON n.survey = c.survey AND n.object_id = c.object_id
+    SEMI JOIN calibration_at() AS n ON n.survey = c.survey AND n.object_id = c.object_id
     SEMI JOIN left_at($round, $target) AS t ON t.survey = c.survey AND t.object_id = c.object_id
     WHERE c.survey = $target AND c.truth IS NOT NULL
     UNION ALL

@@ -6,5 +6,5 @@ SELECT s.* REPLACE (CAST(NULL AS VARCHAR) AS shard, CAST(NULL AS INTEGER) AS row
                            'give the image under its right id', k.moved_arcsec) AS reason,
                     $round AS round, $run AS run)
 FROM (SELECT object_id, moved_arcsec FROM known WHERE moved_arcsec > $far_arcsec) AS k
-JOIN (SELECT * FROM standing_stamps_at(2147483647) WHERE survey = $survey) AS s ON s.object_id = k.object_id
+JOIN (SELECT * FROM standing_stamps_at() WHERE survey = $survey) AS s ON s.object_id = k.object_id
 ORDER BY s.object_id

@@ -2,5 +2,5 @@
 SELECT object_id, sha256,
        shard IS NOT NULL AND NOT list_has_any(string_split(quality, ','), ['masked', 'truncated']) AS whole,
        quality = 'misplaced' AS misplaced
-FROM standing_stamps_at(2147483647)
+FROM standing_stamps_at()
 WHERE survey = $survey

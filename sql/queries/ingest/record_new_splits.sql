@@ -3,6 +3,6 @@
 INSERT INTO splits BY NAME
 SELECT $survey AS survey, n.object_id, n.split, true AS stated, $round AS round, $run AS run
 FROM news AS n
-JOIN standing_splits_at(2147483647) AS s ON s.survey = $survey AND s.object_id = n.object_id
+JOIN standing_splits_at() AS s ON s.survey = $survey AND s.object_id = n.object_id
 WHERE n.split IS NOT NULL AND s.split <> 'calibration' AND (n.split <> s.split OR NOT coalesce(s.stated, false))
 ORDER BY n.object_id

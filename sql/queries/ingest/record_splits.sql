@@ -3,7 +3,7 @@
 INSERT INTO splits BY NAME
 SELECT i.survey, i.object_id, i.split, i.stated, $round AS round, $run AS run
 FROM incoming AS i
-LEFT JOIN standing_splits_at(2147483647) AS s ON s.survey = i.survey AND s.object_id = i.object_id
+LEFT JOIN standing_splits_at() AS s ON s.survey = i.survey AND s.object_id = i.object_id
 WHERE s.split IS NULL
    OR (i.stated AND s.split <> 'calibration' AND (i.split <> s.split OR NOT coalesce(s.stated, false)))
 ORDER BY i.survey, i.object_id

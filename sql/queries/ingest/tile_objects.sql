@@ -8,11 +8,11 @@ SELECT c.tile, o.object_id, o.name, o.ra, o.dec, o.radius_arcsec, k.kron_radius,
             THEN s.file END AS cut_from,
        coalesce(try_cast(regexp_extract(s.reason, '; ([0-9.]+) arcsec inside its tile$', 1) AS DOUBLE), 0)
            AS edge_before
-FROM standing_objects_at(2147483647) AS o
+FROM standing_objects_at() AS o
 JOIN circles AS c
     ON o.dec BETWEEN c.dec - c.radius AND c.dec + c.radius
 LEFT JOIN (SELECT object_id, rendering, quality, file, reason
-           FROM standing_stamps_at(2147483647) WHERE survey = $survey AND shard IS NOT NULL) AS s
+           FROM standing_stamps_at() WHERE survey = $survey AND shard IS NOT NULL) AS s
     ON s.object_id = o.object_id
 LEFT JOIN (SELECT survey, object_id, kron_radius FROM des_sources) AS k
     ON k.survey = o.survey AND k.object_id = o.object_id

@@ -1,6 +1,6 @@
 -- Objects of a survey that have a position and no readable image; only the wanted ones if a table named some.
 SELECT count(*)
-FROM standing_objects_at(2147483647) AS o
+FROM standing_objects_at() AS o
 ANTI JOIN (SELECT object_id FROM stamps WHERE survey = $survey AND shard IS NOT NULL) AS s
     ON s.object_id = o.object_id
 WHERE o.survey = $survey AND o.ra IS NOT NULL

@@ -1,5 +1,5 @@
 -- Objects of the catalogue that pass a filter, in order, with the place of their stamps. Under a lens.
 SELECT c.*, s.shard, s.row
 FROM (SELECT * FROM catalog_at($at) {condition} ORDER BY survey, object_id LIMIT $n) AS c
-LEFT JOIN standing_stamps_at(2147483647) AS s ON s.survey = c.survey AND s.object_id = c.object_id
+LEFT JOIN standing_stamps_at() AS s ON s.survey = c.survey AND s.object_id = c.object_id
 ORDER BY c.survey, c.object_id

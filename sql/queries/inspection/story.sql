@@ -24,10 +24,10 @@ SELECT round, what, detail FROM (
     SELECT round, run, 2, 'match', format('matched with {} {} at {:.2f} arcsec', other, other_id, separation_arcsec)
     FROM (
         SELECT round, run, survey_b AS other, object_id_b AS other_id, separation_arcsec
-        FROM standing_matches_at(2147483647) WHERE survey_a = $survey AND object_id_a = $object_id
+        FROM standing_matches_at() WHERE survey_a = $survey AND object_id_a = $object_id
         UNION ALL
         SELECT round, run, survey_a, object_id_a, separation_arcsec
-        FROM standing_matches_at(2147483647) WHERE survey_b = $survey AND object_id_b = $object_id)
+        FROM standing_matches_at() WHERE survey_b = $survey AND object_id_b = $object_id)
     UNION ALL
     SELECT round, run, 3, 'stamp', format('{} ({}), {} x {} px, quality {}, sha256 {}...', file, rendering, width_px,
            height_px, quality, sha256[:12]) || coalesce(': ' || reason, '')

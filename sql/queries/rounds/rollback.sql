@@ -1,6 +1,6 @@
 -- Retract each standing promotion that did not stand at the round, reinstate each that did and does no more; but
 -- nothing of a batch of which an audit has found since that too many are wrong.
-WITH standing_now AS (SELECT * FROM standing_labels_at(2147483647)),
+WITH standing_now AS (SELECT * FROM standing_labels_at()),
      stood_then AS (SELECT * FROM standing_labels_at($to) WHERE source = 'promoted')
 SELECT n.survey, n.object_id, 'retraction' AS kind, n.label, n.confidence, 'promoted' AS source,
        CAST(NULL AS VARCHAR) AS annotator, n.model, n.certificate,

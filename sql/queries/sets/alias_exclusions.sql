@@ -2,7 +2,7 @@
 -- after it had been identified makes that object one.
 SELECT a.survey, a.of_object_id AS object_id, x.rule, x.test_set, x.test_survey, x.test_object_id,
        x.separation_arcsec, x.similarity
-FROM standing_aliases_at(2147483647) AS a
+FROM standing_aliases_at() AS a
 JOIN (
     SELECT survey, object_id, rule, test_set, test_survey, test_object_id, separation_arcsec, similarity
     FROM exclusions

@@ -3,7 +3,7 @@
 -- told to be one, is their last word on both. What a model said is not carried over; the object is scored anew.
 WITH asserted AS (
     SELECT l.* FROM labels AS l
-    SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at(2147483647) UNION ALL SELECT survey, of_object_id FROM standing_aliases_at(2147483647)) AS named
+    SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at() UNION ALL SELECT survey, of_object_id FROM standing_aliases_at()) AS named
         ON named.survey = l.survey AND named.object_id = l.object_id
     WHERE kind = 'label' AND source <> 'promoted'
       AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)
@@ -13,7 +13,7 @@ SELECT a.survey, a.of_object_id AS object_id, 'label' AS kind, l.label, l.confid
        format('given to image {}, which shows it {:.2f} arcsec away', a.object_id, a.separation_arcsec)
        || coalesce(': ' || l.reason, '') AS reason,
        NULL AS retracts
-FROM standing_aliases_at(2147483647) AS a
+FROM standing_aliases_at() AS a
 JOIN asserted AS l ON l.survey = a.survey AND l.object_id = a.object_id
 LEFT JOIN asserted AS own
     ON own.survey = a.survey AND own.object_id = a.of_object_id AND own.source = l.source

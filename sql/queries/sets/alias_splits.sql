@@ -4,11 +4,11 @@
 -- stands: it had seen what the image says.
 WITH standing AS (
     SELECT s.survey, s.object_id, s.split, coalesce(s.stated, false) AS stated, s.run FROM splits AS s
-    SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at(2147483647) UNION ALL SELECT survey, of_object_id FROM standing_aliases_at(2147483647)) AS named
+    SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at() UNION ALL SELECT survey, of_object_id FROM standing_aliases_at()) AS named
         ON named.survey = s.survey AND named.object_id = s.object_id
     QUALIFY row_number() OVER (PARTITION BY s.survey, s.object_id ORDER BY s.run DESC) = 1)
 SELECT a.survey, a.of_object_id AS object_id, s.split, s.stated
-FROM standing_aliases_at(2147483647) AS a
+FROM standing_aliases_at() AS a
 JOIN standing AS s ON s.survey = a.survey AND s.object_id = a.object_id
 LEFT JOIN standing AS own ON own.survey = a.survey AND own.object_id = a.of_object_id
 WHERE own.split IS NULL

@@ -2,11 +2,11 @@
 -- if there is any, then the nearest. Only what aliases name is looked at: a survey has millions of other stamps.
 WITH standing AS (
     SELECT s.* FROM stamps AS s
-    SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at(2147483647) UNION ALL SELECT survey, of_object_id FROM standing_aliases_at(2147483647)) AS named
+    SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at() UNION ALL SELECT survey, of_object_id FROM standing_aliases_at()) AS named
         ON named.survey = s.survey AND named.object_id = s.object_id
     QUALIFY row_number() OVER (PARTITION BY s.survey, s.object_id ORDER BY s.run DESC) = 1)
 SELECT a.survey, a.of_object_id AS object_id, s.* EXCLUDE (survey, object_id, round, run)
-FROM standing_aliases_at(2147483647) AS a
+FROM standing_aliases_at() AS a
 JOIN standing AS s ON s.survey = a.survey AND s.object_id = a.object_id AND s.shard IS NOT NULL
 ANTI JOIN (SELECT survey, object_id FROM standing WHERE shard IS NOT NULL) AS own
     ON own.survey = a.survey AND own.object_id = a.of_object_id

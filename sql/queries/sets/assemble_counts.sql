@@ -10,6 +10,6 @@ FROM (
         UNION ALL
         SELECT t.test_set, t.survey, coalesce(t.truth, ''), s.quality = 'ok'
         FROM test_sets AS t
-        LEFT JOIN standing_stamps_at(2147483647) AS s ON s.survey = t.survey AND s.object_id = t.object_id)
+        LEFT JOIN standing_stamps_at() AS s ON s.survey = t.survey AND s.object_id = t.object_id)
     GROUP BY ALL)
 ORDER BY list_position(['train', 'validation', 'HP', 'FO', 'calibration', 'pool'], part), part, survey, class

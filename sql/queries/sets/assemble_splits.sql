@@ -11,19 +11,19 @@ FROM (
     UNION ALL
     -- what an earlier call took for training and the votes no longer give
     SELECT w.survey, w.object_id, 'none' FROM withdrawn AS w
-    SEMI JOIN standing_splits_at(2147483647) AS s
+    SEMI JOIN standing_splits_at() AS s
         ON s.survey = w.survey AND s.object_id = w.object_id AND s.split IN ('train', 'validation')
     WHERE w.survey = $labelled
     UNION ALL
     SELECT o.survey, o.object_id, 'pool'
-    FROM standing_objects_at(2147483647) AS o
+    FROM standing_objects_at() AS o
     ANTI JOIN drawn AS d ON d.target_id = o.object_id
     ANTI JOIN test_sets AS t ON t.survey = o.survey AND t.object_id = o.object_id
-    ANTI JOIN (SELECT survey, object_id FROM standing_splits_at(2147483647)
+    ANTI JOIN (SELECT survey, object_id FROM standing_splits_at()
                WHERE split <> 'none' OR coalesce(stated, false)) AS s
         ON s.survey = o.survey AND s.object_id = o.object_id
     WHERE o.survey = $target) AS n
-LEFT JOIN standing_splits_at(2147483647) AS s ON s.survey = n.survey AND s.object_id = n.object_id
+LEFT JOIN standing_splits_at() AS s ON s.survey = n.survey AND s.object_id = n.object_id
 WHERE n.split IS DISTINCT FROM s.split
   AND (n.split = 'calibration' OR s.split IS NULL
        OR (s.split <> 'calibration' AND NOT (s.split = 'none' AND coalesce(s.stated, false))))

@@ -10,5 +10,5 @@ SELECT object_id,
        -- a vote that was stored in 32 bits is compared in 32 bits: 0.985 is not above 0.985
        CASE WHEN p_cs_debiased > p_el_debiased THEN p_cs_debiased > $spiral::FLOAT
             ELSE p_el_debiased > $elliptical::FLOAT END AS clean
-FROM standing_votes_at(2147483647)
+FROM standing_votes_at()
 WHERE survey = $labelled AND p_cs_debiased IS NOT NULL AND p_el_debiased IS NOT NULL

@@ -1,5 +1,5 @@
 SELECT domain, coalesce(reason, ''), count(*)
-FROM standing_domains_at(2147483647)
+FROM standing_domains_at()
 WHERE survey = $survey
 GROUP BY ALL
 ORDER BY count(*) DESC, domain, 2

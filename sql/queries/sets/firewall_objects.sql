@@ -5,19 +5,19 @@
 -- that the set names, so that the object is found beside it.
 WITH places AS (
     SELECT o.survey, o.object_id, o.object_id AS stamp_of, o.ra, o.dec, false AS is_image
-    FROM standing_objects_at(2147483647) AS o
+    FROM standing_objects_at() AS o
     UNION ALL
     SELECT i.survey, CASE WHEN t.object_id IS NULL THEN a.of_object_id ELSE i.object_id END, i.object_id, i.ra, i.dec, true
     FROM objects AS i
-    JOIN standing_aliases_at(2147483647) AS a ON a.survey = i.survey AND a.object_id = i.object_id
+    JOIN standing_aliases_at() AS a ON a.survey = i.survey AND a.object_id = i.object_id
     LEFT JOIN (SELECT DISTINCT survey, object_id FROM test_sets) AS t
         ON t.survey = i.survey AND t.object_id = i.object_id
     WHERE i.origin = 'images')
 SELECT o.survey, o.object_id, o.ra, o.dec, t.test_set, coalesce(d.split = 'calibration', false) AS calibrates,
        CASE WHEN s.quality = 'ok' THEN s.shard END AS shard, s.row
 FROM places AS o
-LEFT JOIN standing_stamps_at(2147483647) AS s ON s.survey = o.survey AND s.object_id = o.stamp_of
-LEFT JOIN standing_splits_at(2147483647) AS d ON d.survey = o.survey AND d.object_id = o.object_id
-LEFT JOIN test_members_at(2147483647) AS t ON t.survey = o.survey AND t.object_id = o.object_id
+LEFT JOIN standing_stamps_at() AS s ON s.survey = o.survey AND s.object_id = o.stamp_of
+LEFT JOIN standing_splits_at() AS d ON d.survey = o.survey AND d.object_id = o.object_id
+LEFT JOIN test_members_at() AS t ON t.survey = o.survey AND t.object_id = o.object_id
 WHERE t.test_set IS NOT NULL OR d.split = 'calibration' OR s.object_id IS NOT NULL OR o.is_image
 ORDER BY o.survey, o.object_id, o.is_image, o.stamp_of

@@ -8,7 +8,7 @@ FROM (
     SELECT s.object_id AS small_id, l.object_id AS large_id,
            7200 * degrees(asin(sqrt(sin(radians(l.dec - s.dec) / 2) ** 2
                + cos(radians(l.dec)) * cos(radians(s.dec)) * sin(radians(l.ra - s.ra) / 2) ** 2))) AS separation_arcsec
-    FROM standing_objects_at(2147483647) AS l
+    FROM standing_objects_at() AS l
     JOIN small_cells AS s ON s.cell = l.healpix >> $shift
     WHERE l.survey = $survey AND l.healpix IS NOT NULL AND ($origins IS NULL OR list_contains($origins, l.origin)))
 WHERE separation_arcsec <= $radius_arcsec

@@ -1,2 +1,2 @@
-SELECT count(*) FROM standing_objects_at(2147483647)
+SELECT count(*) FROM standing_objects_at()
 WHERE survey = $survey AND healpix IS NOT NULL AND ($origins IS NULL OR list_contains($origins, origin))

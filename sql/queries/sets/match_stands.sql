@@ -2,7 +2,7 @@
 SELECT count(*) = 1 AND bool_and(c.pairs = (SELECT count(*) FROM pairs))
        AND NOT EXISTS (
            SELECT 1 FROM pairs AS p
-           ANTI JOIN standing_matches_at(2147483647) AS m
+           ANTI JOIN standing_matches_at() AS m
                ON m.survey_a = $survey_a AND m.survey_b = $survey_b AND m.object_id_a = p.id_a AND m.object_id_b = p.id_b
                AND m.separation_arcsec = p.separation_arcsec)
 FROM crossmatches AS c

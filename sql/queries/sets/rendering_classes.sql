@@ -10,6 +10,6 @@ WITH trained AS (
       AND c.domain = 'in' AND c.quality = 'ok' AND c.split IN ('train', 'pool'))
 SELECT s.rendering, t.class, count(*) AS objects
 FROM trained AS t
-JOIN standing_stamps_at(coalesce($round, 2147483647)) AS s ON s.survey = t.survey AND s.object_id = t.object_id
+JOIN standing_stamps_at(coalesce($round, now_round())) AS s ON s.survey = t.survey AND s.object_id = t.object_id
 GROUP BY ALL
 ORDER BY ALL

@@ -7,12 +7,12 @@ WITH scorable AS (
                PARTITION BY d.split, t.test_set IS NULL, d.split = 'train' AND l.object_id IS NULL
                ORDER BY d.split = 'pool' AND (o.survey <> $target OR coalesce(w.domain, o.domain, 'in') <> 'in'),
                         md5(o.survey || ' ' || o.object_id)) AS draw
-    FROM standing_objects_at(2147483647) AS o
-    JOIN standing_stamps_at(2147483647) AS s ON s.survey = o.survey AND s.object_id = o.object_id
-    LEFT JOIN standing_splits_at(2147483647) AS d ON d.survey = o.survey AND d.object_id = o.object_id
-    LEFT JOIN standing_domains_at(2147483647) AS w ON w.survey = o.survey AND w.object_id = o.object_id
-    LEFT JOIN standing_labels_at(2147483647) AS l ON l.survey = o.survey AND l.object_id = o.object_id
-    LEFT JOIN test_members_at(2147483647) AS t ON t.survey = o.survey AND t.object_id = o.object_id
+    FROM standing_objects_at() AS o
+    JOIN standing_stamps_at() AS s ON s.survey = o.survey AND s.object_id = o.object_id
+    LEFT JOIN standing_splits_at() AS d ON d.survey = o.survey AND d.object_id = o.object_id
+    LEFT JOIN standing_domains_at() AS w ON w.survey = o.survey AND w.object_id = o.object_id
+    LEFT JOIN standing_labels_at() AS l ON l.survey = o.survey AND l.object_id = o.object_id
+    LEFT JOIN test_members_at() AS t ON t.survey = o.survey AND t.object_id = o.object_id
     WHERE s.quality = 'ok')
 SELECT s.survey, s.object_id, s.shard, s.row,
        s.test_set IS NOT NULL

@@ -1,9 +1,9 @@
 -- Objects matched with a test or calibration object in another survey, from either side of the match. A calibration
 -- object may be matched with another one: both surveys' versions of a galaxy calibrate.
 WITH calibration AS (
-    SELECT survey, object_id FROM standing_splits_at(2147483647) WHERE split = 'calibration'),
+    SELECT survey, object_id FROM standing_splits_at() WHERE split = 'calibration'),
 guarded AS (
-    SELECT survey, object_id, test_set FROM test_members_at(2147483647)
+    SELECT survey, object_id, test_set FROM test_members_at()
     UNION ALL
     SELECT survey, object_id, 'calibration'
     FROM calibration AS c ANTI JOIN test_sets AS t ON t.survey = c.survey AND t.object_id = c.object_id)

@@ -1,6 +1,6 @@
 -- Test objects that nothing can be compared with: no position and no good image.
 SELECT count(*)
-FROM test_members_at(2147483647) AS t
-LEFT JOIN standing_objects_at(2147483647) AS o ON o.survey = t.survey AND o.object_id = t.object_id
-LEFT JOIN standing_stamps_at(2147483647) AS s ON s.survey = t.survey AND s.object_id = t.object_id
+FROM test_members_at() AS t
+LEFT JOIN standing_objects_at() AS o ON o.survey = t.survey AND o.object_id = t.object_id
+LEFT JOIN standing_stamps_at() AS s ON s.survey = t.survey AND s.object_id = t.object_id
 WHERE o.ra IS NULL AND coalesce(s.quality, '') <> 'ok'

@@ -23,6 +23,7 @@ from PIL import Image
 from support.workspaces import ask, cli, failed, galaxy, write_csv, write_images
 
 from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.schema import apply_views, data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
@@ -41,8 +42,6 @@ real = pytest.mark.skipif(not DATA.is_dir(), reason="the optional folder ../shar
 BIG = 2**62 + 1
 SDSS = 587722983361675518  # an objID of DR7
 SDSS_DR8 = 1237645942905110768
-
-NOW = 2147483647
 
 
 @pytest.fixture
@@ -651,7 +650,7 @@ def test_an_image_that_became_another_id_s_is_its_own_object_again_once_the_cata
     second = sdss_csv(tmp_path / "2.csv", sdss_row(SDSS, 10.0, -5.0))
     report = ingest_survey(workspace, second, "sdss")
     assert (report.objects_added, report.taken_over, report.rows_added) == (0, 1, 1)
-    found = "SELECT object_id, origin FROM standing_objects_at(2147483647) ORDER BY 1"
+    found = "SELECT object_id, origin FROM standing_objects_at() ORDER BY 1"
     assert ask(workspace, found) == [(SDSS, "sdss"), (SDSS + 2, "sdss")]
     assert ask(workspace, "SELECT object_id, mag_g FROM catalog ORDER BY 1") == [(SDSS, 17.5), (SDSS + 2, 17.5)]
     assert ingest_survey(workspace, second, "sdss").unchanged == 1

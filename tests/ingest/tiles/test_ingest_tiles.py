@@ -82,7 +82,7 @@ def add_objects(
 
 
 def stamps_of(workspace: Workspace) -> dict[int, np.ndarray]:
-    rows = ask(workspace, "SELECT object_id, shard, row FROM standing_stamps_at(2147483647) ORDER BY object_id")
+    rows = ask(workspace, "SELECT object_id, shard, row FROM standing_stamps_at() ORDER BY object_id")
     return {object_id: np.load(workspace.path / shard)[row] for object_id, shard, row in rows}
 
 
@@ -506,7 +506,7 @@ def moved(side: int, shift: float) -> WCS:
 
 
 def standing(workspace: Workspace) -> list[tuple]:
-    rows = ask(workspace, "SELECT object_id, quality, file, sha256 FROM standing_stamps_at(2147483647) ORDER BY ALL")
+    rows = ask(workspace, "SELECT object_id, quality, file, sha256 FROM standing_stamps_at() ORDER BY ALL")
     return [(object_id, quality, Path(file).name, sha256) for object_id, quality, file, sha256 in rows]
 
 
