@@ -16,7 +16,7 @@ def rounds_folder() -> Path:
 
 
 def query(name: str) -> str:
-    """Read the query `sql/queries/<name>.sql`, a name such as "sets/match_found": the folder is that of the package."""
+    """Read the query `sql/queries/<name>.sql`, a name such as "sets/match_pairs": the folder is that of the package."""
     return (sql_folder() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
