@@ -24,7 +24,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import for_spreadsheet
-from catbuilder.decisions.audit import settle_audits
+from catbuilder.decisions.audit import update_audits
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[s
     """Append what people or catalogues say, and judge the audits that it answers, all in the caller's transaction.
 
     A label that only repeats the last word of who gives it is left out. A batch whose audit is thereby broken is taken
-    back (`audit.settle_audits`).
+    back (`audit.update_audits`).
 
     Parameters
     ----------
@@ -54,10 +54,10 @@ def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[s
     """
     fresh = fresh_labels(recording, events)
     record_events(recording, fresh)
-    settled = settle_audits(recording)
+    settled = update_audits(recording)
     for retractions in settled.retractions:
         record_events(recording, retractions)
-    return fresh.num_rows, settled.sentences
+    return fresh.num_rows, settled.messages
 
 
 def import_labels(
@@ -73,7 +73,7 @@ def import_labels(
 
     A label that stands already, from the same source and annotator, changes nothing. One that is given to an image
     of a catalogued object is recorded for that object. A person's label of an object that was drawn for an audit is its
-    answer; a batch whose audit is thereby broken is taken back in the same transaction (`audit.settle_audits`).
+    answer; a batch whose audit is thereby broken is taken back in the same transaction (`audit.update_audits`).
 
     Parameters
     ----------

@@ -120,7 +120,7 @@ def certificates(
 ) -> None:
     """Show the error bound of each certified batch, and its audit."""
     from catbuilder.core.table_text import show
-    from catbuilder.decisions.certificates import in_words, read_certificates
+    from catbuilder.decisions.certificates import certificate_sentence, read_certificates
 
     rows = read_certificates(open_workspace(workspace), number)
     if format != "table":
@@ -131,7 +131,7 @@ def certificates(
         return
     shown = ["certificate", "verdict", "threshold", "errors", "n", "batch", "batch_errors", "standing", "audit"]
     show(rows.select(shown))
-    print("", *map(in_words, rows.to_pylist()), sep="\n")
+    print("", *map(certificate_sentence, rows.to_pylist()), sep="\n")
 
 
 def shifts(

@@ -19,11 +19,7 @@ def testset(
     from catbuilder.sets.testsets import add_test_set
 
     report = add_test_set(open_workspace(workspace), name, table, survey=survey)
-    print(f"Test set {name} of {survey}: {report.members} objects, {report.with_truth} with a true class.")
-    if report.already_trained:
-        print(f"Careful: {report.already_trained} were trained on by earlier rounds; their metrics here mean nothing.")
-    if report.known < report.members:
-        print(f"{report.members - report.known} are not in the catalogue yet; ingest their images to test on them.")
+    print("\n".join(report.sentences()))
     tell_rejections(report.rejections)
 
 
@@ -69,10 +65,10 @@ def assemble(
 
     from catbuilder.core.recipe import load_recipe
     from catbuilder.core.table_text import show
-    from catbuilder.sets.assemble import PAPER, assemble
+    from catbuilder.sets.assemble import PAPER_COUNTS, assemble
 
     opened = open_workspace(workspace)
     report = assemble(opened, load_recipe(recipe or opened.config.recipe), hp=hp, fo=fo)
-    paper = [PAPER.get((row["part"], row["survey"], row["class"])) for row in report.counts.to_pylist()]
+    paper = [PAPER_COUNTS.get((row["part"], row["survey"], row["class"])) for row in report.counts.to_pylist()]
     show(report.counts.append_column("paper", pa.array(paper, pa.int64())), format)
     print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)

@@ -16,7 +16,7 @@ def rounds_folder() -> Path:
 
 
 def query(name: str) -> str:
-    """Read the query `sql/queries/<name>.sql`, such as "sets/match_found"; its folder is named like the package."""
+    """Read the query `sql/queries/<name>.sql`, such as "sets/match_pairs"; its folder is named like the package."""
     return (sql_folder() / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 

@@ -1,1 +1,1 @@
-"""From probabilities to decisions and metrics: calibration, certificates, promotion, evaluation."""
+"""Calibrate posteriors, certify error rates, promote labels, and evaluate on the test sets."""

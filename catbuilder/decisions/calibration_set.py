@@ -1,8 +1,8 @@
-"""The calibration objects of the catalogue: what a model's calibrator is fitted to, and how well it then fits.
+"""Calibrate a round's model on the calibration objects, and measure the calibration.
 
-They are the target survey's split `calibration`, drawn without a cut on the votes. Their fitting half makes the
-calibrator before the scores are recorded; the certifying half, which it never saw, measures it. HP and FO are test
-sets: they serve neither.
+The calibration objects are the target survey's split `calibration`, drawn without a cut on the votes. The calibrator is
+fitted to their fitting half before the scores are recorded. The certifying half, which the calibrator never saw,
+measures it. HP and FO are test sets and are used for neither.
 """
 
 import math
@@ -26,33 +26,37 @@ from catbuilder.decisions.calibrator import (
     reliability,
 )
 from catbuilder.decisions.error_bounds import zero_error_n
-from catbuilder.decisions.evaluate import METRICS, as_row
+from catbuilder.decisions.evaluate import METRICS, metric_row
 from catbuilder.decisions.measures import Metric, proportion
 
 _BOOTSTRAPS = 1000
 
 
-def delta_of_a_class(recipe: Recipe, classes: tuple[str, ...]) -> float:
-    """The share of delta that one class has in one certified round."""
+def delta_per_class(recipe: Recipe, classes: tuple[str, ...]) -> float:
+    """Compute the share of delta that each class has in one certified round."""
     return recipe.certificate.delta / (recipe.certificate.rounds * len(classes))
 
 
 def require_calibration(con: Connection, recipe: Recipe, classes: tuple[str, ...]) -> str | None:
-    """Refuse a round that could certify nothing, before it has trained for hours; a word where it may be too little.
+    """Refuse a round that cannot certify anything, before it trains for hours.
+
+    Returns
+    -------
+    a warning if the calibration objects may be too few to certify much, else None
 
     Raises
     ------
     NothingToCertify
-        No calibration object of the target survey has an image and a truth, or delta is spent.
+        No calibration object of the target survey has both an image and a true class, or delta is spent.
     """
     target = recipe.sets.target
     row = first_row(con, query("decisions/calibration_counts"), {"target": target})
     drawn, with_image, with_truth, certifying, unscored, rounds = row if row else (0, 0, 0, 0, 0, None)
     survey = target.upper()
     if not with_truth:
-        have = f"{drawn:,} galaxies are drawn for it, {with_image:,} have a good stamp" if drawn else "none is drawn"
+        have = f"{drawn:,} galaxies in the split, {with_image:,} with a good stamp" if drawn else "the split is empty"
         raise NothingToCertify(
-            f"the policy certified can promise nothing: there are no {survey} calibration labels with an image "
+            f"the policy certified cannot certify anything: there are no {survey} calibration labels with an image "
             f"({have}), and HP and FO are test sets and may not be used; ingest images and labels with --split "
             f"calibration --survey {target}, or use the policy top_k (--set promotion.policy=top_k)"
         )
@@ -64,26 +68,32 @@ def require_calibration(con: Connection, recipe: Recipe, classes: tuple[str, ...
             f"asks for {asks:.3g} more, and the recipe allows {settings.delta:.3g} in all; raise certificate.delta (or "
             "certificate.rounds, so that each asks for less), or use another policy"
         )
-    least = zero_error_n(settings.alpha, delta_of_a_class(recipe, classes))
-    careful = []
+    least = zero_error_n(settings.alpha, delta_per_class(recipe, classes))
+    warnings = []
     if unscored:
         which = ", ".join(f"catbuilder score --round {number}" for number in rounds)
-        careful.append(
-            f"{unscored} calibration galaxies of {survey} do not count, as nobody knows whether earlier rounds would "
-            f"have promoted them; find out with: {which}"
+        warnings.append(
+            f"{unscored} calibration galaxies of {survey} do not count: earlier rounds have not scored them, so it is "
+            f"unknown whether those rounds would have promoted them; score them with: {which}"
         )
     if certifying < least * len(classes):
-        careful.append(
-            f"{certifying} calibration galaxies of {survey} certify, and each of the {len(classes)} classes needs at "
-            f"least {least} without an error for {settings.alpha:.1%}: little or nothing will be promoted"
+        warnings.append(
+            f"{certifying} calibration galaxies of {survey} are in the certifying half, and each of the {len(classes)} "
+            f"classes needs at least {least} without an error for {settings.alpha:.1%}: little or nothing will be "
+            "promoted"
         )
-    return f"careful: {'; '.join(careful)}" if careful else None
+    return f"warning: {'; '.join(warnings)}" if warnings else None
 
 
 def spent_delta(con: Connection, target: str, before: int = 2**31 - 1) -> float:
-    """Probability that any certificate of the survey so far fails: what each class of each round had, in sum.
+    """Add up the delta that the survey's certificates have spent: the probability that any of them fails.
 
-    A refusal has spent its share as well, as the certifying half was asked; not so where the shift forbade to ask.
+    A refused class has spent its share too, because the certifying half was tested. A class refused because of a shift
+    has not, because it was not tested.
+
+    Parameters
+    ----------
+    before : only rounds before this one count
     """
     row = first_row(
         con,
@@ -94,12 +104,12 @@ def spent_delta(con: Connection, target: str, before: int = 2**31 - 1) -> float:
 
 
 def record_calibrator(recording: Recording, plan: RoundPlan, shards: list[Path]) -> None:
-    """Fit the model's calibrator to the scores in its shards; none where no calibration object has a truth."""
+    """Fit the model's calibrator to the scores in its shards and record it; do nothing without calibration labels."""
     parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": [str(path) for path in shards]}
     objects = fetch_arrow(recording.con, query("decisions/calibrator_objects"), parameters)
     if not objects.num_rows:
         return
-    found = fit_calibrator(posteriors(objects, plan.classes), truth_of(objects, plan.classes),
+    found = fit_calibrator(posteriors(objects, plan.classes), truth_indices(objects, plan.classes),
                            plan.recipe.certificate.calibrator)  # fmt: skip
     recording.con.execute(
         "INSERT INTO calibrators VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -108,17 +118,17 @@ def record_calibrator(recording: Recording, plan: RoundPlan, shards: list[Path])
 
 
 def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:
-    """Reliability curve, expected calibration error, Brier score and accuracy on the certifying half.
+    """Measure the calibration on the certifying half: reliability curve, calibration error, Brier score and accuracy.
 
-    They stand under the test set 'calibration' in the table `metrics`, of raw and of calibrated confidence under that
-    variable. Intervals at 95 per cent: Wilson's of proportions, of the others the percentiles of 1,000 bootstrap
-    samples (Efron 1979).
+    The rows belong to the test set 'calibration' of the table `metrics`; the column `variable` says whether a row is
+    about the raw or the calibrated confidence. Intervals are at 95 per cent: Wilson's for proportions, else the
+    percentiles of 1,000 bootstrap samples (Efron 1979).
     """
     target = plan.recipe.sets.target
     objects = fetch_arrow(con, query("decisions/calibration_scored"), {"round": plan.round, "target": target})
     if not objects.num_rows:
         return METRICS.empty_table()
-    truth = truth_of(objects, plan.classes)
+    truth = truth_indices(objects, plan.classes)
     predicted = np.array([plan.classes.index(name) for name in objects["predicted_label"].to_pylist()])
     right = predicted == truth
     metrics = [
@@ -129,17 +139,17 @@ def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:
         confidence = objects[column].to_numpy().astype(np.float64)
         if np.isfinite(confidence).all():
             metrics += _of_confidence(f"{kind} confidence", confidence, right)
-    rows = [as_row(plan.round, "calibration", target, metric) for metric in metrics]
+    rows = [metric_row(plan.round, "calibration", target, metric) for metric in metrics]
     return pa.Table.from_pylist(rows, schema=METRICS)
 
 
 def posteriors(objects: pa.Table, classes: tuple[str, ...]) -> np.ndarray:
-    """The columns p_<class>: float (n, classes)."""
+    """Read the columns p_<class> as an array: float (n, classes)."""
     return np.column_stack([objects[f"p_{name}"].to_numpy() for name in classes])
 
 
-def truth_of(objects: pa.Table, classes: tuple[str, ...]) -> Ints:
-    """The column `truth` as indices into the classes, `TIE` where votes are equal."""
+def truth_indices(objects: pa.Table, classes: tuple[str, ...]) -> Ints:
+    """Read the column `truth` as indices into the classes: int (n,), `TIE` where the votes are equal."""
     number = {name: place for place, name in enumerate(classes)}
     return np.array([number.get(name, TIE) for name in objects["truth"].to_pylist()], np.int64)
 

@@ -1,8 +1,8 @@
-"""Calibration: a confidence of 0.9 shall be right nine times out of ten, in the survey that is labelled.
+"""Calibrate posteriors by temperature or vector scaling, so that a confidence of 0.9 is right nine times out of ten.
 
-One parameter for the whole network (temperature, Guo et al. 2017) or a scale and a shift for each class (vector
-scaling) are fitted to objects of the target survey that the network has never seen. More would fit their noise: the
-confidences only rank and inform, and what is promised of them is counted on other objects (`certify`).
+One parameter for the whole network (temperature, Guo et al. 2017), or a scale and a shift for each class (vector
+scaling), is fitted to objects of the target survey that the network has never seen. More parameters would fit noise.
+Calibrated confidences only rank and inform; error bounds are counted on other objects (`threshold_test`).
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _STEEPEST = np.log(100.0)  # inverse temperatures lie between 1/100 and 100
 
 @dataclass(frozen=True)
 class Calibrator:
-    """Calibrated posterior = softmax(scale * ln p + shift), a scale and a shift for each class."""
+    """A fitted calibrator: calibrated posterior = softmax(scale * ln p + shift), with a scale and shift per class."""
 
     method: Method
     scale: tuple[float, ...]
@@ -35,15 +35,15 @@ class Calibrator:
 
 
 def fit_calibrator(posterior: npt.ArrayLike, truth: Ints, method: Method = "temperature") -> Calibrator:
-    """The calibrator of least cross-entropy.
+    """Fit the calibrator with the smallest cross-entropy.
 
-    Targets are drawn a little towards 1 / classes, as if each had been seen once more than it was (Platt 1999): else a
-    fit half without an error would be fitted by certainties, among which nothing can be ranked.
+    Targets are smoothed a little towards 1 / classes, as if each class had been seen once more (Platt 1999). Otherwise
+    a fitting half without errors would give confidences of exactly 1, which cannot be ranked.
 
     Parameters
     ----------
     posterior : (n, classes), n > 0
-    truth : (n,), index into the classes; `TIE` counts for all of them alike
+    truth : int (n,), index into the classes; `TIE` counts equally for all classes
     """
     logs = _log(posterior)
     n, classes = logs.shape
@@ -57,7 +57,7 @@ def fit_calibrator(posterior: npt.ArrayLike, truth: Ints, method: Method = "temp
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Objects of like confidence, and how often they are right."""
+    """One bin of a reliability curve: its range of confidence, its objects, and how many of them are right."""
 
     low: float
     high: float
@@ -66,9 +66,9 @@ class ReliabilityBin:
 
 
 def reliability(confidence: npt.ArrayLike, right: npt.ArrayLike, bins: int = 10) -> list[ReliabilityBin]:
-    """The reliability curve, in bins of equally many objects.
+    """Compute the reliability curve in bins of equally many objects.
 
-    Bins of equal width leave the uncertain ones nearly empty (Nguyen & O'Connor 2015).
+    Bins of equal width would leave the bins of low confidence nearly empty (Nguyen & O'Connor 2015).
     """
     confidence, right = np.asarray(confidence, float), np.asarray(right, bool)
     order = np.argsort(confidence, kind="stable")
@@ -79,7 +79,10 @@ def reliability(confidence: npt.ArrayLike, right: npt.ArrayLike, bins: int = 10)
 
 
 def expected_calibration_error(confidence: npt.ArrayLike, right: npt.ArrayLike, bins: int = 10) -> float:
-    """Mean distance of confidence and accuracy over the bins of `reliability` (Guo et al. 2017)."""
+    """Compute the expected calibration error over the bins of `reliability` (Guo et al. 2017).
+
+    It is the mean over objects of the distance between their bin's mean confidence and its accuracy.
+    """
     confidence, right = np.asarray(confidence, float), np.asarray(right, float)
     order = np.argsort(confidence, kind="stable")
     parts = [part for part in np.array_split(order, min(bins, len(order) or 1)) if len(part)]
@@ -87,18 +90,21 @@ def expected_calibration_error(confidence: npt.ArrayLike, right: npt.ArrayLike, 
 
 
 def brier_score(posterior: npt.ArrayLike, truth: Ints) -> Floats:
-    """Squared distance of each posterior from the truth, summed over the classes (Brier 1950): (n,); a tie has none."""
+    """Compute each object's Brier score: the squared distance of posterior and truth, summed over classes (Brier 1950).
+
+    Float (n,). A tie has no true class: its target is 0 for every class.
+    """
     posterior = np.asarray(posterior, float)
     return np.asarray(((posterior - (truth[:, None] == np.arange(posterior.shape[1]))) ** 2).sum(axis=1))
 
 
 def _fit_temperature(logs: Floats, target: Floats) -> float:
     columns = np.ascontiguousarray(logs.T)
-    below = columns - columns.max(axis=0)  # the surest class stays so at any scale: relative to it no power overflows
+    below = columns - columns.max(axis=0)  # relative to the most probable class no power overflows
     wanted = float((target.T * below).sum())
 
     def slope(log_scale: float) -> float:
-        """Of the cross-entropy, which is convex in the scale."""
+        """Compute the slope of the cross-entropy, which is convex in the scale."""
         powers = np.exp(np.exp(log_scale) * below)
         return float(((powers * below).sum(axis=0) / powers.sum(axis=0)).sum()) - wanted
 
@@ -120,7 +126,7 @@ def _fit_vector(logs: Floats, target: Floats) -> Calibrator:
         return float(-(target * np.log(posterior.clip(_SMALLEST))).sum() / n), gradient
 
     start = np.concatenate([np.full(classes, _fit_temperature(logs, target)), np.zeros(classes)])
-    # Scales stay positive: a class that gains posterior shall not lose confidence.
+    # Scales stay positive, so that a larger posterior never gives a smaller confidence.
     limits = [(1e-2, 1e2)] * classes + [(-50.0, 50.0)] * classes
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits).x
     shift = found[classes:] - found[classes:].mean()  # only differences count

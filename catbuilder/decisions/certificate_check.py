@@ -1,8 +1,8 @@
-"""Every certificate again, from the catalogue alone: what was counted, by which calibrator, and what follows from it.
+"""Recompute the certificates of a round from the catalogue, and report every difference.
 
-The same functions as when it was made, on what the tables say: so a certificate that does not follow from the rows
-beside it is found, whoever changed which. What cannot be redone are the weights under covariate shift, since features
-are not kept in the catalogue: which calibration objects they let count is recorded, and taken as it is.
+The same functions that made a certificate run again on the recorded tables, so a certificate that does not follow from
+them is found, whichever of the two was changed. The weights under covariate shift cannot be recomputed, because the
+catalogue holds no features. The catalogue records which calibration objects were counted, and that is taken as it is.
 """
 
 from typing import Any
@@ -12,23 +12,28 @@ import numpy as np
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.core.resources import query
-from catbuilder.decisions.calibration_set import posteriors, spent_delta, truth_of
+from catbuilder.decisions.calibration_set import posteriors, spent_delta, truth_indices
 from catbuilder.decisions.calibrator import fit_calibrator
-from catbuilder.decisions.certified_policy import certificate_rows, counted_of, refused_for_shift, vouch
+from catbuilder.decisions.certified_policy import (
+    calibration_sample,
+    certificate_rows,
+    certify_classes,
+    refuse_for_shift,
+)
 
 
 def check_certificates(con: Connection, plan: RoundPlan) -> list[str]:
-    """Recompute the certificates of a decided round; a sentence for each thing that differs."""
+    """Recompute the certificates of a decided round, and return a sentence for each difference."""
     recorded = fetch_arrow(con, "SELECT * EXCLUDE (run) FROM certificates WHERE round = $round", {"round": plan.round})
     rows = {row["class"]: row for row in recorded.to_pylist()}
     if plan.recipe.promotion.policy != "certified":
-        return [f"round {plan.round} has certificates, and its policy makes none"] if rows else []
+        return [f"round {plan.round} has certificates, but its promotion policy makes none"] if rows else []
     if sorted(rows) != sorted(plan.classes) or recorded.num_rows != len(plan.classes):
         return [
-            f"round {plan.round} has certificates of {', '.join(rows) or 'no class'}, and must have one of each class"
+            f"round {plan.round} has certificates of {', '.join(rows) or 'no class'}; it must have one of each class"
         ]
     parameters: dict[str, object] = {"round": plan.round, "target": plan.recipe.sets.target}
-    faults = [str(row[0]) for row in con.execute(query("decisions/certify_faults"), parameters).fetchall()]
+    faults = [str(row[0]) for row in con.execute(query("decisions/certificate_faults"), parameters).fetchall()]
     faults += _refit(con, plan)
     for expected in _recomputed(con, plan, rows):
         row = rows[str(expected["class"])]
@@ -41,17 +46,17 @@ def check_certificates(con: Connection, plan: RoundPlan) -> list[str]:
 
 
 def _recomputed(con: Connection, plan: RoundPlan, rows: dict[str, dict[str, Any]]) -> list[dict[str, object]]:
-    """The certificates as they follow from what was counted and promoted."""
-    objects = fetch_arrow(con, query("decisions/certify_recorded"), {"round": plan.round})
-    found = vouch(objects, plan.classes, plan.recipe)
+    """Recompute the rows of `certificates` from the recorded calibration objects and promotions."""
+    objects = fetch_arrow(con, query("decisions/certificate_recorded_objects"), {"round": plan.round})
+    found = certify_classes(objects, plan.classes, plan.recipe)
     shifted = next((str(row["reason"]) for row in rows.values() if row["verdict"] == "shifted"), None)
     for name, certificate in found.items():
         threshold = rows[name]["threshold"]
-        if shifted is not None:  # by features, which are not in the catalogue
-            found[name] = refused_for_shift(certificate, shifted)
-        elif threshold in certificate.grid[: max(certificate.accepted - 1, 0)]:  # a quota took a stricter one
+        if shifted is not None:  # measured on features, which are not in the catalogue
+            found[name] = refuse_for_shift(certificate, shifted)
+        elif threshold in certificate.grid[: max(certificate.accepted - 1, 0)]:  # the quota chose a stricter one
             place = certificate.grid.index(threshold)
-            found[name] = certificate.stricter(counted_of(objects, name, "certify"), place)
+            found[name] = certificate.stricter(calibration_sample(objects, name, "certify"), place)
     shares = dict(con.execute("SELECT class, share FROM promotion_cuts WHERE round = ?", [plan.round]).fetchall())
     batches = dict(
         con.execute(
@@ -62,23 +67,23 @@ def _recomputed(con: Connection, plan: RoundPlan, rows: dict[str, dict[str, Any]
     )
     weighted: bool | None = any(weight != 1 for weight in objects["weight"].to_pylist()) or shifted is not None
     if not weighted and all(row["weighted"] is None for row in rows.values()):
-        weighted = None  # features, again
+        weighted = None  # features were too few to compare, which cannot be recomputed either
     spent = spent_delta(con, plan.recipe.sets.target, plan.round)
     return certificate_rows(plan, objects, found, shares, batches, weighted, shifted, spent)
 
 
 def _refit(con: Connection, plan: RoundPlan) -> list[str]:
-    """Whether the calibrator is the one that the fitting half gives."""
+    """Refit the calibrator to the fitting half, and report if the recorded one differs."""
     parameters = {"round": plan.round, "target": plan.recipe.sets.target}
-    objects = fetch_arrow(con, query("decisions/calibrator_recorded"), parameters)
+    objects = fetch_arrow(con, query("decisions/calibrator_recorded_objects"), parameters)
     row = first_row(con, "SELECT scale, shift FROM calibrators WHERE model = ?", [plan.round])
     if row is None or not objects.num_rows:
-        return [f"round {plan.round} has certificates, and no calibrator or no calibration objects to fit it to"]
+        return [f"round {plan.round} has certificates, but no calibrator or no calibration objects to fit it to"]
     scale, shift = row
     if scale is None or shift is None:
-        return [f"the calibrator of round {plan.round} has lost its parameters"]
+        return [f"the calibrator of round {plan.round} has no parameters"]
     again = fit_calibrator(
-        posteriors(objects, plan.classes), truth_of(objects, plan.classes), plan.recipe.certificate.calibrator
+        posteriors(objects, plan.classes), truth_indices(objects, plan.classes), plan.recipe.certificate.calibrator
     )
     if np.allclose([*scale, *shift], [*again.scale, *again.shift], rtol=1e-6, atol=1e-6):
         return []

@@ -1,7 +1,6 @@
-"""The certificates as a person reads them: what was promised of each class and round, on what, what became of it.
+"""Read the recorded certificates, with their audits, and the recorded shift meters.
 
-And the shifts that were measured beside them. Nothing is measured here, so that a table is printed without the second
-or two that plans and scikit-learn take to import.
+Nothing is measured here, so that a table is printed without the second or two that scikit-learn takes to import.
 """
 
 from typing import Any
@@ -15,11 +14,15 @@ from catbuilder.core.resources import query
 
 
 def read_certificates(workspace: Workspace, round_number: int | None = None, at: int | None = None) -> pa.Table:
-    """Every certificate and refusal, of one round or of all, with the last word of its audit.
+    """Read every certificate and refusal, of one round or of all, with its latest audit.
 
-    All of it is as of now, or as of the end of round `at`. Beside the columns of `certificates`: `standing`, how many
-    of its labels stand; `audit`, `sampled`, `answered`,
-    `wrong` and `audited_bound` as in `audits`.
+    Beside the columns of `certificates`, a row has `standing`, the number of its labels that stand, and `audit`,
+    `sampled`, `answered`, `wrong` and `audited_bound` as in `audits`.
+
+    Parameters
+    ----------
+    round_number : only this round's certificates; None for all rounds
+    at : as of the end of this round; None for now
 
     Raises
     ------
@@ -30,7 +33,7 @@ def read_certificates(workspace: Workspace, round_number: int | None = None, at:
 
 
 def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Table:
-    """What the shift meters recorded of one round, or of all; without `run`, in the order of samples and meters.
+    """Read the shift meters of one round, or of all, without `run`, in the order of samples and meters.
 
     Raises
     ------
@@ -40,18 +43,18 @@ def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Tab
     return _rows_of_round(workspace, "decisions/shifts", round_number)
 
 
-def in_words(row: dict[str, Any]) -> str:
-    """One row of `read_certificates` as a sentence."""
+def certificate_sentence(row: dict[str, Any]) -> str:
+    """Describe one row of `read_certificates` in a sentence."""
     about = f"round {row['round']}, {row['class']}"
     if row["verdict"] != "certified":
         return f"{about}: refused, {row['reason']}"
     if not row["batch"]:
-        return f"{about}: certified at calibrated confidence {row['threshold']:.5g}, which nothing of the pool reaches"
+        return f"{about}: certified at calibrated confidence {row['threshold']:.5g}, which no pool object reaches"
     parts = [f"{about}: {_promoted(row)}", _promise(row)]
     errors = f"{row['errors']} error{'' if row['errors'] == 1 else 's'}"
     parts.append(f"{errors} among {row['n']} calibration galaxies counted")
     if row["standing"] < row["batch"]:
-        # the others were taken back, or a person has said what they are
+        # the others were retracted, or a person has labelled them
         parts.append(f"{row['standing'] or 'none'} of the {row['batch']} stand as promoted")
     return "; ".join([*parts, _audit(row)])
 
@@ -80,7 +83,7 @@ def _audit(row: dict[str, Any]) -> str:
     if row["audit"] == "open":
         return f"audit open ({answered} of {sampled} answered)"
     if row["audit"] == "broken":
-        return f"audit broken ({wrong} of {sampled} wrong): all of these labels were taken back"
+        return f"audit broken ({wrong} of {sampled} wrong): all of these labels were retracted"
     found = f"audit {row['audit']} ({wrong} of {sampled} wrong)"
     if row["audit"] == "kept":
         return found
@@ -92,7 +95,7 @@ def _percent(share: float) -> str:
 
 
 def _rows_of_round(workspace: Workspace, name: str, round_number: int | None, **bound: int | None) -> pa.Table:
-    """What a query of `sql/queries` tells of one round, which must exist, or of all."""
+    """Run a query of `sql/queries` for one round, which must exist, or for all."""
     with workspace.reading() as con:
         if round_number is not None:
             require_round(con, round_number)

@@ -1,11 +1,13 @@
-"""The policy `certified`: promote what can be vouched for, class by class, and say what was promised.
+"""Decide the promotion policy `certified`: promote with an upper bound on the error rate of each class.
 
-A certificate is about the objects of the target survey's pool that no round has taken yet, and it counts calibration
-objects that no round would have taken: the two stay exchangeable from round to round, however the network changes.
-Where their features differ all the same, calibration objects are drawn to the pool's distribution; where they differ
-too much, nothing is certified. Delta, the probability that any promise fails, is shared among the rounds and the
-classes of each. Later networks have learned from labels that earlier certificates admitted: what they know of the
-certifying half is which threshold passed, one of the grid for each class and round, and nothing else.
+A certificate is about the pool objects of the target survey that no earlier round has promoted. It counts calibration
+objects that no earlier round would have promoted. So the two samples stay exchangeable from round to round, however the
+network changes. If their features still differ, calibration objects are resampled to the pool's distribution; if they
+differ too much, nothing is certified.
+
+Delta, the probability that any bound fails, is divided among the rounds and the classes of each round. Later networks
+have trained on labels that earlier certificates admitted. All they know of the certifying half is which threshold of
+the grid passed, for each class and round.
 """
 
 import hashlib
@@ -21,9 +23,9 @@ from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.decisions.calibration_set import delta_of_a_class, spent_delta
-from catbuilder.decisions.sample_shift import FEWEST, density_weights, rejection_sample, two_sample_auc
-from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
+from catbuilder.decisions.calibration_set import delta_per_class, spent_delta
+from catbuilder.decisions.sample_shift import MIN_SAMPLE, density_weights, rejection_sample, two_sample_auc
+from catbuilder.decisions.threshold_test import CalibrationSample, ClassCertificate, certify_class
 
 CUTS = pa.schema(
     [
@@ -34,30 +36,33 @@ CUTS = pa.schema(
 
 
 @dataclass(frozen=True)
-class Certified:
-    """What a certified round decides: rows for the tables of the same names, and what to tell the user."""
+class CertifiedRound:
+    """Decisions of a certified round: rows for the tables of the same names, and sentences for the user."""
 
     promotions: pa.Table
     cuts: pa.Table
     certificates: list[dict[str, object]]
     calibration: pa.Table
-    sentences: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class _Weights:
-    """How calibration objects stand for the pool: weight and whether each counts, (n,); or why they cannot."""
+    """Weights that make the calibration objects like the pool; or the reason why nothing can be certified."""
 
-    weight: np.ndarray
-    counted: np.ndarray
-    weighted: bool | None  # None: too few features to tell
+    weight: np.ndarray  # float (n,)
+    counted: np.ndarray  # bool (n,), whether each object counts
+    weighted: bool | None  # None: too few features to compare calibration and pool
     refusal: str | None = None
 
 
-def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Certified:
-    """Certify each class of a scored round and choose what is promoted. Leaves the temporary table `certifiable`."""
+def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> CertifiedRound:
+    """Certify each class of a scored round and choose the objects to promote.
+
+    Leaves the temporary table `certifiable`, the pool objects that the certificates are about.
+    """
     recipe, target = plan.recipe, plan.recipe.sets.target
-    objects = fetch_arrow(con, query("decisions/certify_objects"), {"round": plan.round, "target": target})
+    objects = fetch_arrow(con, query("decisions/certify_calibration_objects"), {"round": plan.round, "target": target})
     con.execute(
         "CREATE OR REPLACE TEMP TABLE certifiable AS SELECT * FROM certifiable_at($round, $target)",
         {"round": plan.round, "target": target},
@@ -65,9 +70,9 @@ def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Cer
     weights = _weights(con, workspace, plan, objects)
     objects = objects.append_column("weight", pa.array(weights.weight))
     objects = objects.append_column("counted", pa.array(weights.counted))
-    found = vouch(objects, plan.classes, recipe)
+    found = certify_classes(objects, plan.classes, recipe)
     if weights.refusal is not None:
-        found = {name: refused_for_shift(certificate, weights.refusal) for name, certificate in found.items()}
+        found = {name: refuse_for_shift(certificate, weights.refusal) for name, certificate in found.items()}
     taken = _take(con, objects, found, recipe)
     cuts = _cuts(plan, taken)
     con.register("cuts", cuts)
@@ -78,42 +83,51 @@ def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Cer
     spent = spent_delta(con, target, plan.round)
     rows = certificate_rows(plan, objects, found, shares, batches, weights.weighted, weights.refusal, spent)
     calibration = objects.select(["survey", "object_id", "half", "truth", "weight", "counted"])
-    sentences = [_sentence(row, found[str(row["class"])]) for row in rows]
+    messages = [_sentence(row, found[str(row["class"])]) for row in rows] + _weight_messages(weights)
+    return CertifiedRound(promotions, cuts, rows, calibration, messages)
+
+
+def _weight_messages(weights: _Weights) -> list[str]:
     if weights.weighted is None:
-        sentences.append(
-            "careful: too few features were kept to compare the pool with the calibration galaxies: the certificates "
-            "take it that they are alike; keep more with scoring.pool_features"
-        )
-    elif weights.weighted and weights.refusal is None:
-        sentences.append(
+        return [
+            "warning: too few features were kept to compare the pool with the calibration galaxies: the certificates "
+            "assume that they are alike; keep more with scoring.pool_features"
+        ]
+    if weights.weighted and weights.refusal is None:
+        return [
             f"pool and calibration differ: {weights.counted.sum()} of {len(weights.counted)} calibration galaxies "
-            "were drawn to the pool's distribution; the bounds hold on condition that the estimated weights are right"
-        )
-    return Certified(promotions, cuts, rows, calibration, sentences)
+            "were kept so that they are distributed like the pool; the bounds hold if the estimated weights are right"
+        ]
+    return []
 
 
-def vouch(objects: pa.Table, classes: tuple[str, ...], recipe: Recipe) -> dict[str, ClassCertificate]:
-    """Certify each class from calibration objects: half, truth, counted, predicted_label, calibrated_confidence."""
+def certify_classes(objects: pa.Table, classes: tuple[str, ...], recipe: Recipe) -> dict[str, ClassCertificate]:
+    """Certify each class from the calibration objects.
+
+    Parameters
+    ----------
+    objects : with columns half, truth, counted, predicted_label, calibrated_confidence
+    """
     half = np.array(objects["half"].to_pylist(), dtype=object)[np.asarray(objects["counted"].to_pylist(), bool)]
     ratio = int((half == "certify").sum()) / max(int((half == "fit").sum()), 1)
-    settings, delta = recipe.certificate, delta_of_a_class(recipe, classes)
+    settings, delta = recipe.certificate, delta_per_class(recipe, classes)
     return {
         name: certify_class(
-            counted_of(objects, name, "fit"), counted_of(objects, name, "certify"),
+            calibration_sample(objects, name, "fit"), calibration_sample(objects, name, "certify"),
             ratio, settings.alpha, delta, settings.grid,
         )
         for name in classes
     }  # fmt: skip
 
 
-def counted_of(objects: pa.Table, name: str, half: str) -> Counted:
-    """The calibration objects of one half that are predicted to be of a class, and count."""
+def calibration_sample(objects: pa.Table, name: str, half: str) -> CalibrationSample:
+    """Select the counted calibration objects of one half that are predicted to be of a class."""
     mask = pc.and_(
         pc.and_(pc.equal(objects["half"], half), pc.equal(objects["predicted_label"], name)), objects["counted"]
     )
     mine = objects.filter(mask)
     wrong = np.array([truth != name for truth in mine["truth"].to_pylist()], bool)
-    return Counted(mine["calibrated_confidence"].to_numpy().astype(np.float32), wrong)
+    return CalibrationSample(mine["calibrated_confidence"].to_numpy().astype(np.float32), wrong)
 
 
 def certificate_rows(
@@ -126,13 +140,16 @@ def certificate_rows(
     shifted: str | None,
     spent: float,
 ) -> list[dict[str, object]]:
-    """The rows of the table `certificates`, but for `run`: one a class.
+    """Make the rows of the table `certificates`, one per class, without `run`.
 
     Parameters
     ----------
-    objects : what was counted: survey, object_id, half, truth, counted, source
-    found, shares, batches : by class: what was certified, which part of it is promoted, how many objects that are
-    shifted : why the certifying half was not asked, if it was not
+    objects : the calibration objects: survey, object_id, half, truth, counted, source
+    found : certificate, by class
+    shares : fraction of the certified objects that is promoted, by class
+    batches : number of objects promoted, by class
+    weighted : whether calibration objects were weighted; None if there were too few features to tell
+    shifted : why the certifying half was not tested, if it was not
     spent : delta of all earlier certificates of the survey
     """
     sources = sorted({name for name in objects["source"].to_pylist() if name})
@@ -164,36 +181,39 @@ def _of_class(
 
 
 def population_of(recipe: Recipe) -> str:
-    """The objects that a certificate is about, in words."""
+    """Describe the objects that a certificate is about."""
     return f"{recipe.sets.target}: pool, domain in of {recipe.sets.population}, taken by no earlier round"
 
 
-def refused_for_shift(certificate: ClassCertificate, reason: str) -> ClassCertificate:
-    """Nothing, since the calibration objects say nothing of this pool."""
+def refuse_for_shift(certificate: ClassCertificate, reason: str) -> ClassCertificate:
+    """Turn a certificate into a refusal, because the calibration objects are not like the pool."""
     return replace(certificate, accepted=0, threshold=None, population_bound=1.0, needed=None, reason=reason)
 
 
 def certificate_id(round_number: int, name: str) -> str:
-    """How label events and exports name the certificate of a class and round."""
+    """Name the certificate of a class and round, as label events and exports do."""
     return f"r{round_number:03d}-{name}"
 
 
 def calibration_hash(objects: pa.Table) -> str:
-    """SHA-256 of the calibration set as it was counted: survey, id, half, truth and whether it counted, a line each."""
+    """Compute the SHA-256 of the calibration set as it was counted.
+
+    Each object is one line of survey, id, half, truth and whether it counted.
+    """
     columns = [objects[name].to_pylist() for name in ("survey", "object_id", "half", "truth", "counted")]
     lines = sorted(" ".join(map(str, row)) for row in zip(*columns, strict=True))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def _weights(con: Connection, workspace: Workspace, plan: RoundPlan, objects: pa.Table) -> _Weights:
-    """Compare calibration and pool by their features, and weigh the calibration objects where they differ."""
+    """Compare calibration and pool by their features, and weight the calibration objects if they differ."""
     n = objects.num_rows
     plain = _Weights(np.ones(n), np.ones(n, bool), False)
     files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
     kept = fetch_arrow(con, query("decisions/certify_features"), {"files": files}) if files else objects.slice(0, 0)
     pool, _ = features_of(workspace, plan.round, kept)
     features, known = features_of(workspace, plan.round, objects)
-    if min(len(pool), int(known.sum())) < FEWEST:
+    if min(len(pool), int(known.sum())) < MIN_SAMPLE:
         return replace(plain, weighted=None)
     meter = two_sample_auc(features, pool, plan.seed)
     if meter.low <= 0.5:
@@ -202,15 +222,16 @@ def _weights(con: Connection, workspace: Workspace, plan: RoundPlan, objects: pa
     if meter.value > limit:
         return _Weights(plain.weight, plain.counted, True, (
             f"a classifier tells the pool from the calibration galaxies by their features (AUC {meter.value:.3f}, and "
-            f"the recipe's limit is {limit:.2f}): their errors say nothing of the pool; calibrate with galaxies of it"
+            f"the recipe's limit is {limit:.2f}): errors on these calibration galaxies say nothing about the pool; "
+            "add calibration galaxies that are like the pool"
         ))  # fmt: skip
     fit = np.array([part == "fit" for part in objects["half"].to_pylist()], bool)
-    if int((fit & known).sum()) < FEWEST:
+    if int((fit & known).sum()) < MIN_SAMPLE:
         return _Weights(plain.weight, plain.counted, True, (
-            "the pool differs from the calibration galaxies by its features, and the fitting half has too few to weigh "
-            "them by; calibrate with more galaxies"
+            "the pool differs from the calibration galaxies by its features, and the fitting half has too few galaxies "
+            "to estimate weights from; add calibration galaxies"
         ))  # fmt: skip
-    weight = np.zeros(n)  # an object without features cannot stand for anything
+    weight = np.zeros(n)  # an object without features has no density ratio
     weight[known] = density_weights(features[fit[known]], pool, features)
     counted = known.copy()
     counted[known] = rejection_sample(weight[known], objects["draw"].to_numpy()[known])
@@ -220,14 +241,14 @@ def _weights(con: Connection, workspace: Workspace, plan: RoundPlan, objects: pa
 def _take(
     con: Connection, objects: pa.Table, found: dict[str, ClassCertificate], recipe: Recipe
 ) -> dict[str, tuple[ClassCertificate, float]]:
-    """Threshold and share of each certified class; less than it could, where a quota keeps the pool's balance."""
+    """Choose threshold and share of each certified class; a quota lowers them to keep the pool's class balance."""
     certified = {name: c for name, c in found.items() if c.threshold is not None}
     quota = recipe.certificate.quota
     if quota == "none" or len(certified) < 2:
         return {name: (certificate, 1.0) for name, certificate in certified.items()}
     available = _pool_counts(con, certified)
     in_pool = dict(con.execute("SELECT predicted_label, count(*) FROM certifiable GROUP BY ALL").fetchall())
-    # the class of which the smallest part can be had; the others give no larger part of theirs
+    # the class with the smallest certified fraction of its pool; the others promote no larger fraction of theirs
     scarce = min(
         (name for name in certified if in_pool.get(name)),
         key=lambda name: available[name][certified[name].accepted - 1] / in_pool[name],
@@ -240,9 +261,9 @@ def _take(
             taken[name] = (certificate, 1.0)
             continue
         allowed = available[scarce][certified[scarce].accepted - 1] * in_pool[name] // in_pool[scarce]
-        if quota == "threshold":  # a threshold stricter than the grid's first was not tested: of that one, a part
+        if quota == "threshold":  # if the grid's strictest is still too loose, a share of it is promoted
             place = max([p for p in range(certificate.accepted) if counts[p] <= allowed], default=0)
-            certificate = certificate.stricter(counted_of(objects, name, "certify"), place)
+            certificate = certificate.stricter(calibration_sample(objects, name, "certify"), place)
         taken[name] = (certificate, min(1.0, allowed / max(counts[place], 1)))
     return taken
 
@@ -271,7 +292,7 @@ def _cuts(plan: RoundPlan, taken: dict[str, tuple[ClassCertificate, float]]) -> 
 
 
 def _sentence(row: dict[str, object], found: ClassCertificate) -> str:
-    """A certificate in words."""
+    """Describe what was certified or refused for a class."""
     name, batch = row["class"], row["batch"]
     if row["verdict"] == "certified":
         return (
@@ -282,7 +303,7 @@ def _sentence(row: dict[str, object], found: ClassCertificate) -> str:
     more = ""
     if found.needed is not None:
         more = (
-            f"; at least {found.needed} more calibration galaxies predicted {name}, and taken by no earlier round, are "
+            f"; at least {found.needed} more calibration galaxies predicted {name} and taken by no earlier round are "
             "needed in the certifying half, and about as many in the fitting half"
         )
     return f"no {name} is promoted: {found.reason}{more}"

@@ -1,8 +1,9 @@
-"""Measures of a round's model on the fixed test sets: the curve, the slices, what could not be scored.
+"""Evaluate a round's model on the test sets: accuracy, accuracy against coverage, and purity and completeness in bins.
 
-Accuracy holds at a coverage (Khan et al. 2019, figure 6) and for a mix of galaxies, and it is an agreement with votes:
-so a set is measured along the whole curve, in bins, and against the raw majority of the votes beside the debiased one.
-Objects that could not be scored are uncovered, and `accuracy_unscorable_wrong` counts them as errors too.
+An accuracy depends on the coverage (Khan et al. 2019, figure 6), on the mix of galaxies, and on which votes count as
+truth. So each set is measured along the whole curve of coverage, in bins, and against both the debiased and the raw
+majority of the votes. Objects that could not be scored are not covered; `accuracy_unscorable_wrong` counts them as
+errors.
 """
 
 from dataclasses import asdict, replace
@@ -14,8 +15,8 @@ import pyarrow.compute as pc
 from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
-from catbuilder.decisions.measures import COVERAGES, CURVE, Metric, accuracy_curve, aurc, measure
-from catbuilder.decisions.slices import VARIABLES, against_colour, purity_and_completeness, training_splits
+from catbuilder.decisions.binned_accuracy import VARIABLES, colour_metrics, purity_and_completeness, training_splits
+from catbuilder.decisions.measures import COVERAGES, CURVE, Metric, accuracy_curve, aurc, classification_metrics
 
 METRICS = pa.schema(
     [
@@ -28,10 +29,10 @@ METRICS = pa.schema(
 
 
 def evaluate_round(con: Connection, round_number: int, classes: tuple[str, ...]) -> pa.Table:
-    """Metrics of every test set in every survey, and of the validation set, by the model of a round.
+    """Compute the metrics of a round's model on every test set in every survey, and on the validation set.
 
-    One row is a Metric with its round, test set and survey; columns as in the table `metrics`, without `run`.
-    A test set without truth is scored, not measured.
+    Returns a table with the columns of `metrics`, without `run`. A test set without true classes is scored but not
+    measured.
     """
     scored = fetch_arrow(con, query("decisions/scored_test_objects"), {"round": round_number})
     splits = training_splits(con, round_number)
@@ -40,15 +41,15 @@ def evaluate_round(con: Connection, round_number: int, classes: tuple[str, ...])
     for key in sets.to_pylist():
         here = pc.and_(*(pc.equal(scored[name], value) for name, value in key.items()))
         members = scored.filter(here)
-        # of the survey whose magnitudes these are: photometric systems differ
+        # the split of the survey that measured these magnitudes, because photometric systems differ
         split = splits.get(members["measured_by"][0].as_py())
         found = _measure_set(members, classes, split)
-        rows += [as_row(round_number, key["test_set"], key["survey"], metric) for metric in found]
+        rows += [metric_row(round_number, key["test_set"], key["survey"], metric) for metric in found]
     return pa.Table.from_pylist(rows, schema=METRICS)
 
 
-def as_row(round_number: int, test_set: str, survey: str, metric: Metric) -> dict[str, object]:
-    """The metric as a row of the schema `METRICS`."""
+def metric_row(round_number: int, test_set: str, survey: str, metric: Metric) -> dict[str, object]:
+    """Convert a metric to a row of the schema `METRICS`."""
     where = {"round": round_number, "test_set": test_set, "survey": survey, "class": metric.label}
     return where | {name: value for name, value in asdict(metric).items() if name != "label"}
 
@@ -66,10 +67,11 @@ def _measure_set(members: pa.Table, classes: tuple[str, ...], split: float | Non
     metrics = []
     if (truth >= 0).any():
         counted = has_score & (truth >= 0)
-        metrics += measure(truth[counted], posterior[counted], classes, int(((truth >= 0) & ~has_score).sum()))
+        unscorable = int(((truth >= 0) & ~has_score).sum())
+        metrics += classification_metrics(truth[counted], posterior[counted], classes, unscorable)
         if counted.any():
             metrics += _curve(truth[counted], posterior[counted], [c for c in CURVE if c not in COVERAGES])
-            metrics += _slices(members.filter(pa.array(counted)), truth[counted], posterior[counted], classes, split)
+            metrics += _binned(members.filter(pa.array(counted)), truth[counted], posterior[counted], classes, split)
     counted = has_score & (raw >= 0)
     if counted.any():
         metrics += [replace(metric, truth="raw") for metric in _curve(raw[counted], posterior[counted], CURVE)]
@@ -80,17 +82,17 @@ def _curve(truth: np.ndarray, posterior: np.ndarray, coverages: list[float] | tu
     return [*accuracy_curve(truth, posterior, coverages), aurc(truth, posterior)]
 
 
-def _slices(
+def _binned(
     members: pa.Table, truth: np.ndarray, posterior: np.ndarray, classes: tuple[str, ...], split: float | None
 ) -> list[Metric]:
     predicted = posterior.argmax(axis=1)
     values = {name: members[name].to_numpy() for name in VARIABLES}
-    metrics = against_colour(truth, predicted, values["g_r"], classes, split)
+    metrics = colour_metrics(truth, predicted, values["g_r"], classes, split)
     for name in VARIABLES:
         metrics += purity_and_completeness(truth, predicted, name, values[name], classes)
     return metrics
 
 
 def _class_numbers(names: pa.ChunkedArray, classes: tuple[str, ...]) -> np.ndarray:
-    """Index into the classes, -1 where there is no name."""
+    """Convert names to indices into the classes; -1 where there is no name."""
     return np.asarray(pc.index_in(names, value_set=pa.array(classes, pa.string())).fill_null(-1).to_numpy())

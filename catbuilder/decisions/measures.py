@@ -1,7 +1,7 @@
-"""What is counted on one set of scored objects: proportions with Wilson's interval, at full and at half coverage.
+"""Compute accuracy, precision, recall, AUC and risk-coverage from arrays of truth and posteriors, with intervals.
 
-Plain counts of right and wrong, of arrays alone, so that whoever needs an accuracy with an interval makes it the same
-way; `evaluate` knows where the arrays come from.
+These functions see arrays alone, so that every part of catbuilder computes an accuracy and its interval in the same
+way; `evaluate` reads the arrays from the catalogue.
 """
 
 import math
@@ -17,35 +17,37 @@ COVERAGES = (1.0, 0.5)
 
 @dataclass(frozen=True)
 class Metric:
-    """One row of the table `metrics`, but for where it was measured."""
+    """One row of the table `metrics`, without round, test set and survey."""
 
     metric: str
-    value: float | None  # None where there was nothing to count
+    value: float | None  # None if there was nothing to count
     n: int
     coverage: float
     label: str | None = None  # the class it is about
     predicted: str | None = None  # confusion counts only
     low: float | None = None
     high: float | None = None
-    variable: str | None = None  # what is binned: bin_low <= variable < bin_high, the last bin with its end
+    variable: str | None = None  # the binned variable: bin_low <= variable < bin_high; the last bin includes its end
     bin_low: float | None = None
     bin_high: float | None = None
     truth: str = "debiased"  # or 'raw': the class with more of the volunteers' raw votes
 
 
-def measure(truth: np.ndarray, posterior: np.ndarray, classes: tuple[str, ...], unscorable: int = 0) -> list[Metric]:
-    """Counts, accuracy, precision, recall, F1, AUC and confusion of one set, at full and at half coverage.
+def classification_metrics(
+    truth: np.ndarray, posterior: np.ndarray, classes: tuple[str, ...], unscorable: int = 0
+) -> list[Metric]:
+    """Compute counts, accuracy, precision, recall, F1, AUC and confusion of one set, at full and at half coverage.
 
     Parameters
     ----------
     truth : int (n,), index into the classes
     posterior : float (n, classes)
-    unscorable : members with truth that have no score
+    unscorable : number of members with a true class but without a score
 
     Notes
     -----
-    Intervals are Wilson's at 95 per cent (Wilson 1927). At half coverage the surest ceil(n / 2) count, ties
-    in the order given.
+    Intervals are Wilson's at 95 per cent (Wilson 1927). Half coverage means the ceil(n / 2) objects of highest
+    confidence; ties are kept in the order given.
     """
     metrics = [
         Metric("scored", float(len(truth)), len(truth) + unscorable, 1.0),
@@ -53,7 +55,7 @@ def measure(truth: np.ndarray, posterior: np.ndarray, classes: tuple[str, ...], 
     ]
     order = surest_first(posterior)
     for coverage in COVERAGES:
-        kept = order[: kept_at(coverage, len(order))]
+        kept = order[: objects_at_coverage(coverage, len(order))]
         if len(kept):
             metrics += _at_coverage(truth[kept], posterior[kept], classes, coverage)
     right = int((posterior.argmax(axis=1) == truth).sum())
@@ -63,21 +65,21 @@ def measure(truth: np.ndarray, posterior: np.ndarray, classes: tuple[str, ...], 
 
 
 def surest_first(posterior: np.ndarray) -> np.ndarray:
-    """Indices of the rows by falling confidence (highest posterior), ties in the order given."""
+    """Sort rows by falling confidence (highest posterior), and return their indices; ties keep the order given."""
     return np.argsort(-posterior.max(axis=1), kind="stable")
 
 
-def kept_at(coverage: float, n: int) -> int:
-    """How many of n objects a coverage keeps, rounded up."""
+def objects_at_coverage(coverage: float, n: int) -> int:
+    """Compute how many of n objects a coverage keeps, rounded up."""
     return math.ceil(round(coverage * n, 6))  # 0.55 of 20 is 11, and 11.000000000000002 in floating point
 
 
 def proportion(metric: str, k: int, n: int, coverage: float, label: str | None = None) -> Metric:
-    """A proportion with Wilson's interval; with nothing to count it is unknown, and may be anywhere in [0, 1]."""
+    """Compute the proportion k / n with Wilson's interval at 95 per cent; for n = 0 it is None in [0, 1]."""
     if n == 0:
         return Metric(metric, None, 0, coverage, label, low=0.0, high=1.0)
     low, high = binom_conf_interval(k, n, confidence_level=0.95, interval="wilson")
-    # 0 of n reaches down to 0 and n of n up to 1 in the formula, and 1e-17 beside them in floating point
+    # by the formula the interval of 0 of n begins at 0 and that of n of n ends at 1; rounding misses them by 1e-17
     low, high = 0.0 if k == 0 else float(low), 1.0 if k == n else float(high)
     return Metric(metric, k / n, n, coverage, label, low=low, high=high)
 
@@ -102,19 +104,18 @@ def _at_coverage(truth: np.ndarray, posterior: np.ndarray, classes: tuple[str, .
 
 CURVE = tuple(step / 20 for step in range(1, 21))  # coverages of the curve: 0.05 to 1
 
-
 # Five hundred resamples give each end of a 95 per cent interval to about a thirtieth of its width, and 13,853 objects
 # cost 0.16 s.
 RESAMPLES = 500
-
 
 _SEED = 0  # the same scores give the same interval
 
 
 def accuracy_curve(truth: np.ndarray, posterior: np.ndarray, coverages: Sequence[float] = CURVE) -> list[Metric]:
-    """Accuracy of the surest ceil(coverage * n) objects at each coverage, with Wilson's intervals.
+    """Compute accuracy against coverage, with Wilson's intervals at 95 per cent.
 
-    The points share their objects, so that the intervals hold one at a time and not for the curve as a whole.
+    At each coverage it is the accuracy of the ceil(coverage * n) most confident objects. The points share
+    objects, so each interval holds alone and not for the curve as a whole.
 
     Parameters
     ----------
@@ -122,17 +123,18 @@ def accuracy_curve(truth: np.ndarray, posterior: np.ndarray, coverages: Sequence
     posterior : float (n, classes)
     """
     right = np.cumsum((posterior.argmax(axis=1) == truth)[surest_first(posterior)])
-    kept = [kept_at(coverage, len(truth)) for coverage in coverages]
+    kept = [objects_at_coverage(coverage, len(truth)) for coverage in coverages]
     return [proportion("accuracy", int(right[k - 1]), k, c) for k, c in zip(kept, coverages, strict=True)]
 
 
 def aurc(truth: np.ndarray, posterior: np.ndarray) -> Metric:
-    """Area under the risk-coverage curve, 0 at best: the mean over k = 1 ... n of the error rate of the k surest.
+    """Compute the area under the risk-coverage curve (AURC), 0 at best.
 
-    The curve is that of Geifman and El-Yaniv (2017), the area that of Geifman, Uziel and El-Yaniv (2019, section 3).
-    Objects of equal confidence share their errors, which is the mean over all orders of them: in single precision
-    many a confidence is exactly 1. The interval is the 95 per cent percentile interval of a bootstrap over objects
-    (Efron 1979); where no error was seen it has no width and says nothing.
+    It is the mean over k = 1 ... n of the error rate of the k most confident objects. The curve is that of Geifman and
+    El-Yaniv (2017), the area that of Geifman, Uziel and El-Yaniv (2019, section 3). Objects of equal confidence share
+    their errors, which is the mean over all their orders; ties are common, because many confidences are exactly 1 in
+    single precision. The interval is the 95 per cent percentile interval of a bootstrap over objects (Efron 1979); if
+    no error was seen it has no width and says nothing.
 
     Parameters
     ----------
@@ -152,7 +154,7 @@ def aurc(truth: np.ndarray, posterior: np.ndarray) -> Metric:
 
 
 def _area(tie: np.ndarray, wrong: np.ndarray) -> float:
-    """Mean error rate of all prefixes; `tie` numbers the groups of equal confidence from the surest, in any order."""
+    """Compute the mean error rate of all prefixes; `tie` numbers the groups of equal confidence, the highest first."""
     members = np.bincount(tie)
     members_wrong = np.bincount(tie[wrong], minlength=len(members))
     share = np.repeat(members_wrong / np.maximum(members, 1), members)

@@ -1,7 +1,17 @@
-"""Decisions of a round: which labels are taken back, and which scores become labels.
+"""Promote pool objects to labels by a policy, and retract promoted labels that the new model contradicts.
 
-`top_k` is the rule of Khan et al. 2019 (section III): the surest objects of each class of the pool join the
-training set. `threshold` takes all above a fixed confidence. Neither states an error rate; `certified` does.
+The recipe's `promotion.policy` names one of three policies. `decide` chooses among them:
+
+- `top_k`: the most confident objects of each class (Khan et al. 2019, section III), at least as confident as the
+  floor. Decided here, by the query `decisions/promote_top_k.sql`.
+- `threshold`: all objects above a fixed confidence. Decided here, by the query `decisions/promote_threshold.sql`.
+- `certified`: as many objects as an upper bound on the error rate allows. Decided in `certified_policy`, by
+  `certify_round`. It alone states an error rate.
+
+To add a policy: name it in `core.recipe.Promotion.policy`, write a query `promote_<policy>.sql` that makes label events
+of the temporary table `promotable`, and add a branch to `decide`. `promotable` (made by
+`promotion_candidates.find_promotable`) leaves out test sets, the firewall's exclusions and other domains, so a policy
+only has to choose.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +26,7 @@ from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
 from catbuilder.decisions.audit import queue_audit
 from catbuilder.decisions.certified_policy import CUTS, certify_round
-from catbuilder.decisions.promotion_candidates import gather_promotable
+from catbuilder.decisions.promotion_candidates import find_promotable
 
 _CERTIFICATES = pa.schema(
     [
@@ -32,27 +42,27 @@ _CERTIFICATES = pa.schema(
 
 @dataclass(frozen=True)
 class Decisions:
-    """What a round decides: label events in the order in which they are recorded, and what vouches for them."""
+    """Decisions of a round: label events in the order in which they are recorded, and their certificates."""
 
     retractions: pa.Table
     promotions: pa.Table
     cuts: pa.Table
     certificates: list[dict[str, object]] = field(default_factory=list)
     calibration: pa.Table | None = None
-    sentences: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def events(self) -> pa.Table:
-        """All label events, in the columns of `labels.EVENTS`."""
+        """All label events, in the columns of `label_events.EVENTS`."""
         return pa.concat_tables([self.retractions, self.promotions])
 
 
 def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
-    """Retract promoted labels that the round's model disowns, then promote from the pool.
+    """Retract promoted labels that the round's model contradicts, then promote objects of the pool.
 
-    Only an unlabelled pool object of the target population with a good stamp, free of the firewall, can be
-    promoted; one whose label was taken back in this very round cannot. Ties of confidence are broken by
-    survey and object_id, so the same scores always give the same labels.
+    An object can be promoted if it is in the pool and in the target population, has a good stamp and no label, and is
+    not excluded by the firewall. An object whose label is retracted in this round cannot be promoted in it. Ties of
+    confidence are broken by survey and object_id, so the same scores always give the same labels.
     """
     policy = plan.recipe.promotion
     retractions = _retractions(con, plan)
@@ -64,20 +74,20 @@ def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
             found.cuts,
             found.certificates,
             found.calibration,
-            found.sentences,
+            found.messages,
         )
     if policy.policy == "top_k":
-        gather_promotable(con, plan.round, policy.floor, policy.per_class)
+        find_promotable(con, plan.round, policy.floor, policy.per_class)
         promotions = fetch_arrow(con, query("decisions/promote_top_k"), {"per_class": policy.per_class})
     else:
-        gather_promotable(con, plan.round, max(policy.threshold, policy.floor), None)
+        find_promotable(con, plan.round, max(policy.threshold, policy.floor), None)
         promotions = fetch_arrow(con, query("decisions/promote_threshold"), {"threshold": policy.threshold})
     con.register("promotions", promotions)
-    return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("decisions/cuts_of_promotions")))
+    return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("decisions/promotion_cuts")))
 
 
 def _retractions(con: Connection, plan: RoundPlan) -> pa.Table:
-    """Promoted labels that the round's model disowns; only what is promoted is looked at."""
+    """Find promoted labels that the round's model contradicts; only promoted objects are read."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE looked_at AS "
         "SELECT survey, object_id FROM standing_labels_at($round) WHERE source = 'promoted'",
@@ -89,7 +99,7 @@ def _retractions(con: Connection, plan: RoundPlan) -> pa.Table:
 
 
 def record_decisions(recording: Recording, plan: RoundPlan, decisions: Decisions) -> None:
-    """Append the decisions of a round, and of a certified one what vouches for them, in one transaction."""
+    """Append the decisions of a round, with their certificates and audits if there are any, in one transaction."""
     con = recording.con
     record_events(recording, decisions.events, plan.round)
     place: dict[str, object] = {"round": plan.round, "run": recording.run}

@@ -1,7 +1,7 @@
-"""What of the pool a round may promote, found without looking at all of a survey where a part of it is enough.
+"""Find the pool objects that a round may promote, without reading a whole survey.
 
-Who may be promoted hangs on a dozen tables, how sure the network is on one. So the surest are found first, and of these
-those that may be promoted; if they do not suffice, the next ones are looked at too.
+Whether an object may be promoted depends on a dozen tables, its confidence on one. So the most confident objects are
+found first, and of these the ones that may be promoted. If they are too few, less confident objects are read too.
 """
 
 from collections.abc import Sequence
@@ -11,29 +11,30 @@ from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.resources import query
 
-_FEW = 20_000_000  # objects that are looked at together; more are looked at range by range of ids
-_ABOVE = (0.999, 0.99, 0.9)  # posteriors above which the surest are looked for first
+_MAX_TOGETHER = 20_000_000  # objects that one query reads; more are read in ranges of ids
+_FIRST_FLOORS = (0.999, 0.99, 0.9)  # posteriors above which the most confident objects are searched first
 
-Steps = dict[str, list[tuple[int, int]]]  # by class (step of confidence, objects), the surest first
+Steps = dict[str, list[tuple[int, int]]]  # by class: (step of confidence, number of objects), highest first
 
 
-def gather_promotable(con: Connection, round_number: int, least: float, most: int | None) -> None:
-    """Make the temporary table `promotable` of what the round's model scored and may be promoted.
+def find_promotable(con: Connection, round_number: int, least: float, most: int | None) -> None:
+    """Fill the temporary table `promotable` with the objects that may be promoted, with the round's scores.
 
     Parameters
     ----------
-    least : confidence that is needed
-    most : the surest so many of each class suffice, ties broken by survey and object_id; None for all
+    least : lowest confidence
+    most : so many of the most confident objects of each class suffice (ties are broken by survey and object_id); None
+        for all
     """
     parameters = {"round": round_number, "least": least, "most": most}
     wanted = 2 * most if most is not None else None
     while True:
         steps, whole = _surest_steps(con, round_number, least, wanted)
         taken, objects = _down_to(steps, wanted)
-        if objects > _FEW:
+        if objects > _MAX_TOGETHER:
             make_table(con, "promotable", query("decisions/promotable"), parameters)
             return
-        _look_at(con, taken, least)
+        _select_candidates(con, taken, least)
         with restricted_to(con, "looked_at", gathered=[*LARGE_TABLES, "scores"], model=round_number):
             con.execute(f"CREATE OR REPLACE TEMP TABLE promotable AS {query('decisions/promotable')}", parameters)
         if most is None or wanted is None or _suffices(con, steps, taken, most, whole):
@@ -42,9 +43,14 @@ def gather_promotable(con: Connection, round_number: int, least: float, most: in
 
 
 def _surest_steps(con: Connection, round_number: int, least: float, wanted: int | None) -> tuple[Steps, bool]:
-    """How sure the surest are: of each class so many or more, or all that are sure enough; whether these are all."""
+    """Count the most confident objects of each class by steps of confidence: `wanted` or more, or all above `least`.
+
+    Returns
+    -------
+    the counts, and whether they are of all objects above `least`
+    """
     columns = _posterior_columns(con)
-    floors = [floor for floor in _ABOVE if floor > least] if wanted is not None else []
+    floors = [floor for floor in _FIRST_FLOORS if floor > least] if wanted is not None else []
     for floor in floors:
         steps = _steps_above(con, columns, round_number, floor, least)
         if len(steps) == len(columns) and all(
@@ -59,14 +65,14 @@ def _posterior_columns(con: Connection) -> list[str]:
 
 
 def _steps_above(con: Connection, columns: Sequence[str], round_number: int, floor: float, least: float) -> Steps:
-    """Make the temporary view `surest` of what the model is so sure of or more, and count it by class and step.
+    """Make the temporary view `surest` of the objects above a floor of confidence, and count them by class and step.
 
-    Comparing the stored columns with constants is four times as fast as working out every object's confidence first.
+    Comparing the stored columns with constants is four times as fast as computing every object's confidence first.
     """
-    some = " OR ".join(f'"{name}" >= {floor - 1e-6!r}::FLOAT' for name in columns)  # no rounding may lose an object
+    some = " OR ".join(f'"{name}" >= {floor - 1e-6!r}::FLOAT' for name in columns)  # rounding must not lose an object
     con.execute(
         f"CREATE OR REPLACE TEMP VIEW surest AS SELECT * FROM predictions WHERE model = {round_number:d} AND ({some}) "
-        f"AND predicted_confidence BETWEEN {floor!r}::DOUBLE AND 1"  # not a NaN
+        f"AND predicted_confidence BETWEEN {floor!r}::DOUBLE AND 1"  # excludes NaN
     )
     steps: Steps = {}
     for label, step, objects in con.execute(query("decisions/promotion_steps"), {"least": least}).fetchall():
@@ -75,7 +81,7 @@ def _steps_above(con: Connection, columns: Sequence[str], round_number: int, flo
 
 
 def _down_to(steps: Steps, wanted: int | None) -> tuple[dict[str, int], int]:
-    """The step of each class down to which so many objects stand, and how many these are in all."""
+    """Find the step of each class above which `wanted` objects lie, and the number of objects of all classes there."""
     taken, total = {}, 0
     for label, of_class in steps.items():
         above = 0
@@ -87,7 +93,7 @@ def _down_to(steps: Steps, wanted: int | None) -> tuple[dict[str, int], int]:
     return taken, total
 
 
-def _look_at(con: Connection, taken: dict[str, int], least: float) -> None:
+def _select_candidates(con: Connection, taken: dict[str, int], least: float) -> None:
     con.execute("CREATE OR REPLACE TEMP TABLE steps_of_classes (predicted_label VARCHAR, step INTEGER)")
     con.executemany("INSERT INTO steps_of_classes VALUES (?, ?)", list(taken.items()) or [(None, None)])
     con.execute(
@@ -96,7 +102,7 @@ def _look_at(con: Connection, taken: dict[str, int], least: float) -> None:
 
 
 def _suffices(con: Connection, steps: Steps, taken: dict[str, int], most: int, whole: bool) -> bool:
-    """Whether of every class enough were found, or there are no more to be looked at."""
+    """Test whether enough objects of every class were found, or no others are left to read."""
     found = dict(con.execute("SELECT predicted_label, count(*) FROM promotable GROUP BY ALL").fetchall())
     return all(
         found.get(label, 0) >= most or (whole and taken[label] == of_class[-1][0]) for label, of_class in steps.items()

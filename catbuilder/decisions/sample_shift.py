@@ -1,10 +1,12 @@
-"""Shift meters: whether two samples of galaxies are alike, how far they are apart, what weights would make them alike.
+"""Measure dataset shift between two samples of galaxies, and compute the weights that correct for it.
 
-A certificate counts the errors of calibration galaxies and speaks of the pool; that holds as far as the two are alike
-in what the network sees. Plain statistics on its features tell: linear components and a logistic regression, which
-take a second where a network would take minutes, give the same answer every time, and have a few dozen parameters
-where a sample may have a few hundred galaxies. What neither the means nor the spreads of these components show, they
-do not see. Nor do they see galaxies whose looks are the same and whose classes are not: no meter on features can.
+A certificate counts errors of calibration galaxies and bounds the error rate of the pool. That is valid as far as the
+two samples are alike in the network's features. These meters use principal components and a logistic regression:
+they take a second where a network would take minutes, always give the same answer, and have a few dozen parameters
+where a sample may have a few hundred galaxies.
+
+They see differences in the means and the spreads of the components, and no others. Like every meter on features, they
+cannot see galaxies that look the same but belong to other classes.
 """
 
 from collections.abc import Iterator, Sequence
@@ -28,29 +30,29 @@ from threadpoolctl import ThreadpoolController
 
 Floats = npt.NDArray[np.floating]
 
-FEWEST = 20  # objects in each sample below which a meter says nothing worth recording
+MIN_SAMPLE = 20  # objects in each sample; with fewer a meter says nothing worth recording
 
-# Components of the features at most. Thirty-two and their squares leave 300 galaxies some five a coefficient, and held
-# the shift of every sample looked at; 512 features would fit the noise.
+# Largest number of components. With 32 and their squares, 300 galaxies have about five objects per coefficient, and 32
+# captured the shift of every sample tried; 512 features would fit the noise.
 MAX_COMPONENTS = 32
 OBJECTS_A_COMPONENT = 5
 
-# With so few features there is nothing to reduce and little to overfit: `density_weights` then skips components and
+# With so few features there is nothing to reduce and little to overfit, so `density_weights` skips the components and
 # the choice of a penalty (10 ms for 5,000 + 5,000 objects of 2 features).
 FEW_FEATURES = 8
-PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0)  # scikit-learn's C: the smaller, the nearer are all weights to 1
+PENALTIES = (0.0001, 0.001, 0.01, 0.1, 1.0)  # scikit-learn's C: the smaller it is, the nearer all weights are to 1
 
 FOLDS = 5
-PERMUTATIONS = 40  # the least for which a range from the 2.5th to the 97.5th percentile is more than the extremes
+PERMUTATIONS = 40  # the fewest for which the 2.5th and 97.5th percentiles are not just the extremes
 
 _LIBRARIES = ThreadpoolController()
 
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Linear algebra on one thread: sums split otherwise differ in the last bits, and with them what is certified.
+    """Run linear algebra on one thread, so that sums, and with them certificates, are the same to the last bit.
 
-    It is faster too where others use the cores: OpenBLAS's threads wait for one another by spinning.
+    It is also faster on shared cores, because OpenBLAS's threads wait for one another in busy loops.
     """
     with _LIBRARIES.limit(limits=1):
         yield
@@ -58,7 +60,7 @@ def _one_thread() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with the lower and upper end of its 95 per cent interval."""
+    """A value with the lower and upper ends of its 95 per cent interval."""
 
     value: float
     low: float
@@ -66,8 +68,8 @@ class Interval:
 
 
 @dataclass(frozen=True)
-class Frechet:
-    """A Fréchet distance, and what two samples of the same sizes have of it by chance where nothing differs."""
+class FrechetDistance:
+    """A Fréchet distance, with the distance that two samples of these sizes have by chance if nothing differs."""
 
     distance: float
     noise: Interval  # the mean over random regroupings, and the range of the middle 95 per cent of them
@@ -75,17 +77,17 @@ class Frechet:
 
 @_one_thread()
 def two_sample_auc(a: Floats, b: Floats, seed: int) -> Interval:
-    """Area under the ROC curve of a classifier that tells `b` from `a`: 0.5 where it cannot, 1 where it always can.
+    """Compute the ROC AUC of a classifier that tells `b` from `a`: 0.5 if it cannot, 1 if it always can.
 
-    The classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545): every object is judged by a logistic
-    regression that has not seen it (5 folds, drawn by `seed`), on principal components and their squares, which are
-    fitted within the fold. The interval is that of Newcombe (2006, part 2, method 5): Hanley & McNeil's variance (1982)
-    at the interval's own end, so that it keeps a width where the samples are told apart without an error. It takes the
-    five classifiers for one: of samples that differ in nothing it was found to hold 0.5 in 9 of 10.
+    This is the classifier two-sample test (Lopez-Paz & Oquab 2017, arXiv:1610.06545). A logistic regression that has
+    not seen an object classifies it (5 folds, drawn by `seed`), on principal components and their squares fitted within
+    the fold. The interval is that of Newcombe (2006, part 2, method 5): it uses Hanley & McNeil's variance (1982) at
+    the interval's own end, so it has a width even if the samples are separated without an error. It treats the five
+    classifiers as one; for samples that do not differ it contained 0.5 in 9 of 10 trials.
 
     Parameters
     ----------
-    a, b : float (n_a, d) and (n_b, d), 5 objects each at least
+    a, b : float (n_a, d) and (n_b, d), at least 5 objects each
     """
     x, is_b = _stacked(a, b)
     components = _pca(len(a), len(b), x.shape[1], whiten=True)
@@ -96,12 +98,12 @@ def two_sample_auc(a: Floats, b: Floats, seed: int) -> Interval:
 
 
 @_one_thread()
-def frechet_distance(a: Floats, b: Floats) -> Frechet:
-    """Fréchet distance of two samples as if each were Gaussian (Dowson & Landau 1982), with its noise.
+def frechet_distance(a: Floats, b: Floats) -> FrechetDistance:
+    """Compute the Fréchet distance of two samples as if each were Gaussian (Dowson & Landau 1982), with its noise.
 
-    It is taken on the joint principal components of the features, each divided by its standard deviation over both
-    samples: a distance of 1 is like moving one feature by one standard deviation. It is never 0, and grows as samples
-    shrink; `noise` is what is left when the objects are dealt out to the two samples at random.
+    It uses the joint principal components of the features, after each feature is divided by its standard deviation over
+    both samples: a distance of 1 is like shifting one feature by one standard deviation. The distance is never 0, and
+    grows as samples shrink; `noise` is its value when the objects are assigned to the two samples at random.
 
     Parameters
     ----------
@@ -114,15 +116,15 @@ def frechet_distance(a: Floats, b: Floats) -> Frechet:
     regrouped = [z[rng.permutation(len(z))] for _ in range(PERMUTATIONS)]
     noise = np.array([_frechet(mixed[: len(a)], mixed[len(a) :]) for mixed in regrouped])
     low, high = np.quantile(noise, [0.025, 0.975])
-    return Frechet(_frechet(z[: len(a)], z[len(a) :]), Interval(float(noise.mean()), float(low), float(high)))
+    return FrechetDistance(_frechet(z[: len(a)], z[len(a) :]), Interval(float(noise.mean()), float(low), float(high)))
 
 
 def prior_drift(predicted_a: npt.ArrayLike, predicted_b: npt.ArrayLike, classes: Sequence[str]) -> dict[str, Interval]:
-    """Share of each predicted class in `b` less that in `a`, with Newcombe's interval (1998, method 10).
+    """Compute the share of each predicted class in `b` minus that in `a`, with Newcombe's interval (1998, method 10).
 
     Parameters
     ----------
-    predicted_a, predicted_b : class names (n_a,) and (n_b,), one object each at least
+    predicted_a, predicted_b : class names (n_a,) and (n_b,), at least one object each
     """
     drift = {}
     for name in classes:
@@ -134,18 +136,19 @@ def prior_drift(predicted_a: npt.ArrayLike, predicted_b: npt.ArrayLike, classes:
 
 @_one_thread()
 def density_weights(calibration_fit: Floats, pool: Floats, evaluate_at: Floats) -> npt.NDArray[np.float64]:
-    """How much denser the pool is than the calibration set at given points; 1 on average over `calibration_fit`.
+    """Estimate the density ratio of pool to calibration set at given points; 1 on average over `calibration_fit`.
 
-    The odds of a logistic regression that tells the two apart are the ratio of their densities (Sugiyama, Suzuki &
-    Kanamori 2012, chapter 4). Squares of the features stand beside them, as the logarithm of the ratio of two normal
-    densities is quadratic. More than 8 features are reduced to principal components, and what best predicts objects
-    left out is taken: with the squares or without, and which penalty. Where nothing differs that is the strongest
-    one, and the weights are nearly 1; where objects are few too, and the weights then make up for a part of the shift.
+    The odds of a logistic regression that tells the two samples apart are the ratio of their densities (Sugiyama,
+    Suzuki & Kanamori 2012, chapter 4). The squares of the features are used too, because the logarithm of the ratio of
+    two normal densities is quadratic. More than 8 features are reduced to principal components; cross-validation then
+    chooses the penalty, and whether squares are used. If nothing differs it chooses the strongest penalty, and the
+    weights are nearly 1. With few objects it also chooses a strong penalty, and the weights correct only a part of the
+    shift.
 
     Parameters
     ----------
-    calibration_fit, pool : float (n, d) and (m, d), what the ratio is learnt from; 5 objects each at least
-    evaluate_at : float (k, d); the objects that will be counted must not be among those learnt from
+    calibration_fit, pool : float (n, d) and (m, d), the samples to learn the ratio from; at least 5 objects each
+    evaluate_at : float (k, d); objects that will be counted must not be among those learnt from
 
     Returns
     -------
@@ -161,7 +164,7 @@ def density_weights(calibration_fit: Floats, pool: Floats, evaluate_at: Floats) 
         classifier = _best_classifier(z, is_pool)
     classifier.fit(z, is_pool)
     at_fit = classifier.decision_function(z[: len(calibration_fit)])
-    # by logarithms: the odds of a far point overflow
+    # in logarithms, because the odds of a distant point overflow
     log_mean = logsumexp(at_fit) - np.log(len(at_fit))
     here = classifier.decision_function(reduce.transform(np.asarray(evaluate_at, np.float64)))
     weights: npt.NDArray[np.float64] = np.exp(here - log_mean)
@@ -169,23 +172,23 @@ def density_weights(calibration_fit: Floats, pool: Floats, evaluate_at: Floats) 
 
 
 def rejection_sample(weights: npt.NDArray[np.float64], draws: Floats) -> npt.NDArray[np.bool_]:
-    """Which objects stay so that those that do are distributed like the pool: rejection sampling (von Neumann 1951).
+    """Choose objects so that those kept are distributed like the pool: rejection sampling (von Neumann 1951).
 
     Parameters
     ----------
-    weights : (n,), the density that is wanted over the one there is, at each object
-    draws : (n,), uniform in [0, 1); each object's own for ever, such as a hash of its id
+    weights : (n,), ratio of the wanted density to the present one at each object
+    draws : (n,), uniform in [0, 1) and constant for each object, such as a hash of its id
 
     Returns
     -------
-    bool (n,); on average one in max(weights) / mean(weights)
+    bool (n,), whether each object is kept; on average one in max(weights) / mean(weights) is
     """
     kept: npt.NDArray[np.bool_] = draws * np.max(weights, initial=0.0) <= weights
     return kept
 
 
 def _stacked(a: Floats, b: Floats) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Both samples under one another, and which rows are of `b`."""
+    """Stack both samples, and mark the rows of `b`."""
     return np.vstack([a, b]).astype(np.float64), np.arange(len(a) + len(b)) >= len(a)
 
 
@@ -195,7 +198,7 @@ def _pca(n_a: int, n_b: int, features: int, *, whiten: bool) -> PCA:
 
 
 def _squared() -> Pipeline:
-    """Each standardised feature, and its square, standardised anew."""
+    """Add the squares of standardised features, and standardise again."""
     return make_pipeline(FunctionTransformer(_with_squares), StandardScaler())
 
 
@@ -204,12 +207,12 @@ def _with_squares(z: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _logistic(penalty: float) -> LogisticRegression:
-    # newton-cholesky takes a third of the time of the default solver where objects are many and features few
+    # with many objects and few features newton-cholesky takes a third of the default solver's time
     return LogisticRegression(C=penalty, class_weight="balanced", solver="newton-cholesky")
 
 
 def _best_classifier(z: npt.NDArray[np.float64], is_b: npt.NDArray[np.bool_]) -> Pipeline:
-    """The one with the least cross-validated loss, both samples counting alike; the simplest of equals."""
+    """Choose the classifier with the smallest cross-validated loss, both samples weighted alike; ties: the simplest."""
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
 
     def loss(classifier: Pipeline) -> float:
@@ -222,7 +225,7 @@ def _best_classifier(z: npt.NDArray[np.float64], is_b: npt.NDArray[np.bool_]) ->
 
 
 def _auc_interval(auc: float, n_a: int, n_b: int) -> Interval:
-    """The areas from which the one found is at most 1.96 of their own standard errors away."""
+    """Find the areas whose own standard error, times 1.96, reaches the measured one."""
     z = norm.ppf(0.975)
 
     def beyond(area: float) -> float:
@@ -230,8 +233,8 @@ def _auc_interval(auc: float, n_a: int, n_b: int) -> Interval:
         spread = 1 + per_pair * ((1 - area) / (2 - area) + area / (1 + area))
         return abs(auc - area) - z * float(np.sqrt(area * (1 - area) * spread / (n_a * n_b)))
 
-    # at 0 and 1 the standard error is 0, so that the sign changes between them and the value; the value itself may be
-    # 0 or 1, where the search would end at once
+    # The standard error is 0 at areas 0 and 1, so the sign changes between each of them and the value. The value itself
+    # may be 0 or 1, where the search would end at once.
     low = brentq(beyond, 0.0, auc * (1 - 1e-9)) if auc > 0 else 0.0
     high = brentq(beyond, 1 - (1 - auc) * (1 - 1e-9), 1.0) if auc < 1 else 1.0
     return Interval(auc, float(low), float(high))
@@ -240,15 +243,15 @@ def _auc_interval(auc: float, n_a: int, n_b: int) -> Interval:
 def _frechet(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> float:
     between = a.mean(axis=0) - b.mean(axis=0)
     r_a, r_b = (np.linalg.qr(x - x.mean(axis=0), mode="r") / np.sqrt(len(x) - 1) for x in (a, b))
-    # With C = R'R for both, the trace of the root of their product is the sum of the singular values of R_a R_b': no
-    # root of a matrix that rounding has made indefinite.
+    # With covariances C = R'R, the trace of the root of their product is the sum of the singular values of R_a R_b'.
+    # This takes no root of a matrix that rounding may have made indefinite.
     across = svdvals(r_a @ r_b.T).sum()
     squared = between @ between + (r_a**2).sum() + (r_b**2).sum() - 2 * across
     return float(np.sqrt(max(squared, 0.0)))
 
 
 def _share(sample: npt.ArrayLike, name: str) -> tuple[float, float, float]:
-    """Share of a class with Wilson's interval."""
+    """Compute the share of a class with Wilson's interval: value, low, high."""
     here = np.asarray(sample) == name
     low, high = binom_conf_interval(int(here.sum()), len(here), confidence_level=0.95, interval="wilson")
     return float(here.mean()), float(low), float(high)

@@ -1,9 +1,9 @@
-"""The shift meters of a round: its labelled, calibration and pool galaxies compared by the features of its network.
+"""Compare a round's labelled, calibration and pool galaxies by the features of its network, and record the shifts.
 
-Read against what they measure: labelled galaxies were trained on, which by itself sets their features apart; only
-calibration against pool says whether a certificate can be believed. The pool is a sample, the same in every round, so
-that a meter that moves tells of the network or of what was promoted and not of the draw. Only objects whose features
-were kept are compared, which spares reading a survey of millions again.
+Labelled galaxies were trained on, which by itself makes their features different; only calibration against pool tells
+whether a certificate can be trusted. The pool is represented by a sample that is the same in every round, so a meter
+that changes tells about the network or the promotions, and not about the sample. Only objects whose features were kept
+are compared, so no survey of millions is read again.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from catbuilder.catalogue.features import feature_files, features_of
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
-from catbuilder.decisions.sample_shift import FEWEST, Interval, frechet_distance, prior_drift, two_sample_auc
+from catbuilder.decisions.sample_shift import MIN_SAMPLE, Interval, frechet_distance, prior_drift, two_sample_auc
 
 SAMPLES = ("labelled", "calibration", "pool")
 
@@ -33,10 +33,10 @@ SHIFTS = pa.schema(
 
 @dataclass(frozen=True)
 class Shifts:
-    """Rows of the table `shifts`, and a sentence on each sample that is too small to be compared."""
+    """Rows of the table `shifts`, and a sentence for each sample that is too small to compare."""
 
     rows: pa.Table
-    sentences: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,23 +46,24 @@ class _Sample:
 
 
 def measure_shift(con: Connection, workspace: Workspace, plan: RoundPlan) -> Shifts:
-    """Compare the samples of a scored round, two at a time, as the catalogue stands before it promotes anything.
+    """Compare the samples of a scored round in pairs, as the catalogue stands before the round promotes anything.
 
-    'labelled' are the labelled galaxies of the training split; 'calibration' the target survey's calibration galaxies
-    that a certificate may count; 'pool' what of the target survey may be promoted. Meters are `auc`, `frechet` with
-    `frechet_noise`, what it would be by chance, and `prior`, one row a class: share predicted in the second sample less
-    that in the first.
+    Samples: 'labelled' are the labelled galaxies of the training split, 'calibration' the target survey's calibration
+    galaxies that a certificate may count, 'pool' the target survey's objects that may be promoted.
+
+    Meters: `auc`; `frechet`, with `frechet_noise`, its value by chance; and `prior`, one row per class, the share
+    predicted in the second sample minus that in the first.
     """
     samples = _samples(con, workspace, plan)
-    sentences = tuple(
+    messages = tuple(
         f"no shift is measured against the {name} sample: features of {len(samples[name].predicted)} of its galaxies "
-        f"were kept, and {FEWEST} are needed"
+        f"were kept, and {MIN_SAMPLE} are needed"
         for name in SAMPLES
-        if len(samples[name].predicted) < FEWEST
+        if len(samples[name].predicted) < MIN_SAMPLE
     )
-    large = [name for name in SAMPLES if len(samples[name].predicted) >= FEWEST]
+    large = [name for name in SAMPLES if len(samples[name].predicted) >= MIN_SAMPLE]
     rows = [row for a, b in combinations(large, 2) for row in _compare(plan, a, b, samples[a], samples[b])]
-    return Shifts(pa.Table.from_pylist(rows, schema=SHIFTS), sentences)
+    return Shifts(pa.Table.from_pylist(rows, schema=SHIFTS), messages)
 
 
 def record_shifts(recording: Recording, shifts: Shifts) -> None:
@@ -87,7 +88,7 @@ def _samples(con: Connection, workspace: Workspace, plan: RoundPlan) -> dict[str
 
 
 def _compare(plan: RoundPlan, name_a: str, name_b: str, a: _Sample, b: _Sample) -> list[dict[str, object]]:
-    """The rows of all meters of two samples."""
+    """Make the rows of all meters of two samples."""
     frechet = frechet_distance(a.features, b.features)
     drift = prior_drift(a.predicted, b.predicted, plan.classes)
     meters: list[tuple[str, str | None, Interval | float]] = [

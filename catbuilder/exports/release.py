@@ -33,7 +33,7 @@ from catbuilder.core.files import (
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import ReleaseSettings
-from catbuilder.decisions.certificates import in_words, read_certificates
+from catbuilder.decisions.certificates import certificate_sentence, read_certificates
 from catbuilder.exports.cds import write_dat
 from catbuilder.exports.export import export
 from catbuilder.exports.provenance import provenance
@@ -316,7 +316,7 @@ def _write_papers(
         "data-dictionary.csv": dictionary_csv(dictionary),
         "data-dictionary.md": dictionary_md(dictionary),
         "certificates.json": json.dumps(certified, indent=1, default=str) + "\n",
-        "certificates.md": certificates_md([in_words(row) for row in certified]),
+        "certificates.md": certificates_md([certificate_sentence(row) for row in certified]),
     }
     for name, text in papers.items():
         write_text(draft / name, text)

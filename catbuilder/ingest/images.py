@@ -30,7 +30,7 @@ from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
 from catbuilder.ingest.picture import Picture, read_picture
-from catbuilder.sets.aliases import carry_over
+from catbuilder.sets.aliases import copy_from_images
 
 Progress = Callable[[int, int], None]  # (done, of)
 
@@ -113,7 +113,7 @@ def ingest_images(
         _record_measurements(recording, rows + known, survey)
         record_events(recording, fresh_labels(recording, _label_events(rows + known, survey, source)))
         record_rejections(recording, rows_in.rejections)
-    carry_over(workspace)
+    copy_from_images(workspace)
     return _report(rows, len(known), rows_in)
 
 

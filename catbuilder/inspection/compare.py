@@ -23,10 +23,10 @@ from catbuilder.core.errors import InputError, QueryError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS
+from catbuilder.decisions.binned_accuracy import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.inspection.other_catalogue import Columns, described, read_theirs, recognise
-from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, guests, pair_one_to_one
+from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one, temporary_survey
 
 VARIABLES = ("mag_r", "radius_arcsec")
 _EXACT = 1_000_000  # values that are held in memory to find quantiles among them
@@ -182,7 +182,7 @@ def _check_way(file: Path, read: Columns, by: str) -> None:
 def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress: Progress) -> None:
     """Make the temporary table `counterparts`: an object of ours, and what the other catalogue calls it."""
     if by == "position":
-        with guests(con, "theirs", _GUESTS):
+        with temporary_survey(con, "theirs", _GUESTS):
             find_candidates(con, Side(survey), Side(_GUESTS), radius_arcsec, progress)
         pair_one_to_one(con)
     con.execute(query(f"inspection/compare_by_{by}"))
@@ -242,7 +242,7 @@ def _slices(con: Connection, classes: tuple[str, ...]) -> Iterator[tuple[dict[st
 
 
 def _edges(con: Connection, variable: str) -> list[float]:
-    """Edges of bins that hold equally many objects, as `slices.quantile_edges` has them; none without any object.
+    """Edges of bins that hold equally many objects, as `binned_accuracy.quantile_edges` has them; none without objects.
 
     Of more than `_EXACT` objects a sample says where the inner edges are: to a thousandth of the objects or so.
     """

@@ -18,7 +18,7 @@ from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from catbuilder.catalogue.features import features_of
-from catbuilder.decisions.sample_shift import FEWEST, two_sample_auc
+from catbuilder.decisions.sample_shift import MIN_SAMPLE, two_sample_auc
 from catbuilder.reports.data import Scope, embedded_set
 from catbuilder.reports.parts import (
     MARKERS,
@@ -56,12 +56,12 @@ def _embedding(scope: Scope) -> Iterator[Part]:
         )
         return
     groups = _groups(scope, scope.featured)
-    few = [name for name, (features, _) in groups.items() if len(features) < FEWEST]
+    few = [name for name, (features, _) in groups.items() if len(features) < MIN_SAMPLE]
     large = {name: group for name, group in groups.items() if name not in few}
     if len(large) < 2:
         yield missing_part(
-            f"No t-SNE: features of {FEWEST} objects or more are needed in two groups of HP and the pool, and there "
-            "are "
+            f"No t-SNE: features of {MIN_SAMPLE} objects or more are needed in two groups of HP and the pool, and "
+            "there are "
             + (", ".join(f"{len(groups[name][0])} of {name}" for name in groups) or "none")
             + "; declare a test set with catbuilder testset, and ingest a pool with --split pool"
         )
@@ -69,7 +69,7 @@ def _embedding(scope: Scope) -> Iterator[Part]:
     yield _drawing(scope, large)
     yield _overlap(scope, large)
     if few:
-        yield missing_part(f"Not shown for want of {FEWEST} objects with features: {', '.join(few)}")
+        yield missing_part(f"Not shown for want of {MIN_SAMPLE} objects with features: {', '.join(few)}")
 
 
 def _groups(scope: Scope, objects: pa.Table) -> dict[str, tuple[Features, list[str]]]:

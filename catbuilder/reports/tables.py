@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from catbuilder.catalogue.status import status
-from catbuilder.decisions.certificates import in_words, read_certificates, read_shifts
+from catbuilder.decisions.certificates import certificate_sentence, read_certificates, read_shifts
 from catbuilder.reports.data import Scope
 from catbuilder.reports.parts import (
     MARKERS,
@@ -207,7 +207,8 @@ def certificates_section(scope: Scope) -> ReportSection:
         "What is promised of each promoted batch, on what grounds, and what became of it since: standing labels and "
         f"audits are as they are now, also where this is the report of an earlier round. Up to round {scope.at}:"
     )
-    return ReportSection("certificates", "Certificates", [intro, Words(items=[in_words(row) for row in rows])])
+    sentences = [certificate_sentence(row) for row in rows]
+    return ReportSection("certificates", "Certificates", [intro, Words(items=sentences)])
 
 
 def provenance_section(scope: Scope) -> ReportSection:

@@ -159,19 +159,8 @@ def _record_plan(recording: Recording, plan: RoundPlan, training: pa.Table) -> N
 
 
 def _tell(workspace: Workspace, plan: RoundPlan, firewall: FirewallReport, reporter: Reporter) -> None:
-    if firewall.excluded:
-        kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(firewall.excluded.items()))
-        reporter.say(f"firewall: kept out as possible test or calibration objects: {kept_out}")
-    if firewall.unguarded_tests:
-        reporter.say(
-            f"firewall: {firewall.unguarded_tests} test objects have neither position nor image; "
-            "nothing guards against them"
-        )
-    if firewall.by_picture_alone:
-        reporter.say(
-            f"firewall: {firewall.by_picture_alone} objects have no position and were compared by their picture alone: "
-            "another survey's or another crop of a test galaxy is not recognised; give positions where known"
-        )
+    for sentence in firewall.sentences():
+        reporter.say(f"firewall: {sentence}")
     reporter.say(
         f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {describe_processes(plan)}; "
         f"{plan.training} to train on, {plan.validation} for validation, {plan.scored} to score"

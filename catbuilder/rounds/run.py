@@ -296,8 +296,8 @@ def _decide(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
         record_step(recording, plan.round, "decided", json.dumps(details))
         fault_point("decide.before_commit")
     fault_point("decide.after_commit")
-    unseen = shifts.sentences if plan.recipe.promotion.policy == "certified" else ()
-    for sentence in [*decisions.sentences, *unseen]:
+    unseen = shifts.messages if plan.recipe.promotion.policy == "certified" else ()
+    for sentence in [*decisions.messages, *unseen]:
         reporter.say(f"round {plan.round}: {sentence}")
     counts = ", ".join(f"{n} {name}" for name, n in promoted.items()) or "nothing"
     reporter.say(f"round {plan.round}: promoted {counts}; retracted {decisions.retractions.num_rows}")

@@ -1,1 +1,1 @@
-"""Which object is which, and which may train, calibrate or test."""
+"""Cross-match surveys, and decide which objects train, validate, calibrate and test."""

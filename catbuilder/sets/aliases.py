@@ -1,9 +1,9 @@
-"""Identity: an image given by position shows a galaxy that the survey's catalogue has under its own id.
+"""Aliases: link an image ingested by position to the catalogued galaxy it shows.
 
-Such an image becomes an alias: it leaves the catalogue, and the catalogued object takes what it lacks from it, its
-stamp, its split and the labels that people gave to it. Nothing is moved or deleted: what stood under the image's id
-stays there as history, and every row taken over is a new one. The price is that one galaxy has two ids in the tables;
-`catalog` shows it once. Several images may show one object. A test object keeps the id its frozen set names.
+The image becomes an alias of the galaxy and no longer appears in the view `catalog`. The catalogued object takes from
+it the stamp, the split and the labels by people that it lacks. Nothing is moved or deleted: rows under the image's id
+stay as history, and copies are new rows. So one galaxy has two ids in the tables, but one row in `catalog`. Several
+images may show one object. A test object keeps the id under which its frozen set lists it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from catbuilder.sets.pairs import Side, check_radius, find_candidates
 IMAGES = ("images",)
 CATALOGUES = ("gz1", "sdss", "des")
 
-_ROWS_TAKEN = ("stamps", "splits", "exclusions")  # tables that get a new row; labels get an event
+_COPIED_TABLES = ("stamps", "splits", "exclusions")  # tables whose rows are copied; labels are copied as events
 _FOUND = pa.schema(
     [
         ("survey", pa.string()),
@@ -33,57 +33,57 @@ _FOUND = pa.schema(
 
 @dataclass(frozen=True)
 class AliasReport:
-    """What `find_aliases` did; a second call in a row finds nothing to do."""
+    """Result of `find_aliases`; an immediate second call finds nothing."""
 
-    considered: int  # images with a position that stood for themselves
-    identified: int = 0  # of these, images that stand for a catalogued object now
-    stamps: int = 0  # objects that took an image's stamp
-    splits: int = 0  # objects that took an image's split
-    labels: int = 0  # labels recorded for the object as they stood for the image
-    exclusions: int = 0  # what the firewall knew of an image, recorded for the object
+    considered: int  # images with a position that were no aliases
+    identified: int = 0  # of these, images that are aliases of a catalogued object now
+    stamps: int = 0  # objects that got an image's stamp
+    splits: int = 0  # objects that got an image's split
+    labels: int = 0  # labels copied from images
+    exclusions: int = 0  # firewall exclusions copied from images
 
     def sentences(self) -> list[str]:
-        """What a person should know of it; nothing where nothing was done."""
-        said = []
+        """Describe what was done; empty if nothing was."""
+        text = []
         if self.identified:
-            said.append(
+            text.append(
                 f"{self.identified:,} of {self.considered:,} images with a position show a catalogued object of their "
-                "survey, and stand for it now."
+                "survey, and are aliases of it now."
             )
         if self.stamps or self.splits or self.labels or self.exclusions:
-            said.append(
-                f"Objects took from their images: {self.stamps:,} stamps, {self.splits:,} splits, {self.labels:,} "
-                f"labels and {self.exclusions:,} exclusions by the firewall."
+            text.append(
+                f"Copied from images to catalogued objects: {self.stamps:,} stamps, {self.splits:,} splits, "
+                f"{self.labels:,} labels and {self.exclusions:,} exclusions by the firewall."
             )
-        return said
+        return text
 
 
 def find_aliases(workspace: Workspace, radius_arcsec: float = 1.0) -> AliasReport:
     """Make every image within the radius of a catalogued object of its survey an alias of the nearest such object.
 
-    The object takes an image's stamp if it has none that can be read, an image's split if nobody has stated one of it
-    (calibration always), the labels of every source and annotator that has given it none, and always what the firewall
-    knows of its images. Labels and splits given to an image after it was identified are carried over by the next call.
+    The object gets an image's stamp if it has no readable one; an image's split if nobody has stated one for it (the
+    split calibration always); the labels of every source and annotator that has not labelled it; and always the
+    firewall's exclusions of its images. The next call copies labels and splits that an image is given later.
 
     Raises
     ------
     InputError
         The radius is not above 0 and up to 60 arcsec.
     WorkspaceBusy
-        Others recorded something again and again while this was looking.
+        Other processes kept recording while this one was searching.
     """
     check_radius(radius_arcsec)
     report = AliasReport(0)
 
     def read(con: Connection) -> tuple[int, pa.Table, bool]:
-        return *_find(con, radius_arcsec), _is_waiting(con)
+        return *_match_images(con, radius_arcsec), _has_rows_to_copy(con)
 
     def record(recording: Recording, seen: tuple[int, pa.Table, bool]) -> None:
         nonlocal report
         considered, found, _ = seen
         recording.con.register("found", found)
-        recording.con.execute(query("sets/alias_record"), {"round": recording.round, "run": recording.run})
-        report = AliasReport(considered, found.num_rows, **_take_all(recording))
+        recording.con.execute(query("sets/record_aliases"), {"round": recording.round, "run": recording.run})
+        report = AliasReport(considered, found.num_rows, **_copy_all(recording))
 
     considered, found, waiting = read_then_record(
         workspace, "identify images", read, lambda seen: bool(seen[1].num_rows) or seen[2], record
@@ -91,44 +91,46 @@ def find_aliases(workspace: Workspace, radius_arcsec: float = 1.0) -> AliasRepor
     return report if found.num_rows or waiting else AliasReport(considered)
 
 
-def carry_over(workspace: Workspace) -> None:
-    """Let catalogued objects take what their images were given since: for a table that names the images again."""
+def copy_from_images(workspace: Workspace) -> None:
+    """Copy to catalogued objects the stamps, splits, labels and exclusions that their images were given since.
+
+    Ingest calls it when a table names such images again.
+    """
     with workspace.reading() as con:
-        waiting = _is_waiting(con)
+        waiting = _has_rows_to_copy(con)
     if waiting:
         with workspace.recording("carry over from images") as recording:
-            _take_all(recording)
+            _copy_all(recording)
 
 
-def _is_waiting(con: Connection) -> bool:
-    """Whether objects lack something that their images have."""
+def _has_rows_to_copy(con: Connection) -> bool:
     if not fetch_number(con, "SELECT count(*) FROM aliases"):
         return False
-    return any(fetch_arrow(con, query(f"sets/alias_{what}")).num_rows for what in (*_ROWS_TAKEN, "labels"))
+    return any(fetch_arrow(con, query(f"sets/alias_{what}")).num_rows for what in (*_COPIED_TABLES, "labels"))
 
 
-def _take_all(recording: Recording) -> dict[str, int]:
-    """New rows for objects from those of their images; how many of each table."""
-    taken = {table: _take_rows(recording, table) for table in _ROWS_TAKEN}
-    return taken | {"labels": _take_labels(recording)}
+def _copy_all(recording: Recording) -> dict[str, int]:
+    """Copy rows and labels of images to their objects; return the number copied, by table."""
+    copied = {table: _copy_rows(recording, table) for table in _COPIED_TABLES}
+    return copied | {"labels": _copy_labels(recording)}
 
 
-def _find(con: Connection, radius_arcsec: float) -> tuple[int, pa.Table]:
-    """How many images were looked at, and which object each of them shows, as a table of `_FOUND`."""
+def _match_images(con: Connection, radius_arcsec: float) -> tuple[int, pa.Table]:
+    """Find the catalogued object that each image shows: the number of images searched, and a table of `_FOUND`."""
     considered, found = 0, [_FOUND.empty_table()]
     for survey, images, has_catalogue in con.execute(query("sets/alias_surveys")).fetchall():
         considered += images
         if images and has_catalogue:
             find_candidates(con, Side(survey, IMAGES), Side(survey, CATALOGUES), radius_arcsec)
-            found.append(fetch_arrow(con, query("sets/alias_found"), {"survey": survey}).cast(_FOUND))
+            found.append(fetch_arrow(con, query("sets/alias_nearest"), {"survey": survey}).cast(_FOUND))
     return considered, pa.concat_tables(found)
 
 
-def _take_rows(recording: Recording, table: str) -> int:
-    """New rows of a table for objects, from those of their images."""
+def _copy_rows(recording: Recording, table: str) -> int:
+    """Copy rows of a table from images to their objects."""
     rows = fetch_arrow(recording.con, query(f"sets/alias_{table}"))
     recording.con.register("taken", rows)
-    # a name of `_ROWS_TAKEN`
+    # the table is one of `_COPIED_TABLES`, so pasting its name is safe
     recording.con.execute(
         f"INSERT INTO {table} BY NAME SELECT *, $round AS round, $run AS run FROM taken",
         {"round": recording.round, "run": recording.run},
@@ -138,7 +140,7 @@ def _take_rows(recording: Recording, table: str) -> int:
     return int(rows.num_rows)
 
 
-def _take_labels(recording: Recording) -> int:
-    """Label events for objects, from those of their images."""
+def _copy_labels(recording: Recording) -> int:
+    """Copy label events from images to their objects."""
     events = fetch_arrow(recording.con, query("sets/alias_labels")).cast(EVENTS)
     return record_events(recording, fresh_labels(recording, events))

@@ -1,9 +1,9 @@
-"""Assemble: which galaxies train, validate, test, calibrate, and which wait in the pool, by the paper's rules.
+"""Assemble the training, validation, test and calibration sets and the pool, by the rules of Khan et al. 2019.
 
-Everything follows from three things: the volunteers' votes, which galaxies both surveys saw, and a hash of the
-id. HP are the galaxies of the overlap with sure votes (or those of a list), FO all of the overlap but for a
-fixed fifth of what is not in HP, and that fifth calibrates. Test sets are written once; a second call adds what
-has come since to training, calibration and pool, and leaves HP and FO as they are.
+The sets follow from the volunteers' votes, the overlap (the galaxies that both surveys observed) and a hash of the id.
+HP are the galaxies of the overlap with clean votes, or those of a list. A fixed fifth of the rest of the overlap
+calibrates. FO are all galaxies of the overlap but that fifth. Test sets are written once: a second call adds new
+galaxies to training, calibration and pool, and leaves HP and FO as they are.
 
 Reference: Khan et al. 2019 (arXiv:1812.02183), section II and table 1.
 """
@@ -25,7 +25,7 @@ from catbuilder.sets.firewall import update_firewall
 from catbuilder.sets.manifest import in_validation
 from catbuilder.sets.population import apply_population, domain_counts, load_population
 
-PAPER = {
+PAPER_COUNTS = {
     ("train", "sdss", "spiral"): 18_352, ("train", "sdss", "elliptical"): 18_268,
     ("HP", "sdss", "spiral"): 516, ("HP", "sdss", "elliptical"): 550,
     ("HP", "des", "spiral"): 516, ("HP", "des", "elliptical"): 550,
@@ -37,69 +37,80 @@ PAPER = {
 _CLASSES = {"elliptical", "spiral"}
 
 
-@dataclass
+@dataclass(frozen=True)
 class AssembleReport:
-    """What `assemble` did."""
+    """Result of `assemble`."""
 
     counts: pa.Table  # part, survey, class, galaxies, with_stamp
-    overlap: int = 0  # galaxies that both surveys saw and that have votes
+    overlap: int = 0  # galaxies with votes that both surveys observed
     ties: int = 0  # of these, galaxies whose two debiased votes are equal
     tied_in_calibration: int = 0
     hp_in_overlap: int = 0
     hp_in_fo: int = 0
     hp_unmatched: int = 0  # pairs of the HP list that the cross-match does not have
-    without_votes: int = 0  # members of the listed sets on which nobody voted
-    frozen: tuple[str, ...] = ()  # test sets that were there already
-    late: int = 0  # galaxies that would be in FO, had it not been written before they came
+    without_votes: int = 0  # members of the listed sets without votes
+    frozen: tuple[str, ...] = ()  # test sets that were written by an earlier call
+    late: int = 0  # galaxies that would be in FO if they had been ingested before it was written
     already_trained: int = 0  # test objects that an earlier round trained on
     already_calibrated: int = 0  # calibration objects that an earlier round trained on
     events: int = 0  # labels recorded
-    withdrawn: int = 0  # labels of an earlier call that the votes no longer give
+    withdrawn: int = 0  # labels of an earlier call, retracted because the votes no longer give them
     images: AliasReport | None = None
     domains: dict[tuple[str, str], int] = field(default_factory=dict)  # objects by (domain, reason)
     firewall: dict[str, int] = field(default_factory=dict)  # objects kept out of training, by rule
 
     def sentences(self) -> list[str]:
-        """What a person should know beside the table of counts."""
-        said = [
-            f"Overlap: {self.overlap:,} galaxies with votes that both surveys saw; {self.ties} of them tie between the "
-            f"two classes: dropped from FO, counted as errors in calibration, which has {self.tied_in_calibration}.",
+        """Describe the sets, beside the table of counts."""
+        text = [
+            f"Overlap: {self.overlap:,} galaxies with votes that both surveys observed. {self.ties} of them have equal "
+            "votes for the two classes: they are not in FO, and count as errors in calibration, which has "
+            f"{self.tied_in_calibration}.",
             f"HP and the overlap: {self.hp_in_overlap:,} galaxies of HP are also in the overlap, {self.hp_in_fo:,} of "
             "them in FO; the two test sets are not disjoint.",
             "Validation of the paper: 963 galaxies of both classes.",
         ]
         if self.frozen:
-            said.append(f"{' and '.join(self.frozen)}: written before and frozen; left as they are.")
+            text.append(f"{' and '.join(self.frozen)}: written by an earlier call and frozen; not changed.")
         if self.late:
-            said.append(f"{self.late:,} galaxies of the overlap came after FO was written; they are in no set.")
-        if self.hp_unmatched:
-            said.append(f"Careful: {self.hp_unmatched} pairs of the HP list are not pairs of the cross-match.")
-        if self.without_votes:
-            said.append(f"Careful: {self.without_votes} listed test galaxies have no votes, and so no truth.")
-        if self.already_trained:
-            said.append(
-                f"Careful: {self.already_trained} test objects were trained on by earlier rounds; their metrics mean "
-                "nothing."
-            )
+            text.append(f"{self.late:,} galaxies of the overlap came after FO was written; they are in no set.")
+        if self.withdrawn:
+            text.append(f"{self.withdrawn} labels of an earlier call are retracted: the votes no longer give them.")
         if self.images and self.images.identified:
-            said.append(f"{self.images.identified} images given by position show a catalogued galaxy and took its id.")
+            text.append(
+                f"{self.images.identified} images given by position show a catalogued galaxy and are aliases of it now."
+            )
         if self.firewall:
             kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(self.firewall.items()))
-            said.append(f"Firewall: kept out of training as possible test or calibration galaxies: {kept_out}.")
-        if self.withdrawn:
-            said.append(f"{self.withdrawn} labels of an earlier call are taken back: the votes no longer give them.")
-        if self.already_calibrated:
-            said.append(
-                f"Careful: {self.already_calibrated} calibration galaxies were trained on by earlier rounds, whose "
-                "models they cannot judge."
+            text.append(f"Firewall: kept out of training as possible test or calibration galaxies: {kept_out}.")
+        return text + self._warnings() + self._domain_sentences()
+
+    def _warnings(self) -> list[str]:
+        text = []
+        if self.hp_unmatched:
+            text.append(f"Warning: {self.hp_unmatched} pairs of the HP list are not pairs of the cross-match.")
+        if self.without_votes:
+            text.append(f"Warning: {self.without_votes} listed test galaxies have no votes, and so no true class.")
+        if self.already_trained:
+            text.append(
+                f"Warning: earlier rounds were trained on {self.already_trained} test objects; the metrics of those "
+                "rounds are invalid."
             )
+        if self.already_calibrated:
+            text.append(
+                f"Warning: earlier rounds were trained on {self.already_calibrated} calibration galaxies; these cannot "
+                "measure the models of those rounds."
+            )
+        return text
+
+    def _domain_sentences(self) -> list[str]:
         if not self.domains:
-            said.append("No catalogue of the target's measurements is in: domains are judged by the images alone.")
-        elif not any(domain == "in" for domain, _ in self.domains):
-            said.append("Careful: no catalogued object is in the target population, so none can be promoted.")
+            return ["No catalogue of the target survey is ingested: domains come from the images alone."]
+        text = []
+        if not any(domain == "in" for domain, _ in self.domains):
+            text.append("Warning: no catalogued object is in the target population, so none can be promoted.")
         for (domain, reason), n in self.domains.items():
-            said.append(f"Domain {domain}: {n:,} objects{f' ({reason})' if reason else ''}.")
-        return said
+            text.append(f"Domain {domain}: {n:,} objects{f' ({reason})' if reason else ''}.")
+        return text
 
 
 def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo: Path | None = None) -> AssembleReport:
@@ -107,15 +118,15 @@ def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo
 
     Parameters
     ----------
-    hp, fo : CSV files that list the pairs of a test set, with one column for each survey whose name begins with
-        the survey's (`sdss_objid`, `des_coadd_object_id`); by default the rule decides
+    hp, fo : CSV files that list the pairs of a test set, with one column of ids for each survey, whose name begins
+        with the survey's (`sdss_objid`, `des_coadd_object_id`); by default the set follows the rule
 
     Raises
     ------
     InputError
-        There are no votes or no cross-match to build from, or a list cannot be used.
+        There are no votes or there is no cross-match to build from, or a list cannot be used.
     ConfigError
-        The recipe's sets do not fit the workspace.
+        The recipe's sets do not fit the workspace's classes or surveys.
     """
     sets = recipe.sets
     _check_settings(workspace, sets)
@@ -124,27 +135,29 @@ def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo
     images = find_aliases(workspace)
     with workspace.reading() as con:
         _check_catalogue(con, sets)
+    domains: dict[tuple[str, str], int] = {}
     with workspace.recording("assemble") as recording:
-        report = AssembleReport(pa.table({}), images=images)
         _find_votes(recording.con, sets)
-        _record_test_sets(recording, sets, lists, report)
-        _record_training(recording, recipe, report)
+        frozen = tuple(name for name in ("HP", "FO") if _is_written(recording.con, name, sets))
+        numbers = _record_test_sets(recording, sets, lists, frozen)
+        numbers |= _record_training(recording, recipe)
         if _has_measurements(recording.con, sets.target):
             apply_population(recording, sets.target, population)
-            report.domains = domain_counts(recording.con, sets.target)
+            domains = domain_counts(recording.con, sets.target)
         for table in lists.values():
             record_rejections(recording, table.rejections)
-    report.firewall = update_firewall(workspace, recipe.firewall.radius_arcsec).excluded
+    firewall = update_firewall(workspace, recipe.firewall.radius_arcsec).excluded
     with workspace.reading() as con:
-        report.counts = fetch_arrow(con, query("sets/assemble_counts"))
-    return report
+        counts = fetch_arrow(con, query("sets/assemble_counts"))
+    return AssembleReport(counts, frozen=frozen, images=images, domains=domains, firewall=firewall, **numbers)
 
 
 def _check_settings(workspace: Workspace, sets: Sets) -> None:
     if not set(workspace.config.classes) >= _CLASSES:
         raise ConfigError(
-            f"Galaxy Zoo 1 tells elliptical from spiral, and this workspace has {', '.join(workspace.config.classes)}; "
-            "make one with: catbuilder init WORKSPACE --classes elliptical,spiral, or declare sets of your own with: "
+            "assemble needs the classes elliptical and spiral of Galaxy Zoo 1, and this workspace has "
+            f"{', '.join(workspace.config.classes)}; make one with: catbuilder init WORKSPACE --classes "
+            "elliptical,spiral, or declare sets of your own with: "
             "catbuilder testset NAME --survey SURVEY --table T.csv"
         )
     for survey in (sets.labelled, sets.target):
@@ -156,20 +169,20 @@ def _check_settings(workspace: Workspace, sets: Sets) -> None:
 def _check_catalogue(con: Connection, sets: Sets) -> None:
     if not fetch_number(con, "SELECT count(*) FROM galaxy_zoo WHERE survey = ?", [sets.labelled]):
         raise InputError(
-            f"no votes on {sets.labelled} galaxies are in the catalogue; bring them in with: catbuilder ingest gz1 FILE"
+            f"no votes on {sets.labelled} galaxies are in the catalogue; ingest them with: catbuilder ingest gz1 FILE"
         )
-    row = first_row(con, query("sets/assemble_stale"), {"labelled": sets.labelled, "target": sets.target})
+    row = first_row(con, query("sets/assemble_changed_since_match"), {"labelled": sets.labelled, "target": sets.target})
     if row is None or row[0] is None:
-        raise InputError(f"{sets.labelled} and {sets.target} were not matched yet; first: catbuilder crossmatch")
+        raise InputError(f"{sets.labelled} and {sets.target} are not matched yet; first run: catbuilder crossmatch")
     if row[0]:
         raise InputError(
-            f"{row[0]} objects came or changed after the cross-match of {sets.labelled} and {sets.target}, and test "
-            "sets are written only once; match again first: catbuilder crossmatch"
+            f"{row[0]} objects were added or changed after the cross-match of {sets.labelled} and {sets.target}, and "
+            "test sets are written only once; first match again: catbuilder crossmatch"
         )
 
 
 def _read_list(workspace: Workspace, file: Path, sets: Sets) -> CsvRows:
-    """A list of pairs, with its good rows as (labelled id, target id) in `pairs`."""
+    """Read a list of pairs; its good rows get the keys `labelled_id` and `target_id`."""
     table = read_table(file, [], unique=(), limits=workspace.config.limits)
     names = [next((c for c in table.columns if c.lower().startswith(s)), None) for s in (sets.labelled, sets.target)]
     if None in names:
@@ -185,7 +198,7 @@ def _read_list(workspace: Workspace, file: Path, sets: Sets) -> CsvRows:
             ids = [str(parse_object_id(text)[0]) for text in pair]
             for place in zip(("labelled", "target"), ids, strict=True):
                 if place in seen:
-                    raise BadValue(f"the id {place[1]} stands already in row {seen[place]}")
+                    raise BadValue(f"the id {place[1]} is already in row {seen[place]}")
             seen.update({place: row for place in zip(("labelled", "target"), ids, strict=True)})
             good.append((row, dict(zip(("labelled_id", "target_id"), ids, strict=True))))
         except BadValue as error:
@@ -199,30 +212,40 @@ def _find_votes(con: Connection, sets: Sets) -> None:
     con.execute(query("sets/assemble_overlap"), {"labelled": sets.labelled, "target": sets.target})
 
 
-def _record_test_sets(recording: Recording, sets: Sets, lists: dict[str, CsvRows], report: AssembleReport) -> None:
-    """HP, then a listed FO, then calibration from what is in neither, then FO by rule: the order is the rule."""
+def _record_test_sets(
+    recording: Recording, sets: Sets, lists: dict[str, CsvRows], frozen: tuple[str, ...]
+) -> dict[str, int]:
+    """Record HP, a listed FO, calibration from the rest, then FO by rule; return fields of the report.
+
+    The order matters: calibration is drawn from the galaxies that are in neither HP nor a listed FO.
+    """
     con = recording.con
     surveys = {"labelled": sets.labelled, "target": sets.target}
-    report.frozen = tuple(name for name in ("HP", "FO") if _is_written(con, name, sets))
-    _record_set(recording, "HP", sets, lists.get("HP"), report)
+    hp_unmatched, hp_without_votes = _record_set(recording, "HP", sets, lists.get("HP"), frozen)
+    fo_without_votes = 0
     if "FO" in lists:
-        _record_set(recording, "FO", sets, lists["FO"], report)
-    con.execute(query("sets/assemble_drawn"), {**surveys, "fraction": sets.calibration})
+        _, fo_without_votes = _record_set(recording, "FO", sets, lists["FO"], frozen)
+    con.execute(query("sets/assemble_calibration"), {**surveys, "fraction": sets.calibration})
     if "FO" not in lists:
-        _record_set(recording, "FO", sets, None, report)
-    numbers = first_row(con, query("sets/assemble_numbers"), {"target": sets.target})
-    assert numbers is not None
-    (
-        report.overlap, report.ties, report.tied_in_calibration, report.hp_in_overlap, report.hp_in_fo, report.late,
-    ) = numbers  # fmt: skip
-    report.already_trained = len(con.execute(query("sets/trained_test_objects"), {"test_set": None}).fetchall())
-    report.already_calibrated = fetch_number(con, query("sets/trained_calibration"), surveys)
+        _record_set(recording, "FO", sets, None, frozen)
+    row = first_row(con, query("sets/assemble_overlap_counts"), {"target": sets.target})
+    assert row is not None
+    counted = ("overlap", "ties", "tied_in_calibration", "hp_in_overlap", "hp_in_fo", "late")
+    return dict(zip(counted, row, strict=True)) | {
+        "hp_unmatched": hp_unmatched,
+        "without_votes": hp_without_votes + fo_without_votes,
+        "already_trained": len(con.execute(query("sets/trained_test_objects"), {"test_set": None}).fetchall()),
+        "already_calibrated": fetch_number(con, query("sets/trained_calibration"), surveys),
+    }
 
 
-def _record_set(recording: Recording, name: str, sets: Sets, listed: CsvRows | None, report: AssembleReport) -> None:
-    con = recording.con
-    if name in report.frozen:
-        return
+def _record_set(
+    recording: Recording, name: str, sets: Sets, listed: CsvRows | None, frozen: tuple[str, ...]
+) -> tuple[int, int]:
+    """Record a test set, unless it is frozen; return the listed pairs not in the overlap, and those without votes."""
+    con, unmatched, without_votes = recording.con, 0, 0
+    if name in frozen:
+        return unmatched, without_votes
     if listed is None:
         con.execute(query(f"sets/assemble_{name.lower()}_rule"))
     else:
@@ -230,39 +253,38 @@ def _record_set(recording: Recording, name: str, sets: Sets, listed: CsvRows | N
             c: pa.array([int(cells[c]) for _, cells in listed.rows], pa.int64()) for c in ("labelled_id", "target_id")
         }
         con.register("listed", pa.table(columns))
-        con.execute(query("sets/assemble_listed"), {"labelled": sets.labelled, "target": sets.target})
-        if name == "HP":
-            report.hp_unmatched = fetch_number(
-                con, "SELECT count(*) FROM members ANTI JOIN overlap USING (labelled_id, target_id)"
-            )
-        report.without_votes += fetch_number(con, "SELECT count(*) FROM members WHERE votes IS NULL")
+        con.execute(query("sets/assemble_listed_members"), {"labelled": sets.labelled, "target": sets.target})
+        unmatched = fetch_number(con, "SELECT count(*) FROM members ANTI JOIN overlap USING (labelled_id, target_id)")
+        without_votes = fetch_number(con, "SELECT count(*) FROM members WHERE votes IS NULL")
     con.execute(
         query("sets/assemble_test_set"),
         {"test_set": name, "labelled": sets.labelled, "target": sets.target, "round": recording.round,
          "run": recording.run},
     )  # fmt: skip
+    return unmatched, without_votes
 
 
-def _record_training(recording: Recording, recipe: Recipe, report: AssembleReport) -> None:
-    """Labels and splits of what trains, validates and calibrates; the target's other objects are the pool."""
+def _record_training(recording: Recording, recipe: Recipe) -> dict[str, int]:
+    """Record labels and splits of training, validation, calibration and pool; return fields of the report."""
     con, sets = recording.con, recipe.sets
     surveys = {"labelled": sets.labelled, "target": sets.target}
-    clean = fetch_arrow(con, query("sets/assemble_clean"), {"labelled": sets.labelled})
+    clean = fetch_arrow(con, query("sets/assemble_training_galaxies"), {"labelled": sets.labelled})
     held_back = in_validation(clean["healpix"], recipe.validation.fraction)
     splits = pa.array(["validation" if held else "train" for held in held_back], pa.string())
     con.register("clean", clean.append_column("split", splits))
-    said = fetch_arrow(con, query("sets/assemble_events"), surveys)
-    report.events = record_events(recording, fresh_labels(recording, said))
-    con.register("stated", said)
-    withdrawn = fetch_arrow(con, query("sets/assemble_withdrawn"), surveys)
-    report.withdrawn = record_events(recording, withdrawn)
+    labels = fetch_arrow(con, query("sets/assemble_labels"), surveys)
+    recorded = record_events(recording, fresh_labels(recording, labels))
+    con.register("stated", labels)
+    withdrawn = fetch_arrow(con, query("sets/assemble_label_retractions"), surveys)
+    retracted = record_events(recording, withdrawn)
     con.register("withdrawn", withdrawn)
     con.execute(query("sets/assemble_splits"), {**surveys, "round": recording.round, "run": recording.run})
     replace_older(recording, "splits")
+    return {"events": recorded, "withdrawn": retracted}
 
 
 def _is_written(con: Connection, name: str, sets: Sets) -> bool:
-    """Whether the target's version stands: a second target survey gets its own of the same galaxies."""
+    """Test whether the set is written for the target survey: each target survey has its own version."""
     text = "SELECT count(*) FROM test_sets WHERE test_set = ? AND survey = ?"
     return bool(fetch_number(con, text, [name, sets.target]))
 

@@ -1,9 +1,9 @@
-"""Cross-match: which objects of two surveys are one galaxy, one to one, the nearest pairs first.
+"""Cross-match the objects of two surveys by position, one to one, the nearest pairs first.
 
-One to one and nearest first is what a purity-minded match needs: two DES objects never become one SDSS galaxy, and
-a close pair of galaxies is told apart. What it gives up is the best overall assignment: a pair is taken even where
-leaving it would let two others form. Khan et al. 2019 match within 1 arcsec by astropy's `match_to_catalog_sky`,
-which asks for the nearest of each and may give one galaxy to several.
+This favours purity: two DES objects never match one SDSS galaxy, and the members of a close pair of galaxies stay
+separate. It is not the best overall assignment: a pair is taken even if leaving it would let two other pairs form. Khan
+et al. 2019 match within 1 arcsec by astropy's `match_to_catalog_sky`, which finds the nearest neighbour of each object
+and may match one galaxy to several.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates,
 
 @dataclass(frozen=True)
 class SurveyMatch:
-    """Two surveys, matched."""
+    """Result of the cross-match of two surveys."""
 
     survey_a: str
     survey_b: str
@@ -32,8 +32,8 @@ class SurveyMatch:
     pairs: int
     median_arcsec: float | None  # None where there is no pair
     largest_arcsec: float | None
-    second_candidate: int  # pairs of which either object had another candidate within the radius
-    recorded: bool  # False: the latest cross-match found the same, and stands
+    second_candidate: int  # pairs in which either object had another candidate within the radius
+    recorded: bool  # False: the latest cross-match found the same pairs, so nothing was recorded
 
 
 _Found = tuple[SurveyMatch, pa.Table]  # with its pairs
@@ -41,18 +41,18 @@ _Found = tuple[SurveyMatch, pa.Table]  # with its pairs
 
 @dataclass(frozen=True)
 class CrossmatchReport:
-    """What `crossmatch` did."""
+    """Result of `crossmatch`."""
 
     images: AliasReport
     matches: tuple[SurveyMatch, ...]
 
     def sentences(self) -> list[str]:
-        """What a person should know beside the table of matches."""
-        said = self.images.sentences()
-        stands = [f"{match.survey_a} and {match.survey_b}" for match in self.matches if not match.recorded]
-        if stands:
-            said.append(f"The same pairs stand already for {', '.join(stands)}; nothing was recorded for them.")
-        return said
+        """Describe the result, beside the table of matches."""
+        text = self.images.sentences()
+        unchanged = [f"{match.survey_a} and {match.survey_b}" for match in self.matches if not match.recorded]
+        if unchanged:
+            text.append(f"The pairs of {', '.join(unchanged)} have not changed; nothing was recorded for them.")
+        return text
 
 
 def crossmatch(
@@ -61,19 +61,20 @@ def crossmatch(
     surveys: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> CrossmatchReport:
-    """Match every two surveys of the workspace, after images have been told to be what they show.
+    """Match every two surveys of the workspace by position, after linking images to the objects they show.
 
     Parameters
     ----------
     radius_arcsec : largest separation of a pair, above 0 and up to 60
-    surveys : which surveys; by default all that hold objects with positions
+    surveys : names of the surveys; by default all that hold objects with positions
+    progress : called with (objects done, objects in all) of each pair of surveys
 
     Raises
     ------
     InputError
         The radius is out of range, a survey is unknown, or fewer than two hold objects with positions.
     WorkspaceBusy
-        Others recorded something again and again while this was matching.
+        Other processes kept recording while this one was matching.
     """
     check_radius(radius_arcsec)
     for name in surveys or ():
@@ -97,41 +98,41 @@ def crossmatch(
 
 
 def _pairings(workspace: Workspace, con: Connection, surveys: Sequence[str] | None) -> list[tuple[str, str]]:
-    """Every two surveys, named in the order of `catbuilder.toml`, or as they were named when first matched."""
+    """List every two surveys, in the order of `catbuilder.toml`, or in that of their first cross-match."""
     held = {survey for (survey,) in con.execute(query("sets/match_surveys")).fetchall()}
     wanted = held if surveys is None else set(surveys)
     if surveys is not None and len(wanted) < 2:
-        raise InputError(f"a cross-match is of two surveys, and {' '.join(wanted)} alone was given; name another")
+        raise InputError(f"a cross-match needs two surveys, and only {' '.join(wanted)} was given; name another")
     if len(wanted) < 2 or wanted - held:
         there = f"only those of {' and '.join(sorted(held))}" if held else "none"
         raise InputError(
-            f"a cross-match needs objects with positions of two surveys, and there are {there}; bring them in with: "
+            f"a cross-match needs objects with positions of two surveys, and there are {there}; ingest them with: "
             "catbuilder ingest sdss FILE, catbuilder ingest des FILE, or ingest images with ra and dec"
         )
     known = list(workspace.config.surveys)
     order = [name for name in known if name in wanted] + sorted(wanted - set(known))
-    named = set(con.execute(query("sets/match_named")).fetchall())
+    named = set(con.execute(query("sets/match_survey_order")).fetchall())
     return [(b, a) if (b, a) in named else (a, b) for a, b in itertools.combinations(order, 2)]
 
 
 def _match(con: Connection, a: str, b: str, radius_arcsec: float, progress: Progress | None) -> _Found:
-    """Find the pairs of two surveys, and whether they are to be recorded."""
+    """Find the pairs of two surveys, and whether they differ from the recorded ones."""
     objects_a, objects_b = find_candidates(con, Side(a), Side(b), radius_arcsec, progress)
     pair_one_to_one(con)
     names = {"survey_a": a, "survey_b": b}
-    stands = first_row(con, query("sets/match_stands"), {**names, "radius_arcsec": radius_arcsec})
+    unchanged = first_row(con, query("sets/match_unchanged"), {**names, "radius_arcsec": radius_arcsec})
     pairs, median, largest, contested = first_row(con, query("sets/match_summary")) or (0, None, None, 0)
-    recorded = not (stands and stands[0])
+    recorded = not (unchanged and unchanged[0])
     match = SurveyMatch(a, b, objects_a, objects_b, pairs, median, largest, contested, recorded)
-    return match, fetch_arrow(con, query("sets/match_found"), names)
+    return match, fetch_arrow(con, query("sets/match_pairs"), names)
 
 
 def _record(recording: Recording, match: SurveyMatch, radius_arcsec: float, pairs: pa.Table) -> None:
     stamp = {"round": recording.round, "run": recording.run}
     recording.con.register("found", pairs)
-    recording.con.execute(query("sets/match_record"), stamp)
+    recording.con.execute(query("sets/record_matches"), stamp)
     recording.con.execute(
-        query("sets/match_record_crossmatch"),
+        query("sets/record_crossmatch"),
         {"survey_a": match.survey_a, "survey_b": match.survey_b, "radius_arcsec": radius_arcsec,
          "pairs": match.pairs, **stamp},
     )  # fmt: skip

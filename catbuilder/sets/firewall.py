@@ -1,8 +1,8 @@
-"""The firewall: no test or calibration galaxy, nor anything that may be one, is ever trained on or promoted.
+"""Firewall: exclude test and calibration galaxies, and anything that may be one, from training and promotion.
 
-Three ways to be a test galaxy under another name: to be matched with one in another survey, to stand within
-a few arcseconds of one, or, where a position is missing on either side, to show the same picture. Membership
-itself (the same survey and id) is in the table `test_sets` and needs no finding.
+An object may be a test galaxy under another name if it is matched with one in another survey, lies within a few
+arcseconds of one, or, if either has no position, shows the same picture. Members themselves (the same survey and id)
+are in the table `test_sets` and need no search.
 """
 
 from dataclasses import dataclass
@@ -32,68 +32,86 @@ EXCLUSIONS = pa.schema(
     ]
 )
 
-
 _BOTH_NAMES = ("survey", "object_id", "test_set", "test_survey", "test_object_id")
 
 
 @dataclass(frozen=True)
 class FirewallReport:
-    """What the firewall has found so far, and what it cannot see."""
+    """Objects that the firewall has excluded so far, and the objects that it cannot check."""
 
-    excluded: dict[str, int]  # objects by rule
-    unguarded_tests: int  # test objects with neither position nor image: nothing can be compared with them
-    by_picture_alone: int  # labelled or pool objects without a position: another survey's picture does not betray them
-    run: int  # the recording up to which the catalogue was looked at
+    excluded: dict[str, int]  # number of objects, by rule
+    unguarded_tests: int  # test objects with neither position nor image, with which nothing can be compared
+    by_picture_alone: int  # labelled or pool objects without a position: in another survey they look different
+    run: int  # the last recording that the search has seen
+
+    def sentences(self) -> list[str]:
+        """Describe the exclusions and the objects that cannot be checked; empty if there are none."""
+        text = []
+        if self.excluded:
+            kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(self.excluded.items()))
+            text.append(f"kept out as possible test or calibration objects: {kept_out}")
+        if self.unguarded_tests:
+            text.append(
+                f"warning: {self.unguarded_tests} test objects have neither position nor image, so that copies of them "
+                "cannot be found"
+            )
+        if self.by_picture_alone:
+            text.append(
+                f"warning: {self.by_picture_alone} objects have no position and were compared by their picture alone: "
+                "a test galaxy's image from another survey, or with another crop, is not recognised; give positions "
+                "where they are known"
+            )
+        return text
 
 
 def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallReport:
-    """Find every object that may be a test or calibration object and record it, once."""
+    """Find every object that may be a test or calibration object, and record each exclusion once."""
     with workspace.reading() as con:
         looked_at = last_recording(con)
         con.register("found", find_exclusions(workspace, con, radius_arcsec))
-        fresh = fetch_arrow(con, query("sets/fresh_exclusions"))
+        fresh = fetch_arrow(con, query("sets/new_exclusions"))
     if fresh.num_rows:
         with workspace.recording("firewall") as recording:
             recording.con.register("incoming", fresh)
             recording.con.execute(query("sets/record_exclusions"), {"round": recording.round, "run": recording.run})
-            if recording.run == looked_at + 1:  # else somebody recorded something that nobody has looked at
+            if recording.run == looked_at + 1:  # else another process has recorded what this search has not seen
                 looked_at = recording.run
     with workspace.reading() as con:
         counts = dict(
             con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
         )
         unguarded = fetch_number(con, query("sets/unguarded_test_objects"))
-        by_picture = fetch_number(con, query("sets/compared_by_picture_alone"))
+        by_picture = fetch_number(con, query("sets/count_without_position"))
     return FirewallReport(counts, unguarded, by_picture, looked_at)
 
 
 def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float) -> pa.Table:
-    """Every pair of an object and the test or calibration object it may be, as a table of `EXCLUSIONS`.
+    """Find every pair of an object and the test or calibration object it may be, as a table of `EXCLUSIONS`.
 
-    Test objects are guarded from everything else, calibration objects too; then calibration objects from what may
-    train or be promoted: an error bound means nothing on galaxies that were trained on. Their `test_set` is
-    'calibration'.
+    First all other objects, calibration objects too, are compared with the test objects. Then the objects that may
+    train or be promoted are compared with the calibration objects, because an error bound is invalid on galaxies that
+    were trained on. The `test_set` of these pairs is 'calibration'.
     """
     counterparts = fetch_arrow(con, query("sets/test_counterparts")).select(EXCLUSIONS.names).cast(EXCLUSIONS)
     of_calibration = pc.equal(counterparts["test_set"], "calibration")
     objects = fetch_arrow(con, query("sets/firewall_objects"))
     is_test, calibrates = (np.asarray(mask) for mask in (objects["test_set"].is_valid(), objects["calibrates"]))
     others, tests = objects.filter(pa.array(~is_test)), objects.filter(pa.array(is_test))
-    found = _guard(workspace, others, tests, counterparts.filter(pc.invert(of_calibration)), radius_arcsec)
-    calibration = _named(objects.filter(pa.array(calibrates & ~is_test)), "calibration")
+    found = _possible_copies(workspace, others, tests, counterparts.filter(pc.invert(of_calibration)), radius_arcsec)
+    calibration = _as_members(objects.filter(pa.array(calibrates & ~is_test)), "calibration")
     rest, _ = _split_by_exclusion(objects.filter(pa.array(~is_test & ~calibrates)), found)
-    more = _guard(workspace, rest, calibration, counterparts.filter(of_calibration), radius_arcsec)
+    more = _possible_copies(workspace, rest, calibration, counterparts.filter(of_calibration), radius_arcsec)
     return pa.concat_tables([found, more])
 
 
-def _guard(
+def _possible_copies(
     workspace: Workspace, others: pa.Table, tests: pa.Table, counterparts: pa.Table, radius_arcsec: float
 ) -> pa.Table:
-    """Which of the others may be one of the tests: their counterparts, and by position or by picture."""
+    """Find the others that may be one of the tests: by cross-match, by position or by picture."""
     alike = _like_tests(workspace, others, tests)
     found = pa.concat_tables([counterparts, _near_tests(others, tests, radius_arcsec), alike])
-    # What is out by its picture tells where its test galaxy stands, and a copy without a position of whatever is
-    # out may be rendered as that is, and not as the test image. So both are looked for until nothing new is found.
+    # An object excluded by its picture reveals the position of its test galaxy. And a copy without a position may be
+    # rendered like an excluded object and not like the test image. So both are searched until nothing new is found.
     rest, excluded = _split_by_exclusion(others, found)
     _, placed = _split_by_exclusion(others, alike)
     while excluded.num_rows:
@@ -105,8 +123,7 @@ def _guard(
     return found
 
 
-def _named(objects: pa.Table, test_set: str) -> pa.Table:
-    """The objects as members of a set."""
+def _as_members(objects: pa.Table, test_set: str) -> pa.Table:
     place = objects.column_names.index("test_set")
     return objects.set_column(place, "test_set", pa.repeat(pa.scalar(test_set), objects.num_rows))
 
@@ -119,7 +136,7 @@ def _near_tests(others: pa.Table, tests: pa.Table, radius_arcsec: float) -> pa.T
 
 
 def _like_tests(workspace: Workspace, others: pa.Table, tests: pa.Table) -> pa.Table:
-    """Same pictures among pairs of which one side at least has no position."""
+    """Find equal pictures among the pairs in which at least one side has no position."""
     others, tests = others.filter(others["shard"].is_valid()), tests.filter(tests["shard"].is_valid())
     found = []
     for mine, theirs in (
@@ -127,7 +144,7 @@ def _like_tests(workspace: Workspace, others: pa.Table, tests: pa.Table) -> pa.T
         (_positioned(others, True), _positioned(tests, False)),
     ):
         if mine.num_rows and theirs.num_rows:
-            pairs = same_picture(read_all(workspace, mine), read_all(workspace, theirs))
+            pairs = same_picture(read_stamps(workspace, mine), read_stamps(workspace, theirs))
             places = (
                 np.array([i for i, _, _ in pairs], np.int64),
                 np.array([j for _, j, _ in pairs], np.int64),
@@ -138,7 +155,7 @@ def _like_tests(workspace: Workspace, others: pa.Table, tests: pa.Table) -> pa.T
 
 
 def _split_by_exclusion(others: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:
-    """The objects not found, and those found, the latter under the name of the test object that each may be."""
+    """Split the objects into those not found and those found; the latter get the name of their test object."""
     names = {
         (survey, object_id): (test_set, test_survey, test_object_id)
         for survey, object_id, test_set, test_survey, test_object_id in zip(
@@ -155,8 +172,8 @@ def _split_by_exclusion(others: pa.Table, found: pa.Table) -> tuple[pa.Table, pa
     return rest, excluded
 
 
-def read_all(workspace: Workspace, objects: pa.Table) -> np.ndarray:
-    """Stamps of a table with the columns `shard` and `row`: uint8 (n, size, size, 3)."""
+def read_stamps(workspace: Workspace, objects: pa.Table) -> np.ndarray:
+    """Read the stamps of a table with the columns `shard` and `row`: uint8 (n, size, size, 3)."""
     reader = StampReader(workspace.path, objects["shard"].to_pylist(), objects["row"])
     return reader.read(np.arange(len(reader)))
 

@@ -1,7 +1,8 @@
-"""The manifests of a round: which objects are trained on, validated on and scored. The firewall's first gate.
+"""Build the manifests of a round: the objects to train on, to validate on and to score.
 
-Validation is split off by sky neighbourhood, or by duplicate group where positions are missing, and not by
-id: two images of one galaxy on both sides would make the validation loss a memory test.
+Validation objects are split off by sky neighbourhood, or by groups of equal pictures where positions are missing, and
+not by id. If images of one galaxy were on both sides, the validation loss would measure memory. The training manifest
+leaves out everything that the firewall excludes.
 """
 
 import hashlib
@@ -20,15 +21,15 @@ from catbuilder.core.files import atomic_write
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
 from catbuilder.core.sky import nearest, neighbourhood
-from catbuilder.sets.firewall import read_all
+from catbuilder.sets.firewall import read_stamps
 from catbuilder.sets.same_picture import same_picture
 
 
 def training_manifest(workspace: Workspace, con: Connection, round_number: int, recipe: Recipe) -> pa.Table:
-    """Every labelled object that may be trained on, with its role, as the catalogue stands for this round.
+    """List every labelled object that may be trained on in this round, with its role.
 
-    Returns a table of survey, object_id, shard, row, role ('training' or 'validation'), label (index into
-    the classes), class, source; sorted by survey and object_id.
+    Returns a table of survey, object_id, shard, row, role ('training' or 'validation'), label (index into the
+    classes), class, source; sorted by survey and object_id.
 
     Raises
     ------
@@ -47,7 +48,7 @@ def training_manifest(workspace: Workspace, con: Connection, round_number: int, 
     missing = [c for c in classes if counts[c] == 0]
     if missing:
         raise NothingToTrain(
-            f"no {' and no '.join(missing)} is labelled, has a good stamp and is free of the test sets; ingest images "
+            f"no {' and no '.join(missing)} has a label and a good stamp and is outside the test sets; ingest images "
             "with labels of every class (catbuilder ingest images DIR --table T.csv --survey sdss)"
         )
     labels = pa.array([classes.index(label) for label in table["class"].to_pylist()], pa.int64())
@@ -57,14 +58,19 @@ def training_manifest(workspace: Workspace, con: Connection, round_number: int, 
 
 
 def score_manifest(con: Connection, recipe: Recipe, unscored_by: int | None = None) -> pa.Table:
-    """Every object with a good stamp: survey, object_id, shard, row, keep_features.
+    """List every object with a good stamp: survey, object_id, shard, row, keep_features.
 
-    Features are kept of all test and calibration objects, and of a sample of the pool and of what is labelled to train
-    on, as large as the recipe's [scoring] says and the same in every round.
+    Features are kept for all test and calibration objects, and for samples of the pool and of the labelled training
+    objects. The samples are the same in every round; the recipe's [scoring] gives their sizes.
 
     Parameters
     ----------
     unscored_by : only objects that this model has not scored yet
+
+    Raises
+    ------
+    NothingToScore
+        There is no such object.
     """
     parameters = {
         "pool_features": recipe.scoring.pool_features, "labelled_features": recipe.scoring.labelled_features,
@@ -78,18 +84,18 @@ def score_manifest(con: Connection, recipe: Recipe, unscored_by: int | None = No
 
 
 def in_validation(cells: pa.ChunkedArray, fraction: float) -> list[bool]:
-    """Whether the sky neighbourhood of each order-29 cell is held back for validation, as every plan draws it."""
+    """Test whether the sky neighbourhood of each order-29 HEALPix cell is drawn for validation, as in every round."""
     return [cell is not None and _draw(_sky_group(cell)) < fraction for cell in cells.to_pylist()]
 
 
 def write_manifest(table: pa.Table, path: Path) -> None:
-    """Write a manifest whole."""
+    """Write a manifest as a Parquet file, atomically."""
     with atomic_write(path) as temporary:
         pq.write_table(table, temporary)
 
 
 def _roles(workspace: Workspace, candidates: pa.Table, recipe: Recipe) -> list[str | None]:
-    """'training', 'validation', or None for an object too near a validation one to be trained on."""
+    """Assign 'training', 'validation', or None to an object that is too near a validation object to train on."""
     groups = _groups(workspace, candidates)
     split = np.array(candidates["split"].to_pylist(), dtype=object)
     asserted = np.array([source != "promoted" for source in candidates["source"].to_pylist()], bool)
@@ -105,7 +111,7 @@ def _roles(workspace: Workspace, candidates: pa.Table, recipe: Recipe) -> list[s
 
 
 def _groups(workspace: Workspace, candidates: pa.Table) -> np.ndarray:
-    """Name of the group that must not be split: a sky neighbourhood, with every copy of its pictures elsewhere."""
+    """Name the group of each object that must not be split: a sky neighbourhood and all copies of its pictures."""
     names = [
         _sky_group(cell) if cell is not None else f"{survey} {object_id}"
         for cell, survey, object_id in zip(
@@ -116,20 +122,20 @@ def _groups(workspace: Workspace, candidates: pa.Table) -> np.ndarray:
     unplaced = np.flatnonzero(np.asarray(candidates["healpix"].is_null()))
     if len(unplaced) == 0:
         return np.array(names, dtype=object)
-    pairs = same_picture(read_all(workspace, candidates), read_all(workspace, candidates.take(unplaced)))
+    pairs = same_picture(read_stamps(workspace, candidates), read_stamps(workspace, candidates.take(unplaced)))
     _, first_of, neighbours = np.unique(names, return_index=True, return_inverse=True)
     rows = np.concatenate([np.array([i for i, _, _ in pairs], np.int64), np.arange(len(names))])
     columns = np.concatenate([unplaced[[j for _, j, _ in pairs]], first_of[neighbours]])
     graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(names)))
     _, group = connected_components(graph, directed=False)
-    name_of: dict[int, str] = {}  # a neighbourhood's, where the group has one: copies that come later keep the draw
+    name_of: dict[int, str] = {}  # that of a neighbourhood if there is one, so that later copies do not change the draw
     for i in np.argsort(np.asarray(candidates["healpix"].is_null()), kind="stable"):
         name_of.setdefault(group[i], names[i])
     return np.array([name_of[g] for g in group], dtype=object)
 
 
 def _near(candidates: pa.Table, validation: np.ndarray, radius_arcsec: float) -> np.ndarray:
-    """Objects within the radius of a validation object: cells have edges, and galaxies stand on them."""
+    """Find objects within the radius of a validation object, since a neighbour may lie beyond the edge of a cell."""
     near = np.zeros(len(validation), bool)
     placed = np.asarray(candidates["ra"].is_valid())
     ra, dec = (candidates[name].to_numpy() for name in ("ra", "dec"))
@@ -144,5 +150,5 @@ def _sky_group(cell: int) -> str:
 
 
 def _draw(group: str) -> float:
-    """A number in [0, 1) that belongs to the group for ever, whatever the seed or the round."""
+    """Compute a number in [0, 1) from the group's name, the same for every seed and round."""
     return int.from_bytes(hashlib.blake2b(group.encode(), digest_size=8).digest(), "big") / 2**64

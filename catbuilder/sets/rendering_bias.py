@@ -1,9 +1,9 @@
-"""Does the class go with the rendering? Then a network may learn who drew the image instead of what is in it.
+"""Warn if class and image rendering are correlated in the training set, so that a network may learn the rendering.
 
-1,500 spirals that one archive drew, beside 1,517 galaxies of both classes that another drew: the surest way to tell
-a spiral is then the background level of the first archive, and every elliptical that it ever draws becomes a spiral.
-Nothing in a validation set drawn from the same objects shows it, so it is told before and after training. It is a
-warning and no fault: only the user knows whether the classes can be had rendered alike.
+Example: one archive rendered 1,500 spirals, and another 1,517 galaxies of both classes. The background level of the
+first archive is then the best sign of a spiral, and the network will call every elliptical of that archive a spiral. A
+validation set drawn from the same objects does not show this, so catbuilder warns before and after training. It is a
+warning and not a fault, because only the user knows whether images of all classes in one rendering are available.
 """
 
 from collections import Counter
@@ -15,27 +15,27 @@ from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.core.resources import query
 
-# Below this a rendering is a handful of galaxies whose shares are chance, and which a network hardly sees.
+# With fewer galaxies the shares of a rendering are chance, and a network hardly sees it.
 MIN_OBJECTS = 50
 
-# Cramér's V is 0 where every rendering has the same shares of the classes, 1 where the rendering tells the class. For
-# two renderings of equal size with opposite shares a guess from the rendering alone is right in (1 + V) / 2 of the
-# cases: at 0.3 in 65 %, where a coin gives 50. By chance 20 renderings of 50 objects reach 0.14.
+# Cramér's V is 0 if every rendering has the same shares of the classes, and 1 if the rendering determines the class.
+# For two renderings of equal size with opposite shares, a guess from the rendering alone is right in (1 + V) / 2 of the
+# cases: 65 % at 0.3, against 50 % for a coin. By chance 20 renderings of 50 objects reach 0.14.
 MAX_ASSOCIATION = 0.3
 
-# One class in one rendering is worth a word however few objects of all it has (which keeps V low): all that the pool
-# has of that rendering will be taken for the class. 95 % allows for wrong labels; elsewhere the class must be rarer by
-# a fifth of all, else the sample as a whole is one-sided and no rendering is to blame.
+# A rendering of a single class deserves a warning however few objects it has (few keep V low), because the network will
+# assign that class to every pool object of that rendering. 95 % allows for wrong labels. In the other renderings the
+# share of the class must be lower by 0.2; otherwise the whole sample is one-sided, whatever the rendering.
 ONE_CLASS_SHARE = 0.95
 RARER_ELSEWHERE = 0.2
 
 
 def rendering_warnings(con: Connection, round_number: int | None) -> dict[str, str]:
-    """The renderings of a training set that go together with a class, with a sentence on each; mostly none.
+    """Find renderings of a training set that are correlated with a class, with a warning about each.
 
     Parameters
     ----------
-    round_number : the training set of this round; None for what would be trained on now
+    round_number : the training set of this round; None for the objects that would be trained on now
     """
     counts: dict[str, Counter[str]] = {}
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
@@ -46,18 +46,20 @@ def rendering_warnings(con: Connection, round_number: int | None) -> dict[str, s
         counts.setdefault(rendering, Counter())[name] = objects
     whole = sum(counts.values(), Counter[str]())
     suspects = [name for name, own in counts.items() if own.total() >= MIN_OBJECTS and _one_class(own, whole - own)]
-    measured = association_of(counts)
+    measured = cramers_v(counts)
     if not suspects and measured > MAX_ASSOCIATION:
         suspects = [max(_large(counts), key=lambda name: _unlike(counts[name], whole))]
     return {name: _sentence(name, counts[name], whole - counts[name], measured) for name in suspects}
 
 
-def association_of(counts: dict[str, Counter[str]]) -> float:
-    """Cramér's V (1946) of rendering and class, 0 to 1, over renderings of `MIN_OBJECTS` or more; 0 where one is left.
+def cramers_v(counts: dict[str, Counter[str]]) -> float:
+    """Compute Cramér's V (1946) of rendering and class, 0 to 1, over renderings of `MIN_OBJECTS` or more.
+
+    It is 0 if fewer than two such renderings or two classes are left.
 
     Parameters
     ----------
-    counts : objects of each class, by rendering
+    counts : number of objects of each class, by rendering
     """
     kept = [counts[name] for name in _large(counts)]
     classes = sorted({name for own in kept for name in own})
@@ -81,7 +83,7 @@ def _one_class(own: Counter[str], elsewhere: Counter[str]) -> bool:
 
 
 def _unlike(own: Counter[str], whole: Counter[str]) -> float:
-    """What a rendering adds to chi squared: how far its counts are from the whole's shares."""
+    """Compute a rendering's contribution to chi squared, for the class shares of the whole sample."""
     expected = {name: own.total() * objects / whole.total() for name, objects in whole.items()}
     return sum((own[name] - value) ** 2 / value for name, value in expected.items())
 
@@ -92,8 +94,8 @@ def _sentence(rendering: str, own: Counter[str], elsewhere: Counter[str], measur
     strength = f" (Cramér's V {measured:.2f})" if measured else ""
     return (
         f"class and rendering go together{strength}: '{rendering}' has {_listed(own, elsewhere)}, "
-        f"the others {_listed(elsewhere, own)}, which teaches the rendering and not the galaxy; add "
-        f"{' and '.join(sorted(rare))} rendered alike, or leave it out (ingest its table again with --split none)"
+        f"the others {_listed(elsewhere, own)}, so the network may learn the rendering instead of the galaxy; add "
+        f"{' and '.join(sorted(rare))} in this rendering, or leave it out (ingest its table again with --split none)"
     )
 
 

@@ -53,7 +53,7 @@ from catbuilder.network.galaxy_network import build_network
 from catbuilder.network.scorer import mutual_information
 from catbuilder.network.starting_weights import load_starting_weights
 from catbuilder.rounds.seed_gains import gain_interval
-from catbuilder.sets.firewall import read_all, update_firewall
+from catbuilder.sets.firewall import read_stamps, update_firewall
 
 STRATEGIES = ("random", "random again", "margin", "mutual_information", "typical", "coverage")
 START = 20  # labels drawn at random before anything can be asked for
@@ -116,7 +116,7 @@ def embedded(workspace: Workspace, folder: Path, recipe: Recipe, options: argpar
             x, known = features_of(workspace, options.round, images.select(["survey", "object_id"]))
             used = used[known]
         else:
-            x = frozen_features(read_all(workspace, images), recipe)
+            x = frozen_features(read_stamps(workspace, images), recipe)
         y = np.array([workspace.config.classes.index(labels[i]) for i in used], np.int64)
         with atomic_write(file) as temporary, open(temporary, "wb") as out:
             np.savez(out, x=x, y=y, roles=roles[used].astype("U10"))

@@ -14,9 +14,9 @@ from known_truth import COARSE, FINE, Bools, Cut, Floats, Leftover, Moments, Net
 from scipy.special import bdtr, expit
 
 from catbuilder.decisions.calibrator import Calibrator, fit_calibrator
-from catbuilder.decisions.error_bounds import most_errors, zero_error_n
+from catbuilder.decisions.error_bounds import max_errors, zero_error_n
 from catbuilder.decisions.sample_shift import density_weights, rejection_sample, two_sample_auc
-from catbuilder.decisions.threshold_test import ClassCertificate, Counted, certify_class
+from catbuilder.decisions.threshold_test import CalibrationSample, ClassCertificate, certify_class
 
 DELTA, ROUNDS, CLASSES, STEPS = 0.05, 5, 2, 12  # the defaults of [certificate]
 SHIFT_LIMIT = 0.8
@@ -133,13 +133,13 @@ def posterior(logit: Floats) -> Floats:
     return np.stack([expit(-logit), expit(logit)], axis=1).astype(np.float32)
 
 
-def count(network: Network, calibrator: Calibrator, half: Objects) -> list[Counted]:
+def count(network: Network, calibrator: Calibrator, half: Objects) -> list[CalibrationSample]:
     """Calibration objects of each predicted class."""
     calibrated = calibrator(posterior(network.logit(half.features)))
     predicted = calibrated.argmax(axis=1)
     confidence = calibrated.max(axis=1).astype(np.float32)
     wrong = predicted != half.truth
-    return [Counted(confidence[predicted == p], wrong[predicted == p]) for p in range(CLASSES)]
+    return [CalibrationSample(confidence[predicted == p], wrong[predicted == p]) for p in range(CLASSES)]
 
 
 def logit_of(threshold: float, calibrator: Calibrator) -> float:
@@ -186,7 +186,7 @@ def ask_oracle(setting: Setting, left: Leftover, network: Network, predicted: in
     n = np.floor(len(certify) * total[keeps] / left.mass).astype(np.int64)
     if n[-1] < setting.least:
         return Oracle(mass, above.sum() / setting.least, 0.0)
-    allowed = most_errors(n, setting.alpha, setting.delta)
+    allowed = max_errors(n, setting.alpha, setting.delta)
     power = np.where(allowed < 0, 0.0, bdtr(allowed.clip(0).astype(float), n, rate[keeps]))
     return Oracle(mass, above.sum() / setting.least, float((power * total[keeps]).max()) / mass)
 

@@ -23,10 +23,10 @@ from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.recipe import Network
 from catbuilder.core.table_text import show
-from catbuilder.decisions.measures import measure
+from catbuilder.decisions.measures import classification_metrics
 from catbuilder.network.galaxy_network import build_network
 from catbuilder.network.starting_weights import load_starting_weights
-from catbuilder.sets.firewall import read_all
+from catbuilder.sets.firewall import read_stamps
 
 IMAGES = """
     SELECT c.survey, c.object_id, c.label, c.source, c.split, c.firewall, t.test_set, t.truth, s.shard, s.row
@@ -47,7 +47,7 @@ def main() -> None:
     workspace = Workspace.open(asked.workspace)
     with workspace.reading() as con:
         images = fetch_arrow(con, IMAGES)
-    features = frozen_features(read_all(workspace, images), asked.grey)
+    features = frozen_features(read_stamps(workspace, images), asked.grey)
     posterior = self_train(images, features, workspace.config.classes, asked.k_best)
     show(metrics(images, posterior, workspace.config.classes), asked.format)
 
@@ -86,7 +86,7 @@ def metrics(images: pa.Table, posterior: np.ndarray, classes: tuple[str, ...]) -
         truth = np.array(
             [classes.index(r["truth"]) for r in rows if (r["test_set"], r["survey"]) == (test_set, survey)]
         )
-        values = {(m.metric, m.coverage): m for m in measure(truth, posterior[here], classes)}
+        values = {(m.metric, m.coverage): m for m in classification_metrics(truth, posterior[here], classes)}
         accuracy = values["accuracy", 1.0]
         found.append({
             "test_set": test_set, "survey": survey, "n": accuracy.n, "accuracy": accuracy.value,

@@ -555,7 +555,7 @@ def test_a_test_set_is_written_once(workspace, tmp_path):
     table = write_csv(tmp_path / "t.csv", ("object_id", "label"), (1, "spiral"), (2, ""))
     arguments = "-w", workspace.path, "testset", "HP", "--survey", "des", "--table", table
     assert "2 objects, 1 with a true class" in cli(*arguments).out
-    failed(cli(*arguments), "test set HP of des is written and frozen")
+    failed(cli(*arguments), "test set HP of des exists already and is frozen")
     assert ask(workspace, "SELECT object_id, truth FROM test_sets ORDER BY ALL") == [(1, "spiral"), (2, None)]
 
 

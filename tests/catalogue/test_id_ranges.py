@@ -14,7 +14,7 @@ from catbuilder.catalogue.status import status
 from catbuilder.catalogue.workspace import Workspace, replace_older
 from catbuilder.core.errors import ConfigError, QueryError, RoundError, WorkspaceError
 from catbuilder.core.machine import require_space
-from catbuilder.decisions.promotion_candidates import gather_promotable
+from catbuilder.decisions.promotion_candidates import find_promotable
 from catbuilder.inspection.check import check
 from catbuilder.inspection.counts import count_objects
 
@@ -167,7 +167,7 @@ def test_the_surest_that_may_be_promoted_are_found_however_many_may_not(tmp_path
     sure = {n: 1 - 0.004 * n for n in range(1, 61)}
     close_round(workspace, {("des", n): (p, 1 - p) if n % 2 else (1 - p, p) for n, p in sure.items()})
     with workspace.reading() as con:
-        gather_promotable(con, 1, 0.5, 3)
+        find_promotable(con, 1, 0.5, 3)
         best = surest_three(con, "promotable_at(1)")
         assert surest_three(con, "promotable") == best and len(best) == min(6, 60 - len(forbidden))
 

@@ -20,7 +20,7 @@ from catbuilder.catalogue.label_events import EVENTS
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import sql_folder
-from catbuilder.decisions.audit import LEAST, Audit, judge, queue_audit, share_out
+from catbuilder.decisions.audit import MIN_PER_BATCH, Audit, audit_sample_sizes, audit_verdict, queue_audit
 from catbuilder.decisions.error_bounds import batch_bound
 from catbuilder.rounds.rollback import rollback
 
@@ -123,17 +123,17 @@ def assert_sound(workspace: Workspace) -> None:
         assert ask(workspace, file.read_text(encoding="utf-8")) == [], file.stem
 
 
-# --- whom to ask
+# --- which objects are drawn
 
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(1, 500), min_size=1), st.integers(0, 100))
 @settings(max_examples=200, deadline=None)
 def test_a_sample_is_shared_out_in_proportion_with_three_of_every_batch_at_least(batches, n):
-    sizes = share_out(batches, n)
+    sizes = audit_sample_sizes(batches, n)
     if n == 0:
         assert sizes == {}
         return
-    least = {name: min(LEAST, batch) for name, batch in batches.items()}
+    least = {name: min(MIN_PER_BATCH, batch) for name, batch in batches.items()}
     assert sum(sizes.values()) == max(min(n, sum(batches.values())), sum(least.values()))
     for name, batch in batches.items():
         assert least[name] <= sizes[name] <= batch
@@ -235,7 +235,7 @@ def test_the_command_writes_a_table_that_labels_import_reads(workspace, tmp_path
     write_csv(file, list(rows[0]), *(row.values() for row in rows))
     done = cli("-w", workspace.path, "labels", "import", file, "--source", "human")
     assert done.code == 0 and "12 labels recorded" in done.out and "8 rows could not be used" in done.err
-    open_audits = [line for line in done.out.splitlines() if "still to be looked at" in line]
+    open_audits = [line for line in done.out.splitlines() if "still to be labelled" in line]
     assert open_audits and not any("wrong" in line for line in open_audits), "what is asked next must stay blind"
     assert cli("-w", workspace.path, "select", "--format", "json").out.count('"survey"') == 8
 
@@ -267,7 +267,7 @@ def test_an_audit_without_errors_tightens_the_bound_once_it_is_complete(workspac
     ids = sample(workspace, "spiral")
     ((before,),) = ask(workspace, "SELECT batch_errors FROM certificates WHERE class = 'spiral'")
     assert answer(workspace, tmp_path, right(ids[:-1])).audits == (
-        "certificate r001-spiral: 15 of 16 answered, 1 still to be looked at",
+        "certificate r001-spiral: 15 of 16 answered, 1 still to be labelled",
     )
     report = answer(workspace, tmp_path, right(ids[-1:]))
     errors, n = COUNTED["spiral"]
@@ -324,7 +324,8 @@ def test_a_broken_audit_stays_broken_when_its_answers_are_corrected(workspace, t
     events = ask(workspace, "SELECT count(*) FROM labels WHERE kind = 'retraction'")
     report = answer(workspace, tmp_path, right(ids))
     assert report.audits == (
-        "certificate r001-spiral: 16 of 16 answered, 0 wrong: it was broken by earlier answers, and stays so",
+        "certificate r001-spiral: 16 of 16 answered, 0 wrong: earlier answers broke this certificate, "
+        "and it stays broken",
     )
     assert verdicts(workspace, "spiral")[-1] == (16, 16, 0, "broken")
     assert ask(workspace, "SELECT count(*) FROM labels WHERE kind = 'retraction'") == events
@@ -389,10 +390,8 @@ def test_a_batch_that_keeps_its_promise_is_broken_with_a_probability_below_the_l
     allowed = data.draw(st.integers(0, batch))
     sampled = data.draw(st.integers(1, min(batch, 60)))
     true_errors = data.draw(st.integers(0, allowed))
-    breaking = [
-        w for w in range(sampled + 1)
-        if judge(audit_of(batch=batch, batch_errors=allowed, sampled=sampled, answered=sampled, wrong=w))[0] == "broken"
-    ]  # fmt: skip
+    complete = {"batch": batch, "batch_errors": allowed, "sampled": sampled, "answered": sampled}
+    breaking = [w for w in range(sampled + 1) if audit_verdict(audit_of(**complete, wrong=w))[0] == "broken"]
     assert breaking == list(range(breaking[0], sampled + 1)) if breaking else True, "more wrong never mends it"
     assert hypergeom.pmf(breaking, batch, true_errors, sampled).sum() < 0.05
 
@@ -406,7 +405,7 @@ def test_both_bounds_hold_together_but_for_twice_delta():
         wrong = rng.random(n + batch) < rng.choice([0.01, 0.03, 0.08])
         errors, in_batch, in_sample = (int(part.sum()) for part in (wrong[:n], wrong[n:], wrong[n : n + sampled]))
         promised = batch_bound(errors, n, batch, delta)
-        verdict, at_most = judge(
+        verdict, at_most = audit_verdict(
             audit_of(n=n, errors=errors, batch=batch, batch_errors=promised, delta=delta, grid=1, sampled=sampled,
                      answered=sampled, wrong=in_sample)
         )  # fmt: skip
@@ -420,7 +419,7 @@ def test_both_bounds_hold_together_but_for_twice_delta():
 @given(st.integers(0, 20), st.integers(0, 20), st.booleans())
 @settings(max_examples=100, deadline=None)
 def test_while_answers_are_missing_an_audit_is_open_or_broken(answered, wrong, before):
-    verdict, at_most = judge(audit_of(answered=max(answered, wrong), wrong=wrong, broken=before))
+    verdict, at_most = audit_verdict(audit_of(answered=max(answered, wrong), wrong=wrong, broken=before))
     if before:
         assert (verdict, at_most) == ("broken", None)
     elif max(answered, wrong) < 20:
@@ -473,7 +472,7 @@ def test_the_certificates_are_told_in_words(workspace, tmp_path):
         "round 1, spiral: 200 objects of the des pool promoted at calibrated confidence 0.981 and above; at most "
         f"5 % of such objects are wrong, and at most {allowed['spiral']} of these 200 (99.5 % sure of each, 98 % of "
         "all up to this round); 3 errors among 455 calibration galaxies counted; none of the 200 stand as promoted; "
-        "audit broken (16 of 16 wrong): all of these labels were taken back",
+        "audit broken (16 of 16 wrong): all of these labels were retracted",
     ]
 
 

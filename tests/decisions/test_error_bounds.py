@@ -8,7 +8,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.stats import betabinom, binom
 
-from catbuilder.decisions.error_bounds import batch_bound, is_shown, most_errors, population_bound, zero_error_n
+from catbuilder.decisions.error_bounds import (
+    batch_bound,
+    max_errors,
+    passes_binomial_test,
+    population_bound,
+    zero_error_n,
+)
 
 alphas = st.floats(0.001, 0.5)
 deltas = st.floats(1e-5, 0.5)
@@ -30,7 +36,7 @@ def test_one_per_cent_of_two_classes_at_95_per_cent_takes_368_objects_without_er
 def test_zero_error_n_is_the_fewest(alpha, delta):
     n = zero_error_n(alpha, delta)
     assert (1 - alpha) ** n <= delta < (1 - alpha) ** (n - 1)
-    assert is_shown(0, n, alpha, delta) and not is_shown(0, n - 1, alpha, delta)
+    assert passes_binomial_test(0, n, alpha, delta) and not passes_binomial_test(0, n - 1, alpha, delta)
 
 
 @settings(deadline=None)
@@ -39,22 +45,22 @@ def test_is_shown_is_the_lower_binomial_tail(case, alpha, delta):
     errors, n = case
     tail = binom.cdf(errors, n, alpha)
     assume(abs(tail - delta) > 1e-9)
-    assert bool(is_shown(errors, n, alpha, delta)) == (tail <= delta)
+    assert bool(passes_binomial_test(errors, n, alpha, delta)) == (tail <= delta)
 
 
 @settings(deadline=None)
 @given(st.lists(sizes, min_size=1, max_size=20), alphas, deltas)
 def test_most_errors_is_the_last_number_that_is_shown(n, alpha, delta):
     n = np.array(n)
-    k = most_errors(n, alpha, delta)
+    k = max_errors(n, alpha, delta)
     assert np.all(k >= -1)
-    assert np.all(is_shown(k.clip(0), n, alpha, delta)[k >= 0])
-    assert not np.any(is_shown(k + 1, n, alpha, delta))
+    assert np.all(passes_binomial_test(k.clip(0), n, alpha, delta)[k >= 0])
+    assert not np.any(passes_binomial_test(k + 1, n, alpha, delta))
 
 
 def test_most_errors_by_hand():
     # 0.99 ** 368 is the first power below 0.025, and 0.99 ** 555 + 555 * 0.01 * 0.99 ** 554 the first such sum
-    assert most_errors([0, 367, 368, 554, 555], 0.01, 0.025).tolist() == [-1, -1, 0, 0, 1]
+    assert max_errors([0, 367, 368, 554, 555], 0.01, 0.025).tolist() == [-1, -1, 0, 0, 1]
 
 
 @settings(deadline=None)
@@ -75,7 +81,7 @@ def test_a_rate_is_shown_exactly_where_the_population_bound_is_at_most_it(case, 
     errors, n = case
     bound = population_bound(errors, n, delta)
     assume(abs(bound - alpha) > 1e-9)
-    assert bool(is_shown(errors, n, alpha, delta)) == (bound <= alpha)
+    assert bool(passes_binomial_test(errors, n, alpha, delta)) == (bound <= alpha)
 
 
 @settings(deadline=None)

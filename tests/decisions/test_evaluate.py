@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as st_numpy
 from support.workspaces import ask, surveyed
 
 from catbuilder.decisions.evaluate import evaluate_round
-from catbuilder.decisions.measures import measure
+from catbuilder.decisions.measures import classification_metrics
 
 CLASSES = ("elliptical", "spiral")
 
@@ -38,7 +38,7 @@ SCORED = posterior(0.9, 0.8, 0.4, 0.45, 0.7, 0.05)  # right, right, wrong, right
 
 
 def test_accuracy_precision_recall_f1_and_confusion_by_hand():
-    metrics = measure(TRUTH, SCORED, CLASSES)
+    metrics = classification_metrics(TRUTH, SCORED, CLASSES)
     assert pick(metrics, "accuracy").value == pytest.approx(4 / 6)
     assert pick(metrics, "precision", label="elliptical").value == pytest.approx(2 / 3)
     assert pick(metrics, "recall", label="spiral").value == pytest.approx(2 / 3)
@@ -50,35 +50,36 @@ def test_accuracy_precision_recall_f1_and_confusion_by_hand():
 
 def test_auc_is_the_share_of_pairs_in_the_right_order():
     pairs = [(e > s) + 0.5 * (e == s) for e in SCORED[:3, 0] for s in SCORED[3:, 0]]
-    assert pick(measure(TRUTH, SCORED, CLASSES), "auc", label="elliptical").value == pytest.approx(np.mean(pairs))
+    auc = pick(classification_metrics(TRUTH, SCORED, CLASSES), "auc", label="elliptical").value
+    assert auc == pytest.approx(np.mean(pairs))
 
 
 @pytest.mark.parametrize(("k", "n"), [(0, 1), (1, 1), (0, 20), (20, 20), (7, 9), (450, 500)])
 def test_the_interval_is_wilsons(k, n):
     truth = np.zeros(n, int)
     scored = posterior(*[0.9] * k, *[0.1] * (n - k))
-    accuracy = pick(measure(truth, scored, CLASSES), "accuracy")
+    accuracy = pick(classification_metrics(truth, scored, CLASSES), "accuracy")
     assert (accuracy.low, accuracy.high) == pytest.approx(wilson(k, n), abs=1e-9)
     assert 0 <= accuracy.low <= accuracy.value <= accuracy.high <= 1
     assert (accuracy.low == 0, accuracy.high == 1) == (k == 0, k == n)
 
 
 def test_half_coverage_keeps_the_surest_half_rounded_up():
-    metrics = measure(TRUTH, SCORED, CLASSES)
+    metrics = classification_metrics(TRUTH, SCORED, CLASSES)
     # the surest three are 0.05 (right), 0.9 (right) and 0.8 (right)
     half = pick(metrics, "accuracy", coverage=0.5)
     assert (half.value, half.n) == (1.0, 3)
-    assert pick(measure(TRUTH[:5], SCORED[:5], CLASSES), "accuracy", coverage=0.5).n == 3
+    assert pick(classification_metrics(TRUTH[:5], SCORED[:5], CLASSES), "accuracy", coverage=0.5).n == 3
 
 
 def test_ties_of_confidence_are_broken_by_the_order_given():
     # equally sure; the first three, the ellipticals, count
-    half = pick(measure(TRUTH, posterior(*[0.6] * 6), CLASSES), "accuracy", coverage=0.5)
+    half = pick(classification_metrics(TRUTH, posterior(*[0.6] * 6), CLASSES), "accuracy", coverage=0.5)
     assert (half.value, half.n) == (1.0, 3)
 
 
 def test_what_could_not_be_scored_is_counted_and_counted_as_wrong():
-    metrics = measure(TRUTH, SCORED, CLASSES, unscorable=2)
+    metrics = classification_metrics(TRUTH, SCORED, CLASSES, unscorable=2)
     assert (pick(metrics, "scored").value, pick(metrics, "scored").n) == (6, 8)
     assert pick(metrics, "unscorable").value == 2
     assert pick(metrics, "accuracy").value == pytest.approx(4 / 6)
@@ -87,14 +88,14 @@ def test_what_could_not_be_scored_is_counted_and_counted_as_wrong():
 
 
 def test_a_set_of_which_nothing_could_be_scored_has_no_accuracy_but_a_count():
-    metrics = measure(np.empty(0, int), np.empty((0, 2)), CLASSES, unscorable=3)
+    metrics = classification_metrics(np.empty(0, int), np.empty((0, 2)), CLASSES, unscorable=3)
     assert pick(metrics, "unscorable").value == 3 and pick(metrics, "accuracy_unscorable_wrong").value == 0
     assert not [m for m in metrics if m.metric == "accuracy"]
-    assert [m.value for m in measure(np.empty(0, int), np.empty((0, 2)), CLASSES)] == [0, 0]
+    assert [m.value for m in classification_metrics(np.empty(0, int), np.empty((0, 2)), CLASSES)] == [0, 0]
 
 
 def test_a_set_of_one_class_has_no_auc_and_an_unknown_recall_of_the_other():
-    metrics = measure(np.zeros(3, int), posterior(0.9, 0.8, 0.7), CLASSES)
+    metrics = classification_metrics(np.zeros(3, int), posterior(0.9, 0.8, 0.7), CLASSES)
     assert not [m for m in metrics if m.metric == "auc"]
     other = pick(metrics, "recall", label="spiral")
     assert (other.value, other.low, other.high, other.n) == (None, 0.0, 1.0, 0)
@@ -103,7 +104,7 @@ def test_a_set_of_one_class_has_no_auc_and_an_unknown_recall_of_the_other():
 
 def test_more_than_two_classes():
     scored = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.5, 0.1, 0.4]])
-    metrics = measure(np.array([0, 1, 2]), scored, ("a", "b", "c"))
+    metrics = classification_metrics(np.array([0, 1, 2]), scored, ("a", "b", "c"))
     assert pick(metrics, "confusion", label="c", predicted="a").value == 1
     assert pick(metrics, "recall", label="c").value == 0 and pick(metrics, "auc", label="c").value == 1.0
 
@@ -114,7 +115,7 @@ def test_more_than_two_classes():
 )))  # fmt: skip
 def test_counts_add_up_whatever_the_scores(drawn):
     truth, p = drawn
-    metrics = measure(truth, posterior(*p), CLASSES)
+    metrics = classification_metrics(truth, posterior(*p), CLASSES)
     for coverage, n in ((1.0, len(truth)), (0.5, -(-len(truth) // 2))):
         confusion = [m for m in metrics if m.metric == "confusion" and m.coverage == coverage]
         assert sum(m.value for m in confusion) == n

@@ -17,7 +17,7 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.sample_shift import (
-    FEWEST,
+    MIN_SAMPLE,
     density_weights,
     frechet_distance,
     prior_drift,
@@ -66,7 +66,7 @@ def test_the_area_of_two_normals_is_what_theory_says():
 
 
 def test_small_samples_of_many_features_are_not_overfitted():
-    values = [two_sample_auc(deep(FEWEST, i), deep(60, 1000 + i), seed=i) for i in range(12)]
+    values = [two_sample_auc(deep(MIN_SAMPLE, i), deep(60, 1000 + i), seed=i) for i in range(12)]
     assert abs(np.mean([v.value for v in values]) - 0.5) < 0.08
     assert sum(v.low <= 0.5 <= v.high for v in values) >= 9
 
@@ -314,8 +314,8 @@ def test_calibration_and_pool_are_compared_and_a_sample_that_is_too_small_is_nam
     assert pick(shifts, "frechet")["value"] > pick(shifts, "frechet_noise")["high"]
     assert pick(shifts, "prior", name="spiral")["value"] == pytest.approx(1 - 10 / 30)
     assert {row["sample_a"] for row in shifts.rows.to_pylist()} == {"calibration"}
-    (sentence,) = shifts.sentences
-    assert "labelled" in sentence and "10 of its galaxies" in sentence and str(FEWEST) in sentence
+    (sentence,) = shifts.messages
+    assert "labelled" in sentence and "10 of its galaxies" in sentence and str(MIN_SAMPLE) in sentence
 
 
 def test_what_an_earlier_round_took_or_would_have_taken_is_compared_no_more(workspace):
@@ -346,7 +346,7 @@ def test_calibration_galaxies_that_count_for_nothing_are_not_compared(workspace)
 def test_a_round_without_features_has_no_meters_and_says_so(workspace):
     number = close_round(workspace, {key: (0.4, 0.6) for key in CALIBRATION + POOL})
     shifts = measure(workspace, number)
-    assert shifts.rows.num_rows == 0 and len(shifts.sentences) == 3
+    assert shifts.rows.num_rows == 0 and len(shifts.messages) == 3
     with workspace.recording("shifts") as recording:
         record_shifts(recording, shifts)
     done = cli("shifts", "-w", workspace.path)

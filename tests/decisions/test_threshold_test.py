@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from catbuilder.decisions.error_bounds import batch_bound, is_shown, zero_error_n
-from catbuilder.decisions.threshold_test import Counted, certify_class, choose_grid, passed_in_sequence
+from catbuilder.decisions.error_bounds import batch_bound, passes_binomial_test, zero_error_n
+from catbuilder.decisions.threshold_test import CalibrationSample, certify_class, choose_grid, count_passed
 
 ALPHA, DELTA, STEPS = 0.05, 0.025, 12
 
@@ -18,7 +18,7 @@ def half(n, seed, errors=lambda confidence: (1 - confidence) / 2):
     """Objects whose chance of being wrong falls with their confidence."""
     rng = np.random.default_rng(seed)
     confidence = rng.uniform(0.5, 1, n).astype(np.float32)
-    return Counted(confidence, rng.random(n) < errors(confidence))
+    return CalibrationSample(confidence, rng.random(n) < errors(confidence))
 
 
 def certify(fit, certifying, alpha=ALPHA, delta=DELTA):
@@ -31,7 +31,7 @@ def test_a_good_class_is_certified_at_a_threshold_of_the_grid():
     assert found.threshold == found.grid[found.accepted - 1]
     above = certifying.confidence >= np.float32(found.threshold)
     assert (found.n, found.errors) == (above.sum(), certifying.wrong[above].sum())
-    assert is_shown(found.errors, found.n, ALPHA, DELTA)
+    assert passes_binomial_test(found.errors, found.n, ALPHA, DELTA)
     assert found.population_bound <= ALPHA
     assert (found.reason, found.needed) == (None, None)
 
@@ -46,7 +46,7 @@ def test_a_network_that_is_never_wrong_is_certified_down_to_its_least_sure_objec
 @given(st.integers(1, 400), st.integers(0, 40), st.integers(0, 5))
 def test_the_grid_runs_from_strict_to_loose_through_confidences_of_the_fitting_half(n, seed, decimals):
     fit = half(n, seed)
-    fit = Counted(np.round(fit.confidence, decimals), fit.wrong)
+    fit = CalibrationSample(np.round(fit.confidence, decimals), fit.wrong)
     grid = choose_grid(fit, 1.0, ALPHA, DELTA, STEPS)
     assert 1 <= len(grid) <= STEPS
     assert all(strict > loose for strict, loose in pairwise(grid))
@@ -62,18 +62,18 @@ def test_the_grid_depends_on_the_fitting_half_alone():
 def test_the_order_of_the_objects_does_not_matter():
     fit, certifying = half(1500, 1), half(1500, 2)
     mixed = np.random.default_rng(0).permutation(1500)
-    shuffled = [Counted(h.confidence[mixed], h.wrong[mixed]) for h in (fit, certifying)]
+    shuffled = [CalibrationSample(h.confidence[mixed], h.wrong[mixed]) for h in (fit, certifying)]
     assert certify(fit, certifying) == certify(*shuffled)
 
 
 def test_the_sequence_stops_at_the_first_failure_though_a_looser_threshold_would_pass():
     confidence = np.repeat(np.float32([0.9, 0.8, 0.7]), [400, 30, 5000])
     wrong = confidence == np.float32(0.8)
-    certifying = Counted(confidence, wrong)
-    assert is_shown(30, 5430, ALPHA, DELTA) and not is_shown(30, 430, ALPHA, DELTA)
-    assert passed_in_sequence(certifying, (0.9, 0.8, 0.7), ALPHA, DELTA) == 1
-    assert passed_in_sequence(certifying, (0.9,), ALPHA, DELTA) == 1
-    assert passed_in_sequence(certifying, (0.8, 0.7), ALPHA, DELTA) == 0
+    certifying = CalibrationSample(confidence, wrong)
+    assert passes_binomial_test(30, 5430, ALPHA, DELTA) and not passes_binomial_test(30, 430, ALPHA, DELTA)
+    assert count_passed(certifying, (0.9, 0.8, 0.7), ALPHA, DELTA) == 1
+    assert count_passed(certifying, (0.9,), ALPHA, DELTA) == 1
+    assert count_passed(certifying, (0.8, 0.7), ALPHA, DELTA) == 0
 
 
 def test_too_few_are_refused_and_told_how_many_there_are_and_must_be():
@@ -99,13 +99,13 @@ def test_a_class_that_is_always_wrong_is_refused_whatever_the_number_of_labels()
 def test_one_too_many_errors_is_refused_with_the_labels_that_would_do():
     fit, certifying = half(300, 1, lambda c: c * 0), half(300, 2, lambda c: c * 0)
     wrong = np.arange(300) < 9
-    found = certify(fit, Counted(certifying.confidence, wrong))
+    found = certify(fit, CalibrationSample(certifying.confidence, wrong))
     assert found.threshold is None
     assert f"{found.errors} of {found.n} certifying galaxies are wrong" in found.reason
     rate = (found.errors + 0.5) / (found.n + 1)
     assert rate < ALPHA
     n = found.n + found.needed
-    assert is_shown(np.ceil(rate * n), n, ALPHA, DELTA)
+    assert passes_binomial_test(np.ceil(rate * n), n, ALPHA, DELTA)
 
 
 def test_a_stricter_certificate_counts_at_its_own_threshold():
@@ -129,7 +129,7 @@ def test_where_the_error_rate_is_alpha_at_every_threshold_a_promise_is_made_in_d
     certified = 0
     for run in range(runs):
         confidence = rng.uniform(0.5, 1, (2, 500)).astype(np.float32)
-        fit = Counted(confidence[0], rng.random(500) < (run % 2) * ALPHA)  # the grid may hope, or not
-        found = certify(fit, Counted(confidence[1], rng.random(500) < ALPHA))
+        fit = CalibrationSample(confidence[0], rng.random(500) < (run % 2) * ALPHA)  # the grid may hope, or not
+        found = certify(fit, CalibrationSample(confidence[1], rng.random(500) < ALPHA))
         certified += found.threshold is not None
     assert 0 < certified <= binom.ppf(0.999, runs, DELTA)

@@ -155,4 +155,4 @@ def test_a_shipped_recipe_says_that_it_labels_another_survey(brought_in):
 
 def test_the_paper_s_sets_say_that_they_need_its_two_classes(brought_in):
     done = brought_in("assemble", expect=1)
-    assert "Galaxy Zoo 1 tells elliptical from spiral" in done and "catbuilder testset" in done
+    assert "assemble needs the classes elliptical and spiral" in done and "catbuilder testset" in done

@@ -80,6 +80,6 @@ def test_a_certified_round_is_refused_at_once(real_run: Workspace, tiny_recipe: 
     before = rows(real_run, recorded)
     arguments = ("round", "--recipe", tiny_recipe, "--set", "promotion.policy=certified")
     said = CommandLine(real_run.path, tiny_recipe)(*arguments, expect=1)
-    assert said.count("\n") == 1 and said.startswith("Error: the policy certified can promise nothing: ")
+    assert said.count("\n") == 1 and said.startswith("Error: the policy certified cannot certify anything: ")
     assert "no DES calibration labels with an image" in said and "HP and FO are test sets and may not be used" in said
     assert rows(real_run, recorded) == before and "1 closed" in str(before), "only the round of top_k"

@@ -146,7 +146,7 @@ def test_a_second_call_changes_nothing(workspace):
     before = ask(workspace, state)
     events = ask(workspace, "SELECT count(*) FROM labels")
     done = cli("-w", workspace.path, "assemble")
-    assert "HP and FO: written before and frozen" in done.out
+    assert "HP and FO: written by an earlier call and frozen" in done.out
     assert ask(workspace, state) == before and ask(workspace, "SELECT count(*) FROM labels") == events
 
 
@@ -199,7 +199,7 @@ def test_assemble_says_what_is_missing(tmp_path):
     files = catalogues(tmp_path)
     for kind in ("gz1", "sdss", "des"):
         assert cli("-w", workspace.path, "ingest", kind, files[kind]).code == 0
-    failed(cli("-w", workspace.path, "assemble"), "were not matched yet", "catbuilder crossmatch")
+    failed(cli("-w", workspace.path, "assemble"), "are not matched yet", "catbuilder crossmatch")
 
 
 def test_other_classes_than_galaxy_zoos_are_refused(tmp_path):
@@ -238,8 +238,8 @@ def test_the_same_population_is_applied_once_and_another_one_anew(workspace, tmp
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("SELECT 1 AS a; SELECT 2 AS b", "must hold one SELECT"),
-        ("DROP TABLE labels", "must hold one SELECT"),
+        ("SELECT 1 AS a; SELECT 2 AS b", "must be one SELECT"),
+        ("DROP TABLE labels", "must be one SELECT"),
         ("SELEC 1", "not valid SQL"),
     ],
 )
@@ -414,7 +414,9 @@ def test_what_a_population_leaves_out_is_unknown(workspace, tmp_path):
 def test_a_population_of_objects_that_are_not_there_is_refused(workspace, tmp_path):
     (tmp_path / "mine.sql").write_text("SELECT 5 AS object_id, 'in' AS domain, NULL AS reason")
     (tmp_path / "mine.toml").write_text(_with_population((tmp_path / "mine.sql").as_posix()))
-    failed(cli("-w", workspace.path, "assemble", "--recipe", tmp_path / "mine.toml"), "gives a domain to 5")
+    failed(
+        cli("-w", workspace.path, "assemble", "--recipe", tmp_path / "mine.toml"), "returns 5, which the catalogue of"
+    )
 
 
 def test_what_calibrates_already_is_not_taken_for_a_test(workspace, tmp_path):

@@ -355,7 +355,7 @@ def test_the_command_tells_of_objects_pairs_and_separations(workspace):
     assert told == {"survey_a": "sdss", "survey_b": "des", "objects_a": 3, "objects_b": 2, "pairs": 2,
                     "second_candidate": 0, "recorded": True}  # fmt: skip
     again = cli("-w", workspace.path, "crossmatch")
-    assert "The same pairs stand already for sdss and des; nothing was recorded" in again.out
+    assert "The pairs of sdss and des have not changed; nothing was recorded" in again.out
     assert [detail for _, what, detail in why(workspace, "1", "des").events if what == "match"] == [
         "matched with sdss 1 at 0.50 arcsec"
     ]
@@ -378,7 +378,7 @@ def test_what_cannot_be_matched_is_refused_with_a_word_on_what_to_do(workspace):
     bring_in(workspace, "des", [1], [np.nan], [np.nan])
     failed(refused(), "there are only those of sdss", "catbuilder ingest des FILE")
     failed(refused("--surveys", "sdss,des"), "there are only those of sdss")
-    failed(refused("--surveys", "sdss"), "sdss alone was given")
+    failed(refused("--surveys", "sdss"), "only sdss was given")
     failed(refused("--surveys", "sdss,euclid"), "unknown survey 'euclid'", "sdss, des", "catbuilder.toml")
     for radius in (0, -1, 60.5, "nan", "inf"):
         failed(refused("--radius", radius), "above 0 and up to 60 arcsec")

@@ -16,7 +16,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
 from catbuilder.rounds.planning import make_plan
-from catbuilder.sets.rendering_bias import MIN_OBJECTS, association_of, rendering_warnings
+from catbuilder.sets.rendering_bias import MIN_OBJECTS, cramers_v, rendering_warnings
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -49,7 +49,7 @@ def test_one_class_in_one_rendering_is_told_with_counts_and_with_what_to_do(work
     sentence = warnings(workspace)["sdss/gz1_spirals"]
     for words in (
         "'sdss/gz1_spirals' has 0 elliptical and 150 spiral", "the others 81 elliptical and 70 spiral",
-        "add elliptical rendered alike", "--split none", "Cramér's V 0.60",
+        "add elliptical in this rendering", "--split none", "Cramér's V 0.60",
     ):  # fmt: skip
         assert words in sentence
 
@@ -166,10 +166,10 @@ COUNTS = st.dictionaries(
 
 @given(counts=COUNTS)
 def test_the_association_is_a_number_between_0_and_1_whatever_the_counts(counts):
-    assert 0.0 <= association_of({name: Counter(own) for name, own in counts.items()}) <= 1.0 + 1e-9
+    assert 0.0 <= cramers_v({name: Counter(own) for name, own in counts.items()}) <= 1.0 + 1e-9
 
 
 def test_the_association_is_0_for_equal_shares_and_1_where_the_rendering_tells_the_class():
     n = MIN_OBJECTS
-    assert association_of({"a": Counter(x=n, y=n), "b": Counter(x=2 * n, y=2 * n)}) == pytest.approx(0.0)
-    assert association_of({"a": Counter(x=n), "b": Counter(y=n)}) == pytest.approx(1.0)
+    assert cramers_v({"a": Counter(x=n, y=n), "b": Counter(x=2 * n, y=2 * n)}) == pytest.approx(0.0)
+    assert cramers_v({"a": Counter(x=n), "b": Counter(y=n)}) == pytest.approx(1.0)

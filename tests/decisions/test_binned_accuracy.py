@@ -12,7 +12,13 @@ from support.workspaces import SIZE, add_events, add_objects, ask, cli, close_ro
 
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS, against_colour, purity_and_completeness, quantile_edges
+from catbuilder.decisions.binned_accuracy import (
+    MAX_BINS,
+    MIN_OBJECTS,
+    colour_metrics,
+    purity_and_completeness,
+    quantile_edges,
+)
 
 CLASSES = ("elliptical", "spiral")
 E, S = 0, 1
@@ -85,7 +91,7 @@ def test_red_spirals_and_blue_ellipticals_by_hand():
     g_r = np.array([0.9, 0.8, 0.4, 0.3, 0.5, 0.7, np.nan])
     truth = np.array([E, E, E, S, S, S, S])
     predicted = np.array([E, E, S, S, S, S, E])
-    red, blue, alone = against_colour(truth, predicted, g_r, CLASSES, None)
+    red, blue, alone = colour_metrics(truth, predicted, g_r, CLASSES, None)
     # between the medians 0.8 and 0.5
     assert (red.variable, red.label, red.bin_low, red.value, red.n) == ("red spiral", "spiral", 0.65, 1, 1)
     assert (blue.variable, blue.label, blue.bin_high) == ("blue elliptical", "elliptical", 0.65)
@@ -95,15 +101,15 @@ def test_red_spirals_and_blue_ellipticals_by_hand():
 
 
 def test_a_split_that_is_given_stands_and_a_set_without_red_spirals_is_unknown():
-    red, blue, _ = against_colour(np.array([E, S]), np.array([E, S]), np.array([0.9, 0.3]), CLASSES, 0.95)
+    red, blue, _ = colour_metrics(np.array([E, S]), np.array([E, S]), np.array([0.9, 0.3]), CLASSES, 0.95)
     assert (red.value, red.n, red.low, red.high) == (None, 0, 0, 1) and (blue.value, blue.n) == (1, 1)
 
 
 @pytest.mark.parametrize("split", [None, 0.6])
 def test_other_classes_or_no_colours_give_nothing(split):
     truth, g_r = np.array([0, 1]), np.array([0.9, 0.3])
-    assert against_colour(truth, truth, g_r, ("smooth", "featured"), split) == []
-    assert against_colour(truth, truth, np.full(2, np.nan), CLASSES, split) == []
+    assert colour_metrics(truth, truth, g_r, ("smooth", "featured"), split) == []
+    assert colour_metrics(truth, truth, np.full(2, np.nan), CLASSES, split) == []
 
 
 # --- on a catalogue

@@ -1,9 +1,10 @@
-"""Where the network is right: purity and completeness by magnitude, size and colour, and what colour alone would do.
+"""Compute purity and completeness in bins of magnitude, size and colour, and compare the network with colour alone.
 
-A test set's accuracy is an average over its own mix of galaxies; a catalogue has another, fainter mix, so every slice
-gets its own counts and a wide interval where few objects stand in it. Of clean votes colour alone tells ellipticals
-from spirals in nearly nine of ten pairs, so a network that learned no more than colour looks good: red spirals and
-blue ellipticals are where it would fail.
+A test set's accuracy is an average over its own mix of galaxies, and a catalogue has another, fainter mix. So every bin
+has its own counts, and a wide interval if it holds few objects.
+
+Among galaxies with clean votes, colour alone ranks nearly nine of ten pairs of an elliptical and a spiral correctly. So
+a network that has learned nothing but colour looks good; it fails on red spirals and blue ellipticals.
 """
 
 from collections import defaultdict
@@ -18,27 +19,31 @@ from catbuilder.catalogue.connection import Connection
 from catbuilder.core.resources import query
 from catbuilder.decisions.measures import Metric, proportion
 
-# r magnitude, radius as the survey measures it (Petrosian in SDSS, Kron in DES), and colour g - r
+# r magnitude; radius as the survey measures it (Petrosian in SDSS, Kron in DES); colour g - r
 VARIABLES = ("mag_r", "radius_arcsec", "g_r")
 
 MAX_BINS = 5
-MIN_OBJECTS = 20  # in a bin, about; a proportion near 0.9 of 20 objects is known to 0.15 already
+MIN_OBJECTS = 20  # per bin, about; 20 objects give a proportion near 0.9 to within 0.15
 
 
 def purity_and_completeness(
     truth: np.ndarray, predicted: np.ndarray, variable: str, values: np.ndarray, classes: tuple[str, ...]
 ) -> list[Metric]:
-    """Share of right ones among those predicted (purity) and those truly (completeness) of each class, in bins.
+    """Compute purity and completeness of each class in bins of a variable.
+
+    Purity is the fraction of right ones among the objects predicted to be of the class, completeness that among the
+    objects truly of it.
 
     Parameters
     ----------
     truth, predicted : int (n,), index into the classes
-    values : float (n,), the variable of each object; who has none (NaN) stands in no bin
+    variable : its name
+    values : float (n,), the variable of each object; an object without one (NaN) is in no bin
     """
     measured = np.isfinite(values)
     truth, predicted, values = truth[measured], predicted[measured], values[measured]
     edges = quantile_edges(values)
-    # the last bin holds its upper end too
+    # the last bin includes its upper end
     inside = np.minimum(np.searchsorted(edges, values, side="right") - 1, len(edges) - 2)
     metrics = []
     for i, (low, high) in enumerate(pairwise(edges)):
@@ -57,9 +62,9 @@ def purity_and_completeness(
 
 
 def quantile_edges(values: np.ndarray) -> np.ndarray:
-    """Edges of up to `MAX_BINS` bins that hold equally many of the values, and about `MIN_OBJECTS` or more.
+    """Compute the edges of up to `MAX_BINS` bins with equally many values, about `MIN_OBJECTS` or more each.
 
-    One bin where there are too few for two; edges that fall together (many equal values) are one.
+    Too few values for two bins give one bin. Equal edges (from many equal values) are merged.
     """
     if not len(values):
         return np.empty(0)
@@ -68,19 +73,19 @@ def quantile_edges(values: np.ndarray) -> np.ndarray:
     return edges if len(edges) > 1 else np.repeat(edges, 2)
 
 
-def against_colour(
+def colour_metrics(
     truth: np.ndarray, predicted: np.ndarray, g_r: np.ndarray, classes: tuple[str, ...], split: float | None
 ) -> list[Metric]:
-    """Accuracy on red spirals and on blue ellipticals, and the AUC of colour alone (`colour_auc`).
+    """Compute the accuracy on red spirals and on blue ellipticals, and the AUC of colour alone (`colour_auc`).
 
-    Nothing where the workspace has no classes of these names, or no object has a colour.
+    Returns nothing if the workspace has no classes named elliptical and spiral, or no object has a colour.
 
     Parameters
     ----------
     truth, predicted : int (n,), index into the classes
-    g_r : float (n,), magnitudes; NaN where not measured
-    split : colour from which on a galaxy is red, in the photometric system of `g_r`; by default between the medians of
-        the objects' own true classes
+    g_r : float (n,), colour g - r, mag; NaN if not measured
+    split : a galaxy of this colour or more is red, in the photometric system of `g_r`, mag; by default midway between
+        the medians of the objects' own true classes
     """
     if not {"elliptical", "spiral"} <= set(classes):
         return []
@@ -105,11 +110,12 @@ def against_colour(
 
 
 def training_splits(con: Connection, round_number: int) -> dict[str, float]:
-    """Colour g - r midway between the median elliptical and the median spiral that the round was trained on, by survey.
+    """Compute the colour g - r that separates red from blue, by survey, from a round's training objects.
 
-    Each survey splits what it measured, of the training objects or of their matched counterparts: one that had no
-    colours of either class is left out, and test sets of its colours are split by their own medians. Labels that a
-    model promoted do not count, so that the split moves with what people say and not with the network.
+    It is midway between the medians of ellipticals and spirals, mag. Each survey has its own split, from its own
+    photometry of the training objects or of their matched counterparts. A survey without colours of both classes is
+    left out; test sets with its photometry are then split by their own medians. Promoted labels do not count, so the
+    split depends on people's labels and not on the network.
     """
     medians: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for measured_by, label, g_r in con.execute(query("decisions/training_colours"), {"round": round_number}).fetchall():
