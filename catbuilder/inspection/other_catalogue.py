@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from catbuilder.catalogue.connection import Connection, was_interrupted
-from catbuilder.core.csv_table import told_columns
+from catbuilder.core.csv_table import list_columns
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
@@ -86,10 +86,10 @@ def described(table: TableFile, known: Columns | None, asked: Columns, classes: 
     found = {column.name.lower(): column.name for column in table.columns}
     for name in _named(columns):
         if name.lower() not in found:
-            raise InputError(f"{table.path} has no column '{name}' (it has {told_columns(list(found.values()))})")
+            raise InputError(f"{table.path} has no column '{name}' (it has {list_columns(list(found.values()))})")
     if columns.label is None and not columns.shares:
         raise InputError(
-            f"{table.path} is of no known layout (it has {told_columns(list(found.values()))}); say which column "
+            f"{table.path} is of no known layout (it has {list_columns(list(found.values()))}); say which column "
             "holds the class by --label and what it calls ours by --class elliptical=E, or give --share "
             "elliptical=COLUMN"
         )
