@@ -12,12 +12,14 @@ from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_event
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
 from catbuilder.core.csv_table import (
+    OBJECT_ID,
     BadValue,
+    CsvColumn,
+    CsvRow,
     CsvRows,
     Rejection,
-    parse_class,
-    parse_number,
-    parse_object_id,
+    label_column,
+    number_column,
     read_table,
 )
 from catbuilder.core.errors import InputError
@@ -85,15 +87,17 @@ def import_labels(
         source = "imported" if layout == "plain" else "human"
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
+    columns = label_columns(workspace.config.classes)
     if layout == "plain":
         unique = ("survey", "object_id", "source", "annotator")
-        table = read_table(file, ["object_id", "label"], unique=unique, limits=workspace.config.limits)
+        table = read_table(file, columns, unique=unique, limits=workspace.config.limits)
     else:
         meanings = parse_meanings(answers, workspace.config.classes)
         table = read_annotations(file, layout, meanings, workspace.config.limits)
+        table.parse(columns)
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
-        events = read_label_rows(table, workspace, source, survey, known, by_id)
+        events = read_label_rows(table, source, survey, known, by_id)
         recorded, audits = record_answers(recording, events)
         record_rejections(recording, table.rejections)
     return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits)
@@ -101,22 +105,39 @@ def import_labels(
 
 def read_label_rows(
     table: CsvRows,
-    workspace: Workspace,
     source: str,
     survey: str | None,
     known: dict[tuple[str, int], int],
     by_id: dict[int, list[str]],
 ) -> pa.Table:
-    """Events of the good rows of a table of labels, with the columns of `EVENTS`; the others are rejected in it.
+    """Turn the rows of a table of labels into events, with the columns of `EVENTS`; reject those of unknown objects.
 
     Parameters
     ----------
+    table : parsed by `label_columns`
     source, survey : of rows that state none
     known : the object that each id of a survey stands for
     by_id : the surveys that have an id
     """
-    rows = [row for cells in table.rows if (row := _read_row(cells, table, workspace, source, survey, known, by_id))]
-    return pa.Table.from_pylist(rows, schema=EVENTS)
+    events = []
+    for row in table.rows:
+        try:
+            events.append(_event(row, table.path.name, source, survey, known, by_id))
+        except BadValue as error:
+            table.reject(row.number, row.cells, str(error))
+    return pa.Table.from_pylist(events, schema=EVENTS)
+
+
+def label_columns(classes: Sequence[str]) -> tuple[CsvColumn, ...]:
+    """Declare the columns of a table of labels."""
+    return (
+        OBJECT_ID,
+        CsvColumn("survey"),
+        label_column(classes, required=True),
+        number_column("confidence", 0.0, 1.0),
+        CsvColumn("source", _source),
+        CsvColumn("annotator"),
+    )
 
 
 def export_labels(workspace: Workspace, file: Path) -> int:
@@ -146,36 +167,30 @@ def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], di
     return known, by_id
 
 
-def _read_row(
-    numbered: tuple[int, dict[str, str]],
-    table: CsvRows,
-    workspace: Workspace,
+def _event(
+    row: CsvRow,
+    file_name: str,
     source: str,
     survey: str | None,
     known: dict[tuple[str, int], int],
     by_id: dict[int, list[str]],
-) -> dict[str, object] | None:
-    row, cells = numbered
-    try:
-        object_id, _ = parse_object_id(cells["object_id"])
-        where = cells.get("survey") or survey or _only_survey(object_id, by_id)
-        if (where, object_id) not in known:
-            raise BadValue(f"no object {object_id} of survey {where} is in the catalogue; ingest it first")
-        stands_for = known[where, object_id]
-        given_to = "" if stands_for == object_id else f", where it is given to image {object_id}"
-        return {
-            "survey": where,
-            "object_id": stands_for,
-            "kind": "label",
-            "label": parse_class(cells["label"], workspace.config.classes),
-            "confidence": parse_number(cells, "confidence", 0.0, 1.0),
-            "source": _source(cells.get("source") or source),
-            "annotator": cells.get("annotator") or None,
-            "reason": f"imported from {table.path.name}, row {row}{given_to}",
-        }
-    except BadValue as error:
-        table.reject(row, cells, str(error))
-        return None
+) -> dict[str, object]:
+    object_id, _ = row["object_id"]
+    where = row["survey"] or survey or _only_survey(object_id, by_id)
+    if (where, object_id) not in known:
+        raise BadValue(f"no object {object_id} of survey {where} is in the catalogue; ingest it first")
+    stands_for = known[where, object_id]
+    given_to = "" if stands_for == object_id else f", where it is given to image {object_id}"
+    return {
+        "survey": where,
+        "object_id": stands_for,
+        "kind": "label",
+        "label": row["label"],
+        "confidence": row["confidence"],
+        "source": row["source"] or source,
+        "annotator": row["annotator"],
+        "reason": f"imported from {file_name}, row {row.number}{given_to}",
+    }
 
 
 def _only_survey(object_id: int, by_id: dict[int, list[str]]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from catbuilder.core.csv_table import BadValue, CsvRows, read_table
+from catbuilder.core.csv_table import BadValue, CsvColumn, CsvRow, CsvRows, read_table
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
@@ -80,17 +80,18 @@ def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], li
     """
     asked: dict[tuple[str, str], _Asked] = {}
     if layout == "zooniverse":
-        table = read_table(file, ["annotations", "subject_data"], limits=limits)
+        columns = [CsvColumn(name, required=True) for name in ("annotations", "subject_data")]
+        table = read_table(file, columns, limits=limits)
         numbered, table.rows = table.rows, []
-        for row, cells in numbered:
-            _collect(table, asked, row, lambda cells=cells: _of_classification(cells, meanings))
+        for row in numbered:
+            _collect(table, asked, row.number, lambda cells=row.cells: _of_classification(cells, meanings))
     else:
         table = CsvRows(file, ["object_id", "survey", "label"])
-        for row, task in enumerate(_tasks(file, limits), start=1):
-            _collect(table, asked, row, lambda task=task: _of_task(task, meanings))
+        for number, task in enumerate(_tasks(file, limits), start=1):
+            _collect(table, asked, number, lambda task=task: _of_task(task, meanings))
     for one in asked.values():
         try:
-            table.rows.append((one.row, one.cells | _verdict(one.answers, layout)))
+            table.rows.append(CsvRow(one.row, one.cells | _verdict(one.answers, layout)))
         except BadValue as error:
             table.reject(one.row, one.cells, str(error))
     return table

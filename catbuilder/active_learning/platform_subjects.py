@@ -19,7 +19,7 @@ from catbuilder.active_learning.select_objects import guard_tests, open_question
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
+from catbuilder.core.csv_table import OBJECT_ID, CsvColumn, read_table
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import write_text
 from catbuilder.core.resources import query
@@ -67,13 +67,9 @@ def export_subjects(workspace: Workspace, folder: Path, layout: Layout, table: P
 
 def _listed(workspace: Workspace, file: Path) -> pa.Table:
     """The objects that a table names; all must be of use, since people are to be given all of them."""
-    table = read_table(file, ["object_id", "survey"], unique=("survey", "object_id"), limits=workspace.config.limits)
-    rows = []
-    for row, cells in table.rows:
-        try:
-            rows.append({"survey": cells["survey"], "object_id": parse_object_id(cells["object_id"])[0]})
-        except BadValue as error:
-            table.reject(row, cells, str(error))
+    columns = [OBJECT_ID, CsvColumn("survey", required=True)]
+    table = read_table(file, columns, unique=("survey", "object_id"), limits=workspace.config.limits)
+    rows = [{"survey": row["survey"], "object_id": row["object_id"][0]} for row in table.rows]
     if table.rejections:
         raise InputError(f"{table.rejections[0]}; mend the table, or leave the row out")
     return pa.Table.from_pylist(rows, schema=pa.schema([("survey", pa.string()), ("object_id", pa.int64())]))

@@ -1,27 +1,35 @@
-"""Read a user's CSV table: every row is either accepted, or rejected with its row number and a reason."""
+"""Read a small CSV table into memory: typed rows by declared columns, and rejected rows with their reasons.
+
+This reader is for the tables that users write themselves: labels, test sets, lists of images. Each cell is parsed in
+Python, and a table above `limits.max_csv_mb` is refused. For the archives' catalogues, of any size, see
+`catbuilder.ingest.tables.csv_file`, where DuckDB streams the rows.
+"""
 
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
 from catbuilder.core.settings import Limits
 
 _INT64_MAX = 2**63 - 1
-_MAX_DIGITS = 4000  # Python converts no text of more than 4,300 digits
-_MAX_CELL = 60  # characters of a cell that a reason repeats
-_MAX_REASON = 500  # characters
-_MAX_LISTED = 20  # columns that a message names
+_MOST_DIGITS = 4000  # Python makes no number of more than 4,300
+_LONGEST_CELL = 60  # letters of a cell that a reason repeats
+_LONGEST_REASON = 500
+_LONGEST_REJECTION = 1000  # letters
+_LISTED_COLUMNS = 20
+_LISTED_ROWS = 20
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """A row that was left out: its file, its row number, its object and the reason."""
+    """A row that was left out: its file, its row number and the reason."""
 
     file: str
     row: int  # as a text editor counts: the header is row 1
@@ -33,51 +41,97 @@ class Rejection:
 
 
 class BadValue(ValueError):
-    """A cell that cannot be used. Its message becomes the reason of a Rejection, and is always one line."""
+    """A cell that cannot be used. Its message, always one line, becomes the reason of a `Rejection`."""
 
     def __str__(self) -> str:
-        return in_one_line(super().__str__(), _MAX_REASON)
+        return in_one_line(super().__str__(), _LONGEST_REASON)
+
+
+@dataclass(frozen=True)
+class CsvColumn:
+    """Declare a column of a CSV table.
+
+    Attributes
+    ----------
+    name : as in the header row
+    parse : turns the text of a cell into its value; raises `BadValue` for a text that cannot be used
+    required : whether the table must have the column. Without it, an absent column or an empty cell gives None; with
+        it, `parse` sees the empty text too
+    """
+
+    name: str
+    parse: Callable[[str], Any] = str
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class CsvRow:
+    """One row: `row["ra"]` is the value of a declared column, `cells` has the texts of all columns."""
+
+    number: int  # as a text editor counts: the header is row 1
+    cells: dict[str, str]
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, column: str) -> Any:
+        return self.values[column]
 
 
 @dataclass
 class CsvRows:
-    """Rows of a CSV file, one dict a row with stripped cells, and the rejected rows."""
+    """The good rows of a CSV file, and its rejected ones."""
 
     path: Path
-    columns: list[str]
-    rows: list[tuple[int, dict[str, str]]] = field(default_factory=list)  # (row number, cells)
+    columns: list[str]  # of the header
+    rows: list[CsvRow] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
 
     def reject(self, row: int, cells: dict[str, str], reason: str) -> None:
-        """Add a row to the rejections."""
+        """List a row among the rejections."""
         self.rejections.append(Rejection(str(self.path), row, cells.get("object_id", ""), reason))
+
+    def parse(self, columns: Sequence[CsvColumn]) -> None:
+        """Parse the cells of every row; rows with a bad cell move to the rejections."""
+        rows, self.rows = self.rows, []
+        for row in rows:
+            try:
+                self.rows.append(CsvRow(row.number, row.cells, parse_cells(row.cells, columns)))
+            except BadValue as error:
+                self.reject(row.number, row.cells, str(error))
 
 
 def read_table(
-    path: Path, required: Sequence[str], *, unique: Sequence[str] = ("object_id",), limits: Limits | None = None
+    path: Path,
+    columns: Sequence[CsvColumn],
+    *,
+    unique: Sequence[str] = ("object_id",),
+    limits: Limits | None = None,
 ) -> CsvRows:
-    """Read a CSV file (UTF-8, with or without a byte order mark).
+    """Read a CSV file (UTF-8, with or without a byte order mark) into typed rows.
+
+    Rows with a bad cell, a wrong number of cells or a repeated id are rejected. Columns that are not declared are
+    kept as text.
 
     Parameters
     ----------
-    required : columns that the file must have
-    unique : columns whose values together must not repeat
-    limits : largest size and largest number of columns; the whole file is held in memory
+    columns : the columns to parse, and those that the file must have
+    unique : columns whose values together may occur only once
+    limits : the most bytes and columns, since the table is held in memory
 
     Raises
     ------
     InputError
-        No such file, not a CSV text, too large, a required column is missing, or no row at all.
+        The file does not exist, is not CSV text, is too large, lacks a required column or has no row at all.
     """
     limits = limits or Limits()
+    required = [column.name for column in columns if column.required]
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             lines = _numbered(_bounded(path, file, limits.max_csv_mb))
-            columns = [name.strip() for name in next(lines, (1, []))[1]]
-            refuse_many_columns(path, len(columns), limits)
-            _require(path, columns, required)
-            table = CsvRows(path, columns)
-            _fill(table, lines, [name for name in unique if name in columns])
+            header = [name.strip() for name in next(lines, (1, []))[1]]
+            refuse_many_columns(path, len(header), limits)
+            _require(path, header, required)
+            table = CsvRows(path, header)
+            _fill(table, lines, [name for name in unique if name in header])
     except FileNotFoundError:
         raise InputError(f"there is no table {path}; give the path of a CSV file with a header row") from None
     except IsADirectoryError:
@@ -90,42 +144,68 @@ def read_table(
     except ValueError as error:  # a zero byte in the path
         raise InputError(f"{in_one_line(path)} cannot be the path of a file ({error}); give a CSV file") from None
     if not table.rows and not table.rejections:
-        raise InputError(f"{path} has a header but no rows; add rows to it")
+        raise InputError(f"{path} has a header but no rows; add rows, or give another table")
+    table.parse(columns)
     return table
 
 
-def refuse_many_columns(path: Path, columns: int, limits: Limits) -> None:
-    """Raise InputError if a table has more than `limits.max_columns` columns: each costs memory."""
-    if columns > limits.max_columns:
-        raise InputError(
-            f"{path} has {columns:,} columns, above the limit of {limits.max_columns:,}; keep only the columns that "
-            "are needed, or raise limits.max_columns in catbuilder.toml"
-        )
-
-
-def list_columns(columns: Sequence[str]) -> str:
-    """List the names of columns for a message, at most twenty."""
-    more = [f"and {len(columns) - _MAX_LISTED:,} more"] if len(columns) > _MAX_LISTED else []
-    return ", ".join([*(_shown(name) for name in columns[:_MAX_LISTED]), *more])
-
-
-def parse_object_id(text: str) -> tuple[int, str | None]:
-    """Parse an object id: give its number, and its text if it is not a number.
-
-    A text id becomes a 63-bit hash (BLAKE2b), the same on every machine.
+def parse_cells(cells: dict[str, str], columns: Sequence[CsvColumn]) -> dict[str, Any]:
+    """Parse the cells of one row by column name.
 
     Raises
     ------
     BadValue
-        The id is empty, does not fit 64 bits, or is a number but not a whole positive one.
+        A cell cannot be used.
+    """
+    texts = ((column, cells.get(column.name, "")) for column in columns)
+    return {column.name: column.parse(text) if text or column.required else None for column, text in texts}
+
+
+def refuse_many_columns(path: Path, columns: int, limits: Limits) -> None:
+    """Raise InputError for a table with more columns than `limits.max_columns`: each one costs memory."""
+    if columns > limits.max_columns:
+        raise InputError(
+            f"{path} has {columns:,} columns, above the limit of {limits.max_columns:,}; keep the columns that are "
+            "needed, or raise limits.max_columns in catbuilder.toml"
+        )
+
+
+def list_columns(columns: Sequence[str]) -> str:
+    """List the names of the first twenty columns for a message."""
+    more = [f"and {len(columns) - _LISTED_COLUMNS:,} more"] if len(columns) > _LISTED_COLUMNS else []
+    return ", ".join([*(_shown(name) for name in columns[:_LISTED_COLUMNS]), *more])
+
+
+def list_rejections(rejections: Sequence[Rejection]) -> list[str]:
+    """List the first twenty rejected rows and their reasons, a line each, for a terminal."""
+    if not rejections:
+        return []
+    return [
+        f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:",
+        *(f"  {in_one_line(rejection, _LONGEST_REJECTION)}" for rejection in rejections[:_LISTED_ROWS]),
+        *see_the_rest(len(rejections), "SELECT * FROM rejections"),
+    ]
+
+
+def see_the_rest(n: int, query: str) -> list[str]:
+    """Name the SQL query that shows all `n` rows of a list, if only the first twenty were listed."""
+    if n <= _LISTED_ROWS:
+        return []
+    return [f'  ... and {n - _LISTED_ROWS} more; see them all with: catbuilder sql "{query}"']
+
+
+def parse_object_id(text: str) -> tuple[int, str | None]:
+    """Parse an id: the survey's number, and the text if it is not a number.
+
+    A text id becomes a 63-bit hash that is the same on every machine (BLAKE2b).
     """
     if not text:
         raise BadValue("object_id is empty; every row needs one")
     if text.isascii() and text.isdigit():
-        if len(text) > _MAX_DIGITS or int(text) > _INT64_MAX:
-            raise BadValue(f"object_id {_shown(text)} does not fit 64 bits; give it as text with a letter in it")
+        if len(text) > _MOST_DIGITS or int(text) > _INT64_MAX:
+            raise BadValue(f"object_id {_shown(text)} does not fit 64 bits; add a letter to make it a text id")
         return int(text), None
-    if is_number(text):  # such as 5.87724E+17: an id that a spreadsheet has rounded
+    if is_number(text):  # such as 5.87724E+17, an id that a spreadsheet rounded
         raise BadValue(
             f"object_id {_shown(text)} is not a whole positive number; was the table saved by a spreadsheet?"
         )
@@ -133,9 +213,27 @@ def parse_object_id(text: str) -> tuple[int, str | None]:
     return int.from_bytes(digest, "big") & _INT64_MAX, text
 
 
-def parse_number(cells: dict[str, str], column: str, low: float, high: float) -> float | None:
-    """Parse a number in [low, high]; give None if the cell is empty, nan, null or none."""
-    text = cells.get(column, "")
+OBJECT_ID = CsvColumn("object_id", parse_object_id, required=True)
+"""The id column of every table; its value is the number and, of a text id, the text."""
+
+
+def number_column(name: str, low: float, high: float, *, required: bool = False) -> CsvColumn:
+    """Declare a column of numbers in [low, high]; an empty cell is None."""
+    return CsvColumn(name, partial(_parse_number, name, low, high), required)
+
+
+def choice_column(name: str, choices: Sequence[str]) -> CsvColumn:
+    """Declare a column whose cells are one of a few words, or empty."""
+    return CsvColumn(name, partial(_parse_choice, name, choices))
+
+
+def label_column(classes: Sequence[str], *, required: bool = False) -> CsvColumn:
+    """Declare the column `label`: one of the workspace's classes."""
+    return CsvColumn("label", partial(_parse_class, classes), required)
+
+
+def _parse_number(column: str, low: float, high: float, text: str) -> float | None:
+    """A number, or None where the cell is empty or says that there is none (nan, null)."""
     if text.lower() in ("", "nan", "null", "none"):
         return None
     try:
@@ -147,8 +245,13 @@ def parse_number(cells: dict[str, str], column: str, low: float, high: float) ->
     return value
 
 
-def parse_class(text: str, classes: Sequence[str]) -> str:
-    """Check that a label is one of the workspace's classes."""
+def _parse_choice(column: str, choices: Sequence[str], text: str) -> str:
+    if text not in choices:
+        raise BadValue(f"unknown {column} '{_shown(text)}'; use {', '.join(choices)}")
+    return text
+
+
+def _parse_class(classes: Sequence[str], text: str) -> str:
     if not text:
         raise BadValue(f"label is empty; fill in one of {', '.join(classes)}")
     if text not in classes:
@@ -168,24 +271,24 @@ def _require(path: Path, columns: list[str], required: Sequence[str]) -> None:
 
 
 def _shown(text: str) -> str:
-    return in_one_line(text, _MAX_CELL)
+    return in_one_line(text, _LONGEST_CELL)
 
 
 def _bounded(path: Path, file: TextIO, most_mb: int) -> Iterator[str]:
-    """Yield the lines and stop with an error after `most_mb` MB: a pipe, for example, does not tell its size."""
+    """The lines, counted on the way, since a pipe does not state its size."""
     left = most_mb * 1_000_000
     while line := file.readline(left + 1):
         left -= len(line)
         if left < 0:
             raise InputError(
-                f"{path} is larger than {most_mb:,} MB, and is held in memory as a whole; split it into several "
-                "tables, or raise limits.max_csv_mb in catbuilder.toml"
+                f"{path} has more than {most_mb:,} MB, and is held in memory as a whole; split it into several tables, "
+                "or raise limits.max_csv_mb in catbuilder.toml"
             )
         yield line
 
 
 def _numbered(file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Yield every row, header included, with the line on which it begins: a quoted cell may hold line breaks."""
+    """Each row, the header included, with the number of its first line: a quoted cell may hold line breaks."""
     reader = csv.reader(file)
     first = 1
     for cells in reader:
@@ -204,12 +307,12 @@ def _fill(table: CsvRows, lines: Iterator[tuple[int, list[str]]], unique: Sequen
             continue
         key = tuple(_plain(cells[name]) for name in unique)
         if cells.get("object_id") and key in seen:
-            table.reject(row, cells, f"the same {' and '.join(unique)} stands already in row {seen[key]}")
+            table.reject(row, cells, f"the same {' and '.join(unique)} is already in row {seen[key]}")
             continue
         seen[key] = row
-        table.rows.append((row, cells))
+        table.rows.append(CsvRow(row, cells))
 
 
 def _plain(text: str) -> str:
-    """Drop leading zeros of a number: 007 and 7 are the same id. Text keeps its zeros."""
+    """Drop leading zeros of a number: 007 and 7 are one id."""
     return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text

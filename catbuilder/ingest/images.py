@@ -1,9 +1,10 @@
 """Images in: a folder and its table become objects, stamps, splits and label events, in one transaction."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_event
 from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
 from catbuilder.core.csv_table import (
+    OBJECT_ID,
     BadValue,
+    CsvColumn,
+    CsvRow,
     CsvRows,
     Rejection,
-    parse_class,
-    parse_number,
-    parse_object_id,
+    choice_column,
+    label_column,
+    number_column,
     read_table,
 )
 from catbuilder.core.errors import InputError
@@ -102,8 +106,9 @@ def ingest_images(
     """
     folder, table = Path(folder), Path(table)
     _check_arguments(workspace, folder, survey, (split, otherwise), source)
-    rows_in = read_table(table, ["object_id", "file"], limits=workspace.config.limits)
-    rows = _good_rows(workspace, rows_in, folder)
+    columns = _columns(workspace.config.classes, folder.resolve())
+    rows_in = read_table(table, columns, limits=workspace.config.limits)
+    rows = _good_rows(rows_in)
     rows, known = _leave_out_known(workspace, rows, rows_in, survey)
     _store_stamps(workspace, survey, rows, progress)
     with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
@@ -133,35 +138,41 @@ def _check_arguments(
         raise InputError(f"{folder} holds no .jpg, .jpeg or .png file; give the folder that holds the images")
 
 
-def _good_rows(workspace: Workspace, table: CsvRows, folder: Path) -> list[_Row]:
-    root = folder.resolve()
+def _columns(classes: Sequence[str], root: Path) -> tuple[CsvColumn, ...]:
+    """The columns of a table of images in the folder `root`."""
+    return (
+        OBJECT_ID,
+        number_column("ra", 0.0, 360.0),
+        number_column("dec", -90.0, 90.0),
+        label_column(classes),
+        choice_column("split", SPLITS),
+        choice_column("domain", DOMAINS),
+        CsvColumn("file", partial(_parse_file, root), required=True),
+        *(number_column(name, *limits) for name, limits in _NUMBERS.items()),
+    )
+
+
+def _good_rows(table: CsvRows) -> list[_Row]:
     rows = []
-    for number, cells in table.rows:
-        try:
-            rows.append(_read_row(workspace, number, cells, root))
-        except BadValue as error:
-            table.reject(number, cells, str(error))
+    for row in table.rows:
+        if (row["ra"] is None) != (row["dec"] is None):
+            table.reject(row.number, row.cells, "it has only one of ra and dec; give both or neither")
+        else:
+            rows.append(_to_row(row))
     return rows
 
 
-def _read_row(workspace: Workspace, number: int, cells: dict[str, str], root: Path) -> _Row:
-    object_id, name = parse_object_id(cells["object_id"])
-    ra, dec = parse_number(cells, "ra", 0.0, 360.0), parse_number(cells, "dec", -90.0, 90.0)
-    if (ra is None) != (dec is None):
-        raise BadValue("it has only one of ra and dec; give both or neither")
-    label = parse_class(cells["label"], workspace.config.classes) if cells.get("label") else None
-    for column, known in (("split", SPLITS), ("domain", DOMAINS)):
-        if cells.get(column) and cells[column] not in known:
-            raise BadValue(f"unknown {column} '{cells[column]}'; use {', '.join(known)}")
+def _to_row(row: CsvRow) -> _Row:
+    object_id, name = row["object_id"]
+    numbers = {column: row[column] for column in _NUMBERS}
     return _Row(
-        number, cells, object_id, name, _inside(root, cells["file"]), ra, dec,
-        {column: parse_number(cells, column, *limits) for column, limits in _NUMBERS.items()},
-        label, cells.get("domain") or None,
+        row.number, row.cells, object_id, name, row["file"], row["ra"], row["dec"], numbers, row["label"],
+        row["domain"],
     )  # fmt: skip
 
 
-def _inside(root: Path, file: str) -> Path:
-    """The image's path, which must lie below the folder that was given."""
+def _parse_file(root: Path, file: str) -> Path:
+    """The image's path, which must be inside the folder that was given."""
     if not file:
         raise BadValue("file is empty; every row needs an image")
     try:

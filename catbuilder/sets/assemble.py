@@ -16,7 +16,7 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.label_events import fresh_labels, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import BadValue, CsvRows, list_columns, parse_object_id, read_table
+from catbuilder.core.csv_table import BadValue, CsvRow, CsvRows, list_columns, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
@@ -182,7 +182,7 @@ def _check_catalogue(con: Connection, sets: Sets) -> None:
 
 
 def _read_list(workspace: Workspace, file: Path, sets: Sets) -> CsvRows:
-    """Read a list of pairs; its good rows get the keys `labelled_id` and `target_id`."""
+    """Read a list of pairs; its good rows have the values `labelled_id` and `target_id`."""
     table = read_table(file, [], unique=(), limits=workspace.config.limits)
     names = [next((c for c in table.columns if c.lower().startswith(s)), None) for s in (sets.labelled, sets.target)]
     if None in names:
@@ -190,19 +190,19 @@ def _read_list(workspace: Workspace, file: Path, sets: Sets) -> CsvRows:
             f"{file} has the columns {list_columns(table.columns)}; a list of pairs needs one that begins with "
             f"'{sets.labelled}' and one that begins with '{sets.target}'"
         )
-    seen: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, int], int] = {}
     good = []
-    for row, cells in table.rows:
-        pair = [cells[str(name)] for name in names]
+    for row in table.rows:
+        pair = [row.cells[str(name)] for name in names]
         try:
-            ids = [str(parse_object_id(text)[0]) for text in pair]
+            ids = [parse_object_id(text)[0] for text in pair]
             for place in zip(("labelled", "target"), ids, strict=True):
                 if place in seen:
                     raise BadValue(f"the id {place[1]} is already in row {seen[place]}")
-            seen.update({place: row for place in zip(("labelled", "target"), ids, strict=True)})
-            good.append((row, dict(zip(("labelled_id", "target_id"), ids, strict=True))))
+            seen.update({place: row.number for place in zip(("labelled", "target"), ids, strict=True)})
+            good.append(CsvRow(row.number, row.cells, dict(zip(("labelled_id", "target_id"), ids, strict=True))))
         except BadValue as error:
-            table.reject(row, {"object_id": pair[0]}, str(error))
+            table.reject(row.number, {"object_id": pair[0]}, str(error))
     table.rows = good
     return table
 
@@ -249,9 +249,7 @@ def _record_set(
     if listed is None:
         con.execute(query(f"sets/assemble_{name.lower()}_rule"))
     else:
-        columns = {
-            c: pa.array([int(cells[c]) for _, cells in listed.rows], pa.int64()) for c in ("labelled_id", "target_id")
-        }
+        columns = {c: pa.array([row[c] for row in listed.rows], pa.int64()) for c in ("labelled_id", "target_id")}
         con.register("listed", pa.table(columns))
         con.execute(query("sets/assemble_listed_members"), {"labelled": sets.labelled, "target": sets.target})
         unmatched = fetch_number(con, "SELECT count(*) FROM members ANTI JOIN overlap USING (labelled_id, target_id)")

@@ -1,6 +1,5 @@
 """Declare a fixed test set from a table: its members and true classes are written once and never changed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,15 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import fetch_number, first_row
 from catbuilder.catalogue.workspace import Workspace, record_rejections
 from catbuilder.core.csv_table import (
+    OBJECT_ID,
     BadValue,
+    CsvColumn,
+    CsvRow,
     CsvRows,
     Rejection,
-    parse_class,
-    parse_number,
-    parse_object_id,
+    label_column,
+    number_column,
+    parse_cells,
     read_table,
 )
 from catbuilder.core.errors import InputError
@@ -73,8 +75,9 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
             f"'{name}' cannot name a test set: catbuilder uses it for its own {name} objects; give another name"
         )
     workspace.check_survey(survey)
-    rows_in = read_table(table, ["object_id"], limits=workspace.config.limits)
-    rows = [row for numbered in rows_in.rows if (row := _read_row(numbered, rows_in, workspace.config.classes))]
+    rows_in = read_table(table, [OBJECT_ID], limits=workspace.config.limits)
+    truth_columns = (label_column(workspace.config.classes), number_column("votes", 0.0, 1.0))
+    rows = [_member(row, rows_in, truth_columns) for row in rows_in.rows]
     with workspace.recording(f"testset {name} --survey {survey}") as recording:
         con = recording.con
         if first_row(con, "SELECT 1 FROM test_sets WHERE test_set = ? AND survey = ? LIMIT 1", [name, survey]):
@@ -91,16 +94,12 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
     return TestSetReport(name, survey, len(rows), with_truth, ingested, len(trained), rejections)
 
 
-def _read_row(numbered: tuple[int, dict[str, str]], table: CsvRows, classes: Sequence[str]) -> dict[str, Any] | None:
-    """Read a member; one with an unreadable class stays a member without a class, so that nothing trains on it."""
-    number, cells = numbered
-    row: dict[str, Any] = {}
+def _member(row: CsvRow, table: CsvRows, truth_columns: tuple[CsvColumn, ...]) -> dict[str, Any]:
+    """A member with its truth. A bad truth does not cost the membership: the object would be free to train on."""
+    object_id, _ = row["object_id"]
     try:
-        row["object_id"], _ = parse_object_id(cells["object_id"])
-        row["truth"] = parse_class(cells["label"], classes) if cells.get("label") else None
-        row["votes"] = parse_number(cells, "votes", 0.0, 1.0)
+        values = parse_cells(row.cells, truth_columns)
+        return {"object_id": object_id, "truth": values["label"], "votes": values["votes"]}
     except BadValue as error:
-        kept = "; the object is a member all the same, without a true class" if "object_id" in row else ""
-        table.reject(number, cells, f"{error}{kept}")
-        return {"object_id": row["object_id"], "truth": None, "votes": None} if row else None
-    return row
+        table.reject(row.number, row.cells, f"{error}; the object is a member all the same, without a true class")
+        return {"object_id": object_id, "truth": None, "votes": None}

@@ -23,9 +23,8 @@ from astropy.table import Table
 from fuzz_mutations import Mutation, spoil_card, spoil_chunk, spoil_tensors
 from PIL import Image
 
-from catbuilder.active_learning.answers import read_label_rows
-from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import BadValue, parse_number, parse_object_id, read_table
+from catbuilder.active_learning.answers import label_columns, read_label_rows
+from catbuilder.core.csv_table import OBJECT_ID, number_column, read_table
 from catbuilder.core.errors import CatbuilderError, InputError
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query, rounds_folder
@@ -191,23 +190,16 @@ def _csvs() -> list[bytes]:
 
 
 def _user_csv(path: Path) -> None:
-    table = read_table(path, ["object_id"])
-    for row, cells in table.rows:
-        try:
-            parse_object_id(cells["object_id"])
-            for column, low, high in (("ra", 0.0, 360.0), ("dec", -90.0, 90.0), ("radius_arcsec", 0.0, 1e4)):
-                parse_number(cells, column, low, high)
-        except BadValue as error:
-            table.reject(row, cells, str(error))
+    numbers = (("ra", 0.0, 360.0), ("dec", -90.0, 90.0), ("radius_arcsec", 0.0, 1e4))
+    table = read_table(path, [OBJECT_ID, *(number_column(*limits) for limits in numbers)])
     _all_printable([rejection.reason for rejection in table.rejections])
 
 
 def _label_csv(path: Path) -> None:
-    table = read_table(path, ["object_id", "label"], unique=("survey", "object_id", "source", "annotator"))
-    settings = Workspace(path.parent, WorkspaceConfig())
+    columns = label_columns(WorkspaceConfig().classes)
+    table = read_table(path, columns, unique=("survey", "object_id", "source", "annotator"))
     read_label_rows(
         table,
-        settings,
         "imported",
         None,
         {("des", 1): 1, ("sdss", 1): 1, ("des", 5): 1},

@@ -188,7 +188,7 @@ def test_labels_come_back_from_either_layout_as_they_were_given(tmp_path_factory
     }
     for layout, file in files.items():
         table = read_annotations(file, layout, parse_meanings((), CLASSES), Limits())
-        found = {(cells["survey"], int(cells["object_id"])): cells["label"] for _, cells in table.rows}
+        found = {(row.cells["survey"], int(row.cells["object_id"])): row.cells["label"] for row in table.rows}
         assert found == {("des", IDS[n]): kind for n, kind in said.items()}
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 from support.workspaces import ask, cli, surveyed, write_csv, write_images
 
 from catbuilder.catalogue.new_workspace import create_workspace
-from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
+from catbuilder.core.csv_table import OBJECT_ID, BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError, WeightsError, WorkspaceError
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.safe_text import for_spreadsheet, from_spreadsheet, in_one_line
@@ -271,10 +271,10 @@ def test_a_table_of_a_million_columns_is_refused_at_once_and_in_short(tmp_path):
     assert "1,000,000 columns" in refused(tmp_path / "a.csv", header + b"\n1\n")
     (tmp_path / "b.csv").write_bytes(header + b"\n1\n")
     with pytest.raises(InputError, match=r"1,000,000 columns.*limits.max_columns"):
-        read_table(tmp_path / "b.csv", ["object_id"])
+        read_table(tmp_path / "b.csv", [OBJECT_ID])
     (tmp_path / "c.csv").write_bytes(",".join(f"c{n}" for n in range(4000)).encode() + b"\n1\n")
     with pytest.raises(InputError) as error:
-        read_table(tmp_path / "c.csv", ["object_id"])
+        read_table(tmp_path / "c.csv", [OBJECT_ID])
     assert "and 3,980 more" in str(error.value) and len(str(error.value)) < 1000
 
 
@@ -294,12 +294,12 @@ def test_a_line_without_an_end_is_refused_plain_and_gzipped(tmp_path, length):
 def test_a_table_of_ones_own_that_is_too_large_for_the_memory_is_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"object_id\n" + b"12345678901234567890\n" * 50_000)
     with pytest.raises(InputError, match=r"more than 1 MB.*limits.max_csv_mb"):
-        read_table(tmp_path / "a.csv", ["object_id"], limits=Limits(max_csv_mb=1))
+        read_table(tmp_path / "a.csv", [OBJECT_ID], limits=Limits(max_csv_mb=1))
 
 
 def test_a_pipe_may_be_read_but_not_for_ever(tmp_path):
     with pytest.raises(InputError, match="more than 1 MB"):
-        read_table(Path("/dev/zero"), ["object_id"], limits=Limits(max_csv_mb=1))
+        read_table(Path("/dev/zero"), [OBJECT_ID], limits=Limits(max_csv_mb=1))
 
 
 @pytest.mark.parametrize("digits", [20, 4001, 5000, 100_000])
@@ -308,15 +308,15 @@ def test_an_id_of_any_number_of_digits_is_set_aside_by_a_short_reason(tmp_path, 
         parse_object_id("9" * digits)
     assert len(str(error.value)) < 200
     (tmp_path / "a.csv").write_bytes(b"object_id\n" + b"9" * digits + b"\n")
-    read_table(tmp_path / "a.csv", ["object_id"])
+    assert len(read_table(tmp_path / "a.csv", [OBJECT_ID]).rejections) == 1
 
 
 def test_mixed_types_bom_crlf_quotes_and_formulas_are_rows_like_others(tmp_path):
     text = '\ufeffobject_id,label\r\n1,spiral\r\n"=1+1",spiral\r\n"@SUM(A1)","a\r\nb"\r\n-5,spiral\r\n'
     (tmp_path / "a.csv").write_bytes(text.encode())
-    table = read_table(tmp_path / "a.csv", ["object_id", "label"])
-    assert [cells["object_id"] for _, cells in table.rows] == ["1", "=1+1", "@SUM(A1)", "-5"]
-    assert [row for row, _ in table.rows] == [2, 3, 4, 6]
+    table = read_table(tmp_path / "a.csv", [CsvColumn("object_id"), CsvColumn("label")])
+    assert [row["object_id"] for row in table.rows] == ["1", "=1+1", "@SUM(A1)", "-5"]
+    assert [row.number for row in table.rows] == [2, 3, 4, 6]
 
 
 @given(text=st.text(max_size=30) | st.sampled_from(["=1+1", "@SUM(A1)", "-0.5", "+5", "'=x", "''-a", "\t=", "-", "'"]))
@@ -335,8 +335,8 @@ def test_an_annotator_called_like_a_formula_is_exported_harmless_and_imported_ag
     assert cli("-w", workspace.path, "labels", "export", tmp_path / "out.csv").code == 0
     with open(tmp_path / "out.csv", newline="") as file:
         assert f"'{formula}" in [row["annotator"] for row in csv.DictReader(file)]
-    again = read_table(tmp_path / "out.csv", ["object_id", "label"])
-    assert formula in [cells["annotator"] for _, cells in again.rows]
+    again = read_table(tmp_path / "out.csv", [CsvColumn("annotator")])
+    assert formula in [row["annotator"] for row in again.rows]
 
 
 # --- settings, stamps, models

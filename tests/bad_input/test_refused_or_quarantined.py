@@ -31,7 +31,7 @@ from support.workspaces import (
 
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import BadValue, parse_object_id, read_table
+from catbuilder.core.csv_table import BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy
 from catbuilder.core.stamps import StampReader, write_shard
 from catbuilder.ingest.images import ingest_images
@@ -142,11 +142,11 @@ def test_a_row_with_too_few_or_too_many_cells_is_set_aside(ingest, workspace):
 
 def test_an_id_given_twice_loads_once(ingest, workspace):
     done = ingest((1, "a.png"), (1, "b.png"))
-    assert_rejected(done, workspace, 3, "same object_id stands already in row 2")
+    assert_rejected(done, workspace, 3, "same object_id is already in row 2")
 
 
 def test_an_id_with_leading_zeros_is_the_same_id(ingest, workspace):
-    assert_rejected(ingest((1, "a.png"), ("001", "b.png")), workspace, 3, "stands already in row 2")
+    assert_rejected(ingest((1, "a.png"), ("001", "b.png")), workspace, 3, "is already in row 2")
 
 
 @pytest.mark.parametrize(
@@ -598,7 +598,7 @@ def labelled(workspace):
         ((2, "", ""), "label is empty; fill in one of elliptical, spiral"),
         ((2, "spiral", "1.2"), "confidence is 1.2, outside 0 to 1"),
         ((2, "spiral", "sure"), "confidence is 'sure'"),
-        ((1, "elliptical", ""), "stands already in row 2"),
+        ((1, "elliptical", ""), "is already in row 2"),
     ],
 )
 def test_a_label_that_cannot_be_recorded_is_set_aside(labelled, tmp_path, row, reason):
@@ -700,7 +700,7 @@ def test_no_bytes_given_as_a_table_end_in_a_traceback(tmp_path_factory, content)
     path = tmp_path_factory.getbasetemp() / "any.csv"
     path.write_bytes(b"object_id,file\n" + content)
     try:
-        table = read_table(path, HEADER)
+        table = read_table(path, [CsvColumn(name, required=True) for name in HEADER])
     except InputError as error:
         assert str(path) in str(error) and "\n" not in str(error)
     else:

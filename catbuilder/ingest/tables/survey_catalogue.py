@@ -160,7 +160,7 @@ def _check_rows(con: Connection, table: TableFile, survey: str, release: str, se
     """An empty file, or one of which every id is another release's."""
     rows = fetch_number(con, "SELECT count(*) FROM incoming")
     if rows + fetch_number(con, "SELECT count(*) FROM malformed") == 0:
-        raise InputError(f"{table.path} has columns but no rows; there is nothing to load from it")
+        raise InputError(f"{table.path} has columns but no rows; give a table with rows")
     text = "SELECT count(*) FROM incoming WHERE _reason = $other"
     if rows and fetch_number(con, text, {"other": other}) == rows:
         raise _other_release(table, f"SDSS {seems} (by the first bits of its ids)", survey, release, seems[:3])

@@ -17,7 +17,16 @@ from astropy.coordinates import angular_separation
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import BadValue, CsvRows, Rejection, parse_number, parse_object_id, read_table
+from catbuilder.core.csv_table import (
+    OBJECT_ID,
+    BadValue,
+    CsvRow,
+    CsvRows,
+    Rejection,
+    number_column,
+    parse_object_id,
+    read_table,
+)
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
@@ -29,6 +38,13 @@ _DES_ARCSEC_PER_PIXEL = 0.263
 # is 3.5 semi-axes for most), and two Petrosian radii to each side of an SDSS galaxy.
 _PAPER_KRON_PIXELS = 24.0
 _PAPER_PETROSIAN_RADII = 4.0
+
+_LIST_COLUMNS = (
+    OBJECT_ID,
+    number_column("ra", 0.0, 360.0, required=True),
+    number_column("dec", -90.0, 90.0, required=True),
+    number_column("radius_arcsec", 0.0, 1e5),
+)
 
 Floats = npt.NDArray[np.float64]
 _Positions = dict[int, tuple[float | None, float | None]]  # ra, dec by object_id
@@ -187,36 +203,28 @@ def _listed(workspace: Workspace, survey: str, path: Path | None) -> tuple[list[
     """Good rows of the user's table; one whose id the catalogue has at another place is rejected."""
     if path is None:
         return [], []
-    table = read_table(path, ["object_id", "ra", "dec"], limits=workspace.config.limits)
+    table = read_table(path, _LIST_COLUMNS, limits=workspace.config.limits)
     rows = []
-    for number, cells in table.rows:
-        try:
-            rows.append((number, cells, _parse(cells)))
-        except BadValue as error:
-            table.reject(number, cells, str(error))
-    known = _known_positions(workspace, survey, [row[2] for row in rows])
-    listed = [one for number, cells, one in rows if _at_known_place(table, number, cells, one, known)]
+    for row in table.rows:
+        if row["ra"] is None or row["dec"] is None:
+            table.reject(row.number, row.cells, "ra or dec is empty; without a position nothing can be cut")
+        else:
+            object_id, name = row["object_id"]
+            rows.append((row, _Listed(object_id, name, row["ra"], row["dec"], row["radius_arcsec"])))
+    known = _known_positions(workspace, survey, [one for _, one in rows])
+    listed = [one for row, one in rows if _at_known_position(table, row, one, known)]
     return listed, table.rejections
 
 
-def _parse(cells: dict[str, str]) -> _Listed:
-    object_id, name = parse_object_id(cells["object_id"])
-    ra, dec = parse_number(cells, "ra", 0.0, 360.0), parse_number(cells, "dec", -90.0, 90.0)
-    if ra is None or dec is None:
-        raise BadValue("ra or dec is empty; without a position nothing can be cut")
-    return _Listed(object_id, name, ra, dec, parse_number(cells, "radius_arcsec", 0.0, 1e5))
-
-
-def _at_known_place(table: CsvRows, number: int, cells: dict[str, str], one: _Listed, known: _Positions) -> bool:
+def _at_known_position(table: CsvRows, row: CsvRow, one: _Listed, known: _Positions) -> bool:
     ra, dec = known.get(one.object_id, (one.ra, one.dec))
     if ra is None or dec is None:
-        table.reject(number, cells, "the catalogue has it already without a position, which cannot be changed")
+        table.reject(row.number, row.cells, "the catalogue has it already without a position, which cannot be changed")
         return False
     apart = 3600 * np.degrees(angular_separation(*np.radians([ra, dec, one.ra, one.dec])))
     if apart > SAME_POSITION_ARCSEC:
-        table.reject(
-            number, cells, f"the catalogue has it already at {ra}, {dec}, {apart:.0f} arcsec away; is the id right?"
-        )
+        reason = f"the catalogue has it already at {ra}, {dec}, {apart:.0f} arcsec away; is the id right?"
+        table.reject(row.number, row.cells, reason)
         return False
     return True
 

@@ -14,7 +14,7 @@ placed AS (
     SELECT p.file, p.row + f.record - p.first AS row, f.object_id, f.reason, f.first_record
     FROM faulty AS f ASOF JOIN pieces AS p ON f.record >= p.first)
 SELECT f.file, f.row, f.object_id,
-       coalesce(f.reason, 'the same ' || $id || ' stands already in row ' || (q.row + f.first_record - q.first)
+       coalesce(f.reason, 'the same ' || $id || ' is already in row ' || (q.row + f.first_record - q.first)
            || CASE WHEN q.file <> f.file THEN ' of ' || q.file ELSE '' END) AS reason,
        $round AS round, $run AS run
 FROM placed AS f ASOF LEFT JOIN pieces AS q ON f.first_record >= q.first

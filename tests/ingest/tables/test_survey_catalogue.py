@@ -321,7 +321,7 @@ def test_bad_rows_of_csv_are_told_by_their_line(workspace, tmp_path):
         (7, "", "objid is empty; every row needs one"),
         (8, str(SDSS + 2), "r is 'bright', which is not a number that fits FLOAT"),
         (9, "99999999999999999999", "objid 99999999999999999999 does not fit 64 bits"),
-        (10, str(SDSS), "the same objid stands already in row 3"),
+        (10, str(SDSS), "the same objid is already in row 3"),
     ]
 
 
@@ -361,7 +361,7 @@ def test_a_repeated_id_keeps_its_first_row(workspace):
     report = ingest_des(workspace, des_table((5, 6, 5, 5)))
     assert report.objects_added == 2 and report.rejected == 2
     assert [(r.row, r.reason) for r in report.rejections] == [
-        (row, "the same COADD_OBJECT_ID stands already in row 1") for row in (3, 4)
+        (row, "the same COADD_OBJECT_ID is already in row 1") for row in (3, 4)
     ]
     assert ask(workspace, "SELECT ra FROM objects WHERE object_id = 5") == [(10.5,)]
 
