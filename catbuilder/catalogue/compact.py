@@ -40,7 +40,7 @@ def compact(workspace: Workspace, keep: int = 3, reporter: Reporter | None = Non
     WorkspaceError
         The disk is too full for the files.
     """
-    reporter = reporter or Reporter()
+    reporter = reporter or Reporter(quiet=True)
     moved, scores, size = [], 0, 0
     with workspace.round_lock():
         with workspace.reading() as con:

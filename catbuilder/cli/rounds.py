@@ -40,6 +40,7 @@ def recursion(
     format: FormatOption = "table",
 ) -> None:
     """Does training on promoted labels help? Accuracy before and after, over seeds."""
+    from catbuilder.core.progress import Reporter
     from catbuilder.core.recipe import load_round_recipe
     from catbuilder.rounds.experiment import compare_with_grey, grey_version, run_recursion
 
@@ -48,11 +49,12 @@ def recursion(
     numbers = range(first_seed, first_seed + seeds)
     if grey:
         grey_version(chosen)  # a recipe that has none is refused now and not after hours in colour
-    report = run_recursion(opened, numbers, rounds, recipe=chosen, ranks=ranks)
+    report = run_recursion(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
     if not grey or format == "table":  # a program wants one table
         _tell(report, format)
     if grey:
-        _tell(compare_with_grey(opened, numbers, rounds, recipe=chosen, ranks=ranks), format)
+        compared = compare_with_grey(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
+        _tell(compared, format)
 
 
 def _tell(report: "RecursionReport", format: str) -> None:
@@ -87,19 +89,22 @@ def run_round(
 
     An unfinished round is finished first.
     """
+    from catbuilder.core.progress import Reporter
     from catbuilder.core.recipe import load_round_recipe
     from catbuilder.rounds.run import abandon_round, run_rounds
 
     opened = open_workspace(workspace)
     if abandon:
-        print(f"Round {abandon_round(opened)} is given up: closed, with nothing promoted.")
+        print("\n".join(abandon_round(opened).sentences()))
         return
     chosen = load_round_recipe(recipe or opened.config.recipe, changes or ())
 
     def tell(outcome: "RoundOutcome") -> None:
         show_metrics(opened, [outcome.round], "table")
 
-    run_rounds(opened, n, chosen, ranks=ranks, hosts=hosts, replan=replan, seed=seed, after_each=tell)
+    run_rounds(
+        opened, n, chosen, ranks=ranks, hosts=hosts, replan=replan, seed=seed, reporter=Reporter(), after_each=tell
+    )
 
 
 def score(
@@ -107,9 +112,10 @@ def score(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Score objects that a finished model has not seen yet."""
+    from catbuilder.core.progress import Reporter
     from catbuilder.rounds.scoring import score_later
 
-    print(f"{score_later(open_workspace(workspace), number)} objects scored.")
+    print("\n".join(score_later(open_workspace(workspace), number, Reporter()).sentences()))
 
 
 def rollback(
@@ -121,7 +127,4 @@ def rollback(
     """Take back the promotions of later rounds; nothing is deleted."""
     from catbuilder.rounds.rollback import rollback
 
-    report = rollback(open_workspace(workspace), to)
-    print(
-        f"{report.retracted} promotions taken back, {report.reinstated} reinstated. The next round goes on from there."
-    )
+    print("\n".join(rollback(open_workspace(workspace), to).sentences()))

@@ -162,10 +162,10 @@ def _embed(workspace: Workspace, plan: "RoundPlan", place: tuple[str, int]) -> l
     from catbuilder.core.stamps import StampReader
     from catbuilder.network.checkpoint import load_model
     from catbuilder.network.scorer import Scorer
-    from catbuilder.rounds.training import whole_models
+    from catbuilder.rounds.training import verified_models
 
     shard, row = place
-    network, _ = load_model(whole_models(workspace, plan)[0])
+    network, _ = load_model(verified_models(workspace, plan)[0])
     recipe = plan.recipe
     # a batch has one fixed size, since a stamp's features depend on it in the last digits; compiling gains nothing here
     scorer = Scorer(

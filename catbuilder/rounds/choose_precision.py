@@ -1,8 +1,8 @@
-"""The coordinator's side of `precision = "auto"`: both are tried when a round is planned; the plan keeps the answer.
+"""Choose between fp32 and bf16 for a recipe with `precision = "auto"`, by timing both on this machine.
 
-No rule would do: on one and the same CPU bf16 trains Xception several times faster than fp32 and EfficientNet-lite0
-slower. Two plans made of the same recipe may come out differently where both are about as fast; a recipe that is to
-give the same catalogue again pins the precision, as the shipped ones do.
+A fixed rule does not work: on the same CPU, bf16 trains Xception several times faster than fp32, and EfficientNet-lite0
+slower. The plan of the round keeps the choice. If both are about as fast, two plans of the same recipe may differ; a
+recipe whose catalogue must be reproducible sets the precision itself, as the shipped recipes do.
 """
 
 import os
@@ -15,19 +15,23 @@ from catbuilder.network.jobs import ProbeJob, ProbeResult
 from catbuilder.rounds.launch.processes import Worker, run_all, thread_settings
 
 
-def settle_precision(recipe: Recipe, classes: int, threads: int, folder: Path) -> tuple[Recipe, str]:
-    """The recipe with fp32 or bf16 wherever it says "auto", and a sentence about it; tries them out if need be."""
+def choose_precision(recipe: Recipe, classes: int, threads: int, folder: Path) -> tuple[Recipe, str]:
+    """Replace each "auto" in the recipe by the faster of fp32 and bf16.
+
+    Returns the recipe and a sentence about the timing; without any "auto", the same recipe and an empty text.
+    """
     if "auto" not in (recipe.training.precision, recipe.scoring.precision):
         return recipe, ""
-    with tempfile.TemporaryDirectory(dir=folder) as place:
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        folder = Path(name)
         job = ProbeJob(
-            recipe=recipe, classes=classes, threads=threads, coordinator=os.getpid(), answer=Path(place) / "answer.json"
+            recipe=recipe, classes=classes, threads=threads, coordinator=os.getpid(), answer=folder / "answer.json"
         )
-        write_text(Path(place) / "job.json", job.model_dump_json())
+        write_text(folder / "job.json", job.model_dump_json())
         worker = Worker(
             "catbuilder.network.precision_probe",
-            Path(place) / "job.json",
-            Path(place) / "probe.log",
+            folder / "job.json",
+            folder / "probe.log",
             thread_settings(threads),
         )
         run_all([worker], lambda: None)

@@ -1,11 +1,11 @@
-"""The paper's recursion as an experiment: what training on promoted labels gains, and whether that is chance.
+"""Run rounds over several seeds and measure what training on promoted labels gains.
 
-Khan et al. 2019 (section III and figure 6) compare ten networks before and after. Here each seed runs its rounds in
-a copy of the catalogue of its own, since in one catalogue a seed would build upon another's promotions. The price is
-disk: a catalogue and the models of its rounds for each seed. Stamps, which are most of a workspace, are linked.
+Khan et al. 2019 (section III and figure 6) compare ten networks before and after. Here each seed runs its rounds in its
+own copy of the catalogue, since in one catalogue a seed would build on the promotions of another. The price is disk: a
+catalogue and the models of its rounds for each seed. Stamps, which are most of a workspace, are linked.
 
-All seeds start from one copy that is made once, so that they can be compared whenever each of them was run. Reported
-are all that are done, whoever asked for them: a call for one seed must not hide the nine that were there.
+All seeds start from one copy that is made once, so they can be compared no matter when each was run. The report covers
+every finished seed, including those of earlier calls: a call for one seed must not hide the nine that were there.
 """
 
 import os
@@ -28,6 +28,7 @@ from catbuilder.core.files import exclusive_lock, sync_folder
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
+from catbuilder.rounds.planning import recipe_for
 from catbuilder.rounds.rollback import rollback
 from catbuilder.rounds.run import run_rounds
 from catbuilder.rounds.seed_gains import (
@@ -37,61 +38,61 @@ from catbuilder.rounds.seed_gains import (
     draw_curves,
     gain_sentences,
     paired_curves,
-    told_rows,
+    summary_rows,
     write_table,
 )
 
 
 @dataclass(frozen=True)
 class SeedRun:
-    """What the rounds of one seed came to."""
+    """The result of one seed's rounds."""
 
     seed: int
     workspace: Path  # its copy
     before_round: int
     after_round: int
-    ended_early: bool  # nothing was promoted or retracted any more, so no later round was run
+    ended_early: bool  # a round promoted and retracted nothing, so no later round was run
     promoted_in_training: int  # promoted labels that the last network was trained on
     accuracy: dict[Point, tuple[float, float]]  # before and after
 
 
 @dataclass(frozen=True)
 class RecursionReport:
-    """Two states compared over seeds: before and after the recursion, or grey and colour."""
+    """Comparison of two states over seeds: before and after the recursion, or grey and colour."""
 
-    folder: Path  # where its table and picture are
-    name: str  # of both, without the ending
+    folder: Path  # of its table and figure
+    name: str  # of both files, without the suffix
     states: tuple[str, str]
-    seeds: tuple[SeedRun, ...]  # of grey and colour the grey ones
-    seeds_file: Path  # a row for each of them
+    seeds: tuple[SeedRun, ...]  # of grey and colour: the grey runs
+    seeds_file: Path  # a row for each seed
     curves: tuple[PairedCurves, ...]
-    other_seeds: tuple[SeedRun, ...] = ()  # of grey and colour the colour ones
+    other_seeds: tuple[SeedRun, ...] = ()  # of grey and colour: the colour runs
 
     @property
     def table(self) -> pa.Table:
-        """One row a test set, survey and coverage (see `paired.curves_table`)."""
+        """One row for each test set, survey and coverage (see `seed_gains.curves_table`)."""
         return curves_table(self.curves, self.states)
 
     @property
     def summary(self) -> pa.Table:
         """The rows at half and at full coverage."""
-        return told_rows(self.table)
+        return summary_rows(self.table)
 
     def sentences(self) -> list[str]:
-        """What the summary says, in words."""
-        told = gain_sentences(self.table, self.states)
+        """Describe the report, one sentence an item."""
+        lines = gain_sentences(self.table, self.states)
         first, second = self.states
         kinds = {f"{first} ": self.seeds, f"{second} ": self.other_seeds} if self.other_seeds else {"": self.seeds}
         for kind, runs in kinds.items():
             early = [f"{run.seed} (round {run.after_round})" for run in runs if run.ended_early]
             if early:
-                told.append(
-                    f"Nothing was promoted or retracted any more in the {kind}runs of seed {', '.join(early)}: "
+                lines.append(
+                    f"The {kind}runs of seed {', '.join(early)} ended early, with nothing left to promote or retract: "
                     "their last round counts as the state after."
                 )
         if len(self.seeds) == 1:
-            told.append("This is one seed: intervals need two or more, and the paper took ten.")
-        return told
+            lines.append("This is one seed: intervals need two or more, and the paper used ten.")
+        return lines
 
 
 def run_recursion(
@@ -99,24 +100,45 @@ def run_recursion(
     seeds: Sequence[int],
     rounds: int = 2,
     *,
-    recipe: Recipe,
+    recipe: Recipe | str | Path | None = None,
     ranks: int = 1,
     reporter: Reporter | None = None,
 ) -> RecursionReport:
     """Run `rounds` rounds for each seed, each in a copy of the workspace, and compare the last with the first.
 
-    Writes `recursion-2-rounds.csv`, `seeds-2-rounds.csv` and `recursion-2-rounds.png` (of 2 rounds) into
-    `experiments/recursion-<recipe>-<hash>`, and nothing else in the workspace. Seeds and rounds that are there already
-    are not run again, so the same call goes on where one was cut short, and one with other seeds adds those: the report
-    is about every seed there that has run so many rounds.
+    For 2 rounds it writes `recursion-2-rounds.csv`, `seeds-2-rounds.csv` and `recursion-2-rounds.png` into
+    `experiments/recursion-<recipe>-<hash>`, and nothing else in the workspace. Finished seeds and rounds are not run
+    again. So the same call continues an interrupted one, and a call with other seeds adds those. The report covers
+    every seed there that has run this number of rounds.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The workspace that each seed's copy is made of.
+    seeds : sequence of int
+        The seeds to run.
+    rounds : int
+        Rounds of each seed, 2 or more.
+    recipe : Recipe, str or Path, optional
+        A recipe, the name of a shipped one, or the path of a TOML file. By default the recipe that `catbuilder.toml`
+        names.
+    ranks : int
+        Number of processes that train together.
+    reporter : Reporter, optional
+        Shows progress and warnings; by default nothing is printed.
+
+    Returns
+    -------
+    RecursionReport
+        The first and the last round compared, over all finished seeds.
 
     Raises
     ------
     RoundError
-        A round of the workspace is unfinished, one of a copy was given up and has no metrics, or a seed that is there
+        A round of the workspace is unfinished, a round of a copy was abandoned and has no metrics, or a finished seed
         was trained by another number of ranks.
     InputError
-        Fewer than two rounds, no seed, or no test set with a truth to compare by.
+        Fewer than two rounds, no seed, or no test set with known classes.
     WorkspaceBusy
         The same experiment is under way elsewhere.
     WorkerDied
@@ -124,10 +146,10 @@ def run_recursion(
     """
     seeds = list(dict.fromkeys(seeds))
     if rounds < 2 or not seeds:
-        raise InputError("a recursion needs one seed or more and two rounds or more: there is no before and after else")
-    reporter = reporter or Reporter()
-    start = prepare_start(workspace, recipe, reporter)
-    return _run_seeds(start, start.path.parent, seeds, rounds, recipe, ranks, reporter)
+        raise InputError("a recursion compares the first round with the last; give at least two rounds and one seed")
+    chosen, reporter = recipe_for(workspace, recipe), reporter or Reporter(quiet=True)
+    start = make_start_copy(workspace, chosen, reporter)
+    return _run_seeds(start, start.path.parent, seeds, rounds, chosen, ranks, reporter)
 
 
 def compare_with_grey(
@@ -135,19 +157,20 @@ def compare_with_grey(
     seeds: Sequence[int],
     rounds: int = 2,
     *,
-    recipe: Recipe,
+    recipe: Recipe | str | Path | None = None,
     ranks: int = 1,
     reporter: Reporter | None = None,
 ) -> RecursionReport:
-    """The same recursion on grey images, and what colour gains over it after the last round, seed by seed.
+    """Run the recursion on grey images too, and compare grey with colour after the last round, seed by seed.
 
-    Runs the recursion in colour first where that is not done. The grey one is in `grey/` beside its seeds and starts
-    from the same copy; `grey-2-rounds.csv` and `grey-2-rounds.png` compare the two, over the seeds that both
-    have done. Raises what `run_recursion` and `grey_version` do.
+    The recursion in colour is run first unless it is finished. The grey one is in `grey/` beside the seeds in colour
+    and starts from the same copy. `grey-2-rounds.csv` and `grey-2-rounds.png` compare the two, over the seeds that
+    have finished both. Parameters are those of `run_recursion`; it raises what that and `grey_version` raise.
     """
-    grey_recipe, reporter = grey_version(recipe), reporter or Reporter()
-    colour = run_recursion(workspace, seeds, rounds, recipe=recipe, ranks=ranks, reporter=reporter)
-    reporter.say("the same on grey images")
+    chosen, reporter = recipe_for(workspace, recipe), reporter or Reporter(quiet=True)
+    grey_recipe = grey_version(chosen)
+    colour = run_recursion(workspace, seeds, rounds, recipe=chosen, ranks=ranks, reporter=reporter)
+    reporter.say("running the same on grey images")
     start, folder = Workspace.open(colour.folder / "start"), colour.folder / "grey"
     grey = _run_seeds(start, folder, list(dict.fromkeys(seeds)), rounds, grey_recipe, ranks, reporter)
     coloured = {run.seed: run for run in colour.seeds}
@@ -165,61 +188,61 @@ def compare_with_grey(
 
 
 def grey_version(recipe: Recipe) -> Recipe:
-    """The same recipe on grey images, under a name of its own.
+    """Change a recipe to grey images, under its name with `-grey` added.
 
     Raises
     ------
     ConfigError
-        It sees grey already.
+        It has grey images already.
     """
     if recipe.network.grey:
-        raise ConfigError(f"recipe {recipe.name} has network.grey = true already; give one that sees colour")
+        raise ConfigError(f"recipe {recipe.name} has network.grey = true already; give a recipe with colour images")
     network = recipe.network.model_copy(update={"grey": True})
     return recipe.model_copy(update={"name": f"{recipe.name}-grey", "network": network})
 
 
 def experiment_folder(workspace: Workspace, recipe: Recipe) -> Path:
-    """Where the recursion of a recipe is kept: another recipe, or the same with one setting changed, is another."""
+    """Return the folder of a recipe's recursion; a recipe with one setting changed has another folder."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", recipe.name)
     return workspace.path / "experiments" / f"recursion-{name}-{recipe.sha256[:8]}"
 
 
-def prepare_start(workspace: Workspace, recipe: Recipe, reporter: Reporter) -> Workspace:
-    """The copy from which all seeds start, with every promotion taken back; made once, and then as it is.
+def make_start_copy(workspace: Workspace, recipe: Recipe, reporter: Reporter) -> Workspace:
+    """Copy the workspace, with every promotion taken back, as the start of all seeds; an existing copy is used.
 
     Raises
     ------
     RoundError
         A round of the workspace is unfinished.
     InputError
-        No test set has a truth.
+        No test set has known classes.
     """
     folder = experiment_folder(workspace, recipe)
-    place = folder / "start"
-    if not place.exists():
+    copy = folder / "start"
+    if not copy.exists():
         with workspace.reading() as con:
-            _refuse(con, workspace)
+            _require_comparable(con, workspace)
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            if not place.exists():  # whoever held the lock before may have made it
-                with _made_whole(place) as draft:
-                    # Recorded even where there is nothing to take back: it is then one recording ahead of its original.
+        with _experiment_lock(folder):
+            if not copy.exists():  # another process may have made it before it released the lock
+                with _filled_folder(copy) as draft:
+                    # Recorded even if there is nothing to take back: the copy is always one recording ahead.
                     rollback(_copy(workspace, draft), 0)
-    start = Workspace.open(place)
-    _tell_if_outdated(workspace, start, reporter)
+    start = Workspace.open(copy)
+    _report_if_outdated(workspace, start, reporter)
     return start
 
 
-def prepare_seed(start: Workspace, folder: Path, seed: int) -> Workspace:
-    """The copy in which a seed's rounds are run; made where it is not there yet."""
-    place = _seed_folder(folder, seed)
-    if not place.exists():
-        with _made_whole(place) as draft:
+def make_seed_copy(start: Workspace, folder: Path, seed: int) -> Workspace:
+    """Copy the start for the rounds of one seed; an existing copy is used."""
+    copy = _seed_folder(folder, seed)
+    if not copy.exists():
+        with _filled_folder(copy) as draft:
             _copy(start, draft)
-    return Workspace.open(place)
+    return Workspace.open(copy)
 
 
-def _refuse(con: Connection, workspace: Workspace) -> None:
+def _require_comparable(con: Connection, workspace: Workspace) -> None:
     unfinished = open_plan(con)
     if unfinished is not None:
         raise RoundError(
@@ -228,51 +251,51 @@ def _refuse(con: Connection, workspace: Workspace) -> None:
         )
     if not fetch_number(con, "SELECT count(*) FROM test_sets WHERE truth IS NOT NULL"):
         raise InputError(
-            f"no test set of {workspace.path} has a truth to measure by; declare one with: catbuilder testset"
+            f"no test set of {workspace.path} has known classes to measure with; add one with: catbuilder testset"
         )
 
 
-def _tell_if_outdated(workspace: Workspace, start: Workspace, reporter: Reporter) -> None:
+def _report_if_outdated(workspace: Workspace, start: Workspace, reporter: Reporter) -> None:
     with workspace.reading() as con, start.reading() as before:
         more = last_recording(con) - (last_recording(before) - 1)
     if more > 0:
         reporter.say(
-            f"note: the workspace was written to since this experiment began (recordings: {more}), and all its seeds "
-            f"start from the catalogue as it was then; to begin anew, remove {start.path.parent}"
+            f"note: the workspace has changed since this experiment began (recordings: {more}), and all its seeds "
+            f"start from the catalogue as it was then; to start again, remove {start.path.parent}"
         )
 
 
-def _alone(folder: Path) -> AbstractContextManager[None]:
+def _experiment_lock(folder: Path) -> AbstractContextManager[None]:
     return exclusive_lock(folder / "experiment.lock", f"the experiment {folder} is under way")
 
 
 @contextmanager
-def _made_whole(place: Path) -> Iterator[Path]:
-    """A folder to fill that gets its name once it is filled; what a kill has left of an earlier one goes."""
-    draft = place.with_name(f".{place.name}.draft")
+def _filled_folder(folder: Path) -> Iterator[Path]:
+    """Give a draft folder to fill, and rename it once it is filled; the draft of a killed process is removed."""
+    draft = folder.with_name(f".{folder.name}.draft")
     if draft.exists():
         shutil.rmtree(draft)
     draft.mkdir(parents=True)
     yield draft
-    os.replace(draft, place)
-    sync_folder(place.parent)
+    os.replace(draft, folder)
+    sync_folder(folder.parent)
 
 
-def _copy(source: Workspace, place: Path) -> Workspace:
-    """Copy settings, log and catalogue into a folder, link stamps and models."""
+def _copy(source: Workspace, folder: Path) -> Workspace:
+    """Copy settings, log and catalogue into a folder; link stamps and models."""
     with source.reading() as con:
         models = [Path(name) for name, _ in con.execute(query("catalogue/model_files")).fetchall()]
-        copy_catalogue(source, place)
+        copy_catalogue(source, folder)
     for shared in (Path("stamps"), *models):
         if (source.path / shared).exists():
-            _link(source.path / shared, place / shared)
-    return Workspace.open(place)
+            _link(source.path / shared, folder / shared)
+    return Workspace.open(folder)
 
 
 def _link(target: Path, place: Path) -> None:
-    """Link relatively, so that a workspace may be moved with its experiments; by where the folders truly are.
+    """Make a relative link between the resolved folders, so that a workspace can be moved with its experiments.
 
-    `experiments` may itself be a link to another disk, and the kernel takes `..` from there.
+    `experiments` may itself be a link to another disk, and the kernel resolves `..` from there.
     """
     place.parent.mkdir(parents=True, exist_ok=True)
     place.symlink_to(os.path.relpath(target.parent.resolve() / target.name, place.parent.resolve()))
@@ -281,17 +304,17 @@ def _link(target: Path, place: Path) -> None:
 def _run_seeds(
     start: Workspace, folder: Path, seeds: Sequence[int], rounds: int, recipe: Recipe, ranks: int, reporter: Reporter
 ) -> RecursionReport:
-    """All seeds, then the report and its files."""
+    """Run all seeds, then write the report and its files."""
     folder.mkdir(exist_ok=True)
     with start.reading() as con:
         base = last_round(con)
-    with _alone(folder):
+    with _experiment_lock(folder):
         for seed, copy in _copies(folder).items():
             _refuse_other_ranks(copy, seed, base, ranks)
-        for place, seed in enumerate(seeds, start=1):
-            copy = prepare_seed(start, folder, seed)
+        for number, seed in enumerate(seeds, start=1):
+            copy = make_seed_copy(start, folder, seed)
             while left := _rounds_left(copy, base, rounds):
-                reporter.say(f"seed {seed} ({place} of {len(seeds)}): rounds to run: {left}")
+                reporter.say(f"seed {seed} ({number} of {len(seeds)}): {left} rounds to run")
                 run_rounds(copy, left, recipe, ranks=ranks, seed=seed, reporter=reporter)
         done = {seed: copy for seed, copy in _copies(folder).items() if not _rounds_left(copy, base, rounds)}
         runs = [_read_seed(copy, seed, base, rounds) for seed, copy in done.items()]
@@ -305,8 +328,8 @@ def _run_seeds(
 
 
 def _copies(folder: Path) -> dict[int, Workspace]:
-    """The copies that are there, by their seeds."""
-    names = (place.name.removeprefix("seed-") for place in folder.glob("seed-*"))
+    """Open the existing copies, by seed."""
+    names = (copy.name.removeprefix("seed-") for copy in folder.glob("seed-*"))
     seeds = sorted(int(name) for name in names if name.isdecimal())
     return {seed: Workspace.open(_seed_folder(folder, seed)) for seed in seeds}
 
@@ -316,7 +339,7 @@ def _seed_folder(folder: Path, seed: int) -> Path:
 
 
 def _refuse_other_ranks(copy: Workspace, seed: int, base: int, ranks: int) -> None:
-    """The ranks decide batch and rate, so that networks of one and of four are two experiments."""
+    """Refuse seeds that were trained with another number of ranks, which changes batch size and learning rate."""
     other = "SELECT ranks FROM rounds WHERE round > ? AND ranks <> ?"
     with copy.reading(wait_s=None) as con:
         row = first_row(con, other, [base, ranks])
@@ -328,7 +351,7 @@ def _refuse_other_ranks(copy: Workspace, seed: int, base: int, ranks: int) -> No
 
 
 def _rounds_left(copy: Workspace, base: int, rounds: int) -> int:
-    """Rounds that a seed still has to run after those that its copy came with; none if it has ended by itself."""
+    """Count the rounds that a seed still has to run after those in its copy; 0 if its run has ended early."""
     with copy.reading(wait_s=None) as con:
         last, step, ended = first_row(con, query("rounds/last_round")) or (base, "closed", False)
     if last > base and step == "closed" and ended:
@@ -337,12 +360,12 @@ def _rounds_left(copy: Workspace, base: int, rounds: int) -> int:
 
 
 def _read_seed(copy: Workspace, seed: int, base: int, rounds: int) -> SeedRun:
-    """Accuracies of the first and the last round of a seed that is done.
+    """Read the accuracies of the first and the last round of a finished seed.
 
     Raises
     ------
     RoundError
-        One of them has none: it was given up.
+        One of the rounds has none, since it was abandoned.
     """
     with copy.reading(wait_s=None) as con:
         before, after = base + 1, min(last_round(con), base + rounds)
@@ -356,7 +379,7 @@ def _read_seed(copy: Workspace, seed: int, base: int, rounds: int) -> SeedRun:
     accuracy = {point: (first[point], last[point]) for point in first.keys() & last}
     if not accuracy:
         raise RoundError(
-            f"round {before} or {after} of {copy.path} measured nothing on the test sets; remove that folder and give "
+            f"round {before} or {after} of {copy.path} has no accuracy on the test sets; remove that folder and give "
             "the same command again"
         )
     return SeedRun(seed, copy.path, before, after, after < base + rounds, trained_on, accuracy)
@@ -368,8 +391,8 @@ def _write(report: RecursionReport) -> None:
 
 
 def _seeds_table(report: RecursionReport) -> pa.Table:
-    """One row a seed: its rounds, and its accuracies at half and at full coverage, each before and after."""
-    told = [tuple(row[name] for name in ("test_set", "survey", "coverage")) for row in report.summary.to_pylist()]
+    """Build a table with one row for each seed: rounds, and accuracies at half and full coverage in both states."""
+    points = [tuple(row[name] for name in ("test_set", "survey", "coverage")) for row in report.summary.to_pylist()]
     rows = []
     for run in report.seeds:
         row: dict[str, object] = {
@@ -377,7 +400,7 @@ def _seeds_table(report: RecursionReport) -> pa.Table:
             "after_round": run.after_round, "ended_early": run.ended_early,
             "promoted_in_training": run.promoted_in_training,
         }  # fmt: skip
-        for test_set, survey, coverage in told:
+        for test_set, survey, coverage in points:
             for state, value in zip(report.states, run.accuracy[test_set, survey, coverage], strict=True):
                 row[f"{test_set}_{survey}_{coverage:g}_{state}"] = value
         rows.append(row)

@@ -1,10 +1,14 @@
-"""The plan of a round: fixed before anything runs, reused on resume, kept in the catalogue and beside it."""
+"""Plan a round: fix its recipe, seed, training objects and objects to score before anything runs.
+
+The plan is kept in the catalogue and beside it, and a round that was interrupted goes on by its own plan.
+"""
 
 from pathlib import Path
 
 import pyarrow as pa
 
 from catbuilder.catalogue.last_numbers import last_round
+from catbuilder.catalogue.read_then_record import recording_directly_after, retry_when_overtaken
 from catbuilder.catalogue.round_records import (
     RoundPlan,
     describe_processes,
@@ -12,27 +16,102 @@ from catbuilder.catalogue.round_records import (
     score_manifest_file,
     training_manifest_file,
 )
+from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, LaunchError
 from catbuilder.core.files import atomic_move, quarantine, sha256_file, write_text
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
-from catbuilder.core.recipe import Recipe
+from catbuilder.core.recipe import Recipe, load_round_recipe
 from catbuilder.core.resources import query
-from catbuilder.rounds.choose_precision import settle_precision
+from catbuilder.decisions.calibration_set import require_calibration
+from catbuilder.rounds.choose_precision import choose_precision
 from catbuilder.rounds.launch.hosts import parse_hosts
 from catbuilder.rounds.launch.processes import threads_for
+from catbuilder.rounds.launch.ranks import require_horovod
 from catbuilder.rounds.launch.remote import threads_on
 from catbuilder.sets.firewall import FirewallReport, update_firewall
 from catbuilder.sets.manifest import score_manifest, training_manifest, write_manifest
 from catbuilder.sets.rendering_bias import rendering_warnings
 
 _MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training
-_WANTS_GPU_PX = 200  # stamps of this size and larger train for hours on a few cores
+_WANTS_GPU_PX = 200  # networks that see this many pixels or more train for hours on a few cores
 
 
-def threads_of(workspace: Workspace, ranks: int, hosts: str) -> int:
-    """Threads a rank; raises LaunchError where a host cannot be used, or this machine is too small for the ranks."""
+def recipe_for(workspace: Workspace, recipe: Recipe | str | Path | None) -> Recipe:
+    """Read a recipe given by name or path; by default the one that `catbuilder.toml` names.
+
+    Raises
+    ------
+    ConfigError
+        No such recipe, or a key in it is unknown, missing or out of range.
+    """
+    return recipe if isinstance(recipe, Recipe) else load_round_recipe(recipe or workspace.config.recipe)
+
+
+def plan_next_round(
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0, hosts: str = ""
+) -> RoundPlan:
+    """Check that a round can be run with these settings, then plan it with `make_plan`, which has the parameters.
+
+    Raises
+    ------
+    ConfigError
+        The recipe labels a survey that the workspace does not have.
+    LaunchError
+        More than one rank, and Horovod is not installed; or a host cannot be used.
+    NothingToCertify
+        The recipe promotes by certificates, and there are no calibration objects to count errors with.
+    CatalogueDamaged
+        A stamp file is missing or damaged.
+    """
+    _require_target(workspace, recipe)
+    if ranks > 1:
+        require_horovod()
+    if recipe.promotion.policy == "certified":
+        with workspace.reading(wait_s=None) as con:
+            warning = require_calibration(con, recipe, workspace.config.classes)
+        if warning:
+            reporter.say(warning)
+    verify_stamps(workspace, reporter)  # the firewall compares pictures
+    return make_plan(workspace, recipe, ranks, seed, reporter, until, hosts)
+
+
+def make_plan(
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0, hosts: str = ""
+) -> RoundPlan:
+    """Plan the next round: update the firewall, write the manifests, then record everything in one transaction.
+
+    Parameters
+    ----------
+    until : the last round of the run that this round belongs to
+    hosts : where its processes run, as in `node1:4,node2:4`; they must add up to `ranks`
+    """
+    threads = threads_per_rank(workspace, ranks, hosts)
+    recipe, comparison = choose_precision(recipe, len(workspace.config.classes), threads, workspace.path)
+    if comparison:
+        reporter.say(f"precision on this machine: {comparison}")
+
+    def attempt() -> tuple[RoundPlan, FirewallReport]:
+        reporter.say("firewall: comparing all objects with the test sets")
+        firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
+        return _plan_after(workspace, firewall.run, recipe, (ranks, threads, hosts), seed, until), firewall
+
+    # A round may run overnight: it waits as long as others record.
+    plan, firewall = retry_when_overtaken(workspace, attempt, tries=None)
+    _report_firewall(firewall, reporter)
+    _report_plan(workspace, plan, reporter)
+    return plan
+
+
+def threads_per_rank(workspace: Workspace, ranks: int, hosts: str) -> int:
+    """Compute the threads of each rank: usable cores divided by ranks.
+
+    Raises
+    ------
+    LaunchError
+        A host cannot be used, or this machine has too few cores for the ranks.
+    """
     if hosts:
         return threads_on(workspace.path, parse_hosts(hosts))
     cores = usable_cores()
@@ -44,75 +123,50 @@ def threads_of(workspace: Workspace, ranks: int, hosts: str) -> int:
     return threads_for(ranks)
 
 
-def make_plan(
-    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0, hosts: str = ""
-) -> RoundPlan:
-    """Plan the next round: firewall, manifests, then one transaction that records it all.
-
-    Parameters
-    ----------
-    until : the last round of the run that this one belongs to
-    hosts : where, as in `node1:4,node2:4`; their processes are as many as `ranks`
-    """
-    threads = threads_of(workspace, ranks, hosts)
-    processes = (ranks, threads, hosts)
-    recipe, answer = settle_precision(recipe, len(workspace.config.classes), threads, workspace.path)
-    if answer:
-        reporter.say(f"precision on this machine: {answer}")
-    while True:
-        reporter.say("firewall: comparing everything with the test sets")
-        firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
-        plan = _try_plan(workspace, recipe, processes, seed, until, firewall.run)
-        if plan is not None:
-            _tell(workspace, plan, firewall, reporter)
-            return plan
-        reporter.say("the catalogue has changed meanwhile; planning again")
-
-
 def verify_manifests(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
-    """Make sure that the manifests are those that were planned; one that is not is made again, if it can be.
+    """Check that the manifests are the planned ones; rebuild a missing or damaged one from the catalogue.
 
     Raises
     ------
     CatalogueDamaged
-        What the catalogue gives now is another manifest.
+        The catalogue has changed, so the planned manifest cannot be rebuilt.
     """
-    place = training_manifest_file(workspace, plan.round)
-    if not place.is_file() or sha256_file(place) != plan.manifest_sha256:
+    file = training_manifest_file(workspace, plan.round)
+    if not file.is_file() or sha256_file(file) != plan.manifest_sha256:
         with workspace.reading(wait_s=None) as con:
             table = training_manifest(workspace, con, plan.round, plan.recipe)
-        _put_back(place, table, plan.manifest_sha256, plan, reporter)
-    place = score_manifest_file(workspace, plan.round)
-    if not place.is_file() or sha256_file(place) != plan.score_manifest_sha256:
+        _rebuild(file, table, plan.manifest_sha256, plan, reporter)
+    file = score_manifest_file(workspace, plan.round)
+    if not file.is_file() or sha256_file(file) != plan.score_manifest_sha256:
         with workspace.reading(wait_s=None) as con:
             table = score_manifest(con, plan.recipe)
-        _put_back(place, table, plan.score_manifest_sha256, plan, reporter)
+        _rebuild(file, table, plan.score_manifest_sha256, plan, reporter)
 
 
-def _put_back(place: Path, table: pa.Table, sha256: str, plan: RoundPlan, reporter: Reporter) -> None:
-    """Write a manifest again, if it is the one that was planned."""
-    draft = place.with_name("again.parquet")
+def _rebuild(file: Path, table: pa.Table, sha256: str, plan: RoundPlan, reporter: Reporter) -> None:
+    """Write a manifest again, if it is the planned one."""
+    draft = file.with_name("again.parquet")
     write_manifest(table, draft)
     if sha256_file(draft) != sha256:
         draft.unlink()
         raise CatalogueDamaged(
-            f"{place} is missing or not the one planned for round {plan.round}, and the catalogue has changed since; "
-            "put it back from a backup, or give the round up with: catbuilder round --abandon"
+            f"{file} is missing or not the one planned for round {plan.round}, and the catalogue has changed since; "
+            "put it back from a backup, or give up the round with: catbuilder round --abandon"
         )
-    kept = f" and is kept as {quarantine(place).name}" if place.exists() else ""
-    atomic_move(draft, place)
-    reporter.say(f"careful: {place} was missing or damaged{kept}; it is made again from the catalogue")
+    kept = f" (the damaged file is kept as {quarantine(file).name})" if file.exists() else ""
+    atomic_move(draft, file)
+    reporter.say(f"warning: {file} was missing or damaged{kept}; it was rebuilt from the catalogue")
 
 
-def _try_plan(
-    workspace: Workspace, recipe: Recipe, processes: tuple[int, int, str], seed: int, until: int, seen_run: int
-) -> RoundPlan | None:
-    """Make the files and record the plan; None if someone recorded something since the firewall looked."""
+def _plan_after(
+    workspace: Workspace, run: int, recipe: Recipe, processes: tuple[int, int, str], seed: int, until: int
+) -> RoundPlan:
+    """Write the manifests and record the plan; raises `Overtaken` if recording `run` is no longer the last."""
     with workspace.reading() as con:
         number = last_round(con) + 1
         training = training_manifest(workspace, con, number, recipe)
         scoring = score_manifest(con, recipe)
-    _set_aside(workspace.round_folder(number))
+    _rename_lost_round(workspace.round_folder(number))
     write_manifest(training, training_manifest_file(workspace, number))
     write_manifest(scoring, score_manifest_file(workspace, number))
     roles = training["role"].to_pylist()
@@ -125,25 +179,16 @@ def _try_plan(
         score_manifest_sha256=sha256_file(score_manifest_file(workspace, number)),
     )  # fmt: skip
     write_text(workspace.round_folder(number) / "plan.json", plan.model_dump_json(indent=1))
-    try:
-        with workspace.recording(f"round {number}: planned", wait_s=None) as recording:
-            if recording.run != seen_run + 1:
-                raise _Overtaken
-            _record_plan(recording, plan, training)
-    except _Overtaken:
-        return None
+    with recording_directly_after(workspace, run, f"round {number}: planned", wait_s=None) as recording:
+        _record_plan(recording, plan, training)
     return plan
 
 
-def _set_aside(folder: Path) -> None:
-    """Move away what a lost round of that number has left, as after restoring an older catalogue: it is not ours."""
+def _rename_lost_round(folder: Path) -> None:
+    """Rename a folder with the work of another round of this number, as left after an older catalogue was restored."""
     if any(folder.glob("attempts/*")) or any(folder.glob("*.safetensors")) or any(folder.glob("scores/*")):
-        place = next(p for n in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.lost-{n}")).exists())
-        folder.rename(place)
-
-
-class _Overtaken(Exception):
-    """Somebody recorded something between the firewall's look and the plan."""
+        lost = next(p for n in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.lost-{n}")).exists())
+        folder.rename(lost)
 
 
 def _record_plan(recording: Recording, plan: RoundPlan, training: pa.Table) -> None:
@@ -158,9 +203,12 @@ def _record_plan(recording: Recording, plan: RoundPlan, training: pa.Table) -> N
     record_step(recording, plan.round, "planned", "{}")
 
 
-def _tell(workspace: Workspace, plan: RoundPlan, firewall: FirewallReport, reporter: Reporter) -> None:
+def _report_firewall(firewall: FirewallReport, reporter: Reporter) -> None:
     for sentence in firewall.sentences():
         reporter.say(f"firewall: {sentence}")
+
+
+def _report_plan(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     reporter.say(
         f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {describe_processes(plan)}; "
         f"{plan.training} to train on, {plan.validation} for validation, {plan.scored} to score"
@@ -168,21 +216,21 @@ def _tell(workspace: Workspace, plan: RoundPlan, firewall: FirewallReport, repor
     width = plan.recipe.network.image_size
     if not plan.hosts and not has_gpu() and width >= _WANTS_GPU_PX:
         reporter.say(
-            f"careful: no GPU is seen here, and recipe {plan.recipe.name} trains on {width} px, which wants one; for "
+            f"warning: no GPU was found, and recipe {plan.recipe.name} trains on {width} px, which needs one; for "
             "recipe real, made for a few cores: Ctrl-C, catbuilder round --abandon, catbuilder round --recipe real"
         )
     if plan.validation == 0:
         reporter.say("there is no validation object: training runs through all its epochs")
     with workspace.reading(wait_s=None) as con:
         for warning in rendering_warnings(con, plan.round).values():
-            reporter.say(f"careful: {warning}")
+            reporter.say(f"warning: {warning}")
 
 
-def check_target(workspace: Workspace, recipe: Recipe) -> None:
-    """Refuse a recipe that labels another survey: nothing would be calibrated, and nobody would be told."""
+def _require_target(workspace: Workspace, recipe: Recipe) -> None:
+    """Refuse a recipe that labels another survey: nothing would be calibrated, without a message."""
     target, known = recipe.sets.target, list(workspace.config.surveys)
     if target not in known:
         raise ConfigError(
-            f"the recipe labels the survey '{target}' and this workspace has {', '.join(known)}; say which is to be "
-            f"labelled: catbuilder round --set sets.target={known[0] if known else 'SURVEY'}"
+            f"the recipe labels the survey '{target}', but this workspace has {', '.join(known)}; name the survey to "
+            f"label: catbuilder round --set sets.target={known[0] if known else 'SURVEY'}"
         )

@@ -1,7 +1,8 @@
-"""Another plan for an unfinished round: the same objects, recipe and seed, on other hosts or by other processes.
+"""Move an unfinished round to other hosts or another number of processes; objects, recipe and seed stay.
 
-What has begun under the old plan is kept where it would have come out the same, to the last bit: with as many ranks
-and threads. Else it is begun anew, since a batch is split over the ranks, and every random draw knows its rank.
+Unfinished work of the old plan is kept if the result would be the same to the last bit, which needs the same numbers
+of ranks and threads. Otherwise it starts again, since a batch is split over the ranks and each random stream depends on
+its rank.
 """
 
 import json
@@ -18,26 +19,26 @@ NEEDS_PROCESSES = ("planned", "trained")  # steps after which something is left 
 
 
 def replan(workspace: Workspace, ranks: int, threads: int, hosts: str, reporter: Reporter) -> None:
-    """Record that an unfinished round, if there is one, goes on by other processes; the caller holds its lock."""
+    """Record that the unfinished round, if any, continues with other processes; the caller holds the round lock."""
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
-        return  # a batch script asks always
+        return  # a batch script gives --replan every time
     old, step = unfinished
     if step not in NEEDS_PROCESSES:
-        reporter.say(f"round {old.round} is {step}: what is left of it needs no other processes")
+        reporter.say(f"round {old.round} is {step}: what is left of it runs in this process, so --replan has no effect")
         return
     new = old.replanned(old.number + 1, ranks, threads, hosts)
     if describe_processes(new) == describe_processes(old):
         return
-    anew = new.attempts_since == new.number
-    if anew:
+    restarts = new.attempts_since == new.number
+    if restarts:
         _drop_unfinished(workspace, old, step)
     _record(workspace, old, new, step)
-    what = {"planned": "training", "trained": "scoring"}[step]
+    work = {"planned": "training", "trained": "scoring"}[step]
     reporter.say(
-        f"round {old.round}: plan {new.number} is {describe_processes(new)}, in place of {describe_processes(old)}; "
-        + (f"{what} begins anew" if anew else f"{what} goes on")
+        f"round {old.round}: plan {new.number} has {describe_processes(new)}, instead of {describe_processes(old)}; "
+        f"{work} {'starts again' if restarts else 'continues'}"
     )
 
 
@@ -54,14 +55,14 @@ def _record(workspace: Workspace, old: RoundPlan, new: RoundPlan, step: str) -> 
 
 
 def _drop_unfinished(workspace: Workspace, old: RoundPlan, step: str) -> None:
-    """Remove what the old plan has computed of the step under way: nothing of it may get into the new plan's result.
+    """Remove the old plan's work of the unfinished step, so that none of it gets into the new plan's result.
 
-    Killed in the middle of this, the old plan computes it again.
+    If this is killed halfway, the old plan stands and computes the step again.
     """
     folder = workspace.round_folder(old.round)
     if step == "planned":
         for member in members_of(workspace, old):
             member.file.unlink(missing_ok=True)
         for checkpoint in folder.glob("attempts/*/checkpoint-*.safetensors"):
-            checkpoint.unlink()  # large, and of no more use
+            checkpoint.unlink()  # large, and no longer needed
     shutil.rmtree(folder / "scores", ignore_errors=True)

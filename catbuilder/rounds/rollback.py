@@ -1,4 +1,4 @@
-"""Back to the promotions of an earlier round, by events: nothing is deleted and no number is used again."""
+"""Roll back to the promotions of an earlier round: new label events undo the later ones, and nothing is deleted."""
 
 from dataclasses import dataclass
 
@@ -13,22 +13,43 @@ from catbuilder.core.resources import query
 
 @dataclass(frozen=True)
 class RollbackReport:
-    """What `rollback` recorded."""
+    """Numbers of promotions that `rollback` changed."""
 
     retracted: int  # promotions of later rounds
     reinstated: int  # promotions that stood at that round and were retracted later
 
+    def sentences(self) -> list[str]:
+        """Describe the report, one sentence an item."""
+        return [
+            f"{self.retracted} promotions taken back, {self.reinstated} reinstated.",
+            "The next round continues from there.",
+        ]
+
 
 def rollback(workspace: Workspace, to: int) -> RollbackReport:
-    """Make the promoted labels those of the end of round `to` (0: none) again.
+    """Restore the promoted labels as they were at the end of round `to`; 0 removes all.
 
-    Labels that people or catalogues asserted stay. `catalog_at` of every closed round answers as before. What stood
-    under a certificate that an audit has broken since is not reinstated.
+    Labels from people and from catalogues stay. `catalog_at` of every closed round still gives the same rows. A label
+    that was promoted under a certificate which an audit has broken since is not reinstated.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The workspace whose promotions change.
+    to : int
+        Number of a round, or 0.
+
+    Returns
+    -------
+    RollbackReport
+        How many promotions were taken back and how many reinstated.
 
     Raises
     ------
     RoundError
         There is no such round, or a round is unfinished.
+    WorkspaceBusy
+        A round is under way in this workspace.
     """
     with workspace.round_lock(), workspace.recording(f"rollback --to {to}") as recording:
         unfinished = open_plan(recording.con)
@@ -37,7 +58,7 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
             raise RoundError(f"round {number} is not finished; finish it first with: catbuilder round --n 1")
         if to != 0:
             read_plan(recording.con, to)
-        # what was ever promoted is all that can change
+        # only objects that were once promoted can change
         recording.con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS "
                               "SELECT DISTINCT survey, object_id FROM labels WHERE source = 'promoted'")  # fmt: skip
         with restricted_to(recording.con, "looked_at"):

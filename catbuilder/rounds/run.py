@@ -1,9 +1,8 @@
-"""The round: planned -> trained -> scored -> decided -> evaluated -> closed.
+"""Run rounds: plan, train, score, decide, evaluate, close. An interrupted round goes on where it stopped.
 
-Each step leaves whole files, then records itself in one transaction; a step that finds its files there takes
-them. So a run that was killed anywhere goes on by the same command, and ends in the same catalogue. The
-coordinator (this process) is the only one that opens the catalogue, and only to record; while workers run,
-queries go on.
+Each step first writes complete files, then records itself in one transaction. A step whose files are already there
+uses them. So a run that was killed at any point goes on with the same command and ends in the same catalogue. Only the
+coordinator (this process) opens the catalogue, and only to record; while its workers run, others can query.
 """
 
 import json
@@ -23,32 +22,42 @@ from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator, require_calibration
+from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import decide, record_decisions
 from catbuilder.decisions.shift_meters import measure_shift, record_shifts
 from catbuilder.rounds.launch.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.rounds.launch.processes import threads_for
-from catbuilder.rounds.launch.ranks import require_horovod
-from catbuilder.rounds.planning import check_target, make_plan, threads_of, verify_manifests
-from catbuilder.rounds.replan import replan as plan_anew
+from catbuilder.rounds.planning import plan_next_round, recipe_for, threads_per_rank, verify_manifests
+from catbuilder.rounds.replan import replan as change_processes
 from catbuilder.rounds.scoring import record_scores, score_manifest_in_shards
-from catbuilder.rounds.training import record_models, train_members, whole_models
+from catbuilder.rounds.training import record_models, train_members, verified_models
 
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """What a round did to the catalogue."""
+    """What a round changed in the catalogue."""
 
     round: int
-    promoted: dict[str, int]  # by class
+    promoted: dict[str, int]  # objects by class
     retracted: int
+
+
+@dataclass(frozen=True)
+class AbandonReport:
+    """The round that `abandon_round` closed."""
+
+    round: int
+
+    def sentences(self) -> list[str]:
+        """Describe the report, one sentence an item."""
+        return [f"Round {self.round} is abandoned: it is closed with nothing promoted."]
 
 
 def run_rounds(
     workspace: Workspace,
-    n: int,
-    recipe: Recipe,
+    n: int = 1,
+    recipe: Recipe | str | Path | None = None,
     *,
     ranks: int | None = None,
     hosts: str = "",
@@ -57,67 +66,95 @@ def run_rounds(
     reporter: Reporter | None = None,
     after_each: Callable[[RoundOutcome], None] | None = None,
 ) -> list[RoundOutcome]:
-    """Run `n` rounds; a round left unfinished is finished first, by its own plan, and counts as one.
+    """Run `n` rounds: train, score, promote and measure. An unfinished round is finished first and counts as one.
 
-    A run that was cut short goes on to the round at which it was to end, and no further: so the same command,
-    given again after a kill, ends in the same catalogue. Ends early, with a word and without an error, when a
-    round neither promotes nor retracts anything: the next would train on the same objects again.
+    An unfinished round goes on by its own plan. After an interruption the same call runs the rounds that are left of
+    the interrupted run, and no more: so it ends in the same catalogue. The run ends early, without an error, when a
+    round neither promotes nor retracts anything: the next round would train on the same objects again.
 
     Parameters
     ----------
-    ranks : processes that train together; by default one, or as many as the hosts have
-    hosts : where, as in `node1:4,node2:4`; by default on this machine
-    replan : go on with an unfinished round by these processes, instead of those of its own plan
-    after_each : called with each outcome once its round is closed
+    workspace : Workspace
+        The workspace whose catalogue is extended.
+    n : int
+        Number of rounds, 1 or more.
+    recipe : Recipe, str or Path, optional
+        A recipe, the name of a shipped one (`"real"`), or the path of a TOML file. By default the recipe that
+        `catbuilder.toml` names.
+    ranks : int, optional
+        Number of processes that train together; by default one, or as many as `hosts` has.
+    hosts : str
+        Where the processes run, as in `"node1:4,node2:4"`; by default on this machine.
+    replan : bool
+        Continue an unfinished round with these `ranks` and `hosts` instead of those of its plan.
+    seed : int
+        Seed of all random streams, from 0 to 2**63 - 1.
+    reporter : Reporter, optional
+        Shows progress and warnings; by default nothing is printed.
+    after_each : callable, optional
+        Called with each `RoundOutcome` once its round is closed.
+
+    Returns
+    -------
+    list of RoundOutcome
+        One for each round, in order.
 
     Raises
     ------
+    ConfigError
+        There is no such recipe, a key in it is wrong, or it labels a survey that the workspace does not have.
     InputError
-        The seed is negative or of more than 63 bits; the hosts cannot be read, or disagree with `ranks`.
+        `n` is below 1; the seed is out of range; the hosts cannot be read, or disagree with `ranks`.
+    NothingToTrain
+        No labelled object with a usable stamp is left for training or validation.
     WorkspaceBusy
         Another round is under way in this workspace.
     LaunchError
-        More than one rank, and no Horovod; or a host cannot be used.
+        More than one rank, and Horovod is not installed; or a host cannot be used.
     HostLost
-        A host was cut off or went down; go on when it is back, or on others with `replan`.
+        A host was cut off or went down; continue when it is back, or on other hosts with `replan`.
     WorkerDied
         A worker ended before its work was done; the same call goes on from there.
     """
+    chosen = recipe_for(workspace, recipe)
     hosts = hosts_text(parse_hosts(hosts))
     ranks = ranks_on(hosts, ranks)
-    if not 0 <= seed < 2**63:  # the catalogue's whole numbers have 64 bits, one of them the sign
+    if n < 1:
+        raise InputError(f"{n} rounds cannot be run; give 1 or more")
+    if not 0 <= seed < 2**63:  # DuckDB's BIGINT has 64 bits, one of them the sign
         raise InputError(f"the seed {seed} cannot be recorded; give a whole number from 0 to {2**63 - 1}")
-    reporter = reporter or Reporter()
+    reporter = reporter or Reporter(quiet=True)
     outcomes: list[RoundOutcome] = []
     with workspace.round_lock():
-        ended = _ended_untold(workspace)
+        ended = _last_round_of_ended_run(workspace)
         if ended is not None:
             reporter.say(
-                f"the last run had done its rounds, up to round {ended}, and was killed before it could say so; "
-                "give the command again for more"
+                f"the last run finished its rounds, up to round {ended}, but was killed before it could report them; "
+                "give the command again to run more"
             )
-            return _told(workspace, [outcome_of(workspace, ended)], after_each)
+            return _end_run(workspace, [read_outcome(workspace, ended)], after_each)
         if replan:
-            plan_anew(workspace, ranks, threads_of(workspace, ranks, hosts), hosts, reporter)
+            change_processes(workspace, ranks, threads_per_rank(workspace, ranks, hosts), hosts, reporter)
         until = last_round_to_run(workspace, n, reporter)
         write_text(_run_file(workspace), json.dumps({"until": until}))
         while True:
-            plan, step = _open_or_new(workspace, recipe, ranks, hosts, seed, until, reporter)
+            plan, step = _unfinished_or_next(workspace, chosen, ranks, hosts, seed, until, reporter)
             outcome = _finish(workspace, plan, step, reporter)
             outcomes.append(outcome)
             if plan.round >= until:
-                return _told(workspace, outcomes, after_each)
+                return _end_run(workspace, outcomes, after_each)
             if not outcome.promoted and not outcome.retracted:
                 reporter.say(f"round {outcome.round} found nothing to promote or retract, so the run ends here")
-                return _told(workspace, outcomes, after_each)
+                return _end_run(workspace, outcomes, after_each)
             if after_each:
                 after_each(outcome)
 
 
-def abandon_round(workspace: Workspace) -> int:
-    """Close the unfinished round with nothing promoted, and return its number.
+def abandon_round(workspace: Workspace) -> AbandonReport:
+    """Close the unfinished round with nothing promoted.
 
-    For a plan that cannot be carried out, such as one whose weights cannot be had here. Its number is not used again.
+    Use it for a plan that cannot be carried out, such as one whose starting weights cannot be downloaded here. The
+    round's number is not used again.
 
     Raises
     ------
@@ -132,15 +169,34 @@ def abandon_round(workspace: Workspace) -> int:
         if STEPS.index(step) >= STEPS.index("decided"):
             raise RoundError(
                 f"round {plan.round} has promoted already; finish it with: catbuilder round --n 1, "
-                f"and take its promotions back with: catbuilder rollback --to {plan.round - 1}"
+                f"then take back its promotions with: catbuilder rollback --to {plan.round - 1}"
             )
         record_step(recording, plan.round, "closed", json.dumps({"abandoned": True}))
     _run_file(workspace).unlink(missing_ok=True)
-    return plan.round
+    return AbandonReport(plan.round)
+
+
+def read_outcome(workspace: Workspace, round_number: int) -> RoundOutcome:
+    """Read what a round promoted and retracted.
+
+    Raises
+    ------
+    RoundError
+        There is no such round, or it has not decided yet.
+    """
+    with workspace.reading(wait_s=None) as con:
+        read_plan(con, round_number)
+        row = first_row(con, "SELECT details FROM steps WHERE round = ? AND step = 'decided'", [round_number])
+    if row is None:
+        raise RoundError(f"round {round_number} has not decided anything yet; finish it with: catbuilder round")
+    return RoundOutcome(round_number, **json.loads(row[0]))
 
 
 def last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
-    """Round at which a run of `n` rounds ends; of a run that was cut short, no later than it was to end."""
+    """Compute the number of the round with which a run of `n` rounds ends.
+
+    A run that goes on with an interrupted one ends no later than that was to end.
+    """
     with workspace.reading(wait_s=None) as con:
         row = first_row(con, query("rounds/last_round"))
         last = read_plan(con, row[0]) if row else None
@@ -151,30 +207,33 @@ def last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
     until = first + n - 1
     if first <= last.until < until and not found_nothing:
         reporter.say(
-            f"the last run was cut short and was to end with round {last.until}: going on to there; "
-            "give the command again for more"
+            f"the last run was interrupted and was to end with round {last.until}: continuing to there; "
+            "give the command again to run more"
         )
         return last.until
     return until
 
 
 def _run_file(workspace: Workspace) -> Path:
-    """There from the beginning of a run until all its rounds are told of."""
+    """File that exists from the beginning of a run until all its rounds are reported."""
     return workspace.path / "rounds" / "run.json"
 
 
-def _told(
+def _end_run(
     workspace: Workspace, outcomes: list[RoundOutcome], after_each: Callable[[RoundOutcome], None] | None
 ) -> list[RoundOutcome]:
-    """Tell of the last round; from then on the same command means more rounds."""
+    """Report the last round; from then on the same command runs more rounds."""
     if after_each:
         after_each(outcomes[-1])
     _run_file(workspace).unlink(missing_ok=True)
     return outcomes
 
 
-def _ended_untold(workspace: Workspace) -> int | None:
-    """The last round of a run that did all its rounds and was killed then: the same command must not do them again."""
+def _last_round_of_ended_run(workspace: Workspace) -> int | None:
+    """Number of the last round of a run that was killed after its last round but before it reported it.
+
+    The same command must not run these rounds again.
+    """
     if not _run_file(workspace).exists():
         return None
     with workspace.reading(wait_s=None) as con:
@@ -189,45 +248,42 @@ def _ended_untold(workspace: Workspace) -> int | None:
     return number if step == "closed" and (number >= until or found_nothing) else None
 
 
-def _open_or_new(
+def _unfinished_or_next(
     workspace: Workspace, recipe: Recipe, ranks: int, hosts: str, seed: int, until: int, reporter: Reporter
 ) -> tuple[RoundPlan, str]:
+    """Return the plan and last step of the unfinished round; plan the next round if there is none."""
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
-        check_target(workspace, recipe)
-        if ranks > 1:
-            require_horovod()
-        if recipe.promotion.policy == "certified":
-            with workspace.reading(wait_s=None) as con:
-                careful = require_calibration(con, recipe, workspace.config.classes)
-            if careful:
-                reporter.say(careful)
-        verify_stamps(workspace, reporter)  # the firewall compares pictures
-        return make_plan(workspace, recipe, ranks, seed, reporter, until, hosts), "planned"
+        return plan_next_round(workspace, recipe, ranks, seed, reporter, until, hosts), "planned"
     plan, step = unfinished
-    reporter.say(f"round {plan.round} was {step} but not closed: going on with it by its own plan")
+    reporter.say(f"round {plan.round} was {step} but not closed: continuing by its own plan")
+    _report_differences(plan, recipe, ranks, hosts, seed, reporter)
+    return plan, step
+
+
+def _report_differences(plan: RoundPlan, recipe: Recipe, ranks: int, hosts: str, seed: int, reporter: Reporter) -> None:
+    """Say where the plan of an unfinished round differs from the settings given now."""
     differing = plan.recipe.differing_keys(recipe)
     if differing or (plan.ranks, plan.hosts, plan.seed) != (ranks, hosts, seed):
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
-        other = f" (other than now: {', '.join(differing[:3])}{more})" if differing else ""
+        keys = f" (differs now: {', '.join(differing[:3])}{more})" if differing else ""
         reporter.say(
-            f"note: round {plan.round} was planned with recipe {plan.recipe.name}{other}, "
+            f"note: round {plan.round} was planned with recipe {plan.recipe.name}{keys}, "
             f"{f'--hosts {plan.hosts}' if plan.hosts else f'--np {plan.ranks}'} and --seed {plan.seed}; "
-            "what you ask for now holds from the next round on (processes and hosts at once, with --replan)"
+            "your settings apply from the next round on (processes and hosts at once, with --replan)"
         )
     if not plan.hosts and plan.threads != threads_for(plan.ranks):
         reporter.say(
-            f"note: round {plan.round} was planned with {plan.threads} threads a process, and here there would be "
-            f"{threads_for(plan.ranks)}: the plan stays, since another number gives other bits, but for --replan; the "
-            "next round is planned for this machine"
+            f"note: round {plan.round} was planned with {plan.threads} threads a process, and this machine would give "
+            f"{threads_for(plan.ranks)}; the plan is kept unless you give --replan, since another number of threads "
+            "changes the result in the last bits; the next round is planned for this machine"
         )
-    return plan, step
 
 
 def _finish(workspace: Workspace, plan: RoundPlan, step: str, reporter: Reporter) -> RoundOutcome:
     """Do the steps that are missing."""
-    if STEPS.index(step) < STEPS.index("decided"):  # then they are of no more use
+    if STEPS.index(step) < STEPS.index("decided"):  # later steps do not read the manifests
         verify_manifests(workspace, plan, reporter)
     actions = {
         "trained": _train,
@@ -238,17 +294,7 @@ def _finish(workspace: Workspace, plan: RoundPlan, step: str, reporter: Reporter
     }
     for name in STEPS[STEPS.index(step) + 1 :]:
         actions[name](workspace, plan, reporter)
-    return outcome_of(workspace, plan.round)
-
-
-def outcome_of(workspace: Workspace, round_number: int) -> RoundOutcome:
-    """What a decided round promoted and retracted."""
-    with workspace.reading(wait_s=None) as con:
-        read_plan(con, round_number)
-        row = first_row(con, "SELECT details FROM steps WHERE round = ? AND step = 'decided'", [round_number])
-    if row is None:
-        raise RoundError(f"round {round_number} has not decided anything yet; finish it with: catbuilder round")
-    return RoundOutcome(round_number, **json.loads(row[0]))
+    return read_outcome(workspace, plan.round)
 
 
 def _train(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
@@ -272,18 +318,18 @@ def _score(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
 
 
 def _scored_shards(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> list[Path]:
-    """The round's scores and features, whole; what is missing or damaged of them is made, by models that are whole."""
+    """Files of the round's scores and features; missing or damaged shards are scored again with verified models."""
     manifest = score_manifest_file(workspace, plan.round)
 
     def models() -> list[Path]:
         verify_stamps(workspace, reporter)
-        return whole_models(workspace, plan, reporter)
+        return verified_models(workspace, plan, reporter)
 
     return score_manifest_in_shards(workspace, plan, manifest, models, reporter, f"round {plan.round}: scoring")
 
 
 def _decide(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
-    _scored_shards(workspace, plan, reporter)  # its features are read again
+    _scored_shards(workspace, plan, reporter)  # their features are read below
     with workspace.reading(wait_s=None) as con:
         shifts = measure_shift(con, workspace, plan)
     with workspace.recording(f"round {plan.round}: decided", wait_s=None) as recording:
@@ -317,5 +363,5 @@ def _close(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
         record_step(recording, plan.round, "closed", "{}")
     with workspace.reading(wait_s=None) as con, reporter.bar(f"round {plan.round}: counting") as update:
-        if is_large(con):  # for `status`, which nobody wants to wait for
+        if is_large(con):  # so that `status` answers at once
             keep_count(workspace, recording.run, count_parts(con, update))

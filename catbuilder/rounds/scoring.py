@@ -1,11 +1,12 @@
-"""The coordinator's side of scoring: shards handed to independent processes, collected, recorded.
+"""Score objects with a round's networks: split the manifest into shards, run processes, collect and record scores.
 
-No collective runs here, so a process that dies is started again alone, and what it had finished counts.
+The processes do not talk to each other, so one that dies is started again alone, and its finished shards are kept.
 """
 
 import json
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -21,14 +22,26 @@ from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
-from catbuilder.rounds.launch.hosts import parse_hosts, places
+from catbuilder.rounds.launch.hosts import assign_to_hosts, parse_hosts
 from catbuilder.rounds.launch.processes import Worker, thread_settings, threads_for
 from catbuilder.rounds.launch.remote import run_everywhere
-from catbuilder.rounds.training import whole_models
+from catbuilder.rounds.training import verified_models
 from catbuilder.rounds.worker_logs import objects_scored
 from catbuilder.sets.manifest import score_manifest, write_manifest
 
 SHARD_OBJECTS = 65_536
+
+
+@dataclass(frozen=True)
+class ScoreReport:
+    """Numbers of `score_later`."""
+
+    round: int  # whose model scored
+    scored: int  # objects
+
+    def sentences(self) -> list[str]:
+        """Describe the report, one sentence an item."""
+        return [f"{self.scored} objects scored by the model of round {self.round}."]
 
 
 def score_manifest_in_shards(
@@ -37,40 +50,46 @@ def score_manifest_in_shards(
     manifest: Path,
     models: Callable[[], Sequence[Path]],
     reporter: Reporter,
-    called: str,
+    title: str,
 ) -> list[Path]:
-    """Score every row of a manifest with the round's networks; returns the shards in `scores` beside it, in its order.
+    """Score every row of a manifest with the round's networks.
 
-    Whole shards that earlier attempts left are taken as they are, and parts are gone on from: the same model and
-    stamps give the same bits. A shard that is not what was written, by its hash, is named and scored again.
+    Finished shards of earlier attempts are used, and unfinished ones are continued: the same model and stamps give the
+    same bits. A shard whose hash differs from the recorded one is reported and scored again.
 
     Parameters
     ----------
-    models : gives the networks' files; asked only where something is to be scored
+    models : returns the networks' files; called only if something is left to score
+    title : of the progress bar
+
+    Returns
+    -------
+    list of Path
+        The shards, in the folder `scores` beside the manifest and in its order.
     """
     rows = pq.read_metadata(manifest).num_rows
-    shards, place = _shards(rows, plan.ranks), manifest.parent / "scores"
-    place.mkdir(parents=True, exist_ok=True)
+    shards, scores = _shards(rows, plan.ranks), manifest.parent / "scores"
+    scores.mkdir(parents=True, exist_ok=True)
     kind = plan.attempts("score")
-    _collect(manifest.parent, kind, place)
-    missing = [shard for shard in shards if not _is_whole(place, shard[0], reporter)]
+    _collect(manifest.parent, kind, scores)
+    missing = [shard for shard in shards if not _is_whole(scores, shard[0], reporter)]
     if missing:
         files, attempt = models(), new_attempt(manifest.parent, kind)
         already = rows - sum(end - first for _, first, end in missing)
-        _hand_on_parts(attempt)
+        _take_over_unfinished(attempt)
         workers = _workers(workspace, plan, manifest, attempt, files, missing)
-        with reporter.bar(called) as update:
+        with reporter.bar(title) as update:
             run_everywhere(attempt, workers, lambda: update(already + objects_scored(attempt), rows), restarts=2)
-        _collect(manifest.parent, kind, place)
-    return [shard_files(place, number)["scores"] for number, _, _ in shards]
+        _collect(manifest.parent, kind, scores)
+    return [shard_files(scores, number)["scores"] for number, _, _ in shards]
 
 
 def record_scores(recording: Recording, plan: RoundPlan, shards: list[Path], round_number: int) -> int:
-    """Append a model's scores to `posteriors` and return their number.
+    """Append a model's scores to the table `posteriors` and return their number.
 
     Parameters
     ----------
-    shards : in the order of survey and object_id, as the manifest has them
+    shards : files in the order of survey and object_id, like the manifest
     """
     con, scored = recording.con, sum(pq.read_metadata(path).num_rows for path in shards)
     place = {"model": plan.round, "round": round_number, "run": recording.run}
@@ -85,9 +104,10 @@ def record_scores(recording: Recording, plan: RoundPlan, shards: list[Path], rou
 
 
 def _calibrated(con: Connection, plan: RoundPlan) -> str:
-    """SQL of the calibrated confidence of the class of highest posterior: softmax(scale * ln p + shift).
+    """Write the SQL expression of the calibrated confidence of the class of highest posterior.
 
-    The calibrator's numbers stand in it as they are: a join and list functions would take longer than all the rest.
+    It is softmax(scale * ln p + shift). The calibrator's numbers are written into the expression: a join with list
+    functions would take longer than the rest of the query.
     """
     found = first_row(con, "SELECT scale, shift FROM calibrators WHERE model = ?", [plan.round])
     if found is None:
@@ -105,19 +125,35 @@ def _calibrated(con: Connection, plan: RoundPlan) -> str:
     return f"CASE {' '.join(cases)} END"
 
 
-def score_later(workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None) -> int:
-    """Score objects that a finished model has not seen yet, by default the latest model; returns their number.
+def score_later(workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None) -> ScoreReport:
+    """Score objects that a finished model has not scored yet, such as those ingested after its round.
 
     The scores belong to the next round, so that `catalog_at` of a closed round does not change.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        The workspace whose objects are scored.
+    round_number : int, optional
+        The round whose model scores; by default the latest closed one.
+    reporter : Reporter, optional
+        Shows progress and warnings; by default nothing is printed.
+
+    Returns
+    -------
+    ScoreReport
+        The round and the number of objects scored.
 
     Raises
     ------
     RoundError
-        No such round, or it is not closed.
+        There is no such round, or it is not closed.
     NothingToScore
         The model has scored every object with a good stamp.
+    WorkspaceBusy
+        A round is under way in this workspace.
     """
-    reporter = reporter or Reporter()
+    reporter = reporter or Reporter(quiet=True)
     with workspace.round_lock():
         with workspace.reading() as con:
             plan = _closed_plan(con, round_number)
@@ -125,17 +161,21 @@ def score_later(workspace: Workspace, round_number: int | None = None, reporter:
             run = last_recording(con) + 1
         file = workspace.round_folder(plan.round) / "later" / f"{run:06d}" / "score-manifest.parquet"
         write_manifest(manifest, file)
-        here, called = _on_this_machine(plan), f"scoring with the model of round {plan.round}"
+        here, title = _on_this_machine(plan), f"scoring with the model of round {plan.round}"
         verify_stamps(workspace, reporter)
         shards = score_manifest_in_shards(
-            workspace, here, file, lambda: whole_models(workspace, plan), reporter, called
+            workspace, here, file, lambda: verified_models(workspace, plan), reporter, title
         )
         with workspace.recording(f"score --round {plan.round}", wait_s=None) as recording:
-            return record_scores(recording, plan, shards, recording.round)
+            scored = record_scores(recording, plan, shards, recording.round)
+    return ScoreReport(plan.round, scored)
 
 
 def _on_this_machine(plan: RoundPlan) -> RoundPlan:
-    """The plan without its hosts, which may long be somebody else's: as many processes as the first of them had."""
+    """Return the plan for this machine alone, with as many processes as the first host had.
+
+    The hosts of a finished round may be in use by others.
+    """
     ranks = parse_hosts(plan.hosts)[0].slots if plan.hosts else plan.ranks
     return plan.model_copy(update={"ranks": ranks, "threads": threads_for(ranks), "hosts": ""})
 
@@ -147,14 +187,14 @@ def _closed_plan(con: Connection, round_number: int | None) -> RoundPlan:
     closed = [number for (number,) in rows]
     if round_number is not None and round_number not in closed:
         read_plan(con, round_number)
-        raise RoundError(f"round {round_number} has no finished model; finish it with: catbuilder round")
+        raise RoundError(f"round {round_number} has no finished model; finish the round with: catbuilder round")
     if not closed:
-        raise RoundError("there is no finished round whose model could score; run one with: catbuilder round")
+        raise RoundError("there is no finished round with a model; run one with: catbuilder round")
     return read_plan(con, closed[-1] if round_number is None else round_number)
 
 
 def _shards(rows: int, ranks: int) -> list[tuple[int, int, int]]:
-    """(number, first row, end row): as many as ranks at least, none larger than SHARD_OBJECTS."""
+    """Split rows into (number, first row, end row): at least as many shards as ranks, each of SHARD_OBJECTS at most."""
     if rows == 0:
         raise NothingToScore("the manifest is empty; ingest images first")
     size = min(SHARD_OBJECTS, -(-rows // ranks))
@@ -170,7 +210,7 @@ def _workers(
     shards: list[tuple[int, int, int]],
 ) -> list[Worker]:
     workers = []
-    where = places(plan.hosts, plan.ranks)
+    where = assign_to_hosts(plan.hosts, plan.ranks)
     for process, (host, local_rank) in enumerate(where[: len(shards)]):
         job = ScoreJob(
             workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
@@ -184,42 +224,42 @@ def _workers(
     return workers
 
 
-def _collect(folder: Path, kind: str, place: Path) -> None:
-    """Move whole shards of all attempts of this plan to their place, their hashes last; the first of equals stays."""
+def _collect(folder: Path, kind: str, scores: Path) -> None:
+    """Move finished shards of all attempts of this plan to `scores`, the file of hashes last; the first one wins."""
     for hashes in sorted(folder.glob(f"attempts/{kind}-*/hashes-*.json")):
         number = int(hashes.stem.removeprefix("hashes-"))
-        if not hashes_file(place, number).exists():
+        if not hashes_file(scores, number).exists():
             for found in shard_files(hashes.parent, number).values():
                 if found.exists():  # else it was moved before a kill
-                    atomic_move(found, place / found.name)
-            atomic_move(hashes, hashes_file(place, number))
+                    atomic_move(found, scores / found.name)
+            atomic_move(hashes, hashes_file(scores, number))
 
 
-def _hand_on_parts(attempt: Path) -> None:
-    """Move the parts that earlier attempts left to this one; their processes ended with their coordinator."""
-    place = parts_folder(attempt)
-    place.mkdir()
+def _take_over_unfinished(attempt: Path) -> None:
+    """Move unfinished shards of earlier attempts to this one; the processes of those ended with their coordinator."""
+    parts = parts_folder(attempt)
+    parts.mkdir()
     for found in sorted(attempt.parent.glob(f"{attempt.name.rpartition('-')[0]}-*/parts/*.parquet")):
-        os.replace(found, place / found.name)
-    sync_folder(place)
+        os.replace(found, parts / found.name)
+    sync_folder(parts)
 
 
-def _is_whole(place: Path, number: int, reporter: Reporter) -> bool:
-    """Whether a shard is there as it was written; what is left of a damaged one is removed, since it can be re-made."""
-    hashes = hashes_file(place, number)
+def _is_whole(scores: Path, number: int, reporter: Reporter) -> bool:
+    """Check that a shard is there as it was written; remove a damaged one, since it can be scored again."""
+    hashes = hashes_file(scores, number)
     if not hashes.exists():
         return False
     damaged = damaged_files(hashes)
     if not damaged:
         return True
-    reporter.say(f"careful: {damaged[0]} is missing or damaged; scoring its objects again")
-    for file in (hashes, *shard_files(place, number).values()):
+    reporter.say(f"warning: {damaged[0]} is missing or damaged; scoring its objects again")
+    for file in (hashes, *shard_files(scores, number).values()):
         file.unlink(missing_ok=True)
     return False
 
 
 def damaged_files(hashes: Path) -> list[Path]:
-    """Files of a shard that are not what its hashes say, and the hashes themselves where they cannot be read."""
+    """List the files of a shard whose hashes differ; the file of hashes itself if it cannot be read."""
     try:
         expected = json.loads(hashes.read_text(encoding="utf-8"))
         files = shard_files(hashes.parent, int(hashes.stem.removeprefix("hashes-")))

@@ -1,8 +1,8 @@
-"""The same networks in two states: accuracy against coverage, and what each seed gained.
+"""Compare two states of the same seeds: accuracy against coverage, and the gain of each seed with its interval.
 
-Networks of different seeds differ by more than a promotion gains, so each seed is compared with itself and the
-interval is that of the differences (Student's t). It tells how far another seed may lie on these very test galaxies;
-other galaxies would add a spread of their own, which the intervals of the table `metrics` are about.
+Networks of different seeds differ by more than promotion gains. So each seed is compared with itself, and the interval
+is that of the differences (Student's t). It shows how far another seed may lie on the same test galaxies. Other
+galaxies would add their own spread, which the intervals in the table `metrics` describe.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,15 +24,15 @@ Array = npt.NDArray[np.float64]
 Point = tuple[str, str, float]  # test set, survey, coverage
 
 _LEVEL = 0.95
-# Blue and vermilion of Okabe and Ito (2008), told apart by any eye, and by lightness in a grey print.
+# Vermilion and blue of Okabe and Ito (2008): distinct for colour-blind readers too, and by lightness in a grey print.
 _COLOURS = ("#D55E00", "#0072B2")
 _LINES = ("--", "-")
-_TOLD = {0.5: "surest half", 1.0: "all"}  # coverages that the sentences are about
+_SUMMARISED = {0.5: "surest half", 1.0: "all"}  # coverages in the summary
 
 
 @dataclass(frozen=True)
 class PairedCurves:
-    """Accuracy of a test set in one survey, in two states of the same seeds."""
+    """Accuracy on a test set in one survey, in two states of the same seeds."""
 
     test_set: str
     survey: str
@@ -42,12 +42,12 @@ class PairedCurves:
 
     @property
     def gain(self) -> Array:
-        """Second state less the first, (seeds, c)."""
+        """Second state minus the first, (seeds, c)."""
         return self.second - self.first
 
 
 def paired_curves(seeds: Sequence[Mapping[Point, tuple[float, float]]]) -> list[PairedCurves]:
-    """Put the seeds together, at the coverages that each of them was measured at.
+    """Combine the accuracies of all seeds, at the coverages at which each of them was measured.
 
     Parameters
     ----------
@@ -64,11 +64,11 @@ def paired_curves(seeds: Sequence[Mapping[Point, tuple[float, float]]]) -> list[
 
 
 def gain_interval(gain: Array) -> tuple[Array, Array, Array]:
-    """Mean of paired differences with its two-sided Student t interval at 95 per cent, each of shape (c,).
+    """Compute the mean of paired differences and its two-sided Student t interval at 95 per cent, each of shape (c,).
 
     Parameters
     ----------
-    gain : float (seeds, c); the ends are NaN for one seed, which says nothing of another
+    gain : float (seeds, c); with one seed the ends of the interval are NaN
     """
     n, mean = len(gain), gain.mean(axis=0)
     if n == 1:
@@ -79,7 +79,9 @@ def gain_interval(gain: Array) -> tuple[Array, Array, Array]:
 
 
 def curves_table(curves: Sequence[PairedCurves], states: tuple[str, str]) -> pa.Table:
-    """One row a test set, survey and coverage; accuracies from 0 to 1, spreads and intervals NULL for one seed.
+    """Build a table with one row for each test set, survey and coverage.
+
+    Accuracies are from 0 to 1. Spreads and intervals are NULL for one seed.
 
     Parameters
     ----------
@@ -103,26 +105,26 @@ def curves_table(curves: Sequence[PairedCurves], states: tuple[str, str]) -> pa.
     return pa.concat_tables(parts)
 
 
-def told_rows(table: pa.Table) -> pa.Table:
-    """The rows at half and at full coverage, where these were measured."""
-    return table.filter(pa.array([coverage in _TOLD for coverage in table["coverage"].to_pylist()], pa.bool_()))
+def summary_rows(table: pa.Table) -> pa.Table:
+    """Select the rows at half and at full coverage, if these were measured."""
+    return table.filter(pa.array([coverage in _SUMMARISED for coverage in table["coverage"].to_pylist()], pa.bool_()))
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as CSV, whole; NULL is empty."""
+    """Write a table as CSV atomically; NULL becomes an empty cell."""
     with atomic_write(path) as temporary:
         pa.csv.write_csv(table, temporary, pa.csv.WriteOptions(quoting_style="needed"))
 
 
 def gain_sentences(table: pa.Table, states: tuple[str, str]) -> list[str]:
-    """What the table's gains at half and at full coverage say, and whether they are more than chance."""
-    return [_sentence(row, *states) for row in told_rows(table).to_pylist()]
+    """Describe the gains at half and at full coverage, and whether they are more than chance."""
+    return [_sentence(row, *states) for row in summary_rows(table).to_pylist()]
 
 
 def draw_curves(curves: Sequence[PairedCurves], states: tuple[str, str], path: Path) -> None:
-    """Accuracy against coverage (figure 6 of Khan et al. 2019), a panel a test set and survey; below it the gain.
+    """Draw accuracy against coverage (figure 6 of Khan et al. 2019) and the gain, a column per test set and survey.
 
-    Lines are means over the seeds, bands one standard deviation; the band of the gain is its 95 per cent interval.
+    Lines are means over the seeds. Bands are one standard deviation, for the gain its 95 per cent interval.
     """
     figure = Figure(figsize=(max(3.0 * len(curves), 4.0), 4.8), dpi=200, layout="constrained")
     axes = figure.subplots(2, len(curves), sharex=True, sharey="row", squeeze=False, height_ratios=(3, 2))
@@ -160,23 +162,23 @@ def _draw_gain(axes: Axes, curve: PairedCurves) -> None:
 
 
 def _spread(accuracy: Array) -> Array:
-    """Standard deviation over the seeds (n - 1); NaN for one."""
+    """Compute the standard deviation over the seeds (n - 1); NaN for one seed."""
     return accuracy.std(axis=0, ddof=1) if len(accuracy) > 1 else np.full(accuracy.shape[1], np.nan)
 
 
 def _known(values: Array) -> pa.Array:
-    return pa.array(values, from_pandas=True)  # NaN, which is unknown, becomes NULL
+    return pa.array(values, from_pandas=True)  # NaN becomes NULL
 
 
 def _sentence(row: dict[str, Any], first: str, second: str) -> str:
-    what = f"{row['test_set']} of {row['survey']}, {_TOLD[row['coverage']]}"
+    what = f"{row['test_set']} of {row['survey']}, {_SUMMARISED[row['coverage']]}"
     both = f"{100 * row[f'{first}_mean']:.2f} % {first}, {100 * row[f'{second}_mean']:.2f} % {second}"
     gain, n = f"{100 * row['gain_mean']:+.2f} points", row["n_seeds"]
     if row["gain_low"] is None:
-        return f"{what}: {both}; {gain}, but one seed has no interval, so it may be chance."
+        return f"{what}: {both}; {gain}, but one seed gives no interval, so it may be chance."
     interval = f"{100 * row['gain_low']:+.2f} to {100 * row['gain_high']:+.2f} over {n} seeds"
     if row["gain_low"] == row["gain_high"] == 0:
         return f"{what}: {both}; equal in each of {n} seeds."
     if row["gain_low"] <= 0 <= row["gain_high"]:
-        return f"{what}: {both}; the difference of {gain} is not resolved: its 95 % interval, {interval}, holds 0."
+        return f"{what}: {both}; the difference of {gain} is not resolved: its 95 % interval, {interval}, includes 0."
     return f"{what}: {both}; a {'gain' if row['gain_mean'] > 0 else 'loss'} of {gain} (95 % interval {interval})."

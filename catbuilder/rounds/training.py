@@ -1,9 +1,9 @@
-"""The coordinator's side of training: the networks of a round, one after the other, and their record.
+"""Train the networks of a round one after the other, from the coordinator, and record them.
 
-The members of an ensemble differ by their seed alone: starting weights of the head, order, augmentation and dropout
-(Lakshminarayanan et al. 2017, arXiv:1612.01474). They train in turn, each with all the ranks of the round, so that
-each has the memory and the bits of a network that trains alone; the price is that the time of a round's training is
-multiplied by their number. What a member has finished is kept, so a kill costs an epoch of one of them.
+The members of an ensemble differ only by their seed, which sets the starting weights of the head, the order, the
+augmentation and the dropout (Lakshminarayanan et al. 2017, arXiv:1612.01474). They train in turn, each with all ranks
+of the round, so each has the memory and the bits of a network that trains alone. The price is that training takes as
+many times longer as there are members. Finished members are kept, so a kill costs at most an epoch of one of them.
 """
 
 import os
@@ -23,23 +23,23 @@ from catbuilder.core.resources import query
 from catbuilder.network.jobs import TrainJob, new_attempt
 from catbuilder.network.model_card import is_whole, read_model_card
 from catbuilder.rounds.launch.ranks import run_ranks
-from catbuilder.rounds.worker_logs import TrainLog
+from catbuilder.rounds.worker_logs import TrainingLog
 
 
 @dataclass(frozen=True)
 class Member:
-    """One network of a round: its place in the ensemble, its seed, and where it stands once it is whole."""
+    """One network of a round: its number in the ensemble, its seed, and the file of the trained network."""
 
     number: int  # from 0
     seed: int
     file: Path  # safetensors
-    attempts: str  # kind of its attempts' folders
-    called: str  # what a person reads: 'round 3' of a single network, else 'round 3, network 2 of 5'
+    attempts: str  # beginning of the names of its attempts' folders
+    title: str  # in messages: 'round 3' for a single network, else 'round 3, network 2 of 5'
 
 
 @dataclass(frozen=True)
 class TrainedMember:
-    """What the record keeps of a member that is whole."""
+    """What the catalogue records of a trained network."""
 
     member: Member
     sha256: str
@@ -49,7 +49,7 @@ class TrainedMember:
 
 
 def member_seed(seed: int, number: int) -> int:
-    """Seed of a member, 63 bits: the round's own for member 0, so that a single network is what it always was."""
+    """Compute the seed of a member, 63 bits; member 0 has the round's own, so that it equals a single network."""
     if number == 0:
         return seed
     child = np.random.SeedSequence(seed, spawn_key=(number,))
@@ -57,7 +57,7 @@ def member_seed(seed: int, number: int) -> int:
 
 
 def members_of(workspace: Workspace, plan: RoundPlan) -> list[Member]:
-    """The networks that the plan asks for, whether or not they are trained yet."""
+    """List the networks that the plan asks for, trained or not."""
     folder, of = workspace.round_folder(plan.round), plan.recipe.members
     return [
         Member(
@@ -65,19 +65,19 @@ def members_of(workspace: Workspace, plan: RoundPlan) -> list[Member]:
             seed=member_seed(plan.seed, number),
             file=folder / (f"model-{number}.safetensors" if number else "model.safetensors"),
             attempts=plan.attempts(f"member-{number}" if number else "train"),
-            called=f"round {plan.round}" + (f", network {number + 1} of {of}" if of > 1 else ""),
+            title=f"round {plan.round}" + (f", network {number + 1} of {of}" if of > 1 else ""),
         )
         for number in range(of)
     ]
 
 
 def train_members(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> list[TrainedMember]:
-    """Train every network of the round that is not there yet, each from its last checkpoint on.
+    """Train the networks of the round that are not trained yet, each from its last checkpoint.
 
     Raises
     ------
     CatalogueDamaged
-        A model that was found there was trained by another plan.
+        A model file in the round's folder was trained by another plan.
     WorkerDied
         A rank ended before its work was done; the same call goes on from there.
     HostLost
@@ -85,27 +85,28 @@ def train_members(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> 
     """
     trained = []
     for member in members_of(workspace, plan):
-        _set_damaged_aside([member.file], reporter)
+        _quarantine_damaged([member.file], reporter)
         if not member.file.exists():
             atomic_move(_trained_attempt(workspace, plan, member, reporter), member.file)  # under the round lock
             fault_point("train.after_member")
         trained.append(_verified(plan, member))
         for checkpoint in _attempts(workspace, plan, member, "checkpoint-*"):
-            checkpoint.unlink()  # three times the size of the model each, and of no more use
+            checkpoint.unlink()  # each three times the size of the model, and no longer needed
     return trained
 
 
-def whole_models(workspace: Workspace, plan: RoundPlan, reporter: Reporter | None = None) -> list[Path]:
-    """Files of the networks that a round has recorded, in order, each the one that was recorded by its hash.
+def verified_models(workspace: Workspace, plan: RoundPlan, reporter: Reporter | None = None) -> list[Path]:
+    """List the files of a round's recorded networks, in order, after checking their hashes.
 
     Parameters
     ----------
-    reporter : of a round that is not closed: a damaged network is named to it and trained again, from the beginning
+    reporter : give one only for a round that is not closed: a missing or damaged network is then reported and trained
+        again from the beginning
 
     Raises
     ------
     CatalogueDamaged
-        One is missing or another file, and cannot be made again.
+        A file is missing or has another hash, and it cannot be trained again.
     """
     with workspace.reading(wait_s=None) as con:
         recorded = dict(con.execute(query("catalogue/model_files")).fetchall())
@@ -114,20 +115,20 @@ def whole_models(workspace: Workspace, plan: RoundPlan, reporter: Reporter | Non
     damaged = [file for file in expected if not file.exists() or sha256_file(file) != expected[file]]
     if damaged and reporter is not None:
         for file in damaged:
-            kept = f", and is kept as {quarantine(file).name}" if file.exists() else ""
-            reporter.say(f"careful: {file} is missing or damaged{kept}; training it again")
+            kept = f" (the damaged file is kept as {quarantine(file).name})" if file.exists() else ""
+            reporter.say(f"warning: {file} is missing or damaged{kept}; training it again")
         train_members(workspace, plan, reporter)
         damaged = [file for file in damaged if sha256_file(file) != expected[file]]
     if damaged:
         raise CatalogueDamaged(
             f"{damaged[0]} is missing or not the model that was recorded; put it back from a backup, or train another "
-            "with: catbuilder round (give up an unfinished one first: catbuilder round --abandon)"
+            "with: catbuilder round (abandon an unfinished round first: catbuilder round --abandon)"
         )
     return list(expected)
 
 
 def record_models(recording: Recording, workspace: Workspace, plan: RoundPlan, trained: list[TrainedMember]) -> None:
-    """Record the round's model, and every network of an ensemble in `members`."""
+    """Record the round's model in `models`, and each network of an ensemble in `members`."""
     network = plan.recipe.network
     for found in trained:
         member, file = found.member, str(found.member.file.relative_to(workspace.path))
@@ -145,15 +146,15 @@ def record_models(recording: Recording, workspace: Workspace, plan: RoundPlan, t
 
 
 def _verified(plan: RoundPlan, member: Member) -> TrainedMember:
-    """What is to be recorded of a whole model; raises where another plan than the round's has made it."""
+    """Read what to record of a trained network; raises if it was trained by another plan than the round's."""
     card = read_model_card(member.file)
     found = card.plan
-    # The recipes themselves and not their hashes: a setting that came with a newer catbuilder is in the hash, with its
-    # default, and the card of a model that was trained before has no word of it.
+    # Compare the recipes, not their hashes: a hash covers the default of a setting that came with a newer catbuilder,
+    # and the card of a model that was trained before it lacks that setting.
     planned = (plan.recipe, plan.manifest_sha256, member.seed, plan.round, plan.ranks)
     if (card.recipe, found.manifest_sha256, found.seed, found.round, found.ranks) != planned:
         raise CatalogueDamaged(
-            f"{member.file} was trained by another plan than that of {member.called}; move it out of the way and "
+            f"{member.file} was trained by another plan than that of {member.title}; move it elsewhere and "
             "give the same command again"
         )
     best = card.history[card.best_epoch]
@@ -161,10 +162,10 @@ def _verified(plan: RoundPlan, member: Member) -> TrainedMember:
 
 
 def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, reporter: Reporter) -> Path:
-    """A whole model that an attempt has left; trains where there is none, from the last whole checkpoint on."""
-    for model in _set_damaged_aside(sorted(_attempts(workspace, plan, member, "model")), reporter):
+    """Return a finished model of an earlier attempt, or train one from the last undamaged checkpoint."""
+    for model in _quarantine_damaged(sorted(_attempts(workspace, plan, member, "model")), reporter):
         return model
-    checkpoints = _set_damaged_aside(_attempts(workspace, plan, member, "checkpoint-*"), reporter)
+    checkpoints = _quarantine_damaged(_attempts(workspace, plan, member, "checkpoint-*"), reporter)
     last = max(checkpoints, key=lambda path: (path.name, path.parent.name), default=None)
     attempt = new_attempt(workspace.round_folder(plan.round), member.attempts)
     job = TrainJob(
@@ -173,10 +174,10 @@ def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, repo
         coordinator=os.getpid(), resume_from=last,
     )  # fmt: skip
     if last is not None:
-        reporter.say(f"{member.called}: training goes on after {last.stem.replace('-', ' of epoch ')}")
+        reporter.say(f"{member.title}: training continues after {last.stem.replace('-', ' of epoch ')}")
     until = "at the end of this epoch, with its checkpoint"
-    with reporter.bar(f"{member.called}: training") as update, defer_interrupts(until):
-        log = TrainLog(attempt / "train.jsonl", update, reporter, member.called)
+    with reporter.bar(f"{member.title}: training") as update, defer_interrupts(until):
+        log = TrainingLog(attempt / "train.jsonl", update, reporter, member.title)
         asked_at: list[Path] = []  # the last checkpoint when Ctrl-C was given
 
         def watch() -> None:
@@ -193,16 +194,16 @@ def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, repo
     return attempt / "model.safetensors"
 
 
-def _set_damaged_aside(files: list[Path], reporter: Reporter) -> list[Path]:
-    """Those of the checkpoints or models that are whole; the others are renamed and named."""
+def _quarantine_damaged(files: list[Path], reporter: Reporter) -> list[Path]:
+    """Return the undamaged ones of the checkpoints or models; rename the others and report them."""
     there = [file for file in files if file.exists()]
     whole = [file for file in there if is_whole(file)]
     for file in there:
         if file not in whole:
-            reporter.say(f"careful: {file} is damaged, and is kept as {quarantine(file).name}; going on without it")
+            reporter.say(f"warning: {file} is damaged (it is kept as {quarantine(file).name}); continuing without it")
     return whole
 
 
 def _attempts(workspace: Workspace, plan: RoundPlan, member: Member, name: str) -> list[Path]:
-    """Files of that name which the member's attempts have left."""
+    """List the files of that name from all attempts to train the member."""
     return list(workspace.round_folder(plan.round).glob(f"attempts/{member.attempts}-*/{name}.safetensors"))

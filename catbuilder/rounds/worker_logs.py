@@ -1,6 +1,7 @@
-"""What a round is doing right now, read from the files that its workers write; the catalogue is not opened.
+"""Follow what workers do, by the JSON lines that they write: training, scoring, and the state of the newest round.
 
-For whoever looks on while it trains. The coordinator itself follows its workers through `trainlog` and `scoring`.
+The catalogue is not opened. The coordinator follows its own workers with `TrainingLog` and `objects_scored`; the web
+page reads the newest round with `read_progress`.
 """
 
 import json
@@ -16,26 +17,72 @@ import psutil
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter, Update
 
-_TAIL = 65_536  # bytes at the end of a log that are read: hundreds of lines
-_EPOCHS = 200  # of the newest training that are shown at most
+_TAIL = 65_536  # bytes read at the end of a log: hundreds of lines
+_EPOCHS = 200  # of the newest training, returned at most
 
 
 @dataclass(frozen=True)
-class Watched:
-    """The newest work of the newest round."""
+class RoundProgress:
+    """What the newest round is doing."""
 
     round: int
     running: bool  # a process of this machine holds the workspace for a round
-    doing: str  # 'training', 'scoring' or '' before either
+    doing: str  # 'training', 'scoring', or '' before either
     done: int  # steps of the training, or objects scored
-    of: int  # 0 where it is not known
+    of: int  # 0 if it is not known
     heard_s: float  # seconds since a worker last wrote
-    speed: str  # in words
+    speed: str  # as text: images a second, and the loss
     epochs: tuple[dict[str, Any], ...]  # epoch, loss, validation_loss of the newest training
 
 
-def watch(workspace: Workspace) -> Watched | None:
-    """The newest round's work as its files tell it; None before the first round."""
+class TrainingLog:
+    """Follow the log of rank 0 while it trains: move the progress bar with each step, print a line for each epoch.
+
+    Parameters
+    ----------
+    title : what trains, in messages: 'round 3', or 'round 3, network 2 of 5'
+    """
+
+    def __init__(self, path: Path, update: Update, reporter: Reporter, title: str) -> None:
+        self.path, self.update, self.reporter, self.title = path, update, reporter, title
+        self._read = 0
+
+    def follow(self) -> None:
+        """Report what was written since the last call."""
+        if not self.path.exists():
+            return
+        with open(self.path, encoding="utf-8") as file:
+            file.seek(self._read)
+            while line := file.readline():
+                if not line.endswith("\n"):
+                    break  # half written
+                self._read = file.tell()
+                self._report(json.loads(line))
+
+    def _report(self, event: dict[str, Any]) -> None:
+        if event["event"] == "step":
+            self.update(*_steps(event))
+        elif event["event"] == "epoch":
+            loss = event["validation_loss"]
+            validation = "" if loss is None else f", validation loss {loss:.4f}"
+            self.reporter.say(
+                f"{self.title}: epoch {event['epoch'] + 1} of {event['epochs']} at most, "
+                f"training loss {event['loss']:.4f}{validation}"
+            )
+
+
+def objects_scored(attempt: Path) -> int:
+    """Count the objects that the processes of an attempt have scored so far."""
+    done: dict[int, int] = {}  # by share: a restarted process continues the share of the dead one
+    for log in attempt.glob("score-*.jsonl"):
+        for event in _events(log):
+            if event["event"] == "progress":
+                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
+    return sum(done.values())
+
+
+def read_progress(workspace: Workspace) -> RoundProgress | None:
+    """Read the progress of the newest round from the logs of its workers; None before the first round."""
     rounds = sorted(path for path in (workspace.path / "rounds").glob("[0-9]*") if path.is_dir())
     if not rounds:
         return None
@@ -46,34 +93,33 @@ def watch(workspace: Workspace) -> Watched | None:
     newest = max((log for log in (training, scoring) if log), key=_changed, default=None)
     doing, done, of, speed = "", 0, 0, ""
     if newest is not None and newest == scoring:
-        doing, (done, of) = "scoring", _scored(newest.parent)
+        doing, done, of = "scoring", objects_scored(newest.parent), _objects_to_score(newest.parent)
     elif newest is not None:
-        doing, (done, of, speed) = "training", _trained(newest)
+        doing, (done, of, speed) = "training", _last_step(newest)
     heard = max(0.0, time.time() - _changed(newest)) if newest else 0.0
-    return Watched(int(folder.name), _held(workspace), doing, done, of, heard, speed, epochs)
+    return RoundProgress(int(folder.name), _is_running(workspace), doing, done, of, heard, speed, epochs)
 
 
-def _trained(log: Path) -> tuple[int, int, str]:
+def _last_step(log: Path) -> tuple[int, int, str]:
+    """Steps done, steps in all, and the speed as text."""
     for event in reversed(list(_events(log))):
         if event["event"] == "step":
-            done, of = event["epoch"] * event["steps"] + event["step"], event["epochs"] * event["steps"]
-            return done, of, f"{event['images_per_second']:.0f} images/s, loss {event['loss']:.4f}"
+            return *_steps(event), f"{event['images_per_second']:.0f} images/s, loss {event['loss']:.4f}"
     return 0, 0, ""
 
 
-def _scored(attempt: Path) -> tuple[int, int]:
-    """Objects that the attempt's processes have scored, and how many they are to score."""
-    done: dict[int, int] = {}
-    for log in attempt.glob("score-*.jsonl"):
-        for event in _events(log):
-            if event["event"] == "progress":
-                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
+def _steps(event: dict[str, Any]) -> tuple[int, int]:
+    """Steps done and steps in all."""
+    return event["epoch"] * event["steps"] + event["step"], event["epochs"] * event["steps"]
+
+
+def _objects_to_score(attempt: Path) -> int:
     jobs = [json.loads(job.read_text(encoding="utf-8")) for job in attempt.glob("job-*.json")]
-    return sum(done.values()), sum(end - first for job in jobs for _, first, end in job["shards"])
+    return sum(end - first for job in jobs for _, first, end in job["shards"])
 
 
-def _held(workspace: Workspace) -> bool:
-    """Whether a living process has the round's lock file open; the lock is not tried, since a round could meet that."""
+def _is_running(workspace: Workspace) -> bool:
+    """Check whether a living process has the lock file open; taking the lock could make a starting round fail."""
     lock = workspace.path / "round.lock"
     try:
         words = lock.read_text(encoding="utf-8").split()
@@ -84,7 +130,7 @@ def _held(workspace: Workspace) -> bool:
 
 
 def _events(log: Path | None) -> Iterator[dict[str, Any]]:
-    """Whole JSON lines near the end of a log."""
+    """Read the complete JSON lines near the end of a log."""
     if log is None:
         return
     try:
@@ -111,54 +157,3 @@ def _changed(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def objects_scored(attempt: Path) -> int:
-    """Objects scored so far, from the last line of each process's log of progress."""
-    done: dict[int, int] = {}  # by share: a process that was started again goes on with that of the dead one
-    for log in attempt.glob("score-*.jsonl"):
-        for line in reversed(log.read_text(encoding="utf-8").splitlines()):
-            try:
-                event = json.loads(line)
-            except ValueError:
-                continue  # the last line may be half written
-            if event["event"] == "progress":
-                done[event["share"]] = max(event["done"], done.get(event["share"], 0))
-                break
-    return sum(done.values())
-
-
-class TrainLog:
-    """Follows the JSON lines of rank 0 while it trains: a bar by steps, a line by epoch.
-
-    Parameters
-    ----------
-    called : what trains, as a person reads it: 'round 3', or 'round 3, network 2 of 5'
-    """
-
-    def __init__(self, path: Path, update: Update, reporter: Reporter, called: str) -> None:
-        self.path, self.update, self.reporter, self.called = path, update, reporter, called
-        self._read = 0
-
-    def follow(self) -> None:
-        """Tell what has been written since the last call."""
-        if not self.path.exists():
-            return
-        with open(self.path, encoding="utf-8") as file:
-            file.seek(self._read)
-            while line := file.readline():
-                if not line.endswith("\n"):
-                    break  # half written
-                self._read = file.tell()
-                self._tell(json.loads(line))
-
-    def _tell(self, event: dict[str, Any]) -> None:
-        if event["event"] == "step":
-            self.update(event["epoch"] * event["steps"] + event["step"], event["epochs"] * event["steps"])
-        elif event["event"] == "epoch":
-            loss = event["validation_loss"]
-            judged = "" if loss is None else f", validation loss {loss:.4f}"
-            self.reporter.say(
-                f"{self.called}: epoch {event['epoch'] + 1} of {event['epochs']} at most, "
-                f"training loss {event['loss']:.4f}{judged}"
-            )

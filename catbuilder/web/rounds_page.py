@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.core.resources import query
-from catbuilder.rounds.worker_logs import Watched, watch
+from catbuilder.rounds.worker_logs import RoundProgress, read_progress
 from catbuilder.web.site import Here, Site
 
 router = APIRouter()
@@ -33,7 +33,7 @@ def live(here: Here) -> Response:
 
 
 def _live(here: Site) -> str:
-    now = watch(here.workspace)
+    now = read_progress(here.workspace)
     return here.text("rounds_live.html", now=now, curve=_curve(now), **_recorded(here))
 
 
@@ -53,7 +53,7 @@ def _recorded(here: Site) -> dict[str, Any]:
         return _kept[state]
 
 
-def _curve(now: Watched | None) -> dict[str, str] | None:
+def _curve(now: RoundProgress | None) -> dict[str, str] | None:
     """Losses by epoch as the points of two lines in a box of 300 by 100; None before the second epoch."""
     if now is None or len(now.epochs) < 2:
         return None

@@ -155,7 +155,7 @@ def test_a_recipe_made_for_gpus_is_told_of_where_there_is_none(tmp_path, capsys)
     table = write_csv(tmp_path / "t.csv", ("object_id", "file", "ra", "dec", "label"), *rows)
     assert cli("-w", made.path, "ingest", "images", folder, "--table", table, "--survey", "sdss").code == 0
     make_plan(made, load_recipe("paper"), 1, 0, Reporter())
-    assert ("careful: no GPU is seen here" in capsys.readouterr().err) == (not has_gpu())
+    assert ("warning: no GPU was found" in capsys.readouterr().err) == (not has_gpu())
 
 
 def test_scores_metrics_and_exports_before_the_first_round_say_so(empty, tmp_path):

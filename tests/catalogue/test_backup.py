@@ -48,7 +48,7 @@ def test_a_backup_while_a_round_trains_is_restored_elsewhere_and_goes_on_to_the_
     assert f"{tmp_path / 'ws'} is as it was at recording" in said
     assert faults(tmp_path / "ws") == []
     restored = catbuilder.on(tmp_path / "ws")
-    assert "going on with it by its own plan" in restored.round()
+    assert "continuing by its own plan" in restored.round()
     assert_same_contents(restored.workspace, contents(first_round))
 
 

@@ -140,10 +140,10 @@ def test_two_recipes_differ_in_the_keys_that_were_changed(tiny: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (["members=2"], "with recipe tiny (other than now: members), --np 1 and --seed 0; what you ask for now holds"),
+        (["members=2"], "with recipe tiny (differs now: members), --np 1 and --seed 0; your settings apply"),
         (
             ["members=2", "network.grey=true", "promotion.floor=0.1", "promotion.per_class=1", "scoring.batch_size=3"],
-            "(other than now: members, network.grey, scoring.batch_size and 2 more), --np 1",
+            "(differs now: members, network.grey, scoring.batch_size and 2 more), --np 1",
         ),
     ],
 )

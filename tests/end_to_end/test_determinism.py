@@ -22,7 +22,9 @@ def test_one_process_by_one_command_killed_twice_and_by_two_commands(
     run = catbuilder.round_arguments(n=2)
     for point in ("train.after_commit", "round-2-closed.logged"):
         catbuilder(*run, expect=-signal.SIGKILL, CATBUILDER_FAULT=point)
-    assert "the last run had done its rounds, up to round 2, and was killed before it could say so" in catbuilder(*run)
+    assert "the last run finished its rounds, up to round 2, but was killed before it could report them" in catbuilder(
+        *run
+    )
     assert_same_contents(catbuilder.workspace, contents(second_round))
 
 

@@ -149,7 +149,7 @@ def test_certificates_are_given_or_refused_class_by_class(ten):
 
 def test_a_shipped_recipe_says_that_it_labels_another_survey(brought_in):
     done = brought_in("round", "--recipe", "demo", expect=1)
-    assert "the recipe labels the survey 'des' and this workspace has decals" in done
+    assert "the recipe labels the survey 'des', but this workspace has decals" in done
     assert "catbuilder round --set sets.target=decals" in done
 
 

@@ -128,15 +128,17 @@ def test_each_file_of_a_round_that_is_damaged_is_named_and_made_again(
     cut_off(folder / "score-manifest.parquet")
     assert found(catbuilder.workspace) == {"rounds"}
 
-    again = "score-manifest.parquet was missing or damaged and is kept as score-manifest.parquet.damaged-1"
+    again = (
+        "score-manifest.parquet was missing or damaged (the damaged file is kept as score-manifest.parquet.damaged-1)"
+    )
     goes_on_to("001/model.safetensors.written", "/manifest.parquet was missing or damaged", again, expect=1)
     flip_a_bit(folder / "attempts/train-01/checkpoint-002.safetensors")
     assert found(catbuilder.workspace) == {"rounds"}
 
-    goes_on_to("train.after_member", "checkpoint-002.safetensors is damaged", "goes on after checkpoint of epoch 001")
+    goes_on_to("train.after_member", "checkpoint-002.safetensors is damaged", "continues after checkpoint of epoch 001")
     flip_a_bit(folder / "model.safetensors")  # not recorded yet
     said = catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.after_commit")
-    assert "model.safetensors is damaged, and is kept as model.safetensors.damaged-1" in said
+    assert "model.safetensors is damaged (it is kept as model.safetensors.damaged-1)" in said
     assert found(catbuilder.workspace) == set()
     cut_off(folder / "model.safetensors")  # recorded
     assert found(catbuilder.workspace) == {"models"}

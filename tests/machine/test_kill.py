@@ -97,7 +97,7 @@ def test_coordinator_killed_in_the_second_epoch(catbuilder: CommandLine, undistu
     assert_nothing_runs(catbuilder)
     assert not models(catbuilder.workspace), "killed too late to prove anything"
     assert last_steps(catbuilder) == ["planned"]
-    assert "training goes on after" in finish_and_compare(catbuilder, undisturbed)
+    assert "training continues after" in finish_and_compare(catbuilder, undisturbed)
 
 
 def test_coordinator_killed_at_the_first_checkpoint(catbuilder: CommandLine, undisturbed: Contents) -> None:
@@ -123,7 +123,7 @@ def test_a_rank_killed_in_training_ends_the_command_with_one_sentence(
     assert err.endswith(error + "\n") and "Traceback" not in err
     assert_nothing_runs(catbuilder)
     assert not models(catbuilder.workspace), "killed too late to prove anything"
-    assert "training goes on after" in go_on_to_the_model(catbuilder, undisturbed)
+    assert "training continues after" in go_on_to_the_model(catbuilder, undisturbed)
 
 
 def test_a_worker_killed_while_it_scores_is_started_again_alone(on_trained: CommandLine, undisturbed: Contents) -> None:

@@ -33,7 +33,7 @@ def test_a_round_goes_on_after_a_move_and_on_another_number_of_cores_by_its_own_
         env={**os.environ, "CATBUILDER_FAULT": ""}, capture_output=True, text=True,
     )  # fmt: skip
     assert process.returncode == 0, process.stderr
-    assert "was planned with 1 threads a process, and here there would be" in process.stderr
+    assert "was planned with 1 threads a process, and this machine would give" in process.stderr
     assert_same_contents(elsewhere.workspace, contents(first_round))
     assert not list(catbuilder.workspace.parent.glob("ws")), "nothing is written to the old place"
     assert lock.startswith("process "), "the dead process's lock was there, and was in nobody's way"

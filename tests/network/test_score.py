@@ -9,7 +9,7 @@ from support.toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, 
 
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.scorer import Scorer
-from catbuilder.rounds.choose_precision import settle_precision
+from catbuilder.rounds.choose_precision import choose_precision
 from catbuilder.rounds.scoring import _hand_on_parts
 
 SCORE = "catbuilder.network.score"
@@ -115,12 +115,12 @@ def test_precision_left_open_is_settled_by_trying_and_the_rest_of_the_recipe_sta
     settings = {"training": {"precision": "auto"}, "scoring": {"precision": "auto"}}
     changed = {name: getattr(RECIPE, name).model_copy(update=change) for name, change in settings.items()}
     recipe = RECIPE.model_copy(update=changed)
-    found, answer = settle_precision(recipe, len(CLASSES), 1, tmp_path)
+    found, answer = choose_precision(recipe, len(CLASSES), 1, tmp_path)
     assert {found.training.precision, found.scoring.precision} <= {"fp32", "bf16"}
     assert f"training in {found.training.precision} and scoring in {found.scoring.precision}" in answer
     assert set(RECIPE.differing_keys(found)) <= {"training.precision", "scoring.precision"}
     assert found.differing_keys(recipe) == [], "what was left open agrees with what was found"
-    assert settle_precision(RECIPE, len(CLASSES), 1, tmp_path) == (RECIPE, ""), "nothing open, nothing tried"
+    assert choose_precision(RECIPE, len(CLASSES), 1, tmp_path) == (RECIPE, ""), "nothing open, nothing tried"
 
 
 def test_scoring_has_the_trainings_precision_unless_it_has_its_own():

@@ -45,8 +45,8 @@ from catbuilder.rounds.experiment import (
     compare_with_grey,
     experiment_folder,
     grey_version,
-    prepare_seed,
-    prepare_start,
+    make_seed_copy,
+    make_start_copy,
     run_recursion,
 )
 from catbuilder.rounds.planning import make_plan
@@ -78,10 +78,10 @@ def seeds_by_hand(
     workspace: Workspace, recipe: Recipe, folder: Path, errors: Sequence[Sequence[Sequence[int]]]
 ) -> None:
     """Seeds 0, 1 ... of an experiment, done but for the report; `errors` names what each round of each gets wrong."""
-    start = prepare_start(workspace, recipe, QUIET)
+    start = make_start_copy(workspace, recipe, QUIET)
     folder.mkdir(exist_ok=True)
     for seed, each in enumerate(errors):
-        copy = prepare_seed(start, folder, seed)
+        copy = make_seed_copy(start, folder, seed)
         for wrong in each:
             round_by_hand(copy, recipe, seed, wrong)
 
@@ -129,10 +129,10 @@ def test_two_seeds_of_two_rounds_go_on_where_they_were_killed(
     folder = experiment_folder(workspace, recipe)
     trained = sha256_file(folder / "seed-00" / "rounds" / "001" / "model.safetensors")
     # the second seed was cut short between its rounds; the first by hand, since a real one takes its time
-    round_by_hand(prepare_seed(Workspace.open(folder / "start"), folder, 1), recipe, 1, (0, 1))
+    round_by_hand(make_seed_copy(Workspace.open(folder / "start"), folder, 1), recipe, 1, (0, 1))
     said = catbuilder(*command, 2)
-    assert "round 1 was evaluated but not closed: going on with it by its own plan" in said
-    assert "seed 1 (2 of 2): rounds to run: 1" in said and "over 2 seeds" in said
+    assert "round 1 was evaluated but not closed: continuing by its own plan" in said
+    assert "seed 1 (2 of 2): 1 rounds to run" in said and "over 2 seeds" in said
     assert sha256_file(folder / "seed-00" / "rounds" / "001" / "model.safetensors") == trained
     for seed in (0, 1):
         copy = Workspace.open(folder / f"seed-{seed:02d}")
@@ -153,8 +153,8 @@ def test_the_original_is_not_touched_and_its_promotions_are_taken_back_in_the_co
 ) -> None:
     round_by_hand(workspace, recipe, seed=3, wrong=())
     before = state_of(workspace.path)
-    start = prepare_start(workspace, recipe, QUIET)
-    copy = prepare_seed(start, start.path.parent, 7)
+    start = make_start_copy(workspace, recipe, QUIET)
+    copy = make_seed_copy(start, start.path.parent, 7)
     promoted = "SELECT count(*) FROM catalog WHERE source = 'promoted'"
     assert rows(workspace, promoted) == [(12,)] and rows(copy, promoted) == [(0,)]
     round_by_hand(copy, recipe, seed=7, wrong=())
@@ -173,8 +173,8 @@ def test_a_copy_finds_the_models_of_earlier_rounds_and_passes_its_check(workspac
         recording.con.execute(
             "UPDATE models SET file = 'rounds/001/model.safetensors', sha256 = ?", [sha256_file(file)]
         )
-    start = prepare_start(workspace, recipe, QUIET)
-    copy = prepare_seed(start, start.path.parent, 0)
+    start = make_start_copy(workspace, recipe, QUIET)
+    copy = make_seed_copy(start, start.path.parent, 0)
     assert (copy.path / "rounds" / "001" / "model.safetensors").is_symlink()
     assert [finding.faults for finding in check(copy) if finding.check in ("models", "stamps")] == [(), ()]
 
@@ -183,15 +183,15 @@ def test_experiments_may_lie_on_another_disk(workspace: Workspace, recipe: Recip
     disk = tmp_path / "another" / "disk" / "far"
     disk.mkdir(parents=True)
     (workspace.path / "experiments").symlink_to(disk)
-    start = prepare_start(workspace, recipe, QUIET)
-    copy = prepare_seed(start, start.path.parent, 0)
+    start = make_start_copy(workspace, recipe, QUIET)
+    copy = make_seed_copy(start, start.path.parent, 0)
     for each in (start, copy):
         assert (each.path / "stamps").resolve() == workspace.path / "stamps"
     assert (disk / experiment_folder(workspace, recipe).name / "seed-00").is_dir()
 
 
 def test_a_start_that_another_process_made_meanwhile_is_taken(workspace: Workspace, recipe: Recipe) -> None:
-    start = prepare_start(workspace, recipe, QUIET).path
+    start = make_start_copy(workspace, recipe, QUIET).path
     aside, made = start.with_name("aside"), sha256_file(start / "catalog.duckdb")
     start.rename(aside)
     hold = "import duckdb; con = duckdb.connect('catalog.duckdb'); print('held', flush=True); input()"
@@ -201,7 +201,7 @@ def test_a_start_that_another_process_made_meanwhile_is_taken(workspace: Workspa
         ThreadPoolExecutor(1) as pool,
     ):
         assert process.stdout and process.stdout.readline() == b"held\n"
-        second = pool.submit(prepare_start, workspace, recipe, QUIET)
+        second = pool.submit(make_start_copy, workspace, recipe, QUIET)
         time.sleep(0.5)  # it has seen that nothing is there, and waits for the catalogue
         aside.rename(start)
         process.communicate(b"\n")
@@ -227,7 +227,7 @@ def test_a_copy_is_made_of_what_is_still_in_the_write_ahead_log(workspace: Works
     )
     subprocess.run([sys.executable, "-c", killed], cwd=workspace.path)
     assert (workspace.path / "catalog.duckdb.wal").stat().st_size > 0
-    start = prepare_start(workspace, recipe, QUIET)
+    start = make_start_copy(workspace, recipe, QUIET)
     assert rows(start, "SELECT count(*) FROM runs WHERE command = 'killed'") == [(1,)]
 
 
@@ -237,13 +237,13 @@ def test_a_copy_cut_short_is_made_anew(workspace: Workspace, recipe: Recipe) -> 
     draft.mkdir(parents=True)
     (draft / "catalog.duckdb").write_bytes(b"half")
     (draft / "stamps").symlink_to("../../../stamps")
-    start = prepare_start(workspace, recipe, QUIET)
+    start = make_start_copy(workspace, recipe, QUIET)
     assert rows(start, "SELECT count(*) > 0 FROM objects") == [(True,)]
     assert not draft.exists() and list((workspace.path / "stamps").iterdir()), "the link went, not what it led to"
 
 
 def test_the_log_of_a_copy_agrees_with_its_catalogue(workspace: Workspace, recipe: Recipe) -> None:
-    start = prepare_start(workspace, recipe, QUIET)
+    start = make_start_copy(workspace, recipe, QUIET)
     last = json.loads((start.path / "log.jsonl").read_text().splitlines()[-1])
     assert rows(start, "SELECT max(run) FROM runs") == [(last["run"],)]
     with start.round_lock(), pytest.raises(WorkspaceBusy), start.round_lock():
@@ -253,12 +253,12 @@ def test_the_log_of_a_copy_agrees_with_its_catalogue(workspace: Workspace, recip
 def test_all_seeds_start_from_the_same_catalogue_whatever_was_recorded_since(
     workspace: Workspace, recipe: Recipe, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    start = prepare_start(workspace, recipe, QUIET)
+    start = make_start_copy(workspace, recipe, QUIET)
     with workspace.recording("a note of somebody"):
         pass
-    again = prepare_start(workspace, recipe, Reporter())
+    again = make_start_copy(workspace, recipe, Reporter())
     assert rows(again, "SELECT count(*) FROM runs WHERE command = 'a note of somebody'") == [(0,)]
-    assert "the workspace was written to since this experiment began (recordings: 1)" in capfd.readouterr().err
+    assert "the workspace has changed since this experiment began (recordings: 1)" in capfd.readouterr().err
     assert start == again
 
 
@@ -274,7 +274,7 @@ def test_an_unfinished_round_of_the_workspace_is_finished_first(workspace: Works
 
 def test_without_a_truth_there_is_nothing_to_measure(tmp_path: Path, recipe: Recipe) -> None:
     empty = create_workspace(tmp_path / "ws")
-    with pytest.raises(InputError, match=r"no test set of .* has a truth"):
+    with pytest.raises(InputError, match=r"no test set of .* has known classes"):
         run_recursion(empty, [0], recipe=recipe, reporter=QUIET)
 
 
@@ -293,11 +293,11 @@ def test_the_same_experiment_is_not_run_twice_at_once(three_seeds: Workspace, re
 
 
 def test_a_round_that_was_given_up_has_no_accuracy(workspace: Workspace, recipe: Recipe) -> None:
-    start = prepare_start(workspace, recipe, QUIET)
-    copy = prepare_seed(start, start.path.parent, 0)
+    start = make_start_copy(workspace, recipe, QUIET)
+    copy = make_seed_copy(start, start.path.parent, 0)
     make_plan(copy, recipe, 1, 0, QUIET)
     abandon_round(copy)
-    with pytest.raises(RoundError, match=r"seed-00 measured nothing on the test sets; remove that folder"):
+    with pytest.raises(RoundError, match=r"seed-00 has no accuracy on the test sets; remove that folder"):
         run_recursion(workspace, [0], recipe=recipe, reporter=QUIET)
 
 
@@ -346,7 +346,8 @@ def test_a_gain_whose_interval_holds_zero_is_called_unresolved(three_of_its_own:
         line.startswith("HP of des, all: 85.42 % before, 93.75 % after; a gain of +8.33 points") for line in both
     )
     assert any(
-        "HP of des, all" in line and "is not resolved" in line and "holds 0" in line for line in all_three.sentences()
+        "HP of des, all" in line and "is not resolved" in line and "includes 0" in line
+        for line in all_three.sentences()
     )
 
 
@@ -390,8 +391,8 @@ def test_the_command_prints_the_table_for_a_program_and_the_sentences_apart(
 def test_the_last_round_of_a_seed_that_found_nothing_to_promote_counts_as_after(
     workspace: Workspace, recipe: Recipe
 ) -> None:
-    start = prepare_start(workspace, recipe, QUIET)
-    copy = prepare_seed(start, start.path.parent, 0)
+    start = make_start_copy(workspace, recipe, QUIET)
+    copy = make_seed_copy(start, start.path.parent, 0)
     round_by_hand(copy, recipe, 0, (0, 1))
     round_by_hand(copy, recipe, 0, (0,))
     with copy.recording("by hand") as recording:
@@ -401,15 +402,15 @@ def test_the_last_round_of_a_seed_that_found_nothing_to_promote_counts_as_after(
     assert not report.seeds[0].ended_early, "it has run as many rounds as were asked for"
     longer = run_recursion(workspace, [0], 4, recipe=recipe, reporter=QUIET)
     assert longer.seeds[0].ended_early and longer.seeds[0].after_round == 2
-    assert "Nothing was promoted or retracted any more in the runs of seed 0 (round 2)" in " ".join(longer.sentences())
+    assert "The runs of seed 0 (round 2) ended early" in " ".join(longer.sentences())
 
 
 def test_colour_is_compared_with_grey_seed_by_seed(three_seeds: Workspace, recipe: Recipe) -> None:
     folder, grey_recipe = experiment_folder(three_seeds, recipe), grey_version(recipe)
-    start = prepare_start(three_seeds, recipe, QUIET)
+    start = make_start_copy(three_seeds, recipe, QUIET)
     (folder / "grey").mkdir()
     for seed, wrong in enumerate([(0, 1, 2), (0, 1)]):
-        copy = prepare_seed(start, folder / "grey", seed)
+        copy = make_seed_copy(start, folder / "grey", seed)
         round_by_hand(copy, grey_recipe, seed, ())
         round_by_hand(copy, grey_recipe, seed, wrong)
     report = compare_with_grey(three_seeds, [0, 1], recipe=recipe, reporter=QUIET)
@@ -435,8 +436,8 @@ def test_of_grey_and_colour_it_is_told_which_seeds_ended_early_in_each() -> None
     report = RecursionReport(
         Path(), "grey-3-rounds", ("grey", "colour"), tuple(runs), Path(), tuple(curves), tuple(others)
     )
-    assert [line[line.index("the ") :].split(":")[0] for line in report.sentences() if "any more" in line] == [
-        "the grey runs of seed 3 (round 2)", "the colour runs of seed 4 (round 2)",
+    assert [line.split(" ended early")[0] for line in report.sentences() if "ended early" in line] == [
+        "The grey runs of seed 3 (round 2)", "The colour runs of seed 4 (round 2)",
     ]  # fmt: skip
 
 

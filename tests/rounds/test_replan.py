@@ -32,7 +32,7 @@ def test_a_training_planned_anew_ends_as_if_it_had_been_planned_so_at_first(
     process.wait()
     wait_for(lambda: not catbuilder.processes(), 20.0, 0.1)
     said = catbuilder(*catbuilder.round_arguments(np=1), "--replan")
-    assert "training begins anew" in said and "goes on after" not in said
+    assert "training starts again" in said and "continues after" not in said
     assert plans(catbuilder) == [(1, 2, None), (2, 1, "planned")]
     assert_same_contents(catbuilder.workspace, contents(first_round))
     assert not list(catbuilder.workspace.glob("rounds/001/attempts/*/checkpoint-*"))
@@ -44,7 +44,7 @@ def test_scoring_goes_on_by_a_new_plan_with_the_model_that_is_there(catbuilder: 
     (catbuilder.workspace / "rounds" / "001" / "scores").mkdir()
     left = catbuilder.workspace / "rounds" / "001" / "scores" / "scores-00001.parquet"
     left.write_bytes(b"a shard of the old plan has other rows")
-    assert "scoring begins anew" in catbuilder(*catbuilder.round_arguments(np=2), "--replan", np=2)
+    assert "scoring starts again" in catbuilder(*catbuilder.round_arguments(np=2), "--replan", np=2)
     assert plans(catbuilder) == [(1, 1, None), (2, 2, "trained")]
     assert_same_contents(catbuilder.workspace, contents(first_round))
     catbuilder("export", catbuilder.workspace / "out.fits")

@@ -75,8 +75,8 @@ def test_an_unfinished_round_is_finished_by_its_own_plan(
     catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.before_commit")
     other = CommandLine(catbuilder.workspace, write_recipe(tmp_path / "other.toml", per_class=1, floor=0.9))
     said = other.round(np=2, seed=5)
-    assert "round 1 was planned but not closed: going on with it by its own plan" in said
-    assert "--np 1 and --seed 0; what you ask for now holds from the next round on" in said
+    assert "round 1 was planned but not closed: continuing by its own plan" in said
+    assert "--np 1 and --seed 0; your settings apply from the next round on" in said
     assert_same_contents(catbuilder.workspace, contents(first_round))
 
 
@@ -123,7 +123,7 @@ def test_objects_ingested_later_are_scored_without_changing_a_closed_round(
     then = rows(catbuilder.workspace, CATALOG_AT.format(1))
     late = [(Source(POOL + 900 + i, 10.0 + i, 70.0), draw("spiral", 8000 + i)) for i in range(3)]
     bring_in(Workspace.open(catbuilder.workspace), tmp_path / "late", "des", late)
-    assert catbuilder("score") == "3 objects scored.\n"
+    assert catbuilder("score") == "3 objects scored by the model of round 1.\n"
     scored = rows(
         catbuilder.workspace,
         "SELECT model, round FROM predictions WHERE survey = 'des' AND object_id >= ?",
@@ -294,7 +294,7 @@ def test_a_persons_label_beats_a_promoted_one_and_outlives_a_rollback(three_roun
         assert rows(three_rounds, said) == expected
 
 
-# Runs of several rounds, and rounds that are given up
+# Runs of several rounds, and abandoned rounds
 
 
 def test_a_run_cut_short_between_rounds_goes_on_to_its_end_and_tells(
@@ -312,8 +312,8 @@ def test_a_round_that_cannot_be_finished_can_be_given_up(
 ) -> None:
     assert "no round is unfinished" in catbuilder("round", "--abandon", expect=1)
     make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True), until=5)
-    assert "Round 1 is given up" in catbuilder("round", "--abandon")
-    assert "no finished round" in catbuilder("score", expect=1)
+    assert "Round 1 is abandoned" in catbuilder("round", "--abandon")
+    assert "no finished round with a model" in catbuilder("score", expect=1)
     catbuilder("check")
     finish_by_hand(workspace, plan_of(workspace, load_recipe(tiny_recipe)), des({0: 0.99, 1: 0.01}))
     assert rows(catbuilder.workspace, "SELECT round, step FROM round_status ORDER BY round") == [

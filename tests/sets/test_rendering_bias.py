@@ -133,9 +133,9 @@ def test_a_warning_alone_is_no_fault(one_sided):
 
 def test_the_plan_of_a_round_says_it_once_and_goes_on(one_sided, capsys):
     plan = make_plan(one_sided, RECIPE, 1, 0, Reporter())
-    careful = [line for line in capsys.readouterr().err.splitlines() if line.startswith("careful: ")]
-    assert plan.round == 1 and len(careful) == 2
-    assert all("class and rendering go together" in line for line in careful)
+    told = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning: ")]
+    assert plan.round == 1 and len(told) == 2
+    assert all("class and rendering go together" in line for line in told)
 
 
 def test_leaving_a_rendering_out_by_the_way_that_is_told_ends_the_warning(one_sided, tmp_path):

@@ -1,4 +1,4 @@
-"""Start the workers of a host, and end with the coordinator: `python -m catbuilder.rounds.launch.host_agent`, on each.
+"""Start the workers of one host, and stop them when the coordinator ends or falls silent.
 
 ssh without a terminal tells nobody that its client has died, and a cut network tells neither side: ranks would train
 on and on. So the starter listens: at the end of its standard input, or when nothing has come from the coordinator for
@@ -29,7 +29,7 @@ _COORDINATOR_SILENT_S = 60.0
 
 
 class Task(BaseModel):
-    """The first line of the starter's standard input."""
+    """Task of the agent: the first line of its standard input."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,7 +41,7 @@ class Task(BaseModel):
 
 
 class Here(BaseModel):
-    """What a host says of itself before it starts anything."""
+    """Cores and versions of a host, sent before it starts anything."""
 
     cores: int
     sees_workspace: bool
@@ -49,12 +49,12 @@ class Here(BaseModel):
 
 
 def about_this_machine(token: Path) -> Here:
-    """What the coordinator compares between hosts."""
+    """Collect what the coordinator compares between hosts."""
     return Here(cores=usable_cores(), sees_workspace=token.is_file(), versions=_versions())
 
 
 def main() -> None:
-    """Answer, run the workers of the task on standard input, and say how they ended."""
+    """Run the workers of the task given on standard input, and report how they ended."""
     with open(0, "rb", buffering=0, closefd=False) as stdin:
         task = Task.model_validate_json(stdin.readline())
     line = _Line()

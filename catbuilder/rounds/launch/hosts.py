@@ -1,4 +1,4 @@
-"""Hosts as people name them: `node1:4,node2:4` is four processes on each of two machines."""
+"""Read the option `--hosts`: `node1:4,node2:4` means four processes on each of two machines."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _HOST = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*):([1-9][0-9]{0,3})")
 
 @dataclass(frozen=True)
 class Host:
-    """A machine and how many processes it gets."""
+    """A machine and its number of processes."""
 
     name: str
     slots: int
@@ -22,7 +22,7 @@ class Host:
 
 
 def parse_hosts(text: str) -> tuple[Host, ...]:
-    """Read `node1:4,node2:4`; an empty text is no host: everything runs on this machine.
+    """Read `node1:4,node2:4`; an empty text means that everything runs on this machine.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def parse_hosts(text: str) -> tuple[Host, ...]:
 
 
 def ranks_on(hosts: str, ranks: int | None) -> int:
-    """Processes in all: those of the hosts, else `ranks`, else one.
+    """Count the processes: those of the hosts, else `ranks`, else one.
 
     Raises
     ------
@@ -62,12 +62,12 @@ def ranks_on(hosts: str, ranks: int | None) -> int:
 
 
 def hosts_text(hosts: Iterable[Host]) -> str:
-    """The inverse of `parse_hosts`."""
+    """Write hosts as text, the inverse of `parse_hosts`."""
     return ",".join(map(str, hosts))
 
 
-def places(hosts: str, ranks: int) -> list[tuple[str, int]]:
-    """(host, number on that host) of each process in turn; without hosts all are on this machine, whose name is ''."""
+def assign_to_hosts(hosts: str, ranks: int) -> list[tuple[str, int]]:
+    """List (host, number on that host) of each process; without hosts all run on this machine, named ''."""
     if not hosts:
         return [("", number) for number in range(ranks)]
     return [(host.name, number) for host in parse_hosts(hosts) for number in range(host.slots)]

@@ -1,7 +1,7 @@
-"""Ranks: processes that train together, on this machine or on several, and how they meet.
+"""Start ranks: the processes that train one network together with Horovod, on this machine or on several.
 
-One rank is one plain process. Several meet through Horovod's own rendezvous server: on one machine that takes 2.9 s
-to `init`, where `horovodrun` takes 6.5 s, and over hosts see `remote`.
+One rank is one plain process. Several meet through Horovod's own rendezvous server, started here: on one machine `init`
+then takes 2.9 s, with `horovodrun` 6.5 s. For several hosts see `remote`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,23 +10,23 @@ from itertools import groupby
 from pathlib import Path
 
 from catbuilder.core.errors import LaunchError
-from catbuilder.rounds.launch.hosts import places
+from catbuilder.rounds.launch.hosts import assign_to_hosts
 from catbuilder.rounds.launch.processes import Worker, thread_settings
 from catbuilder.rounds.launch.remote import run_everywhere
 
-# A host that is lost is missed by its starter, after half a minute; a slow one may take its time to import PyTorch.
+# Longer than the half minute after which a silent host counts as lost: a slow host needs time to import PyTorch.
 _MEETING_S = 120
 
 
 def run_ranks(
     module: str, job: Path, folder: Path, ranks: int, threads: int, watch: Callable[[], None], hosts: str = ""
 ) -> None:
-    """Run `ranks` processes that train together; all end well, or all are ended.
+    """Run `ranks` processes that train together; if one fails, all are stopped.
 
     Parameters
     ----------
     watch : called some times a second while they run
-    hosts : where, as in `node1:4,node2:4`; their processes are as many as `ranks`
+    hosts : where they run, as in `node1:4,node2:4`; their processes must add up to `ranks`
 
     Raises
     ------
@@ -37,7 +37,7 @@ def run_ranks(
     HostLost
         A host went silent; the ranks of the others were ended too.
     """
-    where = places(hosts, ranks)
+    where = assign_to_hosts(hosts, ranks)
     with _meeting(where) as environments:
         workers = [
             Worker(module, job, folder / f"rank-{rank}.log", {**environment, **thread_settings(threads)}, host)
@@ -47,7 +47,7 @@ def run_ranks(
 
 
 def require_horovod() -> None:
-    """Raise LaunchError, with what to do, where Horovod cannot be imported."""
+    """Raise LaunchError, with what to do, if Horovod cannot be imported."""
     try:
         import horovod.torch  # noqa: F401
     except ImportError as error:
@@ -59,7 +59,7 @@ def require_horovod() -> None:
 
 @contextmanager
 def _meeting(where: Sequence[tuple[str, int]]) -> Iterator[list[dict[str, str]]]:
-    """A rendezvous server here, and the environment of each rank that meets there; a single rank needs neither."""
+    """Run a rendezvous server and give the environment variables of each rank; a single rank needs neither."""
     if len(where) == 1:
         yield [{}]
         return
@@ -74,7 +74,7 @@ def _meeting(where: Sequence[tuple[str, int]]) -> Iterator[list[dict[str, str]]]
     port = server.start()
     server.init(slots)
     common = {key: str(value) for key, value in create_run_env_vars("127.0.0.1", ["lo"], port).items()}
-    if where[0][0]:  # each host's starter finds its way here
+    if where[0][0]:  # the agent of each host finds them itself
         for found_there in ("HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_IFACE", "NCCL_SOCKET_IFNAME"):
             del common[found_there]
         common["HOROVOD_GLOO_TIMEOUT_SECONDS"] = str(_MEETING_S)

@@ -1,4 +1,4 @@
-"""Processes on other hosts: one starter a host, reached by ssh or whatever CATBUILDER_RSH names.
+"""Run processes on other hosts: one agent a host, started by ssh or by the command in CATBUILDER_RSH.
 
 Not by `horovodrun`: it wants the network interface to have one name on all hosts and here, gives its ssh no standard
 input, so that processes that do not talk to each other outlive a coordinator that was killed, and cannot say which host
@@ -39,7 +39,7 @@ _LEFT_AT_HOME_PREFIXES = ("BASH_FUNC", "DBUS_", "SLURM_", "SLURMD_", "SSH_", "XD
 
 
 def run_everywhere(folder: Path, workers: Sequence[Worker], watch: Callable[[], None], restarts: int = 0) -> None:
-    """Run processes side by side, each on its host, until all have ended well; one that does not ends them all.
+    """Run processes side by side, each on its host, until all have succeeded; if one fails, all are stopped.
 
     Parameters
     ----------
@@ -68,9 +68,9 @@ def run_everywhere(folder: Path, workers: Sequence[Worker], watch: Callable[[], 
 
 
 def threads_on(workspace: Path, hosts: Sequence[Host]) -> int:
-    """Threads a rank: equal on all hosts, so as many as the host with the fewest cores a process can give.
+    """Compute the threads of each rank: equal on all hosts, so those of the host with the fewest cores a process.
 
-    Asks every host, and so raises LaunchError before anything is planned that could not run.
+    Asks every host, so a host that cannot be used raises LaunchError before the round is planned.
     """
     with _starters(workspace, {host.name: () for host in hosts}, 0) as starters:
         cores = {starter.host: starter.here.cores for starter in starters if starter.here}
@@ -78,7 +78,7 @@ def threads_on(workspace: Path, hosts: Sequence[Host]) -> int:
 
 
 class _Starter:
-    """The starter of one host, from here."""
+    """Connection to the agent of one host."""
 
     def __init__(self, host: str, task: Task) -> None:
         self.host, self.slots = host, len(task.workers)

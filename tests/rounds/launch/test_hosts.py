@@ -19,7 +19,7 @@ from test_kill import epoch_begun, last_steps, models
 
 from catbuilder.core.errors import InputError, LaunchError, WorkerDied
 from catbuilder.network.distributed import horovod_available
-from catbuilder.rounds.launch.hosts import Host, hosts_text, parse_hosts, places, ranks_on
+from catbuilder.rounds.launch.hosts import Host, assign_to_hosts, hosts_text, parse_hosts, ranks_on
 from catbuilder.rounds.launch.processes import Worker
 from catbuilder.rounds.launch.remote import run_everywhere, threads_on
 
@@ -44,7 +44,7 @@ def on_two_hosts(test: Callable[..., None]) -> Callable[..., None]:
 def test_hosts_are_read_as_they_are_written(named: dict[str, int]) -> None:
     hosts = tuple(Host(name, slots) for name, slots in named.items())
     assert parse_hosts(hosts_text(hosts)) == hosts
-    assert len(places(hosts_text(hosts), 1)) == ranks_on(hosts_text(hosts), None)
+    assert len(assign_to_hosts(hosts_text(hosts), 1)) == ranks_on(hosts_text(hosts), None)
 
 
 @pytest.mark.parametrize("text", ["node1", "node1:0", "node1:x", "node1:4,,node2:4", "-oProxyCommand=x:1", "a b:1"])
@@ -185,7 +185,7 @@ def test_two_hosts_killed_and_resumed_give_the_catalogue_of_one_machine(
     process.wait()
     wait_for(lambda: not hosts.workers(0) + hosts.workers(1), 20.0, 0.1)
     assert not models(catbuilder.workspace), "killed too late to prove anything"
-    assert "training goes on after" in finished(hosts.start(catbuilder))
+    assert "training continues after" in finished(hosts.start(catbuilder))
     assert_same_contents(catbuilder.workspace, undisturbed)  # a host has half of the cores, as one of two processes has
     catbuilder("check")
 
@@ -215,7 +215,7 @@ def test_a_host_cut_off_stops_the_round_and_the_one_that_is_left_goes_on_by_a_ne
         assert last_steps(catbuilder) == ["planned"]
 
         said = finished(hosts.start(catbuilder, "--replan", hosts=left))
-        assert "training begins anew" in said
+        assert "training starts again" in said
         wait_for(lambda: not hosts.workers(1), 120.0, 0.5)  # what was cut off ends by itself
     finally:
         hosts("mend", "3")
