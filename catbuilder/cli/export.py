@@ -1,27 +1,56 @@
-"""The verbs that carry the catalogue out of the workspace with its papers: release, track."""
+"""The verbs that publish the catalogue: export, release and track."""
 
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import AtOption, FormatOption, WhereOption, WorkspaceOption, open_workspace
+
+
+def export(
+    target: Annotated[
+        Path,
+        typer.Argument(help="File to write: OUT.fits, OUT.vot, OUT.parquet or OUT.csv; or DIR.hats, a new folder."),
+    ],
+    at: AtOption = None,
+    where: WhereOption = None,
+    fits_plus: Annotated[
+        bool, typer.Option("--fits-plus", help="Write FITS-plus: FITS with a VOTable header, as TOPCAT writes.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write the catalogue as FITS, VOTable, Parquet, HATS or CSV.
+
+    Columns have units, UCDs and descriptions, and the file records its provenance.
+    """
+    from catbuilder.core.progress import Reporter
+    from catbuilder.exports.export import export
+
+    report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
+    print(f"{target}: {' '.join(report.sentences())}")
 
 
 def release(
-    version: Annotated[str | None, typer.Argument(help="Name of the release; without one they are listed.")] = None,
-    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round; by default the last.")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(help="Name of the new release; without it, list the releases.")
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option("--at", help="Catalogue as of the end of this round (default: the last closed one).")
+    ] = None,
+    where: WhereOption = None,
     formats: Annotated[
-        str, typer.Option(help="Some of fits, parquet, cds, votable, csv, separated by commas.")
+        str, typer.Option(help="File formats, separated by commas: fits, parquet, cds, votable, csv.")
     ] = "fits,parquet,cds",
-    verify: Annotated[bool, typer.Option("--verify", help="Only compare files with their checksums.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Only check the files of releases against their checksums.")
+    ] = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
     """Publish the catalogue of a closed round as a release.
 
-    A release holds the files, their documentation and their checksums, and never changes.
+    A release has the files, their documentation and their checksums. It never changes.
     """
     from catbuilder.core.progress import Reporter
     from catbuilder.exports.release import list_releases, release, verify_release, verify_releases
@@ -30,7 +59,7 @@ def release(
     if verify:
         counts = verify_releases(opened) if version is None else {version: verify_release(opened, version)}
         for name, files in counts.items():
-            print(f"Release {name}: all {files} files are what was released.")
+            print(f"Release {name}: all {files} files match their checksums.")
     elif version is None:
         import pyarrow as pa
 
@@ -43,14 +72,14 @@ def release(
         kinds = [name.strip() for name in formats.split(",") if name.strip()]
         report = release(opened, version, at=at, where=where, formats=kinds, reporter=Reporter())
         print(f"Released {report.rows} objects of round {report.round} in {report.folder}: {', '.join(report.files)}.")
-        print(f"Check it at any time with: catbuilder release {version} --verify")
+        print(f"Verify it at any time with: catbuilder release {version} --verify")
 
 
 def track(
-    to: Annotated[Literal["tensorboard", "mlflow"], typer.Option("--to", help="Which of the two.")],
+    to: Annotated[Literal["tensorboard", "mlflow"], typer.Option("--to", help="Tool to write for.")],
     place: Annotated[
         str,
-        typer.Option("--dir", help="Folder, or address of an MLflow server; by default tracking/ of the workspace."),
+        typer.Option("--dir", help="Folder, or address of an MLflow server (default: tracking/ in the workspace)."),
     ] = "",
     workspace: WorkspaceOption = None,
 ) -> None:
@@ -59,32 +88,10 @@ def track(
     from catbuilder.reports.tracking import mlflow_address, track
 
     where, written = track(open_workspace(workspace), to, place, Reporter())
-    print(f"{written} rounds written; those that stood there already were left alone.")
+    print(f"{written} rounds written; rounds that were there already are unchanged.")
     look = f"mlflow ui --backend-store-uri {mlflow_address(where)}"
     if to == "tensorboard":
         look = f"tensorboard --logdir {where}"
     elif where.startswith("http"):
         look = f"a browser at {where}"
-    print(f"Look at them with: {look}")
-
-
-def export(
-    target: Annotated[
-        Path, typer.Argument(help="OUT.fits, OUT.vot, OUT.parquet or OUT.csv; or DIR.hats, a folder to make.")
-    ],
-    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
-    fits_plus: Annotated[
-        bool, typer.Option("--fits-plus", help="FITS with a VOTable of its metadata, as TOPCAT writes it.")
-    ] = False,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Write the catalogue as FITS, VOTable, Parquet, HATS or CSV.
-
-    Columns carry units, UCDs and descriptions; the file says where it comes from.
-    """
-    from catbuilder.core.progress import Reporter
-    from catbuilder.exports.export import export
-
-    report = export(open_workspace(workspace), target, at=at, where=where, fits_plus=fits_plus, reporter=Reporter())
-    print(f"{target}: {' '.join(report.sentences())}")
+    print(f"View them with: {look}")

@@ -1,16 +1,22 @@
-"""Show the verbs of `catbuilder --help` under headings, each line whole."""
+"""List the verbs of `catbuilder --help` under headings, each on a line of its own."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from typer.core import TyperGroup
 
 
 class GroupedHelp(TyperGroup):
-    """A group whose help lists its commands by their `rich_help_panel`, in the order in which they were added.
+    """A command group whose help lists its commands under their `rich_help_panel`, in a given order.
 
-    Typer draws panels only with rich, whose import alone takes longer than the help may; and without it cuts the
-    commands' lines off.
+    Typer itself shows panels only with rich, which takes too long to import; without rich it cuts the lines off. And it
+    lists groups of commands after all commands.
     """
+
+    order: ClassVar[tuple[str, ...]] = ()  # the names of the commands
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.commands = {name: self.commands[name] for name in self.order}
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each heading."""

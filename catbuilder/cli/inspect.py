@@ -1,4 +1,4 @@
-"""The verbs that set one thing beside another: objects that look alike, two rounds, another catalogue."""
+"""The verbs that inspect the catalogue: status, why, similar, count, diff, compare, sql and check."""
 
 import sys
 from pathlib import Path
@@ -6,23 +6,75 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import FormatOption, SurveyOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import AtOption, FormatOption, SurveyOption, WhereOption, WorkspaceOption, open_workspace
 
-MosaicOption = Annotated[Path | None, typer.Option("--mosaic", help="Show their images in OUT.png, .pdf or .svg.")]
+MosaicOption = Annotated[
+    Path | None, typer.Option("--mosaic", help="Also show their images in a figure: OUT.png, .pdf or .svg.")
+]
+
+
+def status(
+    count: Annotated[
+        bool, typer.Option("--count", help="Count everything again; takes a minute on a large catalogue.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show the size of each set and the state of each round."""
+    from catbuilder.catalogue.status import status
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
+
+    with Reporter().bar("counting") as update:
+        found = status(open_workspace(workspace), count=count, progress=update)
+    show(found.objects, format)
+    if found.recordings_since is None:
+        print("Only the objects are counted so far. Count the rest (a minute or two) with: catbuilder status --count",
+              file=sys.stderr)  # fmt: skip
+    elif found.recordings_since:
+        print(f"These counts are {found.recordings_since} recordings old; count again with: catbuilder status --count",
+              file=sys.stderr)  # fmt: skip
+    if format == "table":
+        if found.rounds.num_rows:
+            print()
+            show(found.rounds)
+        _tell_next(found.objects.num_rows, found.rounds.to_pylist())
+
+
+def why(
+    object_id: Annotated[str, typer.Argument(help="Object id in its survey.")],
+    survey: SurveyOption = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show the label of one object and every event behind it."""
+    from catbuilder.core.table_text import print_table, show
+    from catbuilder.inspection.why import why
+
+    story = why(open_workspace(workspace), object_id, survey)
+    columns = ("round", "what", "detail")
+    if format == "table":
+        known = {name: value for name, value in story.now.items() if value is not None}
+        print("\n".join(f"{name:>20}  {value}" for name, value in known.items()), end="\n\n")
+        print_table(columns, story.events, right=["round"])
+        return
+    import pyarrow as pa
+
+    show(pa.Table.from_pylist([dict(zip(columns, event, strict=True)) for event in story.events]), format)
 
 
 def similar(
-    object_id: Annotated[str, typer.Argument(help="Id as the survey numbers it.")],
-    n: Annotated[int, typer.Option("--n", min=1, max=10_000, help="How many.")] = 20,
+    object_id: Annotated[str, typer.Argument(help="Object id in its survey.")],
+    n: Annotated[int, typer.Option("--n", min=1, max=10_000, help="Number of objects.")] = 20,
     number: Annotated[
-        int | None, typer.Option("--round", help="By the network of this round; by default the latest that can.")
+        int | None, typer.Option("--round", help="Use the network of this round (default: the latest with features).")
     ] = None,
     mosaic: MosaicOption = None,
     survey: SurveyOption = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """List the objects that look most like one.
+    """List the objects that look most like a given one.
 
     Distances are between the feature vectors of a round's network; the nearest object comes first.
     """
@@ -37,15 +89,37 @@ def similar(
         print(f"{shown} images are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
 
 
+def count(
+    by: Annotated[
+        str, typer.Option(help="Columns of the view catalog to group by, separated by commas.")
+    ] = "survey,source,label",
+    at: AtOption = None,
+    where: WhereOption = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Count objects by columns of the catalogue."""
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.table_text import show
+    from catbuilder.inspection.counts import count_objects
+
+    names = [name.strip() for name in by.split(",") if name.strip()]
+    with Reporter().bar("counting") as update:
+        found = count_objects(open_workspace(workspace), names, at=at, where=where, progress=update)
+    show(found, format)
+
+
 def diff(
     first: Annotated[int, typer.Option("--from", min=1, help="The earlier round.")],
     last: Annotated[int, typer.Option("--to", min=1, help="The later round.")],
     part: Annotated[
         Literal["labels", "predictions", "events", "examples"] | None,
-        typer.Option("--part", help="Only this table; with --format csv or json it is labels by default."),
+        typer.Option("--part", help="Print only this table (default with --format csv or json: labels)."),
     ] = None,
-    examples: Annotated[int, typer.Option(min=0, max=1000, help="Objects of each kind of change to list.")] = 3,
-    out: Annotated[Path | None, typer.Option("--out", help="CSV to write with every object that changed.")] = None,
+    examples: Annotated[
+        int, typer.Option(min=0, max=1000, help="Number of objects to list for each kind of change.")
+    ] = 3,
+    out: Annotated[Path | None, typer.Option("--out", help="Write every object that changed to this CSV file.")] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -65,51 +139,58 @@ def diff(
             show(getattr(found, name), format)
     if out is not None:
         written = write_changed(opened, first, last, out, Reporter())
-        print(
-            f"{written} objects that changed are listed in {out}.", file=sys.stdout if format == "table" else sys.stderr
-        )
+        print(f"{written} changed objects are listed in {out}.", file=sys.stdout if format == "table" else sys.stderr)
 
 
 def compare(
     file: Annotated[Path, typer.Argument(help="The other catalogue: CSV, FITS, VOTable or Parquet.")],
     object_id: Annotated[
-        str | None, typer.Option("--id", metavar="COLUMN", help="Its ids, as the survey has them.")
+        str | None, typer.Option("--id", metavar="COLUMN", help="Its column of object ids of the survey.")
     ] = None,
-    ra: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its right ascensions, ICRS.")] = None,
-    dec: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its declinations, ICRS.")] = None,
-    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its classes.")] = None,
+    ra: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column of right ascension (ICRS).")] = None,
+    dec: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column of declination (ICRS).")] = None,
+    label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column of classes.")] = None,
     meanings: Annotated[
         list[str] | None,
-        typer.Option("--class", metavar="OURS=THEIRS", help="What it calls a class of ours; may be repeated."),
+        typer.Option("--class", metavar="OURS=THEIRS", help="Its name for one of our classes; can be repeated."),
     ] = None,
     shares: Annotated[
         list[str] | None,
-        typer.Option("--share", metavar="OURS=COLUMN", help="Its share or probability of a class; may be repeated."),
+        typer.Option(
+            "--share",
+            metavar="OURS=COLUMN",
+            help="Its column with the vote share or probability of a class; can be repeated.",
+        ),
     ] = None,
-    least: Annotated[float, typer.Option(min=0, max=1, help="Least of such a share that commits it to a class.")] = 0.5,
+    least: Annotated[float, typer.Option(min=0, max=1, help="Smallest share that counts as a classification.")] = 0.5,
     of: Annotated[
-        Literal["predicted_label", "label"], typer.Option("--of", help="What of ours is compared with it.")
+        Literal["predicted_label", "label"], typer.Option("--of", help="Compare our predictions or our labels.")
     ] = "predicted_label",
-    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
-    where: Annotated[str, typer.Option(help="SQL condition on the columns of the catalogue.")] = "domain = 'in'",
+    at: AtOption = None,
+    where: Annotated[
+        str, typer.Option(help="Only objects that meet this SQL condition on catalogue columns.")
+    ] = "domain = 'in'",
     by: Annotated[
         Literal["id", "position"] | None,
-        typer.Option("--by", help="How objects are paired; by default by id if it can be."),
+        typer.Option("--by", help="Pair objects by id or by position (default: by id where possible)."),
     ] = None,
     radius: Annotated[float, typer.Option(help="Largest separation of a pair, arcsec; up to 60.")] = 1.0,
     n: Annotated[
-        int, typer.Option("--n", min=0, max=400, help="Disagreements to list or draw, the surest first.")
+        int, typer.Option("--n", min=0, max=400, help="Number of disagreements to list, the most confident first.")
     ] = 24,
     mosaic: MosaicOption = None,
     part: Annotated[
         Literal["agreement", "confusion", "disagreements"] | None,
-        typer.Option("--part", help="Only this table; with --format csv or json it is agreement by default."),
+        typer.Option("--part", help="Print only this table (default with --format csv or json: agreement)."),
     ] = None,
-    survey: Annotated[str | None, typer.Option("--survey", help="Whose objects are compared.")] = None,
+    survey: Annotated[str | None, typer.Option("--survey", help="Survey of our objects to compare.")] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Compare with another catalogue, by magnitude and size. Agreement is not accuracy."""
+    """Compare labels with another catalogue, by magnitude and size.
+
+    Agreement is not accuracy: either catalogue can be wrong.
+    """
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
     from catbuilder.inspection.compare import CompareRequest, compare, draw_disagreements
@@ -118,8 +199,8 @@ def compare(
     opened = open_workspace(workspace)
     theirs = {name: ours for ours, name in pairs_of(meanings or (), "--class")}
     columns = Columns("", object_id, ra, dec, label, theirs, dict(pairs_of(shares or (), "--share")), least)
-    question = CompareRequest(of, at, where, by, radius, n)
-    found = compare(opened, file, survey, columns, question, Reporter())
+    request = CompareRequest(of, at, where, by, radius, n)
+    found = compare(opened, file, survey, columns, request, Reporter())
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)
     else:
@@ -132,74 +213,17 @@ def compare(
         print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
 
 
-def why(
-    object_id: Annotated[str, typer.Argument(help="Id as the survey numbers it.")],
-    survey: SurveyOption = None,
-    workspace: WorkspaceOption = None,
-    format: FormatOption = "table",
-) -> None:
-    """Tell what one object is, and why the catalogue thinks so."""
-    from catbuilder.core.table_text import print_table, show
-    from catbuilder.inspection.why import why
-
-    story = why(open_workspace(workspace), object_id, survey)
-    columns = ("round", "what", "detail")
-    if format == "table":
-        known = {name: value for name, value in story.now.items() if value is not None}
-        print("\n".join(f"{name:>20}  {value}" for name, value in known.items()), end="\n\n")
-        print_table(columns, story.events, right=["round"])
-        return
-    import pyarrow as pa
-
-    show(pa.Table.from_pylist([dict(zip(columns, event, strict=True)) for event in story.events]), format)
-
-
-def check(
-    deep: Annotated[
-        bool, typer.Option("--deep", help="Read every byte: catalogue, stamps, scores, checkpoints.")
-    ] = False,
-    workspace: WorkspaceOption = None,
-    format: FormatOption = "table",
-) -> None:
-    """Check that the catalogue keeps its promises.
-
-    The exit code is 1 if one is broken.
-    """
-    import pyarrow as pa
-
-    from catbuilder.core.progress import Reporter
-    from catbuilder.core.table_text import show
-    from catbuilder.inspection.check import check
-
-    with Reporter().bar("checking files") as update:
-        findings = check(open_workspace(workspace), update, deep)
-    rows = [
-        {
-            "check": f.check,
-            "result": f"{f.count} faults" if f.count else "warning" if f.warnings else "ok",
-            "promise": f.promise,
-        }
-        for f in findings
-    ]
-    show(pa.Table.from_pylist(rows), format)
-    faults = [f"{finding.check}: {fault}" for finding in findings for fault in finding.faults]
-    careful = [f"careful: {warning}" for finding in findings for warning in finding.warnings]
-    print("".join(f"{line}\n" for line in faults + careful), file=sys.stderr, end="")
-    if faults:
-        raise typer.Exit(1)
-
-
 def sql(
     query: Annotated[
         str | None,
-        typer.Argument(help="One SELECT; see the tables with: SHOW TABLES, and their columns with: DESCRIBE catalog"),
+        typer.Argument(help="One SELECT. SHOW TABLES lists the tables, DESCRIBE catalog the columns of one."),
     ] = None,
-    example: Annotated[str | None, typer.Option(help="Ask a query of the cookbook in its place.")] = None,
+    example: Annotated[str | None, typer.Option(help="Run this query of the cookbook instead.")] = None,
     examples: Annotated[bool, typer.Option("--examples", help="Only list the queries of the cookbook.")] = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
-    timeout: Annotated[float, typer.Option(help="Seconds before it is stopped.")] = 60.0,
-    memory_limit: Annotated[int, typer.Option(min=1, help="MB it may use.")] = 2048,
+    timeout: Annotated[float, typer.Option(help="Stop the query after so many seconds.")] = 60.0,
+    memory_limit: Annotated[int, typer.Option(min=1, help="Memory limit of the query, MB.")] = 2048,
 ) -> None:
     """Query the catalogue in SQL, read-only and sandboxed."""
     import pyarrow as pa
@@ -220,54 +244,45 @@ def sql(
         show(reader, format)
 
 
-def status(
-    count: Annotated[bool, typer.Option("--count", help="Count anew, also what takes a minute.")] = False,
+def check(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read every byte of catalogue, stamps, scores and checkpoints.")
+    ] = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Show what is in the workspace, and where its rounds stand."""
-    from catbuilder.catalogue.status import status
+    """Check that the catalogue is intact and obeys its rules.
+
+    The exit code is 1 if a check fails.
+    """
+    import pyarrow as pa
+
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
+    from catbuilder.inspection.check import check
 
-    with Reporter().bar("counting") as update:
-        found = status(open_workspace(workspace), count=count, progress=update)
-    show(found.objects, format)
-    if found.recordings_since is None:
-        print("Only the objects are counted yet; count the rest, in a minute or two, with: catbuilder status --count",
-              file=sys.stderr)  # fmt: skip
-    elif found.recordings_since:
-        print(f"Counted {found.recordings_since} recordings ago; count anew with: catbuilder status --count",
-              file=sys.stderr)  # fmt: skip
-    if format == "table":
-        if found.rounds.num_rows:
-            print()
-            show(found.rounds)
-        _tell_next(found.objects.num_rows, found.rounds.to_pylist())
-
-
-def count(
-    by: Annotated[str, typer.Option(help="Columns of `catalog`, separated by commas.")] = "survey,source,label",
-    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round.")] = None,
-    where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
-    workspace: WorkspaceOption = None,
-    format: FormatOption = "table",
-) -> None:
-    """Count objects by columns of the catalogue."""
-    from catbuilder.core.progress import Reporter
-    from catbuilder.core.table_text import show
-    from catbuilder.inspection.counts import count_objects
-
-    names = [name.strip() for name in by.split(",") if name.strip()]
-    with Reporter().bar("counting") as update:
-        found = count_objects(open_workspace(workspace), names, at=at, where=where, progress=update)
-    show(found, format)
+    with Reporter().bar("checking files") as update:
+        findings = check(open_workspace(workspace), update, deep)
+    rows = [
+        {
+            "check": f.check,
+            "result": f"{f.count} faults" if f.count else "warning" if f.warnings else "ok",
+            "promise": f.promise,
+        }
+        for f in findings
+    ]
+    show(pa.Table.from_pylist(rows), format)
+    faults = [f"{finding.check}: {fault}" for finding in findings for fault in finding.faults]
+    warnings = [f"warning: {warning}" for finding in findings for warning in finding.warnings]
+    print("".join(f"{line}\n" for line in faults + warnings), file=sys.stderr, end="")
+    if faults:
+        raise typer.Exit(1)
 
 
 def _tell_next(objects: int, rounds: list[dict[str, object]]) -> None:
     if not objects:
-        print("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss")
+        print("The catalogue is empty. Next: catbuilder ingest images DIR --table T.csv --survey sdss")
     elif not rounds:
         print("\nNo round has been run yet. Next: catbuilder round")
     elif rounds[-1]["step"] != "closed":
-        print(f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; catbuilder round goes on with it.")
+        print(f"\nRound {rounds[-1]['round']} is {rounds[-1]['step']}, not closed; continue it with: catbuilder round")

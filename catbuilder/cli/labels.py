@@ -1,4 +1,4 @@
-"""The verbs that bring labels in and write them out, for people who label elsewhere too."""
+"""The verbs for labels from people: select, labels import, labels export and labels agreement."""
 
 import sys
 from pathlib import Path
@@ -9,100 +9,34 @@ import typer
 from catbuilder.cli.options import FormatOption, SurveyOption, WorkspaceOption, open_workspace, tell_rejections
 
 labels_app = typer.Typer(
-    help="Import labels, export them, compare annotators.", no_args_is_help=True, rich_markup_mode=None
+    help="Import labels, export labels, compare annotators.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_LAYOUTS = "plain (CSV), zooniverse or labelstudio."
-
-
-@labels_app.command("import", epilog="Example: catbuilder labels import mine.csv --source human")
-def labels_import(
-    table: Annotated[
-        Path,
-        typer.Argument(
-            help="CSV with object_id, label; optional survey, annotator, confidence, source. Or, by --layout, "
-            "Zooniverse's export of classifications (CSV) or Label Studio's (JSON)."
-        ),
-    ],
-    source: Annotated[
-        str | None,
-        typer.Option(
-            help="human, galaxy_zoo or imported, where the table is silent; by default imported, and human of the "
-            "layouts of annotations."
-        ),
-    ] = None,
-    layout: Annotated[str, typer.Option(help=_LAYOUTS)] = "plain",
-    answer: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ANSWER=CLASS", help="Which class an answer of volunteers means; may be repeated."),
-    ] = None,
-    survey: SurveyOption = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Record labels from a table, or from what people have answered elsewhere."""
-    from catbuilder.active_learning.answers import import_labels
-    from catbuilder.active_learning.platform_answers import as_layout
-
-    report = import_labels(
-        open_workspace(workspace), table, source=source, survey=survey, layout=as_layout(layout), answers=answer or ()
-    )
-    print(f"{report.recorded} labels recorded, {report.unchanged} stood already.")
-    for sentence in report.audits:
-        print(f"{sentence[0].upper()}{sentence[1:]}.")
-    tell_rejections(report.rejections)
-
-
-@labels_app.command("export", epilog="Example: catbuilder labels export subjects --layout zooniverse --table ask.csv")
-def labels_export(
-    target: Annotated[Path, typer.Argument(help="CSV to write; with another layout, a folder to make.")],
-    layout: Annotated[
-        str, typer.Option(help=f"{_LAYOUTS} The last two are for labelling: images, and their list.")
-    ] = "plain",
-    table: Annotated[
-        Path | None, typer.Option(help="CSV of the objects to be labelled; by default all open questions of select.")
-    ] = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Write every standing label as CSV; or what is to be labelled, for Zooniverse or Label Studio."""
-    from catbuilder.active_learning.platform_answers import as_layout
-    from catbuilder.core.errors import InputError
-
-    opened, chosen = open_workspace(workspace), as_layout(layout)
-    if chosen == "plain":
-        from catbuilder.active_learning.answers import export_labels
-
-        if table is not None:
-            raise InputError("--table says what is to be labelled elsewhere; give --layout zooniverse or labelstudio")
-        print(f"{export_labels(opened, target)} labels written to {target}.")
-        return
-    from catbuilder.active_learning.platform_subjects import export_subjects
-
-    print(f"{export_subjects(opened, target, chosen, table)} objects written to {target}.")
-    print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
+_LAYOUTS = "Layout of the file: plain (CSV), zooniverse or labelstudio."
 
 
 def select(
     strategy: Annotated[
         str,
         typer.Option(
-            help="audit: the sample of certified batches. Of the pool without a label: margin, entropy, "
-            "mutual_information (what the model doubts), typical, coverage (by its features), random."
+            help="audit: the random sample of certified batches. Of unlabelled pool objects: margin, entropy, "
+            "mutual_information (uncertain to the model), typical, coverage (by features), random."
         ),
     ] = "audit",
     n: Annotated[
-        int | None, typer.Option("--n", min=1, help="At most so many; by default all of an audit, or else 50.")
+        int | None, typer.Option("--n", min=1, help="Largest number of objects (default: 50; all for audit).")
     ] = None,
     purpose: Annotated[
-        str, typer.Option("--for", help="training; or calibration, for which only random draws serve.")
+        str, typer.Option("--for", help="Use of the labels: training, or calibration (only with random).")
     ] = "training",
     survey: SurveyOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="CSV to write, to be filled in; by default they are printed.")
+        Path | None, typer.Option(help="Write the list to this CSV, to be filled in (default: print it).")
     ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """List objects for a person to label, blind."""
+    """List objects for a person to label, without the prediction."""
     from catbuilder.active_learning.select_objects import STRATEGIES, as_purpose, select_objects, write_questions
     from catbuilder.core.table_text import show
 
@@ -117,16 +51,80 @@ def select(
         print(f"Nothing to ask: {STRATEGIES[strategy]}.", file=sys.stderr)
         return
     classes = " or ".join(opened.config.classes)
-    table = "" if out else "have it as a table with --out FILE.csv, "
+    table = "" if out else "write the list with --out FILE.csv, "
     print(
         f"Next: {table}fill in label ({classes}), then: catbuilder labels import {out or 'FILE.csv'} --source human",
         file=sys.stdout if out or format == "table" else sys.stderr,
     )
 
 
+@labels_app.command("import", epilog="Example: catbuilder labels import mine.csv --source human")
+def labels_import(
+    table: Annotated[
+        Path,
+        typer.Argument(
+            help="CSV with object_id, label; optional survey, annotator, confidence, source. With --layout: the "
+            "classification export of Zooniverse (CSV) or of Label Studio (JSON)."
+        ),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Option(
+            help="Source of labels without one: human, galaxy_zoo or imported (default: imported; human for "
+            "zooniverse and labelstudio)."
+        ),
+    ] = None,
+    layout: Annotated[str, typer.Option(help=_LAYOUTS)] = "plain",
+    answer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ANSWER=CLASS", help="Class that a volunteers' answer stands for; can be repeated."),
+    ] = None,
+    survey: SurveyOption = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Import labels from a table, or answers from Zooniverse or Label Studio."""
+    from catbuilder.active_learning.answers import import_labels
+    from catbuilder.active_learning.platform_answers import as_layout
+
+    report = import_labels(
+        open_workspace(workspace), table, source=source, survey=survey, layout=as_layout(layout), answers=answer or ()
+    )
+    print(f"{report.recorded} labels recorded, {report.unchanged} were there already.")
+    for sentence in report.audits:
+        print(f"{sentence[0].upper()}{sentence[1:]}.")
+    tell_rejections(report.rejections)
+
+
+@labels_app.command("export", epilog="Example: catbuilder labels export subjects --layout zooniverse --table ask.csv")
+def labels_export(
+    target: Annotated[Path, typer.Argument(help="CSV to write; for zooniverse and labelstudio, a new folder.")],
+    layout: Annotated[str, typer.Option(help=f"{_LAYOUTS} The last two export images to be labelled.")] = "plain",
+    table: Annotated[
+        Path | None, typer.Option(help="CSV of the objects to be labelled (default: all open questions of `select`).")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Export current labels as CSV, or objects to label for Zooniverse or Label Studio."""
+    from catbuilder.active_learning.platform_answers import as_layout
+    from catbuilder.core.errors import InputError
+
+    opened, chosen = open_workspace(workspace), as_layout(layout)
+    if chosen == "plain":
+        from catbuilder.active_learning.answers import export_labels
+
+        if table is not None:
+            raise InputError("--table lists objects to be labelled; add --layout zooniverse or labelstudio")
+        print(f"{export_labels(opened, target)} labels written to {target}.")
+        return
+    from catbuilder.active_learning.platform_subjects import export_subjects
+
+    print(f"{export_subjects(opened, target, chosen, table)} objects written to {target}.")
+    print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
+
+
 @labels_app.command("agreement", epilog="Example: catbuilder labels agreement --format csv")
 def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
-    """Show how well each two annotators agree: Cohen's kappa."""
+    """Show how well each pair of annotators agrees, as Cohen's kappa."""
     from catbuilder.active_learning.agreement import annotator_agreement
     from catbuilder.core.table_text import show
 
@@ -134,5 +132,5 @@ def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "
     if found.num_rows or format != "table":
         show(found, format)
     if not found.num_rows:
-        print("No two annotators have labelled the same object yet; let a second one answer the same list: "
+        print("No two annotators have labelled the same object yet. Let a second person answer the same list with: "
               "catbuilder serve", file=sys.stderr)  # fmt: skip

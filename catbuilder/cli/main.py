@@ -1,7 +1,7 @@
-"""The command `catbuilder`: its verbs, grouped by what one is doing, and how errors are shown.
+"""The command `catbuilder`: list its verbs under headings and show errors in one line.
 
-Every verb is one call into the library, which a Python user can make too. Imports of the library stand inside the
-verbs, so that `catbuilder --help` answers at once: torch alone takes seconds.
+Every verb makes one call into the library, which a Python user can make too. The library is imported inside the verbs,
+so that `catbuilder --help` answers at once: importing torch alone takes seconds.
 """
 
 import os
@@ -20,22 +20,12 @@ from catbuilder.core.errors import CatbuilderError
 from catbuilder.core.interrupts import handle_interrupts
 from catbuilder.core.safe_text import printable
 
-app = typer.Typer(
-    name="catbuilder",
-    cls=GroupedHelp,
-    help="Turn a few thousand labelled galaxies into the catalogue of a whole survey.",
-    epilog="Start with: catbuilder simulate demo && catbuilder -w demo round --n 3 --recipe demo",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-# By purpose: the name of each verb, its function (or a group of verbs), and an example.
+# The headings of the help. Under each: the name of a verb, its function (or a group of verbs), and an example.
 _VERBS: dict[str, list[tuple[str, Callable[..., None] | typer.Typer, str]]] = {
     "Bring in": [
         ("init", workspace.init, "init des-y1 --classes elliptical,spiral --stamp-size 64"),
         ("simulate", workspace.simulate, "simulate demo --seed 1"),
-        ("ingest", ingest_app, ""),
+        ("ingest", ingest_app, "ingest sdss photoobj.csv.gz --keep extinction_r"),
         ("fetch", fetch.fetch, 'fetch --survey sdss --n 1000 --where "mag_r < 17"'),
         ("cutouts", fetch.cutouts, 'cutouts --list job.csv --where "mag_g < 18"'),
     ],
@@ -48,7 +38,7 @@ _VERBS: dict[str, list[tuple[str, Callable[..., None] | typer.Typer, str]]] = {
         ("round", rounds.run_round, "round --n 5 --recipe paper --hosts node1:4,node2:4"),
         ("score", rounds.score, "score --round 3"),
         ("rollback", rounds.rollback, "rollback --to 2"),
-        ("experiment", rounds.experiment_app, ""),
+        ("experiment", rounds.experiment_app, "experiment recursion --seeds 10 --recipe real"),
     ],
     "Look": [
         ("status", inspect.status, "status --format json"),
@@ -66,7 +56,7 @@ _VERBS: dict[str, list[tuple[str, Callable[..., None] | typer.Typer, str]]] = {
     ],
     "Ask people": [
         ("select", labels.select, "select --strategy margin --n 50 --out ask.csv"),
-        ("labels", labels.labels_app, ""),
+        ("labels", labels.labels_app, "labels import mine.csv --source human"),
     ],
     "Publish": [
         ("export", export.export, "export spirals.fits --at 3 --where \"label = 'spiral'\""),
@@ -81,18 +71,34 @@ _VERBS: dict[str, list[tuple[str, Callable[..., None] | typer.Typer, str]]] = {
     ],
 }
 
-for _purpose, _verbs in _VERBS.items():
+
+class _VerbGroup(GroupedHelp):
+    order = tuple(name for verbs in _VERBS.values() for name, *_ in verbs)
+
+
+app = typer.Typer(
+    name="catbuilder",
+    cls=_VerbGroup,
+    help="Turn a few thousand labelled galaxies into the catalogue of a whole survey.",
+    epilog="Start with: catbuilder simulate demo && catbuilder -w demo round --n 3 --recipe demo",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+for _heading, _verbs in _VERBS.items():
     for _name, _verb, _example in _verbs:
+        _epilog = f"Example: catbuilder {_example}"
         if isinstance(_verb, typer.Typer):
-            app.add_typer(_verb, name=_name, rich_help_panel=_purpose)
+            app.add_typer(_verb, name=_name, epilog=_epilog, rich_help_panel=_heading)
         else:
-            app.command(_name, epilog=f"Example: catbuilder {_example}", rich_help_panel=_purpose)(_verb)
+            app.command(_name, epilog=_epilog, rich_help_panel=_heading)(_verb)
 
 _INTERRUPTED = 130
 
 
 def main() -> None:
-    """Entry point: an error that a user can mend is one line on standard error and exit code 1."""
+    """Run the command. An error that a user can mend prints one line on standard error and exits with code 1."""
     debug = "--debug" in sys.argv
     handle_interrupts()
     try:
@@ -103,16 +109,16 @@ def main() -> None:
         print(f"Error: {printable(str(error))}", file=sys.stderr)
         sys.exit(1)
     except SystemExit as end:
-        if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this exit, without a word
-            print("Stopped. What was recorded stays; the same command goes on from there.", file=sys.stderr)
+        if end.code == _INTERRUPTED:  # typer turns Ctrl-C into this exit and prints nothing
+            print("Stopped. What was recorded is kept; run the same command again to continue.", file=sys.stderr)
         raise
     except BrokenPipeError:
-        # the reader of our output (head, less) has had enough
+        # the program that reads our output (head, less) has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         if debug:
             raise
-        print(f"Error: {printable(str(error))}; look at the path, its permissions and the free space", file=sys.stderr)
+        print(f"Error: {printable(str(error))}; check the path, its permissions and the free space", file=sys.stderr)
         sys.exit(1)
 
 
@@ -125,7 +131,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _common(
     workspace: WorkspaceOption = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the Python traceback of an error.")] = False,
     memory_limit: Annotated[
         str | None,
         typer.Option(

@@ -1,4 +1,4 @@
-"""What every verb of the command line shares: its options, the workspace it means, how it tells of rejected rows."""
+"""Options that several verbs share, and helpers to open the workspace and to print rejected rows."""
 
 import os
 import sys
@@ -15,22 +15,30 @@ if TYPE_CHECKING:
 
 WorkspaceOption = Annotated[
     Path | None,
-    typer.Option("--workspace", "-w", help="Workspace folder; by default CATBUILDER_WORKSPACE, else here."),
+    typer.Option(
+        "--workspace", "-w", help="Workspace folder (default: CATBUILDER_WORKSPACE, else the current folder)."
+    ),
 ]
-FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How to print it.")]
-SurveyOption = Annotated[str | None, typer.Option("--survey", help="Which survey's numbering the id belongs to.")]
+FormatOption = Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Format of the output.")]
+SurveyOption = Annotated[
+    str | None, typer.Option("--survey", help="Survey of the object ids; needed if two share an id.")
+]
+AtOption = Annotated[int | None, typer.Option("--at", help="Catalogue as of the end of this round (default: now).")]
+WhereOption = Annotated[
+    str | None, typer.Option(help="Only objects that meet this SQL condition on catalogue columns.")
+]
 ChangesOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the recipe for this run; may be repeated."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of the recipe for this run; can be repeated."),
 ]
 
-_LONGEST_REJECTION = 1000  # letters
+_LONGEST_REJECTION = 1000  # characters
 
-named_before_verb: dict[str, Path] = {}  # the workspace of: catbuilder -w WS verb
+named_before_verb: dict[str, Path] = {}  # the workspace given before the verb, as in: catbuilder -w WS verb
 
 
 def open_workspace(workspace: Path | None) -> "Workspace":
-    """The workspace that a verb is about: its own option, the one before the verb, the environment's, or here."""
+    """Open the workspace named after the verb, before it, by the environment, or else the current folder."""
     from catbuilder.catalogue.workspace import Workspace
 
     return Workspace.open(
@@ -39,7 +47,7 @@ def open_workspace(workspace: Path | None) -> "Workspace":
 
 
 def tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
-    """Which rows were left out and why, the first twenty of them."""
+    """Print how many rows were rejected, and the first twenty with the reason."""
     if rejections:
         print(f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:", file=sys.stderr)
         for rejection in rejections[:20]:
@@ -48,6 +56,6 @@ def tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
 
 
 def tell_more(n: int, query: str) -> None:
-    """Where to see the rest of a list of which twenty are shown."""
+    """Print how to see the rest of a list of which twenty rows are shown."""
     if n > 20:
         print(f'  ... and {n - 20} more; see them all with: catbuilder sql "{query}"', file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The verb `metrics`: how well each round did, as a summary, in bins, row by row, or as a picture."""
+"""The verbs that show the results of rounds: metrics, report, certificates and shifts."""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from catbuilder.catalogue.workspace import Workspace
 
-_NO_TEST = {"validation", "calibration"}  # they steer the training or the promotion
+_NO_TEST = {"validation", "calibration"}  # they guide training or promotion, so they do not measure the catalogue
 _DECLARE = (
     "declare one whose true classes are known with: catbuilder testset NAME --survey SURVEY --table T.csv, and finish "
     "a round with: catbuilder round"
@@ -23,19 +23,19 @@ _VARIABLES = {"mag_r": "mag_r", "radius_arcsec": "radius_arcsec", "colour": "g_r
 
 
 def metrics(
-    numbers: Annotated[list[int] | None, typer.Option("--round", help="Only this round; may be repeated.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Every metric, class and confusion count.")] = False,
+    numbers: Annotated[list[int] | None, typer.Option("--round", help="Only this round; can be repeated.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Print every metric, class and confusion count.")] = False,
     by: Annotated[
         Literal["mag_r", "radius_arcsec", "colour"] | None,
-        typer.Option("--by", help="Purity and completeness in bins of this; by default of the latest round."),
+        typer.Option("--by", help="Purity and completeness in bins of this quantity (default: of the latest round)."),
     ] = None,
     figure: Annotated[
-        Path | None, typer.Option(help="Draw accuracy against coverage to OUT.png, .pdf or .svg, a line a round.")
+        Path | None, typer.Option(help="Plot accuracy against coverage, a line per round: OUT.png, .pdf or .svg.")
     ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Show how well each round did on the fixed test sets."""
+    """Show the accuracy of each round on the fixed test sets."""
     if every and by:
         raise typer.BadParameter("give --all or --by, not both")
     opened = open_workspace(workspace)
@@ -51,8 +51,76 @@ def metrics(
         show_metrics(opened, numbers, format)
 
 
+def report(
+    target: Annotated[
+        Path | None, typer.Argument(help="OUT.html (default: reports/report-<round>.html in the workspace).")
+    ] = None,
+    at: Annotated[
+        int | None, typer.Option("--at", help="Report as of the end of this round (default: the last closed one).")
+    ] = None,
+    figures: Annotated[
+        Path | None, typer.Option("--figures", help="Also write each figure as PNG and PDF to this folder.")
+    ] = None,
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Write metrics, figures and checks to one HTML page.
+
+    The page opens without a network.
+    """
+    from catbuilder.core.progress import Reporter
+    from catbuilder.reports.page import write_report
+
+    outcome = write_report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())
+    print(f"{outcome.file}: {outcome.figures} figures, {outcome.size / 1e6:.1f} MB.")
+    if figures is not None and outcome.figures:
+        print(f"Each figure as PNG and PDF: {figures}.")
+    for sentence in outcome.missing:
+        print(f"Not shown: {sentence.removesuffix('.')}.")
+
+
+def certificates(
+    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show the error bound of each certified batch, and its audit."""
+    from catbuilder.core.table_text import show
+    from catbuilder.decisions.certificates import certificate_sentence, read_certificates
+
+    rows = read_certificates(open_workspace(workspace), number)
+    if format != "table":
+        show(rows, format)
+        return
+    if not rows.num_rows:
+        print('There is no certificate yet. They need a recipe with policy = "certified" under [promotion].')
+        return
+    shown = ["certificate", "verdict", "threshold", "errors", "n", "batch", "batch_errors", "standing", "audit"]
+    show(rows.select(shown))
+    print("", *map(certificate_sentence, rows.to_pylist()), sep="\n")
+
+
+def shifts(
+    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Show how much labelled, calibration and pool galaxies differ."""
+    from catbuilder.core.table_text import show
+    from catbuilder.decisions.certificates import read_shifts
+
+    rows = read_shifts(open_workspace(workspace), number)
+    if rows.num_rows or format != "table":
+        show(rows, format)
+    if not rows.num_rows:
+        print(
+            "No shift is measured yet: it needs a round that kept the features of enough galaxies in two samples "
+            "(see pool_features and labelled_features under [scoring]).",
+            file=sys.stderr,
+        )
+
+
 def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: str) -> None:
-    """Print a line a round, test set and survey; None is every round."""
+    """Print a line for each round, test set and survey; `rounds` None means every round."""
     from catbuilder.core.table_text import show
 
     found = _read(workspace, "decisions/metrics", rounds)
@@ -80,9 +148,9 @@ def _why_no_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str) 
     if not _read(workspace, "decisions/metrics", rounds).num_rows:
         return _why_nothing(workspace)
     measured = "radius" if by == "radius_arcsec" else "magnitude in g and r" if by == "colour" else "magnitude in r"
-    return (f"No object had a score and a {measured} when it was measured, or an older catbuilder did that, without "
-            "bins: bring the survey's catalogue in with: catbuilder ingest, or match it with one that has them with: "
-            "catbuilder crossmatch, and run another round with: catbuilder round")  # fmt: skip
+    return (f"There are no bins: no test object had a score and a {measured} when the round was measured, or an older "
+            "catbuilder measured it. Ingest the survey's catalogue with: catbuilder ingest, or match it with a survey "
+            "that has them with: catbuilder crossmatch; then run another round with: catbuilder round")  # fmt: skip
 
 
 def _why_nothing(workspace: "Workspace") -> str:
@@ -99,7 +167,7 @@ def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, form
     from catbuilder.reports.accuracy_figure import draw_accuracy
 
     draw_accuracy(_read(workspace, "decisions/accuracy_curves", rounds), file)
-    print(f"Accuracy against coverage is drawn in {file}.", file=sys.stdout if format == "table" else sys.stderr)
+    print(f"Accuracy against coverage is plotted in {file}.", file=sys.stdout if format == "table" else sys.stderr)
 
 
 def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **parameters: object) -> "pa.Table":
@@ -111,69 +179,3 @@ def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **par
         for number in rounds or ():
             require_round(con, number)
         return fetch_arrow(con, query(name), {"rounds": list(rounds) if rounds else None, **parameters})
-
-
-def certificates(
-    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
-    workspace: WorkspaceOption = None,
-    format: FormatOption = "table",
-) -> None:
-    """Show the error bound of each certified batch, and its audit."""
-    from catbuilder.core.table_text import show
-    from catbuilder.decisions.certificates import certificate_sentence, read_certificates
-
-    rows = read_certificates(open_workspace(workspace), number)
-    if format != "table":
-        show(rows, format)
-        return
-    if not rows.num_rows:
-        print('There is no certificate yet; they come with a recipe whose [promotion] has policy = "certified".')
-        return
-    shown = ["certificate", "verdict", "threshold", "errors", "n", "batch", "batch_errors", "standing", "audit"]
-    show(rows.select(shown))
-    print("", *map(certificate_sentence, rows.to_pylist()), sep="\n")
-
-
-def shifts(
-    number: Annotated[int | None, typer.Option("--round", help="Only this round.")] = None,
-    workspace: WorkspaceOption = None,
-    format: FormatOption = "table",
-) -> None:
-    """Show how much labelled, calibration and pool galaxies differ."""
-    from catbuilder.core.table_text import show
-    from catbuilder.decisions.certificates import read_shifts
-
-    rows = read_shifts(open_workspace(workspace), number)
-    if rows.num_rows or format != "table":
-        show(rows, format)
-    if not rows.num_rows:
-        print(
-            "No shift is measured: no round has decided yet that kept the features of enough galaxies of two samples "
-            "([scoring] pool_features and labelled_features).",
-            file=sys.stderr,
-        )
-
-
-def report(
-    target: Annotated[
-        Path | None, typer.Argument(help="OUT.html; by default reports/report-<round>.html in the workspace.")
-    ] = None,
-    at: Annotated[int | None, typer.Option("--at", help="As of the end of this round; by default the last.")] = None,
-    figures: Annotated[
-        Path | None, typer.Option("--figures", help="Folder for each figure as PNG and PDF as well.")
-    ] = None,
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Write metrics, pictures and checks to one HTML page.
-
-    The page needs no network to be read.
-    """
-    from catbuilder.core.progress import Reporter
-    from catbuilder.reports.page import write_report
-
-    outcome = write_report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())
-    print(f"{outcome.file}: {outcome.figures} figures, {outcome.size / 1e6:.1f} MB.")
-    if figures is not None and outcome.figures:
-        print(f"Each figure as PNG and PDF: {figures}.")
-    for sentence in outcome.missing:
-        print(f"Not shown: {sentence.removesuffix('.')}.")

@@ -1,4 +1,4 @@
-"""The verbs of `catbuilder experiment`: runs over many seeds, each in a copy of the workspace."""
+"""The verbs that run rounds: round, score, rollback, and experiment recursion for many seeds."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -9,13 +9,11 @@ from catbuilder.cli.options import ChangesOption, FormatOption, WorkspaceOption,
 from catbuilder.cli.results import show_metrics
 
 if TYPE_CHECKING:
+    from catbuilder.rounds.experiment import RecursionReport
     from catbuilder.rounds.run import RoundOutcome
 
-if TYPE_CHECKING:
-    from catbuilder.rounds.experiment import RecursionReport
-
 experiment_app = typer.Typer(
-    help="Compare recipes over many seeds, as a paper would.", no_args_is_help=True, rich_markup_mode=None
+    help="Measure the effect of a recipe over many seeds.", no_args_is_help=True, rich_markup_mode=None
 )
 
 
@@ -25,69 +23,28 @@ def _group() -> None:
     pass
 
 
-@experiment_app.command("recursion", epilog="Example: catbuilder experiment recursion --seeds 10 --recipe real")
-def recursion(
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; those that are done are not run again.")] = 10,
-    rounds: Annotated[int, typer.Option(min=2, help="Rounds of each; the last is compared with the first.")] = 2,
-    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
-    ranks: Annotated[int, typer.Option("--np", min=1, help="Processes that train together; at most 4 a core.")] = 1,
-    changes: ChangesOption = None,
-    first_seed: Annotated[int, typer.Option(min=0, help="The first of the seeds.")] = 0,
-    grey: Annotated[
-        bool, typer.Option("--grey", help="Do the same on grey images, and tell what colour gains.")
-    ] = False,
-    workspace: WorkspaceOption = None,
-    format: FormatOption = "table",
-) -> None:
-    """Does training on promoted labels help? Accuracy before and after, over seeds."""
-    from catbuilder.core.progress import Reporter
-    from catbuilder.core.recipe import load_round_recipe
-    from catbuilder.rounds.experiment import compare_with_grey, grey_version, run_recursion
-
-    opened = open_workspace(workspace)
-    chosen = load_round_recipe(recipe or opened.config.recipe, changes or ())
-    numbers = range(first_seed, first_seed + seeds)
-    if grey:
-        grey_version(chosen)  # a recipe that has none is refused now and not after hours in colour
-    report = run_recursion(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
-    if not grey or format == "table":  # a program wants one table
-        _tell(report, format)
-    if grey:
-        compared = compare_with_grey(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
-        _tell(compared, format)
-
-
-def _tell(report: "RecursionReport", format: str) -> None:
-    from catbuilder.core.table_text import show
-
-    show(report.summary, format)
-    beside = sys.stdout if format == "table" else sys.stderr
-    print("\n".join(report.sentences()), file=beside)
-    print(
-        f"All coverages: {report.folder / report.name}.csv, drawn in {report.name}.png; the seeds: "
-        f"{report.seeds_file.relative_to(report.folder)}",
-        file=beside,
-    )
-
-
 def run_round(
-    n: Annotated[int, typer.Option("--n", min=1, help="How many rounds.")] = 1,
-    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file.")] = None,
-    ranks: Annotated[
-        int | None, typer.Option("--np", min=1, help="Processes that train together; at most 4 a core.")
+    n: Annotated[int, typer.Option("--n", min=1, help="Number of rounds.")] = 1,
+    recipe: Annotated[
+        str | None, typer.Option(help="Name of a shipped recipe, or a TOML file (default: that of the workspace).")
     ] = None,
-    hosts: Annotated[str, typer.Option(help="Where they run, as in node1:4,node2:4 (by ssh).")] = "",
+    ranks: Annotated[
+        int | None, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")
+    ] = None,
+    hosts: Annotated[str, typer.Option(help="Machines and their processes, e.g. node1:4,node2:4 (by ssh).")] = "",
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
     changes: ChangesOption = None,
     replan: Annotated[
-        bool, typer.Option("--replan", help="Go on with an unfinished round on --hosts or --np as given now.")
+        bool, typer.Option("--replan", help="Continue an unfinished round with a new --hosts or --np.")
     ] = False,
-    abandon: Annotated[bool, typer.Option("--abandon", help="Only give up the unfinished round.")] = False,
+    abandon: Annotated[
+        bool, typer.Option("--abandon", help="Only close the unfinished round, and promote nothing.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run rounds: train, score, promote and measure.
 
-    An unfinished round is finished first.
+    An unfinished round is completed first.
     """
     from catbuilder.core.progress import Reporter
     from catbuilder.core.recipe import load_round_recipe
@@ -108,7 +65,9 @@ def run_round(
 
 
 def score(
-    number: Annotated[int | None, typer.Option("--round", help="Whose model; by default the latest.")] = None,
+    number: Annotated[
+        int | None, typer.Option("--round", help="Use the model of this round (default: the latest).")
+    ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Score objects that a finished model has not seen yet."""
@@ -124,7 +83,57 @@ def rollback(
     ],
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Take back the promotions of later rounds; nothing is deleted."""
+    """Retract the promotions of later rounds; nothing is deleted."""
     from catbuilder.rounds.rollback import rollback
 
     print("\n".join(rollback(open_workspace(workspace), to).sentences()))
+
+
+@experiment_app.command("recursion", epilog="Example: catbuilder experiment recursion --seeds 10 --recipe real")
+def recursion(
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; finished ones are not run again.")] = 10,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds per seed; the last is compared with the first.")] = 2,
+    recipe: Annotated[
+        str | None, typer.Option(help="Name of a shipped recipe, or a TOML file (default: that of the workspace).")
+    ] = None,
+    ranks: Annotated[int, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")] = 1,
+    changes: ChangesOption = None,
+    first_seed: Annotated[int, typer.Option(min=0, help="First seed.")] = 0,
+    grey: Annotated[
+        bool, typer.Option("--grey", help="Repeat it on grey images, and report what colour adds.")
+    ] = False,
+    workspace: WorkspaceOption = None,
+    format: FormatOption = "table",
+) -> None:
+    """Measure whether training on promoted labels helps, over many seeds.
+
+    The accuracy of the last round is compared with that of the first.
+    """
+    from catbuilder.core.progress import Reporter
+    from catbuilder.core.recipe import load_round_recipe
+    from catbuilder.rounds.experiment import compare_with_grey, grey_version, run_recursion
+
+    opened = open_workspace(workspace)
+    chosen = load_round_recipe(recipe or opened.config.recipe, changes or ())
+    numbers = range(first_seed, first_seed + seeds)
+    if grey:
+        grey_version(chosen)  # a recipe without a grey version is refused now, not after hours of training in colour
+    report = run_recursion(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
+    if not grey or format == "table":  # a program wants one table
+        _tell(report, format)
+    if grey:
+        compared = compare_with_grey(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
+        _tell(compared, format)
+
+
+def _tell(report: "RecursionReport", format: str) -> None:
+    from catbuilder.core.table_text import show
+
+    show(report.summary, format)
+    beside = sys.stdout if format == "table" else sys.stderr
+    print("\n".join(report.sentences()), file=beside)
+    print(
+        f"All coverages: {report.folder / report.name}.csv, plotted in {report.name}.png; each seed: "
+        f"{report.seeds_file.relative_to(report.folder)}",
+        file=beside,
+    )

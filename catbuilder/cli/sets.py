@@ -1,4 +1,4 @@
-"""Verbs that build the sets of a round: crossmatch, assemble, testset."""
+"""The verbs that build the sets of a round: crossmatch, assemble and testset."""
 
 import sys
 from pathlib import Path
@@ -9,29 +9,15 @@ import typer
 from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace, tell_rejections
 
 
-def testset(
-    name: Annotated[str, typer.Argument(help="HP, FO, or another name.")],
-    survey: Annotated[str, typer.Option(help="Survey of the objects: sdss, des ...")],
-    table: Annotated[Path, typer.Option(help="CSV with object_id and label (the truth; may be empty).")],
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Declare a fixed test set; it is written once, then frozen."""
-    from catbuilder.sets.testsets import add_test_set
-
-    report = add_test_set(open_workspace(workspace), name, table, survey=survey)
-    print("\n".join(report.sentences()))
-    tell_rejections(report.rejections)
-
-
 def crossmatch(
-    radius: Annotated[float, typer.Option(help="Largest separation of a pair, arcsec; up to 60.")] = 1.0,
+    radius: Annotated[float, typer.Option(help="Largest separation of a pair, arcsec; at most 60.")] = 1.0,
     surveys: Annotated[
-        str | None, typer.Option(help="Names, separated by commas; by default all whose objects have positions.")
+        str | None, typer.Option(help="Surveys to match, separated by commas (default: all with positions).")
     ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Match the galaxies of two surveys by position."""
+    """Match the galaxies of surveys by position."""
     from dataclasses import asdict
 
     import pyarrow as pa
@@ -49,17 +35,22 @@ def crossmatch(
 
 
 def assemble(
-    recipe: Annotated[str | None, typer.Option(help="A shipped recipe's name, or a TOML file: its [sets].")] = None,
-    hp: Annotated[
-        Path | None, typer.Option(help="CSV of the pairs of HP (sdss_objid, des_coadd_object_id); else by rule.")
+    recipe: Annotated[
+        str | None, typer.Option(help="Name of a shipped recipe, or a TOML file; its [sets] are used.")
     ] = None,
-    fo: Annotated[Path | None, typer.Option(help="CSV of the pairs of FO; else by rule.")] = None,
+    hp: Annotated[
+        Path | None,
+        typer.Option(help="CSV of the pairs of HP, with sdss_objid, des_coadd_object_id (default: by rule)."),
+    ] = None,
+    fo: Annotated[
+        Path | None, typer.Option(help="CSV of the pairs of FO, with the same columns (default: by rule).")
+    ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Build the sets of the first round from the catalogues, by rule.
+    """Build the sets of the first round from the catalogues.
 
-    These are training, validation, HP, FO, calibration and pool.
+    The sets are training, validation, HP, FO, calibration and pool; the recipe has the rules.
     """
     import pyarrow as pa
 
@@ -72,3 +63,17 @@ def assemble(
     paper = [PAPER_COUNTS.get((row["part"], row["survey"], row["class"])) for row in report.counts.to_pylist()]
     show(report.counts.append_column("paper", pa.array(paper, pa.int64())), format)
     print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)
+
+
+def testset(
+    name: Annotated[str, typer.Argument(help="Name of the test set: HP, FO, or another.")],
+    survey: Annotated[str, typer.Option(help="Survey of the objects: sdss, des ...")],
+    table: Annotated[Path, typer.Option(help="CSV with object_id and label (the true class; may be empty).")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Declare a fixed test set. It cannot be changed afterwards."""
+    from catbuilder.sets.testsets import add_test_set
+
+    report = add_test_set(open_workspace(workspace), name, table, survey=survey)
+    print("\n".join(report.sentences()))
+    tell_rejections(report.rejections)

@@ -1,4 +1,4 @@
-"""The verbs of the web page: serve, and how well those agree who label there."""
+"""The verb serve: open the catalogue in a web browser."""
 
 import sys
 from typing import Annotated
@@ -9,16 +9,18 @@ from catbuilder.cli.options import WorkspaceOption, open_workspace
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen; 0 takes a free one.")] = 8765,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 picks a free one.")] = 8765,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Print the address, but do not open the browser.")
+    ] = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Browse, review and watch the catalogue in your browser."""
+    """Browse and label galaxies, and watch rounds, in a browser."""
     from catbuilder.web.server import serve
 
     def tell(address: str) -> None:
         print(f"Serving {opened.path} at\n\n    {address}\n", flush=True)
-        print("It holds the key to the page: give it to nobody. Stop with Ctrl-C.", flush=True)
+        print("The address contains a secret key: do not share it. Stop with Ctrl-C.", flush=True)
 
     opened = open_workspace(workspace)
     try:

@@ -1,4 +1,4 @@
-"""The verbs `backup` and `restore`."""
+"""The verbs that make and keep a workspace: init, simulate, backup, restore and compact."""
 
 import sys
 from pathlib import Path
@@ -9,58 +9,17 @@ import typer
 from catbuilder.cli.options import WorkspaceOption, open_workspace
 
 
-def backup(
-    dest: Annotated[Path, typer.Argument(help="Folder of the backup, on another disk; made if it is not there.")],
-    workspace: WorkspaceOption = None,
-) -> None:
-    """Copy the workspace, each file with its hash.
-
-    Catalogue, stamps, models and releases are copied. A round may run meanwhile.
-    """
-    from catbuilder.catalogue.backup import backup
-    from catbuilder.core.progress import Reporter
-
-    with Reporter().bar("backing up") as update:
-        report = backup(open_workspace(workspace), dest, update)
-    print(
-        f"Backed up to {dest} as of recording {report.recording}: {report.copied} files copied "
-        f"({report.copied_bytes / 1e6:.1f} MB), {report.unchanged} there already."
-    )
-    if report.damaged:
-        more = f" and {len(report.damaged) - 3} more" if len(report.damaged) > 3 else ""
-        print(
-            f"Error: damaged and not copied: {', '.join(report.damaged[:3])}{more}; see catbuilder check --deep",
-            file=sys.stderr,
-        )
-        raise typer.Exit(1)
-
-
-def restore(
-    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="Folder that `backup` has made.")],
-    place: Annotated[Path, typer.Argument(metavar="WORKSPACE", help="Folder to make, or the damaged workspace.")],
-) -> None:
-    """Restore a workspace, or its damaged files, from a backup."""
-    from catbuilder.catalogue.backup import restore
-    from catbuilder.core.progress import Reporter
-
-    with Reporter().bar("restoring") as update:
-        said = restore(source, place, update)
-    print("\n".join(said))
-
-
 def init(
-    workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
+    workspace: Annotated[Path, typer.Argument(help="New folder.")],
     classes: Annotated[
-        str | None, typer.Option(help="Names of the classes, separated by commas; elliptical,spiral if not given.")
+        str | None, typer.Option(help="Names of the classes, separated by commas (default: elliptical,spiral).")
     ] = None,
-    stamp_size: Annotated[int | None, typer.Option(help="Width of the stored stamps, px; 64 if not given.")] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Recipe of `round` where none is named; paper if not given.")
-    ] = None,
+    stamp_size: Annotated[int | None, typer.Option(help="Width of the stored stamps, px (default: 64).")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Default recipe of `round` (default: paper).")] = None,
 ) -> None:
     """Create a new, empty workspace.
 
-    A catbuilder.toml that is already in the folder is used as it is.
+    A catbuilder.toml that is already in the folder is kept and used.
     """
     from catbuilder.catalogue.new_workspace import create_workspace
 
@@ -74,19 +33,20 @@ def init(
 
 
 def simulate(
-    workspace: Annotated[Path, typer.Argument(help="Folder to make.")],
+    workspace: Annotated[Path, typer.Argument(help="New folder.")],
     objects: Annotated[
-        int | None, typer.Option("--objects", min=200, help="Galaxies in all, shared out over the sets.")
+        int | None, typer.Option("--objects", min=200, help="Number of galaxies, divided among the sets.")
     ] = None,
     calibration: Annotated[
-        int | None, typer.Option("--calibration", min=0, help="DES galaxies for calibration, instead of their share.")
+        int | None,
+        typer.Option("--calibration", min=0, help="Number of DES galaxies for calibration (default: a fixed share)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sky.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed of the simulation.")] = 0,
     stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
 ) -> None:
     """Create a simulated survey whose true classes are known.
 
-    Its galaxies are seen by SDSS and by DES, and ingested like real ones.
+    SDSS and DES images of the same galaxies are simulated, and ingested like real ones.
     """
     from dataclasses import replace
 
@@ -97,26 +57,65 @@ def simulate(
     if calibration is not None:
         plan = replace(plan, calibration=calibration)
     tables = simulate(workspace, plan, seed, stamp_size)
-    print(f"Simulated {len(tables)} tables into {workspace / 'sources'} and brought them in.")
+    print(f"Simulated {len(tables)} tables in {workspace / 'sources'} and ingested them.")
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
 
 
+def backup(
+    dest: Annotated[Path, typer.Argument(help="Folder of the backup, best on another disk; it is made if missing.")],
+    workspace: WorkspaceOption = None,
+) -> None:
+    """Back up the workspace, with a hash of each file.
+
+    Catalogue, stamps, models and releases are copied. A round may run at the same time.
+    """
+    from catbuilder.catalogue.backup import backup
+    from catbuilder.core.progress import Reporter
+
+    with Reporter().bar("backing up") as update:
+        report = backup(open_workspace(workspace), dest, update)
+    print(
+        f"Backed up to {dest} as of recording {report.recording}: {report.copied} files copied "
+        f"({report.copied_bytes / 1e6:.1f} MB), {report.unchanged} unchanged."
+    )
+    if report.damaged:
+        more = f" and {len(report.damaged) - 3} more" if len(report.damaged) > 3 else ""
+        print(
+            f"Error: damaged and not copied: {', '.join(report.damaged[:3])}{more}; see catbuilder check --deep",
+            file=sys.stderr,
+        )
+        raise typer.Exit(1)
+
+
+def restore(
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="Folder made by `catbuilder backup`.")],
+    place: Annotated[Path, typer.Argument(metavar="WORKSPACE", help="New folder, or the damaged workspace.")],
+) -> None:
+    """Restore a workspace, or its damaged files, from a backup."""
+    from catbuilder.catalogue.backup import restore
+    from catbuilder.core.progress import Reporter
+
+    with Reporter().bar("restoring") as update:
+        said = restore(source, place, update)
+    print("\n".join(said))
+
+
 def compact(
-    keep: Annotated[int, typer.Option(min=1, help="Newest models whose scores stay in the catalogue.")] = 3,
+    keep: Annotated[int, typer.Option(min=1, help="Number of newest models whose scores stay in the catalogue.")] = 3,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Move the scores of older rounds into Parquet files.
 
-    They lie beside the catalogue, and queries still see them.
+    The files lie beside the catalogue, and queries still find the scores.
     """
     from catbuilder.catalogue.compact import compact
     from catbuilder.core.progress import Reporter
 
     report = compact(open_workspace(workspace), keep, Reporter())
     if not report.models:
-        print(f"Nothing to move: there are scores of no more than {keep} models in the catalogue.")
+        print(f"Nothing to move: the catalogue has scores of no more than {keep} models.")
         return
     print(
         f"{report.scores:,} scores of {len(report.models)} models moved to scores/ ({report.bytes / 1e6:,.0f} MB); "
-        f"the catalogue has {report.freed / 1e6:,.0f} MB inside for what comes next."
+        f"{report.freed / 1e6:,.0f} MB inside the catalogue file are free for reuse."
     )

@@ -612,7 +612,8 @@ def test_a_label_that_cannot_be_recorded_is_set_aside(labelled, tmp_path, row, r
 def test_labels_name_their_survey_and_source_or_are_refused(labelled, tmp_path):
     table = write_csv(tmp_path / "t.csv", ("object_id", "label"), (3, "spiral"))
     assert "1 labels recorded" in cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss").out
-    assert "0 labels recorded, 1 stood" in cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss").out
+    again = cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss")
+    assert "0 labels recorded, 1 were there" in again.out
     failed(cli("-w", labelled.path, "labels", "import", table, "--source", "promoted"), "cannot be imported")
     done = cli("-w", labelled.path, "labels", "import", table, "--survey", "lsst")
     assert "no object 3 of survey lsst" in done.err and "0 labels recorded" in done.out
@@ -673,7 +674,7 @@ def test_a_command_waits_for_the_holder_and_then_answers(workspace, holder):
         waiting = child.stderr.readline()
         assert f"waiting for process {holder.pid}" in waiting and "catalog.duckdb" in waiting
         holder.stdin.close()
-        assert "Nothing is in yet" in child.stdout.read()
+        assert "The catalogue is empty" in child.stdout.read()
     assert child.returncode == 0
 
 

@@ -1,4 +1,4 @@
-"""The command line as people meet it: every verb explains itself, and the three questions have an answer."""
+"""The command line: the help of every verb, and what status, why, metrics, labels, rollback and check print."""
 
 import csv
 import json
@@ -20,7 +20,7 @@ from typer.main import get_command
 from catbuilder import __version__
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.cli.main import app
+from catbuilder.cli.main import _VERBS, app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -65,9 +65,10 @@ def parse(line):
 
 
 @pytest.mark.parametrize(("words", "command"), VERBS, ids=[" ".join(words) for words, _ in VERBS])
-def test_the_help_of_every_verb_has_an_example_that_parses(words, command):
+def test_the_help_of_every_verb_ends_in_an_example_that_parses(words, command):
     done = cli(*words, "--help")
-    assert done.code == 0 and done.err == "" and "Example: catbuilder" in done.out
+    assert done.code == 0 and done.err == ""
+    assert " ".join(done.out.split()).endswith(" ".join(command.epilog.split()))
     example = command.epilog.removeprefix("Example: ")
     assert example.startswith(f"catbuilder {' '.join(words)}")
     parse(example)
@@ -86,6 +87,26 @@ def test_the_verbs_of_the_contract_are_there():
         "init", "ingest images", "testset", "round", "score", "status", "metrics", "why", "check", "sql",
         "labels import", "labels export", "rollback", "export", "simulate",
     }  # fmt: skip
+
+
+def test_the_help_shows_every_verb_on_one_line_under_a_heading():
+    headings: dict[str, list[str]] = {}
+    for line in cli("--help").out.splitlines():
+        if re.fullmatch(r"[A-Z][a-z ]+:", line):
+            lines = headings.setdefault(line.removesuffix(":"), [])
+        elif re.match(r"  [a-z]", line) and headings:
+            lines.append(line.split()[0])
+            assert len(line) <= 80 and re.search(r"  [A-Z].*\w$", line) and "..." not in line, line
+    del headings["Options"]
+    assert list(headings) == list(_VERBS) and len(headings) == 7
+    assert headings == {heading: [name for name, *_ in verbs] for heading, verbs in _VERBS.items()}
+
+
+@pytest.mark.parametrize("group", [name for name, one in get_command(app).commands.items() if hasattr(one, "commands")])
+def test_the_help_of_a_group_of_verbs_ends_in_an_example_too(group):
+    epilog = get_command(app).commands[group].epilog
+    assert " ".join(cli(group, "--help").out.split()).endswith(epilog)
+    parse(epilog.removeprefix("Example: "))
 
 
 def test_help_lists_the_verbs_and_answers_at_once():
@@ -246,12 +267,12 @@ def test_exported_labels_come_back_the_same(workspace, tmp_path):
     with other.recording("objects") as recording:
         add_objects(recording, "des", range(1, 12))
     done = cli("-w", other.path, "labels", "import", tmp_path / "labels.csv")
-    assert "4 labels recorded, 0 stood" in done.out
+    assert "4 labels recorded, 0 were there" in done.out
     assert "2 rows could not be used" in done.err and "it was promoted, not asserted by anybody" in done.err
     kept = """SELECT object_id, label, confidence, source FROM catalog
               WHERE label IS NOT NULL AND source <> 'promoted' ORDER BY ALL"""
     assert ask(other, kept) == ask(workspace, kept)
-    assert "0 labels recorded, 4 stood" in cli("-w", other.path, "labels", "import", tmp_path / "labels.csv").out
+    assert "0 labels recorded, 4 were there" in cli("-w", other.path, "labels", "import", tmp_path / "labels.csv").out
 
 
 def test_exporting_and_importing_in_place_repeats_no_persons_label(workspace, tmp_path):
@@ -263,7 +284,7 @@ def test_exporting_and_importing_in_place_repeats_no_persons_label(workspace, tm
 def test_a_persons_label_outweighs_the_promotion_and_the_story_says_so(workspace, tmp_path):
     table = write_csv(tmp_path / "mine.csv", ("object_id", "label", "annotator"), (7, "spiral", "nina"))
     done = cli("-w", workspace.path, "labels", "import", table, "--source", "human", "--survey", "des")
-    assert done.out == "1 labels recorded, 0 stood already.\n"
+    assert done.out == "1 labels recorded, 0 were there already.\n"
     told = cli("-w", workspace.path, "why", "7").out
     assert re.search(r"source +human", told) and "spiral from human (nina): imported from mine.csv, row 2" in told
 
@@ -290,7 +311,7 @@ def test_the_folder_exports_of_a_workspace_is_made_and_no_other(workspace, tmp_p
 
 def test_rollback_takes_later_promotions_back_and_reinstates_earlier_ones(workspace):
     done = cli("-w", workspace.path, "rollback", "--to", 1)
-    assert "1 promotions taken back, 1 reinstated" in done.out
+    assert "1 promotions retracted, 1 reinstated" in done.out
     promoted = "SELECT object_id, label FROM catalog WHERE source = 'promoted' ORDER BY ALL"
     assert ask(workspace, promoted) == [(5, "elliptical"), (6, "spiral")]
     assert ask(workspace, promoted.replace("catalog", "catalog_at(2)")) == [(5, "elliptical"), (7, "elliptical")]
@@ -330,5 +351,5 @@ def test_an_interrupted_command_says_what_to_do(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert said.strip().splitlines()[-1].endswith("the same command goes on from there.")
+    assert said.strip().splitlines()[-1].endswith("run the same command again to continue.")
     assert "Traceback" not in said

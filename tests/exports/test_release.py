@@ -218,7 +218,7 @@ def test_what_was_released_is_never_written_over(released):
 def test_any_change_of_a_release_is_found(released, tmp_path):
     copy = tmp_path / "ws"
     shutil.copytree(released.path, copy)
-    assert "files are what was released" in cli("-w", copy, "release", "1.0", "--verify").out
+    assert "files match their checksums" in cli("-w", copy, "release", "1.0", "--verify").out
     text = copy / "releases" / "1.0" / "metrics.csv"
     text.chmod(0o644)
     text.write_text(text.read_text() + " ")
@@ -235,7 +235,7 @@ def test_any_change_of_a_release_is_found(released, tmp_path):
 
 def test_all_releases_are_verified_at_once(released):
     assert verify_releases(released).keys() == {"1.0", "1.1"}
-    assert cli("-w", released.path, "release", "--verify").out.count("files are what was released") == 2
+    assert cli("-w", released.path, "release", "--verify").out.count("files match their checksums") == 2
 
 
 def test_a_backup_has_the_releases_and_puts_them_back(released, tmp_path):

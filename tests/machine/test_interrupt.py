@@ -31,7 +31,7 @@ def ctrl_c(catbuilder: CommandLine, process: subprocess.Popen[str]) -> None:
 def ended(process: subprocess.Popen[str]) -> str:
     out, err = process.communicate(timeout=300)
     assert process.returncode == INTERRUPTED, out + err
-    assert err.splitlines()[-1] == "Stopped. What was recorded stays; the same command goes on from there."
+    assert err.splitlines()[-1] == "Stopped. What was recorded is kept; run the same command again to continue."
     assert "Traceback" not in err and "Error" not in err
     return err
 

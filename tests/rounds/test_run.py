@@ -271,7 +271,7 @@ def test_rollback_is_refused_while_a_round_is_unfinished_and_to_a_round_that_nev
 ) -> None:
     catbuilder = CommandLine(three_rounds.path, Path())
     assert "there is no round 9; the rounds are 1 to 3" in catbuilder("rollback", "--to", 9, expect=1)
-    assert "2 promotions taken back, 1 reinstated" in catbuilder("rollback", "--to", 1)
+    assert "2 promotions retracted, 1 reinstated" in catbuilder("rollback", "--to", 1)
     plan_of(three_rounds, recipe_of(tmp_path))
     assert "round 4 is not finished" in catbuilder("rollback", "--to", 1, expect=1)
 

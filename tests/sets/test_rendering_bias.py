@@ -93,7 +93,7 @@ def test_what_is_not_trained_on_does_not_count(workspace, split):
     assert warnings(workspace) == {}
 
 
-def test_check_says_careful_and_keeps_its_exit_code(workspace):
+def test_check_prints_warnings_and_keeps_its_exit_code(workspace):
     trained = add_rendering(workspace, "mixed", 1, 60, 60)
     trained += add_rendering(workspace, "spirals", 1000, 0, 60)
     close_round(workspace, {("sdss", 1): (0.9, 0.1)}, trained_on=trained)
@@ -103,11 +103,11 @@ def test_check_says_careful_and_keeps_its_exit_code(workspace):
     done = cli("-w", workspace.path, "check", "--format", "json")
     results = {row["check"]: row["result"] for row in json.loads(done.out)}
     assert results["renderings"] == "warning"
-    careful = [line for line in done.err.splitlines() if line.startswith("careful: ")]
-    assert len(careful) == 2
-    assert careful[0].startswith("careful: in the training of round 1 and of the next, class and rendering go together")
-    assert "'spirals' has" in careful[0]
-    assert careful[1].startswith("careful: in what would be trained on now,") and "'ellipticals' has" in careful[1]
+    warned = [line for line in done.err.splitlines() if line.startswith("warning: ")]
+    assert len(warned) == 2
+    assert warned[0].startswith("warning: in the training of round 1 and of the next, class and rendering go together")
+    assert "'spirals' has" in warned[0]
+    assert warned[1].startswith("warning: in what would be trained on now,") and "'ellipticals' has" in warned[1]
     # the round's model is not a file here; nothing else is wrong
     assert {check for check, result in results.items() if result not in ("ok", "warning")} <= {"models", "stamps"}
 
@@ -127,7 +127,7 @@ def one_sided(tmp_path_factory):
 
 def test_a_warning_alone_is_no_fault(one_sided):
     done = cli("-w", one_sided.path, "check")
-    assert done.code == 0 and done.err.count("careful: in what would be trained on now, ") == 2
+    assert done.code == 0 and done.err.count("warning: in what would be trained on now, ") == 2
     assert next(line for line in done.out.splitlines() if "renderings" in line).split()[1] == "warning"
 
 
