@@ -1,6 +1,6 @@
-"""Write the pages of docs/ that follow from the program: command line, data dictionary, SQL cookbook.
+"""Write what follows from the program in docs/: command line, data dictionary, SQL cookbook, map of the packages.
 
-python scripts/build/make_docs.py            writes docs/cli.md, docs/data-dictionary.md and docs/cookbook.md
+python scripts/build/make_docs.py            writes them
 python scripts/build/make_docs.py --check    writes nothing; exits with 1 and names the pages that are out of date
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import package_map
 import typer
 import typer.main
 
@@ -141,7 +142,12 @@ Queries run read-only and apart from everything else, under a limit of memory an
 [data dictionary](data-dictionary.md).
 """
 
-PAGES = {"cli.md": command_line, "data-dictionary.md": dictionary, "cookbook.md": cookbook}
+PAGES = {
+    "cli.md": command_line,
+    "data-dictionary.md": dictionary,
+    "cookbook.md": cookbook,
+    "pictures/packages.svg": package_map.draw,
+}
 
 
 def main() -> None:
@@ -154,6 +160,7 @@ def main() -> None:
         if not page.is_file() or page.read_text(encoding="utf-8") != text:
             stale.append(f"docs/{name}")
             if not check:
+                page.parent.mkdir(exist_ok=True)
                 page.write_text(text, encoding="utf-8")
     for name in stale:
         print(f"{name} is out of date; write it with: make docs" if check else f"wrote {name}")
