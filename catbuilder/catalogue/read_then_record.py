@@ -1,9 +1,9 @@
-"""Read long, then record: what was computed from the catalogue is recorded only while that still is the catalogue.
+"""Compute a result from the catalogue and record it, unless the catalogue changed meanwhile; then compute again.
 
-Finding pairs among millions takes minutes, during which nobody should be kept from the file, and an ingest that is
-recorded in between gets a lower run than what was computed without it, which would then pass for fresh. So the
-recording must follow the reading directly; if another came between them, all is computed again. The price is that
-somebody who records without end can keep this waiting; after a few times it gives up and says so.
+Finding pairs among millions of objects takes minutes, and other commands should not have to wait for that. But if an
+ingest is recorded meanwhile, the result lacks its objects and yet gets a later recording number, so that it would count
+as up to date. So the recording must follow the reading directly; otherwise the result is computed again. Commands that
+keep recording could delay this for ever, so it gives up after a few tries.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ Found = TypeVar("Found")
 
 
 class _Overtaken(Exception):
-    """Somebody recorded something after the reading; rolls the recording back."""
+    """Another command recorded something after the reading; raising this rolls the recording back."""
 
 
 def read_then_record(
@@ -30,12 +30,12 @@ def read_then_record(
     is_news: Callable[[Found], bool],
     record: Callable[[Recording, Found], None],
 ) -> Found:
-    """Give what `read` finds, after `record` has recorded it if `is_news`.
+    """Give the result of `read`, after `record` has recorded it if `is_news`.
 
     Raises
     ------
     WorkspaceBusy
-        Others recorded something between reading and recording, `TRIES` times in a row. Nothing is recorded.
+        Other commands recorded something between reading and recording, `TRIES` times in a row. Nothing is recorded.
     """
     for _ in range(TRIES):
         with workspace.reading() as con:
