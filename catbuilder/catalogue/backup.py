@@ -1,8 +1,9 @@
-"""Backup and restore: the catalogue as of one recording, and every file that it names, each with its hash.
+"""Back up a workspace and restore it: the catalogue as of one recording, and every file it names, with checksums.
 
-A backup holds `stamps/`, `rounds/` and `releases/` as the workspace has them, the catalogue with settings and log in
-`catalogue-<n>/`, and `backup.json`, which is written last: a backup that is cut short leaves the one before as it was.
-What is there already is not copied again. Attempts of a round under way are left out, since they can be made again.
+A backup holds `stamps/`, `rounds/` and `releases/` as in the workspace, the catalogue with settings and log in
+`catalogue-<n>/`, and `backup.json`. That file is written last, so that an interrupted backup leaves the previous one
+intact. Files that are already in the backup are not copied again. Attempts of an unfinished round are left out, since
+they can be made again.
 """
 
 import shutil
@@ -44,21 +45,21 @@ class _BackupFile(BaseModel):
 
 
 class Backup(BaseModel):
-    """What `backup.json` says: where the catalogue lies, and every file by its path in the workspace."""
+    """Content of `backup.json`: the folder of the catalogue, and every file by its path in the workspace."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     catbuilder: str
     made_at: datetime
     workspace: str
-    recording: int  # the last one that it holds
+    recording: int  # the last one in the backup
     catalogue: str = Field(pattern=r"^catalogue-\d{4,9}$")  # folder of settings, log and catalogue
     files: dict[str, _BackupFile]
 
     @field_validator("files")
     @classmethod
     def _of_a_workspace(cls, files: dict[str, _BackupFile]) -> dict[str, _BackupFile]:
-        """A workspace's files, and none that would be written anywhere else."""
+        """Check that every path stays inside the workspace, and that settings and catalogue are among the files."""
         for name in files:
             if not name or Path(name).is_absolute() or ".." in Path(name).parts:
                 raise ValueError(f"{name} leads out of the workspace")
@@ -67,28 +68,28 @@ class Backup(BaseModel):
         return files
 
     def place(self, name: str) -> str:
-        """Path in the backup of a file of the workspace."""
+        """Give the path in the backup of a file of the workspace."""
         return f"{self.catalogue}/{name}" if name in CATALOGUE_FILES else name
 
 
 @dataclass(frozen=True)
 class BackupReport:
-    """What `backup` did."""
+    """Result of `backup`."""
 
     recording: int
     copied: int  # files
     copied_bytes: int
     unchanged: int  # files
-    damaged: tuple[str, ...]  # files of the workspace that are not what was recorded, and so were not copied
+    damaged: tuple[str, ...]  # files of the workspace that differ from what was recorded; they were not copied
 
 
 def backup(workspace: Workspace, dest: Path, progress: Update | None = None) -> BackupReport:
-    """Copy the workspace to `dest`, as it stands at one recording; a round may train meanwhile.
+    """Copy the workspace to `dest`, as of one recording; a round may train meanwhile.
 
     Raises
     ------
     InputError
-        `dest` holds something else, or another workspace's backup, or lies in the workspace.
+        `dest` holds other files or another workspace's backup, or is inside the workspace.
     WorkspaceBusy
         Another backup to `dest` is under way.
     """
@@ -103,7 +104,7 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
     before = _earlier(workspace, dest)
     number = 1 if before is None else int(before.catalogue.rpartition("-")[2]) + 1
     place = dest / f"catalogue-{number:04d}"
-    shutil.rmtree(place, ignore_errors=True)  # of a backup that was cut short
+    shutil.rmtree(place, ignore_errors=True)  # left by an interrupted backup
     with workspace.reading(wait_s=None) as con:
         recording = last_recording(con)
         recorded = _recorded(con) | _released(workspace.path)
@@ -122,7 +123,7 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
             copied, size = copied + 1, size + entry.size
         elif name in recorded:
             damaged.append(name)
-            entry = known  # an earlier backup may have it whole
+            entry = known  # an earlier backup may have it undamaged
         if entry is not None:
             files[name] = entry
         if progress:
@@ -138,19 +139,19 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
 
 
 def restore(source: Path, place: Path, progress: Update | None = None) -> list[str]:
-    """Make a workspace of a backup, every file checked by its hash; says what was done, a sentence each.
+    """Restore a workspace from a backup, checking every file by its hash; give one sentence for each thing done.
 
-    Where `place` is a workspace whose catalogue is whole, only stamps, models and releases that are damaged there are
-    put back. A damaged one is moved aside, whole as it is.
+    If `place` is a workspace with an undamaged catalogue, only damaged stamps, models and releases are put back. A
+    workspace with a damaged catalogue is renamed and kept.
 
     Raises
     ------
     InputError
-        `source` is no backup.
+        `source` is not a backup.
     CatalogueDamaged
-        The backup is damaged itself; nothing was changed.
+        The backup itself is damaged; nothing was changed.
     WorkspaceError
-        There is a workspace already, and nothing is wrong with it; or something that is none.
+        `place` is a workspace without damage, or holds other files.
     """
     found, place = _read(source), place.resolve()
     _refuse_no_workspace(place)
@@ -178,10 +179,10 @@ def restore(source: Path, place: Path, progress: Update | None = None) -> list[s
 
 
 def copy_catalogue(workspace: Workspace, place: Path) -> None:
-    """Copy settings, log and catalogue into a folder; call it while a connection for reading keeps writers out.
+    """Copy settings, log and catalogue into a folder; call it while an open read-only connection keeps writers out.
 
-    The catalogue comes last: a process that closes any file loses its locks on it (fcntl), DuckDB's among them. A
-    write-ahead log is there only after a kill.
+    The catalogue is copied last: when a process closes a file, it loses all its locks on it (fcntl), DuckDB's included.
+    A write-ahead log exists only after a kill.
     """
     for name in CATALOGUE_FILES:
         if (workspace.path / name).exists():
@@ -190,36 +191,36 @@ def copy_catalogue(workspace: Workspace, place: Path) -> None:
 
 
 def _recorded(con: Connection) -> dict[str, str]:
-    """Stamp shards, models and archived scores with the hashes that the catalogue has of them."""
+    """List stamp shards, models and archived scores with the hashes recorded in the catalogue."""
     archives = con.execute("SELECT file, sha256 FROM archives ORDER BY file").fetchall()
     shards = con.execute("SELECT shard, any_value(sha256) FROM shards GROUP BY shard ORDER BY shard").fetchall()
     return dict([*shards, *con.execute(query("catalogue/model_files")).fetchall(), *archives])
 
 
 def _sums(workspace: Path) -> list[Path]:
-    """The lists of files of its releases."""
+    """List the checksum files of its releases."""
     return sorted(workspace.glob("releases/[!.]*/SHA256SUMS"))
 
 
 def _released(workspace: Path) -> dict[str, str]:
-    """Files of releases with the hashes that each release's own list has of them."""
+    """List the files of releases with the hashes in each release's own SHA256SUMS."""
     return {
         f"{sums.parent.relative_to(workspace)}/{name}": digest
         for sums in _sums(workspace)
         for name, digest in read_checksums(sums).items()
-        if name and "/" not in name  # a damaged list may lead anywhere
+        if name and "/" not in name  # a damaged list may name paths outside
     }
 
 
 def _lost_releases(found: Backup, workspace: Path) -> dict[str, _BackupFile]:
-    """Files in a backup of releases that the workspace has no more, or no more the list of."""
+    """List a backup's files of releases that the workspace no longer has, or whose SHA256SUMS it no longer has."""
     standing = {sums.parent.name for sums in _sums(workspace)}
     releases = {name: file for name, file in found.files.items() if name.startswith("releases/")}
     return {name: file for name, file in releases.items() if Path(name).parts[1] not in standing}
 
 
 def _of_rounds(workspace: Path) -> Iterable[str]:
-    """Files of rounds that are not an attempt's, nor hidden, nor set aside."""
+    """List files of rounds, except those of attempts, hidden files and damaged files kept aside."""
     for path in sorted(workspace.glob("rounds/[0-9][0-9][0-9]/**/*")):
         name = path.relative_to(workspace)
         if (
@@ -236,7 +237,7 @@ def _entry(copy: Path, original: Path) -> _BackupFile:
 
 
 def _unchanged(original: Path, copy: Path, known: _BackupFile | None, sha256: str | None) -> _BackupFile | None:
-    """The entry of a file that need not be copied again: the same as at the last backup, and still there."""
+    """Give the entry of a file that need not be copied again: unchanged since the last backup, and still in it."""
     if known is None or not original.exists() or not copy.exists() or copy.stat().st_size != known.size:
         return None
     same = (original.stat().st_size, original.stat().st_mtime_ns) == (known.size, known.mtime_ns)
@@ -244,7 +245,7 @@ def _unchanged(original: Path, copy: Path, known: _BackupFile | None, sha256: st
 
 
 def _copy(original: Path, copy: Path, sha256: str | None) -> _BackupFile | None:
-    """Copy a file whole and give its entry; None, and nothing copied, where it is missing or not of that hash."""
+    """Copy a file and give its entry; if it is missing or has another hash, copy nothing and give None."""
     try:
         with atomic_write(copy) as temporary:
             shutil.copyfile(original, temporary)
@@ -259,17 +260,17 @@ def _copy(original: Path, copy: Path, sha256: str | None) -> _BackupFile | None:
 
 
 class _OtherFile(Exception):
-    """What was copied is not what was recorded."""
+    """The copied file has another hash than the recorded one."""
 
 
 def _earlier(workspace: Workspace, dest: Path) -> Backup | None:
-    """The backup that is there already, if it is this workspace's."""
+    """Read the backup that exists already; raise InputError if it is not this workspace's."""
     if dest.is_relative_to(workspace.path):
-        raise InputError(f"{dest} lies in the workspace, and would be lost with it; name a folder on another disk")
+        raise InputError(f"{dest} is inside the workspace, and would be lost with it; name a folder on another disk")
     if not (dest / _MANIFEST).exists():
         others = dest.is_file() or any(dest.glob("[!.]*"))
         if others and not (dest / "catalogue-0001").exists():
-            raise InputError(f"{dest} holds something else than a backup; name an empty folder")
+            raise InputError(f"{dest} holds files that are not a backup; name an empty folder")
         return None
     found = _read(dest)
     if found.workspace != str(workspace.path) and Path(found.workspace).exists():
@@ -289,16 +290,16 @@ def _read(source: Path) -> Backup:
 
 
 def _refuse_no_workspace(place: Path) -> None:
-    """A folder of something else would be taken for a damaged workspace, and moved aside as a whole."""
+    """Raise WorkspaceError for a folder with other files, which would otherwise be renamed as a damaged workspace."""
     if not place.exists():
         return
     names = {path.name for path in place.iterdir()} if place.is_dir() else {place.name}
     if names and not names & {*CATALOGUE_FILES, "stamps", "rounds"}:
-        raise WorkspaceError(f"{place} holds something else than a workspace; name an empty folder, or a new one")
+        raise WorkspaceError(f"{place} holds files that are not a workspace; name an empty or a new folder")
 
 
 def _whole_workspace(place: Path) -> Workspace | None:
-    """The workspace, if its catalogue can be read to the last block."""
+    """Open the workspace; give None if any block of its catalogue cannot be read."""
     try:
         workspace = Workspace.open(place)
         with workspace.reading(wait_s=None) as con:
@@ -330,7 +331,7 @@ def _put_files_back(found: Backup, source: Path, workspace: Workspace) -> list[s
         said.append(f"{name} is put back{kept}.")
     if not said:
         raise WorkspaceError(
-            f"{workspace.path} is a whole workspace and nothing in it is damaged; to go back to the backup all the "
-            "same, name another folder, or move this one away"
+            f"{workspace.path} is a workspace without damage; to go back to the backup all the same, name another "
+            "folder, or move this one away"
         )
     return said

@@ -1,8 +1,8 @@
-"""Compact: the scores of old rounds go from the catalogue into Parquet files beside it.
+"""Move the scores of old rounds from the catalogue to Parquet files (`catbuilder compact`).
 
-A round of 300 million scores takes 2.6 GB of the catalogue, and nobody asks for the old ones often. They are written
-whole and with their hash first, then taken out of the catalogue in the transaction that records the file. The view
-`predictions` reads both, so that `catalog_at` of any round answers as before.
+300 million scores take 2.6 GB of the catalogue, and old ones are seldom read. They are first written to a file with its
+hash, then deleted from the catalogue in the transaction that records the file. The view `predictions` reads both, so
+that `catalog_at` of any round answers as before.
 """
 
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ _SCORE_BYTES = 12  # of one object, two classes, as measured in both forms
 
 @dataclass(frozen=True)
 class CompactReport:
-    """What was moved."""
+    """Result of `compact`: what was moved."""
 
     models: tuple[int, ...]
     scores: int
     bytes: int  # of the files written
-    freed: int  # bytes of the catalogue that are free for what comes next
+    freed: int  # bytes in the catalogue file that are free for new data
 
 
 def compact(workspace: Workspace, keep: int = 3, reporter: Reporter | None = None) -> CompactReport:
@@ -38,7 +38,7 @@ def compact(workspace: Workspace, keep: int = 3, reporter: Reporter | None = Non
     WorkspaceBusy
         A round is under way.
     WorkspaceError
-        The disk is too full for the files.
+        There is not enough disk space for the files.
     """
     reporter = reporter or Reporter(quiet=True)
     moved, scores, size = [], 0, 0
@@ -58,9 +58,9 @@ def compact(workspace: Workspace, keep: int = 3, reporter: Reporter | None = Non
 
 
 def _write(workspace: Workspace, model: int, scores: int) -> Path:
-    """The model's scores as a Parquet file, in the order of the catalogue; a whole one that a kill left is taken."""
+    """Write the model's scores to a Parquet file, in the order of the catalogue."""
     with workspace.reading(wait_s=None) as con:
-        # scored later, after an earlier `compact`: a file of its own
+        # objects scored after an earlier `compact` get a file of their own
         number = 1 + fetch_number(con, "SELECT count(*) FROM archives WHERE model = ?", [model])
         file = workspace.path / FOLDER / f"model-{model:05d}-{number:02d}.parquet"
         with atomic_write(file) as temporary:
@@ -70,7 +70,9 @@ def _write(workspace: Workspace, model: int, scores: int) -> Path:
             )
             written = fetch_number(con, "SELECT count(*) FROM read_parquet($file)", {"file": str(temporary)})
             if written != scores:
-                raise CatalogueDamaged(f"{file} holds {written} of {scores} scores; nothing was moved, try again")
+                raise CatalogueDamaged(
+                    f"{file} holds {written} of {scores} scores; nothing was moved; give the same command again"
+                )
     return file
 
 

@@ -1,4 +1,4 @@
-"""Open DuckDB connections with our settings, and say in plain words why one failed."""
+"""Open DuckDB connections, run queries, and explain DuckDB's errors."""
 
 import os
 import re
@@ -35,13 +35,13 @@ _HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
 _REFUSED_LOG = ("replaying WAL", "This WAL was created")
 _DAMAGE = ("Corrupt", "Could not read enough bytes", *_REFUSED_LOG)
 _RESTORE = "put it back from a backup with: catbuilder restore BACKUP {} (what is there now is kept beside it)"
-open_in_this_process: list[Path] = []  # by this process, now
+open_in_this_process: list[Path] = []  # catalogues, once for each open connection
 
 
 def set_progress_bar(con: Connection, counting: bool) -> None:
-    """Have DuckDB count how far it is, or not; it never draws, since results go to standard output.
+    """Let DuckDB measure its progress, or not; it never draws a bar, since results go to standard output.
 
-    In a notebook without ipywidgets DuckDB counts nothing, and refuses every change of this.
+    In a notebook without ipywidgets DuckDB measures nothing and rejects this setting.
     """
     with suppress(duckdb.InvalidInputException):
         con.execute(f"SET enable_progress_bar = {counting}")
@@ -49,25 +49,25 @@ def set_progress_bar(con: Connection, counting: bool) -> None:
 
 
 def limit_memory(con: Connection, most: int | None = None) -> None:
-    """Keep DuckDB within CATBUILDER_MEMORY_LIMIT, by default half of the machine, and within `most` bytes.
+    """Limit DuckDB's memory to CATBUILDER_MEMORY_LIMIT (default: half of the machine), and to `most` bytes.
 
-    What does not fit goes to temporary files beside the catalogue.
+    DuckDB writes what does not fit to temporary files beside the catalogue.
 
     Raises
     ------
     ConfigError
-        The environment's limit is no size.
+        CATBUILDER_MEMORY_LIMIT is not a size.
     """
     asked = os.environ.get("CATBUILDER_MEMORY_LIMIT")
     try:
         limit = int(TypeAdapter(ByteSize).validate_python(asked)) if asked else usable_memory() // 2
     except ValidationError:
-        raise ConfigError(f"the memory limit '{asked}' is no size; give --memory-limit as 8GB or 500MB") from None
+        raise ConfigError(f"the memory limit '{asked}' is not a size; give --memory-limit as 8GB or 500MB") from None
     con.execute(f"SET memory_limit = '{min(limit, most or limit)}B'")
 
 
 def allow_only_catalogue(con: Connection) -> None:
-    """From here on this connection reads the catalogue and its archived scores, and reaches nothing else for good."""
+    """Restrict this connection for good to reading the catalogue and its archived scores, and no other file."""
     files = [file for (file,) in con.execute("SELECT file FROM archives").fetchall()]
     folder = first_row(con, "SELECT getvariable('workspace')")
     allowed = [str(Path(folder[0]) / file) for file in files] if folder else []
@@ -79,21 +79,21 @@ def allow_only_catalogue(con: Connection) -> None:
 
 
 def another_connection(con: Connection) -> Connection:
-    """Another connection to the same open catalogue, for a thread of its own."""
+    """Open another connection to the same open catalogue, for another thread."""
     own = con.cursor()
     folder = first_row(con, "SELECT getvariable('workspace')")
     if folder:
-        _place(own, folder[0])  # variables are a connection's own
+        _set_workspace_folder(own, folder[0])  # each connection has its own variables
     return own
 
 
-def _place(con: Connection, folder: str) -> None:
-    """Tell the view `scores` where the workspace lies, whose archives it reads."""
+def _set_workspace_folder(con: Connection, folder: str) -> None:
+    """Tell the view `scores` the folder of the workspace, whose archives it reads."""
     con.execute("SET VARIABLE workspace = $folder", {"folder": folder})
 
 
 def bad_condition(where: str, error: Exception) -> QueryError:
-    """What to tell of a condition on the catalogue's columns that DuckDB refused."""
+    """Make the error for a user's condition on the catalogue's columns that DuckDB rejected."""
     return QueryError(
         f"--where '{where}' is not a condition on the columns of the catalogue: {query_error_text(error)}; see them "
         'with: catbuilder sql "DESCRIBE catalog"'
@@ -101,29 +101,29 @@ def bad_condition(where: str, error: Exception) -> QueryError:
 
 
 def was_interrupted(error: Exception) -> bool:
-    """Whether this is what DuckDB makes of Ctrl-C, in the middle of a query or of Python that the query calls."""
+    """Whether DuckDB raised this error because of Ctrl-C, in a query or in Python code that the query calls."""
     return str(error) == "Query interrupted" or "KeyboardInterrupt" in str(error)
 
 
 def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":
-    """Result of one SELECT as an Arrow table; `$name` in the text is bound from `parameters`."""
+    """Run one SELECT and give an Arrow table; `$name` in the text is bound from `parameters`."""
     return con.sql(text, params=dict(parameters or {})).to_arrow_table()
 
 
 def first_row(con: Connection, text: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:
-    """First row of a short result, or None. Fetches all: DuckDB keeps a connection busy with a half-read one."""
+    """Give the first row of a short result, or None. Fetches all rows: a half-read result blocks the connection."""
     rows = con.execute(text, parameters).fetchall()
     return rows[0] if rows else None
 
 
 def fetch_number(con: Connection, text: str, parameters: Parameters = ()) -> int:
-    """The one whole number that a query gives."""
+    """Run a query whose result is one whole number; 0 if it has no row."""
     row = first_row(con, text, parameters)
     return int(row[0]) if row else 0
 
 
 def roll_back(con: Connection) -> None:
-    """Undo the open transaction; there is none any more where a commit has failed, as on a full disk."""
+    """Undo the open transaction, if there still is one: after a failed commit, as on a full disk, there is not."""
     with suppress(duckdb.Error):
         con.rollback()
 
@@ -143,7 +143,7 @@ def open_connection(path: Path, read_only: bool, wait_s: float | None) -> Connec
                 keep_copy_if_truncated(path)
             try:
                 con = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
-                _place(con, str(path.parent.resolve()))
+                _set_workspace_folder(con, str(path.parent.resolve()))
                 return con
             except duckdb.Error as error:
                 holder = _holder(str(error))
@@ -155,14 +155,14 @@ def open_connection(path: Path, read_only: bool, wait_s: float | None) -> Connec
             waited = time.monotonic() - started
             if wait_s is not None and waited > wait_s:
                 raise WorkspaceBusy(
-                    f"{path} is held by {holder} and was not let go within {wait_s:.0f} s; "
+                    f"{path} is in use by {holder} and was not released within {wait_s:.0f} s; "
                     "close it there (an open notebook holds it too) and give the command again"
                 )
             if not asked:
                 turn.enter_context(announce_writer(path))
                 asked = True
             if waited > 2 and not told:
-                print(f"waiting for {holder}, which holds {path}", file=sys.stderr, flush=True)
+                print(f"waiting for {holder}, which is using {path}", file=sys.stderr, flush=True)
                 told = True
             time.sleep(min(0.02 + waited / 10, 0.5 if read_only else 0.1))
 
@@ -177,23 +177,23 @@ def _not_opened(path: Path, error: duckdb.Error) -> CatbuilderError:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether DuckDB has read less than it wrote: a checksum that fails, a file that is cut off, a log it refuses."""
+    """Whether the error means a damaged file: a wrong checksum, a truncated file, or an invalid write-ahead log."""
     return isinstance(error, duckdb.Error) and any(words in str(error) for words in _DAMAGE)
 
 
 def is_machine_fault(error: Exception) -> bool:
-    """Whether the disk or the memory failed, and not a query. A full disk fails a commit by a transaction's error."""
+    """Whether the disk or the memory failed, not the query. On a full disk a commit fails with a transaction error."""
     classes = duckdb.IOException | duckdb.OutOfMemoryException | duckdb.FatalException
     return isinstance(error, classes) or any(words in str(error) for words in ("Failed to commit", "Could not write"))
 
 
 def damaged_catalogue(path: Path, error: Exception) -> CatalogueDamaged:
-    """Give the error for a catalogue file that DuckDB calls damaged."""
+    """Make the error for a damaged catalogue file."""
     return CatalogueDamaged(f"{path} is damaged ({in_one_line(first_line(error))}); {_RESTORE.format(path.parent)}")
 
 
 def _holder(message: str) -> str | None:
-    """The process that holds the file, in DuckDB's words; None if the message is about something else."""
+    """Find the process that holds the file in DuckDB's message; None if the message is about something else."""
     found = _HOLDER.search(message)
     if found:
         return f"process {found[2]} ({found[1]})" if found[2] else found[1]
@@ -211,7 +211,7 @@ _QUOTED = re.compile(r'"([^"]+)"')
 
 
 def query_error_text(error: Exception) -> str:
-    """What is wrong with a query, in one line: DuckDB's own first, and names like one that it does not know."""
+    """Say in one line what is wrong with a query: DuckDB's first line, and known names similar to an unknown one."""
     lines = [line.strip() for line in str(error).strip().splitlines()]
     near = [name for line in lines if line.startswith("Candidate bindings") for name in _QUOTED.findall(line)]
     first = lines[0] if lines else type(error).__name__

@@ -1,7 +1,7 @@
-"""The catalogue file: connect, migrate, describe. One DuckDB file holds every object and its history.
+"""Create, open and upgrade the catalogue: one DuckDB file with every object and its history.
 
-DuckDB has one writer, and any open reader blocks it, so every connection here is short: open, one
-transaction, CHECKPOINT, close. Who finds the file taken waits and is told by whom.
+DuckDB allows one writer, and any open reader blocks it, so every connection here is short: open, one transaction,
+CHECKPOINT, close. A command that finds the file in use waits, and says which process uses it.
 """
 
 import shutil
@@ -36,7 +36,7 @@ from catbuilder.core.files import atomic_write
 
 
 def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
-    """Make a new catalogue file with the newest schema and a p_<class> column for each class."""
+    """Create a catalogue file with the newest schema and a p_<class> column for each class."""
     with connect(path, read_only=False, new=True) as con:
         con.execute("CREATE TABLE migrations (version INTEGER, name VARCHAR, catbuilder VARCHAR, applied_at TIMESTAMP)")
         migrate(con, classes)
@@ -46,20 +46,22 @@ def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
 def connect(
     path: Path, *, read_only: bool = True, wait_s: float | None = 60.0, new: bool = False
 ) -> Iterator[Connection]:
-    """Open the catalogue for a moment, waiting while another process holds it.
+    """Open the catalogue for a short time; wait while another process uses it.
 
     Parameters
     ----------
-    wait_s : seconds to wait at most; None waits for ever (a round's finished work must not be lost)
+    wait_s : longest wait in seconds; None waits without limit (a round's finished work must not be lost)
 
     Raises
     ------
     WorkspaceBusy
-        Still held after `wait_s`; the message names the process.
+        The file is still in use after `wait_s`; the message names the process.
     SchemaError
-        Made by a newer catbuilder, or not a DuckDB file.
+        A newer catbuilder made the file, or it is not a DuckDB file.
     CatalogueDamaged
-        The file is cut off, or a checksum in it fails.
+        The file is truncated, or a checksum in it is wrong.
+    WorkspaceError
+        There is no catalogue, or the disk or the memory failed.
     """
     if not new and not path.is_file():
         raise WorkspaceError(f"there is no catalogue {path}; make a workspace with: catbuilder init WORKSPACE")
@@ -82,8 +84,8 @@ def connect(
         if not is_machine_fault(error):
             raise
         raise WorkspaceError(
-            f"{path} could not be read or written ({first_line(error)}); look at the free space, the memory and the "
-            "permissions, then give the same command again: what was recorded stays, and it goes on from there"
+            f"{path} could not be read or written ({first_line(error)}); check the free space, the memory and the "
+            "permissions, then give the same command again: recorded work is kept, and it resumes from there"
         ) from error
     finally:
         con.close()
@@ -91,19 +93,19 @@ def connect(
 
 
 def read_everything(con: Connection) -> None:
-    """Read every block of every table, so that DuckDB compares each with its checksum.
+    """Read every block of every table, so that DuckDB verifies its checksum.
 
     Raises
     ------
     CatalogueDamaged
-        Raised by `connect`, from the error that is raised here.
+        `connect` raises it, from the error raised here.
     """
     columns = con.execute(
         "SELECT table_name, list(column_name) FROM duckdb_columns() "
         "WHERE table_name IN (SELECT table_name FROM duckdb_tables()) AND NOT internal GROUP BY table_name ORDER BY 1"
     ).fetchall()
     for table, names in columns:
-        # a hash of the values: counts and extremes are answered from statistics
+        # a hash reads all values, while counts and extremes are answered from statistics
         con.execute(
             f"SELECT {', '.join(f'bit_xor(hash({_identifier(name)}))' for name in names)} FROM {table}"
         ).fetchall()
@@ -113,12 +115,12 @@ def _upgrade(path: Path, wait_s: float | None) -> None:
     """Bring the catalogue of another catbuilder to this one's schema and views; copy it first if tables change."""
     con = open_connection(path, False, wait_s)
     version = schema_version(con)
-    con.close()  # takes in what a write-ahead log may hold: the file is all there is
+    con.close()  # applies a write-ahead log, so that the file holds everything
     if version < len(migrations()):
         _keep_before_upgrade(path, version)
     con = open_connection(path, False, wait_s)
     try:
-        migrate(con, ())  # the classes' columns are there: they came with the first migration
+        migrate(con, ())  # the columns of the classes were made with the first migration
     finally:
         con.close()
 
@@ -128,17 +130,17 @@ def _keep_before_upgrade(path: Path, version: int) -> None:
     kept = path.with_name(f"{path.name}.before-{version + 1:04d}")
     with exclusive_access(path) as file, atomic_write(kept) as temporary:
         if file is None:
-            raise WorkspaceBusy(f"{path} is in use and must be brought up to date first; give the command again")
+            raise WorkspaceBusy(f"{path} is in use and must be upgraded first; give the command again")
         try:
             with open(temporary, "wb") as out:
                 shutil.copyfileobj(file, out)
         except OSError as error:
             raise WorkspaceError(
-                f"{path} is of an older catbuilder and is copied before it is upgraded, and the copy could not "
-                f"be written ({error.strerror}); make room for {path.stat().st_size:,} bytes, then give the same "
+                f"{path} was made by an older catbuilder and is copied before its upgrade, but the copy could not "
+                f"be written ({error.strerror}); free {path.stat().st_size:,} bytes, then give the same "
                 "command again"
             ) from None
-    print(f"{path} is brought up to date; as it was it is kept as {kept.name}", file=sys.stderr, flush=True)
+    print(f"upgraded {path}; a copy of the old catalogue is kept as {kept.name}", file=sys.stderr, flush=True)
 
 
 def _is_current(con: Connection, path: Path) -> bool:
@@ -152,7 +154,7 @@ def _is_current(con: Connection, path: Path) -> bool:
     newest = len(migrations())
     if version > newest:
         raise SchemaError(
-            f"{path} has schema {version} and this catbuilder {__version__} knows up to {newest}; "
+            f"{path} has schema {version} and this catbuilder {__version__} supports at most {newest}; "
             "install the newer catbuilder that made it"
         )
     return is_current(con)

@@ -1,4 +1,4 @@
-"""Read the feature vectors that scoring has kept."""
+"""Read the feature vectors that scoring has saved."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from catbuilder.catalogue.workspace import Workspace
 
 
 def feature_files(round_folder: Path) -> list[Path]:
-    """The shards of features that the scoring of a round has kept: survey, object_id, features."""
+    """List the feature files of a round's scoring; their columns are survey, object_id and features."""
     return sorted((round_folder / "scores").glob("features-*.parquet"))
 
 
 def features_of(
     workspace: Workspace, round_number: int, objects: pa.Table
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """Features that a round's network has of given objects, and for which of them they were kept.
+    """Read the features that a round's network computed for given objects, and which objects have any.
 
     Parameters
     ----------
@@ -26,8 +26,8 @@ def features_of(
 
     Returns
     -------
-    float32 (m, hidden), of those whose features were kept, in the order of `objects`; (0, 0) where none are
-    bool (n,), whether they were, of each object
+    float32 (m, hidden), features of the objects that have any, in the order of `objects`; (0, 0) if none has
+    bool (n,), for each object whether it has features
     """
     place_of = {key: place for place, key in enumerate(_keys(objects))}
     found, places = [], []

@@ -1,4 +1,4 @@
-"""Label events: append-only, gapless, and checked by the firewall a second time as they are written."""
+"""Record label events: append-only, numbered without gaps, and checked against test objects once more."""
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ EVENTS = pa.schema(
     [
         ("survey", pa.string()),
         ("object_id", pa.int64()),
-        ("kind", pa.string()),  # 'label', 'unsure' (somebody looked and could not tell) or 'retraction' of either
+        ("kind", pa.string()),  # 'label', 'unsure' (a person could not tell) or 'retraction' of either
         ("label", pa.string()),
         ("confidence", pa.float32()),
         ("source", pa.string()),
@@ -26,17 +26,17 @@ EVENTS = pa.schema(
 
 
 def record_events(recording: Recording, events: pa.Table, round_number: int | None = None) -> int:
-    """Append label events in the order given and return how many.
+    """Append label events in the given order and return their number.
 
     Parameters
     ----------
     events : table with the columns of `EVENTS`
-    round_number : the round they belong to; by default the next one to be planned
+    round_number : the round they belong to; by default the next round
 
     Raises
     ------
     FirewallError
-        A promotion of a test object, of one too near to one, or of one not in the target population.
+        An event promotes a test object, an object too near to one, or one outside the target population.
     """
     con = recording.con
     numbered = events.select(EVENTS.names).cast(EVENTS)
@@ -49,7 +49,7 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
         survey, object_id, why = forbidden[0]
         raise FirewallError(
             f"{len(forbidden)} promotions refused and nothing recorded: {survey} {object_id} {why}; "
-            "this is a fault of catbuilder, please report it with the output of: catbuilder check"
+            "this is an error in catbuilder, please report it with the output of: catbuilder check"
         )
     round_number = recording.round if round_number is None else round_number
     con.execute(query("catalogue/record_events"), {"round": round_number, "run": recording.run})
@@ -58,7 +58,7 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
 
 
 def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
-    """Those of the events, in their order, that are no label which merely repeats the last word of who gives it."""
+    """Drop labels that repeat the last label of the same source and annotator; keep the order of the others."""
     con, places = recording.con, pa.array(range(events.num_rows), pa.int64())
     con.register("candidate_labels", events.append_column("place", places))
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM candidate_labels")

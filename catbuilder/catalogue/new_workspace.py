@@ -19,9 +19,9 @@ def create_workspace(
     stamp_size: int | None = None,
     recipe: str | None = None,
 ) -> Workspace:
-    """Make the folder, its `catbuilder.toml` and an empty catalogue.
+    """Create the folder, its `catbuilder.toml` and an empty catalogue.
 
-    A `catbuilder.toml` that somebody wrote into the folder beforehand is taken as it is.
+    A `catbuilder.toml` that exists in the folder already is used as it is.
 
     Parameters
     ----------
@@ -30,10 +30,10 @@ def create_workspace(
     Raises
     ------
     WorkspaceError
-        There is a workspace already, or the folder cannot be made.
+        The folder is a workspace already, or cannot be made.
     ConfigError
-        A class name is not a plain lower-case word, or the stamp size is out of range; or the `catbuilder.toml`
-        that is there says something else.
+        A class name is not a plain lower-case word, or the stamp size is out of range; or an existing
+        `catbuilder.toml` has other values.
     """
     path = Path(path).resolve()
     settings = path / "catbuilder.toml"
@@ -49,19 +49,19 @@ def create_workspace(
     try:
         path.mkdir(parents=True, exist_ok=True)
         config = _written_beforehand(settings, asked) if settings.exists() else _drafted(draft, asked)
-        new_catalog = path / ".catalog.duckdb.draft"  # one left by an init that was killed is made anew
+        new_catalog = path / ".catalog.duckdb.draft"  # an init that was killed may have left one
         new_catalog.unlink(missing_ok=True)
         create_catalog(new_catalog, config.classes)
         os.replace(new_catalog, path / "catalog.duckdb")
         if not settings.exists():
-            os.replace(draft, settings)  # last: where it is, the workspace is whole
+            os.replace(draft, settings)  # last: a folder with this file is a complete workspace
     except OSError as error:
         raise WorkspaceError(f"{path} cannot be made a workspace: {error.strerror}; choose another folder") from None
     return Workspace(path, config)
 
 
 def _drafted(draft: Path, asked: dict[str, Any]) -> WorkspaceConfig:
-    """Write the settings of a new workspace, checked."""
+    """Write and check the settings of a new workspace."""
     wanted = WorkspaceConfig().model_dump(include={"classes", "stamp_size", "recipe"}) | asked
     write_text(draft, _settings_text(wanted["classes"], wanted["stamp_size"], wanted["recipe"]))
     try:
@@ -72,13 +72,13 @@ def _drafted(draft: Path, asked: dict[str, Any]) -> WorkspaceConfig:
 
 
 def _written_beforehand(settings: Path, asked: Mapping[str, Any]) -> WorkspaceConfig:
-    """The settings that somebody has put there; what the command asks for must not contradict them."""
+    """Read the existing settings; raise ConfigError if the command asks for other values."""
     config = load_settings(settings, WorkspaceConfig)
     for name, value in asked.items():
         said = getattr(config, name)
         if said != value:
             raise ConfigError(
-                f"{settings} is there already and its {name} is {_in_words(said)}, not {_in_words(value)}; leave out "
+                f"{settings} exists already and its {name} is {_in_words(said)}, not {_in_words(value)}; leave out "
                 f"--{name.replace('_', '-')}, or change the file"
             )
     return config

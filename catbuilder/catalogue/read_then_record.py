@@ -1,10 +1,9 @@
-"""Record a result only if the catalogue has not changed since it was read; otherwise compute it again.
+"""Compute a result from the catalogue and record it, unless the catalogue changed meanwhile; then compute again.
 
-Finding pairs among millions of objects takes minutes, and the file must stay open to others meanwhile. An ingest that
-is recorded in between gets a lower run than the result that was computed without it, so the result would look up to
-date. Therefore the recording must follow the reading directly; if another recording came between them, everything is
-computed again. The price is that continuous recording by others can delay this. After a few tries it gives up and says
-so.
+Finding pairs among millions of objects takes minutes, and other commands should not have to wait for that. But if an
+ingest is recorded meanwhile, the result lacks its objects and yet gets a later recording number, so that it would count
+as up to date. So the recording must follow the reading directly; otherwise the result is computed again. Commands that
+keep recording could delay this for ever, so it gives up after a few tries.
 """
 
 import itertools
@@ -23,7 +22,7 @@ Found = TypeVar("Found")
 
 
 class Overtaken(Exception):
-    """Another command recorded something after the reading; rolls the recording back."""
+    """Another command recorded something after the reading; raising this rolls the recording back."""
 
 
 def read_then_record(
@@ -33,12 +32,12 @@ def read_then_record(
     is_news: Callable[[Found], bool],
     record: Callable[[Recording, Found], None],
 ) -> Found:
-    """Return what `read` finds, after `record` has recorded it if `is_news`.
+    """Give the result of `read`, after `record` has recorded it if `is_news`.
 
     Raises
     ------
     WorkspaceBusy
-        Others recorded something between reading and recording, `TRIES` times in a row. Nothing is recorded.
+        Other commands recorded something between reading and recording, `TRIES` times in a row. Nothing is recorded.
     """
 
     def attempt() -> Found:

@@ -1,4 +1,4 @@
-"""Which rounds there are, for whoever reads the catalogue and starts none: `plan` loads the network to plan one."""
+"""Read the plans and states of rounds, and record their steps; without importing torch."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from catbuilder.core.recipe import Recipe
 
 
 def require_round(con: Connection, round_number: int) -> None:
-    """Raise RoundError, which says which rounds there are, unless there is a round of that number."""
+    """Raise RoundError, whose message lists the rounds, unless there is a round of that number."""
     if first_row(con, "SELECT 1 FROM rounds WHERE round = ?", [round_number]) is None:
         last = last_round(con)
         known = f"the rounds are 1 to {last}" if last else "no round has been run yet: run one with: catbuilder round"
@@ -32,12 +32,12 @@ class RoundPlan(BaseModel):
     recipe: Recipe
     classes: tuple[str, ...]
     seed: int
-    until: int = 0  # the last round of the run that it belongs to
+    until: int = 0  # last round of the `catbuilder round --n` that it belongs to
     ranks: int
-    threads: int  # a rank
-    hosts: str = ""  # where, as in node1:4,node2:4; empty is the coordinator's machine
-    number: int = 1  # of this plan among those of the round
-    attempts_since: int = 1  # number of the first plan whose unfinished work is this one's to go on with
+    threads: int  # of each rank
+    hosts: str = ""  # such as node1:4,node2:4; empty is the coordinator's machine
+    number: int = 1  # of this plan among the plans of the round
+    attempts_since: int = 1  # number of the first plan whose unfinished work this plan can resume
     training: int  # objects in the manifest, by role
     validation: int
     scored: int
@@ -46,35 +46,35 @@ class RoundPlan(BaseModel):
     catbuilder: str = __version__
 
     def replanned(self, number: int, ranks: int, threads: int, hosts: str) -> "RoundPlan":
-        """The same on other processes."""
+        """Make the plan for other processes, with the same objects, recipe and seed."""
         same = (ranks, threads) == (self.ranks, self.threads)
         update = {"ranks": ranks, "threads": threads, "hosts": hosts, "number": number,
                   "attempts_since": self.attempts_since if same else number}  # fmt: skip
         return self.model_copy(update=update)
 
     def attempts(self, kind: str) -> str:
-        """Kind of the folders of this plan's attempts.
+        """Name the folders of this plan's attempts.
 
-        Another plan's are never looked at: a host that was cut off may still be writing there.
+        Those of another plan are never read: a host that was cut off may still be writing there.
         """
         return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
 
 
 def describe_processes(plan: RoundPlan) -> str:
-    """How many processes, of how many threads, and where."""
+    """Say in words how many processes a plan has, of how many threads, and on which hosts."""
     many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
     where = f" on {plan.hosts}" if plan.hosts else ""
     return f"{plan.ranks} process{many} of {plan.threads} thread{threads}{where}"
 
 
 def open_plan(con: Connection) -> tuple[RoundPlan, str] | None:
-    """The round that is not closed yet, with its last step; None if there is none."""
+    """Read the plan and the last step of the unfinished round; None if there is none."""
     row = first_row(con, "SELECT round, step FROM round_status WHERE step <> 'closed' ORDER BY round LIMIT 1")
     return None if row is None else (read_plan(con, row[0]), row[1])
 
 
 def read_plan(con: Connection, round_number: int) -> RoundPlan:
-    """The plan of a round, as recorded; the last one, where it was planned anew.
+    """Read the plan of a round; the last one, if it was planned again.
 
     Raises
     ------
@@ -91,26 +91,26 @@ def read_plan(con: Connection, round_number: int) -> RoundPlan:
 
 
 def training_manifest_file(workspace: Workspace, round_number: int) -> Path:
-    """Parquet file of the objects trained on and validated on."""
+    """Give the Parquet file of the training and validation objects."""
     return workspace.round_folder(round_number) / "manifest.parquet"
 
 
 def score_manifest_file(workspace: Workspace, round_number: int) -> Path:
-    """Parquet file of the objects to be scored."""
+    """Give the Parquet file of the objects to be scored."""
     return workspace.round_folder(round_number) / "score-manifest.parquet"
 
 
 def record_step(recording: Recording, round_number: int, step: str, details: str) -> None:
-    """Record that a step is done, in the transaction that records what it made."""
+    """Record that a step is done, in the transaction that records its results."""
     recording.con.execute("INSERT INTO steps VALUES (?, ?, ?, ?, now())", [round_number, step, details, recording.run])
     recording.note.update(round=round_number, step=step)
 
 
-NOW = 2**31 - 1  # the round "as it is now" of the macro catalog_at
+NOW = 2**31 - 1  # as `at_round` of a macro such as `catalog_at`: the catalogue as it is now (`now_round()` in SQL)
 
 
 def require_closed(con: Connection, round_number: int) -> None:
-    """Raise RoundError unless there is a round of that number and it is closed: only then it never changes again."""
+    """Raise RoundError unless the round exists and is closed: a closed round never changes."""
     require_round(con, round_number)
     if not first_row(con, "SELECT 1 FROM round_status WHERE round = ? AND step = 'closed'", [round_number]):
         raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")

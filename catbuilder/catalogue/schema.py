@@ -1,4 +1,4 @@
-"""Create and migrate the schema, its views and its comments."""
+"""Create and upgrade the tables, views, macros and column comments of the catalogue."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.core.resources import sql_folder
 
-# A column that an ingest added (--keep) is described by its own comment and not by sql/columns.csv.
+# A column that an ingest added (--keep) is described by its own comment, not by sql/columns.csv.
 _KEPT = "Kept from the archive's file"
 _VIEW_FILES = ("views.sql", "predictions.sql", "columns.csv", "tables.csv")  # in sql/; `apply_views` reads them
 _SHOWN_BY = {"des_sources": "des_coadd", "sdss_sources": "sdss_photoobj"}  # views that show an archive's columns
@@ -22,7 +22,7 @@ _SHOWN_BY = {"des_sources": "des_coadd", "sdss_sources": "sdss_photoobj"}  # vie
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the data dictionary: what it means, in which unit, and its UCD (IVOA UCD1+)."""
+    """A column of the data dictionary: its meaning, unit and UCD (IVOA UCD1+)."""
 
     name: str
     description: str
@@ -62,7 +62,7 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
 
 
 def classes_of(con: Connection) -> tuple[str, ...]:
-    """The classes that the catalogue was made for, in their order."""
+    """Read the classes of the catalogue, in order."""
     names = (column.name for column in data_dictionary(con, "posteriors"))
     return tuple(name.removeprefix("p_") for name in names if name.startswith("p_"))
 
@@ -94,10 +94,10 @@ def _views_sha256() -> str:
 
 
 def _predictions(con: Connection) -> str:
-    """The views `scores` and `predictions` for the catalogue's classes and archives."""
+    """Write the SQL of the views `scores` and `predictions` for the catalogue's classes and archives."""
     columns = [f"p_{name}" for name in classes_of(con)]
     files = con.execute("SELECT file FROM archives ORDER BY model").fetchall()
-    # names of our own, by their place below the workspace, which may move; in another client, below where that runs
+    # paths relative to the workspace, which may move; in another DuckDB client, relative to its working folder
     listed = ", ".join(f"'{file}'" for (file,) in files)
     below = f"[coalesce(getvariable('workspace') || '/', '') || file FOR file IN [{listed}]]"
     return (
@@ -107,7 +107,7 @@ def _predictions(con: Connection) -> str:
             archived=f" UNION ALL BY NAME SELECT * FROM read_parquet({below})" if files else "",
             labels=" ".join(f"WHEN {name} = greatest({', '.join(columns)}) THEN '{name[2:]}'" for name in columns),
             posteriors=", ".join(columns),
-            # the second highest posterior is the highest that has a higher one beside it
+            # the second highest posterior is the maximum of the minima of all pairs
             pairs=", ".join(f"least({a}, {b})" for a, b in combinations(columns, 2)),
             entropy=" + ".join(f"{name} * ln(greatest({name}, 1e-30))" for name in columns),
         )
@@ -115,9 +115,13 @@ def _predictions(con: Connection) -> str:
 
 
 def keep_column(con: Connection, table: str, name: str, kind: str, unit: str, theirs: str) -> None:
-    """Add a column to an archive's table, for `theirs` of the archive's file, whose unit becomes part of its comment.
+    """Add a column to an archive's table for a column of the archive's file; call `apply_views` afterwards.
 
-    `name` and `kind` (DuckDB's type) must be checked to be plain; follow it by `apply_views`.
+    Parameters
+    ----------
+    name, kind : column name and DuckDB type; the caller must have checked that both are plain identifiers
+    unit : unit in the archive's file; it becomes part of the comment
+    theirs : name of the column in the archive's file
     """
     plain_unit = "".join(letter for letter in unit if letter.isprintable() and letter not in "[]{}")
     row = {"description": f"{_KEPT}: {theirs}", "unit": plain_unit, "ucd": ""}
@@ -126,7 +130,7 @@ def keep_column(con: Connection, table: str, name: str, kind: str, unit: str, th
 
 
 def data_dictionary(con: Connection, table: str) -> list[Column]:
-    """Columns of a table or view in order, with what the schema's comments say of them."""
+    """Read the columns of a table or view, in order, with the descriptions in the schema's comments."""
     rows = con.execute(
         "SELECT column_name, comment FROM duckdb_columns() WHERE table_name = ? AND NOT internal ORDER BY column_index",
         [table],
@@ -163,7 +167,7 @@ def _comment(con: Connection) -> None:
 
 
 def _comment_tables(con: Connection) -> None:
-    """Say of every table and view what one row of it is, from `sql/tables.csv`."""
+    """Comment every table and view with what one row of it is, from `sql/tables.csv`."""
     with open(sql_folder() / "tables.csv", encoding="utf-8", newline="") as file:
         known = {row["table"]: row["description"].replace("'", "''") for row in csv.DictReader(file)}
     kinds = con.execute(

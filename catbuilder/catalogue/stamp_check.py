@@ -1,7 +1,7 @@
-"""Are the stamp shards the files that were recorded? Asked before anything is trained on them or scored by them.
+"""Verify the checksums of stamp shards before training and scoring.
 
-A bit that the disk has flipped is a galaxy that is not in the catalogue, and nothing else would tell. A command hashes
-each shard once, on all cores: some 2 GB/s a core, against the hours that a network takes to see the same bytes.
+A bit flipped on disk would silently change a galaxy's image. A command hashes each shard once, on all cores, at about
+2 GB/s for each core; a network takes hours for the same bytes.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ _whole: set[tuple[Path, int, int, int]] = set()  # shards that this process has 
 
 
 def verify_stamps(workspace: Workspace, reporter: Reporter) -> None:
-    """Hash every stamp shard of the catalogue.
+    """Verify the checksum of every stamp shard of the catalogue.
 
     Raises
     ------
     CatalogueDamaged
-        One is missing or another file; the message names it and how many more.
+        A shard is missing or differs from what was recorded; the message names it, and how many more.
     """
     with workspace.reading(wait_s=None) as con:
         recorded = dict(con.execute("SELECT shard, any_value(sha256) FROM shards GROUP BY shard").fetchall())
@@ -38,7 +38,7 @@ def verify_stamps(workspace: Workspace, reporter: Reporter) -> None:
 
 
 def damaged_shards(workspace: Path, recorded: Mapping[str, str], update: Update) -> list[str]:
-    """Names of the shards that are missing or whose SHA-256 is not the one recorded."""
+    """List the shards that are missing or whose SHA-256 is not the recorded one."""
     damaged = []
     with ThreadPoolExecutor(usable_cores()) as pool:
         found = pool.map(lambda name: _is_whole(workspace / name, recorded[name]), recorded)

@@ -1,4 +1,4 @@
-"""Where a workspace stands: objects by survey and set, counted now or, of a survey of millions, when last counted."""
+"""Count the objects of a workspace by survey and set; for surveys of millions, show the last count."""
 
 import json
 from collections import Counter
@@ -19,21 +19,19 @@ _KEYS = 2  # columns of the query that say what is counted; the others are count
 
 @dataclass(frozen=True)
 class Status:
-    """What is in the workspace."""
+    """Result of `status`: counts of objects, and the state of each round."""
 
-    objects: pa.Table  # by survey and set: what has become of them
-    rounds: pa.Table  # where each stands
-    recordings_since: int | None = (
-        0  # that the counts do not know of; None: only the objects of each survey are counted
-    )
+    objects: pa.Table  # counts by survey and set
+    rounds: pa.Table  # the last step of each
+    recordings_since: int | None = 0  # recordings newer than the counts; None: only objects by survey were counted
 
 
 def status(workspace: Workspace, *, count: bool = False, progress: Update | None = None) -> Status:
-    """Count the objects, or take the last count of a catalogue that takes longer than one wants to wait.
+    """Count the objects; for a large catalogue, give the last count, since counting takes long.
 
     Parameters
     ----------
-    count : count anew in any case
+    count : count again in any case
     """
     with workspace.reading() as con:
         rounds = con.sql("SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round").to_arrow_table()
@@ -50,7 +48,7 @@ def status(workspace: Workspace, *, count: bool = False, progress: Update | None
 
 
 def count_parts(con: Connection, progress: Update | None = None) -> pa.Table:
-    """Objects by survey and set, range by range of ids."""
+    """Count the objects by survey and set, range by range of ids."""
     counts: dict[tuple[str, str], Counter[str]] = {}
     names: list[str] = []
     for names, rows_of_range in query_each_range(con, query("catalogue/status"), progress=progress):
@@ -64,7 +62,7 @@ def count_parts(con: Connection, progress: Update | None = None) -> pa.Table:
 
 
 def _count_surveys(con: Connection) -> pa.Table:
-    """Objects by survey: with a constant survey most blocks are counted without being read."""
+    """Count the objects by survey: with a constant survey, DuckDB counts most blocks without reading them."""
     rows, name = [], ""
     while (
         found := con.execute("SELECT min(survey) FROM objects WHERE survey > ?", [name]).fetchall()[0][0]
@@ -76,7 +74,7 @@ def _count_surveys(con: Connection) -> pa.Table:
 
 
 def keep_count(workspace: Workspace, run: int, objects: pa.Table) -> None:
-    """Keep a count as of a recording, for `status` to show until there is a newer one."""
+    """Save a count as of a recording, which `status` shows until there is a newer one."""
     write_text(workspace.path / "counts.json", json.dumps({"run": run, "objects": objects.to_pylist()}, indent=1))
 
 
@@ -88,4 +86,4 @@ def _last_count(workspace: Workspace) -> tuple[int, pa.Table] | None:
         kept = json.loads(file.read_text(encoding="utf-8"))
         return int(kept["run"]), pa.Table.from_pylist(kept["objects"])
     except (ValueError, KeyError, TypeError):
-        return None  # cut short or of another catbuilder: it is only counted anew
+        return None  # truncated, or of another catbuilder: count again

@@ -1,4 +1,4 @@
-"""A workspace: one folder with its settings, catalogue, stamps, rounds, and the log of what was recorded."""
+"""Open a workspace folder, read its catalogue, and record changes in transactions with a log."""
 
 import difflib
 import json
@@ -26,17 +26,17 @@ from catbuilder.core.interrupts import defer_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.settings import WorkspaceConfig, load_settings
 
-_MOST_FOLDERS = 1000  # that are looked into for a workspace that may have been meant
+_MAX_FOLDERS = 1000  # searched for the workspace that the user may have meant
 
 
 @dataclass
 class Recording:
-    """One open transaction on the catalogue; all of it is recorded, or nothing."""
+    """An open transaction on the catalogue: all of it is recorded, or nothing."""
 
     con: Connection
-    run: int  # number of this recording, in every row it writes
-    round: int  # the round that events belong to: the next one to be planned
-    note: dict[str, Any] = field(default_factory=dict)  # what the log line says beside the counts
+    run: int  # number of this recording, column `run` of every row it writes
+    round: int  # the round that new rows belong to: the next one to be planned
+    note: dict[str, Any] = field(default_factory=dict)  # more entries for the line in log.jsonl
 
 
 @dataclass(frozen=True)
@@ -45,18 +45,18 @@ class Workspace:
 
     path: Path
     config: WorkspaceConfig
-    patience_s: float = 60.0  # for which a reader waits at most while somebody records
+    patience_s: float = 60.0  # longest wait of a reader while another command records
 
     @classmethod
     def open(cls, path: str | Path) -> "Workspace":
-        """Open a workspace made before.
+        """Open an existing workspace.
 
         Raises
         ------
         WorkspaceError
-            The folder does not exist or is no workspace.
-        CatalogueDamaged
-            The log says that something was recorded which the catalogue no longer has.
+            The folder does not exist or is not a workspace.
+        ConfigError
+            A setting in `catbuilder.toml` is wrong.
         """
         path = Path(path).resolve()
         if not (path / "catbuilder.toml").is_file():
@@ -72,16 +72,16 @@ class Workspace:
 
     @property
     def catalog_file(self) -> Path:
-        """The DuckDB file."""
+        """Path of the DuckDB file."""
         return self.path / "catalog.duckdb"
 
     @property
     def log_file(self) -> Path:
-        """JSON lines, one a recording, each durable before the command goes on."""
+        """Path of the log: one JSON line for each recording, synced before the command continues."""
         return self.path / "log.jsonl"
 
     def round_folder(self, number: int) -> Path:
-        """Folder of a round's plan, manifests, attempts, model and scores."""
+        """Give the folder of a round's plan, manifests, attempts, model and scores."""
         return self.path / "rounds" / f"{number:03d}"
 
     def check_survey(self, survey: str) -> None:
@@ -96,7 +96,7 @@ class Workspace:
 
     @contextmanager
     def reading(self, wait_s: float | None = 60.0) -> Iterator[Connection]:
-        """A short read-only connection; retries while a writer holds the file."""
+        """Open a read-only connection for a short time; wait while another process writes."""
         wait_s = None if wait_s is None else min(wait_s, self.patience_s)
         with connect(self.catalog_file, wait_s=wait_s) as con:
             self._compare(con)
@@ -104,7 +104,7 @@ class Workspace:
 
     @contextmanager
     def recording(self, what: str = "", wait_s: float | None = 60.0) -> Iterator[Recording]:
-        """One transaction, checkpointed and logged; rolled back whole if the body raises."""
+        """Run the body in one transaction, then checkpoint and log it; roll it back if the body raises."""
         name = re.sub(r"\W+", "-", what)  # at fault points
         with self._only_thread(wait_s), connect(self.catalog_file, read_only=False, wait_s=wait_s) as con:
             self._compare(con)
@@ -127,7 +127,7 @@ class Workspace:
 
     @contextmanager
     def _only_thread(self, wait_s: float | None) -> Iterator[None]:
-        """DuckDB lets the threads of a process share an open file: two that record would take the same numbers."""
+        """Let one thread record at a time: DuckDB lets threads share a file, and two would take the same numbers."""
         lock = _recording.setdefault(self.path, Lock())
         if not lock.acquire(timeout=-1 if wait_s is None else wait_s):
             raise WorkspaceBusy(f"another thread of this process is recording in {self.path}; give the command again")
@@ -150,7 +150,7 @@ class Workspace:
         fault_point(f"{name}.checkpointed")
 
     def _log(self, recording: Recording, name: str) -> None:
-        """The last word, once the catalogue's file holds it all and is closed."""
+        """Append the recording to the log, once the catalogue's file holds it and is closed."""
         fault_point(f"{name}.closed")
         entry = {"run": recording.run, "time": datetime.now(UTC).isoformat(), **recording.note}
         append_line(self.log_file, json.dumps(entry))
@@ -158,12 +158,12 @@ class Workspace:
 
     @contextmanager
     def round_lock(self) -> Iterator[None]:
-        """Hold the workspace for a round: two at once would train the same round twice."""
+        """Lock the workspace for a round: two at once would train the same round twice."""
         with exclusive_lock(self.path / "round.lock", f"a round is under way in {self.path}"):
             yield
 
     def _compare(self, con: Connection) -> None:
-        """Refuse a catalogue that is not the one that the files beside it are about."""
+        """Raise an error if the catalogue does not fit the log or the settings."""
         self._compare_with_log(con)
         made_for = classes_of(con)
         if made_for != self.config.classes:
@@ -174,7 +174,7 @@ class Workspace:
             )
 
     def _compare_with_log(self, con: Connection) -> None:
-        """A truncated write-ahead log opens without a word and has lost commits: the log tells."""
+        """Raise an error if the catalogue lacks a recording of the log, as after a truncated write-ahead log."""
         last = _last_line(self.log_file)
         if last is None:
             return
@@ -182,7 +182,7 @@ class Workspace:
         events = last_event(con)
         if run < last["run"] or events < last["events"]:
             raise CatalogueDamaged(
-                f"{self.catalog_file} ends at recording {run} (label event {events}) but {self.log_file.name} knows of "
+                f"{self.catalog_file} ends at recording {run} (label event {events}) but {self.log_file.name} has "
                 f"recording {last['run']} (label event {last['events']}): something recorded was lost; put the "
                 f"catalogue back from a backup with: catbuilder restore BACKUP {self.path} (what is there is kept)"
             )
@@ -192,7 +192,7 @@ _recording: dict[Path, Lock] = {}  # by workspace
 
 
 def _workspaces_near(path: Path) -> list[Path]:
-    """Workspaces that a folder which is none is in, or holds; where there is no such folder, those named like it."""
+    """Find workspaces above or below a folder, or, if there is no such folder, beside it with a similar name."""
     if path.is_dir():
         around = [*path.parents[:3], *_folders_in(path)]
     else:
@@ -203,13 +203,13 @@ def _workspaces_near(path: Path) -> list[Path]:
 
 def _folders_in(path: Path) -> list[Path]:
     try:
-        return sorted(folder for folder in path.iterdir() if folder.is_dir())[:_MOST_FOLDERS]
+        return sorted(folder for folder in path.iterdir() if folder.is_dir())[:_MAX_FOLDERS]
     except OSError:
         return []
 
 
 def _last_line(path: Path) -> dict[str, int] | None:
-    """The last whole line of the log; a line cut off by a crash is one that was not yet promised."""
+    """Read the last complete line of the log; a truncated line was never confirmed to the user."""
     if not path.exists():
         return None
     with open(path, "rb") as file:
@@ -226,10 +226,10 @@ def _last_line(path: Path) -> dict[str, int] | None:
 
 
 def record_rejections(recording: Recording, rejections: Sequence[Rejection]) -> None:
-    """Keep what was left out, so that nothing is lost silently."""
+    """Record rejected rows in the table `rejections`."""
     if not rejections:
         return
-    import pyarrow as pa  # here, so that what only reads an id need not wait for it
+    import pyarrow as pa  # imported here, so that commands that do not need it start faster
 
     table = pa.table(
         {

@@ -1,9 +1,9 @@
-"""DuckDB's write-ahead log: a damaged one is set aside before DuckDB can drop it, and never deleted.
+"""Keep a copy of a damaged DuckDB write-ahead log before DuckDB can overwrite it.
 
-A log lies beside the catalogue only while a recording is written, or after one was cut short. DuckDB 2.0 refuses one
-whose checksums fail, takes one that is cut off as if the rest had never been, and writes over one that is not a log at
-all, both without a word. So who is about to write looks first, while nobody else can: a log that does not end where
-an entry ends is copied. Whether anything recorded is lost is then told by `log.jsonl`, which is written after the
+A log exists beside the catalogue only while a recording is written, or after one was interrupted. DuckDB 2.0 rejects a
+log with a wrong checksum. It silently applies the beginning of a truncated log, and silently overwrites a file that is
+not a log. So before a catalogue is opened for writing, while no other process can open it, a log that does not end at
+the end of an entry is copied. Whether anything recorded is lost is known from `log.jsonl`, which is written after the
 catalogue's own file.
 """
 
@@ -19,13 +19,13 @@ from typing import BinaryIO
 
 from catbuilder.core.files import damaged_name, quarantine
 
-_HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and was 38 bytes long
-_END = b"\xff\xff"  # of DuckDB's serialised objects, the header among them
+_HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and has 38 bytes in DuckDB 2.0
+_END = b"\xff\xff"  # ends each of DuckDB's serialised objects, the header included
 _ENTRY = struct.Struct("<QQ")  # length and checksum, before each entry
 
 
 def keep_copy_if_truncated(catalog: Path) -> None:
-    """Before the catalogue is opened to write: copy a log that is cut off, or none at all, and say so."""
+    """Copy a log that is truncated, or not a log, and print a warning; call it before opening for writing."""
     log = wal_file(catalog)
     if not log.exists():
         return
@@ -33,39 +33,39 @@ def keep_copy_if_truncated(catalog: Path) -> None:
         if alone and is_truncated(log):
             place = damaged_name(log)
             shutil.copyfile(log, place)
-            _tell(place, "it is cut off")
+            _warn(place, "it is cut off")
 
 
 def quarantine_refused_log(catalog: Path, reason: str) -> bool:
-    """Rename a log that DuckDB refuses; whether there was one, and nobody else was at work."""
+    """Rename a log that DuckDB rejects; False if there is none, or another process uses the catalogue."""
     log = wal_file(catalog)
     with exclusive_access(catalog) as alone:
         if not alone or not log.exists():
             return False
         place = quarantine(log)
-    _tell(place, reason)
+    _warn(place, reason)
     return True
 
 
 def is_truncated(log: Path) -> bool:
-    """Whether a log is there and does not end where an entry ends; nobody may be writing to it."""
+    """Whether there is a log that does not end at the end of an entry; no process may be writing to it."""
     return log.exists() and not _ends_with_an_entry(log)
 
 
 def wal_file(catalog: Path) -> Path:
-    """Where DuckDB keeps the write-ahead log of a catalogue."""
+    """Give the path of a catalogue's write-ahead log."""
     return catalog.with_name(f"{catalog.name}.wal")
 
 
 @contextmanager
 def exclusive_access(catalog: Path) -> Iterator[BinaryIO | None]:
-    """Hold the lock that DuckDB takes, if it is free, and give the open file: no process can open it meanwhile.
+    """Take DuckDB's lock on the catalogue, so that no process can open it, and yield the open file; None if in use.
 
-    Only for a process that has not opened it itself: closing the file would let DuckDB's own lock go.
+    Only for a process that has not opened the catalogue itself: closing the file would release DuckDB's own lock.
     """
     try:
         file = open(catalog, "r+b")  # noqa: SIM115 (closed below)
-    except OSError:  # not ours to write to: nothing will be written over either
+    except OSError:  # we may not write to it, so nothing will be overwritten either
         yield None
         return
     with file:
@@ -77,17 +77,17 @@ def exclusive_access(catalog: Path) -> Iterator[BinaryIO | None]:
         yield file
 
 
-def _tell(place: Path, reason: str) -> None:
+def _warn(place: Path, reason: str) -> None:
     print(
-        f"careful: the write-ahead log of the catalogue is damaged ({reason}) and is kept as {place}; "
-        "a step that it held and that log.jsonl does not know of is done again",
+        f"warning: the write-ahead log of the catalogue is damaged ({reason}) and is kept as {place}; "
+        "a step that it held and that log.jsonl does not list is done again",
         file=sys.stderr,
         flush=True,
     )
 
 
 def _ends_with_an_entry(log: Path) -> bool:
-    """Whether the log is a header and whole entries; an empty one holds nothing that could be lost."""
+    """Whether the log is a header and complete entries, or empty: then nothing can be lost."""
     with open(log, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(_HEADER_ENDS_WITHIN)
@@ -96,7 +96,7 @@ def _ends_with_an_entry(log: Path) -> bool:
 
 
 def _end_of_entries(file: BinaryIO, at: int, size: int) -> int:
-    """Where the last entry ends that has a beginning."""
+    """Find where the last entry that has begun should end."""
     while at + _ENTRY.size <= size:
         file.seek(at)
         at += _ENTRY.size + _ENTRY.unpack(file.read(_ENTRY.size))[0]

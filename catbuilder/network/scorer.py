@@ -25,7 +25,7 @@ Doubles = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Scores:
-    """Posteriors (n, classes) and features (n, hidden) of n stamps; an ensemble adds mutual information (n), nats."""
+    """Posteriors (n, classes) and features (n, hidden) of n stamps; of an ensemble mutual information (n), nats."""
 
     # float64, so that the posteriors of an object sum to 1 to the last digit of the stored float32
     posteriors: Doubles

@@ -88,7 +88,7 @@ def test_a_restore_that_is_killed_is_done_again_and_loses_nothing(
         catbuilder("restore", tmp_path / "backup", workspace.path, expect=-signal.SIGKILL, CATBUILDER_FAULT=point)
         kept = workspace.path.with_name("ws.damaged-1")
         assert ((kept if kept.exists() else workspace.path) / "catalog.duckdb").read_bytes() == damaged, point
-    assert "nothing in it is damaged" in catbuilder("restore", tmp_path / "backup", workspace.path, expect=1)
+    assert "is a workspace without damage" in catbuilder("restore", tmp_path / "backup", workspace.path, expect=1)
     assert_same_contents(workspace, expected)
 
 
@@ -96,7 +96,7 @@ def test_a_damaged_workspace_is_kept_aside_and_a_whole_one_is_not_written_over(
     workspace: Workspace, tmp_path: Path
 ) -> None:
     backup(workspace, tmp_path / "backup")
-    with pytest.raises(WorkspaceError, match="is a whole workspace and nothing in it is damaged"):
+    with pytest.raises(WorkspaceError, match="is a workspace without damage"):
         restore(tmp_path / "backup", workspace.path)
     expected = contents(workspace)
     flip_a_bit(workspace.catalog_file, 0.6)
@@ -182,7 +182,7 @@ def test_a_folder_of_something_else_is_not_taken_for_a_damaged_workspace(workspa
     (tmp_path / "home").mkdir()
     (tmp_path / "home" / "thesis.tex").touch()
     for place in (tmp_path / "home", tmp_path / "home" / "thesis.tex"):
-        with pytest.raises(WorkspaceError, match="holds something else than a workspace; name an empty folder"):
+        with pytest.raises(WorkspaceError, match="holds files that are not a workspace; name an empty"):
             restore(tmp_path / "backup", place)
     assert (tmp_path / "home" / "thesis.tex").exists() and len(list(tmp_path.iterdir())) == 2
 
@@ -211,9 +211,9 @@ def test_a_backup_goes_to_a_folder_of_its_own(workspace: Workspace, tmp_path: Pa
         backup(workspace, workspace.path / "backup")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").touch()
-    with pytest.raises(InputError, match="holds something else than a backup"):
+    with pytest.raises(InputError, match="holds files that are not a backup"):
         backup(workspace, tmp_path / "other")
-    with pytest.raises(InputError, match="holds something else than a backup"):
+    with pytest.raises(InputError, match="holds files that are not a backup"):
         backup(workspace, tmp_path / "other" / "thesis.tex")
     with pytest.raises(InputError, match=r"is not a backup: it has no backup.json"):
         restore(tmp_path / "other", tmp_path / "ws")

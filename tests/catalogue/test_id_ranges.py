@@ -238,7 +238,7 @@ def test_check_finds_the_same_faults_range_by_range(tmp_path, monkeypatch, small
 
 def test_a_memory_limit_that_is_no_size_is_refused_and_one_that_is_holds(survey, monkeypatch):
     monkeypatch.setenv("CATBUILDER_MEMORY_LIMIT", "much")
-    with pytest.raises(ConfigError, match="'much' is no size; give --memory-limit as 8GB"), survey.reading():
+    with pytest.raises(ConfigError, match="'much' is not a size; give --memory-limit as 8GB"), survey.reading():
         pass
     monkeypatch.setenv("CATBUILDER_MEMORY_LIMIT", "300MB")
     with survey.reading() as con:
@@ -246,7 +246,7 @@ def test_a_memory_limit_that_is_no_size_is_refused_and_one_that_is_holds(survey,
 
 
 def test_the_memory_limit_before_a_verb_reaches_the_catalogue(survey):
-    failed(process("--memory-limit", "lots", "-w", survey.path, "status"), "'lots' is no size")
+    failed(process("--memory-limit", "lots", "-w", survey.path, "status"), "'lots' is not a size")
     assert process("--memory-limit", "1GB", "-w", survey.path, "count", "--by", "survey", "--format", "csv").out == (
         '"survey","objects"\n"des",11\n"sdss",2\n'
     )
