@@ -204,8 +204,8 @@ def test_calibration_galaxies_that_come_late_count_once_earlier_models_have_scor
         add_objects(recording, "des", [n for _, n in late], split="calibration", domain="in")
         add_events(recording, *(label_event("des", n, heavens.truth["des", n - 10_000]) for _, n in late))
     with heavens.workspace.reading() as con:
-        careful = require_calibration(con, certified(rounds=2), CLASSES)
-    assert careful and "1200 calibration galaxies of DES do not count" in careful and "score --round 1" in careful
+        warning = require_calibration(con, certified(rounds=2), CLASSES)
+    assert warning and "1200 calibration galaxies of DES do not count" in warning and "score --round 1" in warning
     number = heavens.round(certified(rounds=2), heavens.scores | late)
     counted = ask(heavens.workspace, "SELECT object_id FROM calibration WHERE round = ?", number)
     assert counted and all(n < CALIBRATION + N_CALIBRATION for (n,) in counted)

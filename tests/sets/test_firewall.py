@@ -40,6 +40,7 @@ from catbuilder.decisions.promote import decide
 from catbuilder.ingest.images import ingest_images
 from catbuilder.inspection.why import why
 from catbuilder.rounds.planning import make_plan
+from catbuilder.sets.firewall import FirewallReport
 from catbuilder.sets.testsets import add_test_set
 
 ARCSEC = 1 / 3600
@@ -462,3 +463,11 @@ def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(
     keys = rows(workspace, "SELECT survey, object_id FROM catalog WHERE quality = 'ok'")
     decisions = finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.999))
     assert not {9900, 9901, 9902} & set(decisions.promotions["object_id"].to_pylist())
+
+
+def test_the_report_names_exclusions_by_rule_and_warns_of_objects_that_cannot_be_checked() -> None:
+    assert FirewallReport({}, unguarded_tests=0, by_picture_alone=0, run=1).sentences() == []
+    excluded, unguarded, alone = FirewallReport({"position": 2, "content": 1}, 3, 4, run=1).sentences()
+    assert excluded == "kept out as possible test or calibration objects: 1 by content, 2 by position"
+    assert unguarded.startswith("warning: 3 test objects have neither position nor image")
+    assert alone.startswith("warning: 4 objects have no position")
