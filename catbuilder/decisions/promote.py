@@ -1,20 +1,22 @@
 """Promote pool objects to labels by a policy, and retract promoted labels that the new model contradicts.
 
-The recipe's `promotion.policy` names one of three policies. `decide` chooses among them:
+The recipe's `promotion.policy` names one of three policies, each a function here, listed in `_POLICIES`:
 
-- `top_k`: the most confident objects of each class (Khan et al. 2019, section III), at least as confident as the
-  floor. Decided here, by the query `decisions/promote_top_k.sql`.
-- `threshold`: all objects above a fixed confidence. Decided here, by the query `decisions/promote_threshold.sql`.
-- `certified`: as many objects as an upper bound on the error rate allows. Decided in `certified_policy`, by
-  `certify_round`. It alone states an error rate.
+- `top_k` (`_promote_top_k`): the most confident objects of each class (Khan et al. 2019, section III), at or above the
+  floor; query `decisions/promote_top_k.sql`.
+- `threshold` (`_promote_threshold`): all objects at or above a fixed confidence; query
+  `decisions/promote_threshold.sql`.
+- `certified` (`_promote_certified`): as many objects as an upper bound on the error rate allows; `certify_round` in
+  `certified_policy` decides. It is the only policy that states an error rate.
 
-To add a policy: name it in `core.recipe.Promotion.policy`, write a query `promote_<policy>.sql` that makes label events
-of the temporary table `promotable`, and add a branch to `decide`. `promotable` (made by
-`promotion_candidates.find_promotable`) leaves out test sets, the firewall's exclusions and other domains, so a policy
-only has to choose.
+To add a policy: name it in `core.recipe.Promotion.policy`; write a query `promote_<policy>.sql` that makes label events
+of the temporary table `promotable`; write a function here that runs it, and list the function in `_POLICIES`.
+`promotion_candidates.find_promotable` fills `promotable`, without members of test sets, objects excluded by the
+firewall and objects outside the target population. So a policy only chooses.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
@@ -44,9 +46,9 @@ _CERTIFICATES = pa.schema(
 class Decisions:
     """Decisions of a round: label events in the order in which they are recorded, and their certificates."""
 
-    retractions: pa.Table
     promotions: pa.Table
     cuts: pa.Table
+    retractions: pa.Table = field(default_factory=EVENTS.empty_table)
     certificates: list[dict[str, object]] = field(default_factory=list)
     calibration: pa.Table | None = None
     messages: list[str] = field(default_factory=list)
@@ -64,26 +66,45 @@ def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
     not excluded by the firewall. An object whose label is retracted in this round cannot be promoted in it. Ties of
     confidence are broken by survey and object_id, so the same scores always give the same labels.
     """
-    policy = plan.recipe.promotion
     retractions = _retractions(con, plan)
-    if policy.policy == "certified":
-        found = certify_round(con, workspace, plan)
-        return Decisions(
-            retractions,
-            _as_events(found.promotions),
-            found.cuts,
-            found.certificates,
-            found.calibration,
-            found.messages,
-        )
-    if policy.policy == "top_k":
-        find_promotable(con, plan.round, policy.floor, policy.per_class)
-        promotions = fetch_arrow(con, query("decisions/promote_top_k"), {"per_class": policy.per_class})
-    else:
-        find_promotable(con, plan.round, max(policy.threshold, policy.floor), None)
-        promotions = fetch_arrow(con, query("decisions/promote_threshold"), {"threshold": policy.threshold})
+    promoted = _POLICIES[plan.recipe.promotion.policy](con, workspace, plan)
+    return replace(promoted, retractions=retractions)
+
+
+def _promote_top_k(con: Connection, _: Workspace, plan: RoundPlan) -> Decisions:
+    settings = plan.recipe.promotion
+    find_promotable(con, plan.round, settings.floor, settings.per_class)
+    return _with_cuts(con, fetch_arrow(con, query("decisions/promote_top_k"), {"per_class": settings.per_class}))
+
+
+def _promote_threshold(con: Connection, _: Workspace, plan: RoundPlan) -> Decisions:
+    settings = plan.recipe.promotion
+    find_promotable(con, plan.round, max(settings.threshold, settings.floor), None)
+    return _with_cuts(con, fetch_arrow(con, query("decisions/promote_threshold"), {"threshold": settings.threshold}))
+
+
+def _promote_certified(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
+    found = certify_round(con, workspace, plan)
+    return Decisions(
+        promotions=_as_events(found.promotions),
+        cuts=found.cuts,
+        certificates=found.certificates,
+        calibration=found.calibration,
+        messages=found.messages,
+    )
+
+
+_POLICIES: dict[str, Callable[[Connection, Workspace, RoundPlan], Decisions]] = {
+    "top_k": _promote_top_k,
+    "threshold": _promote_threshold,
+    "certified": _promote_certified,
+}
+
+
+def _with_cuts(con: Connection, promotions: pa.Table) -> Decisions:
+    """Add the lowest raw confidence promoted of each class."""
     con.register("promotions", promotions)
-    return Decisions(retractions, _as_events(promotions), fetch_arrow(con, query("decisions/promotion_cuts")))
+    return Decisions(_as_events(promotions), fetch_arrow(con, query("decisions/promotion_cuts")))
 
 
 def _retractions(con: Connection, plan: RoundPlan) -> pa.Table:

@@ -1,4 +1,4 @@
-"""Audits: a blind sample of each certified batch, and answers that keep, tighten or break what was promised."""
+"""Audits: a blind sample of each certified batch, and answers that keep, tighten or break its certificate."""
 
 import csv
 import json
@@ -102,13 +102,13 @@ def sample(workspace: Workspace, kind: str, number: int = 1) -> list[int]:
 
 
 def answer(workspace: Workspace, folder: Path, answers: dict[int, str], source: str = "human"):
-    """Import labels, as somebody who was asked would."""
+    """Import labels of the selected objects."""
     table = write_csv(folder / "answers.csv", ["survey", "object_id", "label"], *(["des", *a] for a in answers.items()))
     return import_labels(workspace, table, source=source)
 
 
 def right(ids, wrong: int = 0) -> dict[int, str]:
-    """What a person says who finds the first few wrong and the others right."""
+    """Answers that call the first few wrong and the others right."""
     return {n: OTHER[class_of(n)] if i < wrong else class_of(n) for i, n in enumerate(ids)}
 
 
@@ -118,7 +118,7 @@ def verdicts(workspace: Workspace, kind: str) -> list[tuple]:
 
 
 def assert_sound(workspace: Workspace) -> None:
-    """The checks that are queries; for the others there are neither pixels, nor a model, nor what was counted."""
+    """Run the checks that are queries; the others need pixels, a model or the counted objects."""
     for file in sorted((sql_folder() / "checks").glob("*.sql")):
         assert ask(workspace, file.read_text(encoding="utf-8")) == [], file.stem
 
@@ -128,7 +128,7 @@ def assert_sound(workspace: Workspace) -> None:
 
 @given(st.dictionaries(st.text("abc", min_size=1, max_size=3), st.integers(1, 500), min_size=1), st.integers(0, 100))
 @settings(max_examples=200, deadline=None)
-def test_a_sample_is_shared_out_in_proportion_with_three_of_every_batch_at_least(batches, n):
+def test_a_sample_is_divided_in_proportion_with_three_of_every_batch_at_least(batches, n):
     sizes = audit_sample_sizes(batches, n)
     if n == 0:
         assert sizes == {}
@@ -143,7 +143,7 @@ def test_a_sample_is_shared_out_in_proportion_with_three_of_every_batch_at_least
         )
 
 
-def test_each_batch_gives_its_part_of_the_queue_and_an_open_audit(workspace):
+def test_each_batch_gets_its_part_of_the_queue_and_an_open_audit(workspace):
     assert {kind: len(sample(workspace, kind)) for kind in BATCHES} == {"elliptical": 4, "spiral": 16}
     for kind, ids in BATCHES.items():
         assert set(sample(workspace, kind)) <= set(ids)
@@ -166,7 +166,7 @@ def test_the_same_seed_draws_the_same_sample_and_another_seed_another(workspace)
     assert {n for n, _ in draw_again(8)} != {n for n, _ in first}
 
 
-def test_every_object_of_a_batch_is_drawn_equally_often_and_the_order_tells_nothing_of_its_class(workspace):
+def test_every_object_of_a_batch_is_drawn_equally_often_and_the_order_does_not_reveal_its_class(workspace):
     drawn, ranks = [], []
     with workspace.recording("many seeds") as recording:
         for seed in range(150):
@@ -183,7 +183,7 @@ def test_every_object_of_a_batch_is_drawn_equally_often_and_the_order_tells_noth
     assert abs(np.mean(ranks) - 10.5) < 5 * math.sqrt((20**2 - 1) / 12 / len(ranks))
 
 
-def test_no_audit_is_queued_for_a_refusal_or_where_none_is_wanted(workspace):
+def test_no_audit_is_queued_for_a_refusal_or_if_the_recipe_asks_for_none(workspace):
     with workspace.recording("refused") as recording:
         recording.con.execute("DELETE FROM queue")
         assert queue_audit(recording, 1, 0) == 0
@@ -192,7 +192,7 @@ def test_no_audit_is_queued_for_a_refusal_or_where_none_is_wanted(workspace):
     assert len(sample(workspace, "elliptical")) == 20 and sample(workspace, "spiral") == []
 
 
-def test_the_questions_are_blind_and_come_until_they_are_answered(workspace, tmp_path):
+def test_audited_objects_are_selected_blind_until_they_are_labelled(workspace, tmp_path):
     asked = select_objects(workspace)
     assert asked.column_names == ["survey", "object_id", "name", "ra", "dec", "file", "label", "annotator"]
     assert sorted(asked["object_id"].to_pylist()) == sorted(
@@ -212,7 +212,7 @@ def test_the_questions_are_blind_and_come_until_they_are_answered(workspace, tmp
     assert select_objects(workspace).num_rows == 13
 
 
-def test_nobody_is_asked_about_a_batch_that_was_taken_back(workspace, tmp_path):
+def test_objects_of_a_retracted_batch_are_not_selected(workspace, tmp_path):
     rollback(workspace, 0)
     assert select_objects(workspace).num_rows == 0
     rollback(workspace, 1)
@@ -240,7 +240,7 @@ def test_the_command_writes_a_table_that_labels_import_reads(workspace, tmp_path
     assert cli("-w", workspace.path, "select", "--format", "json").out.count('"survey"') == 8
 
 
-def test_an_image_that_a_catalogue_comes_to_know_is_asked_about_and_answered_under_its_new_id(workspace, tmp_path):
+def test_an_image_that_becomes_an_alias_is_audited_under_the_catalogued_id(workspace, tmp_path):
     one = sample(workspace, "spiral")[0]
     with workspace.recording("catalogue") as recording:
         add_objects(recording, "des", [9001], origin="des")
@@ -252,7 +252,7 @@ def test_an_image_that_a_catalogue_comes_to_know_is_asked_about_and_answered_und
     assert verdicts(workspace, "spiral")[-1] == (16, 1, 0, "open")
 
 
-def test_where_nobody_needs_to_be_asked_the_command_says_so(workspace, tmp_path):
+def test_the_command_says_if_no_object_is_left_to_audit(workspace, tmp_path):
     answer(workspace, tmp_path, right(sample(workspace, "elliptical") + sample(workspace, "spiral")))
     file = tmp_path / "none.csv"
     done = cli("-w", workspace.path, "select", "--out", file)
@@ -260,7 +260,7 @@ def test_where_nobody_needs_to_be_asked_the_command_says_so(workspace, tmp_path)
     assert json.loads(cli("-w", workspace.path, "select", "--format", "json").out) == []
 
 
-# --- what answers do
+# --- answers
 
 
 def test_an_audit_without_errors_tightens_the_bound_once_it_is_complete(workspace, tmp_path):
@@ -283,14 +283,14 @@ def test_an_audit_without_errors_tightens_the_bound_once_it_is_complete(workspac
     assert_sound(workspace)
 
 
-def test_an_audit_that_finds_what_was_promised_keeps_the_certificate(workspace, tmp_path):
+def test_an_audit_within_the_bound_keeps_the_certificate(workspace, tmp_path):
     report = answer(workspace, tmp_path, right(sample(workspace, "spiral"), wrong=1))
     assert "16 of 16 answered, 1 wrong: the certificate is kept, at most" in report.audits[0]
     assert verdicts(workspace, "spiral")[-1] == (16, 16, 1, "kept")
     assert ask(workspace, "SELECT count(*) FROM labels WHERE kind = 'retraction'") == [(0,)]
 
 
-def test_an_audit_breaks_as_soon_as_it_may_and_takes_the_whole_batch_back(workspace, tmp_path):
+def test_an_audit_breaks_as_soon_as_it_may_and_retracts_the_whole_batch(workspace, tmp_path):
     ids = sample(workspace, "spiral")
     ((allowed,),) = ask(workspace, "SELECT batch_errors FROM certificates WHERE class = 'spiral'")
     # a person has overruled one that was not drawn: the promotion under that word is taken back too
@@ -332,7 +332,7 @@ def test_a_broken_audit_stays_broken_when_its_answers_are_corrected(workspace, t
     assert_sound(workspace)
 
 
-def test_a_corrected_answer_is_judged_again_and_a_repeated_one_is_not(workspace, tmp_path):
+def test_a_corrected_answer_updates_the_audit_and_a_repeated_one_does_not(workspace, tmp_path):
     ids = sample(workspace, "spiral")
     answer(workspace, tmp_path, right(ids, wrong=1))
     assert answer(workspace, tmp_path, right(ids, wrong=1)).audits == ()
@@ -346,14 +346,14 @@ def test_labels_of_others_change_no_audit(workspace, tmp_path):
     assert [row[3] for row in verdicts(workspace, "spiral")] == ["open"]
 
 
-def test_a_batch_that_was_looked_at_whole_is_known_exactly(workspace, tmp_path):
+def test_a_batch_that_was_audited_completely_is_known_exactly(workspace, tmp_path):
     number = certified_round(workspace, {"spiral": range(250, 253)}, 2)
     assert number == 2 and sample(workspace, "spiral", 2) == [250, 251, 252]
     report = answer(workspace, tmp_path, right([250, 251, 252]))
     assert "at most 0.0 % of the batch are wrong" in report.audits[0]
 
 
-def test_what_a_person_cannot_tell_counts_as_wrong_and_ends_the_audit(workspace, tmp_path):
+def test_an_object_that_a_person_cannot_classify_counts_as_wrong_and_ends_the_audit(workspace, tmp_path):
     ids = sample(workspace, "spiral")
     answer(workspace, tmp_path, right(ids[:-1]))
     unsure = label_event("des", ids[-1], "", "human", annotator="ann") | {"kind": "unsure", "label": None}
@@ -365,7 +365,7 @@ def test_what_a_person_cannot_tell_counts_as_wrong_and_ends_the_audit(workspace,
     assert verdicts(workspace, "spiral")[-1] == (16, 16, 0, "tightened"), "somebody else could tell"
 
 
-def test_what_has_become_a_test_object_is_not_audited_any_more(workspace):
+def test_an_object_that_became_a_test_object_is_no_longer_audited(workspace):
     one = sample(workspace, "spiral")[0]
     with workspace.recording("test set") as recording:
         recording.con.execute("INSERT INTO test_sets VALUES ('HP', 'des', ?, 'spiral', 0.9, ?, ?, NULL)",
@@ -374,7 +374,7 @@ def test_what_has_become_a_test_object_is_not_audited_any_more(workspace):
     assert one not in asked and len(asked) == 19
 
 
-# --- the law of it
+# --- the probabilities
 
 
 def audit_of(**changes: object) -> Audit:
@@ -396,7 +396,7 @@ def test_a_batch_that_keeps_its_promise_is_broken_with_a_probability_below_the_l
     assert hypergeom.pmf(breaking, batch, true_errors, sampled).sum() < 0.05
 
 
-def test_both_bounds_hold_together_but_for_twice_delta():
+def test_both_bounds_hold_together_with_probability_1_minus_twice_delta():
     """Calibration and batch drawn from one lot: how often is the least bound after a complete audit exceeded?"""
     rng = np.random.default_rng(1)
     delta, n, batch, sampled = 0.05, 120, 80, 20
@@ -427,7 +427,7 @@ def test_while_answers_are_missing_an_audit_is_open_or_broken(answered, wrong, b
     assert verdict == "broken" or at_most <= 12
 
 
-# --- rollback, and what is told
+# --- rollback and messages
 
 
 def test_a_rollback_is_recorded_and_does_not_reinstate_a_broken_batch(workspace, tmp_path):
@@ -453,7 +453,7 @@ def test_a_reinstated_batch_can_still_be_broken(workspace, tmp_path):
     assert_sound(workspace)
 
 
-def test_the_certificates_are_told_in_words(workspace, tmp_path):
+def test_certificates_are_described_in_sentences(workspace, tmp_path):
     with workspace.recording("refusal") as recording:
         recording.con.execute(
             "INSERT INTO certificates BY NAME "
@@ -476,7 +476,7 @@ def test_the_certificates_are_told_in_words(workspace, tmp_path):
     ]
 
 
-def test_an_audit_that_tightened_is_told_with_its_bound(workspace, tmp_path):
+def test_a_tightened_audit_is_described_with_its_bound(workspace, tmp_path):
     answer(workspace, tmp_path, right(sample(workspace, "spiral")))
     told = cli("-w", workspace.path, "certificates", "--round", 1).out
     errors, n = COUNTED["spiral"]
@@ -485,7 +485,7 @@ def test_an_audit_that_tightened_is_told_with_its_bound(workspace, tmp_path):
     assert "184 of the 200 stand as promoted" in told  # a person's word stands over the others
 
 
-def test_certificates_are_given_to_programs_and_by_round(workspace):
+def test_certificates_are_printed_as_json_and_by_round(workspace):
     rows = json.loads(cli("-w", workspace.path, "certificates", "--format", "json").out)
     assert [(row["certificate"], row["audit"], row["standing"]) for row in rows] == [
         ("r001-elliptical", "open", 40), ("r001-spiral", "open", 200),
@@ -493,6 +493,6 @@ def test_certificates_are_given_to_programs_and_by_round(workspace):
     failed(cli("-w", workspace.path, "certificates", "--round", 9), "there is no round 9")
 
 
-def test_where_nothing_was_certified_the_command_says_how_to(tmp_path):
+def test_without_certificates_the_command_says_how_to_get_them(tmp_path):
     create_workspace(tmp_path / "ws")
     assert "There is no certificate yet" in cli("-w", tmp_path / "ws", "certificates").out

@@ -77,7 +77,7 @@ def test_they_are_the_precision_and_recall_of_scikit_learn_in_each_bin():
                                               classes.index(m.label)))  # fmt: skip
 
 
-def test_a_class_that_nobody_was_called_in_a_bin_has_an_unknown_purity():
+def test_a_class_without_predictions_in_a_bin_has_an_unknown_purity():
     metrics = purity_and_completeness(np.zeros(5, int), np.zeros(5, int), "g_r", np.linspace(0, 1, 5), CLASSES)
     assert values(metrics, "purity", "spiral") == [(0, 1, None, 0)]
     assert not purity_and_completeness(np.zeros(5, int), np.zeros(5, int), "g_r", np.full(5, np.nan), CLASSES)
@@ -106,7 +106,7 @@ def test_a_split_that_is_given_stands_and_a_set_without_red_spirals_is_unknown()
 
 
 @pytest.mark.parametrize("split", [None, 0.6])
-def test_other_classes_or_no_colours_give_nothing(split):
+def test_other_classes_or_no_colours_give_no_metrics(split):
     truth, g_r = np.array([0, 1]), np.array([0.9, 0.3])
     assert colour_metrics(truth, truth, g_r, ("smooth", "featured"), split) == []
     assert colour_metrics(truth, truth, np.full(2, np.nan), CLASSES, split) == []
@@ -206,7 +206,7 @@ def test_a_set_splits_itself_where_its_survey_did_not_measure_what_was_trained_o
     assert colour_rows(workspace) == [("red spiral", 0.65, None, 0), ("blue elliptical", 0.65, None, 0)]
 
 
-# --- the verb
+# --- the command
 
 
 @pytest.mark.parametrize(("by", "rows"), [("mag_r", 6), ("radius_arcsec", 2), ("colour", 2)])
@@ -217,7 +217,7 @@ def test_metrics_by_a_variable_are_a_line_a_class_and_bin(borrowed, by, rows):
     assert sum(row["n_true"] for row in found) == MEMBERS
 
 
-def test_by_colour_tells_of_red_spirals_too(borrowed):
+def test_bins_of_colour_include_red_spirals(borrowed):
     told = cli("-w", borrowed.path, "metrics", "--by", "colour").out
     assert "red spiral" in told and "blue elliptical" in told and "AUC of colour alone" in told
 
@@ -255,7 +255,7 @@ def test_all_and_by_together_are_a_mistake_of_usage(borrowed):
     assert done.code == 2 and "not both" in done.err
 
 
-def test_where_there_are_no_bins_is_said_why_and_what_to_do(tmp_path):
+def test_without_bins_the_command_says_why_and_what_to_do(tmp_path):
     workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
 
     def told(by="mag_r"):

@@ -1,4 +1,4 @@
-"""Calibration: what is found back, what is kept, and the measures worked by hand."""
+"""Calibrators recover known temperatures, keep the ranking, and are measured as worked by hand."""
 
 import numpy as np
 import pytest
@@ -31,14 +31,14 @@ def scored(n, classes=2, seed=0, spread=2.0):
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-def test_scores_that_are_calibrated_are_left_nearly_as_they_are(classes):
+def test_calibrated_scores_hardly_change(classes):
     logits, truth = scored(20_000, classes)
     assert fit_calibrator(softmax(logits), truth).scale == pytest.approx((1.0,) * classes, abs=0.05)
 
 
 @pytest.mark.parametrize("sharpness", [0.25, 1.5, 4.0])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_the_temperature_of_scaled_logits_is_found_back(sharpness, classes):
+def test_the_temperature_of_scaled_logits_is_recovered(sharpness, classes):
     logits, truth = scored(3000, classes, spread=1.0)
     plain, sharp = (fit_calibrator(softmax(k * logits), truth) for k in (1.0, sharpness))
     assert sharp.scale[0] * sharpness == pytest.approx(plain.scale[0], rel=1e-6)
@@ -102,13 +102,13 @@ def test_halves_without_an_error_give_finite_calibrators_that_still_rank(method,
 
 
 @pytest.mark.parametrize("method", ["temperature", "vector"])
-def test_one_class_only_and_certain_posteriors_are_borne(method):
+def test_one_class_only_and_certain_posteriors_can_be_fitted(method):
     certain = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], np.float32)
     calibrator = fit_calibrator(certain, np.zeros(3, int), method)
     assert np.all(np.isfinite(calibrator(certain)))
 
 
-def test_vector_scaling_finds_back_a_scale_and_a_shift_for_each_class():
+def test_vector_scaling_recovers_a_scale_and_a_shift_for_each_class():
     logits, truth = scored(40_000, 3, spread=1.5)
     logs = np.log(softmax(logits))
     wrong = softmax((logs - np.array([0.5, 0.0, -0.5])) / 0.7)
@@ -154,7 +154,7 @@ def test_the_curve_is_scikit_learns_with_quantile_bins():
     assert [part.right / part.n for part in reliability(confidence, right)] == pytest.approx(list(accuracy), abs=0.011)
 
 
-def test_nothing_to_measure_is_no_bin_and_no_error():
+def test_no_objects_give_no_bin_and_no_error():
     assert reliability([], []) == []
     assert expected_calibration_error([], []) == 0
 

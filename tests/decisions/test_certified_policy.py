@@ -1,4 +1,4 @@
-"""The policy `certified`: what it promotes, what it says of it, when it refuses, and that all can be recomputed."""
+"""The policy `certified`: promotions, certificates, refusals, and recomputing them."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -29,7 +29,7 @@ N_CALIBRATION, N_POOL = 1200, 800
 
 
 def certified(**changes: object) -> Recipe:
-    """A recipe that certifies 5 per cent in one round, `changes` made to its section [certificate]."""
+    """A recipe that certifies 5 per cent in one round, with changes to its section [certificate]."""
     certificate = RECIPE.certificate.model_copy(update={"rounds": 1, "audit": 5, **changes})
     promotion = RECIPE.promotion.model_copy(update={"policy": "certified"})
     return RECIPE.model_copy(update={"certificate": certificate, "promotion": promotion})
@@ -126,7 +126,7 @@ def test_confidences_are_calibrated_when_they_are_recorded(workspace_of: Workspa
 
 
 def test_nothing_is_certified_twice_of_the_same_objects(heavens: Sky) -> None:
-    """Pool objects that were taken are gone, and so are the calibration objects that would have been."""
+    """Promoted pool objects are gone, and so are the calibration objects that would have been promoted."""
     first = heavens.round(certified(rounds=2))
     counted = ask(heavens.workspace, "SELECT count(*) FROM calibration WHERE round = ?", first)[0][0]
     cuts = ask(heavens.workspace, "SELECT class, threshold FROM promotion_cuts ORDER BY ALL")
@@ -154,7 +154,7 @@ def test_after_a_rollback_everything_may_be_certified_again(heavens: Sky) -> Non
     assert faults(heavens.workspace) == []
 
 
-def test_what_a_rollback_reinstates_is_gone_from_pool_and_calibration_alike(heavens: Sky) -> None:
+def test_objects_reinstated_by_a_rollback_leave_pool_and_calibration_alike(heavens: Sky) -> None:
     heavens.round(certified(rounds=2))
     for to in (0, 1):
         rollback(heavens.workspace, to)
@@ -165,7 +165,7 @@ def test_what_a_rollback_reinstates_is_gone_from_pool_and_calibration_alike(heav
     assert (left < POOL).sum() < N_CALIBRATION - 0.8 * batch * N_CALIBRATION / N_POOL
 
 
-def test_an_object_that_was_disowned_is_not_certified_later(heavens: Sky) -> None:
+def test_an_object_whose_label_was_retracted_is_not_certified_later(heavens: Sky) -> None:
     heavens.round(certified(rounds=3))
     taken, label = ask(heavens.workspace, "SELECT object_id, label FROM labels WHERE source = 'promoted' LIMIT 1")[0]
     other = {("des", taken): (1.0, 0.0) if label == "spiral" else (0.0, 1.0)}
@@ -196,7 +196,7 @@ def test_a_tie_is_an_error_and_an_unlabelled_object_does_not_count(heavens: Sky)
 
 
 def test_calibration_galaxies_that_come_late_count_once_earlier_models_have_scored_them(heavens: Sky) -> None:
-    """Unfiltered beside a pool that has lost its easy objects, they would promise too little error."""
+    """Unfiltered, beside a pool without its easy objects, they would give too small an error bound."""
     heavens.round(certified(rounds=2))
     before = [(key, p) for key, p in heavens.scores.items() if key[1] < CALIBRATION + N_CALIBRATION]
     late = {("des", n + 10_000): p for (_, n), p in before}
@@ -204,15 +204,15 @@ def test_calibration_galaxies_that_come_late_count_once_earlier_models_have_scor
         add_objects(recording, "des", [n for _, n in late], split="calibration", domain="in")
         add_events(recording, *(label_event("des", n, heavens.truth["des", n - 10_000]) for _, n in late))
     with heavens.workspace.reading() as con:
-        careful = require_calibration(con, certified(rounds=2), CLASSES)
-    assert careful and "1200 calibration galaxies of DES do not count" in careful and "score --round 1" in careful
+        warning = require_calibration(con, certified(rounds=2), CLASSES)
+    assert warning and "1200 calibration galaxies of DES do not count" in warning and "score --round 1" in warning
     number = heavens.round(certified(rounds=2), heavens.scores | late)
     counted = ask(heavens.workspace, "SELECT object_id FROM calibration WHERE round = ?", number)
     assert counted and all(n < CALIBRATION + N_CALIBRATION for (n,) in counted)
     assert faults(heavens.workspace) == []
 
 
-def test_what_was_trained_on_does_not_certify(heavens: Sky) -> None:
+def test_objects_trained_on_do_not_certify(heavens: Sky) -> None:
     trained = [("des", CALIBRATION + n, "validation", "spiral") for n in range(100)]
     close_round(heavens.workspace, heavens.scores, trained_on=trained, recipe=certified(), by_policy=True)
     counted = ask(heavens.workspace, "SELECT count(*), min(object_id) FROM calibration")
@@ -263,14 +263,14 @@ def test_a_pool_that_differs_is_certified_by_weighted_objects(heavens: Sky) -> N
     assert faults(heavens.workspace) == []
 
 
-def test_a_pool_that_is_alike_is_certified_as_it_stands(heavens: Sky) -> None:
+def test_a_pool_like_the_calibration_objects_is_certified_without_weights(heavens: Sky) -> None:
     with_features(heavens, shift=0.0)
     heavens.round(certified())
     assert {row["weighted"] for row in certificates(heavens.workspace, 1).values()} == {False}
     assert faults(heavens.workspace) == []
 
 
-def test_what_cannot_be_shown_is_refused_with_what_is_missing(heavens: Sky) -> None:
+def test_a_refusal_says_how_many_galaxies_are_missing(heavens: Sky) -> None:
     number = heavens.round(certified(alpha=0.001))
     for name, row in certificates(heavens.workspace, number).items():
         assert row["verdict"] == "refused" and row["threshold"] is None and row["batch"] == 0
@@ -319,12 +319,12 @@ def test_a_quota_keeps_the_balance_of_the_pool(workspace_of: Workspace, quota: s
         ("UPDATE calibration SET half = 'certify'", "in the wrong half"),
         ("DELETE FROM calibration WHERE object_id % 7 = 0", "left out the calibration object"),
         ("UPDATE calibration SET truth = 'spiral' WHERE object_id = 10005 AND truth <> 'spiral'", "of another truth"),
-        ("UPDATE splits SET split = 'pool' WHERE object_id = 10010", "no calibration object"),
-        ("INSERT INTO training SELECT 1, 'des', 10010, 'validation', 'spiral', 'imported', 1", "no calibration object"),
-        ("UPDATE posteriors SET calibrated_confidence = 0.99 WHERE object_id < 10100", "is not what its calibrator"),
-        ("UPDATE posteriors SET calibrated_confidence = 0.99 WHERE object_id = 50007", "is not what its calibrator"),
+        ("UPDATE splits SET split = 'pool' WHERE object_id = 10010", "must not count"),
+        ("INSERT INTO training SELECT 1, 'des', 10010, 'validation', 'spiral', 'imported', 1", "must not count"),
+        ("UPDATE posteriors SET calibrated_confidence = 0.99 WHERE object_id < 10100", "what its calibrator gives"),
+        ("UPDATE posteriors SET calibrated_confidence = 0.99 WHERE object_id = 50007", "what its calibrator gives"),
         ("UPDATE calibrators SET scale = [2.0, 2.0]", "calibrator"),
-        ("UPDATE calibrators SET scale = NULL", "is not what its calibrator"),
+        ("UPDATE calibrators SET scale = NULL", "what its calibrator gives"),
         ("UPDATE certificates SET alpha = 0.001", "alpha is recorded"),
         ("UPDATE certificates SET delta_spent = 0.001", "delta_spent is recorded"),
         ("UPDATE certificates SET truth = 'divine'", "truth is recorded"),
@@ -334,8 +334,8 @@ def test_a_quota_keeps_the_balance_of_the_pool(workspace_of: Workspace, quota: s
         ("UPDATE certificates SET weighted = true", "weighted is recorded"),
         ("DELETE FROM certificates WHERE class = 'spiral'", "must have one of each class"),
         ("DELETE FROM certificates", "must have one of each class"),
-        ("DELETE FROM promotion_cuts", "is not the one that it certifies"),
-        ("UPDATE promotion_cuts SET threshold = 0", "is not the one that it certifies"),
+        ("DELETE FROM promotion_cuts", "differs from the certificate"),
+        ("UPDATE promotion_cuts SET threshold = 0", "differs from the certificate"),
         ("UPDATE labels SET object_id = (SELECT object_id FROM predictions WHERE object_id >= 50000 "
          "ORDER BY calibrated_confidence LIMIT 1) WHERE event = (SELECT max(event) FROM labels)",
          "does not reach its certificate"),

@@ -1,4 +1,4 @@
-"""The bounds, against scipy's distributions, against counting all cases, and against simulation."""
+"""Error bounds against scipy's distributions, exhaustive counts and simulation."""
 
 from math import comb
 
@@ -41,7 +41,7 @@ def test_zero_error_n_is_the_fewest(alpha, delta):
 
 @settings(deadline=None)
 @given(counted(), alphas, deltas)
-def test_is_shown_is_the_lower_binomial_tail(case, alpha, delta):
+def test_the_binomial_test_is_the_lower_binomial_tail(case, alpha, delta):
     errors, n = case
     tail = binom.cdf(errors, n, alpha)
     assume(abs(tail - delta) > 1e-9)
@@ -50,7 +50,7 @@ def test_is_shown_is_the_lower_binomial_tail(case, alpha, delta):
 
 @settings(deadline=None)
 @given(st.lists(sizes, min_size=1, max_size=20), alphas, deltas)
-def test_most_errors_is_the_last_number_that_is_shown(n, alpha, delta):
+def test_max_errors_is_the_largest_number_that_passes(n, alpha, delta):
     n = np.array(n)
     k = max_errors(n, alpha, delta)
     assert np.all(k >= -1)
@@ -58,7 +58,7 @@ def test_most_errors_is_the_last_number_that_is_shown(n, alpha, delta):
     assert not np.any(passes_binomial_test(k + 1, n, alpha, delta))
 
 
-def test_most_errors_by_hand():
+def test_max_errors_by_hand():
     # 0.99 ** 368 is the first power below 0.025, and 0.99 ** 555 + 555 * 0.01 * 0.99 ** 554 the first such sum
     assert max_errors([0, 367, 368, 554, 555], 0.01, 0.025).tolist() == [-1, -1, 0, 0, 1]
 
@@ -77,7 +77,7 @@ def test_the_population_bound_is_the_rate_at_which_so_few_errors_have_probabilit
 
 @settings(deadline=None)
 @given(counted(), alphas, deltas)
-def test_a_rate_is_shown_exactly_where_the_population_bound_is_at_most_it(case, alpha, delta):
+def test_the_binomial_test_passes_exactly_if_the_population_bound_is_at_most_alpha(case, alpha, delta):
     errors, n = case
     bound = population_bound(errors, n, delta)
     assume(abs(bound - alpha) > 1e-9)

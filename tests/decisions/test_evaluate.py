@@ -1,4 +1,4 @@
-"""The measures, against small cases worked by hand."""
+"""Metrics against small cases worked by hand."""
 
 from math import sqrt
 
@@ -78,7 +78,7 @@ def test_ties_of_confidence_are_broken_by_the_order_given():
     assert (half.value, half.n) == (1.0, 3)
 
 
-def test_what_could_not_be_scored_is_counted_and_counted_as_wrong():
+def test_unscorable_objects_are_counted_and_counted_as_wrong():
     metrics = classification_metrics(TRUTH, SCORED, CLASSES, unscorable=2)
     assert (pick(metrics, "scored").value, pick(metrics, "scored").n) == (6, 8)
     assert pick(metrics, "unscorable").value == 2

@@ -142,7 +142,7 @@ def test_each_line_says_how_many_it_is_of_and_an_interval_that_is_cut_off_is_tol
     assert said.count("which goes on below the edge)") == 1
 
 
-def test_what_cannot_be_drawn_is_told_and_leaves_no_file(survey, tmp_path):
+def test_a_figure_that_cannot_be_drawn_gives_an_error_and_no_file(survey, tmp_path):
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.gif"), "x.gif", "ends in .png, .pdf, .svg")
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.png", "--round", 9), "there is no round 9")
     empty = create_workspace(tmp_path / "ws", stamp_size=SIZE)

@@ -1,4 +1,4 @@
-"""Shift meters: what they say of samples whose difference is known, and which galaxies of a round they compare."""
+"""Shift meters on samples of known difference, and the galaxies of a round that they compare."""
 
 import json
 import time
@@ -43,17 +43,17 @@ def normal(n, seed, mean=0.0, sigma=1.0, d=2):
     return np.random.default_rng(seed).normal(mean, sigma, (n, d))
 
 
-# --- can a classifier tell them apart?
+# --- AUC of a classifier
 
 
-def test_samples_of_one_survey_are_not_told_apart_and_shifted_ones_are():
+def test_samples_of_one_survey_give_an_auc_near_a_half_and_shifted_ones_a_higher_one():
     alike = two_sample_auc(deep(400, 1), deep(400, 2), seed=0)
     assert alike.low < 0.5 < alike.high and abs(alike.value - 0.5) < 0.05
     moved = two_sample_auc(deep(400, 1), deep(400, 3, moved=1.5), seed=0)
     assert moved.low > 0.6
 
 
-def test_a_sample_that_is_only_wider_is_told_apart_too():
+def test_a_sample_that_is_only_wider_is_distinguished_too():
     wider = two_sample_auc(normal(500, 1, d=4), normal(500, 2, sigma=1.8, d=4), seed=0)
     assert wider.low > 0.7
 
@@ -82,7 +82,7 @@ def test_the_same_samples_and_seed_give_the_same_area_and_other_folds_nearly_the
     assert abs(two_sample_auc(a, b, seed=3).value - two_sample_auc(a, b, seed=4).value) < 0.05
 
 
-def test_features_that_say_nothing_are_borne():
+def test_constant_features_can_be_compared():
     a, b = normal(60, 1, d=30), normal(40, 2, d=30)
     a[:, 1:], b[:, 1:] = 7.0, 7.0  # dead units of a network
     found = two_sample_auc(a, b, seed=0)
@@ -91,7 +91,7 @@ def test_features_that_say_nothing_are_borne():
     assert np.isfinite(density_weights(a, b, a)).all()
 
 
-# --- how far apart are they?
+# --- Fréchet distance
 
 
 def test_frechet_is_the_distance_of_two_gaussians():
@@ -119,7 +119,7 @@ def test_its_noise_is_what_like_samples_of_the_same_sizes_have():
     assert moved.distance > moved.noise.high
 
 
-# --- do the predicted classes drift?
+# --- prior drift
 
 
 def test_prior_drift_is_newcombes_example():
@@ -136,12 +136,12 @@ def test_a_class_that_neither_sample_has_does_not_drift():
     assert drift.value == 0 and drift.low < 0 < drift.high
 
 
-# --- weights, and what is kept by them
+# --- density weights and rejection sampling
 
 
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), mean=st.floats(-0.8, 0.8), sigma=st.floats(0.6, 1.0))
-def test_what_is_accepted_is_distributed_like_the_pool(seed, mean, sigma):
+def test_accepted_objects_are_distributed_like_the_pool(seed, mean, sigma):
     rng = np.random.default_rng(seed)
     fit, pool, judged = (rng.normal(size=(4000, 1)) for _ in range(3))
     kept = judged[rejection_sample(density_weights(fit, pool * sigma + mean, judged), rng.random(len(judged))), 0]
@@ -191,7 +191,7 @@ def test_the_heaviest_object_always_stays_and_a_draw_of_nothing_keeps_all(weight
     assert rejection_sample(w, np.full(len(w), 0.5)).tolist() == (0.5 * w.max() <= w).tolist()
 
 
-def test_nothing_is_accepted_of_nothing():
+def test_no_objects_give_no_accepted_ones():
     assert rejection_sample(np.empty(0), np.empty(0)).shape == (0,)
 
 
@@ -318,7 +318,7 @@ def test_calibration_and_pool_are_compared_and_a_sample_that_is_too_small_is_nam
     assert "labelled" in sentence and "10 of its galaxies" in sentence and str(MIN_SAMPLE) in sentence
 
 
-def test_what_an_earlier_round_took_or_would_have_taken_is_compared_no_more(workspace):
+def test_objects_that_an_earlier_round_promoted_or_would_have_promoted_are_not_compared(workspace):
     sure = {*range(1, 8), *range(101, 106)}
     first = scored_round(
         workspace, lambda n: 0.95 if n in sure else 0.6,

@@ -1,4 +1,4 @@
-"""Certification of one class: what is refused and why, and how seldom it errs."""
+"""Certification of one class: thresholds, refusals, and the rate of wrong certificates."""
 
 from itertools import pairwise
 
@@ -76,7 +76,7 @@ def test_the_sequence_stops_at_the_first_failure_though_a_looser_threshold_would
     assert count_passed(certifying, (0.8, 0.7), ALPHA, DELTA) == 0
 
 
-def test_too_few_are_refused_and_told_how_many_there_are_and_must_be():
+def test_too_few_are_refused_with_the_numbers_present_and_needed():
     found = certify_class(half(100, 1, np.zeros_like), half(100, 2, np.zeros_like), 1.0, 0.01, 0.025, STEPS)
     assert found.threshold is None and found.accepted == 0
     assert found.needed == zero_error_n(0.01, 0.025) - 100 == 268
@@ -96,7 +96,7 @@ def test_a_class_that_is_always_wrong_is_refused_whatever_the_number_of_labels()
     assert "no number of labels" in found.reason
 
 
-def test_one_too_many_errors_is_refused_with_the_labels_that_would_do():
+def test_one_error_too_many_is_refused_with_the_number_of_labels_that_suffices():
     fit, certifying = half(300, 1, lambda c: c * 0), half(300, 2, lambda c: c * 0)
     wrong = np.arange(300) < 9
     found = certify(fit, CalibrationSample(certifying.confidence, wrong))
@@ -123,7 +123,7 @@ def test_the_batch_shares_delta_among_the_thresholds_that_might_have_been_taken(
     assert found.batch_errors(5000) == batch_bound(found.errors, found.n, 5000, DELTA / len(found.grid))
 
 
-def test_where_the_error_rate_is_alpha_at_every_threshold_a_promise_is_made_in_delta_of_cases_at_most():
+def test_if_the_error_rate_is_alpha_at_every_threshold_at_most_delta_of_the_cases_are_certified():
     runs = 2000
     rng = np.random.default_rng(7)
     certified = 0

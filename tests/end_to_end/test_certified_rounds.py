@@ -100,7 +100,7 @@ def test_with_too_few_calibration_labels_it_says_how_many_more(second: Toy, copy
     """One per cent cannot be shown with some hundred galaxies of a class."""
     toy = second.on(copy_of(second.workspace))
     said = toy.round(*CERTIFIED, "--set", "certificate.alpha=0.01")
-    assert "careful: " in said and "little or nothing will be promoted" in said
+    assert "warning: " in said and "little or nothing will be promoted" in said
     for name in CLASSES:
         assert re.search(rf"no {name} is promoted: .* at least \d+ more calibration galaxies predicted {name}", said)
     assert toy.promoted(3) == {}

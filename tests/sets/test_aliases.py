@@ -1,4 +1,4 @@
-"""Identity: an image given by position is the catalogued object it shows, and that object takes what it lacks."""
+"""Aliases: an image ingested by position is linked to the catalogued object it shows, which takes what it lacks."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def bring_in(workspace: Workspace, places: dict[int, tuple[float, float]], surve
 
 
 def bring_images(workspace: Workspace, folder: Path, names: dict[int, tuple[int, float, str]], **options) -> None:
-    """Images of galaxies, each of them another picture."""
+    """Images of galaxies, all different."""
     write_images(folder, [f"{n}.png" for n in names], seed=min(names))
     rows = [
         (n, f"{n}.png", GALAXIES[of][0], GALAXIES[of][1] + north * ARCSEC, label)
@@ -72,7 +72,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def workspace(made: Path, tmp_path: Path) -> Workspace:
-    """Five images of four catalogued galaxies, not identified yet."""
+    """Five images of four catalogued galaxies, not linked yet."""
     return Workspace.open(shutil.copytree(made, tmp_path / "ws"))
 
 
@@ -94,7 +94,7 @@ def record(workspace: Workspace, *events: dict) -> None:
         add_events(recording, *events)
 
 
-# --- who is whom
+# --- which object an image shows
 
 
 def test_an_image_within_the_radius_is_the_nearest_catalogued_object(workspace):
@@ -131,19 +131,19 @@ def test_a_wider_radius_finds_more_later(workspace):
     assert (4, 300) in aliases(workspace)
 
 
-def test_an_object_of_another_survey_is_another_matter(workspace, tmp_path):
+def test_images_are_not_linked_to_objects_of_another_survey(workspace, tmp_path):
     bring_images(workspace, tmp_path / "des", {7: (100, 0.1, "spiral")}, survey="des")
     find_aliases(workspace)
     assert 7 not in dict(aliases(workspace))
 
 
-def test_without_a_catalogue_nobody_is_anybody(tmp_path):
+def test_without_a_catalogue_no_image_becomes_an_alias(tmp_path):
     workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     bring_images(workspace, tmp_path / "images", IMAGES)
     assert find_aliases(workspace) == AliasReport(considered=5)
 
 
-def test_a_radius_that_means_nothing_is_refused(workspace):
+def test_a_radius_out_of_range_is_refused(workspace):
     for radius in (0, 61, float("nan")):
         with pytest.raises(InputError, match="above 0 and up to 60 arcsec"):
             find_aliases(workspace, radius)
@@ -157,7 +157,7 @@ def test_a_test_object_keeps_the_id_that_its_frozen_set_names(workspace, tmp_pat
     assert ask(workspace, "SELECT test_set FROM catalog WHERE object_id = 1") == [("HP",)]
 
 
-# --- what the object takes
+# --- what is copied to the object
 
 
 def test_the_object_takes_the_nearest_good_stamp_as_it_is(workspace):
@@ -202,7 +202,7 @@ def test_what_the_object_has_already_is_kept(workspace, tmp_path):
     assert ask(workspace, "SELECT split, label FROM catalog WHERE object_id = 100") == [("pool", "elliptical")]
 
 
-def test_the_last_word_of_every_source_and_annotator_is_carried_over_but_no_promotion(workspace):
+def test_the_latest_label_of_every_source_and_annotator_is_copied_but_no_promotion(workspace):
     record(
         workspace,
         label_event("sdss", 5, "elliptical", "human", annotator="edwin", confidence=0.75),
@@ -227,7 +227,7 @@ def test_the_last_word_of_every_source_and_annotator_is_carried_over_but_no_prom
     assert reason == ("given to image 1, which shows it 0.30 arcsec away: ingested with 1.png",)
 
 
-def test_a_label_that_an_image_is_given_afterwards_is_carried_over_by_the_next_call(workspace):
+def test_a_label_given_to_an_image_later_is_copied_by_the_next_call(workspace):
     find_aliases(workspace)
     record(workspace, label_event("sdss", 5, "spiral", "human"))
     assert find_aliases(workspace) == AliasReport(considered=1, labels=1)
@@ -294,11 +294,11 @@ def test_an_object_is_out_beside_its_image_that_a_test_set_names(workspace):
     assert ask(workspace, "SELECT object_id, test_object_id FROM exclusions") == [(100, 1)]
 
 
-# --- what is said of an image afterwards
+# --- labels and splits given to an image later
 
 
 def say(workspace: Workspace, folder: Path, header: list[str], *rows: tuple, **options) -> None:
-    """Bring the images in again, by a table that says something else of them."""
+    """Ingest the images again, by a table with other values."""
     write_images(folder, [f"{n}.png" for n in IMAGES], seed=min(IMAGES))
     table = write_csv(
         folder / "said.csv", ["object_id", "file", *header], *[(r[0], f"{r[0]}.png", *r[1:]) for r in rows]
@@ -397,7 +397,7 @@ def test_stating_what_was_a_default_makes_it_a_statement_once(workspace, tmp_pat
     assert ask(workspace, "SELECT stated FROM splits WHERE object_id = 1 ORDER BY run") == [(False,), (True,)]
 
 
-# --- what two tables measured
+# --- measurements by two tables
 
 
 MEASURED = ["ra", "dec", "mag_r", "radius_arcsec", "domain"]
@@ -431,10 +431,10 @@ def test_a_table_that_measures_more_adds_it_and_changes_nothing_that_stands(work
     assert ask(workspace, "SELECT count(*) FROM objects WHERE object_id = 4") == [(3,)]
 
 
-# --- what others record meanwhile
+# --- other processes record meanwhile
 
 
-def test_who_is_overtaken_by_a_catalogue_looks_again(workspace, monkeypatch):
+def test_find_aliases_searches_again_if_a_catalogue_is_ingested_meanwhile(workspace, monkeypatch):
     recording, late = Workspace.recording, iter([{600: (40.0, 89.99 + 1.5 * ARCSEC)}])
 
     def slow(workspace, what=""):
@@ -447,7 +447,7 @@ def test_who_is_overtaken_by_a_catalogue_looks_again(workspace, monkeypatch):
     assert (4, 600) in aliases(workspace)
 
 
-def test_who_is_overtaken_again_and_again_gives_up_and_says_so(workspace, monkeypatch):
+def test_find_aliases_gives_up_if_others_keep_recording(workspace, monkeypatch):
     monkeypatch.setattr(Workspace, "recording", _after_another(Workspace.recording))
     with pytest.raises(WorkspaceBusy, match="5 times while this one was reading it, and nothing is recorded"):
         find_aliases(workspace)
@@ -455,7 +455,7 @@ def test_who_is_overtaken_again_and_again_gives_up_and_says_so(workspace, monkey
 
 
 def _after_another(recording):
-    """Somebody else always records first."""
+    """Another process always records first."""
 
     def slow(workspace, what=""):
         with recording(workspace, "another"):
@@ -471,7 +471,7 @@ def test_the_checks_hold_afterwards(workspace):
     assert done.code == 0, done
 
 
-# --- what a person sees
+# --- commands
 
 
 def test_crossmatch_identifies_first_and_matches_the_object_and_not_its_image(workspace):
@@ -483,7 +483,7 @@ def test_crossmatch_identifies_first_and_matches_the_object_and_not_its_image(wo
     assert crossmatch(workspace).images == AliasReport(considered=1)
 
 
-def test_why_of_an_image_goes_on_with_the_story_of_the_object(workspace):
+def test_why_of_an_image_continues_with_its_object(workspace):
     bring_in(workspace, {900: (10.0, 0.4 * ARCSEC)}, survey="des")
     crossmatch(workspace)
     story = why(workspace, "1")
@@ -500,7 +500,7 @@ def test_why_of_an_image_goes_on_with_the_story_of_the_object(workspace):
     assert len(json.loads(shown.out)) == len(told)
 
 
-def test_why_tells_votes_and_domain(workspace):
+def test_why_shows_votes_and_domain(workspace):
     with workspace.recording("more") as recording:
         key = [recording.run]
         recording.con.execute(

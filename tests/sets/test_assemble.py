@@ -1,4 +1,4 @@
-"""Assemble: the sets of the paper from three catalogues, by the command line alone."""
+"""`assemble` builds the sets of the paper from three catalogues."""
 
 import csv
 import json
@@ -131,7 +131,7 @@ def test_truth_is_the_larger_debiased_vote_and_the_raw_majority_stands_beside_it
         assert (raw == truth) is (i % 10 != 3)
 
 
-def test_calibration_has_the_volunteers_word_and_ties_have_none(workspace):
+def test_calibration_has_the_volunteers_labels_and_ties_have_none(workspace):
     assert cli("-w", workspace.path, "assemble").code == 0
     rows = ask(workspace, "SELECT object_id, label, source FROM catalog WHERE survey = 'des' AND split = 'calibration'")
     for object_id, label, source in rows:
@@ -360,7 +360,7 @@ def test_the_papers_hp_list_gives_the_papers_counts(real_sky, _):
     assert pairs <= matches
 
 
-# --- what a second look changes
+# --- later calls
 
 
 def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tmp_path):
@@ -379,7 +379,7 @@ def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tm
     assert "taken back" not in again.out and ask(workspace, state, SDSS + trained) == [(None, "none")]
 
 
-def test_labels_of_an_image_table_and_of_assemble_do_not_take_turns(workspace, tmp_path):
+def test_labels_of_an_image_table_and_of_assemble_do_not_replace_each_other_in_turn(workspace, tmp_path):
     trained = next(i for i in range(SHARED, GALAXIES) if max(votes(i)) > 0.985)
     images = write_images(tmp_path / "images", ["a.png"])
     table = write_csv(tmp_path / "t.csv", ["object_id", "file", "label"], [SDSS + trained, "a.png", "spiral"])
@@ -401,7 +401,7 @@ def test_an_object_that_comes_after_the_population_is_unknown_until_it_is_looked
     assert ask(workspace, "SELECT domain FROM catalog WHERE object_id = ?", DES + 9100) == [("unknown",)]
 
 
-def test_what_a_population_leaves_out_is_unknown(workspace, tmp_path):
+def test_an_object_that_a_population_does_not_return_is_unknown(workspace, tmp_path):
     (tmp_path / "some.sql").write_text(
         "SELECT object_id, 'in' AS domain, NULL AS reason FROM des_sources WHERE survey = $survey AND mag_r < 18 --x"
     )
@@ -457,14 +457,14 @@ def _give_splits(workspace: Workspace, survey: str, split: str, stated: bool) ->
         )
 
 
-def test_what_somebody_keeps_out_stays_out_of_all_but_calibration(workspace):
+def test_an_object_with_the_stated_split_none_stays_out_of_all_but_calibration(workspace):
     for survey in ("sdss", "des"):
         _give_splits(workspace, survey, "none", stated=True)
     assert cli("-w", workspace.path, "assemble").code == 0
     assert set(splits(workspace, "sdss").values()) == set(splits(workspace, "des").values()) == {"none", "calibration"}
 
 
-def test_a_default_of_none_gives_way(workspace, copy_of):
+def test_a_default_split_of_none_is_replaced(workspace, copy_of):
     apart = Workspace.open(copy_of(workspace.path))
     for survey in ("sdss", "des"):
         _give_splits(apart, survey, "none", stated=False)

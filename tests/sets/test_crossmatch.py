@@ -1,4 +1,4 @@
-"""Cross-match: the greedy one-to-one matching of a brute force and of astropy, wherever on the sphere."""
+"""`crossmatch` gives the greedy one-to-one pairs, as brute force and astropy do, everywhere on the sphere."""
 
 import json
 import shutil
@@ -244,7 +244,7 @@ def test_the_batch_of_the_smaller_survey_is_the_hash_table_and_the_larger_one_st
     assert "small_cells" in hashed and "small_cells" not in streamed and "objects" in streamed
 
 
-# --- what takes part, and what is recorded
+# --- which objects are matched, and which pairs recorded
 
 
 def test_objects_without_a_position_replaced_rows_and_aliases_take_no_part(workspace):
@@ -344,7 +344,7 @@ def test_two_surveys_keep_the_names_they_were_matched_by_whatever_the_settings_s
 # --- the command line
 
 
-def test_the_command_tells_of_objects_pairs_and_separations(workspace):
+def test_the_command_prints_objects_pairs_and_separations(workspace):
     bring_in(workspace, "sdss", [1, 2, 3], [10, 20, 30], [0, 0, 0])
     bring_in(workspace, "des", [1, 2], [10 + 0.5 * ARCSEC, 20], [0, 0])
     done = cli("-w", workspace.path, "crossmatch", "--format", "json")
@@ -369,7 +369,7 @@ def test_no_pair_at_all_is_a_result_too(workspace):
     assert not crossmatch(workspace).matches[0].recorded
 
 
-def test_what_cannot_be_matched_is_refused_with_a_word_on_what_to_do(workspace):
+def test_surveys_that_cannot_be_matched_are_refused_with_advice(workspace):
     def refused(*arguments: object) -> Done:
         return cli("-w", workspace.path, "crossmatch", *arguments)
 
@@ -384,7 +384,7 @@ def test_what_cannot_be_matched_is_refused_with_a_word_on_what_to_do(workspace):
         failed(refused("--radius", radius), "above 0 and up to 60 arcsec")
 
 
-# --- what others record meanwhile
+# --- other processes record meanwhile
 
 
 def test_a_catalogue_that_comes_while_pairs_are_sought_is_matched_too(workspace, monkeypatch):

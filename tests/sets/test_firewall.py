@@ -1,4 +1,4 @@
-"""No test galaxy in training, ever, whatever the ids say: neither by name, nor by position, match or picture."""
+"""The firewall keeps test galaxies out of training and promotion: by id, position, cross-match and picture."""
 
 import itertools
 from collections.abc import Callable
@@ -40,6 +40,7 @@ from catbuilder.decisions.promote import decide
 from catbuilder.ingest.images import ingest_images
 from catbuilder.inspection.why import why
 from catbuilder.rounds.planning import make_plan
+from catbuilder.sets.firewall import FirewallReport
 from catbuilder.sets.testsets import add_test_set
 
 ARCSEC = 1 / 3600
@@ -177,10 +178,10 @@ def test_test_galaxies_are_scored_all_the_same(planted: Workspace) -> None:
     assert {*range(HP_SDSS, HP_SDSS + 24), 77} <= set(scored["object_id"].to_pylist())
 
 
-def test_what_is_recorded_between_the_firewalls_look_and_the_plan_is_looked_at(
+def test_objects_recorded_between_the_firewall_and_the_plan_are_checked(
     workspace: Workspace, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Somebody ingests a test galaxy while the firewall compares: the plan must not be made without it."""
+    """A test galaxy is ingested while the firewall compares: the plan must know it."""
     from catbuilder.sets import firewall
 
     late, first = TRAIN + 700, TRAIN + 701
@@ -255,7 +256,7 @@ def test_copies_without_a_position_are_never_on_both_sides(tmp_path: Path, recip
     assert {"training", "validation"} == set().union(*sides)
 
 
-def test_a_copy_goes_where_the_whole_neighbourhood_goes(tmp_path: Path, recipe: Recipe) -> None:
+def test_a_copy_is_on_the_same_side_of_the_split_as_its_neighbourhood(tmp_path: Path, recipe: Recipe) -> None:
     """A galaxy imaged twice, and a copy of the first image without a position: none is on the other side."""
     workspace = create_workspace(tmp_path / "ws", CLASSES, 64)
     sources = []
@@ -352,7 +353,7 @@ def position(thing: Thing) -> tuple[float | None, float | None]:
 
 
 def may_be(a: tuple[int, Thing], b: tuple[int, Thing]) -> bool:
-    """Whether `a` may be the galaxy `b`, worked out without the firewall's own means."""
+    """Whether `a` may be the galaxy `b`, computed independently of the firewall."""
     (number, mine), (other, theirs) = a, b
     if mine.survey != theirs.survey and (mine.match == other or theirs.match == number):
         return True
@@ -367,7 +368,7 @@ def near(a: Thing, b: Thing) -> bool:
 
 
 def all_that_may_be(others: list[tuple[int, Thing]], tests: list[tuple[int, Thing]]) -> list[tuple[int, Thing]]:
-    """What may be a test galaxy: itself, as a copy of what may be one, or near one whose place its picture told."""
+    """Objects that may be test galaxies: themselves, as copies of such objects, or near one found by its picture."""
     out = [thing for thing in others if any(may_be(thing, test) for test in tests)]
     by_picture = [x for x in out if any(same_picture_without_position(x[1], test) for _, test in tests)]
     while True:
@@ -462,3 +463,11 @@ def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(
     keys = rows(workspace, "SELECT survey, object_id FROM catalog WHERE quality = 'ok'")
     decisions = finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.999))
     assert not {9900, 9901, 9902} & set(decisions.promotions["object_id"].to_pylist())
+
+
+def test_the_report_names_exclusions_by_rule_and_warns_of_objects_that_cannot_be_checked() -> None:
+    assert FirewallReport({}, unguarded_tests=0, by_picture_alone=0, run=1).sentences() == []
+    excluded, unguarded, alone = FirewallReport({"position": 2, "content": 1}, 3, 4, run=1).sentences()
+    assert excluded == "kept out as possible test or calibration objects: 1 by content, 2 by position"
+    assert unguarded.startswith("warning: 3 test objects have neither position nor image")
+    assert alone.startswith("warning: 4 objects have no position")

@@ -1,4 +1,4 @@
-"""Class and rendering that go together are told of, at the plan and by `check`, and break nothing."""
+"""Correlated class and rendering give a warning at the plan and in `check`, and never an error."""
 
 import csv
 import json
@@ -42,7 +42,7 @@ def warnings(workspace, round_number=None):
         return rendering_warnings(con, round_number)
 
 
-def test_one_class_in_one_rendering_is_told_with_counts_and_with_what_to_do(workspace):
+def test_one_class_in_one_rendering_gives_a_warning_with_counts_and_advice(workspace):
     add_rendering(workspace, "sdss/gz2", 1, 81, 70)
     add_rendering(workspace, "sdss/gz1_spirals", 1000, 0, 150)
     assert list(warnings(workspace)) == ["sdss/gz1_spirals"]
@@ -64,7 +64,7 @@ def test_one_class_in_one_rendering_is_told_with_counts_and_with_what_to_do(work
         [(2, 98), (12, 90)],  # one-sided everywhere
     ],
 )
-def test_what_mixes_or_cannot_be_compared_is_not_told(workspace, counts):
+def test_mixed_or_incomparable_renderings_give_no_warning(workspace, counts):
     for i, (elliptical, spiral) in enumerate(counts):
         add_rendering(workspace, f"r{i}", 1 + 1000 * i, elliptical, spiral)
     assert warnings(workspace) == {}
@@ -80,14 +80,14 @@ def test_what_mixes_or_cannot_be_compared_is_not_told(workspace, counts):
         ([(1, 99), (60, 60)], ["r0"]),  # a wrong label or two do not hide it
     ],
 )
-def test_what_goes_together_is_told(workspace, counts, named):
+def test_correlated_renderings_give_a_warning(workspace, counts, named):
     for i, (elliptical, spiral) in enumerate(counts):
         add_rendering(workspace, f"r{i}", 1 + 10_000 * i, elliptical, spiral)
     assert list(warnings(workspace)) == named
 
 
 @pytest.mark.parametrize("split", ["none", "validation", "calibration"])
-def test_what_is_not_trained_on_does_not_count(workspace, split):
+def test_objects_not_trained_on_do_not_count(workspace, split):
     add_rendering(workspace, "mixed", 1, 60, 60)
     add_rendering(workspace, "spirals", 1000, 0, 60, split=split)
     assert warnings(workspace) == {}
@@ -138,7 +138,7 @@ def test_the_plan_of_a_round_says_it_once_and_goes_on(one_sided, capsys):
     assert all("class and rendering go together" in line for line in told)
 
 
-def test_leaving_a_rendering_out_by_the_way_that_is_told_ends_the_warning(one_sided, tmp_path):
+def test_leaving_a_rendering_out_as_advised_ends_the_warning(one_sided, tmp_path):
     workspace = Workspace.open(shutil.copytree(one_sided.path, tmp_path / "ws"))
     folder = one_sided.path.parent / "spiral"
     table = ("--table", folder / "t.csv", "--survey", "sdss", "--split", "none")

@@ -1,4 +1,4 @@
-"""The same picture is recognised through rescaling, re-encoding, rotation and flips; look-alikes are not."""
+"""`same_picture` finds copies after rescaling, re-encoding, rotation and flips, and no look-alikes."""
 
 import io
 from pathlib import Path
@@ -102,7 +102,7 @@ def test_a_blank_stamp_has_no_content_and_matches_nothing_not_even_itself():
     assert [(match.i, match.j) for match in same_picture(images, images)] == [(2, 2)]
 
 
-def test_no_stamps_is_no_match():
+def test_no_stamps_give_no_match():
     none, one = np.zeros((0, 64, 64, 3), np.uint8), stamps([elliptical(1)], 64)
     assert same_picture(none, one) == same_picture(one, none) == []
     assert same_picture(none, none) == []

@@ -1,5 +1,5 @@
--- Accuracy against coverage on the test sets. What steers the training (validation) or the promotion (calibration) is
--- no test.
+-- Accuracy against coverage on the test sets. Validation steers the training and calibration the promotion, so neither
+-- is a test set.
 SELECT test_set, survey, round, coverage, value, low, high, n
 FROM metrics
 WHERE metric = 'accuracy' AND variable IS NULL AND truth = 'debiased' AND test_set NOT IN ('validation', 'calibration')

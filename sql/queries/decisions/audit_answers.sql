@@ -1,6 +1,6 @@
--- Audits whose answers are no longer those of their last row: what the certificate promised, and what people say now.
--- What a person says of a catalogued object is said of its image too. Of what a person could not tell, and nobody else
--- did, the label counts as wrong, as it does among calibration objects.
+-- Audits whose answers have changed since their last row: the certificate's bound, and the counts of answers now. A
+-- label of a catalogued object counts for its images too. If a person could not classify an object, and nobody else has,
+-- its promoted label counts as wrong, as among calibration objects.
 WITH answers AS (
     SELECT q.certificate, count(*) AS sampled,
            count(*) FILTER (h.label IS NOT NULL OR u.object_id IS NOT NULL) AS answered,

@@ -1,4 +1,4 @@
--- Objects drawn for audits, under the ids of then and of now.
+-- Objects drawn for audits, and the catalogued objects that they have become aliases of since.
 WITH drawn AS (SELECT DISTINCT survey, object_id FROM queue WHERE strategy = 'audit')
 SELECT survey, object_id FROM drawn
 UNION

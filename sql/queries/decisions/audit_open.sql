@@ -1,4 +1,4 @@
--- An audit begins without an answer, and with the bound of its certificate.
+-- Open the audits of a round, without answers and with the bounds of their certificates.
 INSERT INTO audits BY NAME
 SELECT c.certificate, count(*) AS sampled, 0 AS answered, 0 AS wrong, any_value(c.batch_bound) AS batch_bound,
        'open' AS verdict, $round AS round, $run AS run

@@ -1,4 +1,4 @@
--- Every label that was promoted under a certificate and not taken back yet, those beneath a person's word too.
+-- Retractions of every label promoted under a certificate and not retracted yet, also where a person's label overrides it.
 SELECT l.survey, l.object_id, 'retraction' AS kind, l.label, l.confidence, l.source, l.annotator, l.model,
        l.certificate, CAST($reason AS VARCHAR) AS reason, l.event AS retracts
 FROM labels AS l

@@ -1,5 +1,5 @@
--- A simple random sample of each batch: the first so many by a hash. The place is by another hash, over all batches
--- together: the first hash is low wherever few of many were drawn, and an order by it would tell the classes apart.
+-- Queue a simple random sample of each batch: the first ones by a hash. The order of the queue is by another hash over all
+-- batches, because the first hash is low in batches of which a small fraction was drawn, and would reveal the class.
 INSERT INTO queue BY NAME
 WITH sizes AS (SELECT unnest($certificates) AS certificate, unnest($sizes) AS size),
      drawn AS (

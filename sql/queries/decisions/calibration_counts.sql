@@ -1,5 +1,5 @@
--- Calibration objects of a survey: drawn for it, with an image, with truth too; of these the certifying ones that no
--- promotion would have taken; and those that an earlier round's model has not scored, so that nobody knows.
+-- Counts of a survey's calibration objects: all; with an image; with a true class; of these the certifying ones that no
+-- earlier round would have promoted; and those that an earlier round's model has not scored, so that this is unknown.
 WITH cuts AS (SELECT DISTINCT round FROM standing_cuts_at() WHERE survey IS NULL OR survey = $target),
      known AS (SELECT * FROM calibration_at() WHERE survey = $target AND truth IS NOT NULL),
      scored AS (SELECT survey, object_id, count(DISTINCT model) AS n FROM predictions

@@ -1,4 +1,4 @@
--- The certifying half, all of it, with a model's posteriors: where calibration is measured, and never fitted.
+-- The whole certifying half with a model's posteriors, on which calibration is measured and never fitted.
 SELECT c.truth, p.predicted_label, p.predicted_confidence, p.calibrated_confidence, COLUMNS('^p_')
 FROM calibration_at($round) AS c
 JOIN (SELECT survey, object_id, predicted_label, predicted_confidence, calibrated_confidence, COLUMNS('^p_')

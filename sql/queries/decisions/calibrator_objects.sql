@@ -1,4 +1,4 @@
--- The fitting half with the posteriors that a model has just given, and the truth.
+-- The fitting half with its true classes, and the posteriors in the shards that a model has just written.
 SELECT c.truth, COLUMNS('^p_')
 FROM calibration_at($round) AS c
 JOIN (SELECT survey, object_id, COLUMNS('^p_') FROM read_parquet($files)) AS s

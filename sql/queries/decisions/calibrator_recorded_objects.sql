@@ -1,4 +1,4 @@
--- The fitting half as it stood in a round, with the posteriors that its model gave.
+-- The fitting half as it stood in a round, with the recorded posteriors of its model.
 SELECT c.truth, COLUMNS('^p_')
 FROM calibration_at($round) AS c
 JOIN (SELECT survey, object_id, COLUMNS('^p_') FROM predictions WHERE model = $round AND round = $round) AS s

@@ -1,4 +1,4 @@
--- What a certified round counted, as recorded, with what its model made of it and who gave the truth.
+-- The calibration objects that a certified round recorded, with its model's scores and the source of the true class.
 SELECT c.survey, c.object_id, c.half, c.truth, c.weight, c.counted, p.predicted_label, p.calibrated_confidence, a.source
 FROM calibration AS c
 JOIN predictions AS p ON p.survey = c.survey AND p.object_id = c.object_id AND p.model = c.round

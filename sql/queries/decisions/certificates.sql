@@ -1,4 +1,4 @@
--- Every certificate and refusal with what its audit last said, and how many of its labels stand: now, or as of a round.
+-- Every certificate and refusal with its latest audit and the number of its labels that stand, now or as of a round.
 WITH last AS (
     SELECT certificate, arg_max(sampled, run) AS sampled, arg_max(answered, run) AS answered,
            arg_max(wrong, run) AS wrong, arg_max(batch_bound, run) AS audited_bound, arg_max(verdict, run) AS audit

@@ -1,5 +1,5 @@
--- The calibration objects that stand for what is left of the pool, with what the round's model makes of them. What has
--- become a test object, or near to one, while the round ran is left out too.
+-- The calibration objects that no earlier round would have promoted, with the scores of the round's model. Objects that
+-- became test objects, or near to one, while the round ran are left out.
 SELECT c.survey, c.object_id, c.half, c.truth, p.predicted_label, p.calibrated_confidence,
        uniform_draw('accept', c.survey, c.object_id) AS draw, c.source
 FROM calibration_at($round) AS c

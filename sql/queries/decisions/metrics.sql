@@ -1,4 +1,4 @@
--- One line a round, test set and survey: what people compare first. $rounds NULL is every round.
+-- The main metrics, one row for each round, test set and survey. $rounds NULL is every round.
 SELECT round, test_set, survey,
        coalesce(any_value(n) FILTER (metric = 'scored'), any_value(n) FILTER (metric = 'accuracy' AND coverage = 1)) AS n,
        any_value(value) FILTER (metric = 'unscorable') AS unscorable,

@@ -1,4 +1,4 @@
--- What of the objects that are looked at may be promoted: at least so sure, and no more of a class than could be taken.
+-- The objects that may be promoted: at least as confident as $least, and no more than $most of a class.
 SELECT survey, object_id, predicted_label, predicted_confidence, model
 FROM promotable_at($round)
 WHERE predicted_confidence >= $least

@@ -1,4 +1,4 @@
--- Everything of the pool that a certificate of this round covers: at or above its class's threshold, in its share.
+-- Policy certified: the pool objects at or above the threshold of their class's certificate, in its random share.
 SELECT p.survey, p.object_id, 'label' AS kind, p.predicted_label AS label, p.predicted_confidence AS confidence,
        'promoted' AS source, p.model, k.certificate,
        format('certified: calibrated confidence {:.4f} reaches {:.4f}, certificate {}',

@@ -1,4 +1,4 @@
--- The surest objects of each class of the pool (Khan et al. 2019, section III).
+-- Policy top_k: the most confident pool objects of each class (Khan et al. 2019, section III).
 SELECT survey, object_id, 'label' AS kind, predicted_label AS label, predicted_confidence AS confidence,
        'promoted' AS source, model,
        format('top_k: {} of the {} surest {}', rank, $per_class, predicted_label) AS reason

@@ -1,4 +1,4 @@
--- Objects that a model is sure enough of, promotable or not: steps down to the one given for their class.
+-- The most confident objects of a model, promotable or not, down to the given step of confidence of each class.
 SELECT p.survey, p.object_id
 FROM surest AS p
 JOIN steps_of_classes AS s ON s.predicted_label = p.predicted_label

@@ -1,5 +1,5 @@
--- How many of the surest objects a model is how sure of, class by class in steps of confidence, the surest first. The
--- steps are fine where confidences crowd: a step is a thousandth of a factor e in what is left to one.
+-- The number of objects in each step of confidence, by class, the highest first. Steps are fine near 1, where confidences
+-- crowd: from one step to the next, 1 - confidence changes by a thousandth.
 SELECT predicted_label, confidence_step(predicted_confidence) AS step, count(*) AS objects
 FROM surest
 WHERE predicted_confidence >= $least

@@ -1,5 +1,5 @@
--- Promoted labels to be taken back: the latest model scores the object below the floor or as another class,
--- or it has since turned out to be a test object.
+-- Promoted labels to retract: the round's model scores the object below the floor or as another class, or it has become
+-- a test object or may be one.
 SELECT l.survey, l.object_id, 'retraction' AS kind, l.label, p.predicted_confidence AS confidence,
        'promoted' AS source, p.model AS model, l.event AS retracts,
        CASE WHEN t.object_id IS NOT NULL THEN 'it is a member of test set ' || t.test_set
@@ -15,6 +15,6 @@ LEFT JOIN exclusions_at($round) AS x ON x.survey = l.survey AND x.object_id = l.
 WHERE l.source = 'promoted'
   AND (p.predicted_label <> l.label OR p.predicted_confidence < $floor
        OR t.object_id IS NOT NULL OR x.object_id IS NOT NULL)
-  -- an audit may have taken it back while the round ran
+  -- an audit may have retracted it while the round ran
   AND l.event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)
 ORDER BY l.survey, l.object_id

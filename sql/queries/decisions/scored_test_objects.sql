@@ -1,8 +1,8 @@
--- Members of the test sets and of the validation set with the posterior of a round's model, NULL where the object
--- could not be scored, and what was measured of them. The order breaks ties of confidence.
--- One survey's magnitudes serve a whole set, `measured_by`, and one survey's radii: the survey that measured most of the
--- set's members or of their matched counterparts, their own where it is equal. A Petrosian radius is about half of a
--- Kron radius, and photometric systems differ: mixed, they mean nothing.
+-- Members of the test sets and of the validation set with the posterior of a round's model (NULL if the object could not
+-- be scored), magnitude, colour and radius. The order breaks ties of confidence.
+-- All magnitudes of a set come from one survey, `measured_by`, and all radii from one survey: the one that measured most
+-- of the set's members or of their matched counterparts; if equal, their own. Mixing surveys would be wrong, since a
+-- Petrosian radius is about half of a Kron radius, and photometric systems differ.
 WITH members AS (
     SELECT test_set, survey, object_id, truth, raw_majority FROM test_sets WHERE round <= $round
     UNION ALL
@@ -19,7 +19,7 @@ named AS (
     FROM objects_of_members AS o
     JOIN standing_matches_at($round) AS m ON m.survey_b = o.survey AND m.object_id_b = o.object_id),
 measured AS (
-    -- the digits beyond a catalogue's own are noise of single precision, and would split equal colours into bins
+    -- rounded to the catalogue's digits, because noise of single precision would put equal colours in different bins
     SELECT n.survey, n.object_id, n.measured_by, o.mag_r, round(o.mag_g::DOUBLE - o.mag_r::DOUBLE, 4) AS g_r,
            o.radius_arcsec
     FROM named AS n

@@ -1,5 +1,5 @@
--- The samples that are compared in a round, of the objects whose features were kept: labelled galaxies of the training
--- split, the calibration galaxies that a certificate may count, and what of the pool it may promote.
+-- The samples that the shift meters compare, among the objects whose features were kept: labelled galaxies of the
+-- training split, the calibration galaxies that a certificate may count, and the pool objects that it may promote.
 WITH kept AS (SELECT survey, object_id FROM read_parquet($files)),
      samples AS (
     SELECT 'labelled' AS sample, survey, object_id

@@ -1,4 +1,4 @@
--- How alike the samples of each round are, by one meter after the other.
+-- The shift meters of each round, in the order of samples and meters.
 SELECT round, sample_a, sample_b, meter, class, value, low, high, n_a, n_b
 FROM shifts
 WHERE $round IS NULL OR round = $round

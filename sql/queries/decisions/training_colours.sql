@@ -1,11 +1,11 @@
--- Median colour g - r of the asserted ellipticals and spirals that a round was trained on, magnitudes, as each survey
--- measured them or their matched counterparts: what is red in one photometric system is less so in another.
+-- Median colour g - r, mag, of the ellipticals and spirals by people's labels that a round was trained on, as each survey
+-- measured them or their matched counterparts. Photometric systems differ, so each survey has its own medians.
 WITH trained AS (
     SELECT survey, object_id, label FROM training
     WHERE round = $round AND role = 'training' AND source <> 'promoted'),
 named AS (
     SELECT survey, object_id, label FROM trained
-    UNION  -- a galaxy that was trained on in both surveys counts once in each
+    UNION  -- UNION, so that a galaxy trained on in both surveys counts once in each
     SELECT m.survey_b, m.object_id_b, t.label
     FROM trained AS t
     JOIN standing_matches_at($round) AS m ON m.survey_a = t.survey AND m.object_id_a = t.object_id

@@ -1,5 +1,5 @@
--- What the firewall knows of an image holds for the object it shows, and an image that was declared a test object
--- after it had been identified makes that object one.
+-- Exclusions to copy from images to the objects they show. An image that was declared a test object after it became an
+-- alias makes its object a test object too.
 SELECT a.survey, a.of_object_id AS object_id, x.rule, x.test_set, x.test_survey, x.test_object_id,
        x.separation_arcsec, x.similarity
 FROM standing_aliases_at() AS a

@@ -1,6 +1,7 @@
--- The last word of each source and annotator on the images of a catalogued object, where they have none on the object
--- itself: of several images the nearest's. What they said of an image later than of the object, after the two had been
--- told to be one, is their last word on both. What a model said is not carried over; the object is scored anew.
+-- Labels to copy from images to the objects they show: the latest label of each source and annotator that has not
+-- labelled the object itself; of several images, that of the nearest. A label given to an image after it became an alias
+-- and after the object's own label replaces the object's. Promoted labels are not copied, because the object is scored
+-- again.
 WITH asserted AS (
     SELECT l.* FROM labels AS l
     SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at() UNION ALL SELECT survey, of_object_id FROM standing_aliases_at()) AS named

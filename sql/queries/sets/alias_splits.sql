@@ -1,7 +1,7 @@
--- What catalogued objects are for, from their images: where nobody has said it of the object (of several images the
--- nearest that says so), and where it was said of an image after both had been told to be one. An image that calibrates
--- makes its object calibrate, and nothing takes that away. What a rule made of the object after the image was identified
--- stands: it had seen what the image says.
+-- Splits to copy from images to the objects they show: where nobody has stated a split of the object (of several images
+-- the nearest with a stated one), and where a split was stated of an image after it became an alias. An image in
+-- calibration puts its object in calibration for good. A split that a rule gave to the object after the image became an
+-- alias stands, because the rule had seen the image's split.
 WITH standing AS (
     SELECT s.survey, s.object_id, s.split, coalesce(s.stated, false) AS stated, s.run FROM splits AS s
     SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at() UNION ALL SELECT survey, of_object_id FROM standing_aliases_at()) AS named

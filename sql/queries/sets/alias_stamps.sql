@@ -1,5 +1,5 @@
--- Stamps that catalogued objects take from their images, since they have none of their own that can be read: a good one
--- if there is any, then the nearest. Only what aliases name is looked at: a survey has millions of other stamps.
+-- Stamps to copy from images to the objects they show, if these have no readable stamp: a good one before others, then
+-- the nearest. Only stamps of aliases and their objects are read, because a survey has millions of others.
 WITH standing AS (
     SELECT s.* FROM stamps AS s
     SEMI JOIN (SELECT survey, object_id FROM standing_aliases_at() UNION ALL SELECT survey, of_object_id FROM standing_aliases_at()) AS named

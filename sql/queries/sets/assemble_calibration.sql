@@ -1,5 +1,6 @@
--- Calibration: what calibrates already, and a fixed share of the galaxies that both surveys saw and that are in no test set, with no cut on the votes.
--- Ties stay in: they count as errors, or the bound would be about easier galaxies than those of the survey.
+-- Calibration objects: those that calibrate already, and a fixed fraction of the overlap's galaxies outside the test
+-- sets, without a cut on the votes. Ties stay in and count as errors; without them the error bound would be about easier
+-- galaxies than those of the survey.
 CREATE OR REPLACE TEMP TABLE drawn AS
 SELECT o.*
 FROM overlap AS o

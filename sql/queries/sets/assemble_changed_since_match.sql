@@ -1,5 +1,5 @@
--- Catalogued objects of the two surveys that came, or were changed, after the latest cross-match of the two; NULL
--- where there was none.
+-- The number of catalogued objects of the two surveys that were added or changed after their latest cross-match; NULL if
+-- there was none.
 SELECT CASE WHEN max(c.run) IS NOT NULL THEN (
            SELECT count(*) FROM objects
            WHERE survey IN ($labelled, $target) AND origin <> 'images' AND run > max(c.run)) END

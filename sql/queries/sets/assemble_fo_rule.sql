@@ -1,4 +1,4 @@
--- FO is what calibration leaves, without a cut on the votes; where they tie there is no truth to test against.
+-- FO by rule: the overlap without calibration, and without a cut on the votes. Ties have no true class to test against.
 CREATE OR REPLACE TEMP TABLE members AS
 SELECT o.labelled_id, o.target_id, o.truth, o.votes, o.raw_majority
 FROM overlap AS o

@@ -1,3 +1,3 @@
--- HP by rule: sure votes. A galaxy that calibrates already is not taken for a test.
+-- HP by rule: the overlap's galaxies with clean votes, but for those that calibrate already.
 CREATE OR REPLACE TEMP TABLE members AS
 SELECT labelled_id, target_id, truth, votes, raw_majority FROM overlap WHERE clean AND NOT calibrates

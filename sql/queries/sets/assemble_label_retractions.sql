@@ -1,4 +1,4 @@
--- Labels that an earlier assemble gave and that the votes no longer give: taken back, by events.
+-- Retractions of the labels that an earlier call gave and that the votes no longer give.
 SELECT l.survey, l.object_id, 'retraction' AS kind, l.label, NULL AS confidence, l.source, l.annotator, NULL AS model,
        NULL AS certificate, 'the votes no longer say so, or not surely enough' AS reason, l.event AS retracts
 FROM labels AS l

@@ -1,4 +1,4 @@
--- The volunteers' word on what trains and on what calibrates, in both surveys, as label events.
+-- The volunteers' labels of training and calibration galaxies, in both surveys, as label events.
 SELECT survey, object_id, 'label' AS kind, truth AS label, votes AS confidence, 'galaxy_zoo' AS source,
        'Galaxy Zoo 1, Table 2' AS annotator, NULL AS model, NULL AS certificate, reason, NULL AS retracts
 FROM (

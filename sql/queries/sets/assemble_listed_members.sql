@@ -1,5 +1,5 @@
--- The galaxies of a list, with what volunteers say of them; the list has the last word on who belongs. An image's id
--- stands for the object that the image shows.
+-- The galaxies of a listed test set, with their votes. All listed galaxies are members, whatever their votes. The id of
+-- an image means the object that the image shows.
 CREATE OR REPLACE TEMP TABLE members AS
 SELECT l.labelled_id, l.target_id, v.truth, v.votes, v.raw_majority
 FROM (

@@ -1,5 +1,5 @@
--- Every galaxy that both surveys saw and that volunteers voted on: the galaxies that FO and calibration are drawn from.
--- Truth is the larger of the two debiased votes, none where they tie. The draw belongs to the id for ever.
+-- The overlap: every galaxy with votes that both surveys observed. FO and calibration are drawn from it. The true class
+-- is the one with the larger debiased vote, and NULL for a tie. The draw is a hash of the id, so it never changes.
 CREATE OR REPLACE TEMP TABLE overlap AS
 SELECT m.labelled_id, m.target_id, v.truth, v.votes, v.raw_majority, v.clean,
        m.labelled_id IN (SELECT object_id FROM standing_splits_at()

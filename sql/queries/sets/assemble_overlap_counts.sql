@@ -1,4 +1,5 @@
--- The overlap in numbers: galaxies, ties, ties that calibrate, members of HP in the overlap and in FO, and latecomers.
+-- Counts of the overlap: galaxies, ties, ties that calibrate, members of HP in it, members of HP in FO, and galaxies that
+-- came after FO was written.
 WITH hp AS (SELECT object_id FROM test_sets WHERE test_set = 'HP' AND survey = $target),
 fo AS (SELECT object_id FROM test_sets WHERE test_set = 'FO' AND survey = $target)
 SELECT (SELECT count(*) FROM overlap),

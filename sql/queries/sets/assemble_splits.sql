@@ -1,5 +1,5 @@
--- What each object is for. Calibration stays calibration, and what somebody kept out by stating none stays out of all but
--- calibration; the target survey's other objects are the pool, those too that are for nothing by default.
+-- Record the split of each object. Calibration stays calibration. An object with the stated split none is kept out of all
+-- splits but calibration. The other objects of the target survey are the pool, also those with a default split of none.
 INSERT INTO splits BY NAME
 SELECT n.survey, n.object_id, n.split, $round AS round, $run AS run
 FROM (
@@ -9,7 +9,7 @@ FROM (
     UNION ALL
     SELECT $labelled, object_id, split FROM clean
     UNION ALL
-    -- what an earlier call took for training and the votes no longer give
+    -- training galaxies of an earlier call whose labels the votes no longer give
     SELECT w.survey, w.object_id, 'none' FROM withdrawn AS w
     SEMI JOIN standing_splits_at() AS s
         ON s.survey = w.survey AND s.object_id = w.object_id AND s.split IN ('train', 'validation')

@@ -1,4 +1,4 @@
--- Both surveys' versions of the members of a test set; a version that was written before is frozen.
+-- Record the members of a test set under both surveys' ids, unless that survey's version is written already.
 INSERT INTO test_sets BY NAME
 SELECT $test_set AS test_set, survey, object_id, truth, votes, raw_majority, $round AS round, $run AS run
 FROM (

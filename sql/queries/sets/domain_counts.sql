@@ -1,3 +1,4 @@
+-- Objects of a survey by domain and reason.
 SELECT domain, coalesce(reason, ''), count(*)
 FROM standing_domains_at()
 WHERE survey = $survey

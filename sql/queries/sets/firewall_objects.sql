@@ -1,8 +1,8 @@
--- Every object with what the firewall compares: position, and stamp where it is good. What has no stamp cannot be
--- trained on or promoted, so of a survey's millions only what is guarded and what has an image is looked at.
--- An image that shows a catalogued object comes beside it, under the object's id with its own position and stamp:
--- what it was given for is out if either lies near a test galaxy. If a test set names the image, it comes under the id
--- that the set names, so that the object is found beside it.
+-- The objects that the firewall compares, with position and good stamp. An object without a stamp cannot be trained on or
+-- promoted, so only test and calibration objects and objects with an image are read, and not a survey's millions.
+-- An alias is listed beside its object: under the object's id, with the image's own position and stamp, so that the
+-- object is excluded if either lies near a test galaxy. If a test set names the image, it is listed under the id that
+-- the set names, so that the object is found near it.
 WITH places AS (
     SELECT o.survey, o.object_id, o.object_id AS stamp_of, o.ra, o.dec, false AS is_image
     FROM standing_objects_at() AS o

@@ -1,6 +1,6 @@
--- Pairs of the batch and the other side, which streams by, within the radius. The haversine keeps its precision at
--- small angles, and RA 0/360 and the poles need no care. The join is run as it is written, with the batch, which stands
--- right, as the hash table.
+-- Pairs of the batch and the larger side within the radius. The haversine formula keeps its precision at small angles,
+-- at RA 0/360 and at the poles. The join runs as written: the batch, on the right, is the hash table, and the larger
+-- side is streamed past it.
 INSERT INTO candidates
 SELECT CASE WHEN $small_is_a THEN small_id ELSE large_id END, CASE WHEN $small_is_a THEN large_id ELSE small_id END,
        separation_arcsec

@@ -1,3 +1,3 @@
--- Open no longer: the uncontested, all of which are pairs, and every candidate of an object that is paired now.
+-- Drop the candidates that can no longer be pairs: the uncontested, which are pairs already, and all of paired objects.
 DELETE FROM open_candidates
 WHERE NOT contested OR id_a IN (SELECT id_a FROM pairs WHERE contested) OR id_b IN (SELECT id_b FROM pairs WHERE contested)

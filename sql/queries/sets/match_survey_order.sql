@@ -1,2 +1,2 @@
--- Surveys that were matched before, in the order in which their pairs are named.
+-- Pairs of surveys that were matched before, in the order in which `crossmatches` names them.
 SELECT DISTINCT survey_a, survey_b FROM crossmatches

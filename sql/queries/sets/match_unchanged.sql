@@ -1,4 +1,4 @@
--- Whether the latest cross-match of the two surveys has this radius and these pairs, and no catalogue came after it.
+-- Whether the latest cross-match of the two surveys has this radius and these pairs, and no catalogued object came later.
 SELECT count(*) = 1 AND bool_and(c.pairs = (SELECT count(*) FROM pairs))
        AND NOT EXISTS (
            SELECT 1 FROM pairs AS p

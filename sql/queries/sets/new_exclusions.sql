@@ -1,4 +1,4 @@
--- Findings not yet recorded, one an object and rule: the nearest, or the most alike.
+-- Exclusions not yet recorded, one for each object and rule: the nearest, or the most similar.
 SELECT f.*
 FROM found AS f
 ANTI JOIN exclusions AS e ON e.survey = f.survey AND e.object_id = f.object_id AND e.rule = f.rule

@@ -1,3 +1,4 @@
+-- Record images as aliases of the objects they show.
 INSERT INTO aliases BY NAME
 SELECT f.*, $round AS round, $run AS run
 FROM found AS f

@@ -1,4 +1,4 @@
--- Domains of the objects that an archive measured; what the SQL left out, or left without one, is unknown.
+-- Record the domains of the objects that an archive measured; an object without one is 'unknown'.
 INSERT INTO domains BY NAME
 SELECT $survey AS survey, s.object_id, coalesce(f.domain, 'unknown') AS domain,
        CASE WHEN f.object_id IS NULL THEN 'not named by the population' ELSE f.reason END AS reason,

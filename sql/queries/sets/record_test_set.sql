@@ -1,4 +1,4 @@
--- Members of a test set. An image that shows a catalogued object stands for that object, so the object is the member.
+-- Record the members of a test set. If a member is an alias, the object it shows is the member.
 INSERT INTO test_sets BY NAME
 SELECT $test_set AS test_set, $survey AS survey, coalesce(a.of_object_id, i.object_id) AS object_id, i.truth, i.votes,
        $round AS round, $run AS run

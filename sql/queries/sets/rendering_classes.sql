@@ -1,4 +1,4 @@
--- What was trained on in a round, or with $round NULL what would be trained on now, by rendering and class.
+-- The objects trained on in a round, or with $round NULL those that would be trained on now, by rendering and class.
 WITH trained AS (
     SELECT t.survey, t.object_id, t.label AS class
     FROM training AS t

@@ -1,6 +1,6 @@
--- Objects with a good stamp, and whether their features are kept: all test objects and all calibration objects; of the
--- labelled training objects and of the pool the first by a hash of their name, so that the samples are the same in every
--- round. Of the pool those come first that a certificate can be about: of the target survey and of its population.
+-- Objects with a good stamp, and whether their features are kept: those of all test and calibration objects, and of the
+-- first labelled training objects and pool objects by a hash of their id, so that the samples are the same in every
+-- round. Pool objects that a certificate can be about (target survey, domain in) come first.
 WITH scorable AS (
     SELECT o.survey, o.object_id, s.shard, s.row, t.test_set, d.split, l.object_id IS NOT NULL AS is_labelled,
            row_number() OVER (

@@ -1,4 +1,4 @@
--- Objects drawn for calibration that a round has trained on.
+-- The number of calibration objects that a round has trained on.
 SELECT count(DISTINCT (n.survey, n.object_id))
 FROM training AS n
 WHERE n.role = 'training'

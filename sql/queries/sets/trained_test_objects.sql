@@ -1,4 +1,4 @@
--- Members of a test set that a round has trained on. Must be empty, but for a set declared too late.
+-- Members of a test set that a round has trained on: none, unless the set was declared too late.
 SELECT DISTINCT t.survey, t.object_id, n.round
 FROM test_sets AS t
 JOIN training AS n ON n.survey = t.survey AND n.object_id = t.object_id

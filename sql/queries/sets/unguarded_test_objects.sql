@@ -1,4 +1,4 @@
--- Test objects that nothing can be compared with: no position and no good image.
+-- The number of test objects with neither position nor good image, so that nothing can be compared with them.
 SELECT count(*)
 FROM test_members_at() AS t
 LEFT JOIN standing_objects_at() AS o ON o.survey = t.survey AND o.object_id = t.object_id
