@@ -128,9 +128,7 @@ def test_each_file_of_a_round_that_is_damaged_is_named_and_made_again(
     cut_off(folder / "score-manifest.parquet")
     assert found(catbuilder.workspace) == {"rounds"}
 
-    again = (
-        "score-manifest.parquet was missing or damaged (the damaged file is kept as score-manifest.parquet.damaged-1)"
-    )
+    again = "score-manifest.parquet was missing or damaged (the damaged file is kept as score-manifest.parquet.dam"
     goes_on_to("001/model.safetensors.written", "/manifest.parquet was missing or damaged", again, expect=1)
     flip_a_bit(folder / "attempts/train-01/checkpoint-002.safetensors")
     assert found(catbuilder.workspace) == {"rounds"}
