@@ -4,8 +4,8 @@ DuckDB has one writer, and any open reader blocks it, so every connection here i
 transaction, CHECKPOINT, close. Who finds the file taken waits and is told by whom.
 """
 
+import logging
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +33,8 @@ from catbuilder.core.errors import (
     WorkspaceError,
 )
 from catbuilder.core.files import atomic_write
+
+_log = logging.getLogger(__name__)
 
 
 def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
@@ -137,7 +139,7 @@ def _keep_before_upgrade(path: Path, wait_s: float | None) -> None:
                 f"be written ({error.strerror}); make room for {path.stat().st_size:,} bytes, then give the same "
                 "command again"
             ) from None
-    print(f"{path} is brought up to date; as it was it is kept as {kept.name}", file=sys.stderr, flush=True)
+    _log.info(f"{path} is upgraded to this version of catbuilder; a copy of the old file is kept as {kept.name}")
 
 
 def _version_of(con: Connection, path: Path) -> int:

@@ -8,10 +8,10 @@ catalogue's own file.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from catbuilder.core.files import damaged_name, quarantine
 
+_log = logging.getLogger(__name__)
 _HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and was 38 bytes long
 _END = b"\xff\xff"  # of DuckDB's serialised objects, the header among them
 _ENTRY = struct.Struct("<QQ")  # length and checksum, before each entry
@@ -78,11 +79,9 @@ def nobody_else(catalog: Path) -> Iterator[BinaryIO | None]:
 
 
 def _tell(place: Path, reason: str) -> None:
-    print(
-        f"careful: the write-ahead log of the catalogue is damaged ({reason}) and is kept as {place}; "
-        "a step that it held and that log.jsonl does not know of is done again",
-        file=sys.stderr,
-        flush=True,
+    _log.warning(
+        f"warning: the write-ahead log of the catalogue is damaged ({reason}) and is kept as {place}; "
+        "a step that was in it and that log.jsonl does not list is done again"
     )
 
 

@@ -4,6 +4,7 @@ Every verb is one call into the library, which a Python user can make too. Impor
 verbs, so that `catbuilder --help` answers at once: torch alone takes seconds.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -95,6 +96,7 @@ def main() -> None:
     """Entry point: an error that a user can mend is one line on standard error and exit code 1."""
     debug = "--debug" in sys.argv
     listen()
+    _show_notices()
     try:
         app()
     except CatbuilderError as error:
@@ -114,6 +116,20 @@ def main() -> None:
             raise
         print(f"Error: {printable(str(error))}; look at the path, its permissions and the free space", file=sys.stderr)
         sys.exit(1)
+
+
+class _Notices(logging.Handler):
+    """Prints what the library logs, such as which process it waits for, on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), file=sys.stderr, flush=True)
+
+
+def _show_notices() -> None:
+    log = logging.getLogger("catbuilder")
+    if not any(isinstance(handler, _Notices) for handler in log.handlers):
+        log.addHandler(_Notices())
+        log.setLevel(logging.INFO)
 
 
 def _version(wanted: bool) -> None:

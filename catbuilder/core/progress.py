@@ -1,4 +1,4 @@
-"""Words and bars for whoever waits: bars on a terminal, plain lines elsewhere, silence when asked."""
+"""Show messages and progress bars on standard error: bars on a terminal, plain lines elsewhere, or nothing."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,21 +10,24 @@ Update = Callable[[int, int], None]  # (done, of)
 
 
 class Reporter:
-    """Tells a person what is going on, on standard error; standard output is for results."""
+    """Show messages and progress bars on standard error; standard output is for results.
+
+    Library functions take one as `reporter` and are silent without it; the command line passes one.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self._console = Console(stderr=True, highlight=False)
 
     def say(self, text: str) -> None:
-        """One line."""
+        """Print one line."""
         if not self.quiet:
             self._console.print(text, markup=False, soft_wrap=True)
             sys.stderr.flush()
 
     @contextmanager
     def bar(self, what: str) -> Iterator[Update]:
-        """A progress bar while the body runs, where standard error is a terminal."""
+        """Show a progress bar while the body runs, if standard error is a terminal."""
         if self.quiet or not self._console.is_terminal:
             yield lambda done, of: None
             return

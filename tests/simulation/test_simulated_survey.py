@@ -20,7 +20,7 @@ PLAN = SurveyPlan(training=20, hp=24, fo=24, calibration=10, pool=24, faults=8)
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[SimulatedTable]]:
     folder = tmp_path_factory.mktemp("sources")
-    return folder, simulate_sources(folder, PLAN, seed=11, processes=1, progress=False)
+    return folder, simulate_sources(folder, PLAN, seed=11, processes=1)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -43,14 +43,14 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 def test_files_are_the_same_bytes_for_one_and_two_processes(sources, tmp_path):
-    simulate_sources(tmp_path, PLAN, seed=11, processes=2, progress=False)
+    simulate_sources(tmp_path, PLAN, seed=11, processes=2)
     assert hashes(tmp_path) == hashes(sources[0])
 
 
 def test_another_seed_gives_other_galaxies(sources, tmp_path):
     small = SurveyPlan(training=2, hp=0, fo=0, calibration=0, pool=0, faults=0)
-    simulate_sources(tmp_path / "a", small, seed=11, progress=False, processes=1)
-    simulate_sources(tmp_path / "b", small, seed=12, progress=False, processes=1)
+    simulate_sources(tmp_path / "a", small, seed=11, processes=1)
+    simulate_sources(tmp_path / "b", small, seed=12, processes=1)
     pngs = [{h for name, h in hashes(tmp_path / k).items() if name.endswith(".png")} for k in "ab"]
     assert len(pngs[0]) == 2
     assert not pngs[0] & pngs[1]
@@ -58,12 +58,12 @@ def test_another_seed_gives_other_galaxies(sources, tmp_path):
 
 def test_the_same_again_is_fine_and_another_seed_in_the_same_folder_is_refused(tmp_path):
     small = SurveyPlan(training=1, hp=0, fo=0, calibration=0, pool=0, faults=0)
-    simulate_sources(tmp_path, small, seed=1, progress=False)
+    simulate_sources(tmp_path, small, seed=1)
     before = hashes(tmp_path)
-    simulate_sources(tmp_path, small, seed=1, progress=False)
+    simulate_sources(tmp_path, small, seed=1)
     assert hashes(tmp_path) == before
     with pytest.raises(InputError, match="another plan, seed or stamp size"):
-        simulate_sources(tmp_path, small, seed=2, progress=False)
+        simulate_sources(tmp_path, small, seed=2)
 
 
 def test_every_set_has_its_size_and_every_row_its_image(sources):
