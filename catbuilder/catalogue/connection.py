@@ -1,8 +1,8 @@
 """Open DuckDB connections, run queries, and explain DuckDB's errors."""
 
+import logging
 import os
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # it takes a tenth of a second, and many commands need none o
     import pyarrow as pa
 
 Connection = duckdb.DuckDBPyConnection
+_log = logging.getLogger(__name__)
 Parameters = Sequence[object] | Mapping[str, object]
 _SETTINGS: dict[str, str | bool | int | float | list[str]] = {"autoinstall_known_extensions": "false"}
 _HOLDER = re.compile(r"held in (\S+)(?: \(PID (\d+)\))?")
@@ -162,7 +163,7 @@ def open_connection(path: Path, read_only: bool, wait_s: float | None) -> Connec
                 turn.enter_context(announce_writer(path))
                 asked = True
             if waited > 2 and not told:
-                print(f"waiting for {holder}, which is using {path}", file=sys.stderr, flush=True)
+                _log.info(f"waiting for {holder}, which is using {path}")
                 told = True
             time.sleep(min(0.02 + waited / 10, 0.5 if read_only else 0.1))
 

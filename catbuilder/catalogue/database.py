@@ -4,8 +4,8 @@ DuckDB allows one writer, and any open reader blocks it, so every connection her
 CHECKPOINT, close. A command that finds the file in use waits, and says which process uses it.
 """
 
+import logging
 import shutil
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +33,8 @@ from catbuilder.core.errors import (
     WorkspaceError,
 )
 from catbuilder.core.files import atomic_write
+
+_log = logging.getLogger(__name__)
 
 
 def create_catalog(path: Path, classes: tuple[str, ...]) -> None:
@@ -140,7 +142,7 @@ def _keep_before_upgrade(path: Path, version: int) -> None:
                 f"be written ({error.strerror}); free {path.stat().st_size:,} bytes, then give the same "
                 "command again"
             ) from None
-    print(f"upgraded {path}; a copy of the old catalogue is kept as {kept.name}", file=sys.stderr, flush=True)
+    _log.info(f"upgraded {path}; a copy of the old catalogue is kept as {kept.name}")
 
 
 def _is_current(con: Connection, path: Path) -> bool:

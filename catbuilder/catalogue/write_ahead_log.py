@@ -8,10 +8,10 @@ catalogue's own file.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +21,7 @@ from catbuilder.core.files import damaged_name, quarantine
 
 _HEADER_ENDS_WITHIN = 128  # bytes; it holds the catalogue's id and a number, and has 38 bytes in DuckDB 2.0
 _END = b"\xff\xff"  # ends each of DuckDB's serialised objects, the header included
+_log = logging.getLogger(__name__)
 _ENTRY = struct.Struct("<QQ")  # length and checksum, before each entry
 
 
@@ -78,11 +79,9 @@ def exclusive_access(catalog: Path) -> Iterator[BinaryIO | None]:
 
 
 def _warn(place: Path, reason: str) -> None:
-    print(
+    _log.warning(
         f"warning: the write-ahead log of the catalogue is damaged ({reason}) and is kept as {place}; "
-        "a step that it held and that log.jsonl does not list is done again",
-        file=sys.stderr,
-        flush=True,
+        "a step that it held and that log.jsonl does not list is done again"
     )
 
 

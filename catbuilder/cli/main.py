@@ -4,6 +4,7 @@ Every verb makes one call into the library, which a Python user can make too. Th
 so that `catbuilder --help` answers at once: importing torch alone takes seconds.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -101,6 +102,7 @@ def main() -> None:
     """Run the command. An error that a user can mend prints one line on standard error and exits with code 1."""
     debug = "--debug" in sys.argv
     handle_interrupts()
+    _show_notices()
     try:
         app()
     except CatbuilderError as error:
@@ -120,6 +122,20 @@ def main() -> None:
             raise
         print(f"Error: {printable(str(error))}; check the path, its permissions and the free space", file=sys.stderr)
         sys.exit(1)
+
+
+class _Notices(logging.Handler):
+    """Prints what the library logs, such as which process it waits for, on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(record.getMessage(), file=sys.stderr, flush=True)
+
+
+def _show_notices() -> None:
+    log = logging.getLogger("catbuilder")
+    if not any(isinstance(handler, _Notices) for handler in log.handlers):
+        log.addHandler(_Notices())
+        log.setLevel(logging.INFO)
 
 
 def _version(wanted: bool) -> None:

@@ -50,14 +50,15 @@ def simulate(
     """
     from dataclasses import replace
 
+    from catbuilder.core.progress import Reporter
     from catbuilder.simulation.galaxies import SurveyPlan
     from catbuilder.simulation.survey import simulate
 
-    plan = SurveyPlan() if objects is None else SurveyPlan.of(objects)
+    plan = SurveyPlan() if objects is None else SurveyPlan.scaled_to(objects)
     if calibration is not None:
         plan = replace(plan, calibration=calibration)
-    tables = simulate(workspace, plan, seed, stamp_size)
-    print(f"Simulated {len(tables)} tables in {workspace / 'sources'} and ingested them.")
+    report = simulate(workspace, plan, seed, stamp_size, reporter=Reporter())
+    print("\n".join(report.sentences()))
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
 
 

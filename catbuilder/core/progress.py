@@ -1,4 +1,4 @@
-"""Show progress on standard error: bars on a terminal, plain lines elsewhere, nothing with --quiet."""
+"""Show messages and progress bars on standard error: bars on a terminal, plain lines elsewhere, or nothing."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -10,7 +10,10 @@ Update = Callable[[int, int], None]  # reports progress: (done, of)
 
 
 class Reporter:
-    """Prints messages and progress bars to standard error; standard output is for results."""
+    """Show messages and progress bars on standard error; standard output is for results.
+
+    Library functions take one as `reporter` and are silent without it; the command line passes one.
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet

@@ -1,9 +1,9 @@
-"""The truth of a simulated survey: which galaxies there are, where, how bright, and of which shape.
+"""Choose the galaxies of a simulated survey: positions, magnitudes, colours, sizes and shapes.
 
-Nothing here is drawn. A galaxy is a handful of numbers taken from its own random stream, keyed by the
-seed and its number in the plan, so any process can make any galaxy and all agree. Magnitudes, sizes and
-colours follow the galaxies that SDSS and DES both saw (r from 15 to 18, half-light radii of 1 to 6
-arcsec); red spirals and blue ellipticals exist, so colour alone does not give the class away.
+A galaxy is a few numbers from its own random stream, which depends on the seed and its number in the plan. So any
+process can make any galaxy, and all agree. Images are drawn elsewhere (`telescopes`). Magnitudes, sizes and colours
+follow the galaxies that SDSS and DES both saw (r from 15 to 18, half-light radii of 1 to 6 arcsec). Red spirals and
+blue ellipticals exist, so colour alone does not determine the class.
 """
 
 import math
@@ -21,20 +21,20 @@ Part = Literal["bulge", "disc", "arms", "bar"]
 SetName = Literal["training", "hp", "fo", "calibration", "pool"]
 
 FAULTS: tuple[Fault, ...] = ("blank", "saturated", "blended", "star")
-# A Sersic index that GalSim has not met costs a table of some 40 ms, so there are few.
+# GalSim takes some 40 ms to prepare each new Sersic index, so there are few.
 ELLIPTICAL_INDICES = (2.0, 2.5, 3.0, 4.0, 5.0)
 BULGE_INDICES = (1.5, 2.0, 3.0)
-# Share of galaxies that are fainter, smaller, more tilted and with less telling shapes. High-confidence sets
-# hold few, as a cut on the votes would have it.
+# Share of galaxies that are hard to classify: fainter, smaller, more tilted, with less distinct shapes. Sets of
+# high-confidence votes hold few of them.
 _HARD_SHARES: dict[SetName, float] = {"training": 0.2, "hp": 0.0, "fo": 0.75, "calibration": 0.5, "pool": 0.5}
 SEPARATION_ARCSEC = 40.0  # well beyond the firewall's 5 arcsec and the stamps' half diagonal
 
 
 @dataclass(frozen=True)
 class SurveyPlan:
-    """How many galaxies of each set; HP and FO are seen by both surveys, training by SDSS, the rest by DES.
+    """Numbers of galaxies in each set. Both surveys see HP and FO; SDSS alone sees training, DES alone the rest.
 
-    `faults` are members of the pool, in equal shares: blank, saturated and blended stamps, and stars.
+    `faults` of the pool's members are, in equal shares, blank, saturated and blended stamps, and stars.
     """
 
     training: int = 1600
@@ -46,24 +46,24 @@ class SurveyPlan:
 
     def __post_init__(self) -> None:
         if min(self.training, self.hp, self.fo, self.calibration, self.pool, self.faults) < 0:
-            raise ValueError("a survey plan counts galaxies: none of its numbers may be negative")
+            raise ValueError("a survey plan holds numbers of galaxies: none of them may be negative")
         if self.faults > self.pool:
             raise ValueError(f"{self.faults} faults do not fit into a pool of {self.pool}")
 
     @classmethod
-    def of(cls, galaxies: int) -> "SurveyPlan":
-        """The default plan scaled to so many galaxies in all."""
+    def scaled_to(cls, galaxies: int) -> "SurveyPlan":
+        """Scale the default plan to a total number of galaxies."""
         default = cls()
         total = default.training + default.hp + default.fo + default.calibration + default.pool
         return cls(**{name: round(value * galaxies / total) for name, value in asdict(default).items()})
 
     def members(self) -> Iterator[tuple[SetName, int, int]]:
-        """Each set's name, size and number of spirals."""
+        """Yield the name, size and number of spirals of each set."""
         shares: tuple[tuple[SetName, int, float], ...] = (
             ("training", self.training, 0.5),
             ("hp", self.hp, 0.5),
             ("fo", self.fo, 0.53),
-            # A fair sample of what the pool is drawn from: what is counted here is promised of the pool.
+            # The same share as the pool: errors counted in the calibration set stand for those of the pool.
             ("calibration", self.calibration, 0.6),
             ("pool", self.pool, 0.6),
         )
@@ -83,7 +83,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Companion:
-    """Something else on the stamp: a star (`radius_arcsec` 0) or a small galaxy, offset in arcsec."""
+    """Another object on the stamp: a star (`radius_arcsec` 0) or a small galaxy, offset in arcsec."""
 
     dx: float
     dy: float
@@ -97,11 +97,11 @@ class Companion:
 
 @dataclass(frozen=True)
 class Galaxy:
-    """The truth about one simulated object.
+    """True values of one simulated object.
 
     `radius_arcsec` is the half-light radius of an elliptical, or of a spiral's disc seen face-on;
     `axis_ratio` is that of the projected disc or of the elliptical; `sersic` belongs to the elliptical or the
-    bulge. `texture` seeds the knots along the arms. Shapes hold for both surveys: the sky is one.
+    bulge. `texture` is the seed of the knots along the arms. Both surveys see the same shape.
     """
 
     number: int
@@ -125,18 +125,18 @@ class Galaxy:
     companions: tuple[Companion, ...]
 
     def magnitudes(self) -> tuple[float, float, float]:
-        """Total g, r, i magnitudes: the parts have different colours, so their fluxes are added."""
+        """Compute the total g, r, i magnitudes; the parts have different colours, so their fluxes are added."""
         g = sum(light.fraction * 10 ** (-0.4 * light.g_r) for light in self.lights)
         i = sum(light.fraction * 10 ** (0.4 * light.r_i) for light in self.lights)
         return self.mag_r - 2.5 * math.log10(g), self.mag_r, self.mag_r - 2.5 * math.log10(i)
 
     def fraction(self, part: Part) -> float:
-        """Share of the r-band flux in one part; 0 where there is none."""
+        """Compute the share of the r-band flux in one part; 0 if the galaxy does not have it."""
         return sum(light.fraction for light in self.lights if light.part == part)
 
 
 def draw_galaxies(plan: SurveyPlan, seed: int) -> list[Galaxy]:
-    """Every object of the plan, in the order training, HP, FO, calibration, pool."""
+    """Make every object of the plan, in the order training, HP, FO, calibration, pool."""
     positions = _positions(plan, seed)
     galaxies: list[Galaxy] = []
     for set_name, size, spirals in plan.members():
@@ -150,13 +150,13 @@ def draw_galaxies(plan: SurveyPlan, seed: int) -> list[Galaxy]:
 
 
 def random_stream(seed: int, number: int, purpose: Purpose) -> np.random.Generator:
-    """The random stream of one object and purpose: the same in whichever process it is asked for."""
+    """Make the random stream of one object and purpose; it is the same in every process."""
     key = ("truth", "sdss", "des", "survey").index(purpose)
     return np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, number, key))))
 
 
 def _faults_of(plan: SurveyPlan) -> dict[int, Fault]:
-    # Every k-th member of the pool, so that spirals and ellipticals are hit alike.
+    # Every k-th member of the pool, so that spirals and ellipticals are affected alike.
     if not plan.faults:
         return {}
     step = plan.pool // plan.faults
@@ -188,7 +188,7 @@ def _draw(
 
 
 def _magnitude(rng: np.random.Generator, hard: bool) -> float:
-    # Counts rise steeply towards the faint end, as N(<m) of a magnitude-limited sample does.
+    # Counts rise steeply towards the faint end, as in a magnitude-limited sample.
     bright, faint = (16.0, 18.0) if hard else (15.0, 17.4)
     return float(faint - (faint - bright) * (1 - math.sqrt(rng.random())))
 
@@ -233,7 +233,7 @@ def _spiral_lights(rng: np.random.Generator, bulge: float, hard: bool) -> tuple[
 def _elliptical(rng: np.random.Generator, hard: bool) -> dict[str, Any]:
     mag = _magnitude(rng, hard)
     radius = float(np.clip(2.6 * 10 ** (-0.14 * (mag - 16.5) + rng.normal(0, 0.12)), 0.9, 6.0))
-    # A disky one in the hard sets looks like a spiral whose arms are washed out.
+    # Low indices in the hard sets: a disky elliptical looks like a spiral with faint arms.
     indices = ELLIPTICAL_INDICES[1:4] if hard else ELLIPTICAL_INDICES[2:]
     colour = float(rng.normal(0.66, 0.08) if rng.random() < 0.12 else rng.normal(0.86, 0.08))
     return {
@@ -271,7 +271,7 @@ def _r_i(rng: np.random.Generator, g_r: float) -> float:
 
 
 def _companions(rng: np.random.Generator, fault: Fault, mag_r: float) -> tuple[Companion, ...]:
-    """Faint neighbours, and a saturated star or an overlapping galaxy where that is the fault."""
+    """Make faint neighbours, and a saturated star or an overlapping galaxy if that is the fault."""
     around = [_companion(rng, rng.uniform(18.0, 21.5), rng.uniform(6.0, 13.0)) for _ in range(rng.poisson(0.9))]
     if fault == "saturated":
         around.append(_companion(rng, rng.uniform(8.0, 9.5), rng.uniform(2.0, 6.0), radius=0.0))
@@ -298,7 +298,7 @@ def _companion(rng: np.random.Generator, mag_r: float, distance: float, radius: 
 
 
 def _positions(plan: SurveyPlan, seed: int) -> np.ndarray:
-    """Right ascension and declination (deg), shape (n, 2), no two within `SEPARATION_ARCSEC`.
+    """Choose right ascension and declination (deg), shape (n, 2), no two within `SEPARATION_ARCSEC`.
 
     All but the pool lie where SDSS and DES overlap, in and around Stripe 82; the pool is to the south.
     """
@@ -322,7 +322,7 @@ def _anywhere(rng: np.random.Generator, in_pool: np.ndarray) -> np.ndarray:
 
 
 def _too_close(sky: np.ndarray) -> np.ndarray:
-    """The later member of every pair that is too close."""
+    """Find the later member of every pair that is too close."""
     ra, dec = np.radians(sky).T
     unit = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
     pairs = cKDTree(unit).query_pairs(math.radians(SEPARATION_ARCSEC / 3600), output_type="ndarray")

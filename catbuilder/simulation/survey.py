@@ -1,9 +1,8 @@
-"""A survey with known truth: stamps and tables as a user would bring them, then the user's own ingest calls.
+"""Simulate a survey with known classes: write stamps and tables, then ingest them like a user would.
 
-Every object is drawn from its own random stream, so the files are the same, byte for byte, whatever the
-number of processes. A galaxy that both surveys see has an id in each (18 digits, beyond what a float holds,
-in SDSS; 9 in DES), numbered at random so that an id tells nothing, and positions that differ by up to 0.1
-arcsec.
+Every object has its own random stream, so the files are the same, byte for byte, with any number of processes. A galaxy
+that both surveys see has an id in each (18 digits in SDSS, beyond what a float holds; 9 in DES). Ids are assigned at
+random, so an id reveals nothing about the galaxy. Positions in the two surveys differ by up to 0.1 arcsec.
 """
 
 import csv
@@ -31,8 +30,6 @@ from catbuilder.sets.testsets import add_test_set
 from catbuilder.simulation.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
 from catbuilder.simulation.telescopes import arcsec_per_pixel, write_stamps
 
-__all__ = ["SimulatedTable", "SurveyPlan", "simulate", "simulate_sources"]
-
 SurveyName = Literal["sdss", "des"]
 Split = Literal["train", "calibration", "pool"]
 
@@ -51,19 +48,31 @@ _BATCH = 16  # galaxies a task: half a second of work
 
 @dataclass(frozen=True)
 class SimulatedTable:
-    """One call a user makes: `ingest images` of `folder`, or `testset` where `test_set` is given."""
+    """A table and how to bring it in: `ingest images` of `folder`, or `testset` if `test_set` is given."""
 
     name: str
     survey: SurveyName
     table: Path
-    folder: Path | None = None  # of the images; none for a test set's table
+    folder: Path | None = None  # of the images; None for the table of a test set
     split: Split | None = None
     test_set: str | None = None
 
 
 @dataclass(frozen=True)
+class SimulationReport:
+    """Tables that `simulate` wrote and ingested."""
+
+    sources: Path  # folder of the stamps and tables
+    tables: tuple[SimulatedTable, ...]
+
+    def sentences(self) -> list[str]:
+        """Describe the report, one sentence an item."""
+        return [f"Simulated {len(self.tables)} tables in {self.sources} and ingested them."]
+
+
+@dataclass(frozen=True)
 class _Sighting:
-    """One object as one survey lists it."""
+    """One object as listed by one survey."""
 
     galaxy: Galaxy
     survey: SurveyName
@@ -79,20 +88,47 @@ def simulate(
     seed: int,
     stamp_size: int = 64,
     processes: int | None = None,
-    progress: bool = True,
-) -> list[SimulatedTable]:
-    """Simulate a survey into `<workspace>/sources` and ingest it; the workspace is made if there is none.
+    reporter: Reporter | None = None,
+) -> SimulationReport:
+    """Simulate a survey into `<workspace>/sources` and ingest it.
 
-    Test sets are declared before anything else is ingested, so the firewall stands from the start.
+    An interrupted simulation continues with the same call. Test sets are declared before anything else is ingested, so
+    the firewall works from the start.
+
+    Parameters
+    ----------
+    workspace : Path
+        Folder of the workspace; it is made if it is not there.
+    plan : SurveyPlan
+        Numbers of galaxies in each set.
+    seed : int
+        Seed of the sky.
+    stamp_size : int
+        Width of an SDSS stamp in pixels; a DES stamp covers the same angle.
+    processes : int, optional
+        Number of drawing processes; by default one a core.
+    reporter : Reporter, optional
+        Shows progress; by default nothing is printed.
+
+    Returns
+    -------
+    SimulationReport
+        The tables that were written and ingested.
+
+    Raises
+    ------
+    InputError
+        The folder already holds the sources of another plan, seed or stamp size.
     """
+    reporter = reporter or Reporter(quiet=True)
     exists = (workspace / "catbuilder.toml").is_file()
     opened = (
         Workspace.open(workspace)
         if exists
         else create_workspace(workspace, classes=("elliptical", "spiral"), stamp_size=stamp_size, recipe="demo")
     )
-    tables = simulate_sources(workspace / "sources", plan, seed, stamp_size, processes, progress)
-    with opened.reading() as con:  # a simulation that was interrupted goes on by the same call
+    tables = simulate_sources(workspace / "sources", plan, seed, stamp_size, processes, reporter)
+    with opened.reading() as con:
         declared = set(con.execute("SELECT DISTINCT test_set, survey FROM test_sets").fetchall())
     for table in tables:
         if (table.test_set, table.survey) in declared:
@@ -100,12 +136,12 @@ def simulate(
         if table.test_set is not None:
             add_test_set(opened, table.test_set, table.table, survey=table.survey)
         elif table.folder is not None:
-            _ingest(opened, table, table.folder, progress)
-    return tables
+            _ingest(opened, table, table.folder, reporter)
+    return SimulationReport(workspace / "sources", tuple(tables))
 
 
-def _ingest(workspace: Workspace, table: SimulatedTable, folder: Path, progress: bool) -> None:
-    with Reporter(quiet=not progress).bar(f"Ingesting {table.name}") as update:
+def _ingest(workspace: Workspace, table: SimulatedTable, folder: Path, reporter: Reporter) -> None:
+    with reporter.bar(f"Ingesting {table.name}") as update:
         ingest_images(
             workspace,
             folder,
@@ -113,7 +149,7 @@ def _ingest(workspace: Workspace, table: SimulatedTable, folder: Path, progress:
             survey=table.survey,
             split=table.split,
             source="imported",
-            # One for all sets of a survey, since they are drawn alike.
+            # The same for all sets of a survey, since they are drawn in the same way.
             rendering=f"catbuilder simulate, {table.survey}",
             arcsec_per_pixel=arcsec_per_pixel(table.survey),
             progress=update,
@@ -126,9 +162,9 @@ def simulate_sources(
     seed: int,
     stamp_size: int = 64,
     processes: int | None = None,
-    progress: bool = True,
+    reporter: Reporter | None = None,
 ) -> list[SimulatedTable]:
-    """Write the stamps, the tables to ingest them by, and `truth.csv`.
+    """Write the stamps, the tables to ingest them with, and `truth.csv`, which has the true values.
 
     Parameters
     ----------
@@ -137,43 +173,43 @@ def simulate_sources(
     stamp_size : int
         Width of an SDSS stamp in its own pixels of 0.396 arcsec; a DES stamp covers the same angle.
     processes : int, optional
-        All cores by default. The files do not depend on it.
-    progress : bool
-        Show a bar, on a terminal.
+        Number of drawing processes; by default one a core. The files do not depend on it.
+    reporter : Reporter, optional
+        Shows progress; by default nothing is printed.
 
     Returns
     -------
     list of SimulatedTable
-        In the order in which they are to be ingested: test sets first.
+        In the order in which to ingest them: test sets first.
 
     Raises
     ------
     InputError
-        The folder already holds the sources of another plan, seed or size.
+        The folder already holds the sources of another plan, seed or stamp size.
     """
     _claim(folder, plan, seed, stamp_size)
     sightings = _sightings(draw_galaxies(plan, seed), seed)
     for survey, set_name in {(s.survey, s.galaxy.set_name) for s in sightings}:
         (folder / survey / set_name).mkdir(parents=True, exist_ok=True)
-    _draw_all(_files(folder, sightings), stamp_size, seed, processes, progress)
+    _draw_all(_files(folder, sightings), stamp_size, seed, processes, reporter or Reporter(quiet=True))
     _write_table(folder / "truth.csv", [_truth_row(s) for s in sightings])
     return list(_write_tables(folder, sightings))
 
 
 def _claim(folder: Path, plan: SurveyPlan, seed: int, stamp_size: int) -> None:
-    """Leave a note of what is simulated here: the same again may be drawn over it, another may not."""
-    mine = json.dumps({"seed": seed, "stamp_size": stamp_size, **asdict(plan)}, indent=1) + "\n"
+    """Write the settings into `plan.json`; refuse a folder in which other settings were used."""
+    settings = json.dumps({"seed": seed, "stamp_size": stamp_size, **asdict(plan)}, indent=1) + "\n"
     note = folder / "plan.json"
-    if note.exists() and note.read_text(encoding="utf-8") != mine:
+    if note.exists() and note.read_text(encoding="utf-8") != settings:
         raise InputError(
             f"{folder} holds a survey simulated with another plan, seed or stamp size (see {note}); "
             "give the same ones, or another folder"
         )
-    write_text(note, mine)
+    write_text(note, settings)
 
 
 def _sightings(galaxies: Sequence[Galaxy], seed: int) -> list[_Sighting]:
-    """What each survey lists, ordered by survey and object id."""
+    """List the objects of each survey, ordered by survey and object id."""
     listed = []
     rng = random_stream(seed, 1, "survey")
     for survey in ("sdss", "des"):
@@ -184,7 +220,7 @@ def _sightings(galaxies: Sequence[Galaxy], seed: int) -> list[_Sighting]:
 
 
 def _sighting(galaxy: Galaxy, survey: SurveyName, object_id: int, rng: np.random.Generator) -> _Sighting:
-    # Half of the 0.1 arcsec by which two surveys may disagree, so that the pair keeps within it.
+    # At most 0.05 arcsec in each survey, so that the two positions differ by 0.1 at most.
     offset, angle = rng.uniform(0, 0.05) / 3600, rng.uniform(0, 2 * math.pi)
     g, r, i = np.array(galaxy.magnitudes()) + rng.normal(0, 0.02 if survey == "sdss" else 0.01, 3)
     return _Sighting(
@@ -198,7 +234,7 @@ def _sighting(galaxy: Galaxy, survey: SurveyName, object_id: int, rng: np.random
 
 
 def _files(folder: Path, sightings: Iterable[_Sighting]) -> list[tuple[Galaxy, dict[str, Path]]]:
-    """Each galaxy with the file of its stamp in each survey that sees it."""
+    """List each galaxy with the stamp file in each survey that sees it."""
     files: dict[int, tuple[Galaxy, dict[str, Path]]] = {}
     for s in sightings:
         path = folder / s.survey / s.galaxy.set_name / f"{s.object_id}.png"
@@ -207,14 +243,14 @@ def _files(folder: Path, sightings: Iterable[_Sighting]) -> list[tuple[Galaxy, d
 
 
 def _draw_all(
-    work: list[tuple[Galaxy, dict[str, Path]]], pixels: int, seed: int, processes: int | None, progress: bool
+    work: list[tuple[Galaxy, dict[str, Path]]], pixels: int, seed: int, processes: int | None, reporter: Reporter
 ) -> None:
-    """Draw on every core, with a bar on a terminal."""
+    """Draw all stamps on all cores."""
     batches = [work[start : start + _BATCH] for start in range(0, len(work), _BATCH)]
     draw = partial(write_stamps, sdss_pixels=pixels, seed=seed)
     processes = min(processes or len(os.sched_getaffinity(0)), len(batches))
     done = 0
-    with Reporter(quiet=not progress).bar("Drawing galaxies") as update:
+    with reporter.bar("Drawing galaxies") as update:
         for count in _on_cores(draw, batches, processes):
             done += count
             update(done, len(work))
@@ -224,7 +260,7 @@ def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], proces
     if processes <= 1:
         yield from map(draw, batches)
         return
-    # Spawned, not forked: a fork copies the locks of threads (DuckDB's, torch's) that it does not copy.
+    # Spawned, not forked: a fork copies the locks of threads (of DuckDB and torch) without the threads.
     with ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
     ) as pool:
@@ -234,7 +270,7 @@ def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], proces
 
 
 def _write_tables(folder: Path, sightings: Sequence[_Sighting]) -> Iterator[SimulatedTable]:
-    """One table to ingest a set's images by, and one more of its truth where it is a test set."""
+    """Write the table to ingest each set's images with, and for a test set the table of its true classes."""
     for set_name in ("hp", "fo", "training", "calibration", "pool"):
         for survey in _SEEN_BY[set_name]:
             members = [s for s in sightings if s.survey == survey and s.galaxy.set_name == set_name]
@@ -262,13 +298,13 @@ def _ingest_row(s: _Sighting, labelled: bool) -> dict[str, Any]:
         "mag_r": f"{r:.4f}",
         "mag_i": f"{i:.4f}",
         "radius_arcsec": f"{s.galaxy.radius_arcsec:.3f}",
-        # A catalogue's star/galaxy separation would say so.
+        # As the star/galaxy separation of a real catalogue.
         "domain": "star" if s.galaxy.label == "star" else "",
     }
 
 
 def _truth_row(s: _Sighting) -> dict[str, Any]:
-    """Everything that is known about the object; a value that it does not have is empty."""
+    """Collect the true values of an object; a value that does not apply to it is empty."""
     galaxy = s.galaxy
     mag_g, mag_r, mag_i = galaxy.magnitudes()
     numbers = {

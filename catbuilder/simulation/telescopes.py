@@ -1,13 +1,13 @@
-"""How two surveys see one sky: pixels, seeing, noise and colour rendering of a stamp, drawn with GalSim.
+"""Draw simulated galaxies as SDSS and DES see them, with GalSim: pixels, seeing, noise and colour rendering.
 
-A galaxy is a sum of parts: Sersic bulge, exponential disc and bar are analytic profiles; the arms are one
-small image of a logarithmic spiral, made face-on and tilted by GalSim (80 x 80 pixels, finer than either
-survey's seeing). Each band weighs the same parts by its own fluxes, so a galaxy is built once and convolved
-six times, for two surveys and three bands.
+A galaxy is a sum of parts. Sersic bulge, exponential disc and bar are analytic profiles; the arms are one small image
+of a logarithmic spiral, made face-on and tilted by GalSim (80 x 80 pixels, finer than either survey's seeing). Each
+band weighs the same parts by its own fluxes, so a galaxy is built once and convolved six times, for two surveys and
+three bands.
 
 Fluxes are in nanomaggies (magnitude 22.5 is one). Seeing, depth and pixels are those of SDSS DR7 and DES DR1;
-the renderings imitate those of the public colour stamps: SDSS dark with strong colours, DES grey with
-little colour left, since each of its bands is scaled by its own brightness.
+the renderings imitate the public colour stamps: SDSS dark with strong colours, DES grey with little
+colour left, since each of its bands is scaled by its own brightness.
 """
 
 import math
@@ -21,10 +21,10 @@ from PIL import Image
 
 from catbuilder.simulation.galaxies import Companion, Galaxy, Light, random_stream
 
-# A stamp's folding and band limits to 2 % and 1 % rather than 0.5 % and 0.1 %: below the noise here and
-# three times faster for a de Vaucouleurs profile.
+# Folding and band limits of 2 % and 1 % instead of GalSim's 0.5 % and 0.1 %: below the noise here, and three times
+# faster for a de Vaucouleurs profile.
 _PARAMETERS = galsim.GSParams(folding_threshold=2e-2, maxk_threshold=1e-2)
-# A saturating star is a million times brighter than the noise, and so would be the ringing about it.
+# A saturating star is a million times brighter than the noise, so ringing around it would show.
 _EXACT = galsim.GSParams(folding_threshold=1e-3, maxk_threshold=1e-6)
 _ARM_PIXELS = 80
 _ARM_EXTENT = 4.5  # disc scale lengths from the centre to the edge of the image of the arms
@@ -33,13 +33,13 @@ _HALF_LIGHT = 1.678  # of an exponential disc, in scale lengths
 
 @dataclass(frozen=True)
 class Telescope:
-    """One survey's eye. Tuples are in the order of the colours they become: i (red), r (green), g (blue)."""
+    """Camera of one survey. Tuples are in the order of the image's colours: i (red), r (green), g (blue)."""
 
     name: Literal["sdss", "des"]
     arcsec_per_pixel: float
     seeing_arcsec: tuple[float, float, float]  # FWHM
     sky_noise: tuple[float, float, float]  # standard deviation in a pixel, nanomaggies
-    electrons: float  # in a nanomaggy
+    electrons: float  # per nanomaggy
     saturation: float  # of a pixel, nanomaggies
 
 
@@ -48,44 +48,31 @@ DES = Telescope("des", 0.263, (0.88, 0.96, 1.12), (0.0075, 0.0040, 0.0034), 1600
 
 
 def arcsec_per_pixel(survey: Literal["sdss", "des"]) -> float:
-    """Pixel scale of a survey's simulated stamps."""
+    """Return the pixel scale of a survey's simulated stamps."""
     return {telescope.name: telescope.arcsec_per_pixel for telescope in (SDSS, DES)}[survey]
 
 
 def stamp_pixels(telescope: Telescope, sdss_pixels: int) -> int:
-    """Width of a stamp that covers the same angle as `sdss_pixels` of SDSS."""
+    """Compute the width in pixels of a stamp that covers the same angle as `sdss_pixels` of SDSS."""
     return round(sdss_pixels * SDSS.arcsec_per_pixel / telescope.arcsec_per_pixel)
 
 
-def observe(galaxy: Galaxy, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
-    """One survey's colour stamp of one object, (pixels, pixels, 3) uint8."""
-    return _Sky(galaxy).seen_by(telescope, pixels, seed)
-
-
 def write_stamps(batch: list[tuple[Galaxy, dict[str, Path]]], sdss_pixels: int, seed: int) -> int:
-    """Draw each object for each survey that its files are keyed by, write the PNGs, and count the objects."""
+    """Draw each object as each survey in its `files` sees it, write the PNG files, and return the number of objects."""
     for galaxy, files in batch:
-        sky = _Sky(galaxy)
+        scene = Scene(galaxy)
         for telescope in (SDSS, DES):
             if telescope.name in files:
-                stamp = sky.seen_by(telescope, stamp_pixels(telescope, sdss_pixels), seed)
+                stamp = scene.colour_stamp(telescope, stamp_pixels(telescope, sdss_pixels), seed)
                 Image.fromarray(stamp).save(files[telescope.name])
     return len(batch)
 
 
-def calibrated_bands(galaxy: Galaxy, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
-    """One survey's noisy pixels of one object, not yet rendered: (pixels, pixels, 3) float32, nanomaggies; i, r, g."""
-    return _Sky(galaxy).exposed_by(telescope, pixels, seed)
+class Scene:
+    """An object and its companions above the atmosphere: profiles of unit flux, and their fluxes by band.
 
-
-def light_of(galaxy: Galaxy, telescope: Telescope, pixels: int, offset: tuple[float, float]) -> np.ndarray:
-    """One object without noise, centred off the frame's middle by so many pixels in x and y; as `calibrated_bands`."""
-    sky = _Sky(galaxy)
-    return np.stack([sky.drawn(telescope, band, pixels, 1.0, _PARAMETERS, offset) for band in range(3)], axis=-1)
-
-
-class _Sky:
-    """An object and its surroundings above the atmosphere: profiles of unit flux, their fluxes by band."""
+    Bands are in the order i, r, g.
+    """
 
     def __init__(self, galaxy: Galaxy) -> None:
         self.galaxy = galaxy
@@ -95,29 +82,35 @@ class _Sky:
             self.profiles.append(_neighbour(companion))
             self.fluxes.append(_band_fluxes(companion.mag_r, companion))
 
-    def seen_by(self, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
-        """Colour stamp (pixels, pixels, 3) uint8."""
+    def colour_stamp(self, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
+        """Draw the survey's colour stamp, (pixels, pixels, 3) uint8."""
         if self.galaxy.fault == "blank":
             return np.zeros((pixels, pixels, 3), np.uint8)
-        bands = self.exposed_by(telescope, pixels, seed)
+        bands = self.noisy_bands(telescope, pixels, seed)
         return _sdss_colours(bands) if telescope.name == "sdss" else _des_colours(bands)
 
-    def exposed_by(self, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
-        """Noisy bands (pixels, pixels, 3) float32, nanomaggies."""
+    def noisy_bands(self, telescope: Telescope, pixels: int, seed: int) -> np.ndarray:
+        """Draw the survey's calibrated bands with noise, (pixels, pixels, 3) float32, nanomaggies."""
         rng = random_stream(seed, self.galaxy.number, telescope.name)
         parameters = _EXACT if self.galaxy.fault == "saturated" else _PARAMETERS
-        night = math.exp(rng.normal(0, 0.08))  # some nights are better
+        night = math.exp(rng.normal(0, 0.08))  # seeing differs between nights
         bands = np.empty((pixels, pixels, 3), np.float32)
         for band in range(3):
-            image = self.drawn(telescope, band, pixels, night, parameters)
+            image = self.band(telescope, band, pixels, night, parameters)
             bands[..., band] = _exposed(image, telescope, telescope.sky_noise[band], rng)
         return bands
 
-    def drawn(
-        self, telescope: Telescope, band: int, pixels: int, night: float, parameters: galsim.GSParams,
-        offset: tuple[float, float] = (0.0, 0.0),
+    def band(
+        self, telescope: Telescope, band: int, pixels: int, night: float = 1.0,
+        parameters: galsim.GSParams = _PARAMETERS, offset: tuple[float, float] = (0.0, 0.0),
     ) -> np.ndarray:  # fmt: skip
-        """One band's light through the air of this night, (pixels, pixels) float32, nanomaggies."""
+        """Draw one band without noise, (pixels, pixels) float32, nanomaggies.
+
+        Parameters
+        ----------
+        night : factor on the survey's seeing
+        offset : of the object from the middle of the frame, pixels in x and y
+        """
         psf = galsim.Moffat(beta=3.5, fwhm=night * telescope.seeing_arcsec[band])
         light = galsim.Sum([p * f[band] for p, f in zip(self.profiles, self.fluxes, strict=True)])
         seen = galsim.Convolve(light, psf, gsparams=parameters)
@@ -131,7 +124,7 @@ def _band_fluxes(mag_r: float, colours: Light | Companion, fraction: float = 1.0
 
 
 def _part(galaxy: Galaxy, light: Light) -> galsim.GSObject:
-    """One part of a galaxy with unit flux, as projected on the sky."""
+    """Build one part of a galaxy with unit flux, projected on the sky."""
     if galaxy.radius_arcsec == 0:
         return galsim.DeltaFunction(gsparams=_PARAMETERS)
     if light.part == "bulge":
@@ -146,7 +139,7 @@ def _part(galaxy: Galaxy, light: Light) -> galsim.GSObject:
         part = _projected(galsim.Gaussian(sigma=0.45 * scale, gsparams=_PARAMETERS), 0.25, galaxy.arm_angle_deg)
     else:
         part = _arms(galaxy, scale)
-    # A tilted disc keeps its long axis: dilate, since shear keeps the area instead.
+    # A tilted disc keeps its long axis, but shear keeps the area: so dilate first.
     return _projected(part.dilate(math.sqrt(galaxy.axis_ratio)), galaxy.axis_ratio, galaxy.position_angle_deg)
 
 
@@ -164,7 +157,7 @@ def _neighbour(companion: Companion) -> galsim.GSObject:
 
 
 def _arms(galaxy: Galaxy, scale: float) -> galsim.GSObject:
-    """Logarithmic arms with knots, face-on, with unit flux; `scale` is the disc's scale length in arcsec."""
+    """Build logarithmic arms with knots, face-on, of unit flux; `scale` is the disc's scale length in arcsec."""
     axis = np.linspace(-_ARM_EXTENT, _ARM_EXTENT, _ARM_PIXELS, dtype=np.float32)
     x, y = np.meshgrid(axis, axis)
     radius = np.hypot(x, y) + 1e-3
@@ -185,7 +178,7 @@ def _arms(galaxy: Galaxy, scale: float) -> galsim.GSObject:
 
 
 def _knots(texture: int) -> np.ndarray:
-    """Star-forming knots: log-normal noise of a few scales, as a factor on the arms' light."""
+    """Draw star-forming knots: log-normal noise on two scales, a factor on the arms' light."""
     rng = np.random.Generator(np.random.Philox(texture))
     coarse = rng.standard_normal((_ARM_PIXELS // 8, _ARM_PIXELS // 8), dtype=np.float32)
     fine = rng.standard_normal((_ARM_PIXELS // 4, _ARM_PIXELS // 4), dtype=np.float32)
@@ -194,7 +187,7 @@ def _knots(texture: int) -> np.ndarray:
 
 
 def _exposed(image: np.ndarray, telescope: Telescope, sky_noise: float, rng: np.random.Generator) -> np.ndarray:
-    """Add the noise of the sky and of the light itself; a full pixel spills along its column."""
+    """Add the noise of the sky and of the light itself; saturated pixels spill along their column."""
     variance = sky_noise**2 + np.maximum(image, 0) / telescope.electrons
     noisy = image + np.sqrt(variance) * rng.standard_normal(image.shape, dtype=np.float32)
     full = noisy > telescope.saturation
@@ -211,7 +204,7 @@ def _asinh(bands: np.ndarray, softening: float) -> np.ndarray:
 
 
 def _sdss_colours(bands: np.ndarray) -> np.ndarray:
-    # Gains as in the archive's own finding charts; a too bright pixel keeps its hue.
+    # Gains as in the archive's own finding charts; an overexposed pixel keeps its hue.
     colours = _asinh(bands * np.array([0.82, 1.0, 1.7], np.float32) / 3.0, 8.0)
     colours = _vivid(colours, 1.8)
     colours = colours / np.maximum(colours.max(axis=2, keepdims=True), 1.0)
@@ -219,7 +212,7 @@ def _sdss_colours(bands: np.ndarray) -> np.ndarray:
 
 
 def _des_colours(bands: np.ndarray) -> np.ndarray:
-    # Each band by its own bright level, so most of the colour goes; what is left is a cold white.
+    # Each band is scaled by its own bright level, so most of the colour is lost and a cold white is left.
     bright = np.maximum(np.percentile(bands, 99.7, axis=(0, 1)), 0.05).astype(np.float32)
     colours = _asinh(bands / bright * np.array([0.92, 0.97, 1.11], np.float32), 6.0)
     return _bytes(27 + 215 * colours)

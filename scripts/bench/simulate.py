@@ -31,7 +31,7 @@ PIXELS = 64
 def simulate_both(galaxies: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plan = SurveyPlan(training=0, hp=galaxies // 2, fo=galaxies - galaxies // 2, calibration=0, pool=0, faults=0)
-        simulate_sources(Path(folder), plan, seed=1, stamp_size=PIXELS, processes=1, progress=False)
+        simulate_sources(Path(folder), plan, seed=1, stamp_size=PIXELS, processes=1)
 
 
 def draw_bare(galaxies: int) -> None:

@@ -39,8 +39,10 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.rendering import PEDESTAL, lupton, resample
-from catbuilder.simulation.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
-from catbuilder.simulation.telescopes import DES, light_of
+from catbuilder.simulation.telescopes import DES
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from support.coadd_tile import TileGalaxy, draw_planes, light_of, place_galaxies, tile_wcs, write_tile
 
 FLOOR = 200.0
 MEMORY_MIB = 1024

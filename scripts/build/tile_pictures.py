@@ -21,7 +21,7 @@ from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
 from catbuilder.ingest.tiles.rendering import render
 from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies
-from catbuilder.simulation.telescopes import DES, SDSS, Telescope, calibrated_bands
+from catbuilder.simulation.telescopes import DES, SDSS, Scene, Telescope
 
 COLUMNS, ROWS, SIZE = 8, 2, 64
 HALF_LIGHT_RADII = 5.5  # width of a box: about what 4 Petrosian radii are
@@ -31,7 +31,7 @@ def seen(galaxy: Galaxy, telescope: Telescope) -> np.ndarray:
     """Stamp (SIZE, SIZE, 3) of one galaxy as it would be cut from a tile of this survey."""
     width = max(HALF_LIGHT_RADII * galaxy.radius_arcsec, 12.0) / telescope.arcsec_per_pixel
     pixels = section_side(width)
-    bands = calibrated_bands(galaxy, telescope, pixels, seed=1)[..., ::-1].transpose(2, 0, 1)
+    bands = Scene(galaxy).noisy_bands(telescope, pixels, seed=1)[..., ::-1].transpose(2, 0, 1)
     nowhere = np.zeros((pixels, pixels), bool)
     middle = (pixels - 1) / 2
     bands = bands / telescope.arcsec_per_pixel**2

@@ -6,6 +6,7 @@ Anything else that is raised is a finding.
 
 import io
 import random
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -37,7 +38,9 @@ from catbuilder.ingest.tables.typed_columns import lay_out, stage
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why
 from catbuilder.ingest.tiles.tile_folder import find_tiles
 from catbuilder.inspection.sandbox import one_reading_statement
-from catbuilder.simulation.coadd_tile import tile_wcs
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
+from support.coadd_tile import tile_wcs
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"  # optional real files
 _LARGEST_SEED = 6_000  # bytes: a spoiled line among a thousand good ones costs a thousand times as much

@@ -115,7 +115,7 @@ def study(folder: Path, seed: int, options: argparse.Namespace) -> tuple[int, Pa
                       pool=options.pool, faults=0)  # fmt: skip
     if not (folder / "top_k").exists():
         _tell(f"seed {seed}: simulating {plan.training + 2 * plan.fo + plan.calibration + plan.pool} stamps")
-        simulate(folder / "certified", plan, seed)
+        simulate(folder / "certified", plan, seed, reporter=Reporter())
         shutil.copytree(folder / "certified", folder / "copy", dirs_exist_ok=True)
         (folder / "copy").rename(folder / "top_k")
     truth = read_truth(folder / "certified" / "sources" / "truth.csv")
@@ -194,7 +194,7 @@ def _run(workspace: Workspace, recipe: Recipe, options: argparse.Namespace, seed
         done, step, found_nothing = first_row(con, query("rounds/last_round")) or (0, "closed", False)
     left = options.rounds - done + (step != "closed")
     if left > 0 and not found_nothing:
-        run_rounds(workspace, left, recipe, ranks=options.np, seed=seed)
+        run_rounds(workspace, left, recipe, ranks=options.np, seed=seed, reporter=Reporter())
 
 
 def _batch_table(batches: list[Batch]) -> str:

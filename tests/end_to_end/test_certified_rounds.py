@@ -1,4 +1,4 @@
-"""Certified rounds of real networks, by the command line: promises that the truth bears out, refusals that help."""
+"""Certified rounds of real networks on the command line: certificates hold against the truth, refusals help."""
 
 import csv
 import re
@@ -49,14 +49,14 @@ def test_no_batch_has_more_wrong_labels_than_its_certificate_allows(second: Toy)
     assert set(second.promoted(1)) & set(second.promoted(2)) == set()
 
 
-def test_the_round_says_what_it_promises(first: tuple[Toy, str]) -> None:
+def test_the_round_reports_its_certificates(first: tuple[Toy, str]) -> None:
     toy, said = first
     for name in CLASSES:
         batch = sum(label == name for label in toy.promoted(1).values())
         assert re.search(rf"{batch} {name} certified at calibrated confidence [\d.]+ and above: at most 15.0% of", said)
 
 
-def test_what_was_promised_can_be_recomputed_and_the_next_round_learns_from_it(second: Toy) -> None:
+def test_certificates_can_be_recomputed_and_the_next_round_trains_on_them(second: Toy) -> None:
     assert second.faults() == {}
     learned = rows(second.workspace, "SELECT object_id, label FROM training WHERE round = 2 AND source = 'promoted'")
     assert dict(learned) == second.promoted(1)
@@ -96,7 +96,7 @@ def test_killed_before_its_decisions_are_recorded_and_resumed_it_gives_the_same_
     assert_same_contents(toy.workspace, contents(second.workspace))
 
 
-def test_with_too_few_calibration_labels_it_says_how_many_more(second: Toy, copy_of: Callable[[Path], Path]) -> None:
+def test_too_few_calibration_labels_say_how_many_are_missing(second: Toy, copy_of: Callable[[Path], Path]) -> None:
     """One per cent cannot be shown with some hundred galaxies of a class."""
     toy = second.on(copy_of(second.workspace))
     said = toy.round(*CERTIFIED, "--set", "certificate.alpha=0.01")

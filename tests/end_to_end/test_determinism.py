@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")
 
 
-def test_one_process_by_one_command_killed_twice_and_by_two_commands(
+def test_one_process_gives_the_same_catalogue_after_kills_and_in_one_or_two_commands(
     catbuilder: CommandLine, second_round: Path
 ) -> None:
     """Two rounds, which a run that was killed after its last commit does not take for reason to begin a third."""

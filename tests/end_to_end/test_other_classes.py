@@ -1,4 +1,4 @@
-"""Other surveys and other classes: ten of them, in a survey of another name, by `catbuilder.toml` alone."""
+"""Another survey with ten other classes, set up by `catbuilder.toml` alone."""
 
 import csv
 import json
@@ -98,7 +98,7 @@ def ten(brought_in, copy_of) -> CommandLine:
     return command
 
 
-def test_the_settings_that_were_there_decide(brought_in):
+def test_an_existing_settings_file_is_used(brought_in):
     config = Workspace.open(brought_in.workspace).config
     assert config.classes == CLASSES and list(config.surveys) == ["decals"] and config.stamp_size == SIZE
 
@@ -121,7 +121,7 @@ def test_a_round_learns_ten_classes_and_is_measured_by_each(ten):
     assert len([row for row in every if row["metric"] == "confusion" and row["coverage"] == 1]) >= 100
 
 
-def test_promotions_story_and_history_know_the_classes(ten):
+def test_promotions_why_and_history_have_all_classes(ten):
     workspace = Workspace.open(ten.workspace)
     promoted = ask(workspace, "SELECT object_id, label FROM catalog WHERE source = 'promoted' ORDER BY ALL")
     assert promoted and {label for _, label in promoted} <= set(CLASSES)

@@ -38,7 +38,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace.open(workspace)
 
 
-def test_every_object_of_the_des_pool_stands_in_the_catalogue_with_a_class(real_run: Workspace) -> None:
+def test_every_object_of_the_des_pool_has_a_class(real_run: Workspace) -> None:
     with real_run.reading() as con:
         found = con.execute(
             "SELECT coalesce(label, predicted_label) FROM catalog "

@@ -1,4 +1,4 @@
-"""Many processes at one workspace: one writer at a time, a wait and a clear word, and never half a step to be seen."""
+"""Many processes use one workspace: one writer at a time, others wait with a message and never see half a step."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ print(json.dumps([reads, seen]))
 KEEP_OPEN = "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
 
 
-def test_eight_processes_that_query_through_a_whole_round_see_no_half_step_and_do_not_hold_it_up(
+def test_queries_during_a_round_see_whole_steps_and_do_not_block_it(
     catbuilder: CommandLine, first_round: Path, tmp_path: Path
 ) -> None:
     stop = tmp_path / "stop"

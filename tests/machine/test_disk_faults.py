@@ -1,4 +1,4 @@
-"""Full and read-only disks, files cut off and bits flipped: named at the next use, and mended or refused."""
+"""Full and read-only disks, truncated files and flipped bits are reported at the next use, and repaired or refused."""
 
 import json
 import signal
@@ -49,7 +49,7 @@ def disk(tmp_path: Path) -> Iterator[SmallDisk]:
 
 
 @needs_root
-def test_on_a_full_disk_every_step_ends_with_one_sentence_and_goes_on_once_there_is_room(
+def test_every_step_survives_a_full_disk(
     disk: SmallDisk, small_survey: Path, first_round: Path, copy_of: Callable[[Path], Path], tiny_recipe: Path
 ) -> None:
     catbuilder = CommandLine(disk.path / "ws", tiny_recipe)
@@ -112,9 +112,7 @@ def test_a_workspace_that_cannot_be_written_to_is_read_and_refused(
 # --- files of a round
 
 
-def test_each_file_of_a_round_that_is_damaged_is_named_and_made_again(
-    catbuilder: CommandLine, first_round: Path
-) -> None:
+def test_each_damaged_file_of_a_round_is_reported_and_made_again(catbuilder: CommandLine, first_round: Path) -> None:
     """One round, killed after each of its steps; then what the step has left is damaged, and the round goes on."""
     folder = catbuilder.workspace / "rounds" / "001"
 
@@ -128,9 +126,7 @@ def test_each_file_of_a_round_that_is_damaged_is_named_and_made_again(
     cut_off(folder / "score-manifest.parquet")
     assert found(catbuilder.workspace) == {"rounds"}
 
-    again = (
-        "score-manifest.parquet was missing or damaged (the damaged file is kept as score-manifest.parquet.damaged-1)"
-    )
+    again = "score-manifest.parquet was missing or damaged (the damaged file is kept as score-manifest.parquet.dam"
     goes_on_to("001/model.safetensors.written", "/manifest.parquet was missing or damaged", again, expect=1)
     flip_a_bit(folder / "attempts/train-01/checkpoint-002.safetensors")
     assert found(catbuilder.workspace) == {"rounds"}
@@ -184,7 +180,7 @@ def test_nothing_is_trained_on_a_damaged_stamp_shard(
     assert found(workspace.path) == set()
 
 
-def test_a_damaged_stamp_shard_is_told_by_the_commands(catbuilder: CommandLine) -> None:
+def test_commands_report_a_damaged_stamp_shard(catbuilder: CommandLine) -> None:
     shard = sorted(catbuilder.workspace.glob("stamps/*/*.npy"))[0]
     cut_off(shard)
     assert "is missing or not the file that was recorded" in the_error(catbuilder.round(expect=1))
@@ -195,7 +191,7 @@ def test_a_damaged_stamp_shard_is_told_by_the_commands(catbuilder: CommandLine) 
 
 
 @pytest.mark.parametrize("at", [0.0001, 0.3, 0.6, 0.99])
-def test_a_flipped_bit_in_the_catalogue_is_named_with_what_to_do(
+def test_a_flipped_bit_in_the_catalogue_is_reported(
     first_round: Path, copy_of: Callable[[Path], Path], at: float
 ) -> None:
     workspace = Workspace.open(copy_of(first_round))
@@ -205,9 +201,7 @@ def test_a_flipped_bit_in_the_catalogue_is_named_with_what_to_do(
 
 
 @pytest.mark.parametrize("part", [0.0, 0.00001, 0.5, 0.95])
-def test_a_catalogue_that_is_cut_off_is_named_with_what_to_do(
-    first_round: Path, copy_of: Callable[[Path], Path], part: float
-) -> None:
+def test_a_truncated_catalogue_is_reported(first_round: Path, copy_of: Callable[[Path], Path], part: float) -> None:
     workspace = Workspace.open(copy_of(first_round))
     cut_off(workspace.catalog_file, part)
     with pytest.raises((CatalogueDamaged, SchemaError), match=r"catalog.duckdb .*put it back .* catbuilder restore"):
@@ -232,16 +226,14 @@ def labels(catbuilder: CommandLine) -> int:
     return int(rows(catbuilder.workspace, "SELECT count(*) FROM labels WHERE source = 'human'")[0][0])
 
 
-def test_a_whole_write_ahead_log_is_taken_in(with_log: CommandLine) -> None:
+def test_an_undamaged_write_ahead_log_is_applied(with_log: CommandLine) -> None:
     assert labels(with_log) == 1 and not found(with_log.workspace)
     with Workspace.open(with_log.workspace).recording("next"):
         pass
     assert labels(with_log) == 1 and not list(with_log.workspace.glob("*damaged*")) and not wal(with_log).exists()
 
 
-def test_a_write_ahead_log_that_is_cut_off_is_kept_and_the_step_is_done_again(
-    with_log: CommandLine, tmp_path: Path
-) -> None:
+def test_a_truncated_write_ahead_log_is_kept_and_the_step_is_repeated(with_log: CommandLine, tmp_path: Path) -> None:
     cut_off(wal(with_log), 0.9)
     left = wal(with_log).read_bytes()
     assert labels(with_log) == 0, "DuckDB takes it without a word"
@@ -252,7 +244,7 @@ def test_a_write_ahead_log_that_is_cut_off_is_kept_and_the_step_is_done_again(
     assert labels(with_log) == 1 and not found(with_log.workspace)
 
 
-def test_a_write_ahead_log_whose_checksum_fails_is_set_aside(with_log: CommandLine) -> None:
+def test_a_write_ahead_log_with_a_wrong_checksum_is_kept_aside(with_log: CommandLine) -> None:
     flip_a_bit(wal(with_log), 0.999)
     left = wal(with_log).read_bytes()
     said = with_log("status")
@@ -261,7 +253,7 @@ def test_a_write_ahead_log_whose_checksum_fails_is_set_aside(with_log: CommandLi
     assert labels(with_log) == 0 and not found(with_log.workspace)
 
 
-def test_a_log_that_loses_what_was_promised_is_told_by_the_log_lines(with_log: CommandLine) -> None:
+def test_lost_recordings_are_detected_by_the_log(with_log: CommandLine) -> None:
     """The order of commit, checkpoint and log line forbids it; a disk that lies about what it has written does not."""
     run = rows(with_log.workspace, "SELECT max(run) FROM runs")[0][0]
     with open(with_log.workspace / "log.jsonl", "a") as log:

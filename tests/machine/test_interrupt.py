@@ -1,4 +1,4 @@
-"""Ctrl-C: once, and a round stops at the next safe point; twice, at once; either way nothing is lost."""
+"""Ctrl-C stops a round at the next safe point, a second one at once; nothing is lost either way."""
 
 import json
 import os
@@ -36,9 +36,7 @@ def ended(process: subprocess.Popen[str]) -> str:
     return err
 
 
-def test_ctrl_c_waits_for_the_checkpoint_or_the_commit_and_a_second_one_does_not(
-    catbuilder: CommandLine, first_round: Path
-) -> None:
+def test_ctrl_c_waits_for_the_safe_point_and_a_second_one_does_not(catbuilder: CommandLine, first_round: Path) -> None:
     attempts = catbuilder.workspace / "rounds" / "001" / "attempts"
     process = catbuilder.start_round()
     wait_for(lambda: begun(attempts / "train-01", 0), 300)

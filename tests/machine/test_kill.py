@@ -1,4 +1,4 @@
-"""Killed anywhere and started again by the same command, a round ends as if it had never been killed."""
+"""A round killed at any point and started again with the same command ends like one that was never killed."""
 
 import json
 import os
@@ -110,7 +110,7 @@ def test_coordinator_killed_at_the_first_checkpoint(catbuilder: CommandLine, und
     go_on_to_the_model(catbuilder, undisturbed)
 
 
-def test_a_rank_killed_in_training_ends_the_command_with_one_sentence(
+def test_a_rank_killed_in_training_ends_the_command_with_one_error(
     catbuilder: CommandLine, undisturbed: Contents
 ) -> None:
     process = catbuilder.start_round(np=2)
@@ -196,7 +196,7 @@ def test_killed_before_the_trained_model_is_recorded(catbuilder: CommandLine, un
     assert len(attempts) == 1, "what was trained is not trained again"
 
 
-def test_the_undisturbed_round_has_something_to_lose(undisturbed: Contents) -> None:
+def test_the_undisturbed_round_promotes_something(undisturbed: Contents) -> None:
     """Or the comparisons above would compare nothing."""
     promoted = [event for event in undisturbed["label events"] if "promoted" in event]
     assert promoted and undisturbed["metrics"] and len(undisturbed["models"]) == 1

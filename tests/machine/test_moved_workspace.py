@@ -1,4 +1,4 @@
-"""Elsewhere and later: a moved workspace, a machine of other cores, another user, a lock whose process is dead."""
+"""A workspace that was moved, with other cores, another user, or a lock whose process is dead."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.mark.skipif(usable_cores() < 2, reason="one core: there is no other machine to go on at")
-def test_a_round_goes_on_after_a_move_and_on_another_number_of_cores_by_its_own_plan(
+def test_a_round_continues_after_a_move_and_with_other_cores(
     catbuilder: CommandLine, first_round: Path, tmp_path: Path
 ) -> None:
     catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.before_commit")
@@ -62,7 +62,7 @@ print(run("status"), run("rollback", "--to", "0"))
 
 
 @needs_root
-def test_another_user_reads_what_may_be_read_and_is_refused_in_one_sentence(
+def test_another_user_can_read_but_not_write(
     first_round: Path,
 ) -> None:
     if not all(folder.stat().st_mode & 0o001 for folder in sql_folder().resolve().parents):

@@ -10,7 +10,7 @@ from support.toy_survey import CLASSES, run, score_job, toy_recipe, toy_stamps, 
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.scorer import Scorer
 from catbuilder.rounds.choose_precision import choose_precision
-from catbuilder.rounds.scoring import _hand_on_parts
+from catbuilder.rounds.scoring import _take_over_unfinished
 
 SCORE = "catbuilder.network.score"
 RECIPE = toy_recipe()
@@ -151,7 +151,7 @@ def test_a_process_killed_in_mid_shard_goes_on_after_its_last_part_to_the_same_b
     ]  # fmt: skip
     again = job(survey, "attempts/score-02", ((0, 0, 120),), part_s=0.03)
     again.folder.mkdir()
-    _hand_on_parts(again.folder)
+    _take_over_unfinished(again.folder)
     assert run(SCORE, again).returncode == 0
     (log,) = again.folder.glob("score-*.jsonl")
     lines = [json.loads(line) for line in log.read_text().splitlines()]

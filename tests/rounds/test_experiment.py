@@ -1,4 +1,4 @@
-"""The recursion over seeds: copies that leave their original alone, runs that go on, and figures as numpy has them."""
+"""Recursion over seeds: copies leave the original alone, killed runs resume, and figures agree with numpy."""
 
 import csv
 import dataclasses
@@ -119,9 +119,7 @@ def three_of_its_own(three_seeds: Workspace, tmp_path: Path) -> Workspace:
 
 
 @pytest.mark.slow
-def test_two_seeds_of_two_rounds_go_on_where_they_were_killed(
-    catbuilder: CommandLine, tmp_path: Path, workspace: Workspace
-) -> None:
+def test_killed_seeds_resume_where_they_stopped(catbuilder: CommandLine, tmp_path: Path, workspace: Workspace) -> None:
     catbuilder.recipe = write_recipe(tmp_path / "tiny.toml", batch_size=20, symmetries=1)
     recipe, before = load_recipe(catbuilder.recipe), state_of(workspace.path)
     command = ("experiment", "recursion", "--recipe", catbuilder.recipe, "--rounds", 2, "--seeds")
@@ -148,9 +146,7 @@ def test_two_seeds_of_two_rounds_go_on_where_they_were_killed(
 # Copies
 
 
-def test_the_original_is_not_touched_and_its_promotions_are_taken_back_in_the_copy(
-    workspace: Workspace, recipe: Recipe
-) -> None:
+def test_the_copy_has_no_promotions_and_the_original_does_not_change(workspace: Workspace, recipe: Recipe) -> None:
     round_by_hand(workspace, recipe, seed=3, wrong=())
     before = state_of(workspace.path)
     start = make_start_copy(workspace, recipe, QUIET)
@@ -179,7 +175,7 @@ def test_a_copy_finds_the_models_of_earlier_rounds_and_passes_its_check(workspac
     assert [finding.faults for finding in check(copy) if finding.check in ("models", "stamps")] == [(), ()]
 
 
-def test_experiments_may_lie_on_another_disk(workspace: Workspace, recipe: Recipe, tmp_path: Path) -> None:
+def test_experiments_can_be_a_link_to_another_disk(workspace: Workspace, recipe: Recipe, tmp_path: Path) -> None:
     disk = tmp_path / "another" / "disk" / "far"
     disk.mkdir(parents=True)
     (workspace.path / "experiments").symlink_to(disk)
@@ -190,7 +186,7 @@ def test_experiments_may_lie_on_another_disk(workspace: Workspace, recipe: Recip
     assert (disk / experiment_folder(workspace, recipe).name / "seed-00").is_dir()
 
 
-def test_a_start_that_another_process_made_meanwhile_is_taken(workspace: Workspace, recipe: Recipe) -> None:
+def test_a_start_copy_that_another_process_made_meanwhile_is_used(workspace: Workspace, recipe: Recipe) -> None:
     start = make_start_copy(workspace, recipe, QUIET).path
     aside, made = start.with_name("aside"), sha256_file(start / "catalog.duckdb")
     start.rename(aside)
@@ -218,7 +214,7 @@ def test_the_accuracy_of_earlier_rounds_of_the_original_does_not_count(workspace
     assert run.accuracy["HP", "des", 1.0] == (1 - 1 / N_HP, 1.0)
 
 
-def test_a_copy_is_made_of_what_is_still_in_the_write_ahead_log(workspace: Workspace, recipe: Recipe) -> None:
+def test_a_copy_includes_what_is_still_in_the_write_ahead_log(workspace: Workspace, recipe: Recipe) -> None:
     """After a kill between commit and checkpoint the last recording is in catalog.duckdb.wal alone."""
     killed = (
         "import duckdb, os, signal; con = duckdb.connect('catalog.duckdb'); "
@@ -231,7 +227,7 @@ def test_a_copy_is_made_of_what_is_still_in_the_write_ahead_log(workspace: Works
     assert rows(start, "SELECT count(*) FROM runs WHERE command = 'killed'") == [(1,)]
 
 
-def test_a_copy_cut_short_is_made_anew(workspace: Workspace, recipe: Recipe) -> None:
+def test_an_interrupted_copy_is_made_again(workspace: Workspace, recipe: Recipe) -> None:
     folder = experiment_folder(workspace, recipe)
     draft = folder / ".start.draft"
     draft.mkdir(parents=True)
@@ -272,14 +268,14 @@ def test_an_unfinished_round_of_the_workspace_is_finished_first(workspace: Works
     assert not (workspace.path / "experiments").exists()
 
 
-def test_without_a_truth_there_is_nothing_to_measure(tmp_path: Path, recipe: Recipe) -> None:
+def test_without_known_classes_a_recursion_is_refused(tmp_path: Path, recipe: Recipe) -> None:
     empty = create_workspace(tmp_path / "ws")
     with pytest.raises(InputError, match=r"no test set of .* has known classes"):
         run_recursion(empty, [0], recipe=recipe, reporter=QUIET)
 
 
 @pytest.mark.parametrize(("seeds", "rounds"), [([], 2), ([0], 1)])
-def test_before_and_after_need_two_rounds_of_a_seed(
+def test_fewer_than_two_rounds_or_no_seed_is_refused(
     three_seeds: Workspace, recipe: Recipe, seeds: list[int], rounds: int
 ) -> None:
     with pytest.raises(InputError, match="two rounds or more"):
@@ -292,7 +288,7 @@ def test_the_same_experiment_is_not_run_twice_at_once(three_seeds: Workspace, re
         run_recursion(three_seeds, [0], recipe=recipe, reporter=QUIET)
 
 
-def test_a_round_that_was_given_up_has_no_accuracy(workspace: Workspace, recipe: Recipe) -> None:
+def test_an_abandoned_round_has_no_accuracy(workspace: Workspace, recipe: Recipe) -> None:
     start = make_start_copy(workspace, recipe, QUIET)
     copy = make_seed_copy(start, start.path.parent, 0)
     make_plan(copy, recipe, 1, 0, QUIET)
@@ -301,7 +297,7 @@ def test_a_round_that_was_given_up_has_no_accuracy(workspace: Workspace, recipe:
         run_recursion(workspace, [0], recipe=recipe, reporter=QUIET)
 
 
-def test_seeds_of_other_ranks_are_not_averaged_and_nothing_is_run(three_seeds: Workspace, recipe: Recipe) -> None:
+def test_seeds_with_another_number_of_ranks_are_refused(three_seeds: Workspace, recipe: Recipe) -> None:
     with pytest.raises(RoundError, match=r"seed 0 was trained with --np 1 .* seeds of --np 2; give --np 1, or remove"):
         run_recursion(three_seeds, [7], recipe=recipe, ranks=2, reporter=QUIET)
     assert not (experiment_folder(three_seeds, recipe) / "seed-07").exists()
@@ -310,7 +306,7 @@ def test_seeds_of_other_ranks_are_not_averaged_and_nothing_is_run(three_seeds: W
 # What is reported
 
 
-def test_the_tables_say_what_numpy_and_a_paired_t_test_say(three_seeds: Workspace, recipe: Recipe) -> None:
+def test_the_tables_agree_with_numpy_and_a_paired_t_test(three_seeds: Workspace, recipe: Recipe) -> None:
     report = run_recursion(three_seeds, [0, 1, 2], recipe=recipe, reporter=QUIET)
     written = {
         (row["test_set"], row["survey"], float(row["coverage"])): row
@@ -338,7 +334,7 @@ def test_the_tables_say_what_numpy_and_a_paired_t_test_say(three_seeds: Workspac
         assert picture.width > 800 and len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
 
 
-def test_a_gain_whose_interval_holds_zero_is_called_unresolved(three_of_its_own: Workspace, recipe: Recipe) -> None:
+def test_a_gain_whose_interval_includes_zero_is_not_resolved(three_of_its_own: Workspace, recipe: Recipe) -> None:
     all_three = run_recursion(three_of_its_own, [2, 0, 1], recipe=recipe, reporter=QUIET)
     shutil.rmtree(all_three.folder / "seed-02")
     both = run_recursion(three_of_its_own, [0, 1], recipe=recipe, reporter=QUIET).sentences()
@@ -351,9 +347,7 @@ def test_a_gain_whose_interval_holds_zero_is_called_unresolved(three_of_its_own:
     )
 
 
-def test_a_call_for_fewer_seeds_or_more_rounds_does_not_hide_what_was_there(
-    three_of_its_own: Workspace, recipe: Recipe
-) -> None:
+def test_a_later_call_still_reports_all_finished_seeds(three_of_its_own: Workspace, recipe: Recipe) -> None:
     report = run_recursion(three_of_its_own, [1], recipe=recipe, reporter=QUIET)
     assert [run.seed for run in report.seeds] == [0, 1, 2]
     before = (report.folder / "recursion-2-rounds.csv").read_bytes()
@@ -375,9 +369,7 @@ def test_one_seed_has_no_interval_and_says_so(workspace: Workspace, recipe: Reci
     assert report.sentences()[-1].startswith("This is one seed: intervals need two or more")
 
 
-def test_the_command_prints_the_table_for_a_program_and_the_sentences_apart(
-    three_seeds: Workspace, tiny_recipe: Path
-) -> None:
+def test_json_output_has_only_the_table_and_sentences_go_to_stderr(three_seeds: Workspace, tiny_recipe: Path) -> None:
     done = cli(
         "-w", three_seeds.path, "experiment", "recursion", "--seeds", 3, "--recipe", tiny_recipe, "--format", "csv"
     )
@@ -388,9 +380,7 @@ def test_the_command_prints_the_table_for_a_program_and_the_sentences_apart(
     assert "HP of des, surest half" in done.err and "recursion-2-rounds.png" in done.err
 
 
-def test_the_last_round_of_a_seed_that_found_nothing_to_promote_counts_as_after(
-    workspace: Workspace, recipe: Recipe
-) -> None:
+def test_the_last_round_of_a_run_that_ended_early_counts_as_after(workspace: Workspace, recipe: Recipe) -> None:
     start = make_start_copy(workspace, recipe, QUIET)
     copy = make_seed_copy(start, start.path.parent, 0)
     round_by_hand(copy, recipe, 0, (0, 1))
@@ -429,7 +419,7 @@ def test_colour_is_compared_with_grey_seed_by_seed(three_seeds: Workspace, recip
         grey_version(grey_recipe)
 
 
-def test_of_grey_and_colour_it_is_told_which_seeds_ended_early_in_each() -> None:
+def test_seeds_that_ended_early_are_listed_for_grey_and_colour() -> None:
     runs = [SeedRun(seed, Path(), 1, 2, seed == 3, 0, {("HP", "des", 1.0): (0.5, 0.75)}) for seed in (3, 4)]
     others = [dataclasses.replace(run, ended_early=run.seed == 4) for run in runs]
     curves = paired_curves([run.accuracy for run in runs])
@@ -453,7 +443,7 @@ def test_the_interval_is_that_of_the_differences_and_not_of_the_means() -> None:
     assert low[0] > 0, "the seeds differ by five points, and a gain of one is still resolved"
 
 
-def test_where_no_seed_differs_nothing_is_said_of_an_interval() -> None:
+def test_equal_states_get_no_interval() -> None:
     seeds = [{("HP", "des", 1.0): (accuracy, accuracy)} for accuracy in (0.875, 1.0)]
     table = curves_table(paired_curves(seeds), ("grey", "colour"))
     assert gain_sentences(table, ("grey", "colour")) == [

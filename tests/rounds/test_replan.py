@@ -1,4 +1,4 @@
-"""An unfinished round goes on by other processes when it is asked to, and the catalogue says so."""
+"""An unfinished round continues with other processes when --replan asks for it, and the catalogue records that."""
 
 import signal
 from pathlib import Path
@@ -23,9 +23,7 @@ def plans(catbuilder: CommandLine) -> list[tuple[Any, ...]]:
     return rows(catbuilder.workspace, "SELECT number, ranks, after_step FROM plans ORDER BY number")
 
 
-def test_a_training_planned_anew_ends_as_if_it_had_been_planned_so_at_first(
-    catbuilder: CommandLine, first_round: Path
-) -> None:
+def test_training_with_replan_equals_a_round_planned_so_at_first(catbuilder: CommandLine, first_round: Path) -> None:
     process = catbuilder.start_round(np=2)
     wait_for(lambda: list(catbuilder.workspace.glob("rounds/001/attempts/train-01/checkpoint-*")), every_s=0.001)
     process.kill()
@@ -39,7 +37,7 @@ def test_a_training_planned_anew_ends_as_if_it_had_been_planned_so_at_first(
     catbuilder("check")
 
 
-def test_scoring_goes_on_by_a_new_plan_with_the_model_that_is_there(catbuilder: CommandLine, first_round: Path) -> None:
+def test_scoring_with_replan_uses_the_trained_model(catbuilder: CommandLine, first_round: Path) -> None:
     catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.after_commit")
     (catbuilder.workspace / "rounds" / "001" / "scores").mkdir()
     left = catbuilder.workspace / "rounds" / "001" / "scores" / "scores-00001.parquet"
@@ -52,6 +50,6 @@ def test_scoring_goes_on_by_a_new_plan_with_the_model_that_is_there(catbuilder: 
     catbuilder("check")
 
 
-def test_nothing_to_plan_anew_is_no_fault(workspace: Workspace) -> None:
+def test_replan_without_an_unfinished_round_does_nothing(workspace: Workspace) -> None:
     replan(workspace, 2, 1, "", Reporter(quiet=True))
     assert rows(workspace, "SELECT * FROM plans") == []

@@ -1,4 +1,4 @@
-"""The round: its steps, what it promotes and takes back, what may happen beside it, and the way back."""
+"""Rounds: their steps, promotions and retractions, what can be done meanwhile, and rollback."""
 
 import itertools
 import os
@@ -19,12 +19,13 @@ from support.small_survey import POOL, Source, bring_in, draw, finish_by_hand, w
 from catbuilder.active_learning.answers import import_labels
 from catbuilder.catalogue.round_records import STEPS, RoundPlan, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.errors import InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.inspection.check import check
-from catbuilder.rounds.planning import make_plan
+from catbuilder.rounds.planning import make_plan, recipe_for
 from catbuilder.rounds.rollback import rollback
-from catbuilder.rounds.run import last_round_to_run
+from catbuilder.rounds.run import last_round_to_run, run_rounds
 from catbuilder.sets.testsets import add_test_set
 
 STANDING = "SELECT survey, object_id, label, source, confidence FROM standing_labels_at({}) ORDER BY survey, object_id"
@@ -51,7 +52,7 @@ def test_the_steps_are_recorded_in_order_each_in_its_own_recording(second_round:
     CommandLine(second_round, Path())("check")
 
 
-def test_the_step_of_a_round_does_not_hang_on_the_clock(first_round: Path, copy_of: Callable[[Path], Path]) -> None:
+def test_the_step_of_a_round_does_not_depend_on_the_clock(first_round: Path, copy_of: Callable[[Path], Path]) -> None:
     """A clock that was set back between two steps must not open a closed round again."""
     workspace = Workspace.open(copy_of(first_round))
     with workspace.recording("clock") as recording:
@@ -80,8 +81,10 @@ def test_an_unfinished_round_is_finished_by_its_own_plan(
     assert_same_contents(catbuilder.workspace, contents(first_round))
 
 
-def test_what_goes_on_while_a_round_trains(catbuilder: CommandLine, first_round: Path, tmp_path: Path) -> None:
-    """Queries are answered, labels taken in for the next round, a second round refused; the round does not notice."""
+def test_queries_and_labels_work_while_a_round_trains(
+    catbuilder: CommandLine, first_round: Path, tmp_path: Path
+) -> None:
+    """Queries are answered, labels recorded for the next round, a second round refused; the round is not disturbed."""
     chosen, label = next(iter(promoted(first_round).items()))
     other = "spiral" if label == "elliptical" else "elliptical"
     process = catbuilder.start_round()
@@ -160,7 +163,7 @@ def test_without_horovod_two_processes_are_refused_with_what_to_do(
     assert "scripts/build/build_horovod.sh" in line and "--np 1" in line
 
 
-def test_a_run_that_can_promote_nothing_ends_with_that_word(without_horovod: tuple[CommandLine, str, str]) -> None:
+def test_a_run_that_can_promote_nothing_ends_and_says_so(without_horovod: tuple[CommandLine, str, str]) -> None:
     """And one process needs no Horovod: it has closed its round."""
     catbuilder, _, said = without_horovod
     assert "round 1 found nothing to promote or retract, so the run ends here" in said
@@ -184,7 +187,7 @@ def des(scores: dict[int, float]) -> dict[tuple[str, int], float]:
     return {("des", POOL + place): p for place, p in scores.items()}
 
 
-def test_top_k_takes_the_surest_of_each_class_and_the_lower_id_of_equals(workspace: Workspace, tmp_path: Path) -> None:
+def test_top_k_promotes_the_highest_posteriors_and_breaks_ties_by_id(workspace: Workspace, tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, per_class=2)
     scores = {0: 0.8, 7: 0.9, 5: 0.9, 3: 0.9, 1: 0.05, 2: 0.2, 4: 0.3}
     finish_by_hand(workspace, plan_of(workspace, recipe), des(scores))
@@ -195,13 +198,13 @@ def test_top_k_takes_the_surest_of_each_class_and_the_lower_id_of_equals(workspa
     assert reasons[POOL + 5] == "top_k: 2 of the 2 surest spiral"
 
 
-def test_top_k_takes_nothing_below_the_floor(workspace: Workspace, tmp_path: Path) -> None:
+def test_top_k_promotes_nothing_below_the_floor(workspace: Workspace, tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, per_class=5, floor=0.7)
     finish_by_hand(workspace, plan_of(workspace, recipe), des({0: 0.65, 1: 0.75, 2: 0.35}))
     assert promoted(workspace) == {POOL + 1: "spiral"}
 
 
-def test_threshold_takes_all_that_reach_it(workspace: Workspace, tmp_path: Path) -> None:
+def test_threshold_promotes_everything_that_reaches_it(workspace: Workspace, tmp_path: Path) -> None:
     recipe = recipe_of(tmp_path, policy="threshold", threshold=0.75)
     finish_by_hand(workspace, plan_of(workspace, recipe), des({0: 0.75, 1: 0.7499, 2: 0.25, 3: 0.3, 4: 1.0}))
     assert promoted(workspace) == {POOL: "spiral", POOL + 2: "elliptical", POOL + 4: "spiral"}
@@ -227,7 +230,7 @@ def three_rounds(workspace: Workspace, tmp_path: Path) -> Workspace:
     return workspace
 
 
-def test_a_label_is_taken_back_when_a_later_round_disowns_it(three_rounds: Workspace) -> None:
+def test_a_promotion_that_a_later_round_scores_low_is_retracted(three_rounds: Workspace) -> None:
     found = rows(three_rounds, "SELECT object_id, label, reason FROM labels WHERE kind = 'retraction' ORDER BY event")
     assert [(n - POOL, label) for n, label, _ in found] == [(1, "spiral"), (2, "spiral")]
     assert found[0][2] == "round 2 scores it spiral at 0.5500, below the floor of 0.6"
@@ -240,7 +243,7 @@ def test_a_label_is_taken_back_when_a_later_round_disowns_it(three_rounds: Works
 
 
 @pytest.mark.parametrize("to", [0, 1, 2, 3])
-def test_rollback_gives_back_the_labels_of_that_round(three_rounds: Workspace, to: int) -> None:
+def test_rollback_restores_the_labels_of_that_round(three_rounds: Workspace, to: int) -> None:
     before = [rows(three_rounds, CATALOG_AT.format(number)) for number in (1, 2, 3)]
     wanted = standing(three_rounds, to) if to else [row for row in standing(three_rounds) if row[3] != "promoted"]
     report = rollback(three_rounds, to)
@@ -266,7 +269,7 @@ def test_the_round_after_a_rollback_has_the_next_number_and_trains_on_what_stand
     assert {n - POOL for (n,) in trained_on} == {0, 1, 2, 3}
 
 
-def test_rollback_is_refused_while_a_round_is_unfinished_and_to_a_round_that_never_was(
+def test_rollback_is_refused_during_an_unfinished_round_and_to_an_unknown_round(
     three_rounds: Workspace, tmp_path: Path
 ) -> None:
     catbuilder = CommandLine(three_rounds.path, Path())
@@ -297,7 +300,21 @@ def test_a_persons_label_beats_a_promoted_one_and_outlives_a_rollback(three_roun
 # Runs of several rounds, and abandoned rounds
 
 
-def test_a_run_cut_short_between_rounds_goes_on_to_its_end_and_tells(
+def test_a_recipe_is_given_by_name_by_path_as_an_object_or_by_the_workspace(
+    workspace: Workspace, tiny_recipe: Path
+) -> None:
+    demo = load_recipe("demo")
+    assert recipe_for(workspace, "demo") == recipe_for(workspace, demo) == demo
+    assert recipe_for(workspace, tiny_recipe) == recipe_for(workspace, str(tiny_recipe)) == load_recipe(tiny_recipe)
+    assert recipe_for(workspace, None) == load_recipe(workspace.config.recipe)
+
+
+def test_fewer_than_one_round_is_refused(workspace: Workspace) -> None:
+    with pytest.raises(InputError, match="give 1 or more"):
+        run_rounds(workspace, 0)
+
+
+def test_an_interrupted_run_ends_with_its_planned_last_round(
     workspace: Workspace, tiny_recipe: Path, tmp_path: Path
 ) -> None:
     plan = make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True), until=3)
@@ -307,7 +324,7 @@ def test_a_run_cut_short_between_rounds_goes_on_to_its_end_and_tells(
     assert last_round_to_run(workspace, 1, Reporter(quiet=True)) == 2
 
 
-def test_a_round_that_cannot_be_finished_can_be_given_up(
+def test_a_round_that_cannot_be_finished_can_be_abandoned(
     catbuilder: CommandLine, workspace: Workspace, tiny_recipe: Path
 ) -> None:
     assert "no round is unfinished" in catbuilder("round", "--abandon", expect=1)
@@ -322,7 +339,7 @@ def test_a_round_that_cannot_be_finished_can_be_given_up(
     ]
 
 
-def test_what_a_lost_round_left_is_not_taken_for_a_new_ones(workspace: Workspace, tiny_recipe: Path) -> None:
+def test_files_of_a_lost_round_are_not_used_by_a_new_one(workspace: Workspace, tiny_recipe: Path) -> None:
     left = workspace.round_folder(1) / "model.safetensors"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"a model that was trained before an older catalogue was restored")

@@ -98,14 +98,14 @@ def test_member_0_is_the_network_that_would_have_trained_alone(pair: Workspace, 
     assert weights.keys() == expected.keys() and all(torch.equal(weights[name], expected[name]) for name in weights)
 
 
-def test_a_model_of_another_member_is_not_taken_for_this_one(copied: Workspace) -> None:
+def test_the_model_of_another_member_is_refused(copied: Workspace) -> None:
     first, second = members_of(copied, plan_of(copied))
     shutil.copyfile(first.file, second.file)
     with pytest.raises(CatalogueDamaged, match=r"model-1.safetensors was .* another plan .* round 1, network 2 of 2;"):
         train_members(copied, plan_of(copied), Reporter(quiet=True))
 
 
-def test_a_model_that_was_trained_before_a_setting_came_is_taken(
+def test_a_model_from_before_a_setting_was_added_is_accepted(
     copied: Workspace,
 ) -> None:
     """An upgrade between training and record: the hash has the new setting, and the card knows nothing of it."""
@@ -134,7 +134,7 @@ def entropy(p: np.ndarray) -> np.ndarray:
     return -np.sum(p * np.log(p), axis=-1)
 
 
-def test_a_posterior_is_the_mean_of_the_members_and_the_information_what_they_disagree_about(pair: Workspace) -> None:
+def test_posteriors_are_member_means_and_mutual_information_their_disagreement(pair: Workspace) -> None:
     plan = plan_of(pair)
     manifest = pq.read_table(score_manifest_file(pair, 1)).slice(0, 40)
     reader = StampReader(pair.path, manifest["shard"].to_pylist(), manifest["row"].to_numpy())
@@ -149,7 +149,7 @@ def test_a_posterior_is_the_mean_of_the_members_and_the_information_what_they_di
     np.testing.assert_allclose(information, entropy(alone.mean(0)) - entropy(alone).mean(0), atol=2e-7)
 
 
-def test_features_are_those_of_the_first_member_so_that_all_lie_in_one_space(pair: Workspace) -> None:
+def test_features_are_those_of_the_first_member(pair: Workspace) -> None:
     members = scorers(pair, plan_of(pair))
     stamps = torch.from_numpy(np.stack([draw("spiral", 1)[:64, :64], draw("elliptical", 2)[:64, :64]]))
     together, first, second = (member.score(stamps) for member in (Ensemble(members), *members))
@@ -157,7 +157,7 @@ def test_features_are_those_of_the_first_member_so_that_all_lie_in_one_space(pai
     assert np.array_equal(together.posteriors, (first.posteriors + second.posteriors) / 2)
 
 
-def test_the_catalogue_keeps_what_the_shards_say(pair: Workspace) -> None:
+def test_the_catalogue_records_the_scores_of_the_shards(pair: Workspace) -> None:
     (shard,) = (pair.round_folder(1) / "scores").glob("scores-*.parquet")
     said = sorted(zip(*(pq.read_table(shard)[n].to_pylist() for n in ("object_id", "mutual_information")), strict=True))
     recorded = rows(pair, "SELECT object_id, mutual_information FROM predictions ORDER BY object_id")
@@ -166,7 +166,7 @@ def test_the_catalogue_keeps_what_the_shards_say(pair: Workspace) -> None:
     assert shown == [(len(recorded),)]
 
 
-def test_a_single_network_disagrees_with_nobody() -> None:
+def test_a_single_network_has_no_mutual_information() -> None:
     class One(Scorer):
         def __init__(self) -> None:
             self.batch_size, self.device = 1, torch.device("cpu")
@@ -188,7 +188,7 @@ def test_mutual_information_of_cases_known_by_hand() -> None:
 
 
 @given(arrays(np.float64, st.tuples(st.integers(2, 5), st.just(3), st.integers(2, 4)), elements=st.floats(0, 1)))
-def test_mutual_information_is_never_negative_nor_beyond_what_members_or_classes_can_hold(votes: np.ndarray) -> None:
+def test_mutual_information_lies_between_zero_and_its_bound(votes: np.ndarray) -> None:
     posteriors = (votes + 1e-12) / (votes + 1e-12).sum(2, keepdims=True)
     found = mutual_information(posteriors)
     assert found.shape == (3,) and (found >= 0).all()
@@ -228,7 +228,7 @@ def test_objects_ingested_later_are_scored_by_all_members(copied: Workspace, tmp
 # Killed between the members and inside one
 
 
-def test_killed_between_and_inside_the_members_the_round_ends_as_if_undisturbed(
+def test_a_round_killed_between_and_during_members_ends_the_same(
     small_survey: Path, copy_of: Callable[[Path], Path], recipe: Path, pair: Workspace
 ) -> None:
     command = CommandLine(copy_of(small_survey), recipe)

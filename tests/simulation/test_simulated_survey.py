@@ -1,4 +1,4 @@
-"""The simulated survey: known truth, files that depend on the seed alone, and galaxies to learn from."""
+"""The simulated survey: known classes, files that depend only on the seed, and galaxies a network can learn from."""
 
 import csv
 import hashlib
@@ -20,7 +20,7 @@ PLAN = SurveyPlan(training=20, hp=24, fo=24, calibration=10, pool=24, faults=8)
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[SimulatedTable]]:
     folder = tmp_path_factory.mktemp("sources")
-    return folder, simulate_sources(folder, PLAN, seed=11, processes=1, progress=False)
+    return folder, simulate_sources(folder, PLAN, seed=11, processes=1)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -43,27 +43,27 @@ def auc(positive: np.ndarray, negative: np.ndarray) -> float:
 
 
 def test_files_are_the_same_bytes_for_one_and_two_processes(sources, tmp_path):
-    simulate_sources(tmp_path, PLAN, seed=11, processes=2, progress=False)
+    simulate_sources(tmp_path, PLAN, seed=11, processes=2)
     assert hashes(tmp_path) == hashes(sources[0])
 
 
 def test_another_seed_gives_other_galaxies(sources, tmp_path):
     small = SurveyPlan(training=2, hp=0, fo=0, calibration=0, pool=0, faults=0)
-    simulate_sources(tmp_path / "a", small, seed=11, progress=False, processes=1)
-    simulate_sources(tmp_path / "b", small, seed=12, progress=False, processes=1)
+    simulate_sources(tmp_path / "a", small, seed=11, processes=1)
+    simulate_sources(tmp_path / "b", small, seed=12, processes=1)
     pngs = [{h for name, h in hashes(tmp_path / k).items() if name.endswith(".png")} for k in "ab"]
     assert len(pngs[0]) == 2
     assert not pngs[0] & pngs[1]
 
 
-def test_the_same_again_is_fine_and_another_seed_in_the_same_folder_is_refused(tmp_path):
+def test_another_seed_in_the_same_folder_is_refused(tmp_path):
     small = SurveyPlan(training=1, hp=0, fo=0, calibration=0, pool=0, faults=0)
-    simulate_sources(tmp_path, small, seed=1, progress=False)
+    simulate_sources(tmp_path, small, seed=1)
     before = hashes(tmp_path)
-    simulate_sources(tmp_path, small, seed=1, progress=False)
+    simulate_sources(tmp_path, small, seed=1)
     assert hashes(tmp_path) == before
     with pytest.raises(InputError, match="another plan, seed or stamp size"):
-        simulate_sources(tmp_path, small, seed=2, progress=False)
+        simulate_sources(tmp_path, small, seed=2)
 
 
 def test_every_set_has_its_size_and_every_row_its_image(sources):
@@ -79,7 +79,7 @@ def test_every_set_has_its_size_and_every_row_its_image(sources):
             assert named == {path.name for path in table.folder.iterdir()}
 
 
-def test_tables_say_how_they_are_to_be_ingested(sources):
+def test_tables_have_the_survey_and_split_to_ingest_them_with(sources):
     splits = {t.name: t.split for t in sources[1] if t.split}
     assert splits == {"sdss training": "train", "des calibration": "calibration", "des pool": "pool"}
     assert [t.test_set for t in sources[1] if t.test_set] == ["HP", "HP", "FO", "FO"]
@@ -97,7 +97,7 @@ def test_ids_survive_the_table_beyond_what_a_float_holds(sources):
     assert all(len(row["object_id"]) == 9 for row in tables["des pool"])
 
 
-def test_ids_do_not_tell_the_class(sources):
+def test_ids_are_independent_of_the_class(sources):
     training = next(t for t in sources[1] if t.split == "train")
     labels = [row["label"] for row in sorted(rows_of(training.table), key=lambda row: int(row["object_id"]))]
     assert labels not in (sorted(labels), sorted(labels, reverse=True))
@@ -160,7 +160,7 @@ def test_the_two_surveys_see_the_same_galaxy(sources):
     assert (likeness.argmax(axis=1) == np.arange(len(galaxies))).mean() > 0.8
 
 
-def test_positions_of_a_pair_agree_and_all_others_are_apart(sources):
+def test_positions_of_a_pair_agree_and_all_others_are_separated(sources):
     places: dict[str, list[tuple[float, float]]] = {}
     truth = {(r["survey"], r["object_id"]): r["galaxy"] for r in rows_of(sources[0] / "truth.csv")}
     for table in sources[1]:
@@ -178,7 +178,7 @@ def separation_arcsec(a: tuple[float, float], b: tuple[float, float]) -> float:
     return 3600 * math.hypot(east, a[1] - b[1])
 
 
-def test_positions_stay_apart_where_the_sky_is_crowded():
+def test_positions_are_separated_even_when_the_sky_is_crowded():
     galaxies = draw_galaxies(SurveyPlan(training=6000, hp=0, fo=0, calibration=0, pool=0, faults=0), seed=3)
     sky = np.array([(g.ra, g.dec) for g in galaxies])
     order = np.argsort(sky[:, 1])
@@ -195,7 +195,7 @@ def test_fo_is_fainter_and_smaller_than_hp():
     assert np.median([g.radius_arcsec for g in fo]) < np.median([g.radius_arcsec for g in hp])
 
 
-def test_calibration_galaxies_are_drawn_as_those_of_the_pool_are():
+def test_calibration_and_pool_galaxies_have_the_same_distribution():
     """What is counted on the one is promised of the other: the same classes, the same faint and difficult ones."""
     galaxies = draw_galaxies(SurveyPlan(training=0, hp=0, fo=0, calibration=1500, pool=1500, faults=0), seed=5)
     calibration, pool = ([g for g in galaxies if g.set_name == name] for name in ("calibration", "pool"))
@@ -206,14 +206,14 @@ def test_calibration_galaxies_are_drawn_as_those_of_the_pool_are():
         assert 0.46 < auc(a, b) < 0.54, measure
 
 
-def test_colour_helps_but_does_not_tell_the_class():
+def test_colour_helps_but_does_not_determine_the_class():
     galaxies = draw_galaxies(SurveyPlan(training=0, hp=0, fo=1500, calibration=0, pool=0, faults=0), seed=5)
     colours = {label: np.array([g.magnitudes()[0] - g.magnitudes()[2] for g in galaxies if g.label == label])
                for label in ("spiral", "elliptical")}  # fmt: skip
     assert 0.75 < auc(colours["elliptical"], colours["spiral"]) < 0.97
 
 
-def test_a_plan_that_cannot_be_is_refused():
+def test_an_impossible_plan_is_refused():
     with pytest.raises(ValueError, match="do not fit"):
         SurveyPlan(pool=3, faults=4)
     with pytest.raises(ValueError, match="negative"):

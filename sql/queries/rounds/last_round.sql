@@ -1,4 +1,4 @@
--- The latest round, its last step, and whether it ended a run because it found nothing to do.
+-- The latest round, its last step, and whether it ended its run because it changed nothing or was abandoned.
 SELECT r.round, r.step,
        EXISTS (SELECT 1 FROM steps AS s
                WHERE s.round = r.round

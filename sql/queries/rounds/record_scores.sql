@@ -1,5 +1,5 @@
--- A model's posteriors, from shards that come in the order of survey and id. The shards of an ensemble bring the column
--- mutual_information; those of a single network have none, and it stays NULL.
+-- Append a model's posteriors from shards sorted by survey and object_id. Shards of an ensemble have the column
+-- mutual_information; those of a single network do not, and it stays NULL.
 INSERT INTO posteriors BY NAME
 -- Calibrated: softmax(scale * ln p + shift) of the class of highest posterior; NULL for a model without a calibrator.
 SELECT s.*, {calibrated} AS calibrated_confidence, $model AS model, $round AS round, $run AS run

@@ -1,5 +1,5 @@
--- Retract each standing promotion that did not stand at the round, reinstate each that did and does no more; but
--- nothing of a batch of which an audit has found since that too many are wrong.
+-- Retract each standing promotion that did not stand at the end of round $to, and reinstate each that stood then and does
+-- not stand now. Labels of a batch that an audit has since found to have too many errors are not reinstated.
 WITH standing_now AS (SELECT * FROM standing_labels_at()),
      stood_then AS (SELECT * FROM standing_labels_at($to) WHERE source = 'promoted')
 SELECT n.survey, n.object_id, 'retraction' AS kind, n.label, n.confidence, 'promoted' AS source,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
+from support.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
 from support.workspaces import ask, cli, failed, write_csv
 
 from catbuilder.catalogue.new_workspace import create_workspace
@@ -19,7 +20,6 @@ from catbuilder.ingest.tiles import ingest_tiles as tile_module
 from catbuilder.ingest.tiles.cutouts import Strip
 from catbuilder.ingest.tiles.ingest_tiles import TileReport, ingest_tiles
 from catbuilder.ingest.tiles.rendering import PEDESTAL
-from catbuilder.simulation.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
 
 DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "decals_fits"
 SIDE, COUNT = 1000, 36

@@ -19,7 +19,7 @@ from catbuilder.ingest.tiles.rendering import (
     resample,
 )
 from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies
-from catbuilder.simulation.telescopes import DES, SDSS, Telescope, calibrated_bands, observe, stamp_pixels
+from catbuilder.simulation.telescopes import DES, SDSS, Scene, Telescope, stamp_pixels
 
 WIDTH = 84.0
 SIZE = 64
@@ -171,7 +171,7 @@ def seen(galaxy: Galaxy, telescope: Telescope) -> np.ndarray:
     width = 22.0 / telescope.arcsec_per_pixel
     side = section_side(width)
     bands = (
-        calibrated_bands(galaxy, telescope, side, seed=1)[..., ::-1].transpose(2, 0, 1) / telescope.arcsec_per_pixel**2
+        Scene(galaxy).noisy_bands(telescope, side, seed=1)[..., ::-1].transpose(2, 0, 1) / telescope.arcsec_per_pixel**2
     )
     nothing, middle = np.zeros((side, side), bool), (side - 1) / 2
     return render(bands, nothing, nothing, "gri", middle, middle, width, SIZE).pixels.astype(float)
@@ -199,7 +199,7 @@ def test_the_simulator_draws_what_it_drew_before(telescope: Telescope) -> None:
     """Its colour stamps come from the same noisy pixels that are given out calibrated."""
     galaxy = draw_galaxies(SurveyPlan(training=0, hp=2, fo=0, calibration=0, pool=0, faults=0), seed=8)[0]
     pixels = stamp_pixels(telescope, 48)
-    stamp = observe(galaxy, telescope, pixels, seed=1).astype(float)
-    bands = calibrated_bands(galaxy, telescope, pixels, seed=1)
+    stamp = Scene(galaxy).colour_stamp(telescope, pixels, seed=1).astype(float)
+    bands = Scene(galaxy).noisy_bands(telescope, pixels, seed=1)
     assert bands.shape == (pixels, pixels, 3)
     assert np.corrcoef(np.arcsinh(8 * bands[..., 1]).ravel(), stamp[..., 1].ravel())[0, 1] > 0.9

@@ -41,14 +41,14 @@ def on_two_hosts(test: Callable[..., None]) -> Callable[..., None]:
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True), st.integers(1, 64)))
-def test_hosts_are_read_as_they_are_written(named: dict[str, int]) -> None:
+def test_hosts_are_read_as_written(named: dict[str, int]) -> None:
     hosts = tuple(Host(name, slots) for name, slots in named.items())
     assert parse_hosts(hosts_text(hosts)) == hosts
     assert len(assign_to_hosts(hosts_text(hosts), 1)) == ranks_on(hosts_text(hosts), None)
 
 
 @pytest.mark.parametrize("text", ["node1", "node1:0", "node1:x", "node1:4,,node2:4", "-oProxyCommand=x:1", "a b:1"])
-def test_what_is_no_host_is_refused(text: str) -> None:
+def test_a_malformed_host_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="give them as in --hosts node1:4,node2:4"):
         parse_hosts(text)
 

@@ -1,4 +1,4 @@
-"""Worker processes are watched one by one, and the one that is to blame is named."""
+"""Worker processes are watched one by one, and the one that failed first is named."""
 
 import os
 import sys
@@ -33,7 +33,7 @@ def worker(folder: Path, module: str, name: str, job: str) -> Worker:
     return Worker(module, path, folder / f"{name}.log", {})
 
 
-def test_a_death_is_noticed_while_an_earlier_process_runs_on(tmp_path: Path, module: str) -> None:
+def test_a_dead_process_is_noticed_while_an_earlier_one_runs(tmp_path: Path, module: str) -> None:
     started = time.monotonic()
     workers = [
         worker(tmp_path, module, "a", "time.sleep(120)"),
@@ -46,7 +46,7 @@ def test_a_death_is_noticed_while_an_earlier_process_runs_on(tmp_path: Path, mod
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == words], "the other was ended too"
 
 
-def test_the_killed_process_is_named_and_not_the_one_that_died_of_it(tmp_path: Path, module: str) -> None:
+def test_the_killed_process_is_named_not_those_that_failed_because_of_it(tmp_path: Path, module: str) -> None:
     """The first ends by itself once the second is gone, as a Horovod rank does; both are found dead at once."""
     jobs = {"a": "sys.exit('the others are gone')", "b": "os.kill(os.getpid(), 9)"}
     workers = [worker(tmp_path, module, name, job) for name, job in jobs.items()]
@@ -54,7 +54,7 @@ def test_the_killed_process_is_named_and_not_the_one_that_died_of_it(tmp_path: P
         run_all(workers, lambda: time.sleep(3))
 
 
-def test_a_killed_process_is_started_again_alone_and_a_refusal_is_not(tmp_path: Path, module: str) -> None:
+def test_a_killed_process_is_restarted_alone_and_a_failed_one_is_not(tmp_path: Path, module: str) -> None:
     once = (
         "import os; seen = job.with_suffix('.seen'); old = seen.exists(); seen.touch(); old or os.kill(os.getpid(), 9)"
     )

@@ -1,7 +1,7 @@
-"""A simulated coadd tile in the layout of DES: known galaxies on a noisy sky, for tests and benchmarks of `tiles`.
+"""Simulate a coadd tile in the layout of DES: known galaxies on a noisy sky.
 
-Galaxies stand in the cells of a grid, each anywhere in the middle of its cell and so at any fraction of a pixel:
-none overlaps another, and their centres are known exactly. They have no companions. The three planes are in memory at
+Galaxies lie in the cells of a grid, each at a random position near the middle of its cell, at any fraction of a pixel.
+None overlaps another, and their centres are known exactly. They have no companions. The three planes are in memory at
 once (1.2 GB for 10,000 x 10,000 pixels).
 """
 
@@ -15,7 +15,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies, random_stream
-from catbuilder.simulation.telescopes import DES, light_of
+from catbuilder.simulation.telescopes import DES, Scene, Telescope
 
 ZERO_POINT = 30.0  # AB magnitude of one count, as in DES coadds
 _COUNTS = 10 ** (0.4 * (ZERO_POINT - 22.5))  # in a nanomaggy
@@ -24,7 +24,7 @@ _FRAME_RADII = 6.0  # a galaxy is drawn to this many of its radii, and its cell'
 
 @dataclass(frozen=True)
 class TileGalaxy:
-    """A galaxy of the tile and where it is; pixels are counted from 0, at the centre of the first."""
+    """A galaxy of the tile and its position; pixel 0 has its centre at 0."""
 
     galaxy: Galaxy
     object_id: int
@@ -35,7 +35,7 @@ class TileGalaxy:
 
 
 def tile_wcs(side: int, ra: float = 20.0, dec: float = -10.0) -> WCS:
-    """Gnomonic projection about the tile's centre, north up, east left, 0.263 arcsec a pixel."""
+    """Make the gnomonic projection about the tile's centre: north up, east left, 0.263 arcsec a pixel."""
     wcs = WCS(naxis=2)
     wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
     wcs.wcs.crval = [ra, dec]
@@ -45,7 +45,7 @@ def tile_wcs(side: int, ra: float = 20.0, dec: float = -10.0) -> WCS:
 
 
 def place_galaxies(side: int, count: int, seed: int, ra: float = 20.0, dec: float = -10.0) -> list[TileGalaxy]:
-    """So many galaxies on a tile of `side` pixels, numbered from 1."""
+    """Place `count` galaxies on a tile of `side` pixels, numbered from 1."""
     plan = SurveyPlan(training=0, hp=count, fo=0, calibration=0, pool=0, faults=0)
     cells = math.ceil(math.sqrt(count))
     width = side / cells
@@ -59,8 +59,14 @@ def place_galaxies(side: int, count: int, seed: int, ra: float = 20.0, dec: floa
     ]
 
 
+def light_of(galaxy: Galaxy, telescope: Telescope, pixels: int, offset: tuple[float, float]) -> np.ndarray:
+    """Draw a galaxy without noise, `offset` pixels from the middle: (pixels, pixels, 3), nanomaggies; i, r, g."""
+    scene = Scene(galaxy)
+    return np.stack([scene.band(telescope, band, pixels, offset=offset) for band in range(3)], axis=-1)
+
+
 def draw_planes(side: int, galaxies: list[TileGalaxy], seed: int) -> npt.NDArray[np.float32]:
-    """Counts of the bands g, r, i, shape (3, side, side): light, and the noise of DES's sky."""
+    """Draw the counts of the bands g, r, i, shape (3, side, side): light, and the noise of the DES sky."""
     planes = np.empty((3, side, side), np.float32)
     for band in range(3):  # the telescope's order is i, r, g
         rng = random_stream(seed, 3 + band, "des")
@@ -80,7 +86,7 @@ def draw_planes(side: int, galaxies: list[TileGalaxy], seed: int) -> npt.NDArray
 def write_tile(
     folder: Path, name: str, planes: npt.NDArray[np.float32], wcs: WCS, *, compressed: bool = False, masks: bool = True
 ) -> list[Path]:
-    """One file a band, `<name>_g.fits` or `.fits.fz` (Rice), with the HDUs SCI and, if wanted, MSK and WGT."""
+    """Write one file a band, `<name>_g.fits` or `.fits.fz` (Rice), with the HDUs SCI and, with `masks`, MSK and WGT."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for band, plane in zip("gri", planes, strict=True):
