@@ -1,35 +1,28 @@
-"""The verbs of `catbuilder ingest`: each is one call into the library."""
+"""Verbs of `catbuilder ingest`: images, gz1, sdss, des and tiles."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import WorkspaceOption, open_workspace, tell_more, tell_rejections
-
-if TYPE_CHECKING:
-    from catbuilder.ingest.images import IngestReport
-    from catbuilder.ingest.tables.survey_catalogue import SurveyReport
-    from catbuilder.ingest.tiles.ingest_tiles import TileReport
+from catbuilder.cli.options import WorkspaceOption, open_workspace, print_report
 
 CatalogueFile = Annotated[
     Path,
-    typer.Argument(
-        help="CSV (also .csv.gz), FITS (also .fits.gz), VOTable or Parquet; of Parquet a folder or glob too."
-    ),
+    typer.Argument(help="CSV (also .csv.gz), FITS (also .fits.gz), VOTable or Parquet (also a folder or glob)."),
 ]
 KeepOption = Annotated[
-    str, typer.Option(help="Other columns of the file to take along, separated by commas, with their units.")
+    str, typer.Option(help="Other columns of the file to keep, with their units, separated by commas.")
 ]
 UpdateOption = Annotated[
     bool,
     typer.Option(
-        "--update", help="Let values that differ replace those that stand; `--at` an earlier round keeps them."
+        "--update",
+        help="Replace values that differ from the file's; an earlier round (`--at`) still shows the old ones.",
     ),
 ]
 
-ingest_app = typer.Typer(help="Bring in images and tables.", no_args_is_help=True, rich_markup_mode=None)
+ingest_app = typer.Typer(help="Ingest images and tables.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @ingest_app.command(
@@ -43,14 +36,14 @@ def ingest_images(
     ],
     survey: Annotated[str, typer.Option(help="Survey that made the images: sdss, des ...")],
     split: Annotated[
-        str | None, typer.Option(help="train, validation, calibration, pool or none, where the table is silent.")
+        str | None, typer.Option(help="Split of rows that state none: train, validation, calibration, pool or none.")
     ] = None,
-    source: Annotated[str, typer.Option(help="Who gave the labels: human, galaxy_zoo or imported.")] = "imported",
-    rendering: Annotated[str | None, typer.Option(help="Name of the way these images were made.")] = None,
+    source: Annotated[str, typer.Option(help="Origin of the labels: human, galaxy_zoo or imported.")] = "imported",
+    rendering: Annotated[str | None, typer.Option(help="Name of the way in which these images were made.")] = None,
     arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images.")] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Bring in a folder of images and the table that names them."""
+    """Ingest a folder of images and the table that names them."""
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.images import ingest_images
 
@@ -59,7 +52,7 @@ def ingest_images(
             open_workspace(workspace), folder, table, survey=survey, split=split, source=source, rendering=rendering,
             arcsec_per_pixel=arcsec_per_pixel, progress=update,
         )  # fmt: skip
-    _tell_ingest(report)
+    print_report(report)
 
 
 @ingest_app.command("gz1", epilog="Example: catbuilder ingest gz1 GalaxyZoo1_DR_table2.csv.gz")
@@ -70,7 +63,7 @@ def ingest_gz1(
     update: UpdateOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Bring in the votes of Galaxy Zoo 1, Table 2."""
+    """Ingest the votes of Galaxy Zoo 1, Table 2."""
     _ingest_survey("gz1", file, survey, keep, update, workspace)
 
 
@@ -84,7 +77,7 @@ def ingest_sdss(
     update: UpdateOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Bring in rows of SDSS PhotoObj: objid, ra, dec, u, g, r, i, z, petroRad_r, run ..."""
+    """Ingest rows of SDSS PhotoObj: objid, ra, dec, u, g, r, i, z, petroRad_r, run ..."""
     _ingest_survey("sdss", file, survey, keep, update, workspace)
 
 
@@ -96,29 +89,30 @@ def ingest_des(
     update: UpdateOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Bring in rows of the DES main table, as DESaccess gives them."""
+    """Ingest rows of the DES main table, as DESaccess gives them."""
     _ingest_survey("des", file, survey, keep, update, workspace)
 
 
 @ingest_app.command("tiles", epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
 def ingest_tiles(
     folder: Annotated[
-        Path, typer.Argument(help="Folder of FITS tiles: ..._g.fits or ..._g.fits.fz, one a band, or cubes of bands.")
+        Path,
+        typer.Argument(help="Folder of FITS tiles: a file per band (..._g.fits, ..._g.fits.fz), or cubes of bands."),
     ],
-    survey: Annotated[str, typer.Option(help="Survey of the tiles, whose catalogued objects are cut out: des ...")],
+    survey: Annotated[str, typer.Option(help="Survey whose catalogued objects are cut out: des ...")],
     bands: Annotated[
-        str | None, typer.Option(help="Three of g,r,i,z; by default g,r,i, and g,r,z of a cube without i.")
+        str | None, typer.Option(help="Three of g,r,i,z; by default g,r,i, or g,r,z for a cube without i.")
     ] = None,
     size: Annotated[
         str | None,
         typer.Option(help="Width of a stamp in radii of its object, or 'paper'; by default as in catbuilder.toml."),
     ] = None,
     objects: Annotated[
-        Path | None, typer.Option(help="CSV with object_id, ra, dec, radius_arcsec (optional): cut these alone.")
+        Path | None, typer.Option(help="CSV with object_id, ra, dec and optional radius_arcsec: cut only these.")
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
-    """Cut colour stamps of a survey's objects out of its coadd tiles."""
+    """Cut colour stamps of a survey's objects from its coadd tiles."""
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
 
@@ -126,7 +120,7 @@ def ingest_tiles(
         report = ingest_tiles(
             open_workspace(workspace), folder, survey=survey, bands=bands, size=size, objects=objects, progress=update
         )
-    _tell_tiles(report)
+    print_report(report)
 
 
 def _ingest_survey(kind: str, file: Path, survey: str, keep: str, update: bool, workspace: Path | None) -> None:
@@ -138,89 +132,4 @@ def _ingest_survey(kind: str, file: Path, survey: str, keep: str, update: bool, 
         report = ingest_survey(
             open_workspace(workspace), file, kind, survey=survey, keep=names, update=update, progress=progress
         )
-    _tell_survey(report, "votes" if kind == "gz1" else "measurements")
-
-
-def _tell_survey(report: "SurveyReport", what: str) -> None:
-    print(
-        f"{report.rows:,} rows read: {report.objects_added:,} objects added to {report.survey}, {what} of "
-        f"{report.rows_added:,} objects added, {report.unchanged:,} were there already."
-    )
-    if report.rejected == report.rows:
-        print("No row could be used.")
-    elif report.unchanged == report.rows - report.rejected:
-        print("Nothing has changed.")
-    if report.taken_over:
-        print(f"{report.taken_over:,} objects known from images or Galaxy Zoo now stand at this catalogue's position.")
-    if report.sentinels:
-        counts = ", ".join(f"{n:,} {name}" for name, n in report.sentinels.items())
-        print(f"Values that say 'not measured' became NULL: {counts}.")
-    if report.missing:
-        print(f"The file lacks {', '.join(report.missing)}: they are NULL for objects that are new.")
-    if report.differing:
-        done = (
-            "were updated" if report.updated else "differ from the catalogue and were left as they stand (see --update)"
-        )
-        print(f"{report.differing:,} objects {done}:")
-        print("\n".join(f"  {difference}" for difference in report.differences))
-    _tell_faults(report)
-
-
-def _tell_faults(report: "SurveyReport") -> None:
-    if report.moved:
-        print(f"{report.moved:,} images were stated far from the catalogue's position of their id:", file=sys.stderr)
-        print(
-            "\n".join(f"  {one}: {apart:.1f} arcsec; is the id right?" for one, apart in report.farthest),
-            file=sys.stderr,
-        )
-        print(
-            f"{report.misplaced:,} stamps of these are kept out of training and scoring (quality misplaced): they show "
-            "another object; give each image under its right id.",
-            file=sys.stderr,
-        )
-    if report.rejected:
-        print(f"{report.rejected:,} row{'s' if report.rejected > 1 else ''} could not be used:", file=sys.stderr)
-        print("\n".join(f"  {rejection}" for rejection in report.rejections), file=sys.stderr)
-        tell_more(report.rejected, "SELECT * FROM rejections")
-
-
-def _tell_tiles(report: "TileReport") -> None:
-    cut = report.added + len(report.flagged_objects)
-    print(f"{cut} stamps cut out of {report.tiles} tiles; {report.unchanged} objects there had one already.")
-    if not cut:
-        print("There is nothing to do.")
-    if report.whole_cubes:
-        names = ", ".join(report.whole_cubes[:10]) + (" ..." if len(report.whole_cubes) > 10 else "")
-        print(f"{len(report.whole_cubes)} cubes show no catalogued object and are one each, named by file: {names}.")
-    if report.replaced:
-        print(f"{report.replaced} of them take the place of stamps that were masked or truncated.")
-    if report.without_radius:
-        print(f"{report.without_radius} objects have no radius in the catalogue and got the default width.")
-    if report.outside:
-        print(f"{report.outside} objects without a stamp lie on none of these tiles.")
-    if report.flagged:
-        counts = ", ".join(f"{n} {flag}" for flag, n in sorted(report.flagged.items()))
-        print(
-            f"{len(report.flagged_objects)} stamps are kept out of training and scoring for their quality ({counts}):"
-        )
-        print("\n".join(f"  {line}" for line in report.flagged_objects[:20]))
-        tell_more(len(report.flagged_objects), "SELECT object_id, quality, reason FROM stamps WHERE quality <> 'ok'")
-    _tell_refused(report)
-
-
-def _tell_refused(report: "TileReport") -> None:
-    if report.refused:
-        print(f"{len(report.refused)} tiles or files could not be used:", file=sys.stderr)
-        print("\n".join(f"  {one.file}: {one.reason}" for one in report.refused[:20]), file=sys.stderr)
-        tell_more(len(report.refused), "SELECT file, reason FROM rejections")
-    tell_rejections(report.rejections)
-
-
-def _tell_ingest(report: "IngestReport") -> None:
-    print(f"{report.added} objects added, {report.unchanged} were there already.")
-    if report.flagged:
-        counts = ", ".join(f"{n} {flag}" for flag, n in sorted(report.flagged.items()))
-        print(f"{len(report.flagged_files)} more are kept out of training and scoring for their quality ({counts}):")
-        print("\n".join(f"  {line}" for line in report.flagged_files[:20]))
-        tell_more(len(report.flagged_files), "SELECT object_id, quality, reason FROM stamps WHERE quality <> 'ok'")
-    tell_rejections(report.rejections)
+    print_report(report)

@@ -3,11 +3,9 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import typer
-
-from catbuilder.core.safe_text import in_one_line
 
 if TYPE_CHECKING:
     from catbuilder.catalogue.workspace import Workspace
@@ -32,9 +30,7 @@ ChangesOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of the recipe for this run; can be repeated."),
 ]
 
-_LONGEST_REJECTION = 1000  # characters
-
-named_before_verb: dict[str, Path] = {}  # the workspace given before the verb, as in: catbuilder -w WS verb
+named_before_verb: dict[str, Path] = {}  # the workspace of: catbuilder -w WS verb
 
 
 def open_workspace(workspace: Path | None) -> "Workspace":
@@ -46,16 +42,29 @@ def open_workspace(workspace: Path | None) -> "Workspace":
     )
 
 
+class Report(Protocol):
+    """The result of a library call that can summarise itself."""
+
+    def sentences(self) -> list[str]:
+        """Summarise the result for a person, a line each."""
+        ...
+
+    def warnings(self) -> list[str]:
+        """List what a person should look at, a line each."""
+        ...
+
+
+def print_report(report: Report) -> None:
+    """Print the summary of a result to stdout, and its warnings to stderr."""
+    for line in report.sentences():
+        print(line)
+    for line in report.warnings():
+        print(line, file=sys.stderr)
+
+
 def tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
-    """Print how many rows were rejected, and the first twenty with the reason."""
-    if rejections:
-        print(f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:", file=sys.stderr)
-        for rejection in rejections[:20]:
-            print(f"  {in_one_line(rejection, _LONGEST_REJECTION)}", file=sys.stderr)
-        tell_more(len(rejections), "SELECT * FROM rejections")
+    """Print the first twenty rejected rows and their reasons to stderr."""
+    from catbuilder.core.csv_table import list_rejections
 
-
-def tell_more(n: int, query: str) -> None:
-    """Print how to see the rest of a list of which twenty rows are shown."""
-    if n > 20:
-        print(f'  ... and {n - 20} more; see them all with: catbuilder sql "{query}"', file=sys.stderr)
+    for line in list_rejections(rejections):
+        print(line, file=sys.stderr)

@@ -1,4 +1,7 @@
-"""Images in: a folder and its table become objects, stamps, splits and label events, in one transaction."""
+"""Ingest a folder of images and the table that names them.
+
+Objects, stamps, splits and label events are recorded in one transaction.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,8 +26,10 @@ from catbuilder.core.csv_table import (
     Rejection,
     choice_column,
     label_column,
+    list_rejections,
     number_column,
     read_table,
+    see_the_rest,
 )
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
@@ -33,7 +38,7 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
-from catbuilder.ingest.picture import Picture, read_picture
+from catbuilder.ingest.picture import FLAGGED_STAMPS, Picture, count_flags, read_picture
 from catbuilder.sets.aliases import copy_from_images
 
 Progress = Callable[[int, int], None]  # (done, of)
@@ -41,7 +46,7 @@ Progress = Callable[[int, int], None]  # (done, of)
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did; every row of the table is in exactly one of the four counts."""
+    """Counts of an ingest of images; every row of the table is in exactly one of them."""
 
     added: int  # objects with a good stamp
     flagged: dict[str, int]  # added too, but kept out of training and scoring: count by quality flag
@@ -49,10 +54,23 @@ class IngestReport:
     rejections: tuple[Rejection, ...]
     flagged_files: tuple[str, ...]  # "file: flags or reason", one line each
 
+    def sentences(self) -> list[str]:
+        """Summarise the ingest for a person, a line each."""
+        lines = [f"{self.added} objects added, {self.unchanged} were there already."]
+        if self.flagged:
+            count, flags = len(self.flagged_files), count_flags(self.flagged)
+            lines.append(f"{count} more are kept out of training and scoring for their quality ({flags}):")
+            lines += [f"  {line}" for line in self.flagged_files[:20]]
+        return lines
+
+    def warnings(self) -> list[str]:
+        """List the rejected rows, and name the queries that show long lists in full."""
+        return see_the_rest(len(self.flagged_files), FLAGGED_STAMPS) + list_rejections(self.rejections)
+
 
 @dataclass
 class _Row:
-    """A good row on its way in."""
+    """A good row of the table, with its image once that is read."""
 
     number: int
     cells: dict[str, str]
@@ -79,42 +97,45 @@ def ingest_images(
     *,
     survey: str,
     split: str | None = None,
-    otherwise: str | None = None,
+    default_split: str | None = None,
     source: str = "imported",
     rendering: str | None = None,
     arcsec_per_pixel: float | None = None,
     progress: Progress | None = None,
 ) -> IngestReport:
-    """Read a folder of JPEG or PNG images and the table that names them.
+    """Ingest a folder of JPEG or PNG images and the table that names them.
 
     Parameters
     ----------
     folder, table : the images, and a CSV file with `object_id`, `file` (below the folder) and optionally
         `ra`, `dec` (ICRS, deg), `label`, `split`, `mag_g`, `mag_r`, `mag_i`, `radius_arcsec`, `domain`
-    split : of rows that state none: train, validation, calibration or pool; `none` is scored, but neither trained
-        on nor promoted
-    otherwise : of rows for which neither the table nor `split` states one; by default `train` for rows with a label
-        and `pool` for the others. It gives way to what anybody states and to the rules of `assemble`
-    source : who gave the labels: human, galaxy_zoo or imported
-    rendering : who made these images and how; one name a kind, by default survey and folder
-    arcsec_per_pixel : pixel scale of the source images, recorded
+    split : split of the rows that state none: train, validation, calibration or pool; `none` is scored, but neither
+        trained on nor promoted
+    default_split : split where neither the table nor `split` states one; by default `train` for rows with a label and
+        `pool` for the others. Any stated split and the rules of `assemble` replace it
+    source : origin of the labels: human, galaxy_zoo or imported
+    rendering : name of the way in which these images were made; by default survey and folder
+    arcsec_per_pixel : pixel scale of the source images, to be recorded
+    progress : called with the number of images read and of all images
 
     Raises
     ------
     InputError
-        The folder or table cannot be used at all. Single bad rows are rejected and reported.
+        The folder or the table cannot be used. Single bad rows are rejected and reported.
     """
     folder, table = Path(folder), Path(table)
-    _check_arguments(workspace, folder, survey, (split, otherwise), source)
+    _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())
     rows_in = read_table(table, columns, limits=workspace.config.limits)
     rows = _good_rows(rows_in)
-    rows, known = _leave_out_known(workspace, rows, rows_in, survey)
+    rows, known = _separate_known(workspace, rows, rows_in, survey)
     _store_stamps(workspace, survey, rows, progress)
     with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
-        incoming = _as_table(rows, survey, split, otherwise, rendering or f"{survey}/{folder.name}", arcsec_per_pixel)
+        incoming = _as_table(
+            rows, survey, split, default_split, rendering or f"{survey}/{folder.name}", arcsec_per_pixel
+        )
         _record(workspace, recording, rows, incoming)
-        _record_news(recording, known, survey, split)
+        _record_new_splits(recording, known, survey, split)
         _record_measurements(recording, rows + known, survey)
         record_events(recording, fresh_labels(recording, _label_events(rows + known, survey, source)))
         record_rejections(recording, rows_in.rejections)
@@ -179,9 +200,7 @@ def _parse_file(root: Path, file: str) -> Path:
         path = (root / file).resolve()
         is_file = path.is_file()
     except (OSError, ValueError, RuntimeError) as error:  # a name too long, a zero byte, links in a circle
-        raise BadValue(
-            f"file '{in_one_line(file, 80)}' cannot be the name of a file ({in_one_line(error, 80)})"
-        ) from None
+        raise BadValue(f"file '{in_one_line(file, 80)}' is not a valid file name ({in_one_line(error, 80)})") from None
     if not path.is_relative_to(root):
         raise BadValue(f"file '{in_one_line(file)}' leads out of {root}; name a file inside it")
     if not is_file:
@@ -189,16 +208,16 @@ def _parse_file(root: Path, file: str) -> Path:
     return path
 
 
-def _leave_out_known(
+def _separate_known(
     workspace: Workspace, rows: list[_Row], table: CsvRows, survey: str
 ) -> tuple[list[_Row], list[_Row]]:
-    """New rows, and rows of objects ingested before with the same image; another image or position is refused.
+    """Separate new rows from rows of objects already ingested with the same image; reject another image or position.
 
-    An object whose image could not be read is let in again, so that a mended file can be loaded; so is one whose
-    stamp was cut from tiles and lacks pixels: nothing was judged by it.
+    An object whose image could not be read is accepted again, so that a repaired file can be loaded. So is an object
+    whose stamp was cut from tiles and lacks pixels: no label or score rests on it.
     """
     with workspace.reading() as con:
-        stamps = con.execute(query("ingest/ingest_stamps"), {"survey": survey}).fetchall()
+        stamps = con.execute(query("ingest/existing_stamps"), {"survey": survey}).fetchall()
         con.register("wanted", pa.table({"object_id": pa.array([row.object_id for row in rows], pa.int64())}))
         places = con.execute(query("ingest/known_positions"), {"survey": survey}).fetchall()
     known = {object_id: (sha256, whole, misplaced) for object_id, sha256, whole, misplaced in stamps}
@@ -206,23 +225,23 @@ def _leave_out_known(
     fresh, repeated = [], []
     for row in rows:
         sha256, whole, misplaced = known.get(row.object_id, (None, False, False))
-        elsewhere = _stands_elsewhere(row, position.get(row.object_id))
+        elsewhere = _position_conflict(row, position.get(row.object_id))
         if elsewhere:
             table.reject(row.number, row.cells, f"{survey} has it already with {elsewhere}")
         elif misplaced and row.ra is not None:
-            fresh.append(row)  # a mended position: `_stands_elsewhere` has looked at it
+            fresh.append(row)  # a corrected position, which `_position_conflict` has checked
         elif sha256 is not None and sha256 == sha256_file(row.path):
             repeated.append(row)
         elif whole:
-            reason = f"{survey} has another image of it already; an object keeps the stamp it was judged by"
+            reason = f"{survey} has another image of it already; an object keeps the stamp by which it was labelled"
             table.reject(row.number, row.cells, reason)
         else:
             fresh.append(row)
     return fresh, repeated
 
 
-def _stands_elsewhere(row: _Row, known: tuple[float | None, float | None, str] | None) -> str | None:
-    """Where the object stands by what is known, if that is not where the row says. A catalogue's position is kept."""
+def _position_conflict(row: _Row, known: tuple[float | None, float | None, str] | None) -> str | None:
+    """The known position of the object, in words, if the row states another; a catalogue's position is kept."""
     if row.ra is None or row.dec is None or known is None or known[:2] == (row.ra, row.dec):
         return None
     ra, dec, origin = known
@@ -236,8 +255,8 @@ def _stands_elsewhere(row: _Row, known: tuple[float | None, float | None, str] |
     )
 
 
-def _record_news(recording: Recording, known: list[_Row], survey: str, split: str | None) -> None:
-    """Of objects that were there already: a split that is stated now and was not stated before."""
+def _record_new_splits(recording: Recording, known: list[_Row], survey: str, split: str | None) -> None:
+    """Record splits stated now for objects that were in the catalogue already."""
     news = [{"object_id": row.object_id, "split": row.cells.get("split") or split} for row in known]
     schema = pa.schema([("object_id", pa.int64()), ("split", pa.string())])
     recording.con.register("news", pa.Table.from_pylist(news, schema=schema))
@@ -248,15 +267,15 @@ def _record_news(recording: Recording, known: list[_Row], survey: str, split: st
 
 
 def _record_measurements(recording: Recording, rows: list[_Row], survey: str) -> None:
-    """What the table states of objects whose standing row, of a catalogue or an earlier table, lacks it."""
+    """Record measurements that the table gives and the catalogue lacks."""
     recording.con.register("measured", _measured(rows, survey))
-    recording.con.execute(query("ingest/measured_objects"))
+    recording.con.execute(query("ingest/objects_with_new_measurements"))
     for name in ("ingest/record_measurements", "ingest/record_measured_revisions"):
         recording.con.execute(query(name), {"round": recording.round, "run": recording.run})
 
 
 def _store_stamps(workspace: Workspace, survey: str, rows: list[_Row], progress: Progress | None) -> None:
-    """Decode on all cores (Pillow lets go of the interpreter while it decodes) and write shard by shard."""
+    """Decode the images on all cores and write them shard by shard; Pillow decodes without Python's lock."""
     size, most = workspace.config.stamp_size, workspace.config.limits.max_image_pixels
     done = 0
     with ThreadPoolExecutor(usable_cores()) as pool:
@@ -279,7 +298,7 @@ def _write_batch(workspace: Workspace, survey: str, batch: list[_Row]) -> None:
     shard = write_shard(workspace.path, survey, np.array([picture.pixels for _, picture in readable], np.uint8))
     for place, (row, picture) in enumerate(readable):
         row.shard, row.shard_row = shard, place
-        row.picture = replace(picture, pixels=None)  # written: let go of the memory
+        row.picture = replace(picture, pixels=None)  # written, so that its memory can be freed
 
 
 def _record(workspace: Workspace, recording: Recording, rows: list[_Row], incoming: pa.Table) -> None:
@@ -303,7 +322,7 @@ def _label_events(rows: list[_Row], survey: str, source: str) -> pa.Table:
 
 
 def _shards(workspace: Workspace, rows: list[_Row]) -> pa.Table:
-    """What was written, with its hash, so that `check` can tell whether it is still the same."""
+    """The shards written, each with its hash, by which `check` finds later changes."""
     counts = Counter(row.shard for row in rows if row.shard is not None)
     return pa.table(
         {
@@ -315,7 +334,7 @@ def _shards(workspace: Workspace, rows: list[_Row]) -> pa.Table:
 
 
 def _measured(rows: list[_Row], survey: str) -> pa.Table:
-    """What a table states of its objects beside their places and splits."""
+    """The table's measurements: names, magnitudes, radii and domains."""
     return pa.table(
         {
             "survey": pa.repeat(pa.scalar(survey), len(rows)),
@@ -331,7 +350,7 @@ def _as_table(
     rows: list[_Row],
     survey: str,
     split: str | None,
-    otherwise: str | None,
+    default_split: str | None,
     rendering: str,
     arcsec_per_pixel: float | None,
 ) -> pa.Table:
@@ -346,7 +365,7 @@ def _as_table(
         "ra": pa.array([row.ra for row in rows], pa.float64()),
         "dec": pa.array([row.dec for row in rows], pa.float64()),
         "healpix": pa.array([None if cell < 0 else int(cell) for cell in cells], pa.int64()),
-        "split": pa.array([said or otherwise or ("train" if row.label else "pool") for row, said in stated]),
+        "split": pa.array([said or default_split or ("train" if row.label else "pool") for row, said in stated]),
         "stated": pa.array([bool(said) for _, said in stated]),
         "shard": pa.array([row.shard for row in rows], pa.string()),
         "row": pa.array([row.shard_row for row in rows], pa.int32()),

@@ -1,16 +1,16 @@
-"""From image files to comparable pixels, and what is wrong with them.
+"""Read JPEG and PNG images into stamps of one size, with quality flags.
 
-Archives hand out galaxies as JPEG or PNG of every size. Training, scoring and the firewall need one
-shape: uint8 RGB, square, north wherever it was. Two rules follow from serving a survey of millions:
-a bad file never raises (it comes back with a flag and a sentence, and the row beside it still loads),
-and nothing is guessed: a 16-bit or palette image could be squeezed into 8 bits, but how it is stretched
-would then be our invention and not the archive's, so it is refused with a reason.
+Archives give images of galaxies as JPEG or PNG of any size. Training, scoring and the firewall need one shape: uint8
+RGB, square, with the orientation of the file. Two rules make this work for millions of files. A bad file raises
+nothing: it is returned with a flag and a reason, and the other rows still load. And nothing is guessed: a 16-bit or
+palette image is refused with a reason, because a stretch to 8 bits would be ours and not the archive's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +22,17 @@ from scipy import ndimage
 
 QUALITY_FLAGS: dict[str, str] = {
     "blank": "every pixel has the same colour: there is no image here",
-    "nearly_blank": "no source stands out of the background or the noise",
+    "nearly_blank": "no source rises above the background or the noise",
     "saturated": "at least a tenth of the frame is clipped in a channel, mostly by a bright star",
-    "unreadable": "the file could not be read as an 8-bit RGB or grey JPEG or PNG",
+    "unreadable": "the file cannot be read as an 8-bit RGB or grey JPEG or PNG",
     "too_small": "the shorter side of the file has fewer than 16 pixels",
     "masked": "too many of its pixels, or one near the centre, have no data (stamps cut from tiles)",
     "truncated": "part of its box lies beyond the tile it was cut from",
-    "misplaced": "its stated position lies far from where the catalogue has its id: it shows another object",
+    "misplaced": "its stated position is far from the catalogue's position of its id: it shows another object",
 }
+
+FLAGGED_STAMPS = "SELECT object_id, quality, reason FROM stamps WHERE quality <> 'ok'"
+"""SQL that lists the stamps which are kept out of training and scoring."""
 
 MIN_NATIVE_SIDE = 16
 """Shorter sides than this (pixels) are flagged too_small: about 4 arcsec of DES, less than most galaxies."""
@@ -37,12 +40,12 @@ MIN_NATIVE_SIDE = 16
 
 @dataclass(frozen=True)
 class Picture:
-    """One image file, read.
+    """Pixels, size and quality of one image file.
 
     Attributes
     ----------
     pixels : ndarray of uint8, shape (size, size, 3), or None when unreadable
-    sha256 : hex digest of the file's bytes, empty when the bytes could not be had
+    sha256 : hex digest of the file's bytes, empty when the file could not be read
     width, height : native pixels before cropping and resizing, 0 when unreadable
     flags : keys of `QUALITY_FLAGS`, empty when nothing is wrong
     reason : one sentence for the user when unreadable, else None
@@ -57,12 +60,12 @@ class Picture:
 
 
 def read_picture(path: Path, size: int, max_pixels: int = 64_000_000) -> Picture:
-    """Read a JPEG or PNG as a `size` x `size` RGB stamp; a bad file is returned flagged, never raised.
+    """Read a JPEG or PNG as a `size` x `size` RGB stamp; a bad file is returned with a flag.
 
     Grey becomes RGB with equal channels; an alpha channel is dropped where it hides nothing. A frame that is not
     square loses the ends of its longer side: cutouts are centred on their object, and cropping keeps the galaxy's
-    shape where squeezing would make a round one elliptical. It is turned as EXIF says, as viewers do: what a person
-    judged is what the network sees. The quality flags are those of the returned pixels.
+    shape where squeezing would make a round one elliptical. It is turned as EXIF says, as viewers do, so that the
+    network sees what people see. The quality flags are those of the returned pixels.
 
     Parameters
     ----------
@@ -83,7 +86,7 @@ def read_picture(path: Path, size: int, max_pixels: int = 64_000_000) -> Picture
 
 
 def quality_flags(pixels: np.ndarray) -> tuple[str, ...]:
-    """Which of blank, nearly_blank and saturated hold for a stamp, judged by its pixels alone.
+    """Find which of the flags blank, nearly_blank and saturated apply to a stamp, by its pixels alone.
 
     Parameters
     ----------
@@ -101,6 +104,11 @@ def quality_flags(pixels: np.ndarray) -> tuple[str, ...]:
     return tuple(flags)
 
 
+def count_flags(flagged: Mapping[str, int]) -> str:
+    """List the counts of quality flags, such as '2 blank, 1 saturated'."""
+    return ", ".join(f"{n} {flag}" for flag, n in sorted(flagged.items()))
+
+
 MAX_CLIPPED_FRACTION = 0.10
 """Of 6,514 real stamps the 10 above this all lie in the glare of a bright star; in sets chosen as galaxies
 none passes 0.02."""
@@ -110,7 +118,7 @@ CLIPPED_LEVEL = 250
 
 
 def clipped_fraction(pixels: np.ndarray) -> float:
-    """The share of pixels clipped at white in their brightest channel.
+    """Compute the share of pixels that are clipped at white in their brightest channel.
 
     One channel is enough: colour-preserving stretches (Lupton et al. 2004) scale a saturated star so that only its
     brightest band reaches 255, and demanding all three found none of the glare in SDSS frames.
@@ -151,13 +159,13 @@ _MOST_SCANS = 100  # a progressive JPEG has about ten; each one costs a pass ove
 
 
 class _Unreadable(Exception):
-    """Never leaves this module: a file is not an 8-bit RGB or grey JPEG or PNG of a bearable size."""
+    """Raised and caught in this module: the file is not an 8-bit RGB or grey JPEG or PNG within the size limits."""
 
 
 def _read_bytes(path: Path, max_pixels: int) -> bytes:
-    """The file's bytes, unless it is missing, not a plain file, empty or absurdly large."""
+    """The file's bytes; `_Unreadable` if it is missing, not a plain file, empty or far too large."""
     try:
-        if not path.is_file():  # also keeps us from waiting on a named pipe for ever
+        if not path.is_file():  # a named pipe would block for ever
             raise _Unreadable("there is no such file" if not path.exists() else "this is not a plain file")
         length = path.stat().st_size
         # An 8-bit image never needs more than 4 bytes a pixel; the rest is room for metadata.
@@ -177,10 +185,10 @@ def _decode(data: bytes, max_pixels: int) -> Image.Image:
     if not is_png and not data.startswith(b"\xff\xd8\xff"):
         raise _Unreadable("this is not a JPEG or PNG image")
     if is_png and data[24:25] not in (b"\x08", b""):
-        # Pillow opens 16-bit RGB as mode RGB and drops the low bytes without a word, so ask the header.
-        raise _Unreadable(f"it has {data[24]} bits a channel; save it with 8, stretched as you want it seen")
+        # Pillow opens 16-bit RGB as mode RGB and drops the low bytes silently, so look at the header.
+        raise _Unreadable(f"it has {data[24]} bits a channel; save it with 8, with the stretch you want")
     if not is_png and data.count(_JPEG_SCAN) > _MOST_SCANS:
-        raise _Unreadable(f"it is a JPEG of more than {_MOST_SCANS} scans, which take for ever; save it anew")
+        raise _Unreadable(f"it is a JPEG of more than {_MOST_SCANS} scans, which are too slow to decode; save it again")
     try:
         # The classes themselves: Image.open would add a size limit of its own and guess at other formats.
         with (PngImageFile if is_png else JpegImageFile)(io.BytesIO(data)) as image:
@@ -203,13 +211,13 @@ def _refuse_size_and_mode(image: Image.Image, max_pixels: int) -> None:
             "cut it to the object"
         )
     if getattr(image, "is_animated", False):
-        raise _Unreadable("it holds several pictures one after the other; save the one that is meant")
+        raise _Unreadable("it holds several images (an animation); save the one you want")
     if image.mode not in ("L", "RGB", "LA", "RGBA"):
         raise _Unreadable(f"its colour mode is {image.mode}; save it as 8-bit RGB or grey")
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
-    """Drop a fully opaque alpha channel (matplotlib always writes one); what hides behind another is unknown."""
+    """Drop a fully opaque alpha channel, which matplotlib always writes; refuse any transparency."""
     if image.mode in ("LA", "RGBA"):
         if np.asarray(image.getchannel("A")).min() < 255:
             raise _Unreadable("it is partly transparent; save it as 8-bit RGB or grey without transparency")
@@ -218,10 +226,10 @@ def _without_alpha(image: Image.Image) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its EXIF says; an orientation that cannot be read turns nothing."""
+    """Turn the image as its EXIF says; ignore an orientation that cannot be read."""
     try:
         return ImageOps.exif_transpose(image) if "exif" in image.info else image
-    except Exception:  # EXIF is a TIFF of its own, and as many kinds of damage
+    except Exception:  # EXIF is a TIFF of its own, with as many kinds of damage
         return image
 
 

@@ -16,7 +16,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
-from catbuilder.ingest.tables.typed_columns import add_functions
+from catbuilder.ingest.tables.typed_columns import add_cell_functions
 
 EARLY, LATE = "elliptical", "spiral"
 _REAL = ("FLOAT", "DOUBLE")
@@ -118,7 +118,7 @@ def read_theirs(con: Connection, table: TableFile, columns: Columns, with_cells:
             f"column {columns.object_id} of {table.path} holds floating-point numbers, which rounded the ids beyond "
             "2^53; export it as 64-bit integers, or match by position: --by position"
         )
-    add_functions(con)
+    add_cell_functions(con)
     try:
         with table.scan(con, _named(columns), progress) as scan:
             text = query("inspection/compare_theirs").format(

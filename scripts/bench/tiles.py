@@ -38,7 +38,7 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.ingest.tiles.cutouts import section_side
-from catbuilder.ingest.tiles.rendering import PEDESTAL, lupton, resample
+from catbuilder.ingest.tiles.rendering import PEDESTAL, lupton_colours, resample
 from catbuilder.simulation.telescopes import DES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
@@ -120,7 +120,9 @@ def offsets(folder: Path, galaxies: list[TileGalaxy]) -> np.ndarray:
         light = light_of(galaxies[object_id - 1].galaxy, DES, section_side(width) // 2 * 2 + 1, (0.0, 0.0))
         sky = light.transpose(2, 0, 1)[::-1] / DES.arcsec_per_pixel**2
         middle = (light.shape[0] - 1) / 2
-        drawn = lupton(np.stack([resample(band, middle, middle, width, len(stamp)) for band in sky]), "gri")[::-1]
+        drawn = lupton_colours(np.stack([resample(band, middle, middle, width, len(stamp)) for band in sky]), "gri")[
+            ::-1
+        ]
         away[k] = np.hypot(*(centroid(stamp) - centroid(drawn))) * width / len(stamp)
     return away
 

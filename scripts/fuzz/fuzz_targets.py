@@ -34,8 +34,8 @@ from catbuilder.core.stamps import StampReader, require_stamp_size
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.archives import GALAXY_ZOO
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.ingest.tables.typed_columns import lay_out, stage
-from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why
+from catbuilder.ingest.tables.typed_columns import find_columns, load_rows
+from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain
 from catbuilder.ingest.tiles.tile_folder import find_tiles
 from catbuilder.inspection.sandbox import one_reading_statement
 
@@ -168,14 +168,14 @@ def _votables() -> list[bytes]:
 def _survey_table(path: Path) -> None:
     """What an ingest does with a table before it compares it with the catalogue."""
     table = open_table(path)
-    layout = lay_out(table, GALAXY_ZOO, [])
+    layout = find_columns(table, GALAXY_ZOO, [])
     with duckdb.connect(config={"threads": 1}) as con:
         con.execute("SET memory_limit = '1GB'")
         con.execute("SET enable_progress_bar = false")
-        for statement in con.extract_statements(query("ingest/ingest_macros")):
+        for statement in con.extract_statements(query("ingest/cell_macros")):
             con.execute(statement)
         con.create_function("healpix_cell", lambda ra, dec: ra, ["double", "double"], "double", type="arrow")
-        stage(con, table, layout, (0, 1), "another release", lambda done, of: None)
+        load_rows(con, table, layout, (0, 1), "another release", lambda done, of: None)
         table.numbering(con)
 
 
@@ -248,7 +248,7 @@ def _tile(path: Path) -> None:
         mirrored = tile.mirrored
         x, y = tile.pixels([20.0, 20.001], [-10.0, -10.001])
         tile.edge_distance(x, y)
-        cut_strip_or_say_why(
+        cut_strip_or_explain(
             Strip(tile.planes, tile.bands, tile.shape, (20.0, 3.0), (20.0, 2.0), (12.0, 30.0), 32, mirrored)
         )
 

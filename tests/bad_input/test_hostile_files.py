@@ -28,7 +28,7 @@ from catbuilder.core.settings import Limits, WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, require_stamp_size
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.ingest.tiles.tile_file import Refused, read_tile_file
+from catbuilder.ingest.tiles.tile_file import BadTile, read_tile_file
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts" / "fuzz"))
 from fuzz_parsers import make_input, measured
@@ -164,7 +164,7 @@ def tile(path: Path, header: bytes, length: int) -> str:
     with open(path, "wb") as file:
         file.write(header)
         file.truncate(len(header) + length)
-    with pytest.raises(Refused) as error:
+    with pytest.raises(BadTile) as error:
         read_tile_file(path, "g")
     return str(error.value)
 

@@ -352,13 +352,13 @@ def test_a_label_of_the_object_later_than_the_images_stands(workspace, tmp_path)
 def test_a_default_split_is_no_statement(workspace, tmp_path):
     folder = write_images(tmp_path, ["own.png"], seed=72)
     table = write_csv(folder / "t.csv", ["object_id", "file"], (100, "own.png"))
-    ingest_images(workspace, folder, table, survey="sdss", otherwise="none")
+    ingest_images(workspace, folder, table, survey="sdss", default_split="none")
     assert split_of(workspace, 1) == ("train", False)
     assert split_of(workspace, 100) == ("none", False)
     find_aliases(workspace)
     assert split_of(workspace, 100) == ("none", False)
     with pytest.raises(InputError, match="unknown split 'nothing'"):
-        ingest_images(workspace, folder, table, survey="sdss", split="pool", otherwise="nothing")
+        ingest_images(workspace, folder, table, survey="sdss", split="pool", default_split="nothing")
 
 
 def test_a_stated_split_of_an_image_wins_over_a_default_and_over_a_rule_until_the_rule_has_seen_it(workspace, tmp_path):

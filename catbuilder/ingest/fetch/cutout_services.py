@@ -1,16 +1,16 @@
-"""Services that cut an image out of a survey by position: which URL asks for it, and what comes back.
+"""Cut-out services: URLs that return an image of a sky position.
 
-A service is a URL template, known by a name or given by the user. The scale in arcsec per pixel belongs to the service
-and is the same for every object, while the number of pixels follows the object's size: one fetch is then one rendering,
-as the comparison of renderings and the pixel scale in the catalogue need it. Widths fitted to each galaxy at a fixed
-number of pixels would fill the frame better, but make a rendering of every object.
+A service is a URL template, known by a name or given by the user. Its scale in arcsec per pixel is the same for every
+object, and the number of pixels follows the object's size. So all images of a fetch are one rendering, as the
+comparison of renderings and the pixel scale in the catalogue need. A fixed number of pixels would fill the frame
+better, but give every object a rendering of its own.
 
-The limits of the archives named here, as far as they are known:
+Limits of the services named here, as far as they are known:
 
-* SkyServer (SDSS) draws 64 to 2048 pixels a side, so that we never ask for fewer. Its database asks for no more than
-  one query a second; of its images it names no rate.
-* The viewer of the Legacy Surveys once drew no more than 512 pixels a side, and we keep to that. It names no rate, but
-  it serves people who look at the sky: for more than some thousand objects take the coadded tiles instead.
+* SkyServer (SDSS) draws 64 to 2048 pixels a side, so we never request fewer. Its database allows one query per second;
+  for its images it states no rate.
+* The viewer of the Legacy Surveys once drew at most 512 pixels a side, and we keep to that. It states no rate, but it
+  serves people who look at the sky: for more than some thousand objects use the coadded tiles instead.
 """
 
 import hashlib
@@ -29,10 +29,10 @@ class Service:
 
     Attributes
     ----------
-    name : what it is called in file names and renderings
+    name : used in file names and renderings
     template : URL with {ra} {dec} (ICRS degrees), {size} (width, arcsec), {pixels} (width) and {scale} (arcsec a pixel)
-    arcsec_per_pixel : of the images it gives; None where nobody knows
-    pixels : least and greatest width that may be asked for
+    arcsec_per_pixel : pixel scale of its images; None if unknown
+    pixels : smallest and largest width that it draws
     """
 
     name: str
@@ -41,7 +41,7 @@ class Service:
     pixels: tuple[int, int] = (16, 4096)
 
     def url(self, ra: float, dec: float, size_arcsec: float) -> str:
-        """URL of the image centred on (ra, dec), ICRS degrees, as near to `size_arcsec` wide as the service allows."""
+        """Build the URL of an image centred on (ra, dec), ICRS deg, with the allowed width nearest `size_arcsec`."""
         scale, width, size = self.arcsec_per_pixel, self._width(size_arcsec), size_arcsec
         if scale is not None:
             size = width * scale
@@ -54,7 +54,7 @@ class Service:
         )
 
     def width_px(self, size_arcsec: float) -> int | None:
-        """Width of the image that the URL asks for, pixels; None where it leaves that to the service."""
+        """Width of the image in pixels, as the URL requests it; None if the URL does not state it."""
         return self._width(size_arcsec) if "pixels" in _fields(self.template) else None
 
     def _width(self, size_arcsec: float) -> int:
@@ -64,13 +64,13 @@ class Service:
 
     @property
     def rendering(self) -> str:
-        """Name under which its images stand in the catalogue."""
+        """Name of its rendering in the catalogue."""
         scale = "" if self.arcsec_per_pixel is None else f" {self.arcsec_per_pixel:g} arcsec/px"
         return f"fetch/{self.name}{scale}"
 
     @property
     def folder(self) -> str:
-        """Name of the folder for its images: those of another scale are another rendering and lie elsewhere."""
+        """Name of the folder for its images; each scale has a folder of its own, since it is another rendering."""
         return self.name if self.arcsec_per_pixel is None else f"{self.name}-{self.arcsec_per_pixel:g}"
 
 
@@ -93,7 +93,7 @@ SERVICES = {
 
 
 def find_service(name_or_template: str, arcsec_per_pixel: float | None = None) -> Service:
-    """A known service by name, or one by its URL template.
+    """Find a known service by name, or make one from a URL template.
 
     Parameters
     ----------
@@ -102,7 +102,7 @@ def find_service(name_or_template: str, arcsec_per_pixel: float | None = None) -
     Raises
     ------
     InputError
-        No such service, or the template is not an http or https URL with {ra} and {dec} and no other field than ours.
+        There is no such service, or the template is not an http or https URL with {ra}, {dec} and known fields only.
     """
     known = SERVICES.get(name_or_template)
     if known is not None:
@@ -114,8 +114,10 @@ def find_service(name_or_template: str, arcsec_per_pixel: float | None = None) -
         )
     fields = _check_template(name_or_template)
     if arcsec_per_pixel is None and fields & {"pixels", "scale"}:
-        raise InputError("the URL asks for {pixels} or {scale}; say how many arcsec a pixel is, such as: --scale 0.262")
-    # Two templates of one host may differ by a layer alone, and are two renderings.
+        raise InputError(
+            "the URL has the field {pixels} or {scale}; give the pixel scale in arcsec, such as: --scale 0.262"
+        )
+    # Two templates of one host may differ only in a layer, and are then two renderings.
     name = (
         f"{urlsplit(name_or_template).hostname}-{hashlib.blake2b(name_or_template.encode(), digest_size=4).hexdigest()}"
     )
@@ -127,7 +129,7 @@ def _fields(template: str) -> set[str]:
 
 
 def _check_template(template: str) -> set[str]:
-    """The fields of a template, all of them ours."""
+    """Return the fields of a template, or refuse the template."""
     try:
         parts, pieces = urlsplit(template), list(string.Formatter().parse(template))
     except ValueError as error:
@@ -135,15 +137,15 @@ def _check_template(template: str) -> set[str]:
             f"'{template}' is not a URL template ({error}); give one with {{ra}}, {{dec}}, {{size}}"
         ) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InputError(f"'{template}' is not an http or https URL; images are fetched from web services alone")
+        raise InputError(f"'{template}' is not an http or https URL; give the URL of a web service")
     if "{" in parts.netloc:
-        raise InputError(f"'{template}' has a field in the name of its server; name one server")
+        raise InputError(f"'{template}' has a field in the name of its server; give one server")
     fields = _fields(template)
     formatted = [str(field) for _, field, spec, conversion in pieces if spec or conversion]
     strange = sorted(fields - set(_FIELDS)) or formatted
     if strange:
         raise InputError(
-            f"the URL has the field '{strange[0]}'; plain {{{'}, {'.join(_FIELDS)}}} are filled in, no other"
+            f"the URL has the field '{strange[0]}'; plain {{{'}, {'.join(_FIELDS)}}} are filled in, no others"
         )
     if not {"ra", "dec"} <= fields:
         raise InputError(f"'{template}' has no {{ra}} and {{dec}}; every object would get the same image")

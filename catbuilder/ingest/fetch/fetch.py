@@ -1,9 +1,9 @@
-"""Fetch the images that are missing from a cut-out service: one request at a time, at a rate that the service can bear.
+"""Fetch missing images from a cut-out service and ingest them.
 
-An archive's image service belongs to everybody. So there is one connection and no threads: a thousand images take eight
-minutes where a crowd of workers would take one and have our users locked out. Files are kept as they came, below
-`fetched/<survey>/<service>/`, whole or not at all, and recorded in batches: a fetch that is stopped anywhere asks again
-for nothing that it has.
+An archive's image service is shared by many people, so there is one request at a time, at a limited rate. A thousand
+images take eight minutes; parallel requests would take one minute and get users blocked. Files are kept as received,
+in `fetched/<survey>/<service>/`, complete or not at all, and recorded in batches. A fetch that was stopped never
+requests again what it has.
 """
 
 import csv
@@ -15,45 +15,69 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import Rejection
+from catbuilder.core.csv_table import Rejection, list_rejections
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
 from catbuilder.ingest.fetch.cutout_services import Service
 from catbuilder.ingest.fetch.missing_images import Target, objects_without_image, still_without_image
 from catbuilder.ingest.fetch.polite_client import CutoutClient, FetchFailed, RatePolicy
 from catbuilder.ingest.images import Progress, ingest_images
-from catbuilder.ingest.picture import read_picture
+from catbuilder.ingest.picture import count_flags, read_picture
 
-# What no cut-out service draws: a 60 kB PNG may unfold to gigabytes.
+# No cut-out service draws more; a 60 kB PNG may decompress to gigabytes.
 _MAX_PIXELS = 4096**2
 _FAILED_COLUMNS = ("object_id", "url", "reason")
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An object whose image could not be had."""
+    """An object whose image could not be fetched."""
 
     object_id: int
     url: str
     reason: str
 
 
-@dataclass
+@dataclass(frozen=True)
 class FetchReport:
-    """What a fetch did; every object without an image is in exactly one of the counts."""
+    """Counts of a fetch; every object without an image is in exactly one of them."""
 
     wanted: int
-    added: int = 0  # objects with a good stamp
-    flagged: Counter[str] = field(default_factory=Counter)  # have one too, but outside training, by quality flag
-    flagged_objects: int = 0
-    failures: list[Failure] = field(default_factory=list)
-    failures_file: Path | None = None
-    rejections: list[Rejection] = field(default_factory=list)  # got an image from elsewhere meanwhile
-    given_up: str | None = None  # why the rest was not asked for
+    added: int  # objects with a good stamp
+    flagged: dict[str, int]  # stamps kept out of training and scoring: count by quality flag
+    flagged_objects: int
+    failures: tuple[Failure, ...]
+    failures_file: Path | None
+    rejections: tuple[Rejection, ...]  # objects that got an image from elsewhere meanwhile
+    given_up: str | None  # why the fetch ended before the last object
 
     @property
     def unasked(self) -> int:
-        """Objects that were left because the service was down or wants to be left alone."""
+        """Objects not requested because the service was down or asked for a pause."""
         return self.wanted - self.added - self.flagged_objects - len(self.failures) - len(self.rejections)
+
+    def sentences(self) -> list[str]:
+        """Summarise the fetch for a person, a line each."""
+        if not self.wanted:
+            return ["Nothing to fetch: every object that has a position and meets the condition has an image."]
+        lines = [f"{self.added} of {self.wanted} images fetched and ingested."]
+        if self.flagged:
+            counts = count_flags(self.flagged)
+            lines.append(
+                f"{self.flagged_objects} more are kept out of training and scoring for their quality ({counts})."
+            )
+        return lines
+
+    def warnings(self) -> list[str]:
+        """List rejected rows and failed objects, and say why the fetch ended early."""
+        lines = list_rejections(self.rejections)
+        if self.failures:
+            lines.append(f"{len(self.failures)} could not be fetched; give the same command again to retry them:")
+            lines += [f"  {failure.object_id}: {failure.reason}" for failure in self.failures[:20]]
+        if len(self.failures) > 20:
+            lines.append(f"  ... and {len(self.failures) - 20} more; {self.failures_file} lists them all")
+        if self.given_up and self.unasked:
+            lines.append(f"Stopped before {self.unasked} objects: {self.given_up}. Try again later.")
+        return lines
 
 
 def fetch(
@@ -64,20 +88,22 @@ def fetch(
     where: str | None = None,
     n: int | None = None,
     width_arcsec: float | None = None,
-    manners: RatePolicy | None = None,
+    policy: RatePolicy | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
-    """Bring in an image of every object of a survey that has a position and no readable stamp, test objects too.
+    """Fetch and ingest an image of every object of a survey that has a position and no readable stamp.
 
-    An object without a split gets `none`: it will be scored, and neither trained on nor promoted. An image without
-    a source in it (outside the footprint) comes in flagged like any other. A stamp that was cut from tiles and lacks
-    pixels (`masked`, `truncated`) counts as none and is replaced.
+    Test objects are among them. An object without a split gets `none`: it will be scored, but neither trained on nor
+    promoted. An image without a source (outside the footprint) is flagged like any other. A stamp that was cut from
+    tiles and lacks pixels (`masked`, `truncated`) does not count, and is replaced.
 
     Parameters
     ----------
-    where : an SQL condition on the columns of `catalog`
-    n : the first so many, by object_id
-    width_arcsec : of every image; by default each by its object's radius (`missing.cutout_width`)
+    where : SQL condition on the columns of `catalog`
+    n : the most objects to fetch, by object_id
+    width_arcsec : width of every image; by default from each object's radius (`missing_images.cutout_width`)
+    policy : limits on rate, time and size of the requests
+    progress : called with the number of objects done and of all objects
 
     Raises
     ------
@@ -88,63 +114,79 @@ def fetch(
     WorkspaceBusy
         Another fetch of this survey from this service is under way.
     """
-    manners = manners or RatePolicy()
+    policy = policy or RatePolicy()
     targets = objects_without_image(workspace, survey, where=where, n=n, width_arcsec=width_arcsec)
-    batches = _Batches(workspace, survey, service, FetchReport(len(targets)))
+    batches = _Batches(workspace, survey, service)
     if not targets:
-        return batches.report
-    down = 0
-    with batches.alone(), batches.listing_failures(), CutoutClient(manners) as asker:
+        return batches.report(0, None)
+    down, given_up = 0, None
+    with batches.locked(), batches.listing_failures(), CutoutClient(policy) as client:
         for done, target in enumerate(targets, start=1):
             try:
-                batches.waiting.append((target, batches.keep(asker, target)))
+                batches.waiting.append((target, batches.keep(client, target)))
                 down = 0
             except FetchFailed as failed:
                 batches.list_failure(target, failed.reason)
                 down = down + 1 if failed.service_is_down else 0
-                if failed.come_back_later or down >= manners.give_up_after:
-                    batches.report.given_up = failed.reason
+                if failed.come_back_later or down >= policy.give_up_after:
+                    given_up = failed.reason
                     break
-            if len(batches.waiting) >= manners.batch:
+            if len(batches.waiting) >= policy.batch:
                 batches.record()
             if progress:
                 progress(done, len(targets))
         batches.record()
-    return batches.report
+    return batches.report(len(targets), given_up)
 
 
 @dataclass
 class _Batches:
-    """Where the images go: files first, then so many at a time into the catalogue."""
+    """Keeps images as files, and ingests them a batch at a time."""
 
     workspace: Workspace
     survey: str
     service: Service
-    report: FetchReport
     waiting: list[tuple[Target, Path]] = field(default_factory=list)
+    added: int = 0
+    flagged: Counter[str] = field(default_factory=Counter)
+    flagged_objects: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
 
     @property
     def folder(self) -> Path:
         return self.workspace.path / "fetched" / self.survey / self.service.folder
 
+    @property
+    def failures_file(self) -> Path:
+        return self.folder / "failed.csv"
+
+    def report(self, wanted: int, given_up: str | None) -> FetchReport:
+        return FetchReport(
+            wanted, self.added, dict(self.flagged), self.flagged_objects, tuple(self.failures),
+            self.failures_file if self.failures else None, tuple(self.rejections), given_up,
+        )  # fmt: skip
+
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Hold the folder: two at once would write one list of failures and one table, and double the rate."""
+    def locked(self) -> Iterator[None]:
+        """Lock the folder: two fetches at once would share one list of failures and double the request rate."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with exclusive_lock(
             self.folder / "fetch.lock", f"another fetch of {self.survey} from {self.service.name} is under way"
         ):
-            for left in self.folder.glob(".*.partial.*"):  # of a fetch that was killed: nobody else writes here now
+            for left in self.folder.glob(
+                ".*.partial.*"
+            ):  # of a fetch that was killed; the lock says that no other one runs
                 left.unlink()
             yield
 
-    def keep(self, asker: CutoutClient, target: Target) -> Path:
-        """The object's image as a file; the one that is there already, if it is of this width and can be read.
+    def keep(self, client: CutoutClient, target: Target) -> Path:
+        """Fetch the object's image into a file, unless a readable one of this width is there already.
 
         Raises
         ------
-        NotHad
-            There is no such image to be had.
+        FetchFailed
+            The image could not be fetched.
         """
         stem = f"{target.object_id}_{target.width_arcsec:g}arcsec"
         width_px = self.service.width_px(target.width_arcsec)
@@ -162,16 +204,16 @@ class _Batches:
                 self._checked(temporary, width_px)
             return path
 
-        return asker.image(self._url(target), store)
+        return client.image(self._url(target), store)
 
     def _checked(self, path: Path, width_px: int | None) -> Path:
-        """The path again, if its image can be read and is as wide as was asked for."""
+        """Return the path if its image can be read and has the requested width."""
         picture = read_picture(path, self.workspace.config.stamp_size, _MAX_PIXELS)
         if picture.reason is not None:
             raise FetchFailed(picture.reason.removeprefix(f"{path.name}: "), again=True)
         if width_px is not None and picture.width != width_px:
             raise FetchFailed(
-                f"the image is {picture.width} pixels wide and not {width_px} as asked for: its scale is not known"
+                f"the image is {picture.width} pixels wide instead of {width_px}, so that its pixel scale is unknown"
             )
         return path
 
@@ -179,7 +221,7 @@ class _Batches:
         return self.service.url(target.ra, target.dec, target.width_arcsec)
 
     def record(self) -> None:
-        """Ingest what is waiting, with a table made for it."""
+        """Ingest the waiting images, by a table made for them."""
         if not self.waiting:
             return
         table = self.folder / "batch.csv"
@@ -189,50 +231,49 @@ class _Batches:
             for target, path in self.waiting:
                 rows.writerow([target.object_id, path.name])
         got = ingest_images(
-            self.workspace, self.folder, table, survey=self.survey, otherwise="none",
+            self.workspace, self.folder, table, survey=self.survey, default_split="none",
             rendering=self.service.rendering, arcsec_per_pixel=self.service.arcsec_per_pixel,
         )  # fmt: skip
         table.unlink()
-        self.report.added += got.added + got.unchanged
-        self.report.flagged.update(got.flagged)
-        self.report.flagged_objects += len(got.flagged_files)
-        self.report.rejections += got.rejections
+        self.added += got.added + got.unchanged
+        self.flagged.update(got.flagged)
+        self.flagged_objects += len(got.flagged_files)
+        self.rejections += got.rejections
         self.waiting.clear()
 
     @contextmanager
     def listing_failures(self) -> Iterator[None]:
-        """Leave in `failed.csv` why objects have no image: the last reason of each, asked for this time or earlier.
+        """Keep `failed.csv`: objects without an image, with the last reason of each, from this fetch or earlier ones.
 
-        Each line is written as it happens, so that a fetch that is killed has not lost it; lines that no longer hold
-        are taken out before and after.
+        Each line is written at once, so that a kill loses none. Lines of objects that have got an image are removed
+        before and after.
         """
-        file = self.folder / "failed.csv"
-        self._tidy(file)
+        self._remove_old_failures()
         yield
-        self._tidy(file)
+        self._remove_old_failures()
 
     def list_failure(self, target: Target, reason: str) -> None:
-        """Report an object without an image, and list it at once."""
-        file, failure = self.folder / "failed.csv", Failure(target.object_id, self._url(target), reason)
-        self.report.failures.append(failure)
-        self.report.failures_file = file
+        """Count a failed object, and write it to `failed.csv` at once."""
+        file, failure = self.failures_file, Failure(target.object_id, self._url(target), reason)
+        self.failures.append(failure)
         if not file.exists():
             append_line(file, ",".join(_FAILED_COLUMNS))
         line = io.StringIO()
         csv.writer(line, lineterminator="").writerow([failure.object_id, failure.url, failure.reason])
         append_line(file, line.getvalue())
 
-    def _tidy(self, file: Path) -> None:
-        """Keep the last line of each object that still wants an image."""
+    def _remove_old_failures(self) -> None:
+        """Keep the last line of each object that still has no image."""
+        file = self.failures_file
         if not file.exists():
             return
         with open(file, encoding="utf-8", errors="replace", newline="") as lines:
             last = {int(row[0]): row for row in csv.reader(lines) if len(row) == 3 and row[0].isdecimal()}
-        wanting = still_without_image(self.workspace, self.survey, list(last))
-        if not wanting:
+        still_missing = still_without_image(self.workspace, self.survey, list(last))
+        if not still_missing:
             file.unlink()
             return
         with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
             rows = csv.writer(out)
             rows.writerow(_FAILED_COLUMNS)
-            rows.writerows(row for object_id, row in last.items() if object_id in wanting)
+            rows.writerows(row for object_id, row in last.items() if object_id in still_missing)

@@ -1,7 +1,7 @@
-"""Which objects still want an image, how wide it should be, and the table that asks DESaccess for them all.
+"""Find the objects without an image, choose the width of their cut-outs, and list them for DESaccess.
 
-The width is the one of stamps cut from tiles (`config.StampWidths`): so many radii as the survey measured them, between
-10 and 120 arcsec, so that a galaxy fills its frame alike whether its image was fetched, ordered or cut here.
+The width is that of stamps cut from tiles (`settings.StampWidths`): a number of the survey's radii, between 10 and 120
+arcsec. So a galaxy fills the same part of its frame whether its image was fetched, ordered or cut from a tile.
 """
 
 import csv
@@ -24,9 +24,9 @@ _CHOSEN = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
 
 @dataclass(frozen=True)
 class Target:
-    """An object without an image; its position in ICRS degrees and the width of the cut-out to ask for.
+    """An object without an image: its position (ICRS, deg) and the width of its cut-out.
 
-    Where `named`, object_id is our number for a name that is no number, which the survey itself does not know.
+    If `named`, the object has a text id, and object_id is our number for it, which the survey does not know.
     """
 
     object_id: int
@@ -38,14 +38,43 @@ class Target:
 
 @dataclass(frozen=True)
 class CutoutList:
-    """How many objects a cut-out job asks for, and how many not, for want of an id that the service knows."""
+    """Counts of a cut-out list, and the file it was written to."""
 
+    file: Path
+    survey: str
+    by: str  # both, id or position
     listed: int
-    left_out: int
+    left_out: int  # objects without an id that the service knows
+
+    def sentences(self) -> list[str]:
+        """Say what was listed, and what to do with the list, a line each."""
+        if not self.listed:
+            nothing = (
+                f"Nothing to list: every {self.survey} object with a position that meets the condition has an image."
+            )
+            return [] if self.left_out else [nothing]
+        lines = [f"{self.listed} objects without an image listed in {self.file}."]
+        if self.by == "both":
+            lines.append("If the service refuses rows with both an id and a position, write the list with --by id.")
+        return [
+            *lines,
+            "Next: submit it to the cut-out service of DESaccess (the rows of a job are limited: see --where), then: "
+            "catbuilder ingest tiles DIR, or catbuilder ingest images DIR",
+        ]
+
+    def warnings(self) -> list[str]:
+        """Count the objects that were left out, with the remedy."""
+        if not self.left_out:
+            return []
+        objects = "object" if self.left_out == 1 else "objects"
+        return [
+            f"Left out: {self.left_out} {objects} with a text id, which the service does not know; list them with "
+            "--by position."
+        ]
 
 
 def cutout_width(limits: StampWidths, survey: str, radius_arcsec: float | None) -> float:
-    """Width of the cut-out of an object, arcsec. A radius that is no positive number was not measured."""
+    """Compute the width of an object's cut-out, arcsec; a radius that is not positive counts as not measured."""
     if radius_arcsec is None or not radius_arcsec > 0:
         return limits.unknown_arcsec
     width = limits.radii.get(survey, limits.other_radii) * radius_arcsec
@@ -60,15 +89,15 @@ def objects_without_image(
     n: int | None = None,
     width_arcsec: float | None = None,
 ) -> list[Target]:
-    """Objects of a survey with a position and no whole stamp, by object_id; test objects are among them.
+    """Find the objects of a survey with a position and no complete stamp, by object_id; test objects are among them.
 
-    A stamp is whole if it could be read and, where it was cut from tiles, has its pixels (not `masked` or `truncated`).
+    A stamp is complete if it could be read and, if cut from tiles, lacks no pixels (not `masked` or `truncated`).
 
     Parameters
     ----------
-    where : an SQL condition on the columns of `catalog`
-    n : the first so many
-    width_arcsec : of all of them; by default each by its radius
+    where : SQL condition on the columns of `catalog`
+    n : the most objects to return
+    width_arcsec : width of every cut-out; by default from each object's radius
 
     Raises
     ------
@@ -80,7 +109,7 @@ def objects_without_image(
     workspace.check_survey(survey)
     with workspace.reading() as con:
         _choose(con, where)
-        rows = fetch_arrow(con, query("ingest/cutout_targets"), {"survey": survey, "n": n}).to_pylist()
+        rows = fetch_arrow(con, query("ingest/objects_without_image"), {"survey": survey, "n": n}).to_pylist()
     return [
         Target(
             row["object_id"], row["ra"], row["dec"],
@@ -92,11 +121,11 @@ def objects_without_image(
 
 
 def still_without_image(workspace: Workspace, survey: str, object_ids: list[int]) -> set[int]:
-    """Those of the objects that are without an image in the sense of `objects_without_image`."""
+    """Find which of these objects have no image, as `objects_without_image` defines it."""
     chosen = pa.table({"survey": [survey] * len(object_ids), "object_id": object_ids}, _CHOSEN)
     with workspace.reading() as con:
         con.register("chosen", chosen)
-        rows = fetch_arrow(con, query("ingest/cutout_targets"), {"survey": survey, "n": None})
+        rows = fetch_arrow(con, query("ingest/objects_without_image"), {"survey": survey, "n": None})
     return set(rows.column("object_id").to_pylist())
 
 
@@ -109,19 +138,19 @@ def write_cutout_list(
     width_arcsec: float | None = None,
     by: Literal["both", "id", "position"] = "both",
 ) -> CutoutList:
-    """Write the table of a DESaccess cut-out job, one row an object without an image.
+    """Write the table of a DESaccess cut-out job: a row per object without an image.
 
-    Columns are RA, DEC (ICRS degrees), XSIZE, YSIZE (arcmin) and COADD_OBJECT_ID. Objects known by a name and not by
-    a number of the survey are left out where that id is written. With nothing to ask for, no file is written.
+    Columns are RA, DEC (ICRS degrees), XSIZE, YSIZE (arcmin) and COADD_OBJECT_ID. Objects with a text id are left out
+    of a list that gives ids. With no object to list, no file is written.
 
     Parameters
     ----------
-    by : what names the object in a row; the job service of DES DR2 refuses rows that give both
+    by : identify objects by id, by position or by both; the job service of DES DR2 refuses rows that give both
 
     Raises
     ------
     InputError
-        The survey's ids are not those of DES, or the file cannot stand there.
+        The survey's ids are not those of DES, or the file cannot be written.
     QueryError
         The condition is not valid.
     """
@@ -130,7 +159,7 @@ def write_cutout_list(
     if by != "position" and id_column.upper() != "COADD_OBJECT_ID":
         raise InputError(f"{survey} has {id_column} as its id, which DESaccess does not know; use --by position")
     if not file.parent.is_dir():
-        raise InputError(f"there is no folder {file.parent}; make it, or choose another place for {file.name}")
+        raise InputError(f"there is no folder {file.parent}; make it, or choose another folder for {file.name}")
     if file.is_dir():
         raise InputError(f"{file} is a folder; name the file to write, such as {file / 'cutouts.csv'}")
     known = [target for target in targets if by == "position" or not target.named]
@@ -139,7 +168,7 @@ def write_cutout_list(
             rows = csv.DictWriter(out, _columns(by), extrasaction="ignore", lineterminator="\n")
             rows.writeheader()
             rows.writerows(_job_row(target) for target in known)
-    return CutoutList(len(known), len(targets) - len(known))
+    return CutoutList(file, survey, by, len(known), len(targets) - len(known))
 
 
 def _columns(by: str) -> list[str]:
@@ -149,7 +178,7 @@ def _columns(by: str) -> list[str]:
 
 def _job_row(target: Target) -> dict[str, object]:
     arcmin = f"{target.width_arcsec / 60:.4f}"
-    # Eight decimals are 0.04 mas: the catalogue's own position comes back from them.
+    # Eight decimals are 0.04 mas, which give back the catalogue's own position.
     return {
         "RA": f"{target.ra:.8f}", "DEC": f"{target.dec:.8f}", "XSIZE": arcmin, "YSIZE": arcmin,
         "COADD_OBJECT_ID": target.object_id,
@@ -157,10 +186,10 @@ def _job_row(target: Target) -> dict[str, object]:
 
 
 def _choose(con: Connection, where: str | None) -> None:
-    """Make the temporary table `chosen`; a condition from the user sees the catalogue and nothing else."""
+    """Make the temporary table `chosen`; the user's condition can read the catalogue and nothing else."""
     allow_only_catalogue(con)
     among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at()"
-    # One statement, of which everything outside the catalogue is locked away
+    # One statement, which cannot reach anything outside the catalogue
     text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
     try:
         if len(con.extract_statements(text)) != 1:

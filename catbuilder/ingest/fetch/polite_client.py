@@ -1,20 +1,23 @@
-"""Ask a cut-out service for one image: not faster than agreed, not longer than agreed, and believing nothing it says.
+"""Request images from a cut-out service, with limits on rate, time and size.
 
-Our own loop does the tries, and neither requests nor urllib3: theirs would pass by the clock, and a service in trouble
-would be asked at the very rate that it cannot bear. Every request, be it a try or where a redirect leads, goes through
-`_Paced.send`, which waits its turn. What comes back is held to limits of time and size while it comes.
+Our own loop repeats failed requests. The retries of requests and urllib3 would ignore the rate limit, and press a
+service that is already in trouble. Every request, also a repeated or redirected one, goes through
+`_PacedAdapter.send`, which waits until it may be sent. Nothing in an answer is trusted: its time and size are limited
+while it arrives.
 """
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
-from http.client import HTTPResponse
 from pathlib import Path
-from socket import socket
+from socket import SHUT_RDWR
+from threading import Timer
 from time import monotonic, sleep
 from typing import Any
+from weakref import WeakSet
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -27,54 +30,54 @@ from catbuilder import __version__
 _AGAIN = (429, 500, 502, 503, 504)
 _DOWN = (429, 502, 503, 504)  # a 500 may be about this one position: the others are still asked for
 _SUFFIX = {"image/jpeg": ".jpg", "image/jpg": ".jpg", "image/png": ".png"}
-# Longer than this nobody waits before a silent terminal: the fetch ends, and says when to come back.
+# If the service asks for a longer pause, the fetch ends and says when to come back.
 _LONGEST_WAIT_S = 300.0
 
 
 @dataclass(frozen=True)
 class RatePolicy:
-    """How a service is asked."""
+    """Limits on the requests to a service."""
 
-    rate_per_s: float = 2.0  # what a person who pages through a list of images may cause
-    tries: int = 4  # of one image, where trying again makes sense
-    backoff_s: float = 1.0  # doubled from try to try, unless the service says how long to wait
+    rate_per_s: float = 2.0  # as a person who pages through a list of images
+    tries: int = 4  # per image, where another try may succeed
+    backoff_s: float = 1.0  # pause before the second try, doubled for each further one
     connect_timeout_s: float = 10.0
     read_timeout_s: float = 30.0  # of silence
-    answer_timeout_s: float = 120.0  # from a request to the last byte of its answer: some drip
-    max_bytes: int = 16 * 2**20  # of one answer: a cut-out of 2048 pixels has 2 MB
-    give_up_after: int = 5  # objects in a row for which the service was down
+    answer_timeout_s: float = 120.0  # from a request to the last byte of its answer; some services drip
+    max_bytes: int = 16 * 2**20  # per answer; a cut-out of 2048 pixels has 2 MB
+    give_up_after: int = 5  # consecutive objects for which the service was down
     batch: int = 200  # images recorded at a time
 
 
 class FetchFailed(Exception):
-    """An image could not be had; `reason` says why, fit for a terminal and one line of a table."""
+    """An image could not be fetched; `reason` says why in one printable line."""
 
     def __init__(
         self, reason: str, *, again: bool = False, service_is_down: bool = False, come_back_later: bool = False
     ) -> None:
         self.reason = "".join(letter for letter in reason if letter.isprintable())
         super().__init__(self.reason)
-        self.again = again  # the same request may do better soon
-        self.service_is_down = service_is_down  # and would fail for other objects too
-        self.come_back_later = come_back_later
+        self.again = again  # the same request may succeed soon
+        self.service_is_down = service_is_down  # other objects would fail too
+        self.come_back_later = come_back_later  # the service asks for a long pause
 
 
 class CutoutClient:
-    """Asks for one image after the other. Close it after use (`with`)."""
+    """Fetches images one after the other. Close it after use (`with`)."""
 
-    def __init__(self, manners: RatePolicy) -> None:
-        self.manners = manners
-        self._paced = _Paced(manners)
+    def __init__(self, policy: RatePolicy) -> None:
+        self.policy = policy
+        self._adapter = _PacedAdapter(policy)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"catbuilder/{__version__} {requests.utils.default_user_agent()}"
         self._session.headers["Accept"] = "image/jpeg, image/png"
         # A length that counts compressed bytes would not tell whether the image is whole.
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.max_redirects = 5
-        # These two schemes and no other: a redirect to file: or ftp: finds nobody to follow it.
+        # Only these two schemes: a redirect to file: or ftp: finds no adapter.
         self._session.adapters.clear()
         for scheme in ("http://", "https://"):
-            self._session.mount(scheme, self._paced)
+            self._session.mount(scheme, self._adapter)
 
     def __enter__(self) -> "CutoutClient":
         return self
@@ -83,168 +86,174 @@ class CutoutClient:
         self._session.close()
 
     def image(self, url: str, keep: Callable[[bytes, str], Path]) -> Path:
-        """The file that `keep` makes of the bytes and the suffix (.jpg or .png) of an answer, or finds wanting.
+        """Fetch an image and return the file in which `keep` stores its bytes.
+
+        Parameters
+        ----------
+        keep : takes the bytes and the suffix (.jpg or .png) of an answer; raises FetchFailed for a bad image
 
         Raises
         ------
-        NotHad
-            At once, or after as many tries as agreed where trying again makes sense.
+        FetchFailed
+            At once, or after `policy.tries` tries where another try may succeed.
         """
-        for attempt in range(1, self.manners.tries + 1):
+        for attempt in range(1, self.policy.tries + 1):
             try:
                 return keep(*self._answer(url))
             except FetchFailed as failed:
                 if not failed.again:
                     raise
-                if attempt == self.manners.tries:
+                if attempt == self.policy.tries:
                     tries = f" (asked {attempt} times)" if attempt > 1 else ""
                     raise FetchFailed(failed.reason + tries, service_is_down=failed.service_is_down) from None
-                self._paced.rest(self.manners.backoff_s * 2 ** (attempt - 1))
+                self._adapter.pause(self.policy.backoff_s * 2 ** (attempt - 1))
         raise AssertionError("the last try returns or raises")
 
     def _answer(self, url: str) -> tuple[bytes, str]:
-        """Bytes and suffix of a whole answer of 200 that says it is an image."""
-        timeouts = (self.manners.connect_timeout_s, self.manners.read_timeout_s)
+        """Bytes and suffix of a complete answer with status 200 that declares an image."""
+        timeouts = (self.policy.connect_timeout_s, self.policy.read_timeout_s)
         try:
             with self._session.get(url, stream=True, timeout=timeouts) as response:
+                self._refuse_late()
                 suffix = self._suffix(response)
-                return self._body(response), suffix
+                body = self._body(response)
+                self._refuse_late()
+                return body, suffix
         except (requests.RequestException, HTTPError, ValueError, OSError) as error:
             raise self._explained(error) from None
+        finally:
+            self._adapter.stop_timer()
+
+    def _refuse_late(self) -> None:
+        """Refuse an answer that was ended: what came of it looks like a short but complete one."""
+        if self._adapter.too_late:
+            within = f"within {self.policy.answer_timeout_s:g} s"
+            raise FetchFailed(f"the answer was not complete {within}", service_is_down=True)
 
     def _explained(self, error: Exception) -> FetchFailed:
-        if monotonic() >= self._paced.until:
-            within = f"within {self.manners.answer_timeout_s:g} s"
-            return FetchFailed(f"the answer was not whole {within}", service_is_down=True)
+        self._refuse_late()
         if isinstance(error, requests.exceptions.ChunkedEncodingError):
             return FetchFailed("the answer was cut short", again=True)
         if isinstance(error, requests.Timeout):
             return FetchFailed("the service does not answer in time", service_is_down=True)
         if isinstance(error, requests.ConnectionError):
             return FetchFailed(f"the service does not answer ({_cause(error)})", again=True, service_is_down=True)
-        # The template was good when it was checked: another address than that is one that a redirect gave. requests
-        # leaves some of them to urllib3 and to urllib, which raise errors of their own (ValueError for http://[bad).
+        # The template was checked, so a bad address comes from a redirect. For some of them urllib3 and urllib raise
+        # errors of their own (ValueError for http://[bad).
         if isinstance(error, (requests.TooManyRedirects, ValueError, HTTPError)):
-            return FetchFailed("the service sent us on to where no image can be fetched from")
+            return FetchFailed("the service redirected to an unusable address")
         return FetchFailed(f"the request failed ({_shortened(str(error))})")
 
     def _suffix(self, response: requests.Response) -> str:
         code = response.status_code
         if code in _AGAIN:
-            self._heed(response.headers.get("Retry-After", ""))
+            self._apply_retry_after(response.headers.get("Retry-After", ""))
         if code != 200:
             reason = f"the service answered {code} {_PHRASES.get(code, '')}".rstrip()
             raise FetchFailed(reason, again=code in _AGAIN, service_is_down=code in _DOWN)
         coding = response.headers.get("Content-Encoding", "identity").strip().lower()
-        if coding != "identity":  # 1 MB of it may unfold to a TB
-            raise FetchFailed(f"the answer is packed ({_shortened(coding)}), which we did not ask for")
-        kind = response.headers.get("Content-Type", "nothing in particular").partition(";")[0].strip().lower()
+        if coding != "identity":  # 1 MB may decompress to 1 TB
+            raise FetchFailed(f"the answer is compressed ({_shortened(coding)}), which was not requested")
+        kind = response.headers.get("Content-Type", "of no stated type").partition(";")[0].strip().lower()
         if kind not in _SUFFIX:
-            raise FetchFailed(f"the answer says that it is {_shortened(kind)}, not a JPEG or PNG image")
+            raise FetchFailed(f"the answer is {_shortened(kind)}, not a JPEG or PNG image")
         return _SUFFIX[kind]
 
-    def _heed(self, retry_after: str) -> None:
-        """Wait as long as the service asks before the next request, also that of another object."""
+    def _apply_retry_after(self, retry_after: str) -> None:
+        """Pause as long as the service asks before the next request, also for another object."""
         try:
             seconds = Retry(retry_after_max=604800).parse_retry_after(retry_after)
-        except (HTTPError, ValueError, OverflowError):  # says nothing, or nothing that can be understood
+        except (HTTPError, ValueError, OverflowError):  # empty or unreadable
             return
         if seconds > _LONGEST_WAIT_S:
             raise FetchFailed(
-                f"the service asks to be left alone for {seconds:.0f} s", service_is_down=True, come_back_later=True
+                f"the service asks for a pause of {seconds:.0f} s", service_is_down=True, come_back_later=True
             )
-        self._paced.rest(seconds)
+        self._adapter.pause(seconds)
 
     def _body(self, response: requests.Response) -> bytes:
         body = bytearray()
         for piece in response.iter_content(65536):
             body += piece
-            if len(body) > self.manners.max_bytes:
-                raise FetchFailed(f"the answer has more than {self.manners.max_bytes:,} bytes, which no cut-out needs")
+            if len(body) > self.policy.max_bytes:
+                raise FetchFailed(f"the answer has more than {self.policy.max_bytes:,} bytes, which no cut-out needs")
         if not body:
             raise FetchFailed("the answer was empty", again=True)
         return bytes(body)
 
 
-class _Paced(HTTPAdapter):
-    """Sends every request in its turn, and ends an answer that has taken too long."""
+class _PacedAdapter(HTTPAdapter):
+    """Keeps requests to the agreed rate, and ends an answer that takes too long.
 
-    def __init__(self, manners: RatePolicy) -> None:
+    The timeouts of requests limit silence alone: a byte every half second satisfies them for ever, in the headers too.
+    So a timer shuts the connection down when the time is up.
+    """
+
+    def __init__(self, policy: RatePolicy) -> None:
         super().__init__(max_retries=0)
-        self.manners = manners
-        self.next_at = self.until = monotonic()
+        self.policy = policy
+        self.next_at = monotonic()
+        self.too_late = False  # whether the last answer was ended
+        self._timer = Timer(0, self._end_answer)
+        self._connections: WeakSet[HTTPConnection] = WeakSet()
 
-    def rest(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Send nothing for so long."""
         self.next_at = max(self.next_at, monotonic() + seconds)
 
+    def stop_timer(self) -> None:
+        """Stop the clock of the last answer."""
+        self._timer.cancel()
+
     def send(self, *arguments: Any, **options: Any) -> requests.Response:
-        """Wait for this request's turn, then send it; what a redirect says beside its address is not read."""
+        """Wait until this request may be sent, then send it; the body of a redirect is not read."""
+        self.stop_timer()
         sleep(max(0.0, self.next_at - monotonic()))
-        self.next_at = monotonic() + 1 / self.manners.rate_per_s
-        self.until = monotonic() + self.manners.answer_timeout_s
+        self.next_at = monotonic() + 1 / self.policy.rate_per_s
+        self._start_timer()
         response = super().send(*arguments, **options)
         if response.is_redirect:
-            response.raw.close()  # requests would read all of it, however much there is
+            response.raw.close()  # requests would read all of it, whatever its size
             response.raw = io.BytesIO()
         return response
 
     def get_connection_with_tls_context(self, *arguments: Any, **options: Any) -> Any:
-        """The pool of connections that requests asks for, its connections made to keep our time."""
+        """The connection pool for a request; its connections are remembered, so that they can be shut down."""
         pool: Any = super().get_connection_with_tls_context(*arguments, **options)
-        pool.ConnectionCls = partial(self._connection, type(pool).ConnectionCls)
+        if not isinstance(pool.ConnectionCls, partial):
+            pool.ConnectionCls = partial(self._connect, pool.ConnectionCls)
         return pool
 
-    def _connection(self, kind: type[HTTPConnection], **options: Any) -> HTTPConnection:
+    def _connect(self, kind: type[HTTPConnection], **options: Any) -> HTTPConnection:
         connection = kind(**options)
-        connection.response_class = partial(_TimedResponse, self)  # type: ignore[assignment]
+        self._connections.add(connection)
         return connection
 
+    def _start_timer(self) -> None:
+        self.too_late = False
+        self._timer = Timer(self.policy.answer_timeout_s, self._end_answer)
+        self._timer.daemon = True
+        self._timer.start()
 
-class _TimedResponse(HTTPResponse):
-    """An answer of which headers and body alike are read against the clock.
-
-    The timeouts of sockets are about silence: a byte every half second satisfies them for ever.
-    """
-
-    def __init__(self, paced: _Paced, connected: socket, *arguments: Any, **options: Any) -> None:
-        super().__init__(connected, *arguments, **options)
-        self.fp = io.BufferedReader(_Timed(paced, connected, self.fp.detach()))
-
-
-class _Timed(io.RawIOBase):
-    """Bytes of a socket, as long as there is time left."""
-
-    def __init__(self, paced: _Paced, connected: socket, raw: io.RawIOBase) -> None:
-        self.paced, self.connected, self.raw = paced, connected, raw
-        self.silence_s = connected.gettimeout() or paced.manners.read_timeout_s
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        left = self.paced.until - monotonic()
-        if left <= 0:
-            raise TimeoutError("the answer takes too long")
-        self.connected.settimeout(min(left, self.silence_s))
-        return self.raw.readinto(buffer)
-
-    def close(self) -> None:
-        self.raw.close()
-        super().close()
+    def _end_answer(self) -> None:
+        self.too_late = True
+        for connection in list(self._connections):
+            if connection.sock is not None:
+                with suppress(OSError):  # it has just ended by itself
+                    connection.sock.shutdown(SHUT_RDWR)
 
 
-# A service's own words for its status may be anything; only the number is believed.
+# A service may send any text with its status; only the number is used.
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 def _shortened(text: str) -> str:
-    """Words of a service, at most 100 letters of them."""
+    """The printable letters of a service's text, at most 100."""
     return "".join(letter for letter in text if letter.isprintable())[:100]
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost words of a connection's error: what the system said."""
+    """The system's message inside a connection error."""
     while error.__context__ is not None:
         error = error.__context__
     return _shortened(str(error))

@@ -28,7 +28,7 @@ from catbuilder.ingest.tables.table_file import (
 
 _OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # what files called CSV have for commas
 _CHUNK_BYTES = 1 << 20
-_NEEDLESS_CELLS = 1000  # beyond those of the header: the others of a line are named one by one
+_SURPLUS_CELLS = 1000  # beyond those of the header: the others of a line are named one by one
 _QUOTED = re.compile(rb'"[^"]*"')
 _LONGEST_LINE = 4_000_000  # letters: DuckDB reads lines of up to 2 MB
 
@@ -36,7 +36,7 @@ _LONGEST_LINE = 4_000_000  # letters: DuckDB reads lines of up to 2 MB
 class CsvFile(TableFile):
     """CSV as the archives write it: '#' lines may stand before the header, a byte order mark before those."""
 
-    malformed = "ingest/malformed_csv"
+    malformed = "ingest/malformed_csv_lines"
     typed = False
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -51,7 +51,7 @@ class CsvFile(TableFile):
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
         """Every cell as text; lines that are no rows are set aside by DuckDB."""
-        _refuse_needless_cells(self.path, len(self.columns))
+        _refuse_surplus_cells(self.path, len(self.columns))
         with duckdb_progress(con, progress):
             yield Scan(
                 f"({query('ingest/scan_csv')})",
@@ -91,13 +91,13 @@ class CsvFile(TableFile):
         return row_numbering(firsts[last], [str(self.path)] * int(last.sum()), rows[last])
 
 
-def _refuse_needless_cells(path: Path, columns: int) -> None:
+def _refuse_surplus_cells(path: Path, columns: int) -> None:
     """Read the file once, for a line of far more cells than the header has and, if packed, for a wrong checksum.
 
     DuckDB spends time that grows with the square of such cells, 15 s and 1.2 GB on a line of 40,000; and it does not
     look at the checksum of gzip.
     """
-    most = columns + _NEEDLESS_CELLS
+    most = columns + _SURPLUS_CELLS
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
             number, cells = 1, 0

@@ -62,7 +62,7 @@ def read_header(file: _HeaderFile) -> fits.Header:
     raise DamagedHeader(f"a header has no END within {_MOST_HEADER_BYTES:,} bytes")
 
 
-def refuse_odd_size(header: fits.Header) -> None:
+def check_sizes(header: fits.Header) -> None:
     """Make sure that what a header says of sizes are counts.
 
     Raises
@@ -96,7 +96,7 @@ def data_bytes(header: fits.Header) -> int:
     return int(abs(header["BITPIX"]) // 8 * values)
 
 
-def filled(size: int) -> int:
+def padded_size(size: int) -> int:
     """So many bytes and their filling up to the next block."""
     return -(-size // BLOCK) * BLOCK
 

@@ -26,10 +26,10 @@ from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables.fits_header import (
     MOST_HDUS,
     DamagedHeader,
+    check_sizes,
     data_bytes,
-    filled,
+    padded_size,
     read_header,
-    refuse_odd_size,
 )
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, damaged_table, sql_type
 
@@ -125,10 +125,10 @@ def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
             if "SIMPLE" not in header:
                 raise DamagedHeader("it does not begin with SIMPLE")
             for _ in range(MOST_HDUS):
-                refuse_odd_size(header)
+                check_sizes(header)
                 if str(header.get("XTENSION", "")).strip() == "BINTABLE" and not header.get("ZIMAGE"):
                     return header, _columns(header), file.tell()
-                file.seek(file.tell() + filled(data_bytes(header)))
+                file.seek(file.tell() + padded_size(data_bytes(header)))
                 header = read_header(file)
             raise DamagedHeader(f"there is no table among its first {MOST_HDUS:,} headers")
     except EOFError:

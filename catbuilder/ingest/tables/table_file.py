@@ -52,7 +52,7 @@ class Scan:
 class TableFile(ABC):
     """A file whose columns are known and whose rows can be read once, in order."""
 
-    malformed = "ingest/malformed_none"  # the query that lists lines which are no rows, after a scan
+    malformed = "ingest/no_malformed_lines"  # the query that lists lines which are no rows, after a scan
     typed = True  # whether the file says of what type its columns are
 
     def __init__(self, path: Path, columns: Sequence[FileColumn], limits: Limits) -> None:

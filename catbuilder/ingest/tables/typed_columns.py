@@ -46,7 +46,7 @@ class TypedColumn:
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """Which columns of a file are read."""
 
     object_id: FileColumn
@@ -68,7 +68,7 @@ class Layout:
         return [cell.name for cell in (self.object_id, self.ra, self.dec, *(field.cell for field in self.fields))]
 
 
-def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
+def find_columns(table: TableFile, archive: Archive, keep: Sequence[str]) -> FileLayout:
     """Find the archive's columns in the file, by their names in any case.
 
     Raises
@@ -93,19 +93,19 @@ def lay_out(table: TableFile, archive: Archive, keep: Sequence[str]) -> Layout:
     object_id, ra, dec = (found[name.lower()] for name in (archive.id_column, archive.ra, archive.dec))
     missing = tuple(m.theirs for m in archive.measurements if m.matters and m.theirs.lower() not in found)
     of_objects, of_archive = _present(archive.of_objects, found), _present(archive.of_archive, found)
-    layout = Layout(object_id, ra, dec, of_objects, of_archive, tuple(kept), missing)
+    layout = FileLayout(object_id, ra, dec, of_objects, of_archive, tuple(kept), missing)
     _check_types(table, layout)
     return layout
 
 
-def add_functions(con: Connection) -> None:
+def add_cell_functions(con: Connection) -> None:
     """Make the macros by which cells are read, and `healpix_cell(ra, dec)`: order 29, -1 without a position."""
-    for statement in con.extract_statements(query("ingest/ingest_macros")):
+    for statement in con.extract_statements(query("ingest/cell_macros")):
         con.execute(statement)
     con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
 
 
-def with_types_of(layout: Layout, types: Mapping[str, str]) -> Layout:
+def with_stored_types(layout: FileLayout, types: Mapping[str, str]) -> FileLayout:
     """The layout with the types that columns kept by an earlier ingest have in the archive's table."""
     kept = [
         replace(field, guessed=False, measurement=replace(field.measurement, type=types[field.ours]))
@@ -116,7 +116,7 @@ def with_types_of(layout: Layout, types: Mapping[str, str]) -> Layout:
     return replace(layout, kept=tuple(kept))
 
 
-def check_kept_names(con: Connection, archive: Archive, layout: Layout) -> None:
+def check_kept_names(con: Connection, archive: Archive, layout: FileLayout) -> None:
     """Refuse to keep a column under a name by which `catalog` or the archive's table mean another thing."""
     of_every = {column.name for column in data_dictionary(con, "objects")} | {"rowid"}
     of_archive = {measurement.ours: measurement.theirs for measurement in archive.of_archive}
@@ -129,8 +129,8 @@ def check_kept_names(con: Connection, archive: Archive, layout: Layout) -> None:
             )
 
 
-def stage(
-    con: Connection, table: TableFile, layout: Layout, sky_versions: Sequence[int] | None, other_release: str,
+def load_rows(
+    con: Connection, table: TableFile, layout: FileLayout, sky_versions: Sequence[int] | None, other_release: str,
     progress: Progress,
 ) -> None:  # fmt: skip
     """Read the file into the temporary table `incoming`, and its lines that are no rows into `malformed`.
@@ -154,7 +154,7 @@ def stage(
     where = {"id": layout.object_id, "ra": layout.ra, "dec": layout.dec}
     try:
         with table.scan(con, layout.names, progress) as scan:
-            text = query("ingest/ingest_stage").format(
+            text = query("ingest/load_rows").format(
                 columns="".join(f'"{field.ours}", ' for field in fields),
                 faults="\n           ".join(fault for field in fields for fault in _faults(field)),
                 typed=", ".join([*(f"{text} AS {name}" for name, text in place.items()), *typed]),
@@ -172,11 +172,13 @@ def stage(
         reason = in_one_line(str(error).strip().splitlines()[0], _LONGEST_REASON)
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
     id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
-    con.execute(query(table.malformed), {"id_place": id_place} if table.malformed == "ingest/malformed_csv" else {})
+    con.execute(
+        query(table.malformed), {"id_place": id_place} if table.malformed == "ingest/malformed_csv_lines" else {}
+    )
     table.check_whole(con, fetch_number(con, "SELECT count(*) FROM incoming"))
 
 
-def settle_kept(con: Connection, archive: Archive, layout: Layout) -> Layout:
+def add_kept_columns(con: Connection, archive: Archive, layout: FileLayout) -> FileLayout:
     """Add the columns to keep that the archive's table lacks; texts become numbers where all of them are."""
     there = {column.name for column in data_dictionary(con, archive.table)}
     kept = []
@@ -191,22 +193,22 @@ def settle_kept(con: Connection, archive: Archive, layout: Layout) -> Layout:
     return replace(layout, kept=tuple(kept))
 
 
-def accept_rows(con: Connection, archive: Archive, layout: Layout) -> bool:
+def accept_rows(con: Connection, archive: Archive, layout: FileLayout) -> bool:
     """Set repeated ids apart, and make the view `accepted` of the records that can be used.
 
     Returns
     -------
     Whether these come in the order of their ids, as an archive gives a table by its key.
     """
-    in_order = fetch_number(con, query("ingest/ingest_out_of_order")) == 0
-    con.execute(query("ingest/ingest_no_repeats" if in_order else "ingest/ingest_repeats"))
+    in_order = fetch_number(con, query("ingest/count_ids_out_of_order")) == 0
+    con.execute(query("ingest/no_repeated_ids" if in_order else "ingest/find_repeated_ids"))
     ours = {field.ours for field in layout.fields}
     magnitudes = [
         f"{name if name in ours else 'CAST(NULL AS FLOAT)'} AS {name}" for name in ("mag_g", "mag_r", "mag_i")
     ]
     measured = [f'{_measured(field)} AS "{field.ours}"' for field in layout.fields]
     con.execute(
-        query("ingest/ingest_accepted").format(
+        query("ingest/accepted_rows_view").format(
             magnitudes=", ".join(magnitudes),
             radius=archive.radius_arcsec if ours.issuperset(archive.radius_needs) else "NULL",
             columns="".join(f', "{field.ours}"' for field in layout.of_archive + layout.kept),
@@ -216,7 +218,7 @@ def accept_rows(con: Connection, archive: Archive, layout: Layout) -> bool:
     return in_order
 
 
-def count_sentinels(con: Connection, layout: Layout) -> dict[str, int]:
+def count_sentinels(con: Connection, layout: FileLayout) -> dict[str, int]:
     """How many values of each column were numbers by which the archive says 'not measured'."""
     marked = [field for field in layout.fields if field.measurement.sentinels]
     if not marked:
@@ -248,7 +250,7 @@ def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> Typed
     return TypedColumn(cell, Measurement(cell.name, name.lower(), cell.type), guessed=not table.typed)
 
 
-def _check_types(table: TableFile, layout: Layout) -> None:
+def _check_types(table: TableFile, layout: FileLayout) -> None:
     for cell in (layout.object_id, layout.ra, layout.dec, *(field.cell for field in layout.fields)):
         if not cell.type:
             raise InputError(

@@ -1,8 +1,8 @@
-"""Many objects' stamps out of one tile, strip by strip: what the worker processes do.
+"""Cut the stamps of many objects from one tile, strip by strip, in a worker process.
 
 A row of a tile is contiguous in its file, and in a `.fits.fz` it is the usual unit of compression, so reading less
-than whole rows saves nothing; objects that lie near one another in y therefore share one reading of their rows. At most
-one strip of one plane is in memory (some 40 MB of a DES tile), never a plane. Workers know nothing of the catalogue.
+than whole rows saves nothing. Objects that are close in y therefore share one reading of their rows. At most one strip
+of one plane is in memory (some 40 MB of a DES tile), never a whole plane. Workers do not open the catalogue.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,29 +13,29 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
-from catbuilder.ingest.tiles.rendering import MARGIN, Bools, Floats, Rendered, dead_lines, render
-from catbuilder.ingest.tiles.tile_file import in_short
+from catbuilder.ingest.tiles.rendering import MARGIN, Bools, Floats, RenderedStamp, mask_dead_lines, render
+from catbuilder.ingest.tiles.tile_file import last_line
 
-_STRIP_ROWS = 512  # objects whose centres lie within this share a reading
-_STRIP_PIXELS = 5_000_000  # of all their sections together: 60 MB in three bands
+_STRIP_ROWS = 512  # objects whose centres lie within so many rows share a reading
+_STRIP_PIXELS = 5_000_000  # of all sections of a strip together: 60 MB in three bands
 _LANCZOS_REACH = 8  # px beyond the box at least
 
 
 @dataclass(frozen=True)
 class Plane:
-    """One band's pixels in a file, with its mask and weight where the file has them."""
+    """One band of a tile: where its pixels are in a file, and its mask and weight if the file has them."""
 
     path: str
     hdu: int
     layer: int | None  # of a cube
-    mask: int | None  # HDU in which anything but 0 is bad
+    mask: int | None  # HDU in which every value but 0 is bad
     weight: int | None  # HDU in which 0 is bad
-    unit: float  # nanomaggies a square arcsec in one count
+    unit: float  # nanomaggies per square arcsec in one count
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Objects that are cut out of one tile together; pixels are counted from 0, at the centre of the first."""
+    """Objects that are cut from one tile together; the centre of the first pixel is 0."""
 
     planes: tuple[Plane, ...]  # blue to red
     names: str  # their bands
@@ -44,11 +44,11 @@ class Strip:
     y: tuple[float, ...]
     width: tuple[float, ...]  # of the boxes, px
     size: int  # of the stamps, px
-    mirrored: bool  # the tile is: its stamps are turned over, as the sky is seen
+    mirrored: bool  # the tile is mirrored: its stamps are flipped, as the sky is seen
 
 
-def strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.int64]]:
-    """Indices of objects by strip, from the lowest to the highest."""
+def group_into_strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Group objects into strips from the lowest y to the highest, and yield the indices of each."""
     order = np.argsort(y, kind="stable")
     first, pixels = 0, 0.0
     for k, index in enumerate(order):
@@ -61,8 +61,8 @@ def strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]) -> Iterat
         yield order[first:]
 
 
-def cut_strip(strip: Strip) -> list[Rendered]:
-    """Read one strip, band after band, and render its objects."""
+def cut_strip(strip: Strip) -> list[RenderedStamp]:
+    """Read one strip, band after band, and render the stamps of its objects."""
     sections = [_TileSection.around(x, y, width) for x, y, width in zip(strip.x, strip.y, strip.width, strict=True)]
     bands = [np.zeros((len(strip.planes), s.side, s.side), np.float32) for s in sections]
     bad = [np.zeros((s.side, s.side), bool) for s in sections]
@@ -77,17 +77,17 @@ def cut_strip(strip: Strip) -> list[Rendered]:
     return stamps
 
 
-def cut_strip_or_say_why(strip: Strip) -> list[Rendered] | str:
-    """The same, or what is wrong with a file that is damaged inside: other strips and tiles are still cut."""
+def cut_strip_or_explain(strip: Strip) -> list[RenderedStamp] | str:
+    """Render the stamps of a strip, or return what is wrong with a damaged file, so that other strips are still cut."""
     try:
         return cut_strip(strip)
-    # Damaged compressed data raise OSError, ValueError, zlib.error, and what the C decoder makes of it.
+    # Damaged compressed data raise OSError, ValueError, zlib.error and more.
     except Exception as error:
-        return in_short(error)
+        return last_line(error)
 
 
 def section_side(width: float) -> int:
-    """Side of the square that is read for a box, px."""
+    """Compute the side of the square that is read for a box, px."""
     return int(np.ceil(width + 2 * max(MARGIN * width, _LANCZOS_REACH))) + 1
 
 
@@ -108,7 +108,7 @@ class _TileSection:
         return cls(left, bottom, side, x - left, y - bottom)
 
     def outside(self, shape: tuple[int, int]) -> Bools:
-        """Which of its pixels lie beyond the tile, (side, side)."""
+        """Mark its pixels that lie beyond the tile, (side, side)."""
         rows, columns = self.bottom + np.arange(self.side), self.left + np.arange(self.side)
         return ((rows < 0) | (rows >= shape[0]))[:, None] | ((columns < 0) | (columns >= shape[1]))[None, :]
 
@@ -123,16 +123,16 @@ class _TileSection:
 def _read_plane(
     plane: Plane, shape: tuple[int, int], sections: Sequence[_TileSection], into: Sequence[Floats], bad: Sequence[Bools]
 ) -> None:
-    """Fill one band of every section, and mark what its mask and its weight call bad."""
+    """Fill one band of every section, and mark the pixels that its mask or weight calls bad."""
     covered = [section.within(shape) for section in sections]
     rows = slice(min(r.start for r, _ in covered), max(r.stop for r, _ in covered))
     columns = slice(min(c.start for _, c in covered), max(c.stop for _, c in covered))
-    # Without a memory map: its pages would count as ours, up to the whole file.
+    # Without a memory map, whose pages would count as memory used, up to the whole file.
     with fits.open(plane.path, memmap=False) as file:
         for hdu, layer in ((plane.hdu, plane.layer), (plane.mask, None), (plane.weight, None)):
             if hdu is None:
                 continue
-            floats = file[hdu].header["BITPIX"] < 0  # coarse whole numbers are zero by chance
+            floats = file[hdu].header["BITPIX"] < 0  # in whole numbers zeros occur by chance
             pixels = _rows(file[hdu], layer, rows, columns)
             for section, (r, c), band, wrong in zip(sections, covered, into, bad, strict=True):
                 here = pixels[
@@ -145,7 +145,7 @@ def _read_plane(
                 if hdu == plane.hdu:
                     np.multiply(here, plane.unit, out=band[there], casting="same_kind")
                     if floats:
-                        wrong[there] |= dead_lines(here)
+                        wrong[there] |= mask_dead_lines(here)
                 elif hdu == plane.mask:
                     wrong[there] |= here != 0
                 else:
@@ -153,7 +153,7 @@ def _read_plane(
 
 
 def _rows(hdu: fits.ImageHDU, layer: int | None, rows: slice, columns: slice) -> npt.NDArray[Any]:
-    """Part of an image; of an uncompressed one whole rows, which are read in one go."""
+    """Part of an image; of an uncompressed one, whole rows are read at once."""
     if isinstance(hdu, fits.CompImageHDU):
         return np.asarray(hdu.section[rows, columns] if layer is None else hdu.section[layer, rows, columns])
     pixels = hdu.section[rows, :] if layer is None else hdu.section[layer, rows, :]

@@ -1,10 +1,11 @@
-"""Which objects are cut out of which tile, and how wide: positions and radii of the catalogue, or of a user's table.
+"""Plan which objects are cut from which tile, and how wide.
 
-An object on two tiles (DES tiles overlap) is cut from the one where it is farther from the edge, and from the other if
-pixels are missing there. A stamp that lacks pixels gives way to a better one from a tile that was not there before, so
-that the same tiles end in the same stamps one by one and together; a whole one is kept. A survey measures one
-radius and another survey another, so widths are given in each one's own radii, chosen such that a galaxy gets about
-the same angle in both; what remains is the scatter of the two measurements, some 18 %.
+Positions and radii come from the catalogue or from a user's table. An object on two tiles (DES tiles overlap) is cut
+from the one where it is farther from the edge, and from the other one if pixels are missing there. A stamp that lacks
+pixels is replaced by a better one from a new tile, so that the same tiles give the same stamps whether ingested one by
+one or together; a complete stamp is kept. Surveys measure different radii, so widths are multiples of each survey's own
+radius, chosen such that a galaxy gets about the same angle in all. The scatter of the two measurements remains, some
+18 %.
 """
 
 from dataclasses import dataclass
@@ -51,8 +52,8 @@ _Positions = dict[int, tuple[float | None, float | None]]  # ra, dec by object_i
 
 
 @dataclass(frozen=True)
-class Cutting:
-    """What is to be cut, by rank, tile and object_id, and what is not; arrays have one entry an object and tile."""
+class CuttingPlan:
+    """The stamps to cut, sorted by rank, tile and object_id; arrays have one entry per object and tile."""
 
     object_id: npt.NDArray[np.int64]
     name: list[str | None]
@@ -60,11 +61,11 @@ class Cutting:
     x: Floats  # px, counted from 0
     y: Floats
     width: Floats  # of the box, px
-    sized: list[str]  # how that width came about
-    rank: npt.NDArray[np.int64]  # 0 is the object's best tile; the others are for want of pixels there
+    sized: list[str]  # how the width was chosen
+    rank: npt.NDArray[np.int64]  # 0 is the object's best tile; the others are used if pixels are missing there
     edge: Floats  # how far inside the tile, arcsec, to 0.01; NaN of a whole cube
-    cut_from: list[str | None]  # files of the tile of a stamp that lacks pixels, which may give way to this one
-    edge_before: Floats  # the object's `edge` there
+    cut_from: list[str | None]  # tile files of an earlier stamp that lacks pixels, which this one may replace
+    edge_before: Floats  # the object's `edge` on that tile
     unchanged: int
     outside: int
     without_radius: int
@@ -73,16 +74,16 @@ class Cutting:
     rejections: tuple[Rejection, ...]
 
     def improves(self, row: int, files: str) -> bool:
-        """Whether a stamp that lacks pixels, from these files, is better than none or the one before."""
+        """Whether a stamp from these files that lacks pixels is better than none or than the earlier one."""
         before = self.cut_from[row]
         if before is None or self.edge[row] != self.edge_before[row]:
             return before is None or bool(self.edge[row] > self.edge_before[row])
-        return Path(files).name < Path(before).name  # as _ranked decides between equals
+        return Path(files).name < Path(before).name  # the same rule for ties as in _ranked
 
 
 @dataclass(frozen=True)
 class _Listed:
-    """An object that a table names, or a cube that is one."""
+    """An object of the user's table, or a cube that is one object."""
 
     object_id: int
     name: str | None
@@ -91,8 +92,10 @@ class _Listed:
     radius_arcsec: float | None = None
 
 
-def plan_cutting(workspace: Workspace, tiles: list[Tile], survey: str, size: str | None, table: Path | None) -> Cutting:
-    """Decide what is cut; objects that only the table or a cube knows are recorded in the catalogue.
+def plan_cutting(
+    workspace: Workspace, tiles: list[Tile], survey: str, size: str | None, table: Path | None
+) -> CuttingPlan:
+    """Plan the stamps to cut, and add objects that only the table or a cube knows to the catalogue.
 
     Raises
     ------
@@ -117,14 +120,16 @@ def plan_cutting(workspace: Workspace, tiles: list[Tile], survey: str, size: str
         found = _keep(found, ~taken)
     with workspace.reading() as con:
         con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in listed], pa.int64())}))
-        waiting = fetch_number(con, query("ingest/tile_waiting"), {"survey": survey, "listed": table is not None})
+        waiting = fetch_number(
+            con, query("ingest/count_objects_without_stamp"), {"survey": survey, "listed": table is not None}
+        )
     return _planned(tiles, found, cubes, rule, waiting, tuple(refused.values()), tuple(rejections))
 
 
 def _planned(
     tiles: list[Tile], found: dict[str, np.ndarray], cubes: dict[int, _Listed], rule: "_Widths", waiting: int,
     refused: tuple[Rejection, ...], rejections: tuple[Rejection, ...],
-) -> Cutting:  # fmt: skip
+) -> CuttingPlan:  # fmt: skip
     on_tiles = np.unique(found["object_id"][found["stamped"]])
     files = np.array([tile.files for tile in tiles], object)[found["tile"]]
     found = _keep(found, ~found["stamped"] | (found["cut_from"] != None) & (found["cut_from"] != files))  # noqa: E711
@@ -134,7 +139,7 @@ def _planned(
     whole = [(one.object_id, one.name, number, *_centre(tiles[number])) for number, one in cubes.items()]
     nowhere = np.full(len(whole), np.nan)
     fresh = (rank == 0) & ~found["stamped"]
-    return Cutting(
+    return CuttingPlan(
         object_id=np.array([*found["object_id"], *(row[0] for row in whole)], np.int64),
         name=[*found["name"], *(row[1] for row in whole)],
         tile=np.array([*found["tile"], *(row[2] for row in whole)], np.int64),
@@ -156,7 +161,7 @@ def _planned(
 
 
 def _fill_radii(found: dict[str, np.ndarray], listed: list[_Listed]) -> None:
-    """The table's radius for objects of which the catalogue has none."""
+    """Use the table's radius for objects without one in the catalogue."""
     given = {one.object_id: one.radius_arcsec for one in listed if one.radius_arcsec}
     theirs = [given.get(object_id, np.nan) for object_id in found["object_id"].tolist()]
     radius = found["radius_arcsec"]
@@ -164,13 +169,13 @@ def _fill_radii(found: dict[str, np.ndarray], listed: list[_Listed]) -> None:
 
 
 class _Widths:
-    """How wide the box of an object is."""
+    """Computes the width of an object's box."""
 
     def __init__(self, limits: StampWidths, survey: str, size: str | None) -> None:
         self._limits, self._paper = limits, size == "paper"
         self._radii = limits.radii.get(survey, limits.other_radii)
         if self._paper and survey not in ("des", "sdss"):
-            raise InputError(f"--size paper is about des and sdss; give --size with a number of radii for {survey}")
+            raise InputError(f"--size paper is for des and sdss only; give --size as a number of radii for {survey}")
         self._kron = self._paper and survey == "des"
         if self._paper:
             self._radii = _PAPER_PETROSIAN_RADII
@@ -180,7 +185,7 @@ class _Widths:
         self.unknown = f"{limits.unknown_arcsec:g} arcsec (no radius)"
 
     def pixels(self, radius_arcsec: Floats, kron_radius: Floats, scale: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
-        """Widths in pixels of `scale` arcsec, and which are the default for want of a radius."""
+        """Widths in pixels of `scale` arcsec, and which are the default width because the radius is unknown."""
         limits = self._limits
         box = _PAPER_KRON_PIXELS * _DES_ARCSEC_PER_PIXEL
         arcsec = box * kron_radius if self._kron else self._radii * radius_arcsec
@@ -195,12 +200,12 @@ def _parse_radii(size: str) -> float:
     except ValueError:
         radii = np.nan
     if not 0 < radii <= 100:
-        raise InputError(f"--size is '{size}'; give 'paper', or how many radii wide a stamp is, like 2.25")
+        raise InputError(f"--size is '{size}'; give 'paper', or the width in radii, such as 2.25")
     return radii
 
 
 def _listed(workspace: Workspace, survey: str, path: Path | None) -> tuple[list[_Listed], list[Rejection]]:
-    """Good rows of the user's table; one whose id the catalogue has at another place is rejected."""
+    """Good rows of the user's table; an id that the catalogue has at another position is rejected."""
     if path is None:
         return [], []
     table = read_table(path, _LIST_COLUMNS, limits=workspace.config.limits)
@@ -230,14 +235,14 @@ def _at_known_position(table: CsvRows, row: CsvRow, one: _Listed, known: _Positi
 
 
 def _known_positions(workspace: Workspace, survey: str, wanted: list[_Listed]) -> _Positions:
-    """Where the catalogue has those of them that it has."""
+    """Positions of those objects that the catalogue has."""
     with workspace.reading() as con:
         con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in wanted], pa.int64())}))
         return {row[0]: row[1:3] for row in con.execute(query("ingest/known_positions"), {"survey": survey}).fetchall()}
 
 
 def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> None:
-    """Record those that the catalogue does not have."""
+    """Record the objects that the catalogue does not have."""
     if not listed:
         return
     known = _known_positions(workspace, survey, listed)
@@ -265,9 +270,9 @@ def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> No
 
 
 def _on_tiles(con: Connection, tiles: list[Tile], survey: str) -> dict[str, np.ndarray]:
-    """Every object of the survey that lies on a tile, once a tile, with its place there."""
+    """Every object of the survey that lies on a tile, once per tile, with its pixel position there."""
     con.register("circles", _circles(tiles))
-    near = fetch_arrow(con, query("ingest/tile_objects"), {"survey": survey})
+    near = fetch_arrow(con, query("ingest/objects_near_tiles"), {"survey": survey})
     found = {name: near[name].to_numpy() for name in near.column_names}
     for name in ("radius_arcsec", "kron_radius"):
         found[name] = near[name].to_numpy().astype(np.float64)  # NULL becomes NaN
@@ -277,7 +282,7 @@ def _on_tiles(con: Connection, tiles: list[Tile], survey: str) -> dict[str, np.n
         x, y = tile.pixels(found["ra"][here], found["dec"][here])
         found["x"][here], found["y"][here], found["edge"][here] = x, y, tile.edge_distance(x, y)
     inside = found["edge"] > 0
-    found["edge"] = np.round(found["edge"], 2)  # as it is recorded, so that two commands compare what one does
+    found["edge"] = np.round(found["edge"], 2)  # rounded as it is recorded, so that two commands choose as one does
     return _keep(found, inside)
 
 
@@ -285,7 +290,7 @@ def _circles(tiles: list[Tile]) -> pa.Table:
     rows = []
     for number, tile in enumerate(tiles):
         ra, dec, radius = tile.circle()
-        # Meridians crowd towards the poles: the half width in right ascension that holds the circle.
+        # The half width in right ascension that contains the circle; it grows towards the poles.
         polar = abs(dec) + radius >= 90
         half = 180.0 if polar else float(np.degrees(np.arcsin(np.sin(np.radians(radius)) / np.cos(np.radians(dec)))))
         rows.append({"tile": number, "ra": ra, "dec": dec, "radius": radius, "half_ra": half})
@@ -295,11 +300,11 @@ def _circles(tiles: list[Tile]) -> pa.Table:
 def _whole_cubes(
     workspace: Workspace, survey: str, tiles: list[Tile], found: dict[str, np.ndarray]
 ) -> tuple[dict[int, _Listed], dict[int, Rejection]]:
-    """Small cubes that are one object each, by their number, and those whose name belongs to another object.
+    """Find small cubes that are one object each, by number, and refuse those whose name belongs to another object.
 
-    One object is a cube without a catalogued object on it; what other images brought in counts in its middle only, as
-    a neighbour on two overlapping cubes is no reason to leave one out. A cube of which the catalogue has the name, and
-    no image, is that object: of an ingest that was interrupted.
+    A cube is one object if no catalogued object lies on it. Objects from other images count only at its centre, since
+    a neighbour on two overlapping cubes is no reason to leave one out. A cube whose name the catalogue has without an
+    image is that object, from an ingest that was interrupted.
     """
     whole: dict[int, _Listed] = {}
     for number, tile in enumerate(tiles):
@@ -319,7 +324,7 @@ def _whole_cubes(
     seen: dict[int, str] = {}
     for number, one in whole.items():
         file = tiles[number].files
-        reason = _named_for_another(one, known) or (
+        reason = _name_conflict(one, known) or (
             f"it has the same object id as {seen[one.object_id]}; rename one of them" if one.object_id in seen else None
         )
         if reason:
@@ -328,8 +333,8 @@ def _whole_cubes(
     return {number: one for number, one in whole.items() if number not in refused}, refused
 
 
-def _named_for_another(one: _Listed, known: _Positions) -> str | None:
-    """Why a cube cannot be the object whose id it bears, or None."""
+def _name_conflict(one: _Listed, known: _Positions) -> str | None:
+    """The reason why a cube cannot be the object that its name says, or None."""
     ra, dec = known.get(one.object_id, (one.ra, one.dec))
     name = one.name or one.object_id
     if ra is None or dec is None:
@@ -341,10 +346,10 @@ def _named_for_another(one: _Listed, known: _Positions) -> str | None:
 
 
 def _named_by(tile: Tile) -> tuple[int, str | None]:
-    """Object id of a cube: its name, as an id in a table would be read."""
+    """Object id of a cube: its name, read like an id in a table."""
     try:
         return parse_object_id(tile.name)
-    except BadValue:  # 1e5.fits is a fine name for a file
+    except BadValue:  # a name like 1e5.fits is allowed
         return parse_object_id(f"{tile.name}.fits")
 
 
@@ -353,9 +358,9 @@ def _centre(tile: Tile) -> tuple[float, float]:
 
 
 def _ranked(found: dict[str, np.ndarray], tiles: list[Tile]) -> tuple[dict[str, np.ndarray], npt.NDArray[np.int64]]:
-    """Sorted by rank, tile and object; rank 0 is the tile where the object is farthest from the edge."""
+    """Sort by rank, tile and object; rank 0 is the tile where the object is farthest from the edge."""
     names = [Path(tile.files).name for tile in tiles]
-    place = np.argsort(np.argsort(names, kind="stable"))[found["tile"]]  # decides between equals
+    place = np.argsort(np.argsort(names, kind="stable"))[found["tile"]]  # breaks ties
     order = np.lexsort((place, -found["edge"], found["object_id"]))
     ids = found["object_id"][order]
     first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1])) if len(ids) else np.empty(0, np.int64)

@@ -1,8 +1,8 @@
-"""Tiles in: stamps of catalogued objects, cut on all cores and recorded shard by shard.
+"""Cut stamps of catalogued objects from coadd tiles, on all cores, and record them shard by shard.
 
-Each full shard is one transaction: an ingest of a survey takes hours, and one that was killed goes on from its last
-shard by the same command, since an object that has a stamp is not cut again. The price is several recordings a
-command. What the workers get is a strip of a tile with pixel positions; what they give back is pixels and flags.
+Each full shard is one transaction. An ingest of a survey takes hours; if it is killed, the same command continues from
+the last shard, because an object that has a stamp is not cut again. The price is several recordings per command.
+Worker processes receive a strip of a tile with pixel positions, and return pixels and flags.
 """
 
 import hashlib
@@ -20,39 +20,73 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.workspace import Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import Rejection
+from catbuilder.core.csv_table import Rejection, list_rejections, see_the_rest
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import require_stamp_size, write_shard
-from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_say_why, strips
-from catbuilder.ingest.tiles.cutting_plan import Cutting, plan_cutting
-from catbuilder.ingest.tiles.rendering import MISSING, SOFTENING, STRETCH, Rendered
+from catbuilder.ingest.picture import FLAGGED_STAMPS, count_flags
+from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain, group_into_strips
+from catbuilder.ingest.tiles.cutting_plan import CuttingPlan, plan_cutting
+from catbuilder.ingest.tiles.rendering import MISSING_PIXEL_FLAGS, SOFTENING, STRETCH, RenderedStamp
 from catbuilder.ingest.tiles.tile_folder import Tile, find_tiles
 
-_SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: what is in memory at once, and what a kill can lose
-_AHEAD = 4  # strips a process
+_SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: the most in memory at once, and the most that a kill loses
+_AHEAD = 4  # strips per process
 
 Progress = Callable[[int, int], None]  # (done, of)
 
 
-@dataclass
+@dataclass(frozen=True)
 class TileReport:
-    """What an ingest of tiles did."""
+    """Counts of an ingest of tiles."""
 
     tiles: int  # usable ones
-    added: int = 0  # objects with a good stamp
-    replaced: int = 0  # added or flagged objects whose earlier stamp lacked pixels, and gave way
-    flagged: Counter[str] = field(default_factory=Counter)  # cut too, but kept out of training and scoring, by flag
-    flagged_objects: list[str] = field(default_factory=list)  # "object_id: flags or reason", one line each
-    unchanged: int = 0  # objects on these tiles that had a stamp
-    outside: int = 0  # objects without a stamp that lie on none of these tiles
-    without_radius: int = 0  # cut with the default width
-    whole_cubes: tuple[str, ...] = ()  # cubes that became one object each
-    refused: tuple[Rejection, ...] = ()  # tiles and files
-    rejections: tuple[Rejection, ...] = ()  # rows of the table of objects
+    added: int  # objects with a good stamp
+    replaced: int  # added or flagged objects whose earlier stamp lacked pixels
+    flagged: dict[str, int]  # stamps kept out of training and scoring: count by quality flag
+    flagged_objects: tuple[str, ...]  # "object_id: flags or reason", one line each
+    unchanged: int  # objects on these tiles that had a stamp
+    outside: int  # objects without a stamp that lie on none of these tiles
+    without_radius: int  # objects cut with the default width
+    whole_cubes: tuple[str, ...]  # cubes that became one object each
+    refused: tuple[Rejection, ...]  # tiles and files
+    rejections: tuple[Rejection, ...]  # rows of the table of objects
+
+    def sentences(self) -> list[str]:
+        """Summarise the ingest for a person, a line each."""
+        cut = self.added + len(self.flagged_objects)
+        lines = [f"{cut} stamps cut from {self.tiles} tiles; {self.unchanged} objects there had one already."]
+        if not cut:
+            lines.append("There is nothing to do.")
+        if self.whole_cubes:
+            names = ", ".join(self.whole_cubes[:10]) + (" ..." if len(self.whole_cubes) > 10 else "")
+            lines.append(
+                f"{len(self.whole_cubes)} cubes show no catalogued object; each became one object, named by its file: "
+                f"{names}."
+            )
+        if self.replaced:
+            lines.append(f"{self.replaced} of them replace stamps that were masked or truncated.")
+        if self.without_radius:
+            lines.append(f"{self.without_radius} objects have no radius in the catalogue and got the default width.")
+        if self.outside:
+            lines.append(f"{self.outside} objects without a stamp lie on none of these tiles.")
+        if self.flagged:
+            count, flags = len(self.flagged_objects), count_flags(self.flagged)
+            lines.append(f"{count} stamps are kept out of training and scoring for their quality ({flags}):")
+            lines += [f"  {line}" for line in self.flagged_objects[:20]]
+        return lines
+
+    def warnings(self) -> list[str]:
+        """List the refused tiles and the rejected rows, and name the queries that show long lists in full."""
+        lines = see_the_rest(len(self.flagged_objects), FLAGGED_STAMPS)
+        if self.refused:
+            lines.append(f"{len(self.refused)} tiles or files could not be used:")
+            lines += [f"  {one.file}: {one.reason}" for one in self.refused[:20]]
+            lines += see_the_rest(len(self.refused), "SELECT file, reason FROM rejections")
+        return lines + list_rejections(self.rejections)
 
 
 def ingest_tiles(
@@ -65,40 +99,55 @@ def ingest_tiles(
     objects: Path | None = None,
     progress: Progress | None = None,
 ) -> TileReport:
-    """Cut colour stamps of a survey's objects out of the coadd tiles, or cubes of bands, of a folder.
+    """Cut colour stamps of a survey's objects from the coadd tiles, or cubes of bands, of a folder.
 
-    Objects are those of the catalogue that lie on a tile and have no stamp. A small cube (under 2,000 px) on which the
-    catalogue has no object, and no table is given, becomes one object: its centre, named by the file.
+    The objects are those of the catalogue that lie on a tile and have no stamp. A small cube (under 2,000 px) without a
+    catalogued object becomes one object at its centre, named by the file, unless a table is given.
 
     Parameters
     ----------
-    folder : `..._g.fits` or `..._g.fits.fz`, one file a band; or cubes whose header names their bands
-    bands : three of g, r, i, z; by default gri, and grz of a cube without i
+    folder : `..._g.fits` or `..._g.fits.fz`, one file per band; or cubes whose header names their bands
+    bands : three of g, r, i, z; by default gri, or grz for a cube without i
     size : width of the box in radii of the object, or `paper` for the boxes of Khan et al. (2019); by default the
         workspace's setting for the survey
-    objects : CSV with `object_id`, `ra`, `dec` and optionally `radius_arcsec`: these alone are cut, and those that the
+    objects : CSV with `object_id`, `ra`, `dec` and optionally `radius_arcsec`: only these are cut, and those that the
         catalogue does not have are added to it
+    progress : called with the number of stamps done and of all stamps
 
     Raises
     ------
     InputError
-        The folder, the bands, the size or the table cannot be used at all. Single tiles and rows are refused and
+        The folder, the bands, the size or the table cannot be used. Single bad tiles and rows are refused and
         reported.
     """
     _check(workspace, survey)
-    folder = Path(folder).resolve()  # so that `.` has a name, and what is recorded holds from any other folder
+    folder = Path(folder).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
     tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)
     cutting = plan_cutting(workspace, tiles, survey, size, Path(objects) if objects else None)
+    counts = _Counts(unchanged=cutting.unchanged, refused=[*refused, *cutting.refused])
+    _cut_all(workspace, tiles, cutting, survey, counts, progress)
     report = TileReport(
-        len(tiles), unchanged=cutting.unchanged, outside=cutting.outside, without_radius=cutting.without_radius,
-        whole_cubes=cutting.whole_cubes, refused=(*refused, *cutting.refused), rejections=cutting.rejections,
+        len(tiles), counts.added, counts.replaced, dict(counts.flagged), tuple(counts.flagged_objects),
+        counts.unchanged, cutting.outside, cutting.without_radius, cutting.whole_cubes, tuple(counts.refused),
+        cutting.rejections,
     )  # fmt: skip
-    _cut_all(workspace, tiles, cutting, survey, report, progress)
     left_out = _not_yet_recorded(workspace, [*report.refused, *report.rejections])
     if left_out:
         with workspace.recording(f"ingest tiles {folder.name} --survey {survey}: refused") as recording:
             record_rejections(recording, left_out)
     return report
+
+
+@dataclass
+class _Counts:
+    """Counts of a `TileReport` that grow while stamps are cut."""
+
+    unchanged: int
+    refused: list[Rejection]
+    added: int = 0
+    replaced: int = 0
+    flagged: Counter[str] = field(default_factory=Counter)
+    flagged_objects: list[str] = field(default_factory=list)
 
 
 def _check(workspace: Workspace, survey: str) -> None:
@@ -109,7 +158,7 @@ def _check(workspace: Workspace, survey: str) -> None:
 def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list[Rejection]:
     with workspace.reading() as con:
         known = con.execute(
-            query("ingest/tile_known_rejections"), {"files": [one.file for one in rejections]}
+            query("ingest/earlier_tile_rejections"), {"files": [one.file for one in rejections]}
         ).fetchall()
     return [one for one in rejections if (one.file, one.row, one.object_id, one.reason) not in set(known)]
 
@@ -117,25 +166,27 @@ def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list
 def _cut_all(
     workspace: Workspace,
     tiles: list[Tile],
-    cutting: Cutting,
+    cutting: CuttingPlan,
     survey: str,
-    report: TileReport,
+    counts: _Counts,
     progress: Progress | None,
 ) -> None:
-    """Cut on every core, an object's best tile first; where pixels are missing, its next tiles."""
-    shards = _Shards(workspace, tiles, cutting, survey, report)
+    """Cut on every core: an object's best tile first, and its next tiles if pixels are missing there."""
+    shards = _Shards(workspace, tiles, cutting, survey, counts)
     more = set(cutting.object_id[cutting.rank > 0].tolist())  # objects on several tiles
-    lacking: dict[int, tuple[int, Rendered]] = {}  # the best stamps that lack pixels, while a better one may come
+    lacking: dict[int, tuple[int, RenderedStamp]] = {}  # the best stamps so far that lack pixels
     settled: set[int] = set()
     done = 0
     for rank in range(int(cutting.rank.max(initial=-1)) + 1):
         rows = [row for row in np.flatnonzero(cutting.rank == rank) if int(cutting.object_id[row]) not in settled]
         of = done + len(rows)
-        for row, stamp in _cut(tiles, cutting, np.array(rows, np.int64), workspace.config.stamp_size, report):
+        for row, stamp in _cut(tiles, cutting, np.array(rows, np.int64), workspace.config.stamp_size, counts):
             object_id = int(cutting.object_id[row])
             if stamp is None:
                 pass
-            elif MISSING.intersection(stamp.flags) and (object_id in more or cutting.cut_from[row] is not None):
+            elif MISSING_PIXEL_FLAGS.intersection(stamp.flags) and (
+                object_id in more or cutting.cut_from[row] is not None
+            ):
                 lacking.setdefault(object_id, (row, stamp))
             else:
                 lacking.pop(object_id, None)
@@ -149,65 +200,65 @@ def _cut_all(
         if cutting.improves(row, tiles[cutting.tile[row]].files):
             shards.add(row, stamp)
         else:
-            report.unchanged += 1
+            counts.unchanged += 1
     shards.write()
 
 
 def _cut(
-    tiles: list[Tile], cutting: Cutting, rows: np.ndarray, size: int, report: TileReport
-) -> Iterator[tuple[int, Rendered | None]]:
-    """Stamps of these rows of the plan; None where the file is damaged, which is reported."""
+    tiles: list[Tile], cutting: CuttingPlan, rows: np.ndarray, size: int, counts: _Counts
+) -> Iterator[tuple[int, RenderedStamp | None]]:
+    """Stamps of these rows of the plan; None if the file is damaged, which is reported."""
     work = list(_strips(cutting, rows))
-    # Closed at once if recording fails: a generator left to the garbage collector would go on cutting.
+    # Closed at once if recording fails: a generator left to the garbage collector would continue to cut.
     with closing(_on_cores([_strip(tiles[number], cutting, members, size) for number, members in work])) as results:
         for (number, members), result in zip(work, results, strict=True):
             if isinstance(result, str):
-                reason = f"{len(members)} objects could not be cut out of it ({result}); fetch it again"
-                report.refused += (Rejection(tiles[number].files, 0, "", reason),)
+                reason = f"{len(members)} objects could not be cut from it ({result}); fetch it again"
+                counts.refused.append(Rejection(tiles[number].files, 0, "", reason))
                 yield from ((row, None) for row in members.tolist())
             else:
                 yield from zip(members.tolist(), result, strict=True)
 
 
-def _strips(cutting: Cutting, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _strips(cutting: CuttingPlan, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Rows of the plan that are cut together, with the number of their tile."""
     for number in np.unique(cutting.tile[rows]):
         here = rows[cutting.tile[rows] == number]
-        for members in strips(cutting.y[here], cutting.width[here]):
+        for members in group_into_strips(cutting.y[here], cutting.width[here]):
             yield int(number), here[members]
 
 
-def _strip(tile: Tile, cutting: Cutting, rows: np.ndarray, size: int) -> Strip:
+def _strip(tile: Tile, cutting: CuttingPlan, rows: np.ndarray, size: int) -> Strip:
     x, y, width = (tuple(values[rows].tolist()) for values in (cutting.x, cutting.y, cutting.width))
     return Strip(tile.planes, tile.bands, tile.shape, x, y, width, size, tile.mirrored)
 
 
-def _on_cores(work: list[Strip]) -> Generator[list[Rendered] | str]:
-    """The strips' stamps in order; a few strips are not worth the second that processes take to start.
+def _on_cores(work: list[Strip]) -> Generator[list[RenderedStamp] | str]:
+    """The strips' stamps in order; a small number is cut in this process, since starting others takes a second.
 
-    Strips are handed out a few ahead: finished stamps would pile up while a shard is recorded.
+    Only a few strips are handed out ahead, so that finished stamps do not pile up while a shard is recorded.
     """
     processes = min(usable_cores(), len(work))
     if processes <= 1 or sum(len(strip.x) for strip in work) < 50:
-        yield from map(cut_strip_or_say_why, work)
+        yield from map(cut_strip_or_explain, work)
         return
-    ahead: deque[Future[list[Rendered] | str]] = deque()
-    # Spawned, not forked: a fork copies the locks of threads (DuckDB's) that it does not copy.
+    ahead: deque[Future[list[RenderedStamp] | str]] = deque()
+    # Spawned, not forked: a fork copies the locks of DuckDB's threads but not the threads.
     with ProcessPoolExecutor(
         processes, multiprocessing.get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
     ) as pool:
         try:
             for strip in work:
                 with ignore_interrupts():
-                    ahead.append(pool.submit(cut_strip_or_say_why, strip))
+                    ahead.append(pool.submit(cut_strip_or_explain, strip))
                 if len(ahead) >= _AHEAD * processes:
                     yield ahead.popleft().result()
             while ahead:
                 yield ahead.popleft().result()
         except BrokenProcessPool:
             raise WorkerDied(
-                "a process that cuts stamps was killed, often for want of memory; give the same command again: "
-                "what was recorded is not cut again"
+                "a process that cuts stamps was killed, often because memory ran out; give the same command again: "
+                "it continues after the recorded stamps"
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -217,20 +268,20 @@ class _Shards:
     """Collects stamps, and writes and records each full shard in one transaction."""
 
     def __init__(
-        self, workspace: Workspace, tiles: list[Tile], cutting: Cutting, survey: str, report: TileReport
+        self, workspace: Workspace, tiles: list[Tile], cutting: CuttingPlan, survey: str, counts: _Counts
     ) -> None:
         self._workspace, self._tiles, self._cutting = workspace, tiles, cutting
-        self._survey, self._report = survey, report
-        self._batch: list[tuple[int, Rendered]] = []  # (row of the plan, its stamp)
+        self._survey, self._counts = survey, counts
+        self._batch: list[tuple[int, RenderedStamp]] = []  # (row of the plan, its stamp)
 
-    def add(self, row: int, stamp: Rendered) -> None:
-        """Keep one."""
+    def add(self, row: int, stamp: RenderedStamp) -> None:
+        """Add a stamp, and write the shard if it is full."""
         self._batch.append((row, stamp))
         if len(self._batch) * stamp.pixels.nbytes >= _SHARD_BYTES:
             self.write()
 
     def write(self) -> None:
-        """Write and record what has come together, and count it."""
+        """Write, record and count the collected stamps."""
         if not self._batch:
             return
         workspace, survey, batch = self._workspace, self._survey, self._batch
@@ -250,29 +301,29 @@ class _Shards:
             self._count(row, rendered)
         self._batch = []
 
-    def _count(self, row: int, rendered: Rendered) -> None:
-        cutting, report = self._cutting, self._report
-        report.replaced += cutting.cut_from[row] is not None
+    def _count(self, row: int, rendered: RenderedStamp) -> None:
+        cutting, counts = self._cutting, self._counts
+        counts.replaced += cutting.cut_from[row] is not None
         if rendered.flags:
-            report.flagged.update(rendered.flags)
+            counts.flagged.update(rendered.flags)
             name = cutting.name[row] or cutting.object_id[row]
-            report.flagged_objects.append(f"{name}: {', '.join(rendered.flags)}" + _because(rendered))
+            counts.flagged_objects.append(f"{name}: {', '.join(rendered.flags)}" + _because(rendered))
         else:
-            report.added += 1
+            counts.added += 1
 
 
-def _reason(cutting: Cutting, row: int, stamp: Rendered) -> str | None:
-    """What is recorded with a flag; tile_objects.sql reads the distance, which a tile that comes later must surpass."""
+def _reason(cutting: CuttingPlan, row: int, stamp: RenderedStamp) -> str | None:
+    """The reason of a flag, with the distance from the edge, which objects_near_tiles.sql reads for later tiles."""
     edge = cutting.edge[row]
     return f"{stamp.reason}; {edge:.2f} arcsec inside its tile" if stamp.reason and edge > 0 else stamp.reason
 
 
-def _because(rendered: Rendered) -> str:
+def _because(rendered: RenderedStamp) -> str:
     return f" ({rendered.reason})" if rendered.reason else ""
 
 
 def _as_table(
-    tiles: list[Tile], cutting: Cutting, survey: str, batch: list[tuple[int, Rendered]], shard: str
+    tiles: list[Tile], cutting: CuttingPlan, survey: str, batch: list[tuple[int, RenderedStamp]], shard: str
 ) -> pa.Table:
     rows = np.array([row for row, _ in batch])
     stamps = [stamp for _, stamp in batch]
@@ -302,5 +353,5 @@ def _as_table(
 
 
 def _rendering(tile: Tile, survey: str, sized: str) -> str:
-    """One name for stamps made alike."""
+    """The name of the rendering: the same for stamps made in the same way."""
     return f"tiles/{survey}/{tile.bands} lupton Q={SOFTENING:g} stretch={STRETCH:g} nanomaggy/arcsec2 width={sized}"

@@ -36,7 +36,7 @@ MAX_MASKED_FRACTION = 0.03
 CENTRAL_FRACTION = 0.125
 """No bad pixel at all is let pass within this part of the box's width from the centre."""
 
-MISSING = frozenset(("masked", "truncated"))
+MISSING_PIXEL_FLAGS = frozenset(("masked", "truncated"))
 """Flags of a stamp that another tile may show whole."""
 
 MARGIN = 0.1  # of the box's width, on each side: there the sky is measured, and Lanczos finds its neighbours
@@ -46,7 +46,7 @@ _SLOPE = 0.1  # the stretch rises like this times x / STRETCH (astropy's make_lu
 
 
 @dataclass(frozen=True)
-class Rendered:
+class RenderedStamp:
     """A stamp and what is wrong with it."""
 
     pixels: npt.NDArray[np.uint8]  # (size, size, 3), north up if the tile's is
@@ -56,7 +56,7 @@ class Rendered:
 
 def render(
     bands: Floats, bad: Bools, outside: Bools, names: str, x: float, y: float, width: float, size: int
-) -> Rendered:
+) -> RenderedStamp:
     """Colour stamp of one object.
 
     Parameters
@@ -77,10 +77,10 @@ def render(
     if (noise <= 1e-5 * np.abs(levels)).any():  # not even that of rounding: one constant, and never exposed
         bad = ~outside
     clean = np.where(bad | outside, np.float32(0), bands - levels[:, None, None])
-    colours = lupton(np.stack([resample(band, x, y, width, size) for band in clean]), names)
+    colours = lupton_colours(np.stack([resample(band, x, y, width, size) for band in clean]), names)
     pixels = np.ascontiguousarray(colours[::-1])  # FITS counts rows upwards, pictures downwards
     missing = _missing(bad, outside, distance <= width / 2, x, y, CENTRAL_FRACTION * width)
-    return Rendered(pixels, quality_flags(pixels) + tuple(missing), "; ".join(missing.values()) or None)
+    return RenderedStamp(pixels, quality_flags(pixels) + tuple(missing), "; ".join(missing.values()) or None)
 
 
 def background(sky: Floats) -> tuple[Floats, Floats]:
@@ -111,7 +111,7 @@ def resample(band: Floats, x: float, y: float, width: float, size: int) -> Float
     return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
 
 
-def dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
+def mask_dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
     """Exact zeros in a row or a column of 8 and more: a dead line, which may be one pixel wide.
 
     Parameters
@@ -125,7 +125,7 @@ def dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
     return np.asarray(ndimage.binary_opening(zero, across) | ndimage.binary_opening(zero, along))
 
 
-def lupton(bands: Floats, names: str) -> npt.NDArray[np.uint8]:
+def lupton_colours(bands: Floats, names: str) -> npt.NDArray[np.uint8]:
     """Colours of Lupton et al. (2004, PASP 116, 133): the mean of the bands is stretched by asinh, their ratios stay.
 
     Below the sky the stretch goes on as an odd function, so that noise keeps its mean in faint and deep surveys alike.

@@ -20,10 +20,10 @@ from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables.fits_header import (
     MOST_HDUS,
     DamagedHeader,
+    check_sizes,
     data_bytes,
-    filled,
+    padded_size,
     read_header,
-    refuse_odd_size,
 )
 
 _MOST_FILLING = 2**20  # bytes
@@ -32,7 +32,7 @@ _FILTERS = "ugrizy"
 _READ_LATER = ("MAGZERO", "SURVEY", "RADESYS")
 
 
-class Refused(Exception):
+class BadTile(Exception):
     """A tile or a file that cannot be used, and why. `find_tiles` turns it into a rejection; nobody else sees it."""
 
 
@@ -59,7 +59,7 @@ def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -
 
     Raises
     ------
-    Refused
+    BadTile
         The file is damaged, cut short or too large, holds no image, or is of another band than its name says.
     """
     limits = limits or Limits()
@@ -74,34 +74,34 @@ def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -
             band = _named_band(header, shape, band, named)
             for card in _READ_LATER:
                 header.get(card)  # astropy reads a card when it is asked for, and raises then
-    except Refused:
+    except BadTile:
         raise
     # A damaged header raises what astropy happens to do with it: OSError, ValueError, AttributeError, OverflowError ...
     except Exception as error:
-        raise Refused(f"it cannot be read as FITS ({in_short(error)}); fetch it again") from None
+        raise BadTile(f"it cannot be read as FITS ({last_line(error)}); fetch it again") from None
     return TileFile(path, number, header, shape, names.get("MSK"), names.get("WGT"), band)
 
 
 def _named_band(header: fits.Header, shape: tuple[int, ...], band: str | None, named: list[str]) -> str:
     """Bands of a cube by its header; of another image the letter in the file's name, which its header may not deny."""
     if len(shape) > 3:
-        raise Refused(f"its image has {len(shape)} axes; a tile has two, a cube of bands three")
+        raise BadTile(f"its image has {len(shape)} axes; a tile has two, a cube of bands three")
     if len(shape) == 3:
         return _cube_bands(header, shape[0])
     if band is None:
-        raise Refused("it is neither a cube nor named for its band; rename it to end in _g.fits, _r.fits ...")
+        raise BadTile("it is neither a cube nor named for its band; rename it to end in _g.fits, _r.fits ...")
     for letter in named:
         if letter != band:
-            raise Refused(f"its name says band {band} and its header {letter}; rename it, or mend BAND and FILTER")
+            raise BadTile(f"its name says band {band} and its header {letter}; rename it, or mend BAND and FILTER")
     return band
 
 
-def read_world(file: TileFile) -> WCS:
+def read_wcs(file: TileFile) -> WCS:
     """The celestial coordinates of a file, which work and have square pixels.
 
     Raises
     ------
-    Refused
+    BadTile
         They are missing or invalid, or the pixels are not square.
     """
     name = file.path.name
@@ -116,12 +116,12 @@ def read_world(file: TileFile) -> WCS:
                     raise ValueError(f"RADESYS {file.header.get('RADESYS')} is unknown")
                 usable = bool(np.isfinite(place.icrs.ra.deg))
         except Exception as error:  # wcslib raises a dozen classes of its own, astropy AttributeError and TypeError
-            raise Refused(f"the world coordinates of {name} are invalid ({in_short(error)})") from None
+            raise BadTile(f"the world coordinates of {name} are invalid ({last_line(error)})") from None
     if not usable:
-        raise Refused(f"{name} has no world coordinates (CTYPE1, CRVAL1, CD1_1 ...); objects cannot be found")
+        raise BadTile(f"{name} has no world coordinates (CTYPE1, CRVAL1, CD1_1 ...); objects cannot be found")
     sides = 3600 * proj_plane_pixel_scales(wcs)
     if max(sides) > (1 + _SQUARE) * min(sides):
-        raise Refused(f"{name} has pixels of {sides[0]:.3f} x {sides[1]:.3f} arcsec; resample it to square ones")
+        raise BadTile(f"{name} has pixels of {sides[0]:.3f} x {sides[1]:.3f} arcsec; resample it to square ones")
     return wcs
 
 
@@ -135,22 +135,22 @@ def read_zero_point(file: TileFile, usual: float | None) -> float:
 
     Raises
     ------
-    Refused
+    BadTile
         There is none, or it is no magnitude between 10 and 40.
     """
     value = file.header.get("MAGZERO", usual)
     if value is None:
-        raise Refused(f"{file.path.name} has no MAGZERO and its survey no usual one; add the card MAGZERO (AB mag)")
+        raise BadTile(f"{file.path.name} has no MAGZERO and its survey no usual one; add the card MAGZERO (AB mag)")
     try:
         zero_point = np.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError):
         zero_point = np.nan
     if not 10 <= zero_point <= 40:
-        raise Refused(f"{file.path.name} has MAGZERO = {str(value)[:40]}; give the AB magnitude of one count, 10 to 40")
+        raise BadTile(f"{file.path.name} has MAGZERO = {str(value)[:40]}; give the AB magnitude of one count, 10 to 40")
     return zero_point
 
 
-def in_short(error: Exception) -> str:
+def last_line(error: Exception) -> str:
     """The last line of an error's message, where wcslib and others say what it is about; its class if it has none."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
@@ -165,30 +165,30 @@ def _refuse_damaged(path: Path, longest_side: int, block_pixels: int) -> None:
                 return
             file.seek(end)
             if file.read(8).rstrip() != (b"XTENSION" if end else b"SIMPLE"):
-                return _refuse_no_header(end, length)
+                return _check_filler(end, length)
             file.seek(end)
             try:
                 header = read_header(file)
-                refuse_odd_size(header)
+                check_sizes(header)
             except DamagedHeader as error:
-                raise Refused(f"{error} at byte {end:,}; fetch it again") from None
+                raise BadTile(f"{error} at byte {end:,}; fetch it again") from None
             _refuse_large(header, longest_side, block_pixels)
             declared = file.tell() + data_bytes(header)
             if declared > length:
-                raise Refused(
+                raise BadTile(
                     f"it is cut short: {length:,} bytes where its header declares {declared:,}; fetch it again"
                 )
-            end = file.tell() + filled(data_bytes(header))
+            end = file.tell() + padded_size(data_bytes(header))
     if end < length:
-        raise Refused(f"it has more than {MOST_HDUS:,} headers; a tile has a few, so cut it up")
+        raise BadTile(f"it has more than {MOST_HDUS:,} headers; a tile has a few, so cut it up")
 
 
-def _refuse_no_header(end: int, length: int) -> None:
+def _check_filler(end: int, length: int) -> None:
     """Filling may stand behind the last data; astropy would read it to its end, looking for a header."""
     if end == 0:
-        raise Refused("it cannot be read as FITS (it does not begin with SIMPLE); fetch it again")
+        raise BadTile("it cannot be read as FITS (it does not begin with SIMPLE); fetch it again")
     if length - end > _MOST_FILLING:
-        raise Refused(f"{length - end:,} bytes after byte {end:,} belong to no header; fetch it again")
+        raise BadTile(f"{length - end:,} bytes after byte {end:,} belong to no header; fetch it again")
 
 
 def _refuse_large(header: fits.Header, longest_side: int, block_pixels: int) -> None:
@@ -199,16 +199,16 @@ def _refuse_large(header: fits.Header, longest_side: int, block_pixels: int) -> 
     card = "ZNAXIS" if compressed else "NAXIS"
     sides = [header[f"{card}{k}"] for k in range(1, header.get(card, 0) + 1)]
     if max(sides, default=0) > longest_side:
-        raise Refused(
+        raise BadTile(
             f"its image is {' x '.join(f'{side:,}' for side in sides[:3])} pixels, and no side may have more than "
             f"{longest_side:,}; cut it up, or raise limits.max_tile_side in catbuilder.toml"
         )
     if compressed:
         blocks = [header.get(f"ZTILE{k}", side if k == 1 else 1) for k, side in enumerate(sides, start=1)]
         if not all(isinstance(side, int) and side > 0 for side in blocks):
-            raise Refused("its header is damaged (ZTILE is no count); fetch it again")
+            raise BadTile("its header is damaged (ZTILE is no count); fetch it again")
         if math.prod(blocks) > block_pixels:
-            raise Refused(
+            raise BadTile(
                 f"it is compressed in blocks of {math.prod(blocks):,} pixels, above the limit of {block_pixels:,}; "
                 "compress it by rows (fpack does), or raise limits.max_image_pixels in catbuilder.toml"
             )
@@ -220,7 +220,7 @@ def _image(file: fits.HDUList) -> tuple[int, dict[str, int]]:
     images = [k for k, hdu in enumerate(file) if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2]
     images = [k for k in images if file[k].name not in ("MSK", "WGT")]
     if not images:
-        raise Refused("it holds no image")
+        raise BadTile("it holds no image")
     return (names["SCI"] if names.get("SCI") in images else images[0]), names
 
 
@@ -235,7 +235,7 @@ def _cube_bands(header: fits.Header, layers: int) -> str:
     listed = re.sub("[, ]", "", str(header.get("BANDS", "")))
     letters = listed or "".join(str(header.get(f"BAND{k}", "?")).strip() for k in range(min(layers, 99)))
     if len(letters) != layers or "?" in letters:
-        raise Refused(
+        raise BadTile(
             f"it is a cube of {layers} layers whose header does not name each band; add the card BANDS = 'grz'"
         )
     return letters

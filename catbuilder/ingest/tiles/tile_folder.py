@@ -24,7 +24,14 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.tiles.cutouts import Plane
 from catbuilder.ingest.tiles.rendering import BANDS
-from catbuilder.ingest.tiles.tile_file import Refused, TileFile, pixel_side, read_tile_file, read_world, read_zero_point
+from catbuilder.ingest.tiles.tile_file import (
+    BadTile,
+    TileFile,
+    pixel_side,
+    read_tile_file,
+    read_wcs,
+    read_zero_point,
+)
 
 # What the card SURVEY says, and whose units that means.
 _MAKERS = {"decals": "decals", "legacysurvey": "decals", "des": "des", "sdss": "sdss"}
@@ -124,7 +131,7 @@ def find_tiles(
     """
     wanted = _wanted(bands)
     if not folder.is_dir():
-        raise InputError(f"there is no folder {escaped(folder)}; give the folder that holds the tiles")
+        raise InputError(f"there is no folder {printable_path(folder)}; give the folder that holds the tiles")
     refused: list[Rejection] = []
     paths = _fits_files(folder, refused)
     tiles: list[Tile] = []
@@ -132,7 +139,7 @@ def find_tiles(
     for (name, _), members in files.items():
         try:
             tiles.append(_tile(name, members, survey, wanted))
-        except Refused as error:
+        except BadTile as error:
             if name not in broken:  # else the file that it lacks has been named
                 refused.append(Rejection(str(folder / name), 0, "", str(error)))
     if not tiles:
@@ -140,7 +147,7 @@ def find_tiles(
     return tiles, refused
 
 
-def escaped(path: Path) -> str:
+def printable_path(path: Path) -> str:
     """A path as text that can be printed and recorded: bytes that are no UTF-8 are escaped."""
     return str(path).encode(errors="backslashreplace").decode()
 
@@ -155,16 +162,16 @@ def _none_of(folder: Path, refused: list[Rejection]) -> str:
 
 def _fits_files(folder: Path, refused: list[Rejection]) -> list[Path]:
     """The FITS files of a folder, sorted; those whose name or packing forbids their use are refused."""
-    if escaped(folder) != str(folder):
-        raise InputError(f"the name of the folder {escaped(folder)} is not UTF-8; rename it")
+    if printable_path(folder) != str(folder):
+        raise InputError(f"the name of the folder {printable_path(folder)} is not UTF-8; rename it")
     endings = (".fits", ".fits.fz", ".fits.gz")
     found = sorted(p for p in folder.iterdir() if p.name.lower().endswith(endings) and p.is_file())
     if not found:
         raise InputError(f"{folder} holds no .fits or .fits.fz file; give the folder that holds the tiles")
     paths = []
     for path in found:
-        if escaped(path) != str(path):
-            refused.append(Rejection(escaped(path), 0, "", "its name is not UTF-8; rename it"))
+        if printable_path(path) != str(path):
+            refused.append(Rejection(printable_path(path), 0, "", "its name is not UTF-8; rename it"))
         elif path.name.lower().endswith(".gz"):
             refused.append(Rejection(str(path), 0, "", "gzipped files cannot be read in parts; decompress it (gunzip)"))
         else:
@@ -204,7 +211,7 @@ def _read_all(
             members = tiles.setdefault((named["tile"] if named and not is_cube else stem, is_cube), [])
             if not _has_twin(file, members):
                 members.append(file)
-        except Refused as error:
+        except BadTile as error:
             refused.append(Rejection(str(path), 0, "", str(error)))
             if named:
                 broken.add(named["tile"])
@@ -221,7 +228,7 @@ def _has_twin(file: TileFile, members: list[TileFile]) -> bool:
         if other.bands == file.bands and _stem(other.path) == _stem(file.path):
             return True
         if other.bands == file.bands or len(file.shape) == 3:
-            raise Refused(f"{other.path.name} (bands {other.bands}) has the same place already; move one of them away")
+            raise BadTile(f"{other.path.name} (bands {other.bands}) has the same place already; move one of them away")
     return False
 
 
@@ -231,11 +238,11 @@ def _tile(name: str, files: list[TileFile], survey: str, wanted: str | None) -> 
     bands = wanted or ("grz" if is_cube and "i" not in present else "gri")
     for band in bands:
         if band not in present:
-            raise Refused(
+            raise BadTile(
                 f"band {band} is missing (it has {', '.join(present)}); fetch it, or choose others by --bands"
             )
     chosen = files * 3 if is_cube else [next(f for f in files if f.bands == band) for band in bands]
-    wcs = read_world(chosen[0])
+    wcs = read_wcs(chosen[0])
     shape = (chosen[0].shape[-2], chosen[0].shape[-1])
     if not is_cube:
         for file in chosen[1:]:
@@ -255,18 +262,18 @@ def _refuse_other_layers(files: Sequence[TileFile]) -> None:
         having = [file for file in files if getattr(file, layer) is not None]
         lacking = [file.path.name for file in files if getattr(file, layer) is None]
         if having and lacking:
-            raise Refused(f"{lacking[0]} has no {layer} and {having[0].path.name} has one; fetch the first again")
+            raise BadTile(f"{lacking[0]} has no {layer} and {having[0].path.name} has one; fetch the first again")
 
 
 def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile) -> None:
     if first.shape != other.shape:
         sizes = [" x ".join(str(side) for side in file.shape[::-1]) for file in (first, other)]
-        raise Refused(f"{first.path.name} has {sizes[0]} pixels and {other.path.name} {sizes[1]}; bands must lie alike")
+        raise BadTile(f"{first.path.name} has {sizes[0]} pixels and {other.path.name} {sizes[1]}; bands must lie alike")
     rows, columns = first.shape
     x, y = np.array([0, columns, 0, columns, columns / 2]), np.array([0, 0, rows, rows, rows / 2])
-    apart = wcs.pixel_to_world(x, y).separation(read_world(other).pixel_to_world(x, y)).to_value(u.arcsec).max()
+    apart = wcs.pixel_to_world(x, y).separation(read_wcs(other).pixel_to_world(x, y)).to_value(u.arcsec).max()
     if apart > _ALIGNED_PIXELS * pixel_side(wcs):
-        raise Refused(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must lie alike")
+        raise BadTile(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must lie alike")
 
 
 def _unit(file: TileFile, survey: str, wcs: WCS) -> float:

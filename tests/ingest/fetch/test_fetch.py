@@ -88,15 +88,15 @@ def stamps(workspace):
 
 
 def quick_fetch(workspace, service, **options):
-    return fetch(workspace, "sdss", find_service(service.template), **{"manners": QUICK} | options)
+    return fetch(workspace, "sdss", find_service(service.template), **{"policy": QUICK} | options)
 
 
 # --- what comes in
 
 
 def test_every_object_with_a_position_gets_its_image_with_hash_and_rendering(workspace, service):
-    report = fetch(workspace, "sdss", find_service(service.template, 0.4), manners=QUICK)
-    assert (report.wanted, report.added, report.failures, report.unasked) == (9, 9, [], 0)
+    report = fetch(workspace, "sdss", find_service(service.template, 0.4), policy=QUICK)
+    assert (report.wanted, report.added, report.failures, report.unasked) == (9, 9, (), 0)
     rows = ask(workspace, "SELECT object_id, file, sha256, rendering, arcsec_per_pixel, width_px FROM stamps")
     assert len(rows) == 9
     for object_id, file, sha256, rendering, scale, width in rows:
@@ -176,7 +176,7 @@ def test_the_good_ones_arrive_and_each_failure_is_listed_with_its_reason(workspa
     assert report.added == 4 and stamps(workspace) == dict.fromkeys((1, 2, 3, 9), "ok")
     assert {failure.object_id - 2**60: failure.reason.split(" (")[0] for failure in report.failures} == {
         4: "the service answered 404 Not Found",
-        5: "the answer says that it is text/html, not a JPEG or PNG image",
+        5: "the answer is text/html, not a JPEG or PNG image",
         6: "the answer was cut short",
         7: "the answer was empty",
         8: "this is not a JPEG or PNG image",
@@ -193,7 +193,7 @@ def test_the_good_ones_arrive_and_each_failure_is_listed_with_its_reason(workspa
     service.faults.clear()
     service.asked.clear()
     again = quick_fetch(workspace, service)
-    assert (again.wanted, again.added, again.failures) == (5, 5, [])
+    assert (again.wanted, again.added, again.failures) == (5, 5, ())
     assert service.counts == dict.fromkeys((4, 5, 6, 7, 8), 1)
     assert not report.failures_file.exists()
 
@@ -203,7 +203,7 @@ def test_an_answer_without_end_and_a_redirect_to_a_file_are_refused(workspace, s
     report = quick_fetch(workspace, service, n=2)
     assert [failure.reason for failure in report.failures] == [
         "the answer has more than 100,000 bytes, which no cut-out needs",
-        "the service sent us on to where no image can be fetched from",
+        "the service redirected to an unusable address",
     ]
 
 
@@ -213,22 +213,22 @@ def reasons(report):
 
 def test_an_answer_that_drips_is_not_waited_for_and_the_others_arrive(workspace, service):
     service.faults = {1: dripping, 2: dripping_headers}
-    report = quick_fetch(workspace, service, n=3, manners=dataclasses.replace(QUICK, answer_timeout_s=3.0))
-    assert reasons(report) == dict.fromkeys((1, 2), "the answer was not whole within 3 s")
+    report = quick_fetch(workspace, service, n=3, policy=dataclasses.replace(QUICK, answer_timeout_s=3.0))
+    assert reasons(report) == dict.fromkeys((1, 2), "the answer was not complete within 3 s")
     assert report.added == 1 and service.counts == {1: 1, 2: 1, 3: 1}
 
 
 def test_a_redirect_to_no_address_is_a_failure_of_that_object_alone(workspace, service):
     service.faults = {1: to_no_address, 2: in_circles, 3: to_no_host, 4: by_a_detour}
     report = quick_fetch(workspace, service, n=5)
-    assert reasons(report) == dict.fromkeys((1, 2, 3), "the service sent us on to where no image can be fetched from")
+    assert reasons(report) == dict.fromkeys((1, 2, 3), "the service redirected to an unusable address")
     assert report.added == 2 and service.counts[4] == 2
 
 
 def test_an_answer_that_unfolds_is_refused_before_it_does(workspace, service):
     service.faults = {1: packed, 2: vast}
     report = quick_fetch(workspace, service, n=3)
-    assert reasons(report)[1] == "the answer is packed (gzip, gzip), which we did not ask for"
+    assert reasons(report)[1] == "the answer is compressed (gzip, gzip), which was not requested"
     assert "4,100 x 4,100 pixels, above the limit" in reasons(report)[2]
     assert report.added == 1 and service.counts[1] == 1
 
@@ -250,14 +250,14 @@ def test_a_time_to_wait_that_is_none_is_not_waited_for(workspace, service):
 
 def test_an_image_of_another_width_than_asked_for_is_refused_since_its_scale_would_be_wrong(workspace, service):
     template = service.template + "&pixels={pixels}"
-    report = fetch(workspace, "sdss", find_service(template, 0.4), manners=QUICK, n=1)  # 24 arcsec are 60 pixels
-    assert reasons(report) == {1: "the image is 48 pixels wide and not 60 as asked for: its scale is not known"}
-    assert fetch(workspace, "sdss", find_service(template, 0.5), manners=QUICK, n=1).added == 1
+    report = fetch(workspace, "sdss", find_service(template, 0.4), policy=QUICK, n=1)  # 24 arcsec are 60 pixels
+    assert reasons(report) == {1: "the image is 48 pixels wide instead of 60, so that its pixel scale is unknown"}
+    assert fetch(workspace, "sdss", find_service(template, 0.5), policy=QUICK, n=1).added == 1
 
 
 def test_a_service_that_is_down_is_left_alone(workspace, service):
     service.faults = dict.fromkeys(range(3, 10), busy)
-    report = quick_fetch(workspace, service, manners=dataclasses.replace(QUICK, give_up_after=2, tries=2))
+    report = quick_fetch(workspace, service, policy=dataclasses.replace(QUICK, give_up_after=2, tries=2))
     assert (report.added, len(report.failures), report.unasked) == (2, 2, 5)
     assert report.given_up == "the service answered 503 Service Unavailable (asked 2 times)"
     assert service.counts == {1: 1, 2: 1, 3: 2, 4: 2}
@@ -265,14 +265,14 @@ def test_a_service_that_is_down_is_left_alone(workspace, service):
 
 def test_an_error_of_the_server_about_some_positions_does_not_keep_the_others_back(workspace, service):
     service.faults = dict.fromkeys(range(1, 9), broken)
-    report = quick_fetch(workspace, service, manners=dataclasses.replace(QUICK, give_up_after=2, tries=2))
+    report = quick_fetch(workspace, service, policy=dataclasses.replace(QUICK, give_up_after=2, tries=2))
     assert (report.added, len(report.failures), report.given_up) == (1, 8, None)
 
 
 def test_a_service_that_wants_an_hour_of_peace_is_given_it(workspace, service):
     service.faults = {2: busy_for_an_hour}
     report = quick_fetch(workspace, service)
-    assert report.given_up == "the service asks to be left alone for 3600 s"
+    assert report.given_up == "the service asks for a pause of 3600 s"
     assert (report.added, report.unasked, service.counts) == (1, 7, {1: 1, 2: 1})
 
 
@@ -280,18 +280,18 @@ def test_nobody_there_is_an_error_in_one_exit_code(workspace):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         template = f"http://127.0.0.1:{free.getsockname()[1]}/?ra={{ra}}&dec={{dec}}"
-    manners = dataclasses.replace(QUICK, tries=1, give_up_after=3)
-    report = fetch(workspace, "sdss", find_service(template), manners=manners)
+    policy = dataclasses.replace(QUICK, tries=1, give_up_after=3)
+    report = fetch(workspace, "sdss", find_service(template), policy=policy)
     assert report.given_up.startswith("the service does not answer") and "refused" in report.given_up
     assert (report.added, report.unasked) == (0, 6)
 
 
-# --- manners
+# --- rate policy
 
 
 def test_requests_keep_to_the_rate(workspace, service):
     rate = 25.0
-    quick_fetch(workspace, service, manners=dataclasses.replace(QUICK, rate_per_s=rate))
+    quick_fetch(workspace, service, policy=dataclasses.replace(QUICK, rate_per_s=rate))
     times = [when for when, _ in service.asked]
     # a lower bound: a slow machine asks later, never earlier; half a gap for the way to the server
     assert len(times) == 9 and times[-1] - times[0] >= (len(times) - 1.5) / rate
@@ -302,7 +302,7 @@ def test_second_tries_and_redirects_keep_to_the_rate_too(workspace, service, fau
     rate = 20.0
     service.first_faults = {1: fault, 2: fault}
     service.faults = {3: fault}
-    quick_fetch(workspace, service, n=4, manners=dataclasses.replace(QUICK, rate_per_s=rate, backoff_s=0.0, tries=2))
+    quick_fetch(workspace, service, n=4, policy=dataclasses.replace(QUICK, rate_per_s=rate, backoff_s=0.0, tries=2))
     times = [when for when, _ in service.asked]
     # never earlier than the rate allows: the same lower bound as above
     assert len(times) >= 6 and times[-1] - times[0] >= (len(times) - 1.5) / rate
@@ -374,7 +374,7 @@ def test_a_stamp_that_lacks_pixels_is_replaced_and_no_other(workspace, service):
     for number, quality in ((1, "truncated"), (2, "masked,saturated"), (3, "blank"), (4, "saturated")):
         add_stamp(workspace, number, quality)
     report = quick_fetch(workspace, service, where="ra < 5")
-    assert (report.wanted, report.added, report.rejections) == (2, 2, [])
+    assert (report.wanted, report.added, report.rejections) == (2, 2, ())
     standing = ask(workspace, "SELECT quality FROM standing_stamps_at() ORDER BY object_id")
     assert standing == [("ok",), ("ok",), ("blank",), ("saturated",)]
 
@@ -422,7 +422,7 @@ def test_a_fetch_that_was_stopped_goes_on_and_asks_for_nothing_twice(workspace, 
 
 def test_batches_are_recorded_on_the_way(workspace, service):
     service.faults = dict.fromkeys(range(6, 10), busy)
-    quick_fetch(workspace, service, manners=dataclasses.replace(QUICK, batch=2, give_up_after=1, tries=1))
+    quick_fetch(workspace, service, policy=dataclasses.replace(QUICK, batch=2, give_up_after=1, tries=1))
     recordings = ask(workspace, "SELECT count(*) FROM stamps GROUP BY run ORDER BY run")
     assert recordings == [(2,), (2,), (1,)]
 
@@ -445,7 +445,7 @@ def test_the_command_tells_what_came_what_did_not_and_what_to_do(workspace, serv
     done = cli(*command)
     assert done.code == 0
     assert "0 of 9 images fetched" in done.out and "1 more are kept out" in done.out and "1 blank" in done.out
-    assert "8 could not be had; the same command asks for them again" in done.err
+    assert "8 could not be fetched; give the same command again" in done.err
     assert f"{2**60 + 2}: the service answered 404 Not Found" in done.err
 
     nothing = cli(*command)
@@ -461,7 +461,7 @@ def test_a_fetch_that_left_objects_unasked_has_not_succeeded(workspace, service)
     service.faults = {3: busy_for_an_hour}
     done = cli("-w", workspace.path, "fetch", "--survey", "sdss", "--service", service.template, "--rate", 20)
     assert done.code == 1 and "2 of 9 images fetched" in done.out
-    assert "Stopped with 6 not asked for: the service asks to be left alone for 3600 s. Try later." in done.err
+    assert "Stopped before 6 objects: the service asks for a pause of 3600 s. Try again later." in done.err
 
 
 def test_a_list_of_failures_that_is_long_is_cut_and_says_where_the_rest_is(tmp_path, service):

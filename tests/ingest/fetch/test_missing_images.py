@@ -108,7 +108,9 @@ def test_an_object_known_by_a_name_is_left_out_where_the_service_wants_its_numbe
     with workspace.recording("named") as recording:
         recording.con.execute("UPDATE objects SET name = 'NGC 1300' WHERE object_id = ?", [IDS[1]])
     done = cli("-w", workspace.path, "cutouts", "--list", tmp_path / "a.csv")
-    assert done.code == 0 and "Left out: 1 with a name" in done.err and "3 objects without an image" in done.out
+    assert (
+        done.code == 0 and "Left out: 1 object with a text id" in done.err and "3 objects without an image" in done.out
+    )
     assert [row["COADD_OBJECT_ID"] for row in listed(tmp_path / "a.csv")] == [str(IDS[n]) for n in (0, 2, 3)]
     by_position = cli("-w", workspace.path, "cutouts", "--list", tmp_path / "b.csv", "--by", "position")
     assert "4 objects without" in by_position.out and not by_position.err and len(listed(tmp_path / "b.csv")) == 4

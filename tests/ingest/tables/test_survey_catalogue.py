@@ -770,6 +770,6 @@ def test_help_has_an_example(kind):
 def macros() -> duckdb.DuckDBPyConnection:
     """A connection that knows what the cells of text tables mean."""
     con = duckdb.connect()
-    for statement in con.extract_statements(query("ingest/ingest_macros")):
+    for statement in con.extract_statements(query("ingest/cell_macros")):
         con.execute(statement)
     return con

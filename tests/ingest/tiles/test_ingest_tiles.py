@@ -712,7 +712,7 @@ def test_a_process_that_is_killed_is_told_in_a_sentence(
     catalogued: Workspace, tile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strip = Strip((), "gri", (1, 1), (0.0,) * 30, (0.0,) * 30, (1.0,) * 30, 64, False)
-    monkeypatch.setattr(tile_module, "cut_strip_or_say_why", die)
+    monkeypatch.setattr(tile_module, "cut_strip_or_explain", die)
     with pytest.raises(WorkerDied, match="was killed"):
         list(tile_module._on_cores([strip] * 2))
 

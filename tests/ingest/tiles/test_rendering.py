@@ -14,7 +14,7 @@ from catbuilder.ingest.tiles.rendering import (
     STRETCH,
     Floats,
     background,
-    lupton,
+    lupton_colours,
     render,
     resample,
 )
@@ -83,7 +83,7 @@ def test_the_stretch_is_that_of_lupton_and_others() -> None:
     bands = blob(32, 32, 65)
     gains = np.array([1.7, 1.0, 0.8], np.float32)[:, None, None]
     theirs = make_lupton_rgb(*(bands * gains)[::-1], stretch=STRETCH, Q=SOFTENING).astype(float)
-    ours = (lupton(bands, "gri").astype(float) - PEDESTAL) * 255 / (255 - PEDESTAL)
+    ours = (lupton_colours(bands, "gri").astype(float) - PEDESTAL) * 255 / (255 - PEDESTAL)
     assert np.abs(ours - theirs).max() < 2.5
 
 
@@ -97,7 +97,7 @@ def test_red_is_the_reddest_band_and_north_is_up() -> None:
 
 def test_the_noise_of_the_sky_keeps_its_mean() -> None:
     """A noisy sky is no brighter than a quiet one: nothing is clipped at black."""
-    quiet, loud = (lupton(noisy(np.zeros((3, 200, 200), np.float32), sigma), "gri") for sigma in (0.01, 0.15))
+    quiet, loud = (lupton_colours(noisy(np.zeros((3, 200, 200), np.float32), sigma), "gri") for sigma in (0.01, 0.15))
     assert abs(quiet.mean() - PEDESTAL) < 0.6
     assert abs(loud.mean() - quiet.mean()) < 0.6
 
