@@ -18,7 +18,6 @@ from catbuilder.core.errors import (
     CatalogueDamaged,
     CatbuilderError,
     ConfigError,
-    QueryError,
     SchemaError,
     WorkspaceBusy,
 )
@@ -90,14 +89,6 @@ def beside(con: Connection) -> Connection:
 def _place(con: Connection, folder: str) -> None:
     """Tell the view `scores` where the workspace lies, whose archives it reads."""
     con.execute("SET VARIABLE workspace = $folder", {"folder": folder})
-
-
-def refused_condition(where: str, error: Exception) -> QueryError:
-    """What to tell of a condition on the catalogue's columns that DuckDB refused."""
-    return QueryError(
-        f"--where '{where}' is not a condition on the columns of the catalogue: {said_by_duckdb(error)}; see them "
-        'with: catbuilder sql "DESCRIBE catalog"'
-    )
 
 
 def was_interrupted(error: Exception) -> bool:
@@ -205,14 +196,3 @@ def _holder(message: str) -> str | None:
 def first_line(error: Exception) -> str:
     """Give the first line of an error's text."""
     return str(error).strip().splitlines()[0]
-
-
-_QUOTED = re.compile(r'"([^"]+)"')
-
-
-def said_by_duckdb(error: Exception) -> str:
-    """What is wrong with a query, in one line: DuckDB's own first, and names like one that it does not know."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    near = [name for line in lines if line.startswith("Candidate bindings") for name in _QUOTED.findall(line)]
-    first = lines[0] if lines else type(error).__name__
-    return in_one_line(f"{first} (did you mean {', '.join(near[:3])}?)" if near else first)

@@ -17,12 +17,12 @@ from typing import Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition, was_interrupted
+from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.id_ranges import IdRange, id_ranges, restricted_to
 from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.schema import Column, data_dictionary
+from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import QueryError
 from catbuilder.core.files import exclusive_lock
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
@@ -118,7 +118,7 @@ def selected(
         facts = provenance(con, workspace, at_round, where)
         columns = export_columns(con, at_round)
         slices = id_ranges(con, SLICE_ROWS) or [IdRange("", 0, 0)]  # a condition is judged by an empty one too
-        source = _select(con, at_round, where, slices)
+        source = _select(con, at_round, where, confined_condition(con, where), slices)
         yield Selection(columns, tuple(facts), scratch, reporter, len(slices), source)
 
 
@@ -169,34 +169,15 @@ def _scratch_folder(target: Path) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _select(con: Connection, at_round: int, where: str | None, slices: list[IdRange]) -> Source:
-    """The rows in order, slice by slice; a condition from the user sees the catalogue and nothing else."""
-    confine(con)
-    condition = f"WHERE ({where}\n)" if where else ""
-    text = f"SELECT * FROM catalog_at($at) {condition} ORDER BY survey, object_id"
-    with _telling_of_condition(where):
-        if len(con.extract_statements(text)) != 1:
-            raise QueryError("--where takes one condition on the columns of the catalogue, such as: ra < 30")
+def _select(con: Connection, at_round: int, where: str | None, condition: str, slices: list[IdRange]) -> Source:
+    """Read the rows that meet the condition in order, slice by slice."""
+    text = f"SELECT * FROM catalog_at($at) WHERE {condition} ORDER BY survey, object_id"
+    with condition_errors(where):
         for done, one in enumerate(slices, start=1):
             with restricted_to(con, one):
                 for batch in con.sql(text, params={"at": at_round}).to_arrow_reader(FETCH_ROWS):
                     yield done, batch
     con.close()  # the last row is out: whoever waits to write may, and what DuckDB keeps in memory is free
-
-
-@contextmanager
-def _telling_of_condition(where: str | None) -> Iterator[None]:
-    """What DuckDB says while it runs a condition is about the condition, unless it is about disk or memory."""
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.IOException, duckdb.OutOfMemoryException, duckdb.FatalException):
-        raise
-    except (duckdb.Error, pa.ArrowException) as error:
-        if was_interrupted(error) or not where:
-            raise
-        raise refused_condition(where, error) from None
 
 
 def _kind(arrow: pa.DataType) -> Kind:

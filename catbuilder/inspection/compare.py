@@ -10,19 +10,18 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from catbuilder.active_learning.agreement import Agreement, agreement_of
-from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import gather
 from catbuilder.catalogue.round_records import NOW, require_closed
+from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import InputError, QueryError
+from catbuilder.core.errors import InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import in_one_line
 from catbuilder.decisions.slices import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.inspection.other_catalogue import Columns, described, read_theirs, recognise
@@ -189,20 +188,12 @@ def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress:
 
 
 def _join(con: Connection, survey: str, question: CompareRequest) -> None:
-    """Make the temporary table `compared`; a condition from the user sees the catalogue and nothing else."""
+    """Make the temporary table `compared` of the paired objects that meet the user's condition."""
     text = query("inspection/compare_objects").format(
-        ours=f"c.{question.of}", confidence=_SURE[question.of], where=question.where or "true"
+        ours=f"c.{question.of}", confidence=_SURE[question.of], condition=confined_condition(con, question.where)
     )
-    confine(con)
-    try:
-        if len(con.extract_statements(text)) != 1:
-            raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
+    with condition_errors(question.where):
         gather(con, "compared", text, {"at": NOW if question.at is None else question.at, "survey": survey})
-    except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
-        said = in_one_line(str(error).splitlines()[0])
-        raise QueryError(
-            f"--where '{question.where}' is not a condition on the columns of the catalogue: {said}"
-        ) from None
 
 
 def _counted(

@@ -4,18 +4,16 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 
-import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, confine, said_by_duckdb
+from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.id_ranges import query_each_range
-from catbuilder.catalogue.round_records import require_round
+from catbuilder.catalogue.round_records import NOW, require_round
 from catbuilder.catalogue.schema import data_dictionary
+from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
 from catbuilder.core.progress import Update
-
-NOW = 2**31 - 1  # a round after all others
 
 
 def count_objects(
@@ -46,22 +44,14 @@ def count_objects(
         _check_columns(con, by)
         if at is not None:
             require_round(con, at)
-        confine(con)
+        condition = confined_condition(con, where)
         columns = ", ".join(f'"{name}"' for name in by)
-        condition = f"WHERE ({where}\n)" if where else ""
-        text = f"SELECT {columns}, count(*) AS objects FROM catalog_at($at) {condition} GROUP BY ALL"
+        text = f"SELECT {columns}, count(*) AS objects FROM catalog_at($at) WHERE {condition} GROUP BY ALL"
         counts: Counter[tuple[object, ...]] = Counter()
-        try:
-            if len(con.extract_statements(text)) != 1:
-                raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
+        with condition_errors(where):
             for _, rows in query_each_range(con, text, {"at": NOW if at is None else at}, progress):
                 for *key, n in rows:
                     counts[tuple(key)] += n
-        except duckdb.Error as error:
-            raise QueryError(
-                f"the objects cannot be counted so: {said_by_duckdb(error)}; see the columns with: "
-                'catbuilder sql "DESCRIBE catalog"'
-            ) from None
     keys = sorted(counts, key=lambda key: [(value is None, value) for value in key])
     columns_of_keys = {name: [key[place] for key in keys] for place, name in enumerate(by)}
     return pa.table({**columns_of_keys, "objects": [counts[key] for key in keys]})

@@ -263,7 +263,7 @@ def test_a_release_without_authors_or_of_an_odd_kind_is_refused(tmp_path):
     failed(cli("-w", workspace.path, "release", "../1"), "is no version")
     failed(cli("-w", workspace.path, "release", "1", "--formats", "xls"), "no format xls", "fits")
     failed(cli("-w", workspace.path, "release", "1", "--at", "7"), "no round 7")
-    failed(cli("-w", workspace.path, "release", "1", "--where", "colour > 1"), "is not a condition")
+    failed(cli("-w", workspace.path, "release", "1", "--where", "colour > 1"), "is not one condition")
     assert not any((workspace.path / "releases").glob("[!.]*"))
 
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, confine, fetch_arrow, refused_condition
+from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import InputError, QueryError
+from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
@@ -157,14 +157,8 @@ def _job_row(target: Target) -> dict[str, object]:
 
 
 def _choose(con: Connection, where: str | None) -> None:
-    """Make the temporary table `chosen`; a condition from the user sees the catalogue and nothing else."""
-    confine(con)
-    among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at(2147483647)"
-    # One statement, of which everything outside the catalogue is locked away
-    text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
-    try:
-        if len(con.extract_statements(text)) != 1:
-            raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 17.8")
-        con.execute(text)
-    except duckdb.Error as error:
-        raise refused_condition(where or "", error) from None
+    """Make the temporary table `chosen` of the objects that meet the user's condition."""
+    condition = confined_condition(con, where)
+    source = "catalog" if where else "standing_objects_at(2147483647)"
+    with condition_errors(where):
+        con.execute(f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {source} WHERE {condition}")
