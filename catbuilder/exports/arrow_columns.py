@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 
-def numbers(column: pa.Array) -> npt.NDArray[np.generic]:
+def numeric_values(column: pa.Array) -> npt.NDArray[np.generic]:
     """Numbers as they are, booleans as 0 and 1; whatever is missing is some value."""
     data = column.buffers()[1]
     if pa.types.is_boolean(column.type):
@@ -16,7 +16,7 @@ def numbers(column: pa.Array) -> npt.NDArray[np.generic]:
     return np.frombuffer(data, column.type.to_pandas_dtype())[column.offset : column.offset + len(column)]
 
 
-def missing(column: pa.Array) -> npt.NDArray[np.bool_]:
+def null_mask(column: pa.Array) -> npt.NDArray[np.bool_]:
     """Which values are NULL."""
     if not column.null_count:
         return np.zeros(len(column), bool)
@@ -31,7 +31,7 @@ def _bits(data: pa.Buffer, column: pa.Array) -> npt.NDArray[np.uint8]:
 Bytes = npt.NDArray[np.bytes_]
 
 
-def ascii_text(column: pa.StringArray, width: int) -> Bytes:
+def ascii_bytes(column: pa.StringArray, width: int) -> Bytes:
     """Values as `S<width>`, NULL empty; what is not printable ASCII, all that FITS and `char` may hold, becomes '?'."""
     lengths, data = _buffers(column)
     if not _printable(data):
@@ -46,16 +46,16 @@ def ascii_text(column: pa.StringArray, width: int) -> Bytes:
     lengths, data = _buffers(coded.dictionary)
     words = np.zeros((len(lengths) + 1, width), np.uint8)  # the last for NULL
     words[:-1][np.arange(width) < lengths[:, np.newaxis]] = data
-    return words.view(f"S{width}")[:, 0].take(np.where(missing(column), len(lengths), numbers(coded.indices)))
+    return words.view(f"S{width}")[:, 0].take(np.where(null_mask(column), len(lengths), numeric_values(coded.indices)))
 
 
-def utf16_text(column: pa.StringArray, width: int) -> Bytes:
+def utf16_bytes(column: pa.StringArray, width: int) -> Bytes:
     """Values as `S<2 width>` of big-endian UTF-16, NULL empty; what needs two units, which VOTable lacks, is U+FFFD."""
     texts = ["".join(c if c <= "\uffff" else "\ufffd" for c in text or "") for text in column.to_pylist()]
     return np.array([text.encode("utf-16-be") for text in texts], f"S{2 * width}")
 
 
-def most_bytes(column: pa.StringArray) -> int:
+def longest_bytes(column: pa.StringArray) -> int:
     """What no value exceeds in UTF-8."""
     return int(_buffers(column)[0].max(initial=0))
 

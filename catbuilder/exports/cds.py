@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.exports.arrow_columns import ascii_text
+from catbuilder.exports.arrow_columns import ascii_bytes
 from catbuilder.exports.rows import ExportColumn, Selection
 
 _WIDTH = 80
@@ -26,7 +26,7 @@ _LONGEST_INTEGERS = {"int64": 20, "int32": 11}
 
 
 @dataclass(frozen=True)
-class CdsField:
+class CdsColumn:
     """A column of the file: its bytes (from 1) and its format as Fortran writes it."""
 
     column: ExportColumn
@@ -45,17 +45,17 @@ class CdsField:
         return f"{self.first:4d}-{self.last:4d}" if self.width > 1 else f"     {self.first:4d}"
 
 
-def fields_of(columns: Sequence[ExportColumn]) -> list[CdsField]:
+def cds_fields(columns: Sequence[ExportColumn]) -> list[CdsColumn]:
     """Where each column stands, one blank apart."""
     fields, first = [], 1
     for column in columns:
         width, form = _form(column)
-        fields.append(CdsField(column, first, width, form))
+        fields.append(CdsColumn(column, first, width, form))
         first += width + 1
     return fields
 
 
-def write_dat(selection: Selection, file: Path) -> int:
+def write_cds(selection: Selection, file: Path) -> int:
     """Write the selection as lines of fixed width, and return their length.
 
     Raises
@@ -63,7 +63,7 @@ def write_dat(selection: Selection, file: Path) -> int:
     CatalogueDamaged
         A value has no room in its column.
     """
-    fields = fields_of(selection.columns)
+    fields = cds_fields(selection.columns)
     with open(file, "wb") as out:
         for batch in selection.batches():
             texts = [_texts(field, values) for field, values in zip(fields, batch.columns, strict=True)]
@@ -72,12 +72,12 @@ def write_dat(selection: Selection, file: Path) -> int:
     return fields[-1].last
 
 
-def byte_by_byte(columns: Sequence[ExportColumn]) -> list[str]:
+def describe_bytes(columns: Sequence[ExportColumn]) -> list[str]:
     """The table of a ReadMe that describes the file, without its title."""
     rule = "-" * _WIDTH
     names = max(len(column.name) for column in columns)
     lines = [rule, f"   Bytes Format Units  {'Label'.ljust(names)} Explanations", rule]
-    for field in fields_of(columns):
+    for field in cds_fields(columns):
         meaning = field.column.meaning
         head = f"{field.bytes:>9s} {field.format:<6s} {meaning.unit or '---':<6s} {field.column.name.ljust(names)} "
         # any column but the key may lack a value, which is then blank
@@ -112,11 +112,11 @@ def _form(column: ExportColumn) -> tuple[int, str]:
     return width, f"F{width}.{after}"
 
 
-def _texts(field: CdsField, values: pa.Array) -> pa.Array:
+def _texts(field: CdsColumn, values: pa.Array) -> pa.Array:
     """The values as ASCII of the column's width, blank where there is none."""
     kind = field.column.kind
     if kind == "text":
-        fixed = ascii_text(values, field.width)
+        fixed = ascii_bytes(values, field.width)
         # printable ASCII, padded by zero bytes
         return pc.utf8_rpad(pa.array(fixed.astype(f"U{field.width}")), field.width)
     if kind == "boolean":
@@ -128,7 +128,7 @@ def _texts(field: CdsField, values: pa.Array) -> pa.Array:
     return pc.utf8_lpad(pc.fill_null(texts, ""), field.width)
 
 
-def _decimals(field: CdsField, values: pa.Array) -> pa.Array:
+def _decimals(field: CdsColumn, values: pa.Array) -> pa.Array:
     after = int(field.format.rpartition(".")[2])
     numbers = pc.if_else(pc.is_finite(values), values, None).cast(pa.float64())
     largest = pc.max(pc.abs(numbers)).as_py() or 0.0

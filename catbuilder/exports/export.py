@@ -8,7 +8,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.progress import Reporter
-from catbuilder.exports.rows import Selection, selected
+from catbuilder.exports.rows import Selection, open_selection
 
 FORMATS = {".fits": "FITS", ".fit": "FITS", ".vot": "VOTable", ".parquet": "VOParquet", ".csv": "CSV", ".hats": "HATS"}
 
@@ -69,7 +69,7 @@ def export(
     if target.parent.absolute() == exports.absolute():
         exports.mkdir(exist_ok=True)  # the workspace's own place for them
     _check(target, fits_plus)
-    with selected(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
+    with open_selection(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
         if suffix == ".hats":
             from catbuilder.exports.hats import write_hats
 

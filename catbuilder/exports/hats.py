@@ -23,7 +23,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import sync_folder, write_text
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell
-from catbuilder.exports.arrow_columns import missing, numbers
+from catbuilder.exports.arrow_columns import null_mask, numeric_values
 from catbuilder.exports.parquet import GROUP_ROWS, parquet_metadata
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import BATCH_ROWS, Selection, limit_export_memory
@@ -144,7 +144,7 @@ def _with_cells(selection: Selection) -> pa.RecordBatchReader:
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in selection.batches():
             places = (batch.column(name) for name in ("ra", "dec"))
-            cells = healpix_cell(*(np.where(missing(place), np.nan, numbers(place)) for place in places))
+            cells = healpix_cell(*(np.where(null_mask(place), np.nan, numeric_values(place)) for place in places))
             column = pa.Array.from_buffers(pa.int64(), len(cells), [None, pa.py_buffer(cells)])
             yield pa.record_batch([column, *batch.columns], schema=schema)
 

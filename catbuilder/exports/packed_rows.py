@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.exports.arrow_columns import ascii_text, missing, most_bytes, numbers, utf16_text
+from catbuilder.exports.arrow_columns import ascii_bytes, longest_bytes, null_mask, numeric_values, utf16_bytes
 from catbuilder.exports.rows import ExportColumn, Kind
 
 Rows = npt.NDArray[np.void]
@@ -58,17 +58,17 @@ class RowFormat:
     def _values(self, column: ExportColumn, values: pa.Array) -> npt.NDArray[np.generic]:
         if column.kind == "text":
             self._check_width(column, values)
-            turn = utf16_text if self._is_wide(column) else ascii_text
+            turn = utf16_bytes if self._is_wide(column) else ascii_bytes
             return turn(values, column.width)
         if column.kind == "boolean":
             letters = np.array([ord("F"), ord("T"), self.missing["boolean"]], np.uint8)
-            return letters[np.where(missing(values), 2, numbers(values))]
+            return letters[np.where(null_mask(values), 2, numeric_values(values))]
         if values.null_count:
-            return np.where(missing(values), self.missing.get(column.kind, np.nan), numbers(values))
-        return numbers(values)
+            return np.where(null_mask(values), self.missing.get(column.kind, np.nan), numeric_values(values))
+        return numeric_values(values)
 
     def _check_width(self, column: ExportColumn, values: pa.StringArray) -> None:
-        if most_bytes(values) <= column.width:  # costs less to ask than characters
+        if longest_bytes(values) <= column.width:  # costs less to ask than characters
             return
         longest = pc.max(pc.utf8_length(values)).as_py()
         if longest > column.width:

@@ -23,7 +23,9 @@ class ProvenanceEntry:
     comment: str = ""
 
 
-def provenance(con: Connection, workspace: Workspace, at_round: int, where: str | None) -> list[ProvenanceEntry]:
+def collect_provenance(
+    con: Connection, workspace: Workspace, at_round: int, where: str | None
+) -> list[ProvenanceEntry]:
     """Facts about the rows at the end of a round that `where` keeps.
 
     The certificates are those of all promotions that stood then: under `where`, or where a person's label has taken the

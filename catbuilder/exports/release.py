@@ -34,23 +34,23 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.settings import ReleaseSettings
 from catbuilder.decisions.certificates import in_words, read_certificates
-from catbuilder.exports.cds import write_dat
+from catbuilder.exports.cds import write_cds
 from catbuilder.exports.export import export
-from catbuilder.exports.provenance import provenance
-from catbuilder.exports.release_papers import (
-    Released,
+from catbuilder.exports.provenance import collect_provenance
+from catbuilder.exports.release_documents import (
+    ReleaseContents,
     acknowledgements,
     cds_readme,
     certificates_md,
     changes_md,
     citation_cff,
-    datacite,
+    datacite_json,
     dictionary_csv,
     dictionary_md,
     selection_sql,
 )
-from catbuilder.exports.rows import export_columns, selected
-from catbuilder.inspection.round_diff import Diff, diff
+from catbuilder.exports.rows import export_columns, open_selection
+from catbuilder.inspection.round_diff import RoundDiff, diff
 
 FORMATS = ("fits", "parquet", "cds", "votable", "csv")
 DEFAULT_FORMATS = ("fits", "parquet", "cds")
@@ -257,16 +257,16 @@ def _fill(
 ) -> tuple[int, int, tuple[str, ...], str | None]:  # fmt: skip
     """Write every file but the checksums."""
     written = _catalogues(workspace, draft, at, where, formats, reporter)
-    changed: Diff | None = None
+    changed: RoundDiff | None = None
     if previous is not None and previous["round"] != at:
         first, last = sorted((int(previous["round"]), at))
         changed = diff(workspace, first, last, reporter=reporter)
     with workspace.reading() as con:
-        facts = provenance(con, workspace, at, where)
+        facts = collect_provenance(con, workspace, at, where)
         dictionary = data_dictionary(con, "catalog")
         trained = con.execute(query("exports/training_sources"), {"at": at}).fetchall()
         sources = {source for _, source in trained}
-        released = Released(
+        released = ReleaseContents(
             version, datetime.now(UTC).date(), at, where, written.rows, export_columns(con, at),
             _with_releases(workspace, written.surveys), _with_releases(workspace, {survey for survey, _ in trained}),
             sources, "galaxy_zoo" in sources | written.label_sources, facts,
@@ -289,8 +289,8 @@ def _catalogues(
     for name in formats:
         if name == "cds":
             target = draft / "catalog.dat"
-            with selected(workspace, target, at, where, reporter) as selection, atomic_write(target) as temporary:
-                line_bytes = write_dat(selection, temporary)
+            with open_selection(workspace, target, at, where, reporter) as selection, atomic_write(target) as temporary:
+                line_bytes = write_cds(selection, temporary)
             rows, surveys, sources = selection.rows, frozenset(selection.surveys), frozenset(selection.label_sources)
         else:
             report = export(workspace, draft / _FILES[name], at=at, where=where, reporter=reporter)
@@ -299,8 +299,8 @@ def _catalogues(
 
 
 def _write_papers(
-    workspace: Workspace, settings: ReleaseSettings, draft: Path, released: Released, dictionary: Sequence[Column],
-    previous: dict[str, Any] | None, changed: Diff | None, line_bytes: int | None,
+    workspace: Workspace, settings: ReleaseSettings, draft: Path, released: ReleaseContents,
+    dictionary: Sequence[Column], previous: dict[str, Any] | None, changed: RoundDiff | None, line_bytes: int | None,
 ) -> None:  # fmt: skip
     certified = read_certificates(workspace, at=released.round).to_pylist()
     files = [file.name for file in draft.iterdir() if file.name.startswith("catalog")]
@@ -308,7 +308,7 @@ def _write_papers(
     notes = [] if previous is None else _notes(previous, released)
     papers = {
         "CITATION.cff": citation_cff(settings, released),
-        "datacite.json": datacite(settings, released, (previous or {}).get("doi"), files),
+        "datacite.json": datacite_json(settings, released, (previous or {}).get("doi"), files),
         "ReadMe": cds_readme(settings, released, line_bytes),
         "ACKNOWLEDGEMENTS.md": acknowledgements(released),
         "CHANGES.md": changes_md(released.version, before, changed, notes),
@@ -322,7 +322,7 @@ def _write_papers(
         write_text(draft / name, text)
 
 
-def _notes(previous: dict[str, Any], released: Released) -> list[str]:
+def _notes(previous: dict[str, Any], released: ReleaseContents) -> list[str]:
     notes = [f"{released.rows:,} objects, of round {released.round}; there were {previous['objects']:,}, of round "
              f"{previous['round']}."]  # fmt: skip
     if previous["where"] != released.where:
@@ -339,7 +339,7 @@ def _notes(previous: dict[str, Any], released: Released) -> list[str]:
     return notes
 
 
-def _about(released: Released, recipe: dict[str, Any], settings: ReleaseSettings) -> str:
+def _about(released: ReleaseContents, recipe: dict[str, Any], settings: ReleaseSettings) -> str:
     said = {
         "version": released.version, "round": released.round, "objects": released.rows, "where": released.where,
         "created": datetime.now(UTC).isoformat(timespec="seconds"), "doi": settings.doi or None,

@@ -26,7 +26,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import exclusive_lock
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.exports.provenance import ProvenanceEntry, provenance
+from catbuilder.exports.provenance import ProvenanceEntry, collect_provenance
 
 Kind = Literal["int64", "int32", "double", "float", "boolean", "text"]
 Source = Generator[tuple[int, pa.RecordBatch], None, None]  # the number of a slice, from 1, and rows of it
@@ -96,7 +96,7 @@ class Selection:
 
 
 @contextmanager
-def selected(
+def open_selection(
     workspace: Workspace, target: Path, at: int | None, where: str | None, reporter: Reporter
 ) -> Iterator[Selection]:
     """Open the catalogue for its rows to be taken, with a scratch folder beside `target`, for as long as the body runs.
@@ -115,7 +115,7 @@ def selected(
             require_closed(con, at)
         limit_export_memory(con, scratch)
         at_round = NOW if at is None else at
-        facts = provenance(con, workspace, at_round, where)
+        facts = collect_provenance(con, workspace, at_round, where)
         columns = export_columns(con, at_round)
         slices = id_ranges(con, SLICE_ROWS) or [IdRange("", 0, 0)]  # a condition is judged by an empty one too
         source = _select(con, at_round, where, confined_condition(con, where), slices)

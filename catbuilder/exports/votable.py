@@ -13,7 +13,7 @@ from xml.etree import ElementTree as xml
 import numpy as np
 import numpy.typing as npt
 
-from catbuilder.exports.arrow_columns import missing
+from catbuilder.exports.arrow_columns import null_mask
 from catbuilder.exports.packed_rows import RowFormat
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import BATCH_ROWS, ExportColumn, Selection
@@ -101,7 +101,7 @@ def _rows(selection: Selection) -> Iterator[npt.NDArray[np.uint8]]:
         block["mask"] = 0
         for i, column in enumerate(batch.columns):
             if column.null_count:
-                block["mask"][:, i // 8] |= missing(column).astype(np.uint8) << np.uint8(7 - i % 8)
+                block["mask"][:, i // 8] |= null_mask(column).astype(np.uint8) << np.uint8(7 - i % 8)
         yield block.view(np.uint8)
 
 

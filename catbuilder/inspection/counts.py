@@ -1,4 +1,4 @@
-"""Counts over the whole catalogue, at any size: what `SELECT ..., count(*) FROM catalog GROUP BY ALL` would say."""
+"""Count objects by columns of the catalogue, at any size, like SELECT ..., count(*) FROM catalog GROUP BY ALL."""
 
 import difflib
 from collections import Counter
@@ -24,14 +24,19 @@ def count_objects(
     where: str | None = None,
     progress: Update | None = None,
 ) -> pa.Table:
-    """Objects of the catalogue by the values of some of its columns: those columns and `objects`, in their order.
+    """Count objects by the values of some columns of the catalogue.
 
-    Looked at range by range of ids, in memory that does not grow with the survey.
+    The count runs on one range of ids at a time, so that its memory does not grow with the survey.
 
     Parameters
     ----------
+    by : columns of `catalog`
     at : as of the end of this round; by default as it is now
     where : an SQL condition on the columns of `catalog`
+
+    Returns
+    -------
+    table with the columns `by` and `objects`, sorted
 
     Raises
     ------
@@ -63,5 +68,9 @@ def _check_columns(con: Connection, by: Sequence[str]) -> None:
     if unknown or not by:
         near = [close for name in unknown for close in difflib.get_close_matches(name, known, n=1)]
         hint = f" (did you mean {' and '.join(near)}?)" if near else ""
-        what = f"has no column {' and no '.join(unknown)}{hint}" if unknown else "is counted by one column or more"
+        what = (
+            f"has no column {' and no '.join(unknown)}{hint}"
+            if unknown
+            else "can only be counted by one or more columns"
+        )
         raise QueryError(f"the catalogue {what}; its columns are {', '.join(known)}")

@@ -13,7 +13,7 @@ from PIL import Image
 from support.workspaces import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write_images
 
 from catbuilder.active_learning.answers import import_labels
-from catbuilder.active_learning.platform_answers import parse_meanings, read_annotations
+from catbuilder.active_learning.platform_answers import parse_answer_classes, read_annotations
 from catbuilder.active_learning.platform_subjects import export_subjects
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.new_workspace import create_workspace
@@ -187,7 +187,7 @@ def test_labels_come_back_from_either_layout_as_they_were_given(tmp_path_factory
         "labelstudio": annotated(folder / "l.json", tasks, {n: [("ann", kind)] for n, kind in said.items()}),
     }
     for layout, file in files.items():
-        table = read_annotations(file, layout, parse_meanings((), CLASSES), Limits())
+        table = read_annotations(file, layout, parse_answer_classes((), CLASSES), Limits())
         found = {(cells["survey"], int(cells["object_id"])): cells["label"] for _, cells in table.rows}
         assert found == {("des", IDS[n]): kind for n, kind in said.items()}
 
@@ -224,7 +224,7 @@ def test_bad_rows_are_told_and_the_good_ones_beside_them_load(workspace, tmp_pat
     for words in (
         "annotations is not JSON",
         "has no object_id",
-        "of one subject",
+        "exactly one subject",
         "no answer in words",
         "no object 77",
     ):

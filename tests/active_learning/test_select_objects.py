@@ -11,9 +11,9 @@ import pytest
 from support.workspaces import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 
 from catbuilder.active_learning.answers import import_labels
-from catbuilder.active_learning.candidates import drawn_at_random, forget_asked
-from catbuilder.active_learning.diversity import covering, typical
-from catbuilder.active_learning.select_objects import open_questions, select_objects
+from catbuilder.active_learning.candidates import draw_random, make_asked_table
+from catbuilder.active_learning.diversity import choose_coverage, choose_typical
+from catbuilder.active_learning.select_objects import list_open_questions, select_objects
 from catbuilder.catalogue import id_ranges
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
@@ -118,7 +118,7 @@ def test_the_same_objects_come_until_they_are_answered_and_a_newer_model_asks_an
     # another strategy of the same model asks about others
     assert not set(ids_of(select_objects(workspace, "entropy", 6))) & set(more)
     finish_round(workspace)
-    assert ids_of(open_questions(workspace)) == []
+    assert ids_of(list_open_questions(workspace)) == []
     assert set(ids_of(select_objects(workspace, "margin", 4))) == set(sorted(more, key=lambda n: abs(n - 30.1))[:4])
 
 
@@ -161,7 +161,7 @@ def test_another_strategy_purpose_or_survey_is_refused(workspace):
     failed(cli("-w", workspace.path, "select", "--strategy", "best"), "no strategy 'best'", "margin", "or random")
     failed(cli("-w", workspace.path, "select", "--strategy", "random", "--for", "fun"), "training or calibration")
     failed(cli("-w", workspace.path, "select", "--strategy", "random", "--survey", "lsst"), "unknown survey 'lsst'")
-    with pytest.raises(InputError, match="cannot calibrate, since it is no random sample"):
+    with pytest.raises(InputError, match="cannot calibrate, since they are not a random sample"):
         select_objects(workspace, "margin", purpose="calibration")
     assert ask(workspace, "SELECT count(*) FROM queue") == [(0,)]
 
@@ -210,10 +210,10 @@ def test_farthest_first_halves_what_is_left_uncovered():
     line = np.column_stack([np.ones(101), np.linspace(0, 1, 101)])
     labelled = np.zeros(101, bool)
     labelled[0] = True
-    chosen = covering(line, labelled, 3)
+    chosen = choose_coverage(line, labelled, 3)
     assert chosen[0] == 100 and 0.3 < line[chosen[1], 1] < 0.6
-    assert len(set(chosen)) == 3 and len(covering(line, labelled, 1000)) == 100
-    assert 40 <= covering(line, np.zeros(101, bool), 1)[0] <= 60
+    assert len(set(chosen)) == 3 and len(choose_coverage(line, labelled, 1000)) == 100
+    assert 40 <= choose_coverage(line, np.zeros(101, bool), 1)[0] <= 60
 
 
 def test_typical_objects_stand_in_the_middle_of_clusters_that_have_no_label():
@@ -222,12 +222,12 @@ def test_typical_objects_stand_in_the_middle_of_clusters_that_have_no_label():
     features = np.concatenate([middle + rng.normal(0, 0.05, (40, 4)) for middle in middles])
     labelled = np.zeros(160, bool)
     labelled[3] = True
-    chosen = typical(features, labelled, 3)
+    chosen = choose_typical(features, labelled, 3)
     assert sorted(chosen // 40) == [1, 2, 3]
     for place in chosen:
         near = np.linalg.norm(features - features[place], axis=1)
         assert np.median(near[40 * (place // 40) : 40 * (place // 40) + 40]) < 0.13
-    assert len(set(typical(features, labelled, 1000))) == 159
+    assert len(set(choose_typical(features, labelled, 1000))) == 159
 
 
 # --- draws, and what calibrates
@@ -236,9 +236,9 @@ def test_typical_objects_stand_in_the_middle_of_clusters_that_have_no_label():
 def test_a_draw_states_the_chance_of_each_object_and_every_object_has_it(workspace):
     counts = np.zeros(61)
     with workspace.reading() as con:
-        forget_asked(con, None, at_random=True)
+        make_asked_table(con, None, at_random=True)
         for draw in range(100):
-            found, chance = drawn_at_random(con, 15, f"draw {draw}")
+            found, chance = draw_random(con, 15, f"draw {draw}")
             counts[ids_of(found)] += 1
             assert chance == 0.25
     # chi-square with 59 degrees of freedom, shrunk by 1 - 0.25
@@ -298,7 +298,7 @@ def test_what_a_person_passes_over_in_a_draw_counts_as_an_error(workspace, tmp_p
     answer(workspace, tmp_path, [drawn[0], drawn[2]])
     truth = dict(ask(workspace, "SELECT object_id, truth FROM calibration_at(9) WHERE object_id < 100"))
     assert truth == {drawn[0]: "spiral", drawn[1]: "tie", drawn[2]: "spiral", **dict.fromkeys(drawn[3:])}
-    assert ids_of(open_questions(workspace)) == [drawn[1], *drawn[3:]]
+    assert ids_of(list_open_questions(workspace)) == [drawn[1], *drawn[3:]]
     answer(workspace, tmp_path, [drawn[1]])
     truth = dict(ask(workspace, "SELECT object_id, truth FROM calibration_at(9) WHERE object_id < 100"))
     assert truth[drawn[1]] == "spiral"
@@ -309,7 +309,7 @@ def test_who_cannot_tell_is_not_asked_again_and_the_object_counts_as_an_error(wo
     with workspace.recording("answers") as recording:
         unsure = label_event("des", drawn[5], "", "human", annotator="ann") | {"kind": "unsure", "label": None}
         add_events(recording, unsure)
-    assert ids_of(open_questions(workspace)) == drawn[:5]
+    assert ids_of(list_open_questions(workspace)) == drawn[:5]
     truth = dict(ask(workspace, "SELECT object_id, truth FROM calibration_at(9) WHERE object_id < 100"))
     assert truth == {**dict.fromkeys(drawn[:5]), drawn[5]: "tie"}
 
@@ -325,7 +325,7 @@ def test_one_survey_alone_may_be_asked_about(workspace):
         add_objects(recording, "sdss", range(501, 511), ra=[60.0 + n for n in range(10)], dec=[3.0] * 10)
     asked = select_objects(workspace, "random", 30, survey="sdss")
     assert set(asked["survey"].to_pylist()) == {"sdss"} and len(asked) == 10
-    assert open_questions(workspace, survey="des").num_rows == 0
+    assert list_open_questions(workspace, survey="des").num_rows == 0
 
 
 # --- the command
@@ -340,7 +340,7 @@ def test_the_command_writes_what_is_asked_and_says_what_comes_next(workspace, tm
     done = cli("-w", workspace.path, "select", "--strategy", "random", "--for", "calibration", "--n", 60)
     assert "60 objects" in done.out or "fill in label" in done.out
     done = cli("-w", workspace.path, "select", "--strategy", "random")
-    assert done.code == 0 and "Nothing to ask: the pool has no object" in done.err
+    assert done.code == 0 and "Nothing to ask: the pool has no more objects" in done.err
 
 
 def test_an_object_that_came_in_since_the_last_round_is_held_against_the_test_sets_first(workspace):

@@ -247,7 +247,7 @@ def test_exported_labels_come_back_the_same(workspace, tmp_path):
         add_objects(recording, "des", range(1, 12))
     done = cli("-w", other.path, "labels", "import", tmp_path / "labels.csv")
     assert "4 labels recorded, 0 stood" in done.out
-    assert "2 rows could not be used" in done.err and "it was promoted, not asserted by anybody" in done.err
+    assert "2 rows could not be used" in done.err and "the label was promoted by a round" in done.err
     kept = """SELECT object_id, label, confidence, source FROM catalog
               WHERE label IS NOT NULL AND source <> 'promoted' ORDER BY ALL"""
     assert ask(other, kept) == ask(workspace, kept)

@@ -29,7 +29,7 @@ from catbuilder.core.progress import Reporter
 from catbuilder.exports.export import export
 from catbuilder.exports.hats import write_hats
 from catbuilder.exports.packed_rows import RowFormat
-from catbuilder.exports.rows import ExportColumn, export_columns, selected
+from catbuilder.exports.rows import ExportColumn, export_columns, open_selection
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 QUIET = Reporter(quiet=True)
@@ -176,7 +176,7 @@ def test_hats_passes_its_validator_strictly_and_opens_in_lsdb(survey, tmp_path):
 
 
 def test_hats_splits_cells_until_none_holds_too_many(survey, tmp_path):
-    with selected(survey, tmp_path / "sky.hats", None, None, QUIET) as selection:
+    with open_selection(survey, tmp_path / "sky.hats", None, None, QUIET) as selection:
         assert write_hats(selection, tmp_path / "sky.hats", most_rows=3) == 2
     assert is_valid_catalog(tmp_path / "sky.hats", strict=True)
     read = hats.read_hats(tmp_path / "sky.hats")

@@ -19,7 +19,7 @@ from catbuilder.catalogue.backup import backup, restore
 from catbuilder.catalogue.schema import Column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.certificates import read_certificates
-from catbuilder.exports.cds import _decimals, fields_of
+from catbuilder.exports.cds import _decimals, cds_fields
 from catbuilder.exports.release import release, verify_release, verify_releases
 from catbuilder.exports.rows import ExportColumn
 
@@ -192,7 +192,7 @@ def test_certificates_are_as_of_the_round(tmp_path):
 
 def test_fixed_width_numbers_are_in_fixed_point():
     (name,) = [ExportColumn(Column("p_spiral", "", "", ""), "double", 1, True)]
-    texts = _decimals(fields_of([name])[0], pa.array([0.0, 1e-7, -1e-7, 1.0, -12.5, None]))
+    texts = _decimals(cds_fields([name])[0], pa.array([0.0, 1e-7, -1e-7, 1.0, -12.5, None]))
     assert texts.to_pylist() == ["0.00000000", "0.00000010", "-0.00000010", "1.00000000", "-12.50000000", None]
 
 

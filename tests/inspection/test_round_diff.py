@@ -54,7 +54,7 @@ def test_examples_carry_the_reason(changed):
 def test_every_changed_object_goes_to_a_csv_file(changed, tmp_path):
     out = tmp_path / "changed.csv"
     done = cli("-w", changed.path, "diff", "--from", "2", "--to", "3", "--out", out)
-    assert "1 added, 1 changed, 1 restated; 6 objects are predicted to be of another class" in done.out
+    assert "1 added, 1 changed, 1 restated; the predicted class of 6 objects changed" in done.out
     rows = list(csv.DictReader(out.open()))
     assert [int(row["object_id"]) for row in rows] == [1, 3, 5, 6, 7, 8, 9]
     assert f"{len(rows)} objects that changed are listed in {out}" in done.out

@@ -14,10 +14,10 @@ from typing import Any
 from catbuilder import __version__
 from catbuilder.catalogue.schema import Column
 from catbuilder.core.settings import Creator, ReleaseSettings
-from catbuilder.exports.cds import byte_by_byte, paragraph, plain_text
+from catbuilder.exports.cds import describe_bytes, paragraph, plain_text
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import ExportColumn
-from catbuilder.inspection.round_diff import Diff
+from catbuilder.inspection.round_diff import RoundDiff
 
 _METHOD = "arXiv:1812.02183"
 # Where each survey says how it wants to be thanked; its words are its own to change, and so are not repeated here.
@@ -35,7 +35,7 @@ _RULE = "=" * 80
 
 
 @dataclass(frozen=True)
-class Released:
+class ReleaseContents:
     """What the papers are about."""
 
     version: str
@@ -51,7 +51,7 @@ class Released:
     facts: Sequence[ProvenanceEntry]
 
 
-def citation_cff(settings: ReleaseSettings, released: Released) -> str:
+def citation_cff(settings: ReleaseSettings, released: ReleaseContents) -> str:
     """CITATION.cff (Citation File Format 1.2.0): what GitHub and Zenodo read."""
     lines = [
         "cff-version: 1.2.0",
@@ -76,7 +76,9 @@ def citation_cff(settings: ReleaseSettings, released: Released) -> str:
     return "\n".join(lines) + "\n"
 
 
-def datacite(settings: ReleaseSettings, released: Released, previous_doi: str | None, files: Sequence[str]) -> str:
+def datacite_json(
+    settings: ReleaseSettings, released: ReleaseContents, previous_doi: str | None, files: Sequence[str]
+) -> str:
     """Metadata for a DOI: JSON by the DataCite Metadata Schema 4.5, as DataCite's own REST API takes it."""
     record: dict[str, Any] = {
         "doi": settings.doi or None,
@@ -105,7 +107,7 @@ def datacite(settings: ReleaseSettings, released: Released, previous_doi: str | 
     return json.dumps({key: value for key, value in record.items() if value is not None}, indent=1) + "\n"
 
 
-def cds_readme(settings: ReleaseSettings, released: Released, line_bytes: int | None) -> str:
+def cds_readme(settings: ReleaseSettings, released: ReleaseContents, line_bytes: int | None) -> str:
     """The ReadMe of the CDS; `line_bytes` is the length of a line of catalog.dat, None without that."""
     names = [f"{one.family} {one.given[:1]}.".replace(" .", "") for one in settings.creators]
     short = f"({plain_text(settings.creators[0].family)}{'+' if len(names) > 1 else ''}, {released.on.year})"
@@ -128,13 +130,13 @@ def cds_readme(settings: ReleaseSettings, released: Released, line_bytes: int | 
     lines += [f"{name:<14s}{length:5d} {records:>10s}   {what}" for name, length, records, what in files]
     lines += [rule, ""]
     if line_bytes is not None:
-        lines += ["Byte-by-byte Description of file: catalog.dat", *byte_by_byte(released.columns), ""]
+        lines += ["Byte-by-byte Description of file: catalog.dat", *describe_bytes(released.columns), ""]
     lines += ["Acknowledgements:", *paragraph("See the file ACKNOWLEDGEMENTS.md of the release."), "", "History:"]
     lines += paragraph(f"{released.on.isoformat()}: version {released.version}, by catbuilder {__version__}")
     return "\n".join([*lines, _RULE, f"(End){released.on.isoformat():>75s}"]) + "\n"
 
 
-def acknowledgements(released: Released) -> str:
+def acknowledgements(released: ReleaseContents) -> str:
     """Whom a paper that uses the catalogue has to thank, and where the official words are."""
     lines = [
         "# Acknowledgements",
@@ -169,7 +171,7 @@ def dictionary_md(columns: Sequence[Column]) -> str:
     return "\n".join([*lines, ""])
 
 
-def selection_sql(released: Released) -> str:
+def selection_sql(released: ReleaseContents) -> str:
     """The query that gives the rows of the release out of the workspace's catalogue."""
     condition = f"\nWHERE ({released.where}\n)" if released.where else ""
     # a comment that begins with -- would be taken for an option where the file is given to a command
@@ -187,7 +189,7 @@ def certificates_md(sentences: Sequence[str]) -> str:
     return "\n".join(["# Certificates", "", *lines, ""])
 
 
-def changes_md(version: str, previous: str | None, diff: Diff | None, notes: Sequence[str]) -> str:
+def changes_md(version: str, previous: str | None, diff: RoundDiff | None, notes: Sequence[str]) -> str:
     """What is new against the release before."""
     lines = [f"# Changes of version {version}", ""]
     if previous is None:
@@ -195,7 +197,7 @@ def changes_md(version: str, previous: str | None, diff: Diff | None, notes: Seq
     lines += [f"Against version {previous}.", "", *(f"- {note}" for note in notes)]
     if diff is None:
         return "\n".join([*lines, "- It is of the same round: no label or prediction has changed.", ""])
-    lines += [f"- {diff.sentence()}"]
+    lines += [f"- {sentence}" for sentence in diff.sentences()]
     for title, table in (
         ("Labels", diff.labels), ("Predicted classes", diff.predictions), ("Events", diff.events),
         ("Examples", diff.examples),
@@ -225,7 +227,7 @@ def _cell(value: Any) -> str:
     return (f"{value:.4g}" if isinstance(value, float) else str(value)).replace("|", "/").replace("\n", " ")
 
 
-def _abstract(settings: ReleaseSettings, released: Released) -> str:
+def _abstract(settings: ReleaseSettings, released: ReleaseContents) -> str:
     surveys = f" of {' and '.join(released.surveys)}" if released.surveys else ""
     whose = " and ".join(words for source, words in _WHOSE.items() if source in released.sources)
     return settings.description or (
@@ -234,7 +236,7 @@ def _abstract(settings: ReleaseSettings, released: Released) -> str:
     )
 
 
-def _selected(released: Released) -> str:
+def _selected(released: ReleaseContents) -> str:
     condition = f", of which those were kept with {' '.join(released.where.split())}" if released.where else ""
     return (
         f"The catalogue as it stood at the end of round {released.round}{condition}: {released.rows} objects, one "
