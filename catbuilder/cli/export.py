@@ -13,8 +13,12 @@ def release(
     at: Annotated[int | None, typer.Option("--at", help="As of the end of this round; by default the last.")] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
     formats: Annotated[
-        str, typer.Option(help="Some of fits, parquet, cds, votable, csv, separated by commas.")
-    ] = "fits,parquet,cds",
+        str | None,
+        typer.Option(
+            help="Some of fits, parquet, cds, votable, csv, separated by commas. [default: fits,parquet, and cds up to "
+            "1,000,000 objects]"
+        ),
+    ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Only compare files with their checksums.")] = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
@@ -24,7 +28,8 @@ def release(
     A release holds the files, their documentation and their checksums, and never changes.
     """
     from catbuilder.core.progress import Reporter
-    from catbuilder.exports.release import list_releases, release, verify_release, verify_releases
+    from catbuilder.exports.release import release
+    from catbuilder.exports.release_check import list_releases, verify_release, verify_releases
 
     opened = open_workspace(workspace)
     if verify:
@@ -40,10 +45,9 @@ def release(
         released = list_releases(opened)
         show(pa.table({name: [one[name] for one in released] for name in names}), format)
     else:
-        kinds = [name.strip() for name in formats.split(",") if name.strip()]
+        kinds = None if formats is None else [name.strip() for name in formats.split(",") if name.strip()]
         report = release(opened, version, at=at, where=where, formats=kinds, reporter=Reporter())
-        print(f"Released {report.rows} objects of round {report.round} in {report.folder}: {', '.join(report.files)}.")
-        print(f"Check it at any time with: catbuilder release {version} --verify")
+        print("\n".join(report.sentences()))
 
 
 def track(

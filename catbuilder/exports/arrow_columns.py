@@ -1,6 +1,6 @@
-"""Arrow columns as NumPy views of their buffers.
+"""View Arrow columns as NumPy arrays without copying.
 
-`Array.to_numpy` and `fill_null` import pandas, at 0.2 s and 40 MB, for kinds of values that are not in a catalogue.
+`Array.to_numpy` and `fill_null` import pandas, which takes 0.2 s and 40 MB; the types of a catalogue do not need it.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import pyarrow as pa
 
 
 def numeric_values(column: pa.Array) -> npt.NDArray[np.generic]:
-    """Numbers as they are, booleans as 0 and 1; whatever is missing is some value."""
+    """Return the values as numbers, booleans as 0 and 1; NULL has an arbitrary value."""
     data = column.buffers()[1]
     if pa.types.is_boolean(column.type):
         return _bits(data, column)
@@ -17,7 +17,7 @@ def numeric_values(column: pa.Array) -> npt.NDArray[np.generic]:
 
 
 def null_mask(column: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which values are NULL."""
+    """Return a mask that is True for NULL."""
     if not column.null_count:
         return np.zeros(len(column), bool)
     return _bits(column.buffers()[0], column) == 0
@@ -32,7 +32,7 @@ Bytes = npt.NDArray[np.bytes_]
 
 
 def ascii_bytes(column: pa.StringArray, width: int) -> Bytes:
-    """Values as `S<width>`, NULL empty; what is not printable ASCII, all that FITS and `char` may hold, becomes '?'."""
+    """Return text as `S<width>`, NULL as empty; characters outside printable ASCII become '?', as FITS requires."""
     lengths, data = _buffers(column)
     if not _printable(data):
         texts = ["".join(c if " " <= c <= "~" else "?" for c in text or "") for text in column.to_pylist()]
@@ -41,7 +41,7 @@ def ascii_bytes(column: pa.StringArray, width: int) -> Bytes:
         fixed = np.zeros((len(column), width), np.uint8)
         fixed[:, : lengths[0]] = data.reshape(len(column), lengths[0])
         return fixed.view(f"S{width}")[:, 0]
-    # few texts are distinct
+    # most columns have few distinct values
     coded = column.dictionary_encode()
     lengths, data = _buffers(coded.dictionary)
     words = np.zeros((len(lengths) + 1, width), np.uint8)  # the last for NULL
@@ -50,18 +50,18 @@ def ascii_bytes(column: pa.StringArray, width: int) -> Bytes:
 
 
 def utf16_bytes(column: pa.StringArray, width: int) -> Bytes:
-    """Values as `S<2 width>` of big-endian UTF-16, NULL empty; what needs two units, which VOTable lacks, is U+FFFD."""
+    """Return text as `S<2 width>` of big-endian UTF-16, NULL as empty; characters above U+FFFF become U+FFFD."""
     texts = ["".join(c if c <= "\uffff" else "\ufffd" for c in text or "") for text in column.to_pylist()]
     return np.array([text.encode("utf-16-be") for text in texts], f"S{2 * width}")
 
 
 def longest_bytes(column: pa.StringArray) -> int:
-    """What no value exceeds in UTF-8."""
+    """Return the length in bytes of the longest value in UTF-8."""
     return int(_buffers(column)[0].max(initial=0))
 
 
 def _buffers(column: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Length of each value in bytes, of NULL anything, and the bytes of all of them in a row."""
+    """Return the length of each value in bytes (arbitrary for NULL), and the bytes of all values."""
     _, offsets, data = column.buffers()
     if not len(column) or data is None:
         return np.zeros(len(column), np.int32), np.zeros(0, np.uint8)

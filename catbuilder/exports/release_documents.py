@@ -1,6 +1,6 @@
-"""The papers of a release: who made it and how to cite it, what its columns mean, whom to thank, what has changed.
+"""Write the documents of a release: citation, DOI metadata, ReadMe, acknowledgements, data dictionary, changes.
 
-Each function gives the text of one file; `releases` puts them beside the catalogue.
+Each function returns the text of one file; `release` writes the files.
 """
 
 import csv
@@ -20,7 +20,7 @@ from catbuilder.exports.rows import ExportColumn
 from catbuilder.inspection.round_diff import RoundDiff
 
 _METHOD = "arXiv:1812.02183"
-# Where each survey says how it wants to be thanked; its words are its own to change, and so are not repeated here.
+# Pages with the official acknowledgement of each survey; the texts can change, so they are not copied here.
 _THANKS = {
     "sdss": ("Sloan Digital Sky Survey", "https://www.sdss.org/collaboration/citing-sdss/"),
     "des": ("Dark Energy Survey", "https://www.darkenergysurvey.org/the-des-project/data-access/"),
@@ -36,7 +36,7 @@ _RULE = "=" * 80
 
 @dataclass(frozen=True)
 class ReleaseContents:
-    """What the papers are about."""
+    """The rows, round and sources of a release."""
 
     version: str
     on: date
@@ -44,15 +44,15 @@ class ReleaseContents:
     where: str | None
     rows: int
     columns: Sequence[ExportColumn]
-    surveys: Mapping[str, str]  # name -> release, of those with objects among the rows
-    trained: Mapping[str, str]  # the same of those that networks were trained on
-    sources: Collection[str]  # of the labels that networks were trained on
-    galaxy_zoo: bool  # whether labels come from its volunteers, in the rows or in training
+    surveys: Mapping[str, str]  # name -> release, of the surveys of the rows
+    trained: Mapping[str, str]  # name -> release, of the surveys of the training objects
+    sources: Collection[str]  # sources of the labels in the training sets
+    galaxy_zoo: bool  # whether labels of its volunteers are in the rows or the training sets
     facts: Sequence[ProvenanceEntry]
 
 
 def citation_cff(settings: ReleaseSettings, released: ReleaseContents) -> str:
-    """CITATION.cff (Citation File Format 1.2.0): what GitHub and Zenodo read."""
+    """Write CITATION.cff (Citation File Format 1.2.0), which GitHub and Zenodo read."""
     lines = [
         "cff-version: 1.2.0",
         "message: If you use this catalogue, please cite it.",
@@ -79,7 +79,7 @@ def citation_cff(settings: ReleaseSettings, released: ReleaseContents) -> str:
 def datacite_json(
     settings: ReleaseSettings, released: ReleaseContents, previous_doi: str | None, files: Sequence[str]
 ) -> str:
-    """Metadata for a DOI: JSON by the DataCite Metadata Schema 4.5, as DataCite's own REST API takes it."""
+    """Write the metadata for a DOI: JSON of the DataCite Metadata Schema 4.5, for DataCite's REST API."""
     record: dict[str, Any] = {
         "doi": settings.doi or None,
         "creators": [_datacite_creator(creator) for creator in settings.creators],
@@ -108,7 +108,7 @@ def datacite_json(
 
 
 def cds_readme(settings: ReleaseSettings, released: ReleaseContents, line_bytes: int | None) -> str:
-    """The ReadMe of the CDS; `line_bytes` is the length of a line of catalog.dat, None without that."""
+    """Write the ReadMe of the CDS; `line_bytes` is the length of a line of catalog.dat, None without this file."""
     names = [f"{one.family} {one.given[:1]}.".replace(" .", "") for one in settings.creators]
     short = f"({plain_text(settings.creators[0].family)}{'+' if len(names) > 1 else ''}, {released.on.year})"
     title = paragraph(settings.title, 0)
@@ -137,17 +137,17 @@ def cds_readme(settings: ReleaseSettings, released: ReleaseContents, line_bytes:
 
 
 def acknowledgements(released: ReleaseContents) -> str:
-    """Whom a paper that uses the catalogue has to thank, and where the official words are."""
+    """List the surveys that a paper must acknowledge, and the pages with the official texts."""
     lines = [
         "# Acknowledgements",
         "",
-        "A paper that uses this catalogue uses the data of these surveys. Each asks to be",
+        "A paper that uses this catalogue uses the data of these surveys. Each survey asks",
     ]
-    lines += ["acknowledged in words of its own, which stand, as they are today, at:", ""]
+    lines += ["for its own acknowledgement; the current texts are at:", ""]
     lines += _thanked(released.surveys)
     others = {name: release for name, release in released.trained.items() if name not in released.surveys}
     if others:
-        lines += ["", "None of its objects are of these surveys, but its networks were trained on theirs:", ""]
+        lines += ["", "None of its objects are of these surveys, but its networks were trained on their objects:", ""]
         lines += _thanked(others)
     if released.galaxy_zoo:
         lines.append(f"- {_GALAXY_ZOO}")
@@ -156,7 +156,7 @@ def acknowledgements(released: ReleaseContents) -> str:
 
 
 def dictionary_csv(columns: Sequence[Column]) -> str:
-    """The data dictionary for programs: column, unit, ucd, description."""
+    """Write the data dictionary as CSV: column, unit, ucd, description."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["column", "unit", "ucd", "description"])
@@ -165,16 +165,16 @@ def dictionary_csv(columns: Sequence[Column]) -> str:
 
 
 def dictionary_md(columns: Sequence[Column]) -> str:
-    """The data dictionary for people."""
+    """Write the data dictionary as Markdown."""
     lines = ["# Data dictionary", "", "| column | unit | UCD | meaning |", "|---|---|---|---|"]
     lines += [f"| `{one.name}` | {one.unit} | `{one.ucd}` | {one.description.replace('|', '/')} |" for one in columns]
     return "\n".join([*lines, ""])
 
 
 def selection_sql(released: ReleaseContents) -> str:
-    """The query that gives the rows of the release out of the workspace's catalogue."""
+    """Write the query that selects the rows of the release from the workspace's catalogue."""
     condition = f"\nWHERE ({released.where}\n)" if released.where else ""
-    # a comment that begins with -- would be taken for an option where the file is given to a command
+    # a command would take a comment that begins with -- for an option
     return (
         f"/* Version {released.version}: {released.rows} objects, as the catalogue stood at the end of round "
         f'{released.round}.\n   Run it in the workspace with: catbuilder sql "$(cat selection.sql)" */\n'
@@ -183,20 +183,20 @@ def selection_sql(released: ReleaseContents) -> str:
 
 
 def certificates_md(sentences: Sequence[str]) -> str:
-    """What vouches for the promoted labels, in words."""
-    none = "No label of this release was promoted under a certificate: no error rate is promised of any."
+    """Write the certificates of the promoted labels in words."""
+    none = "No label of this release was promoted under a certificate, so no error rate is guaranteed."
     lines = [f"- {sentence}" for sentence in sentences] or [none]
     return "\n".join(["# Certificates", "", *lines, ""])
 
 
 def changes_md(version: str, previous: str | None, diff: RoundDiff | None, notes: Sequence[str]) -> str:
-    """What is new against the release before."""
+    """Write the changes since the previous release."""
     lines = [f"# Changes of version {version}", ""]
     if previous is None:
         return "\n".join([*lines, "This is the first release.", ""])
-    lines += [f"Against version {previous}.", "", *(f"- {note}" for note in notes)]
+    lines += [f"Changes since version {previous}.", "", *(f"- {note}" for note in notes)]
     if diff is None:
-        return "\n".join([*lines, "- It is of the same round: no label or prediction has changed.", ""])
+        return "\n".join([*lines, "- The round is the same: no label or prediction has changed.", ""])
     lines += [f"- {sentence}" for sentence in diff.sentences()]
     for title, table in (
         ("Labels", diff.labels), ("Predicted classes", diff.predictions), ("Events", diff.events),

@@ -165,7 +165,7 @@ def test_csv_keeps_ids_exact_null_empty_and_ends_lines_as_its_standard_says(surv
 
 def test_hats_passes_its_validator_strictly_and_opens_in_lsdb(survey, tmp_path):
     report = export(survey, tmp_path / "sky.hats")
-    assert (report.rows, report.without_position) == (11, 2) and "2 objects have no position" in report.sentences()[1]
+    assert (report.rows, report.without_position) == (11, 2) and "2 objects without a position" in report.sentences()[1]
     assert is_valid_catalog(tmp_path / "sky.hats", strict=True)
     catalog = lsdb.open_catalog(tmp_path / "sky.hats")
     found = catalog.compute()

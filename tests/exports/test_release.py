@@ -20,7 +20,8 @@ from catbuilder.catalogue.schema import Column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.certificates import read_certificates
 from catbuilder.exports.cds import _decimals, cds_fields
-from catbuilder.exports.release import release, verify_release, verify_releases
+from catbuilder.exports.release import release
+from catbuilder.exports.release_check import verify_release, verify_releases
 from catbuilder.exports.rows import ExportColumn
 
 SETTINGS = """
@@ -142,11 +143,24 @@ def test_datacites_own_validator_takes_the_metadata(released):
     assert relations == {"References": "arXiv:1812.02183", "IsNewVersionOf": "10.5281/zenodo.1234567"}
 
 
+def test_a_large_release_leaves_out_the_fixed_width_file_unless_it_is_asked_for(tmp_path, monkeypatch):
+    workspace = with_doi(with_settings(surveyed(tmp_path / "ws")), "")
+    monkeypatch.setattr("catbuilder.exports.release.CDS_ROWS", 12)
+    report = release(workspace, "large")
+    assert "catalog.dat" not in report.files and "catalog.fits" in report.files
+    assert any("catalog.dat was left out" in sentence for sentence in report.sentences())
+    assert "catalog.dat" not in (folder(workspace, "large") / "ReadMe").read_text()
+    small = release(workspace, "small", where="survey = 'des'")
+    asked = release(workspace, "asked", formats=("cds",))
+    for one in (small, asked):
+        assert "catalog.dat" in one.files and not any("left out" in sentence for sentence in one.sentences())
+
+
 def test_changes_since_the_release_before_are_told(released):
     assert "This is the first release." in (folder(released, "1.0") / "CHANGES.md").read_text()
     told = (folder(released) / "CHANGES.md").read_text()
-    assert "Against version 1.0." in told and "1 added, 1 retracted" in told
-    assert "Rows kept: survey = 'des'; there were: every object." in told
+    assert "Changes since version 1.0." in told and "1 added, 1 retracted" in told
+    assert "Rows kept: survey = 'des'; before: every object." in told
     assert "round 2 scores it elliptical at 0.6000" in told
     assert "of the whole catalogue, not only the rows of this release" in told
 
@@ -260,7 +274,7 @@ def test_a_release_without_authors_or_of_an_odd_kind_is_refused(tmp_path):
     workspace = surveyed(tmp_path / "ws")
     failed(cli("-w", workspace.path, "release", "1"), "title and creators and licence", "[release]")
     with_settings(workspace)
-    failed(cli("-w", workspace.path, "release", "../1"), "is no version")
+    failed(cli("-w", workspace.path, "release", "../1"), "is not a version")
     failed(cli("-w", workspace.path, "release", "1", "--formats", "xls"), "no format xls", "fits")
     failed(cli("-w", workspace.path, "release", "1", "--at", "7"), "no round 7")
     failed(cli("-w", workspace.path, "release", "1", "--where", "colour > 1"), "is not one condition")

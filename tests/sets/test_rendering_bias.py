@@ -109,9 +109,7 @@ def test_check_says_careful_and_keeps_its_exit_code(workspace):
         "warning: in the training set of round 1 and of the next, class and rendering go together"
     )
     assert "'spirals' has" in told[0]
-    assert (
-        careful[1].startswith("warning: in the training set of the next round,") and "'ellipticals' has" in careful[1]
-    )
+    assert told[1].startswith("warning: in the training set of the next round,") and "'ellipticals' has" in told[1]
     # the round's model is not a file here; nothing else is wrong
     assert {check for check, result in results.items() if result not in ("ok", "warning")} <= {"models", "stamps"}
 
