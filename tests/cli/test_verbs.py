@@ -306,7 +306,7 @@ def test_check_names_what_is_broken_and_exits_with_one(workspace):
     results = {row["check"]: row["result"] for row in json.loads(done.out)}
     broken = {name for name, result in results.items() if result != "ok"}
     assert {"test_sets_untouched", "events_gapless", "objects_unique", "stamps", "models"} <= broken
-    assert "labels_explained" not in broken and "des 8 stands 2 times" in done.err
+    assert "labels_explained" not in broken and "des 8 has 2 current rows" in done.err
 
 
 # --- Ctrl-C

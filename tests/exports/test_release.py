@@ -1,4 +1,4 @@
-"""A release: what it holds, that other tools read it, and that nothing of it can change unseen."""
+"""A release: its files, that other tools read them, and that any change is found."""
 
 import csv
 import hashlib
@@ -133,7 +133,7 @@ def test_the_citation_says_who_what_and_when(released):
     assert {"message", "title", "license", "doi", "date-released"} <= cited.keys()
 
 
-def test_datacites_own_validator_takes_the_metadata(released):
+def test_the_datacite_metadata_are_valid(released):
     record = json.loads((folder(released) / "datacite.json").read_text())
     schema45.validator.validate(record)
     assert record["creators"][1] == {
@@ -210,7 +210,7 @@ def test_fixed_width_numbers_are_in_fixed_point():
     assert texts.to_pylist() == ["0.00000000", "0.00000010", "-0.00000010", "1.00000000", "-12.50000000", None]
 
 
-def test_whom_to_thank_follows_from_the_surveys_in_it(released):
+def test_the_acknowledgements_name_the_surveys_of_the_rows(released):
     text = (folder(released) / "ACKNOWLEDGEMENTS.md").read_text()
     assert "Dark Energy Survey, DR1: https://" in text and "Sloan" not in text, "it keeps objects of des alone"
     assert "Galaxy Zoo" not in text
@@ -222,7 +222,7 @@ def test_releases_are_listed(released):
     assert listed == [("1.0", 1, 13), ("1.1", 2, 11)]
 
 
-def test_what_was_released_is_never_written_over(released):
+def test_a_release_is_never_overwritten(released):
     before = hashlib.sha256((folder(released) / "SHA256SUMS").read_bytes()).digest()
     failed(cli("-w", released.path, "release", "1.1"), "exists", "another version")
     assert hashlib.sha256((folder(released) / "SHA256SUMS").read_bytes()).digest() == before

@@ -1,4 +1,4 @@
-"""The catalogue beside another one: known layouts, agreement with its intervals, and what is never called accuracy."""
+"""Comparison with another catalogue: known layouts, and agreement with its intervals."""
 
 import json
 from itertools import pairwise
@@ -153,7 +153,7 @@ def test_probabilities_commit_where_one_is_large_enough(ours, tmp_path):
     assert {row["theirs"]: row["objects"] for row in json.loads(done.out)[:2]} == {"elliptical": 0, "spiral": 1}
 
 
-def test_a_file_that_says_too_little_is_refused_with_what_to_say(ours, tmp_path, vega_ferrero):
+def test_a_file_with_unknown_columns_is_refused_with_the_options_to_give(ours, tmp_path, vega_ferrero):
     path = write_csv(tmp_path / "odd.csv", ["objid", "type"], [1, "E"])
     compared = ["-w", ours.path, "compare", path, "--survey", "des"]
     failed(cli(*compared), "no known layout", "--label", "--share")

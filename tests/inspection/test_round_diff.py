@@ -1,4 +1,4 @@
-"""What changed between two rounds: labels that came, went and changed, and the reasons that were recorded."""
+"""Comparison of two rounds: added, retracted and changed labels, and the recorded reasons."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ def changed(tmp_path_factory):
     return workspace
 
 
-def test_labels_between_two_rounds_are_counted_by_what_became_of_them(changed):
+def test_labels_are_counted_by_kind_of_change(changed):
     found = diff(changed, 1, 2).labels.to_pylist()
     assert [(row["change"], row["label_before"], row["label_after"], row["objects"]) for row in found] == [
         ("added", None, "elliptical", 1), ("retracted", "spiral", None, 1)

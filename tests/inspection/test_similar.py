@@ -1,4 +1,4 @@
-"""Objects that look alike: the neighbours of an object in a network's features, kept or made anew from its stamp."""
+"""Similar objects: nearest neighbours by a network's features, kept or computed from the stamp."""
 
 import json
 
@@ -38,7 +38,7 @@ def write_features(workspace, number, features):
     pq.write_table(pa.table(columns), folder / "features-00000.parquet")
 
 
-def test_neighbours_come_by_the_angle_between_features_and_say_what_they_are(known):
+def test_neighbours_are_sorted_by_the_angle_between_features_and_have_their_labels(known):
     found = similar(known, "des", 1, n=3).neighbours
     assert [one.object_id for one in found] == [2, 7, 3]
     assert [one.distance for one in found] == pytest.approx([1 - np.cos(np.radians(d)) for d in (10, 20, 40)], abs=1e-6)
@@ -46,7 +46,7 @@ def test_neighbours_come_by_the_angle_between_features_and_say_what_they_are(kno
     assert found[2].predicted_label == "elliptical" and found[2].predicted_confidence == pytest.approx(0.95)
 
 
-def test_features_without_direction_are_like_nothing(tmp_path):
+def test_zero_features_are_at_distance_one(tmp_path):
     workspace = surveyed(tmp_path / "ws")
     write_features(workspace, 2, {1: [1, 0], 2: [0, 0], 3: [0, 1]})
     assert [(one.object_id, one.distance) for one in similar(workspace, "des", "1").neighbours] == [(2, 1.0), (3, 1.0)]
@@ -60,7 +60,7 @@ def test_the_command_gives_ids_as_text_and_asks_which_survey_is_meant(known):
     failed(cli("-w", known.path, "similar", "1", "--round", "9"), "no round 9")
 
 
-def test_who_has_neither_features_nor_a_good_stamp_is_told_so(known):
+def test_an_object_without_features_and_without_a_good_stamp_is_refused(known):
     with pytest.raises(NothingToScore, match=r"des 11 has a stamp that is unreadable.*ingest images"):
         similar(known, "des", 11)
 

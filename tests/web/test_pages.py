@@ -487,7 +487,7 @@ def test_the_pages_of_a_review_stay_blind(served, browser):
     unblind = browser.get("/review/questions", params={"list": name, "annotator": "vera", "guess": "before"}).json()
     assert len(unblind["questions"]) == 29 and all(" at 0." in one["guess"] for one in unblind["questions"])
     refused = browser.post("/review/answers", json=body | {"answer": "x"}, headers={"Accept": "application/json"})
-    assert refused.status_code == 400 and "no answer" in refused.json()["error"]
+    assert refused.status_code == 400 and "is not an answer" in refused.json()["error"]
     meant = {"list": name, "annotator": "vera", "survey": one["survey"]}
     other = browser.post("/review/undo", json=meant | {"object_id": "5"}, headers={"Accept": "application/json"})
     assert other.status_code == 409 and "nothing was taken back" in other.json()["error"]
