@@ -1,9 +1,9 @@
-"""Measure how far two classifications, or two annotators, agree: share, Cohen's kappa, and their intervals.
+"""Measure the agreement of two classifications or two annotators: share, Cohen's kappa, and their intervals.
 
-Two people who call four galaxies of five spiral agree on two thirds of them by chance alone. Kappa (Cohen 1960) is the
-agreement beyond that, as a share of what was left to agree on: 1 is perfect, 0 is chance.
+Two people who each call 80 per cent of galaxies spiral agree on 68 per cent of them by chance alone. Kappa (Cohen 1960)
+is the agreement above chance, divided by the largest possible agreement above chance: 1 is perfect, 0 is chance.
 
-Agreement is not accuracy. Where two catalogues agree both may be wrong, and where they differ neither is the truth.
+Agreement is not accuracy. Two catalogues that agree may both be wrong, and neither of two that differ is the truth.
 """
 
 from dataclasses import dataclass
@@ -23,46 +23,45 @@ Counts = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 _DRAWS = 4000
-_SEED = 20190509  # of the draws: the same counts give the same interval
+_SEED = 20190509  # fixed, so that the same counts give the same interval
 
 AGREEMENT = pa.schema(
     [
         ("annotator_a", pa.string()),
         ("annotator_b", pa.string()),
-        ("objects", pa.int64()),  # that both have labelled
-        ("same", pa.float64()),  # share of these to which both gave the same class
-        ("kappa", pa.float64()),  # NULL where both gave one and the same class to all: chance agrees as well
+        ("objects", pa.int64()),  # labelled by both
+        ("same", pa.float64()),  # share of these with the same class from both
+        ("kappa", pa.float64()),  # NULL if both gave every object the same class: chance agrees as well
     ]
 )
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What a confusion matrix says of two classifications; each interval covers 95 per cent."""
+    """Agreement of two classifications of the same objects, with 95 per cent intervals."""
 
     n: int
-    agreement: float | None  # share of the objects that both put into the same class
+    agreement: float | None  # share of the objects with the same class in both
     low: float
     high: float
-    kappa: float | None  # None where both put everything into one and the same class
+    kappa: float | None  # None if both give every object the same class
     kappa_low: float | None
     kappa_high: float | None
 
 
-def agreement_of(counts: npt.ArrayLike) -> Agreement:
-    """Agreement of two classifications of the same n objects.
+def measure_agreement(counts: npt.ArrayLike) -> Agreement:
+    """Compute the agreement of two classifications of the same objects from their confusion matrix.
 
-    The share has Wilson's interval. That of Cohen's kappa (Cohen 1960) is the central 95 per cent of its posterior
-    where each cell of the matrix has the prior Dirichlet(2 / classes^2): that of Jeffreys, 1/2, for two classes, and
-    of the same weight, two objects, for more of them; 1/2 a cell would invent 50 objects of ten classes, of which 45
-    disagree. A bootstrap of a matrix without any disagreement would have no width, as if a few objects proved that
-    there never is one.
+    The share has Wilson's interval. The interval of Cohen's kappa (Cohen 1960) is the central 95 per cent of its
+    posterior under the prior Dirichlet(2 / classes^2). For two classes this is Jeffreys' prior, 1/2 a cell. For more
+    classes it keeps the same total weight, two objects: 1/2 a cell would add 50 objects for ten classes, 45 of them
+    disagreements. A bootstrap is not used: without any disagreement in the matrix its interval has no width.
 
     Parameters
     ----------
-    counts : int (classes, classes), objects by the class of the one and of the other
+    counts : int (classes, classes), objects by their class in the first and in the second classification
     """
-    from catbuilder.decisions.measures import proportion  # scikit-learn: a second that the web page need not wait for
+    from catbuilder.decisions.measures import proportion  # scikit-learn takes a second to import
 
     matrix = np.asarray(counts, np.int64)
     n, same = int(matrix.sum()), int(np.trace(matrix))
@@ -73,22 +72,22 @@ def agreement_of(counts: npt.ArrayLike) -> Agreement:
     random = np.random.default_rng(_SEED)
     drawn = random.dirichlet(matrix.ravel() + 2 / matrix.size, _DRAWS).reshape(-1, *matrix.shape)
     low, high = np.quantile(_kappa(drawn), (0.025, 0.975))
-    # the posterior of a matrix on the edge of what is possible may lie beside it
+    # the posterior of a matrix with empty cells may exclude the estimate itself
     ends = min(float(low), float(kappa)), max(float(high), float(kappa))
     return Agreement(n, share.value, share.low or 0.0, share.high or 1.0, float(kappa), *ends)
 
 
 def annotator_agreement(workspace: Workspace) -> pa.Table:
-    """Compute Cohen's kappa of each two annotators who have labelled the same objects.
+    """Compute Cohen's kappa for each pair of annotators who labelled some of the same objects.
 
-    Only standing labels of source human with an annotator's name count; "not sure" is no label.
+    Only standing labels of source human with an annotator's name count. "Not sure" is not a label.
 
     Returns
     -------
-    A row a pair, with the columns of `AGREEMENT`.
+    One row per pair, with the columns of `AGREEMENT`.
     """
     with workspace.reading() as con:
-        cells = fetch_arrow(con, query("active_learning/annotators")).to_pylist()
+        cells = fetch_arrow(con, query("active_learning/annotator_pairs")).to_pylist()
     rows = []
     for pair, of_pair in groupby(cells, key=itemgetter("annotator_a", "annotator_b")):
         counts = list(of_pair)
@@ -100,7 +99,7 @@ def annotator_agreement(workspace: Workspace) -> pa.Table:
 
 
 def _kappa_of_pair(cells: list[dict[str, Any]]) -> float | None:
-    """Cohen's kappa of one pair's counts by class and class; None where both gave one and the same class to all."""
+    """Compute Cohen's kappa of one pair; None if both gave every object the same class."""
     names = sorted({cell[side] for cell in cells for side in ("label_a", "label_b")})
     matrix = np.zeros((1, len(names), len(names)))
     for cell in cells:
@@ -110,7 +109,7 @@ def _kappa_of_pair(cells: list[dict[str, Any]]) -> float | None:
 
 
 def _kappa(shares: Floats) -> Floats:
-    """Cohen's kappa of each matrix of shares, (m, classes, classes); NaN where chance alone would always agree."""
+    """Compute Cohen's kappa of each matrix of shares, (m, classes, classes); NaN where chance always agrees."""
     observed = np.trace(shares, axis1=1, axis2=2)
     expected = (shares.sum(1) * shares.sum(2)).sum(1)
     with np.errstate(invalid="ignore", divide="ignore"):

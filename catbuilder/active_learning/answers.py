@@ -1,4 +1,4 @@
-"""Import and export labels that people or tables give."""
+"""Import labels from a table, a person or another platform, and export the standing labels."""
 
 import csv
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.active_learning.platform_answers import Layout, parse_meanings, read_annotations
+from catbuilder.active_learning.platform_answers import Layout, parse_answer_classes, read_annotations
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
@@ -31,19 +31,24 @@ from catbuilder.decisions.audit import update_audits
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What `labels import` did."""
+    """Number of labels recorded and unchanged, and the rows that were rejected."""
 
     recorded: int
-    unchanged: int
+    unchanged: int  # labels that stood already
     rejections: tuple[Rejection, ...]
-    audits: tuple[str, ...] = ()  # what the answers did to the audits of certified batches, a sentence each
+    audits: tuple[str, ...] = ()  # effect on the audits of certified batches, a sentence each
+
+    def sentences(self) -> list[str]:
+        """Return the result as sentences."""
+        said = [f"{self.recorded} labels recorded, {self.unchanged} stood already."]
+        return said + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
 
 
 def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[str, ...]]:
-    """Append what people or catalogues say, and judge the audits that it answers, all in the caller's transaction.
+    """Append label events and update the audits that they answer, in the caller's transaction.
 
-    A label that only repeats the last word of who gives it is left out. A batch whose audit is thereby broken is taken
-    back (`audit.update_audits`).
+    A label that repeats the latest label by the same source and annotator is left out. If an answer breaks the audit of
+    a certified batch, the batch is retracted (`audit.update_audits`).
 
     Parameters
     ----------
@@ -51,8 +56,8 @@ def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[s
 
     Returns
     -------
-    recorded : how many of the events were appended, but for what the audits retract
-    sentences : what became of the audits, a sentence each
+    recorded : number of the events that were appended, without the retractions of audits
+    sentences : what happened to the audits, a sentence each
     """
     fresh = fresh_labels(recording, events)
     record_events(recording, fresh)
@@ -73,15 +78,21 @@ def import_labels(
 ) -> ImportReport:
     """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
 
-    A label that stands already, from the same source and annotator, changes nothing. One that is given to an image
-    of a catalogued object is recorded for that object. A person's label of an object that was drawn for an audit is its
-    answer; a batch whose audit is thereby broken is taken back in the same transaction (`audit.update_audits`).
+    A label that stands already, from the same source and annotator, changes nothing. A label of an image that is an
+    alias of a catalogued object is recorded for that object. A person's label of an object in an audit answers the
+    audit; if it breaks the audit, the batch is retracted in the same transaction (`audit.update_audits`).
 
     Parameters
     ----------
-    source : of rows that state none; by default 'imported', and 'human' of the layouts of annotations
-    layout : 'plain', or what `annotations` reads: 'zooniverse' or 'labelstudio'
-    answers : which class an answer means there, each like 'Features or disk=spiral'
+    source : source of rows that do not give one; by default 'imported', or 'human' for the other layouts
+    survey : survey of rows that do not give one
+    layout : 'plain', 'zooniverse' or 'labelstudio'
+    answers : the class that an answer of another layout means, each like 'Features or disk=spiral'
+
+    Raises
+    ------
+    InputError
+        The file cannot be read or is not of that layout, the source cannot be imported, or an answer names no class.
     """
     if source is None:
         source = "imported" if layout == "plain" else "human"
@@ -92,7 +103,7 @@ def import_labels(
         unique = ("survey", "object_id", "source", "annotator")
         table = read_table(file, columns, unique=unique, limits=workspace.config.limits)
     else:
-        meanings = parse_meanings(answers, workspace.config.classes)
+        meanings = parse_answer_classes(answers, workspace.config.classes)
         table = read_annotations(file, layout, meanings, workspace.config.limits)
         table.parse(columns)
     with workspace.recording(f"labels import {file.name}") as recording:
@@ -110,14 +121,13 @@ def read_label_rows(
     known: dict[tuple[str, int], int],
     by_id: dict[int, list[str]],
 ) -> pa.Table:
-    """Turn the rows of a table of labels into events, with the columns of `EVENTS`; reject those of unknown objects.
+    """Turn the valid rows of a table of labels into events with the columns of `EVENTS`, and reject the others.
 
     Parameters
     ----------
-    table : parsed by `label_columns`
-    source, survey : of rows that state none
-    known : the object that each id of a survey stands for
-    by_id : the surveys that have an id
+    source, survey : source and survey of rows that do not give them
+    known : catalogued object of each (survey, id)
+    by_id : surveys that contain each id
     """
     events = []
     for row in table.rows:
@@ -141,9 +151,9 @@ def label_columns(classes: Sequence[str]) -> tuple[CsvColumn, ...]:
 
 
 def export_labels(workspace: Workspace, file: Path) -> int:
-    """Write every standing label as CSV, in the columns that `import_labels` reads; returns their number.
+    """Write every standing label to a CSV file that `import_labels` can read, and return their number.
 
-    An annotator who is called like a formula of a spreadsheet gets an apostrophe, which the import takes away.
+    An annotator's name that a spreadsheet would run as a formula gets an apostrophe, which the import removes.
     """
     with workspace.reading() as con:
         cursor = con.execute(query("active_learning/export_labels"))
@@ -158,8 +168,8 @@ def export_labels(workspace: Workspace, file: Path) -> int:
 
 
 def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], dict[int, list[str]]]:
-    """Which object each id of a survey stands for, and which surveys have an id."""
-    rows = recording.con.execute(query("active_learning/alias_known_objects")).fetchall()
+    """Return the catalogued object of each (survey, id), and the surveys that contain each id."""
+    rows = recording.con.execute(query("active_learning/known_ids")).fetchall()
     known = {(survey, object_id): stands_for for survey, object_id, stands_for in rows}
     by_id: dict[int, list[str]] = {}
     for survey, object_id in known:
@@ -197,15 +207,16 @@ def _only_survey(object_id: int, by_id: dict[int, list[str]]) -> str:
     surveys = by_id.get(object_id, [])
     if len(surveys) != 1:
         what = f"is in {' and '.join(sorted(surveys))}" if surveys else "is not in the catalogue"
-        raise BadValue(f"object {object_id} {what}; ingest it, or say which survey is meant by --survey")
+        raise BadValue(f"object {object_id} {what}; ingest it, or name its survey with --survey")
     return surveys[0]
 
 
 def _source(name: str) -> str:
     if name == "promoted":
-        # an exported catalogue of ours read back: taken as asserted, it could never be retracted
+        # from an exported catalogue of ours: as an imported label it could never be retracted
         raise BadValue(
-            "it was promoted, not asserted by anybody; to assert it, give human, galaxy_zoo or imported as source"
+            "the label was promoted by a round; to import it as your own, give human, galaxy_zoo or imported as its "
+            "source"
         )
     if name not in SOURCES:
         raise BadValue(f"unknown source '{name}'; use {', '.join(SOURCES[:3])}")

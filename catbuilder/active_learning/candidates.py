@@ -1,9 +1,9 @@
-"""Whom to ask about of a survey of any size: what a model is in doubt about, what its features do not cover, or a draw.
+"""Find candidates for labelling in a survey of any size: uncertain objects, objects with features, or a random draw.
 
-Who may be asked hangs on a dozen tables, what the model made of an object on one. So the most doubtful are found first,
-in one pass over the scores, and of these those that may be asked; if they do not suffice, more are looked at. Features
-are kept of a sample of the pool, which any catalogue can hold. A draw at random says with which chance each object was
-drawn, so all that could have been are counted, range by range.
+Eligibility depends on a dozen tables, the model's score on one. So the most uncertain objects are found first, in one
+pass over the scores, and then filtered for eligibility; if too few remain, more are taken. Features are kept for a
+sample of the pool only, which fits in memory. A random draw states its sampling probability, so all eligible objects
+are counted, one range of ids at a time.
 """
 
 from bisect import bisect_left
@@ -23,76 +23,76 @@ from catbuilder.core.resources import query
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 
-DOUBTS = ("margin", "entropy", "mutual_information")
-_FEW = 20_000_000  # objects that are looked at together; more are looked at range by range of ids
+UNCERTAINTIES = ("margin", "entropy", "mutual_information")
+_FEW = 20_000_000  # objects that are filtered in one query; more are filtered one range of ids at a time
 
 
-def newest_model(con: Connection) -> int | None:
-    """The model whose scores are the latest, or None before the first."""
+def latest_model(con: Connection) -> int | None:
+    """Return the model of the latest scores, or None before the first scoring."""
     row = first_row(con, "SELECT max(model) FROM scorings")
     return row[0] if row else None
 
 
-def forget_asked(con: Connection, model: int | None, at_random: bool = False) -> None:
-    """Make the temporary table `asked` of the objects that are not to be asked about again."""
-    text = f"CREATE OR REPLACE TEMP TABLE asked AS {query('active_learning/questions_asked')}"
+def make_asked_table(con: Connection, model: int | None, at_random: bool = False) -> None:
+    """Make the temporary table `asked` of the objects that must not be chosen again."""
+    text = f"CREATE OR REPLACE TEMP TABLE asked AS {query('active_learning/already_asked')}"
     con.execute(text, {"model": model, "at_random": at_random})
 
 
-def most_doubtful(con: Connection, strategy: str, model: int, n: int, survey: str | None = None) -> pa.Table:
-    """The n askable objects that a model is most in doubt about: survey, object_id.
+def choose_uncertain(con: Connection, strategy: str, model: int, n: int, survey: str | None = None) -> pa.Table:
+    """Choose the n eligible objects with the most uncertain predictions: survey, object_id.
 
     Parameters
     ----------
-    strategy : 'margin', the least between the two highest posteriors; 'entropy' of the posterior; or
-        'mutual_information', what the members of an ensemble disagree about
+    strategy : 'margin', the smallest difference of the two highest posteriors; 'entropy' of the posterior; or
+        'mutual_information', the disagreement of the members of an ensemble
     survey : only objects of this survey
 
     Raises
     ------
     NothingToAsk
-        The model is one network, which does not disagree with itself.
+        The strategy needs an ensemble and the model is one network.
     """
     if strategy == "mutual_information" and not fetch_number(
         con, "SELECT count(*) FROM members WHERE model = ?", [model]
     ):
         raise NothingToAsk(
-            f"mutual_information is what the networks of an ensemble disagree about, and model {model} is one network; "
+            f"mutual_information measures the disagreement of an ensemble, and model {model} is a single network; "
             "train several (catbuilder round --set members=3), or use --strategy margin"
         )
     asked: dict[str, object] = {"strategy": strategy, "model": model, "survey": survey}
-    steps = con.execute(query("active_learning/questions_steps"), asked).fetchall()
+    steps = con.execute(query("active_learning/uncertainty_histogram"), asked).fetchall()
     wanted = 4 * n
-    while not _look_at_doubtful(con, steps, wanted, n, asked):
+    while not _gather_uncertain(con, steps, wanted, n, asked):
         wanted *= 8
     ranked = {"strategy": strategy, "model": model, "n": n}
-    return fetch_arrow(con, query("active_learning/questions_doubtful"), ranked)
+    return fetch_arrow(con, query("active_learning/most_uncertain"), ranked)
 
 
-def drawn_at_random(con: Connection, n: int, key: str, survey: str | None = None) -> tuple[pa.Table, float]:
-    """A simple random sample of n askable objects (survey, object_id), and the chance with which each was drawn.
+def draw_random(con: Connection, n: int, key: str, survey: str | None = None) -> tuple[pa.Table, float]:
+    """Draw a simple random sample of n eligible objects (survey, object_id), and return its sampling probability.
 
     Parameters
     ----------
-    key : another key draws other objects
+    key : seed of the draw
     """
     objects = 0
     con.execute("CREATE OR REPLACE TEMP TABLE drawn (survey VARCHAR, object_id BIGINT)")
     for _ in each_range(con):
         con.execute(
-            f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}", {"survey": survey}
+            f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}", {"survey": survey}
         )
-        objects += fetch_number(con, "SELECT count(*) FROM temp.askable")
-        con.execute(f"INSERT INTO temp.drawn {query('active_learning/questions_drawn')}", {"key": key, "n": n})
-    con.execute("CREATE OR REPLACE TEMP TABLE askable AS FROM temp.drawn")
-    found = fetch_arrow(con, query("active_learning/questions_drawn"), {"key": key, "n": n})
+        objects += fetch_number(con, "SELECT count(*) FROM temp.eligible")
+        con.execute(f"INSERT INTO temp.drawn {query('active_learning/random_sample')}", {"key": key, "n": n})
+    con.execute("CREATE OR REPLACE TEMP TABLE eligible AS FROM temp.drawn")
+    found = fetch_arrow(con, query("active_learning/random_sample"), {"key": key, "n": n})
     return found, found.num_rows / max(objects, 1)
 
 
-def with_features(
+def objects_with_features(
     con: Connection, workspace: Workspace, model: int, survey: str | None = None
 ) -> tuple[pa.Table, Floats, Bools]:
-    """Askable and labelled objects whose features the model's scoring has kept.
+    """Read the eligible and the labelled objects whose features were kept, with their features.
 
     Returns
     -------
@@ -101,43 +101,43 @@ def with_features(
     Raises
     ------
     NothingToAsk
-        No features of the pool were kept.
+        No features of eligible objects were kept.
     """
     from catbuilder.catalogue.features import features_of
 
     files = [str(file) for file in feature_files(workspace.round_folder(model))]
     if files:
         kept = "SELECT DISTINCT survey, object_id FROM read_parquet($files)"
-        con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {kept}", {"files": files})
-        with restricted_to(con, "looked_at"):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {kept}", {"files": files})
+        with restricted_to(con, "considered"):
             con.execute(
-                f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}",
+                f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}",
                 {"survey": survey},
             )
-            objects = fetch_arrow(con, query("active_learning/questions_featured"))
+            objects = fetch_arrow(con, query("active_learning/eligible_and_labelled"))
         if objects.num_rows and not np.asarray(objects["labelled"]).all():
             features, _ = features_of(workspace, model, objects)
             return objects.select(["survey", "object_id"]), features, np.asarray(objects["labelled"])
     raise NothingToAsk(
-        f"round {model} kept the features of no pool object that could be asked about; score with features kept "
+        f"round {model} kept the features of no pool object that can be chosen; keep features when scoring "
         "([scoring] pool_features in the recipe), or use --strategy margin"
     )
 
 
-def _look_at_doubtful(
+def _gather_uncertain(
     con: Connection, steps: list[tuple[int, int]], wanted: int, n: int, asked: dict[str, object]
 ) -> bool:
-    """Make the temporary table `askable` of the most doubtful; whether it holds n of them, or all that there are."""
-    looked_at = list(accumulate(objects for _, objects in steps))
-    place = min(bisect_left(looked_at, wanted), len(steps) - 1)  # of the step down to which there are so many
+    """Make the temporary table `eligible` of the most uncertain objects; True if it holds n of them, or all."""
+    below = list(accumulate(objects for _, objects in steps))
+    place = min(bisect_left(below, wanted), len(steps) - 1)  # of the last step of uncertainty that is needed
     survey = {"survey": asked["survey"]}
-    if not steps or looked_at[place] > _FEW:
-        make_table(con, "askable", query("active_learning/questions_askable"), survey)
+    if not steps or below[place] > _FEW:
+        make_table(con, "eligible", query("active_learning/eligible_objects"), survey)
         return True
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('active_learning/questions_doubted')}",
+        f"CREATE OR REPLACE TEMP TABLE considered AS {query('active_learning/uncertain_candidates')}",
         asked | {"step": steps[place][0]},
     )
-    with restricted_to(con, "looked_at"):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE askable AS {query('active_learning/questions_askable')}", survey)
-    return place == len(steps) - 1 or fetch_number(con, "SELECT count(*) FROM temp.askable") >= n
+    with restricted_to(con, "considered"):
+        con.execute(f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}", survey)
+    return place == len(steps) - 1 or fetch_number(con, "SELECT count(*) FROM temp.eligible") >= n

@@ -1,8 +1,8 @@
-"""Which objects stand for a sample, by their features alone: the typical ones, and those far from all that is known.
+"""Choose representative objects by their features: TypiClust and k-centre greedy.
 
-What a classifier is unsure about says little while it has seen little. Then the densest places of feature space are the
-better teachers (TypiClust), or points that leave none of it far from a label (k-centre greedy). Both see the features
-as directions: their length says how bright or how plain a galaxy is, rather than what it is.
+With few labels, the uncertainty of a classifier says little. Then it is better to label objects in dense regions of
+feature space (TypiClust), or objects that leave no region far from a label (k-centre greedy). Both normalise the
+features: the length of a feature vector depends on brightness and contrast more than on the class.
 """
 
 import numpy as np
@@ -16,21 +16,27 @@ Floats = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
 
-NEIGHBOURS = 20  # within a cluster, over which typicality is taken: the paper's number
-MOST_CLUSTERS = 500  # the paper's, too: beyond it clusters are crumbs
+NEIGHBOURS = 20  # over which typicality is averaged: the paper's number
+MOST_CLUSTERS = 500  # the paper's number: more clusters would be too small
 LEAST_OF_A_CLUSTER = 5  # objects on average
 
 
-def typical(features: Floats, labelled: Bools, n: int, seed: int = 0) -> Ints:
-    """Positions of n unlabelled objects: the most typical ones of the largest clusters with the fewest labels.
+def choose_typical(features: Floats, labelled: Bools, n: int, seed: int = 0) -> Ints:
+    """Choose the most typical unlabelled objects of the largest clusters with the fewest labels (TypiClust).
 
-    As many clusters as there would be labels, by k-means; typical is who has its 20 nearest neighbours of the cluster
-    nearest (Hacohen, Dekel & Weinshall 2022, arXiv:2202.02794). Clusters give one object each, in turn.
+    k-means makes as many clusters as there will be labels. The most typical object has the smallest mean distance to
+    its 20 nearest neighbours in the cluster (Hacohen, Dekel & Weinshall 2022, arXiv:2202.02794). One object is taken
+    from each cluster in turn.
 
     Parameters
     ----------
     features : float (m, d)
     labelled : bool (m,)
+    n : number of objects to choose
+
+    Returns
+    -------
+    indices of the chosen objects, int (n,)
     """
     directions = normalize(features)
     most = max(1, min(MOST_CLUSTERS, len(features) // LEAST_OF_A_CLUSTER))
@@ -45,16 +51,21 @@ def typical(features: Floats, labelled: Bools, n: int, seed: int = 0) -> Ints:
     return np.array(chosen, np.int64)
 
 
-def covering(features: Floats, labelled: Bools, n: int) -> Ints:
-    """Positions of n unlabelled objects, each the farthest from all that are labelled or were taken before.
+def choose_coverage(features: Floats, labelled: Bools, n: int) -> Ints:
+    """Choose unlabelled objects, each the farthest from all labelled and already chosen ones (k-centre greedy).
 
-    The greedy 2-approximation of the k-centre problem (Gonzalez 1985; as active learning Sener & Savarese 2018,
-    arXiv:1708.00489). Where nothing is labelled it begins with the object nearest to the middle of all.
+    This is the greedy 2-approximation of the k-centre problem (Gonzalez 1985; for active learning Sener & Savarese
+    2018, arXiv:1708.00489). Without labels it starts with the object nearest to the mean.
 
     Parameters
     ----------
     features : float (m, d)
     labelled : bool (m,)
+    n : number of objects to choose
+
+    Returns
+    -------
+    indices of the chosen objects, int (n,)
     """
     directions = normalize(features)
     candidates = np.flatnonzero(~labelled)
@@ -74,7 +85,7 @@ def covering(features: Floats, labelled: Bools, n: int) -> Ints:
 
 
 def _by_typicality(directions: Floats, members: Ints, labelled: Bools) -> list[int]:
-    """The unlabelled members of a cluster, the most typical first."""
+    """Sort the unlabelled members of a cluster, the most typical first."""
     k = min(NEIGHBOURS, len(members) - 1)
     if k == 0:
         distance = np.zeros(len(members))

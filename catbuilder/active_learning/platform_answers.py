@@ -1,8 +1,8 @@
-"""Answers of people as Zooniverse and Label Studio export them, made into the rows of a table of labels.
+"""Read the answers that Zooniverse and Label Studio export, as rows of a table of labels.
 
-Both say which object an answer is about in the fields that `subjects` has given them: survey and object_id. Several
-people may have answered about one object. Of each the last word counts, and the class with most votes is the object's
-label, with its share of the votes as confidence; where two classes have as many, there is none, and it is rejected.
+Both exports repeat the fields survey and object_id that `platform_subjects` wrote for each object. Several people may
+have answered for one object. The latest answer of each person counts. The class with most votes becomes the label, and
+its share of the votes the confidence; an object without a majority is rejected.
 """
 
 import json
@@ -19,25 +19,25 @@ from catbuilder.core.settings import Limits
 
 Layout = Literal["plain", "zooniverse", "labelstudio"]
 
-_HIDDEN = "#/!&"  # with which Zooniverse marks fields that volunteers do not see
+_HIDDEN = "#/!&"  # Zooniverse's marks of fields that volunteers do not see
 
 
 @dataclass
 class _Asked:
-    """One object, where it stands first in the file, and the last word of everybody who answered."""
+    """One object, its first row in the file, and the latest answer of each annotator."""
 
     row: int
     cells: dict[str, str]
     answers: dict[str, str] = field(default_factory=dict)
 
 
-def as_layout(text: str) -> Layout:
-    """A layout of those there are, from the command line.
+def parse_layout(text: str) -> Layout:
+    """Check the name of a layout given on the command line.
 
     Raises
     ------
     InputError
-        Another one.
+        There is no such layout.
     """
     for layout in get_args(Layout):
         if text == layout:
@@ -45,33 +45,33 @@ def as_layout(text: str) -> Layout:
     raise InputError(f"there is no layout '{in_one_line(text)}' of labels; use {', '.join(get_args(Layout))}")
 
 
-def parse_meanings(pairs: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
-    """Which class each answer means, from texts like 'Features or disk=spiral'; the classes mean themselves.
+def parse_answer_classes(pairs: Sequence[str], classes: Sequence[str]) -> dict[str, str]:
+    """Parse texts like 'Features or disk=spiral' into the class of each answer; each class is its own answer too.
 
     Raises
     ------
     InputError
-        A text is no such pair, or names no class.
+        A text is not ANSWER=CLASS, or names no class.
     """
     meanings = {_plain(name): name for name in classes}
     for pair in pairs:
         answer, equals, name = pair.rpartition("=")
         if not equals or name.strip() not in classes:
             raise InputError(
-                f"'{in_one_line(pair)}' does not say which class an answer means; give ANSWER=CLASS, where the "
-                f"classes are {', '.join(classes)}"
+                f"'{in_one_line(pair)}' does not map an answer to a class; give ANSWER=CLASS with one of the classes "
+                f"{', '.join(classes)}"
             )
         meanings[_plain(answer)] = name.strip()
     return meanings
 
 
 def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], limits: Limits) -> CsvRows:
-    """One row an object with object_id, survey, label, annotator and, of several people, confidence.
+    """Read one row per object: object_id, survey, label, annotator and, from several people, confidence.
 
     Parameters
     ----------
     layout : 'zooniverse', a project's export of classifications (CSV); or 'labelstudio', an export in its JSON format
-    meanings : the class that each answer means, by the answer in small letters
+    meanings : class of each answer, by the answer in lower case
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_annotations(file: Path, layout: Layout, meanings: Mapping[str, str], li
 
 
 def _collect(table: CsvRows, asked: dict[tuple[str, str], _Asked], row: int, read: Any) -> None:
-    """Put the answers of one row or task with those about the same object, or reject it."""
+    """Add the answers of one row or task to those for the same object, or reject it."""
     cells: dict[str, str] = {}
     try:
         cells, answers = read()
@@ -110,11 +110,11 @@ def _collect(table: CsvRows, asked: dict[tuple[str, str], _Asked], row: int, rea
 
 
 def _verdict(answers: Mapping[str, str], layout: Layout) -> dict[str, str]:
-    """Label, confidence and annotator of an object."""
+    """Return label, confidence and annotator of an object by majority vote."""
     (best, votes), *others = Counter(answers.values()).most_common()
     if others and others[0][1] == votes:
         raise BadValue(
-            f"{votes} of {len(answers)} people say {best} and as many say {others[0][0]}: there is no majority"
+            f"{votes} of {len(answers)} people answered {best} and as many {others[0][0]}: there is no majority"
         )
     if len(answers) == 1:
         return {"label": best, "annotator": next(iter(answers)), "confidence": ""}
@@ -124,10 +124,10 @@ def _verdict(answers: Mapping[str, str], layout: Layout) -> dict[str, str]:
 def _of_classification(
     cells: Mapping[str, str], meanings: Mapping[str, str]
 ) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Object and answer of one row of Zooniverse's export."""
+    """Read object and answer from one row of Zooniverse's export."""
     subjects = _json(cells, "subject_data")
     if not isinstance(subjects, dict) or len(subjects) != 1:
-        raise BadValue("subject_data does not tell of one subject")
+        raise BadValue("subject_data does not describe exactly one subject")
     where = _object(next(iter(subjects.values())), "the subject's metadata")
     tasks = _json(cells, "annotations")
     values = [task.get("value") for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
@@ -136,9 +136,9 @@ def _of_classification(
 
 
 def _of_task(task: Any, meanings: Mapping[str, str]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    """Object and answers of one task of Label Studio's export."""
+    """Read object and answers from one task of Label Studio's export."""
     if not isinstance(task, dict):
-        raise BadValue("it is no task of Label Studio")
+        raise BadValue("it is not a task of Label Studio")
     where = _object(task.get("data"), "the task's data")
     annotations = [one for one in task.get("annotations") or [] if isinstance(one, dict)]
     answers = [
@@ -157,14 +157,14 @@ def _choices(result: Any) -> list[str]:
 
 
 def _who(completed_by: Any) -> str:
-    """A user's address where the export tells it, else the number."""
+    """Return a user's e-mail address if the export has it, else the user's number."""
     if isinstance(completed_by, dict):
         completed_by = completed_by.get("email") or completed_by.get("id")
     return f"labelstudio user {completed_by}" if isinstance(completed_by, int) else str(completed_by or "labelstudio")
 
 
 def _object(fields: Any, what: str) -> dict[str, str]:
-    """Survey and object_id, whatever marks stand before their names."""
+    """Read survey and object_id from fields whose names may carry Zooniverse's marks."""
     named = (
         {str(name).strip().lstrip(_HIDDEN).lower(): value for name, value in fields.items()}
         if isinstance(fields, dict)
@@ -172,17 +172,17 @@ def _object(fields: Any, what: str) -> dict[str, str]:
     )
     object_id = named.get("object_id")
     if object_id is None:
-        raise BadValue(f"{what} has no object_id; make subjects by: catbuilder labels export DIR --layout ...")
+        raise BadValue(f"{what} has no object_id; export the objects with: catbuilder labels export DIR --layout ...")
     return {"object_id": str(object_id).strip(), "survey": str(named.get("survey") or "").strip()}
 
 
 def _meant(answers: Sequence[str], meanings: Mapping[str, str]) -> str:
-    """The class that the first answer which means one means."""
+    """Return the class of the first answer that means one."""
     for answer in answers:
         if _plain(answer) in meanings:
             return meanings[_plain(answer)]
     said = f"the answer '{in_one_line(answers[0], 60)}' means no class" if answers else "there is no answer in words"
-    raise BadValue(f"{said}; say what answers mean by --answer 'ANSWER=CLASS'")
+    raise BadValue(f"{said}; map answers to classes with --answer 'ANSWER=CLASS'")
 
 
 def _plain(answer: str) -> str:
@@ -200,7 +200,7 @@ def _tasks(file: Path, limits: Limits) -> Iterator[Any]:
     try:
         if file.stat().st_size > limits.max_csv_mb * 1_000_000:
             raise InputError(
-                f"{file} has more than {limits.max_csv_mb:,} MB, and is held in memory as a whole; export it in "
+                f"{file} is larger than {limits.max_csv_mb:,} MB, and must fit in memory; export it in "
                 "several parts, or raise limits.max_csv_mb in catbuilder.toml"
             )
         tasks = json.loads(file.read_text(encoding="utf-8-sig"))

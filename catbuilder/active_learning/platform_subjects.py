@@ -1,7 +1,7 @@
-"""Objects to be labelled elsewhere: a folder with their stamps and what Zooniverse or Label Studio is to know of them.
+"""Export objects to be labelled on Zooniverse or in Label Studio: a folder of images and a manifest.
 
-Nothing in it tells what was predicted: files are named by survey and id, and come in the order of these. `annotations`
-reads what comes back.
+The labelling is blind: files are named and sorted by survey and id, and no prediction is written. `platform_answers`
+reads the answers.
 """
 
 import csv
@@ -15,7 +15,7 @@ import pyarrow as pa
 from PIL import Image
 
 from catbuilder.active_learning.platform_answers import Layout
-from catbuilder.active_learning.select_objects import guard_tests, open_questions
+from catbuilder.active_learning.select_objects import list_open_questions, update_stale_firewall
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
@@ -29,29 +29,29 @@ MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
 
 
 def export_subjects(workspace: Workspace, folder: Path, layout: Layout, table: Path | None = None) -> int:
-    """Write stamps (PNG, as they are stored) and the list that goes with them into a new folder; how many there are.
+    """Write the stamps (PNG, unchanged) and the manifest of the objects into a new folder, and return their number.
 
     'zooniverse': `manifest.csv` beside the images, its fields hidden from volunteers. 'labelstudio': `tasks.json` and
     `label_config.xml`, images in `images/`, with addresses for its local file serving from the folder above.
 
     Parameters
     ----------
-    table : CSV with object_id and survey, such as `select` writes; by default all questions that are open
+    table : CSV with object_id and survey, such as `select` writes; by default all open questions
 
     Raises
     ------
     InputError
-        The folder has such a list already, or the table names an object without a good stamp.
+        The folder has a manifest already, or the table names an object without a good stamp.
     NothingToAsk
         No question is open.
     """
     if layout not in MANIFEST:
-        raise InputError(f"subjects have no layout '{layout}'; use {' or '.join(MANIFEST)}")
+        raise InputError(f"objects cannot be exported in the layout '{layout}'; use {' or '.join(MANIFEST)}")
     if (folder / MANIFEST[layout]).exists():
         raise InputError(f"{folder / MANIFEST[layout]} exists already; give another folder")
     if table is None:
-        guard_tests(workspace)
-    objects = _stamped(workspace, open_questions(workspace) if table is None else _listed(workspace, table))
+        update_stale_firewall(workspace)
+    objects = _stamped(workspace, list_open_questions(workspace) if table is None else _listed(workspace, table))
     images = folder if layout == "zooniverse" else folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name, stamp in _stamps(workspace, objects):
@@ -66,7 +66,7 @@ def export_subjects(workspace: Workspace, folder: Path, layout: Layout, table: P
 
 
 def _listed(workspace: Workspace, file: Path) -> pa.Table:
-    """The objects that a table names; all must be of use, since people are to be given all of them."""
+    """Read the objects that a table names; any bad row is an error, since all must be labelled."""
     columns = [OBJECT_ID, CsvColumn("survey", required=True)]
     table = read_table(file, columns, unique=("survey", "object_id"), limits=workspace.config.limits)
     rows = [{"survey": row["survey"], "object_id": row["object_id"][0]} for row in table.rows]
@@ -76,17 +76,17 @@ def _listed(workspace: Workspace, file: Path) -> pa.Table:
 
 
 def _stamped(workspace: Workspace, asked: pa.Table) -> pa.Table:
-    """Position and place of the stamp of each object."""
+    """Return position, shard and row of the stamp of each object."""
     if not asked.num_rows:
         raise NothingToAsk(
-            "no question is open, so that there is nothing to be labelled; choose objects first with: "
-            "catbuilder select --strategy margin"
+            "no question is open, so there is nothing to label; choose objects first with: catbuilder select "
+            "--strategy margin"
         )
     with workspace.reading() as con:
         con.register("named", asked.select(["survey", "object_id"]))
-        con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM named")
-        with restricted_to(con, "looked_at"):
-            objects = fetch_arrow(con, query("active_learning/subjects"))
+        con.execute("CREATE OR REPLACE TEMP TABLE considered AS SELECT DISTINCT survey, object_id FROM named")
+        with restricted_to(con, "considered"):
+            objects = fetch_arrow(con, query("active_learning/good_stamps"))
     found = set(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))
     for survey, object_id in zip(asked["survey"].to_pylist(), asked["object_id"].to_pylist(), strict=True):
         if (survey, object_id) not in found:
@@ -95,7 +95,7 @@ def _stamped(workspace: Workspace, asked: pa.Table) -> pa.Table:
 
 
 def _stamps(workspace: Workspace, objects: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
-    """Name of the file and uint8 (size, size, 3) of each object."""
+    """Read the file name and stamp, uint8 (size, size, 3), of each object."""
     reader = StampReader(workspace.path, objects["shard"].to_pylist(), objects["row"])
     for place, row in enumerate(objects.to_pylist()):
         yield _image_name(row), reader.read([place])[0]
@@ -119,7 +119,7 @@ def _task(folder: Path, row: dict[str, object]) -> dict[str, object]:
 
 
 def _label_config(classes: tuple[str, ...]) -> str:
-    """What Label Studio is to ask: one of the classes."""
+    """Return Label Studio's labelling interface: one choice of the classes."""
     choices = "".join(f'    <Choice value="{html.escape(name)}"/>\n' for name in classes)
     return (
         '<View>\n  <Image name="image" value="$image" zoom="true"/>\n'

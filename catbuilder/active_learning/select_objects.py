@@ -1,12 +1,13 @@
-"""Whom to ask about next: objects for a person to label, blind.
+"""Select objects for people to label, by an active-learning strategy or at random.
 
-A list tells where an object is and what its image file is called, never what was predicted, and its order says nothing
-of it either: who knows what the network thinks agrees with it too often. What was asked is kept in the table `queue`,
-with the strategy, what the answer is for, and, where chance has drawn, with which probability.
+Labelling is blind: a list gives position and image file of each object, no prediction, and an order that does not
+depend on one, because people who see a prediction agree with it too often. The table `queue` keeps the chosen objects
+with the strategy, the purpose of the answer and, for random draws, the sampling probability.
 
-The rule for answers: what was drawn at random *for calibration* leaves the pool, calibrates, and is never trained on;
-every other answer trains, and never calibrates. What was chosen because a network was in doubt about it says nothing of
-how often networks err (`calibration_at` in `sql/views.sql` keeps to the rule, and `catbuilder check` proves it).
+The rule for answers: objects drawn at random *for calibration* leave the pool, are used for calibration and never for
+training. All other answers are used for training and never for calibration, since objects that were chosen for their
+uncertainty say nothing about the error rate (`calibration_at` in `sql/views.sql` applies the rule and `catbuilder
+check` verifies it).
 """
 
 import csv
@@ -17,16 +18,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.active_learning.candidates import (
-    DOUBTS,
-    drawn_at_random,
-    forget_asked,
-    most_doubtful,
-    newest_model,
-    with_features,
+    UNCERTAINTIES,
+    choose_uncertain,
+    draw_random,
+    latest_model,
+    make_asked_table,
+    objects_with_features,
 )
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import restricted_to
-from catbuilder.catalogue.last_numbers import last_recording
 from catbuilder.catalogue.workspace import Workspace, replace_older
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import atomic_write
@@ -35,12 +35,12 @@ from catbuilder.core.resources import query
 
 Purpose = Literal["training", "calibration"]
 
-# Each with the reason for which it may find nobody to ask about.
-_NOBODY = "the pool has no object with a good stamp and without a label that was not asked about already"
+# Each with the reason why it may find no object.
+_NO_OBJECT = "the pool has no more objects with a good stamp and without a label that were not asked about already"
 STRATEGIES = {
-    "audit": "every object that was drawn from a certified batch has its answer, or none was drawn; to be asked "
-    "about the pool, give --strategy random, or margin once a round has scored it",
-    **dict.fromkeys((*DOUBTS, "typical", "coverage", "random"), _NOBODY),
+    "audit": "every object drawn from a certified batch has an answer, or none was drawn; to label objects of the "
+    "pool, give --strategy random, or margin once a round has scored it",
+    **dict.fromkeys((*UNCERTAINTIES, "typical", "coverage", "random"), _NO_OBJECT),
 }
 DEFAULT_N = 50
 
@@ -53,42 +53,45 @@ def select_objects(
     purpose: Purpose = "training",
     survey: str | None = None,
 ) -> pa.Table:
-    """Objects to be labelled: survey, object_id, name, ra, dec (ICRS, deg), file, and label and annotator left empty.
+    """Select objects for a person to label, and record the choice.
 
-    The same objects come again until they have an answer; of those that a model has chosen, until a newer model has
-    scored. Only what is missing to n is chosen anew, and recorded.
+    Objects without an answer are returned again at the next call, those that a model chose until a newer model has
+    scored. Only as many new objects are chosen as are missing to n.
 
     Parameters
     ----------
-    strategy : 'audit', what was drawn from the certified batches and nobody has answered; or, from the pool without a
-        label (good stamp, target population, free of the firewall): 'margin', 'entropy' or 'mutual_information', what
-        the newest model is most in doubt about; 'typical' or 'coverage', what its features are dense in or leave
-        uncovered; 'random'
-    n : at most so many; None for all of an audit, or else 50
-    purpose : 'calibration' puts what is drawn at random among the calibration objects
+    strategy : 'audit', the unanswered objects drawn from certified batches; or, from the unlabelled pool (good stamp,
+        target population, not excluded by the firewall): 'margin', 'entropy' or 'mutual_information', the most
+        uncertain objects of the latest model; 'typical' or 'coverage', by its features; or 'random'
+    n : at most so many; None for the whole audit, or 50 with another strategy
+    purpose : 'calibration' moves the drawn objects to the calibration set
     survey : only objects of this survey
+
+    Returns
+    -------
+    table with the columns survey, object_id, name, ra, dec (ICRS, deg), file, and empty columns label and annotator
 
     Raises
     ------
     InputError
-        Another strategy, or one that looks at predictions, for calibration.
+        There is no such strategy, or it is not random and the purpose is calibration.
     NothingToAsk
-        There is no model, ensemble or feature to choose by.
+        The strategy needs a model, an ensemble or features, and there are none.
     """
-    _refuse(strategy, purpose)
+    _check_request(strategy, purpose)
     if survey is not None:
         workspace.check_survey(survey)
     if strategy == "audit":
-        return open_questions(workspace, "audit", n)
+        return list_open_questions(workspace, "audit", n)
     limit = DEFAULT_N if n is None else n
-    guard_tests(workspace)
-    asked = open_questions(workspace, strategy, limit, purpose=purpose, survey=survey)
-    if asked.num_rows < limit and _ask_more(workspace, strategy, limit - asked.num_rows, purpose, survey):
-        asked = open_questions(workspace, strategy, limit, purpose=purpose, survey=survey)
+    update_stale_firewall(workspace)
+    asked = list_open_questions(workspace, strategy, limit, purpose=purpose, survey=survey)
+    if asked.num_rows < limit and _select_more(workspace, strategy, limit - asked.num_rows, purpose, survey):
+        asked = list_open_questions(workspace, strategy, limit, purpose=purpose, survey=survey)
     return asked
 
 
-def open_questions(
+def list_open_questions(
     workspace: Workspace,
     strategy: str | None = None,
     n: int | None = None,
@@ -96,7 +99,7 @@ def open_questions(
     purpose: Purpose | None = None,
     survey: str | None = None,
 ) -> pa.Table:
-    """What people were asked and nobody has answered yet, in the columns of `select_objects`; chooses nothing new.
+    """List the selected objects without an answer, in the columns of `select_objects`; select nothing new.
 
     Parameters
     ----------
@@ -106,76 +109,76 @@ def open_questions(
     with workspace.reading() as con:
         found = []
         if strategy in (None, "audit") and purpose is None:
-            con.execute(f"CREATE OR REPLACE TEMP TABLE batches AS {query('active_learning/questions_batches')}")
+            con.execute(f"CREATE OR REPLACE TEMP TABLE batches AS {query('active_learning/open_audits')}")
             con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('decisions/audit_objects')}")
             with restricted_to(con, "audited"):
-                audit = fetch_arrow(con, query("active_learning/questions_audit"), {"n": n})
+                audit = fetch_arrow(con, query("active_learning/open_audit_questions"), {"n": n})
             found.append(audit if survey is None else audit.filter(pc.equal(audit["survey"], survey)))
         if strategy != "audit":
-            about = {"strategy": strategy, "purpose": purpose, "survey": survey, "n": n, "model": newest_model(con)}
-            con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {query('active_learning/questions_looked_back')}")
-            with restricted_to(con, "looked_at"):
-                found.append(fetch_arrow(con, query("active_learning/questions_open"), about))
+            about = {"strategy": strategy, "purpose": purpose, "survey": survey, "n": n, "model": latest_model(con)}
+            con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {query('active_learning/objects_ever_asked')}")
+            with restricted_to(con, "considered"):
+                found.append(fetch_arrow(con, query("active_learning/open_questions"), about))
     return pa.concat_tables(found).slice(0, n)
 
 
 def write_questions(objects: pa.Table, file: Path) -> None:
-    """Write what `select_objects` gives as CSV, to be filled in and read by `labels.import_labels`.
+    """Write the result of `select_objects` as CSV, to be filled in and read by `import_labels`.
 
     Raises
     ------
     InputError
-        The file is there already: there may be answers in it.
+        The file exists already, and may hold answers.
     """
     if file.exists():
-        raise InputError(f"{file} exists, and there may be answers in it; import it and move it away, or name another")
+        raise InputError(f"{file} exists and may hold answers; import and move it, or name another file")
     with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, objects.column_names)
         writer.writeheader()
         writer.writerows(objects.to_pylist())
 
 
-def guard_tests(workspace: Workspace) -> None:
-    """Let the firewall look at what has come in since it last did, so that nobody is asked about a test galaxy."""
+def update_stale_firewall(workspace: Workspace) -> None:
+    """Update the firewall if objects were added since the last update, so that no test galaxy is selected."""
     text = (
         "SELECT run, CAST(plan ->> '$.recipe.firewall.radius_arcsec' AS DOUBLE) FROM rounds ORDER BY round DESC LIMIT 1"
     )
     with workspace.reading() as con:
         run, radius = first_row(con, text) or (0, load_recipe(workspace.config.recipe).firewall.radius_arcsec)
-        fresh = fetch_number(con, query("active_learning/questions_unguarded"), {"run": run})
+        fresh = fetch_number(con, query("active_learning/new_since_firewall"), {"run": run})
     if fresh:
         from catbuilder.sets.firewall import update_firewall  # SciPy and scikit-learn take a second to import
 
         update_firewall(workspace, radius)
 
 
-def as_purpose(text: str) -> Purpose:
-    """A purpose of the two there are, from the command line.
+def parse_purpose(text: str) -> Purpose:
+    """Check the purpose given on the command line.
 
     Raises
     ------
     InputError
-        Another one.
+        It is neither training nor calibration.
     """
     for purpose in get_args(Purpose):
         if text == purpose:
             return purpose
-    raise InputError(f"answers cannot be for '{text}'; use training or calibration")
+    raise InputError(f"there is no purpose '{text}'; use training or calibration")
 
 
-def _refuse(strategy: str, purpose: Purpose) -> None:
+def _check_request(strategy: str, purpose: Purpose) -> None:
     if strategy not in STRATEGIES:
         *most, last = STRATEGIES
         raise InputError(f"there is no strategy '{strategy}' of selection; use {', '.join(most)} or {last}")
     if purpose == "calibration" and strategy != "random":
         raise InputError(
-            f"what was chosen by '{strategy}' cannot calibrate, since it is no random sample of the pool; use "
-            "--strategy random for calibration, or let the answers train"
+            f"objects chosen by '{strategy}' cannot calibrate, since they are not a random sample of the pool; use "
+            "--strategy random, or use the answers for training"
         )
 
 
-def _ask_more(workspace: Workspace, strategy: str, n: int, purpose: str, survey: str | None) -> int:
-    """Choose up to n more objects and record them; how many there were."""
+def _select_more(workspace: Workspace, strategy: str, n: int, purpose: str, survey: str | None) -> int:
+    """Choose up to n more objects, record them, and return their number."""
     with workspace.reading() as con:
         model = None if strategy == "random" else _require_model(con, strategy)
         chosen, probability = _choose(con, workspace, strategy, n, model, survey)
@@ -185,19 +188,19 @@ def _ask_more(workspace: Workspace, strategy: str, n: int, purpose: str, survey:
         recording.con.register("chosen", chosen)
         place: dict[str, object] = {"round": recording.round, "run": recording.run}
         asked = {"strategy": strategy, "purpose": purpose, "probability": probability, "model": model}
-        recording.con.execute(query("active_learning/questions_record"), place | asked)
+        recording.con.execute(query("active_learning/record_questions"), place | asked)
         if purpose == "calibration":
-            recording.con.execute(query("active_learning/questions_split"), place)
+            recording.con.execute(query("active_learning/record_calibration_split"), place)
             replace_older(recording, "splits")
         recording.con.unregister("chosen")
     return int(chosen.num_rows)
 
 
 def _require_model(con: Connection, strategy: str) -> int:
-    model = newest_model(con)
+    model = latest_model(con)
     if model is None:
         raise NothingToAsk(
-            f"the strategy {strategy} asks what a model makes of the pool, and no round has scored it yet; run one "
+            f"the strategy {strategy} needs a model's scores of the pool, and no round has scored it yet; run one "
             "(catbuilder round), or use --strategy random"
         )
     return model
@@ -206,15 +209,18 @@ def _require_model(con: Connection, strategy: str) -> int:
 def _choose(
     con: Connection, workspace: Workspace, strategy: str, n: int, model: int | None, survey: str | None
 ) -> tuple[pa.Table, float | None]:
-    """Objects by a strategy (survey, object_id), and with which chance each was drawn, if by chance."""
-    forget_asked(con, model, at_random=model is None)
+    """Choose objects (survey, object_id) by a strategy; also the sampling probability of a random draw."""
+    make_asked_table(con, model, at_random=model is None)
     if model is None:
-        draw = last_recording(con)
-        return drawn_at_random(con, n, f"ask {draw}", survey)
-    if strategy in DOUBTS:
-        return most_doubtful(con, strategy, model, n, survey), None
-    from catbuilder.active_learning.diversity import covering, typical  # scikit-learn takes a second to import
+        draw = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
+        return draw_random(con, n, f"ask {draw}", survey)
+    if strategy in UNCERTAINTIES:
+        return choose_uncertain(con, strategy, model, n, survey), None
+    from catbuilder.active_learning.diversity import (  # scikit-learn takes a second to import
+        choose_coverage,
+        choose_typical,
+    )
 
-    objects, features, labelled = with_features(con, workspace, model, survey)
-    chosen = typical(features, labelled, n) if strategy == "typical" else covering(features, labelled, n)
+    objects, features, labelled = objects_with_features(con, workspace, model, survey)
+    chosen = choose_typical(features, labelled, n) if strategy == "typical" else choose_coverage(features, labelled, n)
     return objects.take(chosen), None

@@ -18,7 +18,6 @@ from catbuilder.core.errors import (
     CatalogueDamaged,
     CatbuilderError,
     ConfigError,
-    QueryError,
     SchemaError,
     WorkspaceBusy,
 )
@@ -91,14 +90,6 @@ def another_connection(con: Connection) -> Connection:
 def _set_workspace_folder(con: Connection, folder: str) -> None:
     """Tell the view `scores` the folder of the workspace, whose archives it reads."""
     con.execute("SET VARIABLE workspace = $folder", {"folder": folder})
-
-
-def bad_condition(where: str, error: Exception) -> QueryError:
-    """Make the error for a user's condition on the catalogue's columns that DuckDB rejected."""
-    return QueryError(
-        f"--where '{where}' is not a condition on the columns of the catalogue: {query_error_text(error)}; see them "
-        'with: catbuilder sql "DESCRIBE catalog"'
-    )
 
 
 def was_interrupted(error: Exception) -> bool:
@@ -206,14 +197,3 @@ def _holder(message: str) -> str | None:
 def first_line(error: Exception) -> str:
     """Give the first line of an error's text."""
     return str(error).strip().splitlines()[0]
-
-
-_QUOTED = re.compile(r'"([^"]+)"')
-
-
-def query_error_text(error: Exception) -> str:
-    """Say in one line what is wrong with a query: DuckDB's first line, and known names similar to an unknown one."""
-    lines = [line.strip() for line in str(error).strip().splitlines()]
-    near = [name for line in lines if line.startswith("Candidate bindings") for name in _QUOTED.findall(line)]
-    first = lines[0] if lines else type(error).__name__
-    return in_one_line(f"{first} (did you mean {', '.join(near[:3])}?)" if near else first)

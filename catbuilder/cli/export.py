@@ -40,8 +40,12 @@ def release(
     ] = None,
     where: WhereOption = None,
     formats: Annotated[
-        str, typer.Option(help="File formats, separated by commas: fits, parquet, cds, votable, csv.")
-    ] = "fits,parquet,cds",
+        str | None,
+        typer.Option(
+            help="File formats, separated by commas: fits, parquet, cds, votable, csv (default: fits,parquet, and cds "
+            "up to 1,000,000 objects)."
+        ),
+    ] = None,
     verify: Annotated[
         bool, typer.Option("--verify", help="Only check the files of releases against their checksums.")
     ] = False,
@@ -53,7 +57,8 @@ def release(
     A release has the files, their documentation and their checksums. It never changes.
     """
     from catbuilder.core.progress import Reporter
-    from catbuilder.exports.release import list_releases, release, verify_release, verify_releases
+    from catbuilder.exports.release import release
+    from catbuilder.exports.release_check import list_releases, verify_release, verify_releases
 
     opened = open_workspace(workspace)
     if verify:
@@ -69,10 +74,9 @@ def release(
         released = list_releases(opened)
         show(pa.table({name: [one[name] for one in released] for name in names}), format)
     else:
-        kinds = [name.strip() for name in formats.split(",") if name.strip()]
+        kinds = None if formats is None else [name.strip() for name in formats.split(",") if name.strip()]
         report = release(opened, version, at=at, where=where, formats=kinds, reporter=Reporter())
-        print(f"Released {report.rows} objects of round {report.round} in {report.folder}: {', '.join(report.files)}.")
-        print(f"Verify it at any time with: catbuilder release {version} --verify")
+        print("\n".join(report.sentences()))
 
 
 def track(

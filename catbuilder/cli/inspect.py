@@ -51,16 +51,16 @@ def why(
     from catbuilder.core.table_text import print_table, show
     from catbuilder.inspection.why import why
 
-    story = why(open_workspace(workspace), object_id, survey)
+    history = why(open_workspace(workspace), object_id, survey)
     columns = ("round", "what", "detail")
     if format == "table":
-        known = {name: value for name, value in story.now.items() if value is not None}
+        known = {name: value for name, value in history.now.items() if value is not None}
         print("\n".join(f"{name:>20}  {value}" for name, value in known.items()), end="\n\n")
-        print_table(columns, story.events, right=["round"])
+        print_table(columns, history.events, right=["round"])
         return
     import pyarrow as pa
 
-    show(pa.Table.from_pylist([dict(zip(columns, event, strict=True)) for event in story.events]), format)
+    show(pa.Table.from_pylist([dict(zip(columns, event, strict=True)) for event in history.events]), format)
 
 
 def similar(
@@ -79,13 +79,15 @@ def similar(
     Distances are between the feature vectors of a round's network; the nearest object comes first.
     """
     from catbuilder.core.table_text import show
-    from catbuilder.inspection.similar import as_table, draw_similar, similar
+    from catbuilder.inspection.similar import draw_similar, similar
 
     opened = open_workspace(workspace)
     found = similar(opened, survey, object_id, n, number)
-    show(as_table(found), format)
+    if format == "table":
+        print("\n".join(found.sentences()))
+    show(found.table(), format)
     if mosaic is not None:
-        shown = draw_similar(opened, survey, object_id, found, mosaic)
+        shown = draw_similar(opened, found, mosaic)
         print(f"{shown} images are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
 
 
@@ -133,7 +135,7 @@ def diff(
     if format != "table" or part is not None:
         show(getattr(found, part or "labels"), format)
     else:
-        print(found.sentence())
+        print("\n".join(found.sentences()))
         for name in ("labels", "predictions", "events", "examples"):
             print(f"\n{name}")
             show(getattr(found, name), format)
@@ -194,11 +196,13 @@ def compare(
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
     from catbuilder.inspection.compare import CompareRequest, compare, draw_disagreements
-    from catbuilder.inspection.other_catalogue import Columns, pairs_of
+    from catbuilder.inspection.other_catalogue import CatalogueColumns, parse_class_pairs
 
     opened = open_workspace(workspace)
-    theirs = {name: ours for ours, name in pairs_of(meanings or (), "--class")}
-    columns = Columns("", object_id, ra, dec, label, theirs, dict(pairs_of(shares or (), "--share")), least)
+    theirs = {name: ours for ours, name in parse_class_pairs(meanings or (), "--class")}
+    columns = CatalogueColumns(
+        "", object_id, ra, dec, label, theirs, dict(parse_class_pairs(shares or (), "--share")), least
+    )
     request = CompareRequest(of, at, where, by, radius, n)
     found = compare(opened, file, survey, columns, request, Reporter())
     if format != "table" or part is not None:
@@ -233,13 +237,14 @@ def sql(
     from catbuilder.inspection.sandbox import query_stream
 
     if examples:
-        show(pa.Table.from_pylist([{"example": one.name, "title": one.title} for one in cookbook.examples()]), format)
+        titles = [{"example": one.name, "title": one.title} for one in cookbook.cookbook_queries()]
+        show(pa.Table.from_pylist(titles), format)
         return
     if (query is None) == (example is None):
         raise typer.BadParameter(
             "give one SELECT, or --example NAME; the names are listed by: catbuilder sql --examples"
         )
-    text = query if query is not None else cookbook.example(example or "").sql
+    text = query if query is not None else cookbook.cookbook_query(example or "").sql
     with query_stream(open_workspace(workspace), text, memory_mb=memory_limit, timeout_s=timeout) as reader:
         show(reader, format)
 
@@ -255,27 +260,15 @@ def check(
 
     The exit code is 1 if a check fails.
     """
-    import pyarrow as pa
-
     from catbuilder.core.progress import Reporter
     from catbuilder.core.table_text import show
     from catbuilder.inspection.check import check
 
     with Reporter().bar("checking files") as update:
-        findings = check(open_workspace(workspace), update, deep)
-    rows = [
-        {
-            "check": f.check,
-            "result": f"{f.count} faults" if f.count else "warning" if f.warnings else "ok",
-            "promise": f.promise,
-        }
-        for f in findings
-    ]
-    show(pa.Table.from_pylist(rows), format)
-    faults = [f"{finding.check}: {fault}" for finding in findings for fault in finding.faults]
-    warnings = [f"warning: {warning}" for finding in findings for warning in finding.warnings]
-    print("".join(f"{line}\n" for line in faults + warnings), file=sys.stderr, end="")
-    if faults:
+        report = check(open_workspace(workspace), update, deep)
+    show(report.table(), format)
+    print("".join(f"{sentence}\n" for sentence in report.sentences()), file=sys.stderr, end="")
+    if not report.is_sound:
         raise typer.Exit(1)
 
 

@@ -37,11 +37,11 @@ def select(
     format: FormatOption = "table",
 ) -> None:
     """List objects for a person to label, without the prediction."""
-    from catbuilder.active_learning.select_objects import STRATEGIES, as_purpose, select_objects, write_questions
+    from catbuilder.active_learning.select_objects import STRATEGIES, parse_purpose, select_objects, write_questions
     from catbuilder.core.table_text import show
 
     opened = open_workspace(workspace)
-    objects = select_objects(opened, strategy, n, purpose=as_purpose(purpose), survey=survey)
+    objects = select_objects(opened, strategy, n, purpose=parse_purpose(purpose), survey=survey)
     if out is not None and objects.num_rows:
         write_questions(objects, out)
         print(f"{objects.num_rows} objects written to {out}.")
@@ -84,14 +84,17 @@ def labels_import(
 ) -> None:
     """Import labels from a table, or answers from Zooniverse or Label Studio."""
     from catbuilder.active_learning.answers import import_labels
-    from catbuilder.active_learning.platform_answers import as_layout
+    from catbuilder.active_learning.platform_answers import parse_layout
 
     report = import_labels(
-        open_workspace(workspace), table, source=source, survey=survey, layout=as_layout(layout), answers=answer or ()
+        open_workspace(workspace),
+        table,
+        source=source,
+        survey=survey,
+        layout=parse_layout(layout),
+        answers=answer or (),
     )
-    print(f"{report.recorded} labels recorded, {report.unchanged} were there already.")
-    for sentence in report.audits:
-        print(f"{sentence[0].upper()}{sentence[1:]}.")
+    print("\n".join(report.sentences()))
     tell_rejections(report.rejections)
 
 
@@ -105,10 +108,10 @@ def labels_export(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Export current labels as CSV, or objects to label for Zooniverse or Label Studio."""
-    from catbuilder.active_learning.platform_answers import as_layout
+    from catbuilder.active_learning.platform_answers import parse_layout
     from catbuilder.core.errors import InputError
 
-    opened, chosen = open_workspace(workspace), as_layout(layout)
+    opened, chosen = open_workspace(workspace), parse_layout(layout)
     if chosen == "plain":
         from catbuilder.active_learning.answers import export_labels
 

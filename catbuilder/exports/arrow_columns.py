@@ -1,6 +1,6 @@
-"""Arrow columns as NumPy views of their buffers.
+"""View Arrow columns as NumPy arrays without copying.
 
-`Array.to_numpy` and `fill_null` import pandas, at 0.2 s and 40 MB, for kinds of values that are not in a catalogue.
+`Array.to_numpy` and `fill_null` import pandas, which takes 0.2 s and 40 MB; the types of a catalogue do not need it.
 """
 
 import numpy as np
@@ -8,16 +8,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 
-def numbers(column: pa.Array) -> npt.NDArray[np.generic]:
-    """Numbers as they are, booleans as 0 and 1; whatever is missing is some value."""
+def numeric_values(column: pa.Array) -> npt.NDArray[np.generic]:
+    """Return the values as numbers, booleans as 0 and 1; NULL has an arbitrary value."""
     data = column.buffers()[1]
     if pa.types.is_boolean(column.type):
         return _bits(data, column)
     return np.frombuffer(data, column.type.to_pandas_dtype())[column.offset : column.offset + len(column)]
 
 
-def missing(column: pa.Array) -> npt.NDArray[np.bool_]:
-    """Which values are NULL."""
+def null_mask(column: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return a mask that is True for NULL."""
     if not column.null_count:
         return np.zeros(len(column), bool)
     return _bits(column.buffers()[0], column) == 0
@@ -31,8 +31,8 @@ def _bits(data: pa.Buffer, column: pa.Array) -> npt.NDArray[np.uint8]:
 Bytes = npt.NDArray[np.bytes_]
 
 
-def ascii_text(column: pa.StringArray, width: int) -> Bytes:
-    """Values as `S<width>`, NULL empty; what is not printable ASCII, all that FITS and `char` may hold, becomes '?'."""
+def ascii_bytes(column: pa.StringArray, width: int) -> Bytes:
+    """Return text as `S<width>`, NULL as empty; characters outside printable ASCII become '?', as FITS requires."""
     lengths, data = _buffers(column)
     if not _printable(data):
         texts = ["".join(c if " " <= c <= "~" else "?" for c in text or "") for text in column.to_pylist()]
@@ -41,27 +41,27 @@ def ascii_text(column: pa.StringArray, width: int) -> Bytes:
         fixed = np.zeros((len(column), width), np.uint8)
         fixed[:, : lengths[0]] = data.reshape(len(column), lengths[0])
         return fixed.view(f"S{width}")[:, 0]
-    # few texts are distinct
+    # most columns have few distinct values
     coded = column.dictionary_encode()
     lengths, data = _buffers(coded.dictionary)
     words = np.zeros((len(lengths) + 1, width), np.uint8)  # the last for NULL
     words[:-1][np.arange(width) < lengths[:, np.newaxis]] = data
-    return words.view(f"S{width}")[:, 0].take(np.where(missing(column), len(lengths), numbers(coded.indices)))
+    return words.view(f"S{width}")[:, 0].take(np.where(null_mask(column), len(lengths), numeric_values(coded.indices)))
 
 
-def utf16_text(column: pa.StringArray, width: int) -> Bytes:
-    """Values as `S<2 width>` of big-endian UTF-16, NULL empty; what needs two units, which VOTable lacks, is U+FFFD."""
+def utf16_bytes(column: pa.StringArray, width: int) -> Bytes:
+    """Return text as `S<2 width>` of big-endian UTF-16, NULL as empty; characters above U+FFFF become U+FFFD."""
     texts = ["".join(c if c <= "\uffff" else "\ufffd" for c in text or "") for text in column.to_pylist()]
     return np.array([text.encode("utf-16-be") for text in texts], f"S{2 * width}")
 
 
-def most_bytes(column: pa.StringArray) -> int:
-    """What no value exceeds in UTF-8."""
+def longest_bytes(column: pa.StringArray) -> int:
+    """Return the length in bytes of the longest value in UTF-8."""
     return int(_buffers(column)[0].max(initial=0))
 
 
 def _buffers(column: pa.StringArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.uint8]]:
-    """Length of each value in bytes, of NULL anything, and the bytes of all of them in a row."""
+    """Return the length of each value in bytes (arbitrary for NULL), and the bytes of all values."""
     _, offsets, data = column.buffers()
     if not len(column) or data is None:
         return np.zeros(len(column), np.int32), np.zeros(0, np.uint8)

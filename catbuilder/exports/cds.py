@@ -1,8 +1,12 @@
-"""The catalogue as the CDS archives tables: a file of fixed-width lines, and the ReadMe that describes it byte by byte.
+"""Write the catalogue in the CDS format: a file of fixed-width lines, and the byte-by-byte description of its ReadMe.
 
-Standards for Astronomical Catalogues, version 2.0 (CDS, 2000; https://vizier.cds.unistra.fr/doc/catstd.htx): lines of
-at most 80 characters in the ReadMe, blanks for what is missing, units by name. astropy's writer of this format holds
-the whole table in memory; here the lines are made by Arrow, a few thousand at a time.
+The format follows the Standards for Astronomical Catalogues, version 2.0 (CDS, 2000;
+https://vizier.cds.unistra.fr/doc/catstd.htx): lines of at most 80 characters in the ReadMe, blanks for missing values,
+units by name.
+
+astropy's writer (`ascii.mrt`, version 8.0.2) cannot replace this one: it raises an error on a float column with missing
+values and on a boolean column, puts ReadMe and data into one file, and needs the whole table in memory. Here Arrow
+makes the lines, a few thousand at a time.
 """
 
 import textwrap
@@ -15,19 +19,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.exports.arrow_columns import ascii_text
+from catbuilder.exports.arrow_columns import ascii_bytes
 from catbuilder.exports.rows import ExportColumn, Selection
 
 _WIDTH = 80
-# digits before and after the point, by unit; what has no unit is a probability, an entropy or a share
+# digits before and after the point, by unit; columns without a unit are probabilities, entropies or shares
 _DIGITS = {"deg": (3, 8), "mag": (3, 4), "arcsec": (6, 3)}
 _OTHER_DIGITS = (2, 8)
 _LONGEST_INTEGERS = {"int64": 20, "int32": 11}
 
 
 @dataclass(frozen=True)
-class CdsField:
-    """A column of the file: its bytes (from 1) and its format as Fortran writes it."""
+class CdsColumn:
+    """A column of the file: its bytes (from 1) and its Fortran format."""
 
     column: ExportColumn
     first: int
@@ -36,34 +40,34 @@ class CdsField:
 
     @property
     def last(self) -> int:
-        """Its last byte."""
+        """Return the last byte of the column."""
         return self.first + self.width - 1
 
     @property
     def bytes(self) -> str:
-        """As a byte-by-byte description has them."""
+        """Return the byte range as written in a byte-by-byte description."""
         return f"{self.first:4d}-{self.last:4d}" if self.width > 1 else f"     {self.first:4d}"
 
 
-def fields_of(columns: Sequence[ExportColumn]) -> list[CdsField]:
-    """Where each column stands, one blank apart."""
+def cds_fields(columns: Sequence[ExportColumn]) -> list[CdsColumn]:
+    """Lay out the columns, separated by one blank."""
     fields, first = [], 1
     for column in columns:
         width, form = _form(column)
-        fields.append(CdsField(column, first, width, form))
+        fields.append(CdsColumn(column, first, width, form))
         first += width + 1
     return fields
 
 
-def write_dat(selection: Selection, file: Path) -> int:
-    """Write the selection as lines of fixed width, and return their length.
+def write_cds(selection: Selection, file: Path) -> int:
+    """Write the selection as lines of fixed width, and return the length of a line in bytes.
 
     Raises
     ------
     CatalogueDamaged
-        A value has no room in its column.
+        A value is too large for its column.
     """
-    fields = fields_of(selection.columns)
+    fields = cds_fields(selection.columns)
     with open(file, "wb") as out:
         for batch in selection.batches():
             texts = [_texts(field, values) for field, values in zip(fields, batch.columns, strict=True)]
@@ -72,15 +76,15 @@ def write_dat(selection: Selection, file: Path) -> int:
     return fields[-1].last
 
 
-def byte_by_byte(columns: Sequence[ExportColumn]) -> list[str]:
-    """The table of a ReadMe that describes the file, without its title."""
+def describe_bytes(columns: Sequence[ExportColumn]) -> list[str]:
+    """Write the byte-by-byte description of a ReadMe, without its title."""
     rule = "-" * _WIDTH
     names = max(len(column.name) for column in columns)
     lines = [rule, f"   Bytes Format Units  {'Label'.ljust(names)} Explanations", rule]
-    for field in fields_of(columns):
+    for field in cds_fields(columns):
         meaning = field.column.meaning
         head = f"{field.bytes:>9s} {field.format:<6s} {meaning.unit or '---':<6s} {field.column.name.ljust(names)} "
-        # any column but the key may lack a value, which is then blank
+        # every column except the key may have missing values, which are blank
         null = "" if field.column.name in ("survey", "object_id") else "? "
         limits = "[0/1] " if field.column.kind == "boolean" else ""
         lines += _hung(head, limits + null + plain_text(meaning.description))
@@ -88,13 +92,13 @@ def byte_by_byte(columns: Sequence[ExportColumn]) -> list[str]:
 
 
 def paragraph(text: str, indent: int = 2) -> list[str]:
-    """A text as the lines of a section of a ReadMe."""
+    """Wrap a text into the lines of a section of a ReadMe."""
     margin = " " * indent
     return textwrap.wrap(plain_text(text), _WIDTH, initial_indent=margin, subsequent_indent=margin)
 
 
 def plain_text(text: str) -> str:
-    """A text in printable ASCII: letters without their accents, '?' for what has no such letter."""
+    """Convert a text to printable ASCII: accents are removed, any other character becomes '?'."""
     letters = (one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
     return "".join(letter if " " <= letter <= "~" else "?" for letter in letters)
 
@@ -112,11 +116,11 @@ def _form(column: ExportColumn) -> tuple[int, str]:
     return width, f"F{width}.{after}"
 
 
-def _texts(field: CdsField, values: pa.Array) -> pa.Array:
-    """The values as ASCII of the column's width, blank where there is none."""
+def _texts(field: CdsColumn, values: pa.Array) -> pa.Array:
+    """Format the values as ASCII of the column's width; missing values are blank."""
     kind = field.column.kind
     if kind == "text":
-        fixed = ascii_text(values, field.width)
+        fixed = ascii_bytes(values, field.width)
         # printable ASCII, padded by zero bytes
         return pc.utf8_rpad(pa.array(fixed.astype(f"U{field.width}")), field.width)
     if kind == "boolean":
@@ -128,16 +132,16 @@ def _texts(field: CdsField, values: pa.Array) -> pa.Array:
     return pc.utf8_lpad(pc.fill_null(texts, ""), field.width)
 
 
-def _decimals(field: CdsField, values: pa.Array) -> pa.Array:
+def _decimals(field: CdsColumn, values: pa.Array) -> pa.Array:
     after = int(field.format.rpartition(".")[2])
     numbers = pc.if_else(pc.is_finite(values), values, None).cast(pa.float64())
     largest = pc.max(pc.abs(numbers)).as_py() or 0.0
     if largest >= 10 ** (field.width - after - 2) - 0.5 * 10**-after:
         raise CatalogueDamaged(
-            f"the column {field.column.name} holds {largest:g}, which has no room in {field.format}; see it with: "
-            "catbuilder sql, or leave cds out of --formats"
+            f"the column {field.column.name} has the value {largest:g}, which is too large for {field.format}; look at "
+            "it with catbuilder sql, or leave cds out of --formats"
         )
-    # Arrow's decimals have exponents where they are small (0E-8), which no F field holds
+    # Arrow writes small decimals with an exponent (0E-8), which an F field cannot have
     steps = pc.round(pc.multiply(numbers, 10.0**after)).cast(pa.int64())
     whole = pc.divide(pc.abs(steps), 10**after)
     rest = pc.subtract(pc.abs(steps), pc.multiply(whole, 10**after))
@@ -147,6 +151,6 @@ def _decimals(field: CdsField, values: pa.Array) -> pa.Array:
 
 
 def _hung(head: str, text: str) -> list[str]:
-    """A line of the description and those that go on with it, indented to the explanation."""
+    """Wrap an entry of the description; further lines are indented to the explanation."""
     indent = min(len(head), _WIDTH - 30)
     return textwrap.wrap(text, _WIDTH, initial_indent=head, subsequent_indent=" " * indent + " ") or [head.rstrip()]

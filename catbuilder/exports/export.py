@@ -1,4 +1,4 @@
-"""Export the catalogue: one selection of rows, one list of columns, and a format by the name of the target."""
+"""Export the catalogue as FITS, VOTable, VOParquet, HATS or CSV; the file name gives the format."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,26 +8,26 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.progress import Reporter
-from catbuilder.exports.rows import Selection, selected
+from catbuilder.exports.rows import Selection, open_selection
 
 FORMATS = {".fits": "FITS", ".fit": "FITS", ".vot": "VOTable", ".parquet": "VOParquet", ".csv": "CSV", ".hats": "HATS"}
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written."""
+    """Number of rows and columns of an export, and the surveys and label sources of its rows."""
 
     rows: int
     columns: int
-    without_position: int = 0  # rows that HATS, which sorts by position, has no place for
+    without_position: int = 0  # rows left out of HATS, which needs a position
     surveys: frozenset[str] = frozenset()  # of the rows selected
     label_sources: frozenset[str | None] = frozenset()  # of the rows selected
 
     def sentences(self) -> list[str]:
-        """What there is to say, a sentence an item."""
+        """Return the result as sentences."""
         said = [f"{self.rows} objects, {self.columns} columns written."]
         if self.without_position:
-            said.append(f"{self.without_position} objects have no position and are not in it: HATS goes by position.")
+            said.append(f"{self.without_position} objects without a position were left out: HATS needs one.")
         return said
 
 
@@ -40,36 +40,36 @@ def export(
     fits_plus: bool = False,
     reporter: Reporter | None = None,
 ) -> ExportReport:
-    """Write the catalogue, one row an object in the order of (survey, object_id), in the format of the target's suffix.
+    """Write the catalogue to a file, one row per object, sorted by survey and object_id.
 
-    Columns, units, UCDs and descriptions are those of the view `catalog`; positions are ICRS. Every format but CSV says
-    which version, round, recipe, model and seed the labels come from, and which certificates vouch for them. The target
-    is there when it is whole: a file of the same name is replaced then, and not before.
+    Columns, units, UCDs and descriptions are those of the view `catalog`; positions are ICRS. Every format except CSV
+    contains version, round, recipe, model, seed and certificates. The target is replaced only when the new file is
+    complete.
 
     Parameters
     ----------
-    target : a file that ends in .fits, .fit, .vot, .parquet or .csv, or a folder that ends in .hats
+    target : a file name that ends in .fits, .fit, .vot, .parquet or .csv, or a folder name that ends in .hats
     at : as of the end of this round; by default as it is now
     where : an SQL condition on the columns of `catalog`
-    fits_plus : put a VOTable document of the metadata into the primary HDU of a FITS file, as TOPCAT does
+    fits_plus : put a VOTable document of the metadata into the primary HDU of a FITS file (FITS-plus of TOPCAT)
 
     Raises
     ------
     InputError
-        The target cannot be written, or its suffix names no format.
+        The target cannot be written, or its suffix is not that of a format.
     RoundError
         There is no round `at`, or it is not closed.
     QueryError
         The condition is not valid.
     WorkspaceBusy
-        Another export to the same target is under way.
+        Another export to the same target is running.
     """
     suffix = target.suffix.lower()
     exports = workspace.path / "exports"
     if target.parent.absolute() == exports.absolute():
         exports.mkdir(exist_ok=True)  # the workspace's own place for them
     _check(target, fits_plus)
-    with selected(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
+    with open_selection(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
         if suffix == ".hats":
             from catbuilder.exports.hats import write_hats
 
@@ -87,11 +87,11 @@ def _check(target: Path, fits_plus: bool) -> None:
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
         raise InputError(
-            f"'{target.name}' names no format that can be exported; let it end in .fits, .vot, .parquet or .csv, or in "
-            f".hats for a folder: catbuilder export {target.with_suffix('.fits')}"
+            f"the suffix of '{target.name}' is not that of a format; use .fits, .vot, .parquet or .csv, or .hats for a "
+            f"folder: catbuilder export {target.with_suffix('.fits')}"
         )
     if fits_plus and FORMATS[suffix] != "FITS":
-        raise InputError(f"--fits-plus is a kind of FITS and '{target.name}' does not end in .fits; name it so")
+        raise InputError(f"--fits-plus needs a file that ends in .fits, not '{target.name}'; change the name")
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
     if suffix == ".hats":
@@ -103,7 +103,7 @@ def _check(target: Path, fits_plus: bool) -> None:
 
 
 def _writer(suffix: str, fits_plus: bool) -> Callable[[Selection, Path], None]:
-    """The function that writes a selection to a file; astropy is loaded for FITS alone."""
+    """Return the function that writes a selection to a file; only FITS needs astropy."""
     if FORMATS[suffix] == "FITS":
         from catbuilder.exports.fits import write_fits
 

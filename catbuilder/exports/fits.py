@@ -1,8 +1,8 @@
-"""FITS export: a binary table streamed at constant memory, with checksums and provenance; as FITS-plus on demand.
+"""Write FITS: a binary table streamed in constant memory, with checksums and provenance, optionally FITS-plus.
 
-The header is astropy's; behind it go big-endian rows straight from Arrow batches. The number of rows, DATASUM and
-CHECKSUM (FITS 4.0, section 4.4.2.7 and appendix J) are filled in when the last row is out. A FITS-plus file, as TOPCAT
-writes it, has in its primary HDU the VOTable document that describes the table, and is plain FITS to everyone else.
+astropy makes the header; big-endian rows from Arrow batches follow it. The number of rows, DATASUM and CHECKSUM (FITS
+4.0, section 4.4.2.7 and appendix J) are filled in after the last row. A FITS-plus file, as TOPCAT writes it, has a
+VOTable document of the metadata in its primary HDU, and is plain FITS for any other reader.
 """
 
 from io import BytesIO
@@ -26,8 +26,8 @@ _FORMAT = RowFormat({"int64": _NULL["K"], "int32": _NULL["J"], "boolean": 0}, ut
 def write_fits(selection: Selection, file: Path, *, plus: bool = False) -> None:
     """Write the selection as a FITS binary table, named CATALOG.
 
-    Units, UCDs (`TUCDn`) and descriptions (`TCOMMn`) are those of the catalogue; the primary header holds the facts.
-    Missing integers carry TNULL, missing numbers are NaN, missing text is empty; what is not ASCII becomes '?'.
+    Units, UCDs (`TUCDn`) and descriptions (`TCOMMn`) are those of the catalogue; the primary header holds the
+    provenance. Missing integers are TNULL, missing numbers NaN, missing text empty. Non-ASCII characters become '?'.
 
     Parameters
     ----------
@@ -37,11 +37,11 @@ def write_fits(selection: Selection, file: Path, *, plus: bool = False) -> None:
         out.write(_primary(selection, plus))
         _write_table(out, selection)
         out.seek(0)
-        out.write(_primary(selection, plus))  # a VOTable now says the number of rows
+        out.write(_primary(selection, plus))  # now with the number of rows in the VOTable
 
 
 def _primary(selection: Selection, plus: bool) -> bytes:
-    """The primary HDU; its length is the same whatever the number of rows."""
+    """Return the primary HDU; its length does not depend on the number of rows."""
     hdu = fits.PrimaryHDU()
     if plus:
         document = votable_document(selection.columns, selection.facts, selection.rows).encode()
@@ -60,7 +60,7 @@ def _add_facts(header: fits.Header, facts: tuple[ProvenanceEntry, ...]) -> None:
 
 
 def _printable(text: str) -> str:
-    """A header holds printable ASCII alone: other letters are escaped, line breaks and tabs become spaces."""
+    """Convert a text to printable ASCII for a header: escape other characters, replace line breaks and tabs."""
     ascii_text = text.encode("ascii", "backslashreplace").decode()
     return "".join(c if c.isprintable() else " " for c in ascii_text)
 
@@ -89,14 +89,14 @@ def _write_table(out: BinaryIO, selection: Selection) -> None:
     header = _header(selection.columns)
     start = out.tell()
     out.write(header.tostring().encode("ascii"))
-    row = _FORMAT.row_type(selection.columns)  # packed: FITS does not pad rows
+    row = _FORMAT.row_type(selection.columns)  # packed, since FITS does not pad rows
     buffer = np.zeros(BATCH_ROWS, row)
     size, total, rest = 0, 0, b""
     for batch in selection.batches():
         data = _FORMAT.rows(batch, selection.columns, buffer).view(np.uint8)
         out.write(data.data)
         size += len(data)
-        # words of four bytes may straddle two batches
+        # a word of four bytes may cross the end of a batch
         ahead = -len(rest) % 4 if rest else 0
         straddling, data = rest + data[:ahead].tobytes(), data[ahead:]
         whole = len(data) - len(data) % 4
@@ -118,14 +118,14 @@ def _sum32(data: bytes | np.ndarray) -> int:
 
 
 def _fold(total: int) -> int:
-    """One's-complement sum: what overflows 32 bits comes back in at the bottom."""
+    """Fold a sum to 32 bits in one's complement: add the overflow to the lowest bit."""
     while total >> 32:
         total = (total & 0xFFFFFFFF) + (total >> 32)
     return total
 
 
 def _encode(value: int) -> str:
-    """The 16 printable characters whose own sum is `value` (FITS 4.0, appendix J.2)."""
+    """Encode a checksum as 16 printable characters whose own sum is `value` (FITS 4.0, appendix J.2)."""
     forbidden = set(range(0x3A, 0x41)) | set(range(0x5B, 0x61))
     text = bytearray(16)
     for place, byte in enumerate(value.to_bytes(4, "big")):

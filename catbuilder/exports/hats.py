@@ -1,7 +1,7 @@
-"""HATS export: a folder of Parquet files, each a HEALPix cell with a bounded number of objects.
+"""Write HATS: a folder of Parquet files, one per HEALPix cell, each with a limited number of objects.
 
-The layout is that of the IVOA note on HATS, version 1.0: LSDB, hats and plain Parquet readers open it. Rows are sorted
-by their cell of order 29 on disk, and a cell is split in four until it holds no more than `most_rows` objects.
+The layout follows the IVOA note on HATS, version 1.0; LSDB, hats and plain Parquet readers open it. Rows are sorted on
+disk by their cell of order 29, and a cell is split in four until it holds at most `most_rows` objects.
 """
 
 import os
@@ -23,20 +23,20 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import sync_folder, write_text
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell
-from catbuilder.exports.arrow_columns import missing, numbers
+from catbuilder.exports.arrow_columns import null_mask, numeric_values
 from catbuilder.exports.parquet import GROUP_ROWS, parquet_metadata
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import BATCH_ROWS, Selection, limit_export_memory
 
 MOST_ROWS = 1_000_000  # a file of some 50 MB, as the archives' own HATS catalogues have
-_FINEST = 13  # cells of 26 arcsec: what is denser stays together, since smaller files would help nobody
+_FINEST = 13  # cells of 26 arcsec; smaller ones would make needlessly small files
 _CELL = "_healpix_29"
 _BUILDER = f"catbuilder {__version__}"
 
 
 @dataclass(frozen=True)
 class Partition:
-    """A HEALPix cell (nested) and how many objects are in it."""
+    """A HEALPix cell (nested) and its number of objects."""
 
     order: int
     pixel: int
@@ -44,27 +44,27 @@ class Partition:
 
     @property
     def path(self) -> str:
-        """File below the folder `dataset`."""
+        """Return the path of its file below the folder `dataset`."""
         return f"Norder={self.order}/Dir={self.pixel // 10_000 * 10_000}/Npix={self.pixel}.parquet"
 
 
 def check_hats_target(target: Path) -> None:
-    """Refuse to replace what is not an empty folder or a HATS catalogue of ours.
+    """Check that the target is absent, an empty folder or a HATS catalogue of catbuilder.
 
     Raises
     ------
     InputError
-        It is something else.
+        The target is anything else.
     """
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
     properties = target / "hats.properties"
     if not properties.is_file() or f"hats_builder={_BUILDER.split()[0]} " not in properties.read_text(encoding="utf-8"):
-        raise InputError(f"{target} is there and no HATS catalogue of catbuilder; choose another name, or take it away")
+        raise InputError(f"{target} exists and is no HATS catalogue of catbuilder; choose another name, or remove it")
 
 
 def write_hats(selection: Selection, target: Path, most_rows: int = MOST_ROWS) -> int:
-    """Write the selection as a HATS catalogue, and give the number of rows left out for want of a position.
+    """Write the selection as a HATS catalogue, and return the number of rows left out for lack of a position.
 
     Raises
     ------
@@ -73,8 +73,8 @@ def write_hats(selection: Selection, target: Path, most_rows: int = MOST_ROWS) -
     """
     rows, partitions = _sort(selection, selection.scratch / "sorted.arrow", most_rows)
     if not rows:
-        raise InputError("no object of these has a position, and HATS goes by position; choose another format")
-    with _folder_written_whole(target) as folder:
+        raise InputError("none of the objects has a position, which HATS needs; choose another format")
+    with _atomic_folder(target) as folder:
         _write_partitions(selection, selection.scratch / "sorted.arrow", folder / "dataset", partitions)
         lines = (f"{p.order},{p.pixel}\n" for p in sorted(partitions, key=lambda p: (p.order, p.pixel)))
         write_text(folder / "partition_info.csv", "Norder,Npix\n" + "".join(lines))
@@ -85,10 +85,10 @@ def write_hats(selection: Selection, target: Path, most_rows: int = MOST_ROWS) -
 
 
 def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[Partition]]:
-    """Write what has a position to `file`, in the order of the sky; the number of rows, and the cells to split it into.
+    """Sort the rows with a position by cell into `file`; return their number and the partitions.
 
-    From file to file: DuckDB has the memory of the catalogue only when that is closed, and sorting and filling a table
-    at once took 100 MB more.
+    The rows go from file to file: DuckDB can use the memory of the catalogue only after closing it, and sorting while
+    filling a table took 100 MB more.
     """
     unsorted = selection.scratch / "unsorted.arrow"
     _write_spool(unsorted, _with_cells(selection))
@@ -103,7 +103,7 @@ def _sort(selection: Selection, file: Path, most_rows: int) -> tuple[int, list[P
 
 
 def _write_spool(file: Path, rows: pa.RecordBatchReader) -> int:
-    """Rows into an Arrow file, and their number: LZ4 halves it and costs less than writing the other half would."""
+    """Write rows to an Arrow file and return their number; LZ4 halves the file and saves time."""
     written = 0
     with pa.ipc.new_stream(str(file), rows.schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as out:
         for batch in rows:
@@ -113,16 +113,16 @@ def _write_spool(file: Path, rows: pa.RecordBatchReader) -> int:
 
 
 def _spool_reader(file: Path, columns: list[int] | None = None) -> pa.RecordBatchReader:
-    """The batches of such a file, or only some of their columns, by number."""
+    """Read the batches of such a file, or only some columns by their number."""
     return pa.ipc.open_stream(
         pa.OSFile(str(file)), options=pa.ipc.IpcReadOptions(included_fields=columns, use_threads=False)
     )
 
 
 def adaptive_partitions(con: Connection, most_rows: int) -> list[Partition]:
-    """Cells that hold `most_rows` of `hats_cells` at most, each as large as it can be, in the order of the sky."""
+    """Find the largest cells with at most `most_rows` rows of `hats_cells`, sorted by cell."""
     found: list[Partition] = []
-    pixels: list[int] | None = None  # those of the order before that hold too many
+    pixels: list[int] | None = None  # cells of the order before with too many rows
     for order in range(_FINEST + 1):
         counted = fetch_arrow(
             con,
@@ -139,12 +139,12 @@ def adaptive_partitions(con: Connection, most_rows: int) -> list[Partition]:
 
 
 def _with_cells(selection: Selection) -> pa.RecordBatchReader:
-    """The rows with their cell in front; -1 without a position."""
+    """Read the rows with their cell as first column; -1 without a position."""
 
     def batches() -> Iterator[pa.RecordBatch]:
         for batch in selection.batches():
             places = (batch.column(name) for name in ("ra", "dec"))
-            cells = healpix_cell(*(np.where(missing(place), np.nan, numbers(place)) for place in places))
+            cells = healpix_cell(*(np.where(null_mask(place), np.nan, numeric_values(place)) for place in places))
             column = pa.Array.from_buffers(pa.int64(), len(cells), [None, pa.py_buffer(cells)])
             yield pa.record_batch([column, *batch.columns], schema=schema)
 
@@ -153,7 +153,7 @@ def _with_cells(selection: Selection) -> pa.RecordBatchReader:
 
 
 def _write_partitions(selection: Selection, file: Path, dataset: Path, partitions: list[Partition]) -> None:
-    """One pass over the sorted rows, ending one file and beginning the next; then the footers of all together."""
+    """Write the sorted rows to one file per partition in one pass; then the common metadata files."""
     metadata = parquet_metadata(selection, sum(p.rows for p in partitions))
     schema = pa.schema([(_CELL, pa.int64()), *selection.schema], metadata)
     rows = _Rows(_spool_reader(file))
@@ -176,14 +176,14 @@ def _write_partitions(selection: Selection, file: Path, dataset: Path, partition
 
 
 class _Rows:
-    """Sorted rows, taken a number at a time."""
+    """Sorted rows, read in given numbers."""
 
     def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
         self._batches = batches
         self._left: pa.RecordBatch | None = None
 
     def take(self, wanted: int) -> Iterator[pa.Table]:
-        """The next `wanted` rows, in groups for Parquet."""
+        """Read the next `wanted` rows, in row groups for Parquet."""
         group: list[pa.RecordBatch] = []
         while wanted:
             batch = self._left if self._left is not None else next(self._batches)
@@ -220,7 +220,7 @@ def _properties(facts: tuple[ProvenanceEntry, ...], name: str, rows: int, most_r
 
 
 def _one_line(value: object) -> str:
-    """A value as Java's properties files have it: backslashes doubled, no line breaks."""
+    """Escape a value for a Java properties file: double backslashes, no line breaks."""
     return " ".join(str("" if value is None else value).replace("\\", "\\\\").split())
 
 
@@ -229,8 +229,8 @@ def _size_kb(folder: Path) -> int:
 
 
 @contextmanager
-def _folder_written_whole(target: Path) -> Iterator[Path]:
-    """A folder to fill beside the target, which at the end takes its name and the place of what was there."""
+def _atomic_folder(target: Path) -> Iterator[Path]:
+    """Make a folder to fill beside the target; at the end it replaces the target."""
     scratch = target.with_name(f".{target.name}.scratch")
     folder, old = scratch / "new", scratch / "old"
     folder.mkdir()

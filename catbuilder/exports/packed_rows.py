@@ -1,4 +1,4 @@
-"""Arrow batches as packed rows of big-endian values: the bytes of FITS binary tables and of VOTable's BINARY2."""
+"""Convert Arrow batches to packed big-endian rows, for FITS binary tables and VOTable's BINARY2."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.exports.arrow_columns import ascii_text, missing, most_bytes, numbers, utf16_text
+from catbuilder.exports.arrow_columns import ascii_bytes, longest_bytes, null_mask, numeric_values, utf16_bytes
 from catbuilder.exports.rows import ExportColumn, Kind
 
 Rows = npt.NDArray[np.void]
@@ -19,25 +19,25 @@ _NUMBERS: dict[Kind, str] = {"int64": ">i8", "int32": ">i4", "double": ">f8", "f
 
 @dataclass(frozen=True)
 class RowFormat:
-    """What a format makes of values that are missing or not ASCII; a missing float is NaN, missing text empty."""
+    """How a format writes missing and non-ASCII values; a missing float is NaN, missing text is empty."""
 
     missing: dict[Kind, int]
-    utf16: bool  # whether a column with such text is UTF-16 (VOTable), or each such character '?' (FITS)
+    utf16: bool  # write non-ASCII text as UTF-16 (VOTable), or each such character as '?' (FITS)
 
     def row_type(self, columns: Sequence[ExportColumn], flags: int = 0) -> np.dtype:
-        """Packed type of a row: after `flags` bytes for a mask, a field a column, named by its number."""
+        """Return the packed type of a row: `flags` bytes of a mask, then one field per column, named by its number."""
         mask = [("mask", "u1", (flags,))] if flags else []
         return np.dtype([*mask, *((str(i), self._dtype(column)) for i, column in enumerate(columns))])
 
     def rows(self, batch: pa.RecordBatch, columns: Sequence[ExportColumn], buffer: Rows) -> Rows:
-        """The batch as the first rows of `buffer`, an array of that type; a mask is left as it is.
+        """Write the batch into the first rows of `buffer`, an array of that type; the mask is left as it is.
 
-        One buffer serves all batches: to fill fresh memory took half of the whole time.
+        One buffer serves all batches, since allocating new memory took half of the time.
 
         Raises
         ------
         CatalogueDamaged
-            A text is longer than its column.
+            A text is longer than the width of its column.
         """
         block = buffer[: batch.num_rows]
         for i, (column, values) in enumerate(zip(columns, batch.columns, strict=True)):
@@ -58,21 +58,21 @@ class RowFormat:
     def _values(self, column: ExportColumn, values: pa.Array) -> npt.NDArray[np.generic]:
         if column.kind == "text":
             self._check_width(column, values)
-            turn = utf16_text if self._is_wide(column) else ascii_text
+            turn = utf16_bytes if self._is_wide(column) else ascii_bytes
             return turn(values, column.width)
         if column.kind == "boolean":
             letters = np.array([ord("F"), ord("T"), self.missing["boolean"]], np.uint8)
-            return letters[np.where(missing(values), 2, numbers(values))]
+            return letters[np.where(null_mask(values), 2, numeric_values(values))]
         if values.null_count:
-            return np.where(missing(values), self.missing.get(column.kind, np.nan), numbers(values))
-        return numbers(values)
+            return np.where(null_mask(values), self.missing.get(column.kind, np.nan), numeric_values(values))
+        return numeric_values(values)
 
     def _check_width(self, column: ExportColumn, values: pa.StringArray) -> None:
-        if most_bytes(values) <= column.width:  # costs less to ask than characters
+        if longest_bytes(values) <= column.width:  # cheaper than counting characters
             return
         longest = pc.max(pc.utf8_length(values)).as_py()
         if longest > column.width:
             raise CatalogueDamaged(
-                f"the column {column.name} holds a text of {longest} characters where none should be longer than "
-                f"{column.width}; nothing was written: run catbuilder check"
+                f"the column {column.name} holds a text of {longest} characters, and at most {column.width} were "
+                "expected; nothing was written: run catbuilder check"
             )

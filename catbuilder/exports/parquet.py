@@ -1,4 +1,4 @@
-"""Parquet and CSV, written by Arrow as the rows of an export come by."""
+"""Write VOParquet and CSV with Arrow, in constant memory."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,13 +10,13 @@ import pyarrow.parquet as pq
 from catbuilder.exports.rows import Selection
 from catbuilder.exports.votable import votable_document
 
-GROUP_ROWS = 61_440  # or a few more in a row group: what is in memory before it goes to disk
+GROUP_ROWS = 61_440  # rows of a row group, which is held in memory; at most one batch more
 
 
 def write_parquet(selection: Selection, file: Path) -> None:
     """Write the selection as VOParquet 1.0: Parquet with a VOTable document of its metadata in the footer."""
     texts = [column.name for column in selection.columns if column.kind == "text"]
-    # with Arrow's own schema in the footer too, readers would not see what is added at the end
+    # with Arrow's own schema in the footer, readers would not see the metadata added at the end
     with pq.ParquetWriter(file, selection.schema, compression="zstd", use_dictionary=texts, store_schema=False) as out:
         for group in row_groups(selection.batches()):
             out.write_table(group)
@@ -24,7 +24,7 @@ def write_parquet(selection: Selection, file: Path) -> None:
 
 
 def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """The rows in groups for Parquet; a selective condition leaves a few rows a batch."""
+    """Collect batches into row groups; a selective condition leaves few rows in a batch."""
     group: list[pa.RecordBatch] = []
     for batch in batches:
         group.append(batch)
@@ -36,9 +36,9 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 
 def parquet_metadata(selection: Selection, rows: int) -> dict[str, str]:
-    """What the footer says: the VOTable document, and the widths of text by which astropy reads it."""
+    """Return the metadata of the footer: the VOTable document, and the text widths that astropy needs."""
     widths = {
-        # astropy looks for the longest value itself where it is not told, and fails on NULL; it reads NULL as 'None'
+        # without a width astropy searches for the longest value and fails on NULL; it reads NULL as 'None'
         f"table::len::{column.name}": str(max(len("None"), column.width))
         for column in selection.columns
         if column.kind == "text"

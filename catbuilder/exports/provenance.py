@@ -1,6 +1,6 @@
-"""What an export says of itself, whatever its format: software, round, model, and what vouches for its rows.
+"""Collect the provenance of an export: software, date, round, model and certificates.
 
-A fact's name is a FITS keyword, so it has eight characters at most; VOTable has them as INFO elements.
+The name of an entry is a FITS keyword of at most eight characters; VOTable has the entries as INFO elements.
 """
 
 from dataclasses import dataclass
@@ -23,11 +23,13 @@ class ProvenanceEntry:
     comment: str = ""
 
 
-def provenance(con: Connection, workspace: Workspace, at_round: int, where: str | None) -> list[ProvenanceEntry]:
-    """Facts about the rows at the end of a round that `where` keeps.
+def collect_provenance(
+    con: Connection, workspace: Workspace, at_round: int, where: str | None
+) -> list[ProvenanceEntry]:
+    """Collect the provenance of the rows that meet `where` at the end of a round.
 
-    The certificates are those of all promotions that stood then: under `where`, or where a person's label has taken the
-    place of a promotion, some may vouch for no row of the export.
+    The certificates are those of all promotions that stood then. Some may cover no row of the export, because of
+    `where` or because a person's label replaced a promotion.
     """
     facts = [
         ProvenanceEntry("ORIGIN", "catbuilder", "software that wrote this file"),
@@ -53,7 +55,7 @@ def provenance(con: Connection, workspace: Workspace, at_round: int, where: str 
 
 
 def _certificate_facts(con: Connection, at_round: int) -> list[ProvenanceEntry]:
-    """What vouches for the rows of the export, some facts a certificate; the column `certificate` names them."""
+    """Return several entries per certificate; the column `certificate` of a row refers to them."""
     said = {
         "CL": ("class", "class it is about"), "TR": ("truth", ""), "PO": ("population", ""),
         "N": ("n", "calibration objects counted"), "ER": ("errors", "errors among them"),
@@ -61,7 +63,7 @@ def _certificate_facts(con: Connection, at_round: int) -> list[ProvenanceEntry]:
         "DE": ("delta_spent", "chance that any such bound fails"), "PB": ("population_bound", "its upper bound"),
         "BA": ("batch", "objects promoted"), "BB": ("batch_bound", "upper bound of their error rate"),
         "WT": ("weighted", "on condition of estimated weights"), "SH": ("calibration_sha256", ""),
-        "AU": ("audit", "what people made of a sample"),
+        "AU": ("audit", "result of the audit by people"),
     }  # fmt: skip
     facts: list[ProvenanceEntry] = []
     rows = fetch_arrow(con, query("exports/exported_certificates"), {"at": at_round}).to_pylist()

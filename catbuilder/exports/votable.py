@@ -1,8 +1,8 @@
-"""VOTable export: the document that describes the columns, and rows in BINARY2, streamed at constant memory.
+"""Write VOTable: the document that describes the columns, and rows in BINARY2, streamed in constant memory.
 
-VOTable 1.4 (IVOA Recommendation, 2019). Text has a fixed width, so that all rows have one length and are turned
-together; a column whose text is not all ASCII is `unicodeChar`. A missing value is told by BINARY2's mask, so that it
-differs from NaN and from empty text. The document without rows also describes FITS-plus, VOParquet and HATS.
+The format is VOTable 1.4 (IVOA Recommendation, 2019). Text has a fixed width, so that all rows have the same length; a
+column with non-ASCII text is `unicodeChar`. Missing values are marked in BINARY2's mask, so that they differ from NaN
+and from empty text. The document without rows also describes FITS-plus, VOParquet and HATS.
 """
 
 import binascii
@@ -13,14 +13,14 @@ from xml.etree import ElementTree as xml
 import numpy as np
 import numpy.typing as npt
 
-from catbuilder.exports.arrow_columns import missing
+from catbuilder.exports.arrow_columns import null_mask
 from catbuilder.exports.packed_rows import RowFormat
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import BATCH_ROWS, ExportColumn, Selection
 
 _FORMAT = RowFormat({"int64": 0, "int32": 0, "boolean": ord("?")}, utf16=True)
 _DATATYPES = {"int64": "long", "int32": "int", "double": "double", "float": "float", "boolean": "boolean"}
-_LINE = 57  # bytes in a line of 76 letters, the length that MIME and most writers use
+_LINE = 57  # bytes in a line of 76 characters, the length that MIME and most writers use
 _POSITION = ("ra", "dec")
 
 
@@ -34,16 +34,16 @@ def write_votable(selection: Selection, file: Path) -> None:
         out.write(around()[0].encode())
         for lines in _base64_lines(_rows(selection)):
             out.write(lines)
-        head, _, tail = around()  # now with the number of rows, and as long as before
+        head, _, tail = around()  # now with the number of rows, and of the same length
         out.write(tail.encode())
         out.seek(0)
         out.write(head.encode())
 
 
 def votable_document(columns: Sequence[ExportColumn], facts: Sequence[ProvenanceEntry], rows: int) -> str:
-    """The VOTable that describes the columns, without rows; the facts are its INFO elements.
+    """Write the VOTable document of the columns, without rows; the provenance becomes INFO elements.
 
-    Its length is the same whatever the number of rows.
+    Its length does not depend on the number of rows.
     """
     return _document(columns, facts, rows, data=False)
 
@@ -88,12 +88,12 @@ def _words(value: str | int | float | bool | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """XML has no way to write most control characters: they become spaces."""
+    """Replace control characters, most of which XML cannot hold, by spaces."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _rows(selection: Selection) -> Iterator[npt.NDArray[np.uint8]]:
-    """Bytes of the rows, each with its mask of missing values in front, the first column in the highest bit."""
+    """Yield the bytes of the rows, each after its mask of missing values, the first column in the highest bit."""
     row = _FORMAT.row_type(selection.columns, flags=-(-len(selection.columns) // 8))
     buffer = np.zeros(BATCH_ROWS, row)
     for batch in selection.batches():
@@ -101,12 +101,12 @@ def _rows(selection: Selection) -> Iterator[npt.NDArray[np.uint8]]:
         block["mask"] = 0
         for i, column in enumerate(batch.columns):
             if column.null_count:
-                block["mask"][:, i // 8] |= missing(column).astype(np.uint8) << np.uint8(7 - i % 8)
+                block["mask"][:, i // 8] |= null_mask(column).astype(np.uint8) << np.uint8(7 - i % 8)
         yield block.view(np.uint8)
 
 
 def _base64_lines(chunks: Iterator[npt.NDArray[np.uint8]]) -> Iterator[bytes]:
-    """The chunks as one base64 text, in lines; only its very end is padded."""
+    """Encode the chunks as one base64 text in lines, padded only at its end."""
     rest = b""
     for chunk in chunks:
         data = rest + chunk.tobytes()

@@ -1,9 +1,9 @@
-"""Pages of the catalogue: what passes a filter, so many objects at a time, in the order of survey and id.
+"""Browse the catalogue page by page: the objects that pass a filter, sorted by survey and id.
 
-A page is asked for by the object after which it begins, never by its number: to count off the pages before would read
-them all. What costs little rules out most objects first, from single columns of single tables (positions, magnitudes,
-labels, posteriors); only what is left goes through the view `catalog`, under a lens. Where a filter finds next to
-nothing in a large survey, a page ends after a moment and says how far it has looked.
+A page is given by the object after which it begins, not by a number, since skipping earlier pages would read them all.
+Cheap conditions on single columns of single tables (positions, magnitudes, labels, posteriors) rule out most objects
+first; only the rest is read from the view `catalog`. If a filter finds almost nothing in a large survey, the page ends
+after a short time and states the last object that was searched.
 """
 
 import math
@@ -22,21 +22,20 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import is_number
 
 PAGE = 50  # objects
-_LOOK_S = 1.5  # after which a page ends with what it has found
-_GLANCE = 40  # pages' worth of objects looked at first
-_MANY = 200_000  # candidates that are looked at together at most
+_LOOK_S = 1.5  # search time after which a page ends with the objects found so far
+_GLANCE = 40  # pages' worth of objects searched first, without the cheap conditions
+_MANY = 200_000  # largest number of candidates in one query
 _LAST = 2**63 - 1
 WIDEST_DEG = 5.0
 
-NONE = "none"  # a label that is asked for: no label at all
-
+NONE = "none"  # as the label of a filter: objects without a label
 
 Source = Literal["human", "galaxy_zoo", "imported", "promoted"]
 Domain = Literal["in", "extrapolated", "unresolved", "star", "artefact", "unknown", "no_image"]
 
 
-class Filter(BaseModel):
-    """What to show: conditions on the columns of `catalog`, all of which must hold."""
+class CatalogueFilter(BaseModel):
+    """Conditions on the columns of `catalog`, all of which must hold."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -59,33 +58,33 @@ class Filter(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _no_blanks(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """A field of a form that was left empty asks for nothing."""
+        """Ignore the fields of a form that were left empty."""
         stripped = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
         return {name: value for name, value in stripped.items() if value not in ("", None)}
 
     @field_validator("ra", "dec", mode="before")
     @classmethod
     def _from_sexagesimal(cls, given: object, info: ValidationInfo) -> object:
-        """10:42:44.3 as a right ascension is in hours, as a declination in degrees."""
+        """Read 10:42:44.3 in hours for a right ascension, and in degrees for a declination."""
         if not isinstance(given, str) or is_number(given):
             return given
         from astropy.coordinates import Angle  # takes a second to import
 
         try:
             return float(Angle(given, unit="hourangle" if info.field_name == "ra" else "deg").deg)
-        except Exception:  # its parser raises what it likes
-            raise ValueError("is no position; give degrees, or hours (of Dec degrees) as in 10:42:44.3") from None
+        except Exception:  # its parser raises many kinds of errors
+            raise ValueError("is not a coordinate; give degrees, or hours (for Dec degrees) as in 10:42:44.3") from None
 
     @model_validator(mode="after")
-    def _whole_cone(self) -> "Filter":
+    def _whole_cone(self) -> "CatalogueFilter":
         if len({self.ra is None, self.dec is None, self.radius is None}) != 1:
             raise ValueError("a cone on the sky needs right ascension, declination and radius")
         return self
 
     def where(self) -> str:
-        """The filter as one SQL condition on the columns of `catalog`, as `export --where` takes it; '' for none.
+        """Return the filter as one SQL condition for `export --where`; '' for none.
 
-        Values are numbers and quoted words.
+        Values are numbers and quoted strings.
         """
         said = [
             _equal("survey", self.survey),
@@ -101,11 +100,11 @@ class Filter(BaseModel):
         return " AND ".join(part for part in said if part)
 
     def in_cone(self) -> str:
-        """The cone as a condition on `ra` and `dec`; '' for none."""
+        """Return the cone as a condition on `ra` and `dec`; '' for none."""
         if self.ra is None or self.dec is None or self.radius is None:
             return ""
         radius_deg = self.radius / 60
-        # the haversine: the cosine of a small angle loses its digits
+        # haversine formula: the cosine of a small angle loses digits
         half = (
             f"sin(radians(dec - {self.dec!r}) / 2) ** 2 + cos(radians(dec)) * {math.cos(math.radians(self.dec))!r} "
             f"* sin(radians(ra - {self.ra!r}) / 2) ** 2"
@@ -116,28 +115,32 @@ class Filter(BaseModel):
 
 
 @dataclass(frozen=True)
-class Page:
-    """Rows of `catalog` in order; `further` is the object after which the next page begins, None at the end."""
+class CataloguePage:
+    """Rows of `catalog` in order, and where the next page begins."""
 
     rows: list[dict[str, Any]]
-    further: tuple[str, int] | None
-    out_of_time: bool  # it ended before it was full, and there may be more
+    further: tuple[str, int] | None  # the object after which the next page begins; None at the end
+    out_of_time: bool  # the search ended before the page was full; there may be more objects
 
 
-def page(
-    workspace: Workspace, wanted: Filter, after: tuple[str, int] | None = None, n: int = PAGE, look_s: float = _LOOK_S
-) -> Page:
-    """The first n objects after `after` that pass the filter, with every column of `catalog`, `shard` and `row`.
+def read_page(
+    workspace: Workspace,
+    wanted: CatalogueFilter,
+    after: tuple[str, int] | None = None,
+    n: int = PAGE,
+    look_s: float = _LOOK_S,
+) -> CataloguePage:
+    """Read the first n objects after `after` that pass the filter: every column of `catalog`, `shard` and `row`.
 
     Parameters
     ----------
     after : (survey, object_id); by default from the beginning
-    look_s : seconds after which the page ends with what it has, if there is anything or not
+    look_s : search time in seconds, after which the page ends even if it is empty
 
     Raises
     ------
     RoundError
-        There is no such round as the filter names.
+        There is no round `wanted.at`.
     """
     until = time.monotonic() + look_s
     with workspace.reading() as con:
@@ -148,21 +151,21 @@ def page(
             rows += found
             if len(rows) > n:
                 last = rows[n - 1]
-                return Page(rows[:n], (last["survey"], last["object_id"]), False)
+                return CataloguePage(rows[:n], (last["survey"], last["object_id"]), False)
             if time.monotonic() > until:
-                return Page(rows, looked_to, True)
-        return Page(rows, None, False)
+                return CataloguePage(rows, looked_to, True)
+        return CataloguePage(rows, None, False)
 
 
 def _portions(
-    con: Connection, workspace: Workspace, wanted: Filter, after: tuple[str, int] | None, n: int
+    con: Connection, workspace: Workspace, wanted: CatalogueFilter, after: tuple[str, int] | None, n: int
 ) -> Iterator[tuple[tuple[str, int], list[dict[str, Any]]]]:
-    """How far was looked, and what passes there: a glance at whoever comes next, then larger and larger portions.
+    """Search in larger and larger portions; yield the last object searched and the rows that pass.
 
-    The glance costs the same in any catalogue and fills a page where one object in forty passes; what the cheap
-    conditions read grows with the catalogue.
+    The first portion skips the cheap conditions, which read more in a larger catalogue: it costs the same in any
+    catalogue, and fills a page if one object in forty passes.
     """
-    size, look = _GLANCE * n, wanted.radius is not None  # a cone is rarely where a page begins
+    size, look = _GLANCE * n, wanted.radius is not None  # a cone rarely holds the first objects
     for survey in sorted(workspace.config.surveys):
         if survey < (after[0] if after else "") or wanted.survey not in (None, survey):
             continue
@@ -178,7 +181,7 @@ def _portions(
 
 
 def _candidates(con: Connection, seen: IdRange, cheap: list[str], size: int) -> tuple[int | None, bool]:
-    """Note the next ids that may pass as the table `candidates`; the last of them, and whether it is the end."""
+    """Make the table `candidates` of the next ids that may pass; return the last id, and whether it is the end."""
     conditions = " AND ".join([seen.condition, *cheap])
     con.execute(
         f"CREATE OR REPLACE TEMP TABLE candidates AS SELECT survey, object_id FROM objects {conditions} "
@@ -189,8 +192,8 @@ def _candidates(con: Connection, seen: IdRange, cheap: list[str], size: int) -> 
     return last, rows < size
 
 
-def _passing(con: Connection, seen: IdRange, wanted: Filter, sparse: bool, n: int) -> list[dict[str, Any]]:
-    """Rows of the catalogue among the candidates, n at most."""
+def _passing(con: Connection, seen: IdRange, wanted: CatalogueFilter, sparse: bool, n: int) -> list[dict[str, Any]]:
+    """Read at most n rows of the catalogue that pass the filter."""
     condition = f"WHERE {wanted.where()}" if wanted.where() else ""
     with restricted_to(con, "candidates" if sparse else seen):
         text = query("inspection/browse_page").format(condition=condition)
@@ -198,8 +201,8 @@ def _passing(con: Connection, seen: IdRange, wanted: Filter, sparse: bool, n: in
         return fetch_arrow(con, text, {"at": at, "n": n}).to_pylist()
 
 
-def _cheap_conditions(workspace: Workspace, wanted: Filter, seen: IdRange) -> list[str]:
-    """Conditions on `objects`, and on ids by another single table, that hold for whatever passes the filter."""
+def _cheap_conditions(workspace: Workspace, wanted: CatalogueFilter, seen: IdRange) -> list[str]:
+    """Return necessary conditions for the filter that read one table each."""
     label = None if wanted.label == NONE else wanted.label
     of_label = [_equal("label", label), _equal("source", wanted.source)]
     of_label += [] if wanted.label_round is None else [f"round = {wanted.label_round}"]

@@ -1,7 +1,10 @@
-"""Check: does the catalogue keep its promises? Every check is one query, or one walk over the files."""
+"""Check the integrity of the catalogue and its files. Each check is one query, or one pass over the files."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.database import read_everything
@@ -13,38 +16,69 @@ from catbuilder.core.files import sha256_file
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
 from catbuilder.decisions.certificate_check import check_certificates
-from catbuilder.inspection.check_files import cut_off_log, damaged_of_rounds
+from catbuilder.inspection.check_files import damaged_round_files, truncated_log
 from catbuilder.sets.rendering_bias import rendering_warnings
 
-_ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are the files that were written."
+_ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are unchanged."
 _BY_OBJECT = "-- Object by object."
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: what it proves, and what breaks it (empty if all is well)."""
+    """The result of one check: the promise that it verifies, and what breaks it."""
 
     check: str
     promise: str
     faults: tuple[str, ...]
     count: int  # of faults; `faults` names the first ten
-    warnings: tuple[str, ...] = ()  # what breaks no promise, but wants a person's look
+    warnings: tuple[str, ...] = ()  # breaks no promise, but a person should look at it
+
+    @property
+    def result(self) -> str:
+        """Say how the check ended: ok, warning, or the number of faults."""
+        return f"{self.count} faults" if self.count else "warning" if self.warnings else "ok"
 
 
-def check(workspace: Workspace, progress: Update | None = None, deep: bool = False) -> list[Finding]:
-    """Run every check: those in `sql/checks`, what the training sets may teach, whether the files are there.
+@dataclass(frozen=True)
+class CheckReport:
+    """The results of all checks."""
+
+    findings: tuple[Finding, ...]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether every promise is kept; warnings do not count."""
+        return not any(finding.count for finding in self.findings)
+
+    def table(self) -> pa.Table:
+        """Return one row per check: check, result, promise."""
+        return pa.Table.from_pylist(
+            [{"check": one.check, "result": one.result, "promise": one.promise} for one in self.findings]
+        )
+
+    def sentences(self) -> list[str]:
+        """Return the faults and warnings as sentences, the first ten faults of each check."""
+        faults = [f"{finding.check}: {fault}" for finding in self.findings for fault in finding.faults]
+        return faults + [f"warning: {text}" for finding in self.findings for text in finding.warnings]
+
+
+def check(workspace: Workspace, progress: Update | None = None, deep: bool = False) -> CheckReport:
+    """Run every check: the queries in `sql/checks`, rendering bias, certificates, and the files.
 
     Parameters
     ----------
-    deep : read every byte too: the catalogue's blocks, stamps, manifests, scores and checkpoints against their hashes
+    deep : also read every byte: verify catalogue blocks, stamps, manifests, scores and checkpoints by their hashes
     """
     progress = progress or (lambda done, of: None)
-    log = cut_off_log(workspace)
+    log = truncated_log(workspace)
     with workspace.reading() as con:
         findings = [_run(con, file.stem, file.read_text(encoding="utf-8")) for file in _queries()]
         findings.append(_renderings(con))
         findings.append(_certificates(con))
-        stamps = con.execute(query("inspection/stamp_shards")).fetchall()
+        stamps = con.execute(query("inspection/recorded_shards")).fetchall()
         models = con.execute(query("catalogue/model_files")).fetchall()
         rounds = [number for (number,) in con.execute("SELECT round FROM rounds ORDER BY round").fetchall()]
         plans = [read_plan(con, number) for number in rounds] if deep else []
@@ -54,12 +88,12 @@ def check(workspace: Workspace, progress: Update | None = None, deep: bool = Fal
     hashes = {name: sha256 for name, _, sha256 in stamps} if deep else {}
     findings.append(_stamp_shards(workspace, stamps, damaged_shards(workspace.path, hashes, progress)))
     findings.append(_models(workspace, models, progress))
-    findings.append(_finding("recordings", "No step was cut short while it was recorded.", log))
+    findings.append(_finding("recordings", "No recording was interrupted half-way.", log))
     if deep:
-        findings.append(_finding("rounds", _ROUNDS_WHOLE, damaged_of_rounds(workspace, plans)))
+        findings.append(_finding("rounds", _ROUNDS_WHOLE, damaged_round_files(workspace, plans)))
         faults = [f"{name} is missing or damaged" for name in damaged_shards(workspace.path, archived, progress)]
         findings.append(_finding("archives", "Archived scores are the files that were recorded.", faults))
-    return findings
+    return CheckReport(tuple(findings))
 
 
 def _queries() -> list[Path]:
@@ -67,9 +101,9 @@ def _queries() -> list[Path]:
 
 
 def _run(con: Connection, name: str, text: str) -> Finding:
-    """A check's query returns its faults, a sentence each; its first comment line is the promise.
+    """Run one query of `sql/checks`: its rows are the faults, its first comment line is the promise.
 
-    One that says so in its second line looks at each object by itself: range by range in a large catalogue.
+    A query whose second line is `_BY_OBJECT` treats each object separately, and runs on one range of ids at a time.
     """
     promise, second, *_ = text.splitlines()
     promise = promise.removeprefix("-- ")
@@ -81,22 +115,22 @@ def _run(con: Connection, name: str, text: str) -> Finding:
 
 
 def _renderings(con: Connection) -> Finding:
-    """Only warnings: how images were drawn is the user's to judge."""
+    """Warn if the rendering of the images predicts the class; only the user can judge that."""
     trained = fetch_number(con, "SELECT coalesce(max(round), 0) FROM training")
     told = rendering_warnings(con, trained) if trained else {}
     coming = rendering_warnings(con, None)
     warnings = [
-        f"in the training of round {trained}{' and of the next' if name in coming else ''}, {sentence}"
+        f"in the training set of round {trained}{' and of the next' if name in coming else ''}, {sentence}"
         for name, sentence in told.items()
     ]
-    warnings += [f"in what would be trained on now, {coming[name]}" for name in coming if name not in told]
-    return Finding("renderings", "No class stands in a rendering of its own.", (), 0, tuple(warnings))
+    warnings += [f"in the training set of the next round, {coming[name]}" for name in coming if name not in told]
+    return Finding("renderings", "No class has a rendering of its own.", (), 0, tuple(warnings))
 
 
 def _certificates(con: Connection) -> Finding:
     rounds = con.execute("SELECT DISTINCT round FROM steps WHERE step = 'decided' ORDER BY round").fetchall()
     faults = [fault for (number,) in rounds for fault in check_certificates(con, read_plan(con, number))]
-    promise = "Every certificate is recomputed from the catalogue alone: calibration objects, errors, bounds, batch."
+    promise = "Every certificate can be recomputed from the catalogue: calibration objects, errors, bounds, batch."
     return _finding("certificates", promise, faults)
 
 
@@ -105,7 +139,7 @@ def _finding(name: str, promise: str, faults: list[str]) -> Finding:
 
 
 def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int, str]], damaged: list[str]) -> Finding:
-    """Every shard is long enough for the rows that the catalogue reads from it, and the file that was written."""
+    """Check that every shard has the rows that the catalogue refers to, and is the file that was written."""
     import numpy as np
 
     faults = []
@@ -117,10 +151,10 @@ def _stamp_shards(workspace: Workspace, shards: list[tuple[str, int, str]], dama
             continue
         size = workspace.config.stamp_size
         if found[0] < rows or found[1:] != (size, size, 3):
-            faults.append(f"{name} has the shape {found}, but the catalogue needs {rows} stamps of {size} px")
+            faults.append(f"{name} has the shape {found}, but the catalogue needs {rows} stamps of {size} x {size} px")
         if name in damaged:
             faults.append(f"{name} is not the file that was recorded: its hash differs")
-    return _finding("stamps", "Every stamp is in its shard; with --deep, every shard is the file recorded.", faults)
+    return _finding("stamps", "Every stamp is in its shard; with --deep, every shard is unchanged.", faults)
 
 
 def _models(workspace: Workspace, models: list[tuple[str, str]], progress: Update) -> Finding:
@@ -132,4 +166,4 @@ def _models(workspace: Workspace, models: list[tuple[str, str]], progress: Updat
         elif sha256_file(path) != sha256:
             faults.append(f"{name} is not the file that was recorded: its hash differs")
         progress(done, len(models))
-    return _finding("models", "Every model is the file that was recorded, by its hash.", faults)
+    return _finding("models", "Every model is the recorded file, by its hash.", faults)

@@ -1,4 +1,4 @@
-"""What `check` looks for in the files beside the catalogue: a recording cut short, and damage in a round's folder."""
+"""Find a truncated write-ahead log and damaged files of rounds, for `check`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,18 +11,18 @@ from catbuilder.network.model_card import is_whole
 from catbuilder.rounds.scoring import damaged_files
 
 
-def cut_off_log(workspace: Workspace) -> list[str]:
-    """Whether DuckDB's write-ahead log is cut off; call it before the catalogue is opened."""
+def truncated_log(workspace: Workspace) -> list[str]:
+    """Report whether DuckDB's write-ahead log is truncated; call it before the catalogue is opened."""
     log = wal_file(workspace.catalog_file)
     if log.exists():
         with exclusive_access(workspace.catalog_file) as alone:
             if alone and is_truncated(log):
-                return [f"{log.name} is cut off; the next recording keeps a copy of it, and does the step again"]
+                return [f"{log.name} is truncated; the next recording keeps a copy of it and repeats the step"]
     return []
 
 
-def damaged_of_rounds(workspace: Workspace, plans: Sequence[RoundPlan]) -> list[str]:
-    """Files of rounds that are not what was written, a sentence each."""
+def damaged_round_files(workspace: Workspace, plans: Sequence[RoundPlan]) -> list[str]:
+    """List the files of rounds that are missing or changed, a sentence each."""
     faults = []
     for plan in plans:
         manifests = {
@@ -39,5 +39,5 @@ def damaged_of_rounds(workspace: Workspace, plans: Sequence[RoundPlan]) -> list[
 
 
 def _damaged_checkpoints(folder: Path) -> list[Path]:
-    """Those of attempts that are not whole; a round that is not closed goes on from the last one that is."""
+    """List incomplete checkpoints; a round that is not closed resumes from the last complete one."""
     return [file for file in sorted(folder.glob("attempts/*/[!.]*.safetensors")) if not is_whole(file)]

@@ -1,7 +1,7 @@
-"""The catalogue beside somebody else's: where the two agree on the class of a galaxy, and where not.
+"""Compare the classes of the catalogue with those of another catalogue.
 
-Objects are paired by id, or by position, one to one and the nearest first. What is counted is agreement and never
-accuracy: neither catalogue is the truth. All of it is counted inside DuckDB, one range of ids after another.
+Objects are paired by id or by position, one to one, the nearest pairs first. The result is an agreement, not an
+accuracy: neither catalogue is the truth. Everything is counted inside DuckDB, one range of ids at a time.
 """
 
 from collections.abc import Iterator
@@ -10,67 +10,66 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.active_learning.agreement import Agreement, agreement_of
-from catbuilder.catalogue.connection import Connection, allow_only_catalogue, fetch_arrow, fetch_number, first_row
+from catbuilder.active_learning.agreement import Agreement, measure_agreement
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import make_table
 from catbuilder.catalogue.round_records import NOW, require_closed
+from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import InputError, QueryError
+from catbuilder.core.errors import InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import in_one_line
 from catbuilder.decisions.binned_accuracy import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.inspection.other_catalogue import Columns, described, read_theirs, recognise
+from catbuilder.inspection.other_catalogue import CatalogueColumns, known_layout, read_other_catalogue, resolve_columns
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one, temporary_survey
 
 VARIABLES = ("mag_r", "radius_arcsec")
-_EXACT = 1_000_000  # values that are held in memory to find quantiles among them
-_GUESTS = "the other catalogue"  # in the place of a survey's name, which has no blanks
+_EXACT = 1_000_000  # largest number of values held in memory to find quantiles
+_GUESTS = "the other catalogue"  # stands for a survey; real survey names have no blanks
 _SURE = {"predicted_label": "coalesce(c.calibrated_confidence, c.predicted_confidence)", "label": "c.confidence"}
 
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """What is compared with the other catalogue, and how objects are paired."""
+    """The column of ours to compare, the objects, and how to pair them."""
 
     of: Literal["predicted_label", "label"] = "predicted_label"
     at: int | None = None  # as of the end of this round
     where: str = "domain = 'in'"  # a condition on the columns of `catalog`
-    by: Literal["id", "position"] | None = None  # by default by id where the file has ids of the survey
+    by: Literal["id", "position"] | None = None  # by default by id if the file has ids of the survey
     radius_arcsec: float = 1.0
-    examples: int = 24  # disagreements that are listed, the surest first
+    examples: int = 24  # disagreements to list, the most confident first
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found. The share that agrees says how alike two catalogues are, not which of them is right."""
+    """Agreement of two catalogues. It says how similar they are, not which one is right."""
 
     title: str  # of the other catalogue
     survey: str
     by: str  # how objects were paired: 'id' or 'position'
     theirs: int  # rows of the other catalogue
-    committed: int  # of which it commits to one of our classes
+    committed: int  # rows in which it commits to one of our classes
     paired: int  # objects in both
-    compared: int  # of which both commit to a class
+    compared: int  # objects in both for which both commit to a class
     agreement: pa.Table  # variable (NULL: all), bin_low, bin_high, and the fields of Agreement
     confusion: pa.Table  # variable, bin_low, bin_high, ours, theirs, objects
     disagreements: pa.Table  # survey, object_id, ours, confidence, theirs, mag_r, radius_arcsec
 
     def sentences(self) -> list[str]:
-        """The whole in words."""
+        """Return the result as sentences."""
         said = [
             f"{self.title}: {self.theirs:,} rows, of which {self.committed:,} commit to a class; {self.paired:,} are "
-            f"objects of {self.survey} here (by {self.by}), and of {self.compared:,} both say what they are."
+            f"objects of {self.survey} here (by {self.by}), and {self.compared:,} have a class in both catalogues."
         ]
         if self.compared:
             whole = self.agreement.to_pylist()[0]
             kappa = (
-                "kappa is undefined, since both know one class only"
+                "kappa is undefined, since both have only one class"
                 if whole["kappa"] is None
                 else f"kappa {whole['kappa']:.3f} ({whole['kappa_low']:.3f} to {whole['kappa_high']:.3f})"
             )
@@ -86,7 +85,7 @@ def compare(
     workspace: Workspace,
     file: Path,
     survey: str | None = None,
-    columns: Columns | None = None,
+    columns: CatalogueColumns | None = None,
     question: CompareRequest | None = None,
     reporter: Reporter | None = None,
 ) -> Comparison:
@@ -95,13 +94,14 @@ def compare(
     Parameters
     ----------
     file : CSV, FITS, VOTable or Parquet
-    survey : whose objects; by default those that the layout of the file numbers, or the only survey with objects
-    columns : how the file is to be read, where it is of no known layout or other columns are meant
+    survey : survey of the objects to compare; by default that of the file's ids, or the only survey with objects
+    columns : the columns of the file, if its layout is not known or other columns are meant
+    question : column, round, condition and pairing; by default predicted classes of the target population
 
     Raises
     ------
     InputError
-        The file cannot be read or lacks a column, its classes are none of ours, or the survey is unknown.
+        The file cannot be read or lacks a column, none of its classes is ours, or the survey is unknown.
     RoundError
         There is no round `at`, or it is not closed.
     QueryError
@@ -110,7 +110,7 @@ def compare(
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
     table = open_table(file, workspace.config.limits)
-    read = described(table, recognise(table), columns or Columns(), workspace.config.classes)
+    read = resolve_columns(table, known_layout(table), columns or CatalogueColumns(), workspace.config.classes)
     _check_classes(workspace, read)
     with workspace.reading() as con:
         if question.at is not None:
@@ -119,7 +119,7 @@ def compare(
         by = question.by or ("id" if read.object_id is not None and read.survey in (None, survey) else "position")
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
-            read_theirs(con, table, read, by == "position", update)
+            read_other_catalogue(con, table, read, by == "position", update)
         with reporter.bar("matching") as update:
             _pair(con, survey, by, question.radius_arcsec, update)
         _join(con, survey, question)
@@ -127,20 +127,20 @@ def compare(
 
 
 def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path) -> int:
-    """Draw the disagreements that a comparison lists, as `mosaic.draw_mosaic` does; returns how many have an image.
+    """Draw the listed disagreements of a comparison with `draw_mosaic`, and return the number with an image.
 
     Raises
     ------
     InputError
-        There is none to be drawn, or the file's name is no picture's.
+        There is no disagreement, or the file's name is not that of a PNG, PDF or SVG.
     """
     from catbuilder.inspection.mosaic import MosaicStamp, draw_mosaic  # matplotlib takes a second to import
 
     rows = comparison.disagreements.to_pylist()
     if not rows:
-        raise InputError(f"there is no disagreement to be drawn in {file}: leave --mosaic out")
+        raise InputError(f"there is no disagreement to draw in {file}; leave out --mosaic")
     pictures = [MosaicStamp(row["survey"], row["object_id"], _caption(row)) for row in rows]
-    return draw_mosaic(workspace, pictures, file, f"disagreements with {comparison.title}, the surest first")
+    return draw_mosaic(workspace, pictures, file, f"disagreements with {comparison.title}, the most confident first")
 
 
 def _caption(row: dict[str, Any]) -> str:
@@ -148,13 +148,13 @@ def _caption(row: dict[str, Any]) -> str:
     return f"{row['object_id']}\nhere {row['ours']}{sure}, there {row['theirs']}"
 
 
-def _check_classes(workspace: Workspace, read: Columns) -> None:
+def _check_classes(workspace: Workspace, read: CatalogueColumns) -> None:
     unknown = sorted(read.classes - set(workspace.config.classes))
     if unknown or not read.classes:
-        what = f"{' and '.join(unknown)}, which this workspace has not" if unknown else "none of our classes"
+        what = f"class {' and '.join(unknown)}, which the workspace lacks" if unknown else "none of our classes"
         raise InputError(
-            f"{read.title} is read as naming {what}; its classes are {', '.join(workspace.config.classes)}: say what "
-            "stands for them by --class OURS=THEIRS or --share OURS=COLUMN"
+            f"{read.title} names {what}; the classes of the workspace are {', '.join(workspace.config.classes)}: map "
+            "them with --class OURS=THEIRS or --share OURS=COLUMN"
         )
 
 
@@ -163,24 +163,22 @@ def _survey(con: Connection, workspace: Workspace, survey: str | None) -> str:
     if survey is None and len(held) == 1:
         return str(held[0])
     if survey is None:
-        raise InputError(
-            f"the catalogue holds {' and '.join(held) or 'no objects'}; say whose are compared by --survey"
-        )
+        raise InputError(f"the catalogue has objects of {' and '.join(held) or 'no survey'}; choose one with --survey")
     workspace.check_survey(survey)
     if survey not in held:
-        raise InputError(f"the catalogue holds no object of {survey}; name by --survey one of {', '.join(held)}")
+        raise InputError(f"the catalogue has no object of {survey}; give --survey one of {', '.join(held)}")
     return survey
 
 
-def _check_way(file: Path, read: Columns, by: str) -> None:
+def _check_way(file: Path, read: CatalogueColumns, by: str) -> None:
     if by == "id" and read.object_id is None:
-        raise InputError(f"{file} cannot be paired by id: nothing says which column holds it; give --id COLUMN")
+        raise InputError(f"{file} cannot be paired by id: its id column is not known; give --id COLUMN")
     if by == "position" and (read.ra is None or read.dec is None):
-        raise InputError(f"{file} cannot be paired by position: give the columns of degrees by --ra and --dec")
+        raise InputError(f"{file} cannot be paired by position; name its columns in degrees with --ra and --dec")
 
 
 def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress: Progress) -> None:
-    """Make the temporary table `counterparts`: an object of ours, and what the other catalogue calls it."""
+    """Make the temporary table `counterparts`: our object, and its class in the other catalogue."""
     if by == "position":
         with temporary_survey(con, "theirs", _GUESTS):
             find_candidates(con, Side(survey), Side(_GUESTS), radius_arcsec, progress)
@@ -189,20 +187,12 @@ def _pair(con: Connection, survey: str, by: str, radius_arcsec: float, progress:
 
 
 def _join(con: Connection, survey: str, question: CompareRequest) -> None:
-    """Make the temporary table `compared`; a condition from the user sees the catalogue and nothing else."""
+    """Make the temporary table `compared` of the paired objects that meet the user's condition."""
     text = query("inspection/compare_objects").format(
-        ours=f"c.{question.of}", confidence=_SURE[question.of], where=question.where or "true"
+        ours=f"c.{question.of}", confidence=_SURE[question.of], condition=confined_condition(con, question.where)
     )
-    allow_only_catalogue(con)
-    try:
-        if len(con.extract_statements(text)) != 1:
-            raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
+    with condition_errors(question.where):
         make_table(con, "compared", text, {"at": NOW if question.at is None else question.at, "survey": survey})
-    except (duckdb.BinderException, duckdb.ParserException, duckdb.ConversionException) as error:
-        said = in_one_line(str(error).splitlines()[0])
-        raise QueryError(
-            f"--where '{question.where}' is not a condition on the columns of the catalogue: {said}"
-        ) from None
 
 
 def _counted(
@@ -211,7 +201,7 @@ def _counted(
     agreements: list[dict[str, Any]] = []
     confusion: list[dict[str, Any]] = []
     for place, counts in _slices(con, classes):
-        agreements.append(place | asdict(agreement_of(counts)))
+        agreements.append(place | asdict(measure_agreement(counts)))
         confusion += [
             place | {"ours": ours, "theirs": theirs, "objects": int(counts[i, j])}
             for i, ours in enumerate(classes)
@@ -230,7 +220,7 @@ def _counted(
 
 
 def _slices(con: Connection, classes: tuple[str, ...]) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
-    """Confusion of all objects that were compared, and then of those in each bin of each variable."""
+    """Yield the confusion matrix of all compared objects, and then of each bin of each variable."""
     yield {"variable": None, "bin_low": None, "bin_high": None}, _confusions(con, "1", [], classes)[0]
     for variable in VARIABLES:
         edges = _edges(con, variable)
@@ -242,9 +232,10 @@ def _slices(con: Connection, classes: tuple[str, ...]) -> Iterator[tuple[dict[st
 
 
 def _edges(con: Connection, variable: str) -> list[float]:
-    """Edges of bins that hold equally many objects, as `binned_accuracy.quantile_edges` has them; none without objects.
+    """Compute edges of bins with equal numbers of objects, as `slices.quantile_edges` does; [] without objects.
 
-    Of more than `_EXACT` objects a sample says where the inner edges are: to a thousandth of the objects or so.
+    With more than `_EXACT` objects the inner edges come from a sample, so that bins are equal to about 0.1 per cent of
+    the objects.
     """
     known = f"ours IS NOT NULL AND theirs IS NOT NULL AND {variable} IS NOT NULL"
     n = fetch_number(con, f"SELECT count(*) FROM compared WHERE {known}")
@@ -258,7 +249,7 @@ def _edges(con: Connection, variable: str) -> list[float]:
 
 
 def _confusions(con: Connection, variable: str, inner: list[float], classes: tuple[str, ...]) -> np.ndarray:
-    """Objects by bin, our class and theirs: int (bins, classes, classes)."""
+    """Count objects by bin, our class and their class: int (bins, classes, classes)."""
     counts = np.zeros((len(inner) + 1, len(classes), len(classes)), np.int64)
     text = query("inspection/compare_counts").format(variable=variable)
     for number, ours, theirs, objects in con.execute(text, {"inner": inner}).fetchall():

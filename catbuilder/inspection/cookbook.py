@@ -1,6 +1,6 @@
-"""The SQL cookbook: queries that people ask for, one a file, shipped with the package.
+"""Read the SQL cookbook: example queries that ship with the package, one per file.
 
-A file's first comment line is its title; comment lines after it say what to know, and what an empty answer means.
+The first comment line of a file is its title; further comment lines explain the query and an empty result.
 """
 
 import difflib
@@ -12,29 +12,29 @@ from catbuilder.core.resources import sql_folder
 
 
 @dataclass(frozen=True)
-class Example:
+class CookbookQuery:
     """A query of the cookbook."""
 
-    name: str  # the file's, without its number: `surest_errors`
+    name: str  # file name without its number
     title: str
     remark: str  # may be empty
     sql: str
 
 
-def examples() -> list[Example]:
-    """All of them, in the order of their numbers."""
+def cookbook_queries() -> list[CookbookQuery]:
+    """Read all queries of the cookbook, in the order of their numbers."""
     return [_read(path) for path in sorted((sql_folder() / "cookbook").glob("*.sql"))]
 
 
-def example(name: str) -> Example:
-    """One of them by its name.
+def cookbook_query(name: str) -> CookbookQuery:
+    """Read one query of the cookbook by its name.
 
     Raises
     ------
     QueryError
-        There is none of this name.
+        There is no query of this name.
     """
-    known = {one.name: one for one in examples()}
+    known = {one.name: one for one in cookbook_queries()}
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)
         hint = f" (did you mean '{near[0]}'?)" if near else ""
@@ -42,8 +42,8 @@ def example(name: str) -> Example:
     return known[name]
 
 
-def _read(path: Path) -> Example:
+def _read(path: Path) -> CookbookQuery:
     lines = path.read_text(encoding="utf-8").strip().splitlines()
     start = next(number for number, line in enumerate(lines) if not line.startswith("--"))
     title, *remarks = (line.removeprefix("-- ") for line in lines[:start])
-    return Example(path.stem.partition("_")[2], title, " ".join(remarks), "\n".join(lines[start:]))
+    return CookbookQuery(path.stem.partition("_")[2], title, " ".join(remarks), "\n".join(lines[start:]))

@@ -1,16 +1,16 @@
-"""Counts over the whole catalogue, at any size: what `SELECT ..., count(*) FROM catalog GROUP BY ALL` would say."""
+"""Count objects by columns of the catalogue, at any size, like SELECT ..., count(*) FROM catalog GROUP BY ALL."""
 
 import difflib
 from collections import Counter
 from collections.abc import Sequence
 
-import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, allow_only_catalogue, query_error_text
+from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.id_ranges import query_each_range
 from catbuilder.catalogue.round_records import NOW, require_round
 from catbuilder.catalogue.schema import data_dictionary
+from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import QueryError
 from catbuilder.core.progress import Update
@@ -24,14 +24,19 @@ def count_objects(
     where: str | None = None,
     progress: Update | None = None,
 ) -> pa.Table:
-    """Objects of the catalogue by the values of some of its columns: those columns and `objects`, in their order.
+    """Count objects by the values of some columns of the catalogue.
 
-    Looked at range by range of ids, in memory that does not grow with the survey.
+    The count runs on one range of ids at a time, so that its memory does not grow with the survey.
 
     Parameters
     ----------
+    by : columns of `catalog`
     at : as of the end of this round; by default as it is now
     where : an SQL condition on the columns of `catalog`
+
+    Returns
+    -------
+    table with the columns `by` and `objects`, sorted
 
     Raises
     ------
@@ -44,22 +49,14 @@ def count_objects(
         _check_columns(con, by)
         if at is not None:
             require_round(con, at)
-        allow_only_catalogue(con)
+        condition = confined_condition(con, where)
         columns = ", ".join(f'"{name}"' for name in by)
-        condition = f"WHERE ({where}\n)" if where else ""
-        text = f"SELECT {columns}, count(*) AS objects FROM catalog_at($at) {condition} GROUP BY ALL"
+        text = f"SELECT {columns}, count(*) AS objects FROM catalog_at($at) WHERE {condition} GROUP BY ALL"
         counts: Counter[tuple[object, ...]] = Counter()
-        try:
-            if len(con.extract_statements(text)) != 1:
-                raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 18")
+        with condition_errors(where):
             for _, rows in query_each_range(con, text, {"at": NOW if at is None else at}, progress):
                 for *key, n in rows:
                     counts[tuple(key)] += n
-        except duckdb.Error as error:
-            raise QueryError(
-                f"the objects cannot be counted so: {query_error_text(error)}; see the columns with: "
-                'catbuilder sql "DESCRIBE catalog"'
-            ) from None
     keys = sorted(counts, key=lambda key: [(value is None, value) for value in key])
     columns_of_keys = {name: [key[place] for key in keys] for place, name in enumerate(by)}
     return pa.table({**columns_of_keys, "objects": [counts[key] for key in keys]})
@@ -71,5 +68,9 @@ def _check_columns(con: Connection, by: Sequence[str]) -> None:
     if unknown or not by:
         near = [close for name in unknown for close in difflib.get_close_matches(name, known, n=1)]
         hint = f" (did you mean {' and '.join(near)}?)" if near else ""
-        what = f"has no column {' and no '.join(unknown)}{hint}" if unknown else "is counted by one column or more"
+        what = (
+            f"has no column {' and no '.join(unknown)}{hint}"
+            if unknown
+            else "can only be counted by one or more columns"
+        )
         raise QueryError(f"the catalogue {what}; its columns are {', '.join(known)}")

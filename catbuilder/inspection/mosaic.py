@@ -1,4 +1,4 @@
-"""Stamps side by side with a line or two under each: what a person looks at before believing a table."""
+"""Draw stamps side by side with captions, as a PNG, PDF or SVG."""
 
 import math
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from catbuilder.core.figure_files import save_figure
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader, Stamps
 
-MOST_STAMPS = 400  # more are no picture any more
+MOST_STAMPS = 400  # more cannot be told apart
 _PANEL_INCHES = 1.3
 _COLUMNS = 6
 
 
 @dataclass(frozen=True)
 class MosaicStamp:
-    """An object to be shown, and what is said of it in a line or two."""
+    """An object to draw, and its caption of one or two lines."""
 
     survey: str
     object_id: int
@@ -31,7 +31,7 @@ class MosaicStamp:
 
 
 def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: Path, title: str = "") -> int:
-    """Draw the objects' stamps in the order given, as PNG, PDF or SVG; returns how many have one.
+    """Draw the stamps of the objects in order, as PNG, PDF or SVG, and return the number that have one.
 
     Raises
     ------
@@ -43,14 +43,12 @@ def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: Pat
     from matplotlib.figure import Figure
 
     if len(pictures) > MOST_STAMPS:
-        raise InputError(
-            f"a mosaic of {len(pictures):,} objects cannot be looked at; ask for no more than {MOST_STAMPS}"
-        )
+        raise InputError(f"a mosaic of {len(pictures):,} objects is too large; ask for at most {MOST_STAMPS}")
     with workspace.reading() as con:
-        stamps = stamps_of(con, workspace, [(one.survey, one.object_id) for one in pictures])
+        stamps = read_object_stamps(con, workspace, [(one.survey, one.object_id) for one in pictures])
     shown = [one for one in pictures if (one.survey, one.object_id) in stamps]
     if not shown:
-        raise NothingToScore("none of these objects has an image to show; bring some in with: catbuilder fetch")
+        raise NothingToScore("none of these objects has an image; fetch some with: catbuilder fetch")
     columns = min(_COLUMNS, len(shown))
     rows = math.ceil(len(shown) / columns)
     figure = Figure(figsize=(_PANEL_INCHES * columns, 1.35 * _PANEL_INCHES * rows + 0.3), layout="constrained")
@@ -66,10 +64,10 @@ def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: Pat
     return len(shown)
 
 
-def stamps_of(
+def read_object_stamps(
     con: Connection, workspace: Workspace, objects: Sequence[tuple[str, int]]
 ) -> dict[tuple[str, int], Stamps]:
-    """Stamps, uint8 (size, size, 3), of those of the objects (survey, object_id) that have one."""
+    """Read the stamps, uint8 (size, size, 3), of the objects (survey, object_id) that have one."""
     keys = pa.table(
         {
             "survey": pa.array([survey for survey, _ in objects], pa.string()),
@@ -81,7 +79,7 @@ def stamps_of(
     con.unregister("arrow_shown")
     with restricted_to(con, "shown"):
         places = [
-            row for row in fetch_arrow(con, query("inspection/stamps_of")).to_pylist() if row["shard"] is not None
+            row for row in fetch_arrow(con, query("inspection/stamp_places")).to_pylist() if row["shard"] is not None
         ]
     if not places:
         return {}

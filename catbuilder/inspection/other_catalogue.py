@@ -1,7 +1,7 @@
-"""A catalogue of somebody else's: which of its columns say what an object is and where, and what they call our classes.
+"""Read another catalogue for a comparison: its ids, positions and classes.
 
-Three layouts are known by their columns; any other file is described by whoever gives it. The file streams into the
-temporary table `theirs`: row, object_id, ra, dec, healpix, label (a class of ours, NULL where it commits to none).
+Three published layouts are recognised by their columns; for any other file the user names the columns. The file is
+streamed into the temporary table `theirs`: row, object_id, ra, dec, healpix, label (one of our classes, or NULL).
 """
 
 import re
@@ -23,61 +23,65 @@ _REAL = ("FLOAT", "DOUBLE")
 
 
 @dataclass(frozen=True)
-class Columns:
-    """How a file is to be read. Its classes stand in one column, or each has a column with its share or probability."""
+class CatalogueColumns:
+    """The columns of a file: one column with the class, or one with the share or probability of each class."""
 
     title: str = ""
     object_id: str | None = None
     ra: str | None = None  # ICRS, degrees
     dec: str | None = None
     label: str | None = None
-    meanings: Mapping[str, str] = field(default_factory=dict)  # what stands in `label` -> our class
+    meanings: Mapping[str, str] = field(default_factory=dict)  # value in `label` -> our class
     shares: Mapping[str, str] = field(default_factory=dict)  # our class -> column of its share
-    least: float = 0.5  # the largest share commits the file to a class if it is no less than this
-    survey: str | None = None  # whose ids `object_id` holds
+    least: float = 0.5  # smallest value of the largest share that commits the file to a class
+    survey: str | None = None  # survey of the ids in `object_id`
 
     @property
     def classes(self) -> set[str]:
-        """Our classes that the file can name."""
+        """Return our classes that the file can name."""
         return set(self.meanings.values()) | set(self.shares)
 
 
-def recognise(table: TableFile) -> Columns | None:
-    """The columns of a catalogue that is known by their names, in any case; None of another file.
+def known_layout(table: TableFile) -> CatalogueColumns | None:
+    """Recognise a published catalogue by the names of its columns, in any case; None for any other file.
 
     Vega-Ferrero et al. (2021, MNRAS 506, 1927): `FLAG_LTG` is 4 for robust early types and 5 for robust late types.
-    Walmsley et al. (2023, MNRAS 526, 4768): predicted shares of the volunteers' answers, by position since its ids are
-    those of the Legacy Surveys. Cheng et al. (2021, MNRAS 507, 4425): a probability each for ellipticals and spirals.
+    Walmsley et al. (2023, MNRAS 526, 4768): predicted shares of the volunteers' answers, paired by position since its
+    ids are those of the Legacy Surveys. Cheng et al. (2021, MNRAS 507, 4425): probabilities of elliptical and spiral.
     """
     names = {column.name.lower(): column.name for column in table.columns}
     ra, dec = _first(names, "ra", "alphawin_j2000"), _first(names, "dec", "deltawin_j2000")
     if {"coadd_object_id", "flag_ltg"} <= names.keys():
-        return Columns(
+        return CatalogueColumns(
             "Vega-Ferrero et al. 2021", names["coadd_object_id"], ra, dec, label=names["flag_ltg"],
             meanings={"4": EARLY, "5": LATE}, survey="des",
         )  # fmt: skip
     smooth, featured = (f"smooth-or-featured_{answer}_fraction" for answer in ("smooth", "featured-or-disk"))
     if {smooth, featured, "ra", "dec"} <= names.keys():
-        return Columns("Galaxy Zoo DESI", ra=ra, dec=dec, shares={EARLY: names[smooth], LATE: names[featured]})
+        return CatalogueColumns("Galaxy Zoo DESI", ra=ra, dec=dec, shares={EARLY: names[smooth], LATE: names[featured]})
     early, late = (_matching(names, pattern) for pattern in (_P_ELLIPTICAL, _P_SPIRAL))
     object_id = _first(names, "coadd_object_id", "coadd_objects_id")
     if object_id and early and late:
-        return Columns("Cheng et al. 2021", object_id, ra, dec, shares={EARLY: early, LATE: late}, survey="des")
+        return CatalogueColumns(
+            "Cheng et al. 2021", object_id, ra, dec, shares={EARLY: early, LATE: late}, survey="des"
+        )
     return None
 
 
-def described(table: TableFile, known: Columns | None, asked: Columns, classes: Sequence[str]) -> Columns:
-    """The known columns with what was asked for in their place; all of it is checked against the file.
+def resolve_columns(
+    table: TableFile, known: CatalogueColumns | None, asked: CatalogueColumns, classes: Sequence[str]
+) -> CatalogueColumns:
+    """Combine the columns of a known layout with those that the user asked for, and check them against the file.
 
-    A column `label` whose `meanings` nobody tells holds the names of our classes.
+    A column `label` without `meanings` holds the names of our classes.
 
     Raises
     ------
     InputError
-        A column is missing, or nothing says what the objects are or which they are.
+        A column is missing, or the columns of the class or of the id or position are not known.
     """
-    columns = known or Columns(table.path.name)
-    given = {name: value for name, value in vars(asked).items() if value != getattr(Columns(), name)}
+    columns = known or CatalogueColumns(table.path.name)
+    given = {name: value for name, value in vars(asked).items() if value != getattr(CatalogueColumns(), name)}
     if given.keys() & {"label", "shares"}:
         columns = replace(columns, title=table.path.name, label=None, meanings={}, shares={})
     columns = replace(columns, **given)
@@ -89,39 +93,41 @@ def described(table: TableFile, known: Columns | None, asked: Columns, classes: 
             raise InputError(f"{table.path} has no column '{name}' (it has {list_columns(list(found.values()))})")
     if columns.label is None and not columns.shares:
         raise InputError(
-            f"{table.path} is of no known layout (it has {list_columns(list(found.values()))}); say which column "
-            "holds the class by --label and what it calls ours by --class elliptical=E, or give --share "
-            "elliptical=COLUMN"
+            f"{table.path} has no known layout (it has {list_columns(list(found.values()))}); name the column of the "
+            "class with --label and its values with --class elliptical=E, or give --share elliptical=COLUMN"
         )
     if columns.object_id is None and (columns.ra is None or columns.dec is None):
         raise InputError(
-            f"nothing says which objects {table.path} is about; give --id COLUMN, or --ra and --dec COLUMN"
+            f"the id and position columns of {table.path} are not known, so its objects cannot be paired; give "
+            "--id COLUMN, or --ra COLUMN and --dec COLUMN"
         )
     return columns
 
 
-def read_theirs(con: Connection, table: TableFile, columns: Columns, with_cells: bool, progress: Progress) -> None:
+def read_other_catalogue(
+    con: Connection, table: TableFile, columns: CatalogueColumns, with_cells: bool, progress: Progress
+) -> None:
     """Stream the file into the temporary table `theirs`.
 
     Parameters
     ----------
-    with_cells : whether `healpix` is needed, which takes longer than all the rest
+    with_cells : compute `healpix`, which takes longer than the rest
 
     Raises
     ------
     InputError
-        Its ids are no whole numbers, or it breaks off.
+        The ids are floating-point numbers, or the file is damaged.
     """
     kinds = {column.name.lower(): column for column in table.columns}
     if columns.object_id is not None and kinds[columns.object_id.lower()].type in _REAL:
         raise InputError(
-            f"column {columns.object_id} of {table.path} holds floating-point numbers, which rounded the ids beyond "
-            "2^53; export it as 64-bit integers, or match by position: --by position"
+            f"column {columns.object_id} of {table.path} holds floating-point numbers, which round ids above 2^53; "
+            "export it as 64-bit integers, or pair by position: --by position"
         )
     add_cell_functions(con)
     try:
         with table.scan(con, _named(columns), progress) as scan:
-            text = query("inspection/compare_theirs").format(
+            text = query("inspection/compare_read_other").format(
                 object_id=_number(kinds, columns.object_id, "BIGINT"),
                 ra=_degrees(kinds, columns.ra, "ra"),
                 dec=_degrees(kinds, columns.dec, "dec"),
@@ -133,10 +139,10 @@ def read_theirs(con: Connection, table: TableFile, columns: Columns, with_cells:
         if was_interrupted(error) or isinstance(error, duckdb.OutOfMemoryException | duckdb.FatalException):
             raise
         reason = in_one_line(str(error).strip().splitlines()[0])
-        raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
+        raise InputError(f"{table.path} cannot be read ({reason}); download or write it again") from None
 
 
-_ZEROS = r"\.0*$"  # of a whole number that was written as a fraction, in a cell and in a code that stands for a class
+_ZEROS = r"\.0*$"  # of a whole number written as 4.0, in a cell or in a class code
 _P_ELLIPTICAL = re.compile(r"(p|prob|probability)_?(e|ell|elliptical|ellipticals)")
 _P_SPIRAL = re.compile(r"(p|prob|probability)_?(s|sp|spiral|spirals)")
 
@@ -149,13 +155,13 @@ def _matching(names: Mapping[str, str], pattern: re.Pattern[str]) -> str | None:
     return next((name for lower, name in names.items() if pattern.fullmatch(lower)), None)
 
 
-def _named(columns: Columns) -> list[str]:
+def _named(columns: CatalogueColumns) -> list[str]:
     named = [columns.object_id, columns.ra, columns.dec, columns.label, *columns.shares.values()]
     return [name for name in named if name is not None]
 
 
 def _quoted(column: FileColumn) -> str:
-    """A column that the file has, as an identifier of SQL."""
+    """Quote the name of a column as an SQL identifier."""
     return '"' + column.name.replace('"', '""') + '"'
 
 
@@ -163,50 +169,50 @@ def _number(kinds: Mapping[str, FileColumn], name: str | None, kind: str) -> str
     if name is None:
         return f"CAST(NULL AS {kind})"
     cell = _quoted(kinds[name.lower()])
-    if kind == "BIGINT":  # DuckDB makes a whole number of 5.8E17, which once was an id
+    if kind == "BIGINT":  # DuckDB would turn 5.8E17, a rounded id, into a whole number
         return f"CASE WHEN regexp_full_match(trim(CAST({cell} AS VARCHAR)), '\\d+') THEN TRY_CAST({cell} AS BIGINT) END"
     return f"TRY_CAST({cell} AS {kind})"
 
 
 def _degrees(kinds: Mapping[str, FileColumn], name: str | None, axis: str) -> str:
-    """A coordinate in degrees; text may be in hours or degrees, minutes and seconds."""
+    """Return SQL of a coordinate in degrees; text may be sexagesimal."""
     if name is None or kinds[name.lower()].type != "VARCHAR":
         return _number(kinds, name, "DOUBLE")
     return f"{axis}_degrees(cell({_quoted(kinds[name.lower()])}))"
 
 
-def _label(kinds: Mapping[str, FileColumn], columns: Columns) -> str:
-    """SQL of the class, of which names and meanings are bound."""
+def _label(kinds: Mapping[str, FileColumn], columns: CatalogueColumns) -> str:
+    """Return SQL of the class; names and meanings are bound parameters."""
     if columns.label is not None:
         cell = f"trim(CAST({_quoted(kinds[columns.label.lower()])} AS VARCHAR))"
         return f"$classes[list_position($codes, regexp_replace({cell}, '{_ZEROS}', ''))]"  # 4.0 is 4
     cells = [_number(kinds, name, "DOUBLE") for name in columns.shares.values()]
     shares = ", ".join(f"CASE WHEN NOT isnan({cell}) THEN {cell} END" for cell in cells)
     largest = f"list_max([{shares}])"
-    # of equal shares neither is the larger one
+    # two equal largest shares commit to neither class
     once = f"len(list_filter([{shares}], lambda share: share = {largest})) = 1"
     return f"CASE WHEN {largest} >= $least AND {once} THEN $classes[list_position([{shares}], {largest})] END"
 
 
-def _bound(columns: Columns) -> dict[str, object]:
+def _bound(columns: CatalogueColumns) -> dict[str, object]:
     if columns.label is not None:
         codes = [re.sub(_ZEROS, "", code.strip()) for code in columns.meanings]
         return {"codes": codes, "classes": list(columns.meanings.values())}
     return {"classes": list(columns.shares), "least": columns.least}
 
 
-def pairs_of(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
-    """`CLASS=VALUE` texts in two parts.
+def parse_class_pairs(texts: Sequence[str], option: str) -> list[tuple[str, str]]:
+    """Split texts of the form CLASS=VALUE into pairs.
 
     Raises
     ------
     InputError
-        One has no such form.
+        A text does not have this form.
     """
     found = []
     for text in texts:
         ours, equals, theirs = text.partition("=")
         if not equals or not ours.strip() or not theirs.strip():
-            raise InputError(f"{option} '{in_one_line(text, 60)}' is not CLASS=VALUE; write for instance spiral=S")
+            raise InputError(f"{option} '{in_one_line(text, 60)}' is not CLASS=VALUE; write for example spiral=S")
         found.append((ours.strip(), theirs.strip()))
     return found

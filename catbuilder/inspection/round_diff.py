@@ -1,7 +1,7 @@
-"""What changed between two closed rounds: labels, predicted classes, and why.
+"""Compare the catalogue at the ends of two closed rounds: labels, predicted classes, and reasons.
 
-The catalogue as of a closed round never changes, so that two of them can be compared at any time. Objects are looked at
-one range of ids after another; what is kept in memory is a count for each way an object can go, and a few examples.
+The catalogue as of a closed round never changes, so two rounds can be compared at any time. Objects are read one range
+of ids at a time; only the counts of each kind of change and a few examples are kept in memory.
 """
 
 from collections import Counter
@@ -22,7 +22,7 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 
 CHANGES = ("added", "changed", "retracted", "restated")
-"""A label that was not there before; another one; none any more; the same from another source."""
+"""Kinds of changes: a new label; another label; no label any more; the same label from another source."""
 
 _LABELS = ("change", "label_before", "source_before", "label_after", "source_after")
 _PREDICTIONS = ("predicted_before", "predicted_after")
@@ -30,18 +30,18 @@ _TEXTS = pa.string()
 
 
 @dataclass(frozen=True)
-class Diff:
-    """What changed from the end of round `first` to the end of round `last`."""
+class RoundDiff:
+    """Changes from the end of round `first` to the end of round `last`."""
 
     first: int
     last: int
     labels: pa.Table  # change, label_before, source_before, label_after, source_after, objects
-    predictions: pa.Table  # predicted_before, predicted_after, objects; of all objects, changed or not
+    predictions: pa.Table  # predicted_before, predicted_after, objects; for all objects
     events: pa.Table  # round, event ('label' or 'retraction'), source, label, objects
-    examples: pa.Table  # objects of each kind of change, with the reason
+    examples: pa.Table  # some objects of each kind of change, with the reason
 
-    def sentence(self) -> str:
-        """All of it in one line."""
+    def sentences(self) -> list[str]:
+        """Return the numbers of changed labels and predictions as sentences."""
         changes: Counter[str] = Counter()
         for row in self.labels.to_pylist():
             changes[row["change"]] += row["objects"]
@@ -51,23 +51,23 @@ class Diff:
             for row in self.predictions.to_pylist()
             if None not in row.values() and row["predicted_before"] != row["predicted_after"]
         )
-        return (
-            f"From round {self.first} to round {self.last}: labels {', '.join(told) or 'all as they were'}; "
-            f"{moved:,} objects are predicted to be of another class."
-        )
+        return [
+            f"From round {self.first} to round {self.last}: labels: {', '.join(told) or 'no change'}; "
+            f"the predicted class of {moved:,} objects changed."
+        ]
 
 
-def diff(workspace: Workspace, first: int, last: int, examples: int = 3, reporter: Reporter | None = None) -> Diff:
+def diff(workspace: Workspace, first: int, last: int, examples: int = 3, reporter: Reporter | None = None) -> RoundDiff:
     """Compare the catalogue at the ends of two closed rounds.
 
     Parameters
     ----------
-    examples : objects of each kind of change that are listed, at most
+    examples : largest number of objects to list for each kind of change
 
     Raises
     ------
     RoundError
-        There is no such round, it is not closed, or the first is not before the last.
+        A round does not exist or is not closed, or `first` is not before `last`.
     """
     reporter = reporter or Reporter(quiet=True)
     bound = {"first": first, "last": last}
@@ -78,21 +78,21 @@ def diff(workspace: Workspace, first: int, last: int, examples: int = 3, reporte
         listed = _examples(con, bound, examples, counts, reporter)
     labels = _summed(counts, _LABELS)
     of_labels = labels.filter(pa.compute.is_valid(labels["change"]))
-    return Diff(first, last, of_labels, _summed(counts, _PREDICTIONS), events, listed)
+    return RoundDiff(first, last, of_labels, _summed(counts, _PREDICTIONS), events, listed)
 
 
 def write_changed(workspace: Workspace, first: int, last: int, file: Path, reporter: Reporter | None = None) -> int:
-    """Write every object whose label or predicted class changed as CSV, and return their number.
+    """Write every object whose label or predicted class changed to a CSV file, and return their number.
 
     Raises
     ------
     RoundError
         As `diff` does.
     InputError
-        The file cannot be written there.
+        The file is a folder, or its folder does not exist.
     """
     if file.is_dir() or not file.parent.is_dir():
-        raise InputError(f"{file} cannot be written: give the path of a file in a folder that exists")
+        raise InputError(f"{file} cannot be written; give the path of a file in an existing folder")
     written = 0
     text = query("inspection/diff_changed").format(objects=query("inspection/diff_objects"))
     with workspace.reading() as con, (reporter or Reporter(quiet=True)).bar("writing"):
@@ -112,12 +112,12 @@ def _check(con: Connection, first: int, last: int) -> None:
         require_closed(con, number)
     if first >= last:
         raise RoundError(
-            f"round {first} is not before round {last}; give the earlier one by --from and the later by --to"
+            f"round {first} is not before round {last}; give the earlier round with --from, the later with --to"
         )
 
 
 def _counts(con: Connection, bound: dict[str, int], reporter: Reporter) -> Counter[tuple[str | None, ...]]:
-    """Objects by `_LABELS` and `_PREDICTIONS`."""
+    """Count objects by `_LABELS` and `_PREDICTIONS`."""
     text = query("inspection/diff_counts").format(objects=query("inspection/diff_objects"))
     counts: Counter[tuple[str | None, ...]] = Counter()
     with reporter.bar("comparing") as update:
@@ -128,7 +128,7 @@ def _counts(con: Connection, bound: dict[str, int], reporter: Reporter) -> Count
 
 
 def _summed(counts: Counter[tuple[str | None, ...]], names: tuple[str, ...]) -> pa.Table:
-    """The counts by some of their columns, in the order of these."""
+    """Sum the counts over all but some columns, sorted by these."""
     places = [(_LABELS + _PREDICTIONS).index(name) for name in names]
     sums: Counter[tuple[str | None, ...]] = Counter()
     for key, n in counts.items():
@@ -141,7 +141,7 @@ def _summed(counts: Counter[tuple[str | None, ...]], names: tuple[str, ...]) -> 
 def _examples(
     con: Connection, bound: dict[str, int], most: int, counts: Counter[tuple[str | None, ...]], reporter: Reporter
 ) -> pa.Table:
-    """The first objects of each kind of change; looks no further than until all kinds have theirs."""
+    """List the first objects of each kind of change, and stop when there are enough."""
     wanted: Counter[str] = Counter()
     for (change, *_), n in counts.items():
         if change is not None:

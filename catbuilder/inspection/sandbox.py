@@ -1,11 +1,10 @@
-"""Read-only SQL for a person, in a child process that can neither write, nor reach out, nor run away.
+"""Run read-only SQL of a user in a sandbox: a child process with limits on memory, time, disk and file access.
 
 DuckDB's own limits are not enough: `repeat('x', 2000000000)` took 4.3 GB under a limit of 500 MB and ignored
-an interrupt for 16 s. So the query runs in a process of its own, whose memory the kernel limits and which is
-killed when its time is up. Nor is a read-only connection enough: `EXPLAIN ANALYZE COPY` runs the COPY, and files
-beside the catalogue, its write-ahead log among them, stay open to DuckDB when nothing else is. So only what reads is
-explained, and what a sort spills goes to a folder of its own, which is bounded and removed even after a kill.
-Results come back as an Arrow stream.
+an interrupt for 16 s. So the query runs in its own process, whose memory the kernel limits and which is killed after a
+timeout. A read-only connection is not enough either: `EXPLAIN ANALYZE COPY` runs the COPY, and DuckDB may always touch
+the files beside the catalogue, such as its write-ahead log. So EXPLAIN is allowed for SELECT alone, and sorts spill to
+a separate folder of limited size, which is removed even after a kill. Results come back as an Arrow stream.
 """
 
 import os
@@ -33,12 +32,12 @@ if TYPE_CHECKING:
 MEMORY_MB = 2048
 TIMEOUT_S = 60.0
 _OVERHEAD_MB = 1024  # Python, DuckDB and thread stacks before any data
-_WAIT_S = 20.0  # for a recording to end
+_WAIT_S = 20.0  # longest wait for a recording to end
 _BATCH_ROWS = 10_000
 _NO_LIMIT_MB = 2**40
-_LONGEST_SQL = 1_000_000  # bytes: to parse 50 MB of it took 8 s and 1 GB
-_LONGEST_REASON = 500  # letters: DuckDB quotes the query, and a value of any length
-# What may stand between EXPLAIN and what is explained; comments are parted from it before.
+_LONGEST_SQL = 1_000_000  # bytes: parsing 50 MB took 8 s and 1 GB
+_LONGEST_REASON = 500  # characters: DuckDB quotes the query and values of any length
+# EXPLAIN and its options; comments before it are removed first.
 _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b|ANALYSE\b)?\s*(?:\([^()]*\))?", re.IGNORECASE)
 
 
@@ -56,17 +55,17 @@ def query_stream(
 
     Parameters
     ----------
-    batch_rows : of a batch, at most
-    largest_mb : of the result as far as it is read; the child refuses more before it reaches this process
+    batch_rows : largest number of rows of a batch
+    largest_mb : largest size of the result; the child process refuses more
 
     Raises
     ------
     QueryError
-        The query is wrong, not allowed, ran over its memory or time, or gives more than `largest_mb`.
+        The query is invalid or not allowed, exceeds its memory or time, or its result is larger than `largest_mb`.
     """
     text = sql.encode(errors="replace")
     if len(text) > _LONGEST_SQL:
-        raise QueryError(f"the query has {len(text):,} bytes, and no more than {_LONGEST_SQL:,} are read; shorten it")
+        raise QueryError(f"the query has {len(text):,} bytes and at most {_LONGEST_SQL:,} are allowed; shorten it")
     with _spill_folder(workspace) as spill:
         command = [str(workspace.path), str(memory_mb), str(os.getpid()), spill, str(batch_rows), str(largest_mb)]
         child = subprocess.Popen(
@@ -81,7 +80,7 @@ def query_stream(
 def _answers(
     child: subprocess.Popen[bytes], sql: bytes, memory_mb: int, timeout_s: float
 ) -> Iterator[pa.RecordBatchReader]:
-    """Give the child its query and read what it answers; it does not outlive the body, nor its time."""
+    """Send the query to the child and read its result; kill the child after the body or the timeout."""
     assert child.stdin and child.stdout and child.stderr
     out_of_time = threading.Event()
 
@@ -97,16 +96,16 @@ def _answers(
             child.stdin.close()
             stream = pa.ipc.open_stream(child.stdout)
         except (pa.ArrowInvalid, OSError):
-            raise _why(child, out_of_time.is_set(), memory_mb, timeout_s) from None
+            raise _failure(child, out_of_time.is_set(), memory_mb, timeout_s) from None
 
         def batches() -> Iterator[pa.RecordBatch]:
-            # only what goes wrong with the query itself: a failing reader of ours has its own error
+            # only errors of the query itself: an error in the caller's body is raised as it is
             try:
                 yield from stream
             except (pa.ArrowInvalid, OSError):
-                raise _why(child, out_of_time.is_set(), memory_mb, timeout_s) from None
+                raise _failure(child, out_of_time.is_set(), memory_mb, timeout_s) from None
             if child.wait() != 0:
-                raise _why(child, out_of_time.is_set(), memory_mb, timeout_s)
+                raise _failure(child, out_of_time.is_set(), memory_mb, timeout_s)
 
         yield pa.RecordBatchReader.from_batches(stream.schema, batches())
     finally:
@@ -119,7 +118,7 @@ def _answers(
 
 @contextmanager
 def _spill_folder(workspace: Workspace) -> Iterator[str]:
-    """A folder for what does not fit the memory: on the disk of the workspace, where there should be room."""
+    """Make a temporary folder for sorts that exceed the memory, on the disk of the workspace if possible."""
     beside = workspace.path if os.access(workspace.path, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix=".query-", dir=beside, ignore_cleanup_errors=True) as folder:
         yield folder
@@ -128,7 +127,7 @@ def _spill_folder(workspace: Workspace) -> Iterator[str]:
 def query_table(
     workspace: Workspace, sql: str, *, memory_mb: int = MEMORY_MB, timeout_s: float = TIMEOUT_S
 ) -> pa.Table:
-    """Run one SELECT and return the whole result, which may be as large as the query's memory.
+    """Run one SELECT and return the whole result, of at most `memory_mb`.
 
     Raises
     ------
@@ -140,25 +139,25 @@ def query_table(
     with query_stream(workspace, sql, memory_mb=memory_mb, timeout_s=timeout_s) as reader:
         for batch in reader:
             left -= batch.nbytes
-            if left < 0:  # it would be the memory of whoever asks, which nobody limits
+            if left < 0:  # it would fill the memory of this process, which has no limit
                 raise QueryError(f"the result is larger than {memory_mb} MB; narrow it, or read it with query_stream")
             batches.append(batch)
         return pa.Table.from_batches(batches, reader.schema)
 
 
-def _why(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, timeout_s: float) -> QueryError:
+def _failure(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, timeout_s: float) -> QueryError:
     assert child.stderr
     said = child.stderr.read().decode(errors="replace").strip()
     code = child.wait()
     if out_of_time:
-        return QueryError(f"the query ran over its {timeout_s:g} s and was stopped; narrow it, or raise --timeout")
+        return QueryError(f"the query exceeded its {timeout_s:g} s and was stopped; narrow it, or raise --timeout")
     if code == 3:
         return QueryError(said)
     return QueryError(f"the query was stopped (its memory limit is {memory_mb} MB); narrow it, or raise --memory-limit")
 
 
 def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, largest_mb: int) -> None:
-    """The child: read a query from standard input, write its result to standard output."""
+    """Run in the child process: read a query from standard input, write its result to standard output."""
     import duckdb
 
     workspace = Workspace.open(Path(workspace_path))
@@ -173,7 +172,7 @@ def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, lar
         allow_only_catalogue(con)
         try:
             reader = con.sql(one_reading_statement(con, sql)).to_arrow_reader(batch_rows)
-            left = largest_mb * 2**20 - reader.schema.serialize().size  # names may be as long as values
+            left = largest_mb * 2**20 - reader.schema.serialize().size  # column names count too
             too_large = QueryError(f"the result is larger than {largest_mb} MB; narrow it")
             if left < 0:
                 raise too_large
@@ -186,18 +185,18 @@ def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, lar
         except (MemoryError, duckdb.OutOfMemoryException) as error:
             if "max_temp_directory_size" in str(error):
                 raise QueryError(
-                    f"the query ran over its {memory_mb} MB of memory and {disk_mb} MB of disk; narrow it, or raise "
+                    f"the query exceeded its {memory_mb} MB of memory and {disk_mb} MB of disk; narrow it, or raise "
                     "--memory-limit or limits.query_disk_mb in catbuilder.toml"
                 ) from None
             raise QueryError(
-                f"the query ran over its {memory_mb} MB of memory; narrow it, or raise --memory-limit"
+                f"the query exceeded its {memory_mb} MB of memory; narrow it, or raise --memory-limit"
             ) from None
         except (duckdb.Error, pa.ArrowException, OSError) as error:
             raise QueryError(f"the query failed: {_said(error)}") from None
 
 
 def _limit(memory_mb: int, disk_mb: int) -> None:
-    """Have the kernel hold what DuckDB may not: memory, the size of a file, and no core dump of all that memory."""
+    """Set kernel limits on memory and file size, and forbid core dumps."""
     for what, limit in (
         (resource.RLIMIT_DATA, (memory_mb + _OVERHEAD_MB) * 2**20),
         (resource.RLIMIT_FSIZE, disk_mb * 2**20),
@@ -207,20 +206,20 @@ def _limit(memory_mb: int, disk_mb: int) -> None:
 
 
 def one_reading_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> str:
-    """The text of the one statement of a query, which is a SELECT, or an EXPLAIN of one.
+    """Return the text of the query's single statement: a SELECT, or an EXPLAIN of one.
 
     Raises
     ------
     QueryError
-        It is no SQL, not one statement, or one that does anything but read.
+        The text is not valid SQL, not one statement, or not a SELECT.
     """
     statement = _one_statement(con, sql)
     kind = statement.type.name
     if kind == "EXPLAIN":
-        # ANALYZE runs what it explains, be it COPY ... TO a file that DuckDB may touch.
+        # ANALYZE runs the statement, which may be COPY ... TO a file that DuckDB may touch
         kind = _one_statement(con, _explained(statement.query)).type.name
     if kind != "SELECT":
-        raise QueryError(f"only SELECT is allowed here, not {kind}; the catalogue is read-only")
+        raise QueryError(f"only SELECT is allowed, not {kind}; the catalogue is read-only")
     return str(statement.query)
 
 
@@ -230,7 +229,7 @@ def _one_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statem
     try:
         statements = con.extract_statements(sql)
     except (MemoryError, duckdb.OutOfMemoryException):
-        raise QueryError("the query is nested too deeply or too long to be read; simplify it") from None
+        raise QueryError("the query is nested too deeply or too long to parse; simplify it") from None
     except duckdb.Error as error:
         raise QueryError(f"the query is not valid SQL: {_said(error)}") from None
     if len(statements) != 1:
@@ -239,13 +238,13 @@ def _one_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statem
 
 
 def _explained(text: str) -> str:
-    """What stands behind EXPLAIN. Whatever is not understood is left in place, and is then no SELECT."""
+    """Return the statement after EXPLAIN. Unknown options are left in place, so the rest is no SELECT."""
     uncommented = re.sub(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", "", text, flags=re.DOTALL)
     return _EXPLAIN.sub("", uncommented, count=1)
 
 
 def _said(error: Exception) -> str:
-    """DuckDB's message without its picture of where in the line it was, and without a stack."""
+    """Return DuckDB's message without the quoted line and without a stack trace."""
     lines = [line for line in str(error).splitlines() if line and not line.startswith(("LINE", " "))]
     if any("INTERNAL" in line for line in lines[:1]):
         del lines[1:]
@@ -255,7 +254,7 @@ def _said(error: Exception) -> str:
 
 if __name__ == "__main__":
     try:
-        end_with_parent(int(sys.argv[3]))  # nobody else would stop it when its time is up
+        end_with_parent(int(sys.argv[3]))  # without its parent nothing would stop it after the timeout
         _serve(sys.argv[1], int(sys.argv[2]), sys.argv[4], int(sys.argv[5]), int(sys.argv[6]))
     except CatbuilderError as refusal:
         print(refusal, file=sys.stderr)

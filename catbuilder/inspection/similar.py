@@ -1,8 +1,8 @@
-"""Objects that look alike: neighbours of one object in the feature space of a round's network.
+"""Find objects that look like a given one: nearest neighbours in the feature space of a round's network.
 
-Two objects are compared by the cosine of the angle between the activations of the last hidden layer. Features are kept
-of all test and calibration objects and of samples of the pool and of the training objects, so that neighbours are found
-among those; an object that is in none of them is put through the same network again, from its stamp.
+The distance is the cosine distance of the activations of the last hidden layer. Features are kept for all test and
+calibration objects and for samples of the pool and the training objects; neighbours come from these. The features of an
+object outside these samples are computed from its stamp with the same network.
 """
 
 from dataclasses import dataclass
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """An object that looks like another one, and what the catalogue says of it now."""
+    """A similar object, and its current row in the catalogue."""
 
     survey: str
     object_id: int
-    distance: float  # 1 less the cosine of the angle between their features: 0 the same, 1 nothing in common
+    distance: float  # cosine distance of the features: 0 for the same direction, 1 for orthogonal
     label: str | None
     source: str | None  # who gave the label
     predicted_label: str | None
@@ -38,24 +38,46 @@ class Neighbour:
     domain: str | None
 
 
+@dataclass(frozen=True)
+class SimilarObjects:
+    """The objects that look most like one, the nearest first."""
+
+    survey: str
+    object_id: int
+    round: int  # of the network whose features were compared
+    neighbours: tuple[Neighbour, ...]
+
+    def table(self) -> pa.Table:
+        """Return one row per neighbour, with the fields of `Neighbour`."""
+        return pa.Table.from_pylist([vars(one) for one in self.neighbours], schema=_SCHEMA)
+
+    def sentences(self) -> list[str]:
+        """Return the result as sentences."""
+        return [
+            f"The {len(self.neighbours)} objects most like {self.survey} {self.object_id}, the nearest first, by the "
+            f"network of round {self.round}."
+        ]
+
+
 def similar(
     workspace: Workspace, survey: str | None, object_id: str | int, n: int = 20, round_number: int | None = None
-) -> list[Neighbour]:
-    """The n objects that look most like one, the nearest first, among those whose features were kept.
+) -> SimilarObjects:
+    """Find the n objects that look most like one, the nearest first, among those whose features were kept.
 
     Parameters
     ----------
-    survey : may be None where the id is in one survey alone
-    round_number : whose network; by default the latest closed round's that kept features
+    survey : survey of the object; may be None if only one survey has the id
+    n : number of neighbours
+    round_number : round of the network; by default the latest closed round that kept features
 
     Raises
     ------
     ObjectNotFound
-        No survey has the id, or several have it and none was named.
+        No survey has the id, or several have it and `survey` is None.
     RoundError
-        No such round, or it is not closed, or it kept no features.
+        There is no such round, it is not closed, or it kept no features.
     NothingToScore
-        The object's features were not kept and it has no good stamp to make them from.
+        The features of the object were not kept, and it has no good stamp to compute them from.
     """
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)
@@ -73,29 +95,22 @@ def similar(
         con.register("arrow_found", found)
         con.execute("CREATE OR REPLACE TEMP TABLE found AS SELECT * FROM arrow_found")
         with restricted_to(con, "found"):
-            return [Neighbour(**row) for row in fetch_arrow(con, query("inspection/similar_known")).to_pylist()]
+            rows = fetch_arrow(con, query("inspection/similar_in_catalogue")).to_pylist()
+    return SimilarObjects(survey, number, chosen, tuple(Neighbour(**row) for row in rows))
 
 
-def as_table(neighbours: list[Neighbour]) -> pa.Table:
-    """The neighbours as rows to be printed."""
-    return pa.Table.from_pylist([vars(neighbour) for neighbour in neighbours], schema=_SCHEMA)
-
-
-def draw_similar(
-    workspace: Workspace, survey: str | None, object_id: str | int, neighbours: list[Neighbour], file: Path
-) -> int:
-    """Draw the object and then its neighbours, as `mosaic.draw_mosaic` does; returns how many have an image."""
+def draw_similar(workspace: Workspace, found: SimilarObjects, file: Path) -> int:
+    """Draw the object and its neighbours with `draw_mosaic`, and return the number of them with an image."""
     from catbuilder.inspection.mosaic import MosaicStamp, draw_mosaic  # matplotlib takes a second to import
 
-    with workspace.reading() as con:
-        survey, number = find_object(con, str(object_id), survey)
-    pictures = [MosaicStamp(survey, number, f"{survey} {number}\nasked for")]
-    for one in neighbours:
+    object_name = f"{found.survey} {found.object_id}"
+    pictures = [MosaicStamp(found.survey, found.object_id, f"{object_name}\nthe object itself")]
+    for one in found.neighbours:
         name = one.label or (f"{one.predicted_label}?" if one.predicted_label else "unknown")
         pictures.append(
             MosaicStamp(one.survey, one.object_id, f"{one.survey} {one.object_id}\n{name}, {one.distance:.3f}")
         )
-    return draw_mosaic(workspace, pictures, file, f"alike to {survey} {number}")
+    return draw_mosaic(workspace, pictures, file, f"objects like {object_name}")
 
 
 _SCHEMA = pa.schema(
@@ -117,15 +132,15 @@ def _round_with_features(con: Connection, workspace: Workspace, round_number: in
             return int(number)
     if round_number is not None and not closed:
         raise RoundError(f"round {round_number} is not closed yet; finish it with: catbuilder round")
-    which = "no closed round" if round_number is None else f"round {round_number} is closed and"
+    which = "no closed round kept" if round_number is None else f"round {round_number} kept no"
     raise RoundError(
-        f"{which} has kept features to compare objects by; run a round with: catbuilder round, of a recipe whose "
+        f"{which} features to compare objects by; run a round with: catbuilder round, with a recipe whose "
         "scoring.pool_features or scoring.labelled_features is above 0"
     )
 
 
 def _files(workspace: Workspace, number: int) -> list[Path]:
-    """Shards of features of the round's own scoring and of later ones by its model (`catbuilder score`)."""
+    """List the feature shards of the round's own scoring and of later ones by its model (`catbuilder score`)."""
     folder = workspace.round_folder(number)
     return [file for place in (folder, *sorted(folder.glob("later/*"))) for file in feature_files(place)]
 
@@ -137,13 +152,13 @@ def _kept_features(con: Connection, files: list[str], survey: str, number: int) 
 
 
 def _stamp_of(con: Connection, survey: str, number: int) -> tuple[str, int]:
-    """Shard and row of the object's stamp."""
+    """Return shard and row of the object's stamp."""
     with restricted_to(con, IdRange(survey, number, number)):
-        rows = fetch_arrow(con, query("inspection/stamps_of")).to_pylist()
+        rows = fetch_arrow(con, query("inspection/stamp_places")).to_pylist()
     if not rows or rows[0]["quality"] != "ok":
         what = f"a stamp that is {rows[0]['quality']}" if rows else "no image"
         raise NothingToScore(
-            f"{survey} {number} has {what}, so that there is nothing to compare; bring in a good image of it with: "
+            f"{survey} {number} has {what} and no kept features, so it cannot be compared; add a good image with: "
             "catbuilder ingest images DIR --table T.csv, or catbuilder fetch"
         )
     return rows[0]["shard"], rows[0]["row"]
@@ -156,7 +171,7 @@ def _plan(con: Connection, number: int) -> "RoundPlan":
 
 
 def _embed(workspace: Workspace, plan: "RoundPlan", place: tuple[str, int]) -> list[float]:
-    """Features of one stamp by the round's network, as scoring would have kept them."""
+    """Compute the features of one stamp with the round's network, as scoring does."""
     import torch
 
     from catbuilder.core.stamps import StampReader
@@ -167,7 +182,7 @@ def _embed(workspace: Workspace, plan: "RoundPlan", place: tuple[str, int]) -> l
     shard, row = place
     network, _ = load_model(verified_models(workspace, plan)[0])
     recipe = plan.recipe
-    # a batch has one fixed size, since a stamp's features depend on it in the last digits; compiling gains nothing here
+    # the batch size of the round: the last digits of the features depend on it
     scorer = Scorer(
         network, recipe.scoring.batch_size, recipe.scoring.symmetries, recipe.scores_in_bf16,
         recipe.training.channels_last,

@@ -1,4 +1,4 @@
-"""Why: one object's story, from its image to its standing label, in the order in which it happened."""
+"""Explain one object: its catalogue row, and every recorded event that led to it."""
 
 from dataclasses import dataclass
 from struct import pack
@@ -12,62 +12,62 @@ from catbuilder.core.errors import ObjectNotFound
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 
-_LONGEST_NAME = 80  # letters that a message repeats
+_LONGEST_NAME = 80  # characters of a name that a message repeats
 
 
 @dataclass(frozen=True)
-class Story:
-    """What the catalogue says of an object now, and the events that led there (round, what, detail)."""
+class ObjectHistory:
+    """The current catalogue row of an object, and its events in order (round, what, detail)."""
 
-    now: dict[str, Any]  # the object's row of `catalog`
-    events: list[tuple[int, str, str]]  # of an image of a catalogued object: its own, then that object's
+    now: dict[str, Any]  # the row of `catalog`
+    events: list[tuple[int, str, str]]  # for an image of a catalogued object: its own, then that object's
 
 
-def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Story:
-    """Tell the story of one object; that of an image of a catalogued object goes on with the object's.
+def why(workspace: Workspace, object_id: str, survey: str | None = None) -> ObjectHistory:
+    """Read the history of one object; for an image of a catalogued object, also that of the catalogued object.
 
     Raises
     ------
     ObjectNotFound
-        No survey has the id, or several have it and none was named.
+        No survey has the id, or several have it and `survey` is None.
     """
     with workspace.reading() as con:
         survey, number = find_object(con, object_id, survey)
         key: dict[str, str | int] = {"survey": survey, "object_id": number}
-        events = con.execute(query("inspection/story"), key).fetchall()
-        shown = first_row(con, query("inspection/alias_of"), key)
+        events = con.execute(query("inspection/why"), key).fetchall()
+        shown = first_row(con, query("inspection/aliased_object"), key)
         if shown:
             key["object_id"] = shown[0]
-            events += con.execute(query("inspection/story"), key).fetchall()
+            events += con.execute(query("inspection/why"), key).fetchall()
         with restricted_to(con, IdRange(survey, int(key["object_id"]), int(key["object_id"]))):
             now = con.execute("SELECT * FROM catalog")
             names = [column[0] for column in now.description or []]
             single = [str(column[1]) == "FLOAT" for column in now.description or []]
             values = map(_as_recorded, now.fetchall()[0], single)
-            return Story(dict(zip(names, values, strict=True)), events)
+            return ObjectHistory(dict(zip(names, values, strict=True)), events)
 
 
 def _as_recorded(value: Any, single: bool) -> Any:
-    """A number in single precision with no more digits than it has: 17.851, not 17.85099983215332."""
+    """Return a single-precision number with only its significant digits: 17.851, not 17.85099983215332."""
     if not single or value is None:
         return value
-    # numpy, which would do it, costs `why` a fifth of its time to load
+    # numpy would do it, but its import takes a fifth of the time of `why`
     shorter = (float(f"{value:.{digits}g}") for digits in range(1, 9))
     return next((short for short in shorter if pack("f", short) == pack("f", value)), float(f"{value:.9g}"))
 
 
 def find_object(con: Connection, object_id: str, survey: str | None = None) -> tuple[str, int]:
-    """Survey and number of the object that a person means.
+    """Find survey and number of an object by its id or name.
 
     Raises
     ------
     ObjectNotFound
-        It is no id, no survey has it, or several have it and none was named.
+        The id is not valid, no survey has it, or several have it and `survey` is None.
     """
     try:
         number, name = parse_object_id(object_id.strip())
     except BadValue as error:
-        raise ObjectNotFound(f"{error}; give an id as the survey numbers it") from None
+        raise ObjectNotFound(f"{error}; give an id of the survey") from None
     return _survey_of(con, number, name, survey), number
 
 
@@ -90,5 +90,5 @@ def _survey_of(con: Connection, number: int, name: str | None, survey: str | Non
             f'"SELECT survey, object_id, name FROM objects ORDER BY abs(object_id - {number}) LIMIT 5"'
         )
     if survey is None:
-        raise ObjectNotFound(f"object {number} is in {' and '.join(found)}; say which is meant by --survey")
+        raise ObjectNotFound(f"object {number} is in {' and '.join(found)}; choose one with --survey")
     raise ObjectNotFound(f"no object {number} of survey {survey} is in the catalogue; it is in {' and '.join(found)}")

@@ -18,7 +18,7 @@ from catbuilder.catalogue.round_records import require_closed
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
-from catbuilder.exports.provenance import ProvenanceEntry, provenance
+from catbuilder.exports.provenance import ProvenanceEntry, collect_provenance
 
 SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
 STAMPS_A_ROW = 8  # of a mosaic
@@ -122,7 +122,7 @@ def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
         _picks(con, at, numbers["rounds"]),
         _featured(con, workspace, at, model), scored, sample, measured,
         {column.name: column.unit for column in data_dictionary(con, "des_coadd")},
-        provenance(con, workspace, at, None),
+        collect_provenance(con, workspace, at, None),
         fetch_arrow(con, query("reports/report_recordings"), {"at": at, "most": _RECORDINGS}),
     )  # fmt: skip
 

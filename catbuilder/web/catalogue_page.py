@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from catbuilder.catalogue.last_numbers import last_round
 from catbuilder.core.errors import InputError
-from catbuilder.inspection.browse import NONE, Domain, Filter, Source, page
+from catbuilder.inspection.browse import NONE, CatalogueFilter, Domain, Source, read_page
 from catbuilder.inspection.counts import count_objects
 from catbuilder.inspection.why import find_object
 from catbuilder.web.own_process import in_own_process
@@ -29,8 +29,8 @@ def catalogue(request: Request, here: Here) -> Response:
     try:
         wanted, after = filter_of(given), _after(given)
     except InputError as error:
-        return _shown(here, given, Filter(), status=400, complaint=str(error))
-    found = page(here.workspace, wanted, after)
+        return _shown(here, given, CatalogueFilter(), status=400, complaint=str(error))
+    found = read_page(here.workspace, wanted, after)
     for row in found.rows:
         row["has_stamp"] = here.pictures.remember(row["survey"], row["object_id"], row["shard"], row["row"])
     counted = None
@@ -49,7 +49,7 @@ def find(here: Here, id: str = "", survey: str = "") -> Response:
     return RedirectResponse(f"/objects/{where}/{object_id}", status_code=303)
 
 
-def filter_of(given: Mapping[str, Any]) -> Filter:
+def filter_of(given: Mapping[str, Any]) -> CatalogueFilter:
     """The filter that the fields of a form ask for.
 
     Raises
@@ -58,10 +58,10 @@ def filter_of(given: Mapping[str, Any]) -> Filter:
         A field is not what it must be; the sentence names the first.
     """
     try:
-        return Filter.model_validate(given)
+        return CatalogueFilter.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        field = Filter.model_fields.get(str(first["loc"][0])) if first["loc"] else None
+        field = CatalogueFilter.model_fields.get(str(first["loc"][0])) if first["loc"] else None
         said = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input ")
         raise InputError(f"{field.title} {said}" if field else f"{said[:1].upper()}{said[1:]}") from None
 
@@ -75,14 +75,14 @@ def _after(given: Mapping[str, str]) -> tuple[str, int] | None:
     raise InputError("the address names no object after which to go on; begin with the first page")
 
 
-def _shown(here: Site, given: Mapping[str, str], wanted: Filter, status: int = 200, **found: Any) -> Response:
+def _shown(here: Site, given: Mapping[str, str], wanted: CatalogueFilter, status: int = 200, **found: Any) -> Response:
     asked = wanted.model_dump(exclude_none=True)
     asked.pop("band", None) if wanted.brightest is None and wanted.faintest is None else None
     with here.workspace.reading() as con:
         rounds = last_round(con)
     values: dict[str, Any] = {
         "rows": [], "further": None, "out_of_time": False, "counted": None, "begins": False, "complaint": None,
-        "given": dict.fromkeys(Filter.model_fields, "") | dict(given), "asked": asked,
+        "given": dict.fromkeys(CatalogueFilter.model_fields, "") | dict(given), "asked": asked,
         "query": urlencode(asked), "where": wanted.where(), "at": wanted.at,
         "rounds": range(1, rounds + 1), "surveys": sorted(here.workspace.config.surveys), "domains": DOMAINS,
         "sources": SOURCES, "none": NONE, "kinds": ("fits", "vot", "parquet", "csv"),

@@ -60,8 +60,8 @@ def alike(survey: str, object_id: str, here: Here) -> Response:
     except (RoundError, NothingToScore, WorkspaceBusy) as error:
         said, status = str(error), 503 if isinstance(error, WorkspaceBusy) else 200
         return here.page("similar.html", status, neighbours=[], complaint=f"{said[:1].upper()}{said[1:]}.")
-    places = here.pictures.look_up([(one.survey, one.object_id) for one in found])
-    shown = [(one, None not in places.get((one.survey, one.object_id), (None,))) for one in found]
+    places = here.pictures.look_up([(one.survey, one.object_id) for one in found.neighbours])
+    shown = [(one, None not in places.get((one.survey, one.object_id), (None,))) for one in found.neighbours]
     return here.page("similar.html", neighbours=shown, complaint=None)
 
 

@@ -11,14 +11,14 @@ from catbuilder.active_learning.agreement import annotator_agreement
 from catbuilder.active_learning.review import (
     UNSURE,
     annotator_name,
-    answer,
     answer_keys,
-    ask_people,
-    guesses_of,
     is_blind,
-    question_lists,
-    questions,
-    undo,
+    list_question_lists,
+    read_predictions,
+    read_questions,
+    record_answer,
+    start_question_list,
+    undo_answer,
 )
 from catbuilder.active_learning.select_objects import STRATEGIES
 from catbuilder.core.errors import InputError
@@ -52,7 +52,7 @@ class Undo(BaseModel):
 def lists(here: Here, annotator: str = "") -> Response:
     """Every list of questions, and how well annotators agree."""
     strategies = [name for name in STRATEGIES if name != "audit"]  # audits are drawn by their rounds
-    return here.page("review.html", lists=question_lists(here.workspace), strategies=strategies,
+    return here.page("review.html", lists=list_question_lists(here.workspace), strategies=strategies,
                      pairs=annotator_agreement(here.workspace).to_pylist(), annotator=annotator)  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def make_list(
     annotator: Annotated[str, Form()] = "",
 ) -> Response:
     """Select objects and go on to their list."""
-    name = ask_people(here.workspace, strategy, n)
+    name = start_question_list(here.workspace, strategy, n)
     address = f"/review/list?{urlencode({'list': name, 'annotator': annotator})}"
     return RedirectResponse(address if annotator.strip() else "/review", status_code=303)
 
@@ -79,7 +79,7 @@ def one_list(
 ) -> Response:
     """The page on which a list is answered."""
     annotator = annotator_name(annotator)
-    asked = questions(here.workspace, name, annotator)
+    asked = read_questions(here.workspace, name, annotator)
     if guess == "before" and is_blind(here.workspace, name):
         raise InputError("what audits or calibrates is answered blind; let the network's guess be shown never")
     keys = answer_keys(here.workspace.config.classes)
@@ -92,11 +92,11 @@ def more(
     here: Here, name: Annotated[str, Query(alias="list")], annotator: str, guess: Literal["", "before"] = ""
 ) -> dict[str, Any]:
     """The next questions that the annotator has not answered, as JSON; guesses only where they are asked for."""
-    asked = questions(here.workspace, name, annotator)
+    asked = read_questions(here.workspace, name, annotator)
     unanswered = [one for one in asked if one.answer is None][:_SENT]
     guesses = {}
     if guess == "before":
-        guesses = guesses_of(here.workspace, [(one.survey, one.object_id) for one in unanswered])
+        guesses = read_predictions(here.workspace, [(one.survey, one.object_id) for one in unanswered])
     sent = [
         {
             "survey": one.survey,
@@ -113,7 +113,7 @@ def more(
 @router.post("/review/answers")
 def give(here: Here, given: Answer) -> dict[str, Any]:
     """Record an answer; what the network thinks comes back with it, unless the object audits or calibrates."""
-    done = answer(here.workspace, given.list, given.annotator, given.survey, int(given.object_id), given.answer)
+    done = record_answer(here.workspace, given.list, given.annotator, given.survey, int(given.object_id), given.answer)
     return {"recorded": done.recorded, "guess": _in_words(done.predicted_label, done.predicted_confidence),
             "agrees": done.predicted_label == given.answer, "audits": list(done.audits)}  # fmt: skip
 
@@ -122,7 +122,7 @@ def give(here: Here, given: Answer) -> dict[str, Any]:
 def take_back(here: Here, given: Undo) -> dict[str, Any]:
     """Take the last answer back, and tell which it was."""
     meant = None if given.survey is None or given.object_id is None else (given.survey, int(given.object_id))
-    undone = undo(here.workspace, given.list, given.annotator, meant)
+    undone = undo_answer(here.workspace, given.list, given.annotator, meant)
     if undone is None:
         return {"undone": None}
     return {"undone": {"survey": undone.survey, "object_id": str(undone.object_id), "answer": undone.answer}}

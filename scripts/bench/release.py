@@ -21,8 +21,8 @@ import pyarrow as pa
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
-from catbuilder.exports.cds import fields_of, write_dat
-from catbuilder.exports.rows import selected
+from catbuilder.exports.cds import cds_fields, write_cds
+from catbuilder.exports.rows import open_selection
 from catbuilder.inspection.round_diff import diff
 
 
@@ -65,11 +65,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         workspace = make(Path(folder), n)
         target = Path(folder) / "catalog.dat"
-        with selected(workspace, target, 2, None, quiet) as selection:
+        with open_selection(workspace, target, 2, None, quiet) as selection:
             started = time.perf_counter()
-            width = write_dat(selection, target)
+            width = write_cds(selection, target)
             ours = time.perf_counter() - started
-            fields = fields_of(selection.columns)
+            fields = cds_fields(selection.columns)
         formats = {"I": "%{}d", "F": "%{}f", "A": "%{}s"}
         columns = [np.zeros(n, "i8" if f.format[0] == "I" else "f8" if f.format[0] == "F" else "U4") for f in fields]
         rows = np.rec.fromarrays(columns)
@@ -85,7 +85,7 @@ def main() -> int:
     print(f"catalog.dat, out of the catalogue   {n / ours:12,.0f} rows a second")
     print(f"numpy.savetxt, out of memory        {n / peer:12,.0f} rows a second")
     print(f"{ratio:.1f} times as fast as the peer (bar 1){'' if ratio >= 1 else ': MISSED'}")
-    print(f"diff of two rounds                  {n / took:12,.0f} objects a second: {changed.sentence()}")
+    print(f"diff of two rounds                  {n / took:12,.0f} objects a second: {changed.sentences()[0]}")
     return 0 if ratio >= 1 else 1
 
 

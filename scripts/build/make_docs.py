@@ -18,7 +18,7 @@ import typer.main
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.cli.main import app
-from catbuilder.inspection.cookbook import examples
+from catbuilder.inspection.cookbook import cookbook_queries
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 _OF_EVERY_VERB = ("help",)
@@ -89,7 +89,7 @@ def dictionary() -> str:
 
 def cookbook() -> str:
     """The queries of `sql/cookbook`."""
-    found = examples()
+    found = cookbook_queries()
     parts = [_COOKBOOK.format(n=len(found))]
     for number, one in enumerate(found, start=1):
         remark = f"{one.remark}\n\n" if one.remark else ""

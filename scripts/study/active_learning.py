@@ -42,7 +42,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from catbuilder.active_learning.diversity import covering, typical
+from catbuilder.active_learning.diversity import choose_coverage, choose_typical
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.features import features_of
 from catbuilder.catalogue.workspace import Workspace
@@ -247,9 +247,9 @@ def ask(
     if strategy.startswith("random"):
         return rng.permutation(free)[:n]
     if strategy == "typical":
-        return typical(pool.x, labelled, n, seed=int(rng.integers(2**31)))
+        return choose_typical(pool.x, labelled, n, seed=int(rng.integers(2**31)))
     if strategy == "coverage":
-        return covering(pool.x, labelled, n)
+        return choose_coverage(pool.x, labelled, n)
     if strategy == "margin":
         ordered = np.sort(head.predict_proba(pool.x[free]), axis=1)
         return free[np.argsort(ordered[:, -1] - ordered[:, -2], kind="stable")[:n]]

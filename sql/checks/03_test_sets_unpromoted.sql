@@ -1,6 +1,6 @@
--- No test object, calibration object or object outside the target population carries a promoted label.
+-- No test object, calibration object or object outside the target population has a promoted label.
 -- Object by object.
--- A label promoted before the object was known to be a test object stands until the next round decides.
+-- A label promoted before the object became a test object stands until the next round decides.
 WITH guarded AS (
     SELECT survey, object_id, round FROM test_sets
     UNION ALL SELECT survey, object_id, round FROM exclusions),

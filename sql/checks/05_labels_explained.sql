@@ -1,4 +1,4 @@
--- Every promoted label has a model, a score of that model which gives it, and a round that made it.
+-- Every promoted label has a model, a matching score of that model, and a round.
 -- Object by object.
 SELECT format('event {}: {} {} promoted as {} without a matching score', l.event, l.survey, l.object_id, l.label)
 FROM labels AS l

@@ -1,4 +1,4 @@
--- Every retraction takes back one earlier label, or word that somebody could not tell, of the same object, once.
+-- Every retraction retracts exactly one earlier label, or answer `unsure`, of the same object.
 SELECT format('event {} retracts event {}, which is not an earlier label of the same object, or was retracted before',
               r.event, r.retracts)
 FROM labels AS r

@@ -1,6 +1,6 @@
--- Every id has one row in the objects that no newer one replaces; images of catalogued objects have theirs too.
+-- Every object has exactly one current row.
 -- Object by object.
-SELECT format('{} {} stands {} times', o.survey, o.object_id, count(*))
+SELECT format('{} {} has {} current rows', o.survey, o.object_id, count(*))
 FROM objects AS o
 ANTI JOIN revisions AS r
     ON r.table_name = 'objects' AND r.survey = o.survey AND r.object_id = o.object_id AND r.replaced_run = o.run

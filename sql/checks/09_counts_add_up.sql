@@ -1,4 +1,4 @@
--- Surveys, steps and scores add up: no row of a survey without objects, no step without its round, no lost score.
+-- Surveys, steps and scores are consistent: no rows of a survey without objects, no step without a round, no lost score.
 SELECT format('survey {} has {} but no object', survey, what)
 FROM (SELECT DISTINCT survey, 'stamps' AS what FROM stamps
       UNION ALL SELECT DISTINCT survey, 'labels' FROM labels

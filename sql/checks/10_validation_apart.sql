@@ -1,4 +1,4 @@
--- No object is both trained on and validated on in one round.
+-- No object is used for training and for validation in the same round.
 SELECT format('round {}: {} {} is in training and in validation', round, survey, object_id)
 FROM training GROUP BY round, survey, object_id HAVING count(*) > 1
 ORDER BY ALL

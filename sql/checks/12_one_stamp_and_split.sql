@@ -1,8 +1,8 @@
--- Every object has one stamp and one split that no newer one replaces.
+-- Every object has at most one current stamp and one current split.
 -- Object by object.
-SELECT format('{} {} has {} stamps that stand', survey, object_id, count(*))
+SELECT format('{} {} has {} current stamps', survey, object_id, count(*))
 FROM standing_stamps_at() GROUP BY survey, object_id HAVING count(*) > 1
 UNION ALL
-SELECT format('{} {} has {} splits that stand', survey, object_id, count(*))
+SELECT format('{} {} has {} current splits', survey, object_id, count(*))
 FROM standing_splits_at() GROUP BY survey, object_id HAVING count(*) > 1
 ORDER BY ALL

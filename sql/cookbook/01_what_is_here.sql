@@ -1,5 +1,5 @@
--- What is in the catalogue
--- Objects by survey, purpose and domain; only the domain `in` may be promoted.
+-- Objects in the catalogue, by survey, split and domain
+-- Only objects of the domain `in` may be promoted.
 SELECT survey, coalesce(test_set, split, 'in no set') AS part, domain, count(*) AS objects
 FROM catalog
 GROUP BY ALL

@@ -1,5 +1,5 @@
--- One class for every object, and whether it is asserted or predicted
--- A label of a person, a catalogue or a promotion where there is one, else what the latest model says.
+-- One class for every object, asserted or predicted
+-- The label of a person, a catalogue or a promotion if there is one, else the prediction of the latest model.
 SELECT survey, object_id, coalesce(label, predicted_label) AS class, coalesce(source, 'predicted') AS said_by,
        coalesce(confidence, calibrated_confidence, predicted_confidence) AS confidence
 FROM catalog

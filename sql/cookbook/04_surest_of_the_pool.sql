@@ -1,5 +1,5 @@
--- The surest unlabelled objects of each class
--- What the next round would look at first. Empty before the first round, or when the pool is used up.
+-- The most confident unlabelled objects of each class
+-- The next round considers these first. Empty before the first round, or when the pool is used up.
 SELECT predicted_label, survey, object_id, ra, dec, round(predicted_confidence, 4) AS confidence
 FROM catalog
 WHERE label IS NULL AND split = 'pool' AND domain = 'in' AND firewall IS NULL AND model IS NOT NULL

@@ -1,5 +1,5 @@
--- The objects that the model is least sure of
--- By the entropy of the posterior (`uncertainty`): the ones most worth a person's look.
+-- The objects with the most uncertain predictions
+-- By the entropy of the posterior (`uncertainty`): label these first.
 SELECT survey, object_id, predicted_label, round(predicted_confidence, 3) AS confidence, round(uncertainty, 3) AS entropy
 FROM catalog
 WHERE model IS NOT NULL

@@ -1,4 +1,4 @@
--- What did we think in round 1?
+-- The catalogue as of the end of round 1
 -- `catalog_at(r)` is the catalogue as it stood when round r closed; it never changes afterwards.
 SELECT now.survey, now.object_id, coalesce(before.label, before.predicted_label) AS in_round_1,
        coalesce(now.label, now.predicted_label) AS now

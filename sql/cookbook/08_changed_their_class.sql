@@ -1,5 +1,5 @@
--- Objects that a later model calls otherwise
--- Between the first model and the latest. Empty where all models agree.
+-- Objects whose predicted class changed between models
+-- Between the first model and the latest. Empty if all models agree.
 SELECT f.survey, f.object_id, f.predicted_label AS first_said, round(f.predicted_confidence, 3) AS first_confidence,
        l.predicted_label AS latest_says, round(l.predicted_confidence, 3) AS latest_confidence
 FROM predictions AS f

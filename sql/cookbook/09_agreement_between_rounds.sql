@@ -1,4 +1,4 @@
--- How far each model agrees with the one before
+-- Agreement of each model with the one before
 -- Share of the objects scored by both that got the same class. Empty before the second round.
 SELECT later.model AS round, count(*) AS objects,
        round(avg((later.predicted_label = earlier.predicted_label)::INTEGER), 4) AS same_class

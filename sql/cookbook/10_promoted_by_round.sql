@@ -1,4 +1,4 @@
--- What each round promoted
+-- Promotions of each round
 -- Empty before the first round.
 SELECT round, survey, label, count(*) AS promoted, round(min(confidence), 4) AS least_confidence,
        round(avg(confidence), 4) AS mean_confidence

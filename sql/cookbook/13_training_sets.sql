@@ -1,4 +1,4 @@
--- What each round was trained on
+-- Training sets of each round
 SELECT round, role, label, source, count(*) AS objects
 FROM training
 GROUP BY ALL

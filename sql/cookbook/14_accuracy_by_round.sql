@@ -1,4 +1,4 @@
--- Accuracy of each round on the fixed test sets, with its interval
+-- Accuracy of each round on the fixed test sets, with intervals
 -- Empty without a test set that has a truth.
 SELECT test_set, survey, round, n, round(100 * value, 1) AS accuracy, round(100 * low, 1) AS low, round(100 * high, 1) AS high
 FROM metrics

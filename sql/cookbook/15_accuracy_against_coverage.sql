@@ -1,5 +1,5 @@
--- Accuracy of the surest tenth, quarter, half ... of a test set
--- The curve of the latest round, thinned out; `catbuilder metrics --figure curves.png` draws it.
+-- Accuracy of the most confident tenth, quarter, half ... of a test set
+-- The curve of the latest round at a few points; `catbuilder metrics --figure curves.png` draws it.
 SELECT test_set, survey, round(100 * coverage)::INTEGER AS per_cent_covered, n, round(value, 3) AS accuracy
 FROM metrics
 WHERE metric = 'accuracy' AND variable IS NULL AND truth = 'debiased'

@@ -1,5 +1,5 @@
 -- The most confident errors on the test sets
--- Look at these: a blend, a wrong vote, or something to learn about the network. Empty where nothing is wrong.
+-- Look at these: a blend, a wrong vote, or a weakness of the network. Empty if nothing is wrong.
 SELECT t.test_set, t.survey, t.object_id, t.truth, c.predicted_label, round(c.predicted_confidence, 3) AS confidence,
        round(t.votes, 2) AS votes, s.file
 FROM test_sets AS t

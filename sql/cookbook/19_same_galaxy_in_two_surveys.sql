@@ -1,5 +1,5 @@
--- The same galaxy in two surveys: does the network say the same?
--- Needs `catbuilder crossmatch`. Empty where no pair was scored in both.
+-- Predictions for the same galaxy in two surveys
+-- Needs `catbuilder crossmatch`. Empty if no pair was scored in both.
 SELECT a.survey AS survey_a, b.survey AS survey_b, a.predicted_label AS says_a, b.predicted_label AS says_b,
        count(*) AS galaxies, round(avg(m.separation_arcsec), 3) AS mean_separation_arcsec
 FROM standing_matches_at() AS m

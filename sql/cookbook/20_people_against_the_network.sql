@@ -1,5 +1,5 @@
--- Where a person and the network disagree
--- Empty where nobody has labelled, or all agree.
+-- Objects on which a person and the network disagree
+-- Empty if nobody has labelled, or all agree.
 SELECT c.survey, c.object_id, c.label AS person_says, l.annotator, c.predicted_label AS network_says,
        round(c.predicted_confidence, 3) AS confidence
 FROM catalog AS c

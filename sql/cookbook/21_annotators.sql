@@ -1,5 +1,5 @@
--- How many labels each person gave
--- Empty where nobody has labelled by name.
+-- Number of labels by each person
+-- Empty if no label has an annotator.
 SELECT coalesce(annotator, 'unnamed') AS annotator, label, count(*) AS labels, max(recorded_at)::DATE AS last_on
 FROM labels
 WHERE source = 'human' AND kind = 'label'

@@ -1,5 +1,5 @@
--- Different objects with the very same image
--- Two rows of a table that name one file, or copies of it. Empty where every image is its own.
+-- Different objects with the same image
+-- Two rows of a table that name the same file, or copies of it. Empty if every image is unique.
 SELECT count(*) AS objects, list(survey || ' ' || object_id ORDER BY survey, object_id)[:5] AS some, any_value(file) AS file
 FROM standing_stamps_at()
 WHERE quality = 'ok'

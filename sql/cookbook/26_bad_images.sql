@@ -1,5 +1,5 @@
--- Images that are kept out, and why
--- Empty where every image is good.
+-- Excluded images, and the reasons
+-- Empty if every image is good.
 SELECT survey, quality, reason, count(*) AS stamps, min(file) AS for_instance
 FROM standing_stamps_at()
 WHERE quality <> 'ok'

@@ -1,4 +1,4 @@
--- Which recipe, seed, program and file made each model
+-- Recipe, seed, software and file of each model
 SELECT m.model AS round, r.recipe, r.seed, s.ranks, m.backbone, m.epochs, m.best_epoch,
        round(m.validation_loss, 4) AS validation_loss, left(m.sha256, 12) AS sha256, u.version AS catbuilder, u.host
 FROM models AS m

@@ -1,4 +1,4 @@
--- When each step of a round was done, and how long it took
+-- Time of each step of a round, and its duration
 SELECT round, step, recorded_at,
        recorded_at - lag(recorded_at) OVER (PARTITION BY round ORDER BY run) AS after_the_step_before
 FROM steps

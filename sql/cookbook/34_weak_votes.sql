@@ -1,5 +1,5 @@
 -- Galaxies on which the volunteers were divided
--- A share of votes below 0.8 for the class that won. Empty without votes (Galaxy Zoo 1, or a test set with `votes`).
+-- A share of votes below 0.8 for the winning class. Empty without votes (Galaxy Zoo 1, or a test set with `votes`).
 SELECT survey, object_id, round(votes, 3) AS votes, coalesce(test_set, split) AS part, predicted_label,
        round(predicted_confidence, 3) AS confidence
 FROM catalog

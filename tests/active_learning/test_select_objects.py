@@ -1,4 +1,4 @@
-"""Whom to ask about next: what a model doubts, what its features do not cover, or a draw; and what answers are for."""
+"""Selecting objects to label: by uncertainty, by features, or at random; for training or for calibration."""
 
 import json
 import shutil
@@ -11,9 +11,9 @@ import pytest
 from support.workspaces import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 
 from catbuilder.active_learning.answers import import_labels
-from catbuilder.active_learning.candidates import drawn_at_random, forget_asked
-from catbuilder.active_learning.diversity import covering, typical
-from catbuilder.active_learning.select_objects import open_questions, select_objects
+from catbuilder.active_learning.candidates import draw_random, make_asked_table
+from catbuilder.active_learning.diversity import choose_coverage, choose_typical
+from catbuilder.active_learning.select_objects import list_open_questions, select_objects
 from catbuilder.catalogue import id_ranges
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
@@ -76,11 +76,11 @@ def answer(workspace: Workspace, folder: Path, ids, label: str = "spiral") -> No
     import_labels(workspace, write_csv(folder / "answers.csv", ["survey", "object_id", "label"], *rows), source="human")
 
 
-# --- what a model doubts
+# --- by uncertainty
 
 
 @pytest.mark.parametrize("strategy", ["margin", "entropy"])
-def test_the_most_doubtful_objects_are_asked_about_in_an_order_that_tells_nothing(workspace, strategy):
+def test_the_most_uncertain_objects_are_selected_in_an_order_that_reveals_nothing(workspace, strategy):
     asked = select_objects(workspace, strategy, 8)
     assert asked.column_names == ["survey", "object_id", "name", "ra", "dec", "file", "label", "annotator"]
     assert set(ids_of(asked)) == set(range(27, 35))
@@ -102,12 +102,12 @@ def test_margin_of_three_classes_is_between_the_two_highest(tmp_path):
     assert ids_of(select_objects(workspace, "entropy", 1)) == [1]
 
 
-def test_nobody_is_asked_about_what_is_labelled_or_no_galaxy_or_may_be_a_test_galaxy(workspace):
+def test_labelled_objects_stars_and_test_galaxies_are_not_selected(workspace):
     everybody = select_objects(workspace, "margin", 1000)
     assert sorted(ids_of(everybody)) == list(range(1, N_POOL + 1))
 
 
-def test_the_same_objects_come_until_they_are_answered_and_a_newer_model_asks_anew(workspace, tmp_path):
+def test_the_same_objects_come_until_they_are_answered_or_a_newer_model_has_scored(workspace, tmp_path):
     first = ids_of(select_objects(workspace, "margin", 6))
     assert ids_of(select_objects(workspace, "margin", 6)) == first
     assert ids_of(select_objects(workspace, "margin", 4)) == first[:4]
@@ -118,18 +118,18 @@ def test_the_same_objects_come_until_they_are_answered_and_a_newer_model_asks_an
     # another strategy of the same model asks about others
     assert not set(ids_of(select_objects(workspace, "entropy", 6))) & set(more)
     finish_round(workspace)
-    assert ids_of(open_questions(workspace)) == []
+    assert ids_of(list_open_questions(workspace)) == []
     assert set(ids_of(select_objects(workspace, "margin", 4))) == set(sorted(more, key=lambda n: abs(n - 30.1))[:4])
 
 
-def test_many_that_may_not_be_asked_about_do_not_hide_those_that_may(workspace):
+def test_many_ineligible_objects_do_not_hide_the_eligible_ones(workspace):
     """Looked at are the most doubtful; where these are all labelled, more are looked at."""
     with workspace.recording("labels") as recording:
         add_events(recording, *(label_event("des", n, "spiral", "galaxy_zoo") for n in range(15, 46)))
     assert set(ids_of(select_objects(workspace, "margin", 2))) == {14, 46}
 
 
-def test_a_large_survey_is_asked_range_by_range(workspace, monkeypatch):
+def test_a_large_survey_is_searched_range_by_range(workspace, monkeypatch):
     monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 5)
     monkeypatch.setattr("catbuilder.active_learning.candidates._FEW", 3)
     assert set(ids_of(select_objects(workspace, "margin", 3))) == {29, 30, 31}
@@ -147,7 +147,7 @@ def test_mutual_information_needs_an_ensemble(workspace):
     assert set(ids_of(select_objects(workspace, "mutual_information", 3))) == {58, 59, 60}
 
 
-def test_without_a_scored_round_only_a_draw_can_ask(tmp_path):
+def test_without_a_scored_round_only_random_selection_works(tmp_path):
     workspace = create_workspace(tmp_path / "ws", stamp_size=32)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 9), ra=[float(n) for n in range(8)], dec=[0.0] * 8)
@@ -161,12 +161,12 @@ def test_another_strategy_purpose_or_survey_is_refused(workspace):
     failed(cli("-w", workspace.path, "select", "--strategy", "best"), "no strategy 'best'", "margin", "or random")
     failed(cli("-w", workspace.path, "select", "--strategy", "random", "--for", "fun"), "training or calibration")
     failed(cli("-w", workspace.path, "select", "--strategy", "random", "--survey", "lsst"), "unknown survey 'lsst'")
-    with pytest.raises(InputError, match="cannot calibrate, since it is no random sample"):
+    with pytest.raises(InputError, match="cannot calibrate, since they are not a random sample"):
         select_objects(workspace, "margin", purpose="calibration")
     assert ask(workspace, "SELECT count(*) FROM queue") == [(0,)]
 
 
-# --- what features cover
+# --- by features
 
 
 def keep_features(workspace: Workspace, features: dict[int, tuple[float, float]]) -> None:
@@ -184,7 +184,7 @@ def around(degrees: float) -> tuple[float, float]:
     return float(np.cos(np.radians(degrees))), float(np.sin(np.radians(degrees)))
 
 
-def test_coverage_asks_about_what_is_farthest_from_all_labels(workspace):
+def test_coverage_selects_the_objects_farthest_from_all_labels(workspace):
     # 61 is labelled and stands at 0 degrees; 63 is a star
     keep_features(workspace, {61: around(0), 63: around(180)} | {n: around(3 * n) for n in range(1, 41)})
     assert set(ids_of(select_objects(workspace, "coverage", 2))) == {40, 20}
@@ -192,7 +192,7 @@ def test_coverage_asks_about_what_is_farthest_from_all_labels(workspace):
     assert model == 1 and probability is None
 
 
-def test_typical_asks_about_the_densest_place_of_each_cluster_without_a_label(workspace):
+def test_typical_selects_the_densest_objects_of_clusters_without_a_label(workspace):
     rng = np.random.default_rng(0)
     clumps = {n: around(90 * (n % 3) + rng.normal(0, 4)) for n in range(1, 61) if n % 3 or n > 54}
     keep_features(workspace, clumps | {61: around(181.0), 62: around(179.0)})
@@ -206,14 +206,14 @@ def test_where_no_features_were_kept_the_refusal_says_so(workspace):
     failed(done, "kept the features of no pool object", "pool_features")
 
 
-def test_farthest_first_halves_what_is_left_uncovered():
+def test_farthest_first_halves_the_uncovered_distance():
     line = np.column_stack([np.ones(101), np.linspace(0, 1, 101)])
     labelled = np.zeros(101, bool)
     labelled[0] = True
-    chosen = covering(line, labelled, 3)
+    chosen = choose_coverage(line, labelled, 3)
     assert chosen[0] == 100 and 0.3 < line[chosen[1], 1] < 0.6
-    assert len(set(chosen)) == 3 and len(covering(line, labelled, 1000)) == 100
-    assert 40 <= covering(line, np.zeros(101, bool), 1)[0] <= 60
+    assert len(set(chosen)) == 3 and len(choose_coverage(line, labelled, 1000)) == 100
+    assert 40 <= choose_coverage(line, np.zeros(101, bool), 1)[0] <= 60
 
 
 def test_typical_objects_stand_in_the_middle_of_clusters_that_have_no_label():
@@ -222,23 +222,23 @@ def test_typical_objects_stand_in_the_middle_of_clusters_that_have_no_label():
     features = np.concatenate([middle + rng.normal(0, 0.05, (40, 4)) for middle in middles])
     labelled = np.zeros(160, bool)
     labelled[3] = True
-    chosen = typical(features, labelled, 3)
+    chosen = choose_typical(features, labelled, 3)
     assert sorted(chosen // 40) == [1, 2, 3]
     for place in chosen:
         near = np.linalg.norm(features - features[place], axis=1)
         assert np.median(near[40 * (place // 40) : 40 * (place // 40) + 40]) < 0.13
-    assert len(set(typical(features, labelled, 1000))) == 159
+    assert len(set(choose_typical(features, labelled, 1000))) == 159
 
 
-# --- draws, and what calibrates
+# --- random draws and calibration
 
 
 def test_a_draw_states_the_chance_of_each_object_and_every_object_has_it(workspace):
     counts = np.zeros(61)
     with workspace.reading() as con:
-        forget_asked(con, None, at_random=True)
+        make_asked_table(con, None, at_random=True)
         for draw in range(100):
-            found, chance = drawn_at_random(con, 15, f"draw {draw}")
+            found, chance = draw_random(con, 15, f"draw {draw}")
             counts[ids_of(found)] += 1
             assert chance == 0.25
     # chi-square with 59 degrees of freedom, shrunk by 1 - 0.25
@@ -250,7 +250,7 @@ def test_a_draw_states_the_chance_of_each_object_and_every_object_has_it(workspa
     assert ids_of(select_objects(workspace, "random", 15)) == ids_of(asked)
 
 
-def test_what_is_drawn_to_calibrate_leaves_the_pool_and_calibrates_and_never_trains(workspace, tmp_path):
+def test_objects_drawn_for_calibration_leave_the_pool_and_are_never_trained_on(workspace, tmp_path):
     drawn = ids_of(select_objects(workspace, "random", 10, purpose="calibration"))
     assert len(ids_of(select_objects(workspace, "margin", 1000))) == N_POOL - 10
     answer(workspace, tmp_path, drawn)
@@ -279,10 +279,10 @@ def test_a_label_that_was_not_drawn_at_random_never_calibrates(workspace, tmp_pa
     with workspace.recording("counted in spite of it") as recording:
         recording.con.execute("INSERT INTO calibration VALUES (2, 'des', ?, 'fit', 'spiral', 1, true, 1)", [chosen[0]])
     (finding,) = [finding for finding in check(workspace) if finding.check == "calibration_drawn"]
-    assert "chosen by margin" in finding.faults[0] and str(chosen[0]) in finding.faults[0]
+    assert "selected by margin" in finding.faults[0] and str(chosen[0]) in finding.faults[0]
 
 
-def test_a_draw_takes_no_account_of_what_was_asked_because_of_doubt(workspace, tmp_path):
+def test_a_draw_ignores_earlier_selections_by_uncertainty(workspace, tmp_path):
     """Else it would be a sample of the easy objects."""
     doubted = set(ids_of(select_objects(workspace, "margin", 30)))
     drawn = ids_of(select_objects(workspace, "random", 20, purpose="calibration"))
@@ -293,23 +293,23 @@ def test_a_draw_takes_no_account_of_what_was_asked_because_of_doubt(workspace, t
     assert {n for (n,) in ask(workspace, "SELECT object_id FROM calibration_at(9) WHERE truth = 'spiral'")} >= both
 
 
-def test_what_a_person_passes_over_in_a_draw_counts_as_an_error(workspace, tmp_path):
+def test_an_object_of_a_draw_that_a_person_skips_counts_as_an_error(workspace, tmp_path):
     drawn = ids_of(select_objects(workspace, "random", 6, purpose="calibration"))
     answer(workspace, tmp_path, [drawn[0], drawn[2]])
     truth = dict(ask(workspace, "SELECT object_id, truth FROM calibration_at(9) WHERE object_id < 100"))
     assert truth == {drawn[0]: "spiral", drawn[1]: "tie", drawn[2]: "spiral", **dict.fromkeys(drawn[3:])}
-    assert ids_of(open_questions(workspace)) == [drawn[1], *drawn[3:]]
+    assert ids_of(list_open_questions(workspace)) == [drawn[1], *drawn[3:]]
     answer(workspace, tmp_path, [drawn[1]])
     truth = dict(ask(workspace, "SELECT object_id, truth FROM calibration_at(9) WHERE object_id < 100"))
     assert truth[drawn[1]] == "spiral"
 
 
-def test_who_cannot_tell_is_not_asked_again_and_the_object_counts_as_an_error(workspace):
+def test_an_unsure_answer_closes_the_question_and_counts_as_an_error(workspace):
     drawn = ids_of(select_objects(workspace, "random", 6, purpose="calibration"))
     with workspace.recording("answers") as recording:
         unsure = label_event("des", drawn[5], "", "human", annotator="ann") | {"kind": "unsure", "label": None}
         add_events(recording, unsure)
-    assert ids_of(open_questions(workspace)) == drawn[:5]
+    assert ids_of(list_open_questions(workspace)) == drawn[:5]
     truth = dict(ask(workspace, "SELECT object_id, truth FROM calibration_at(9) WHERE object_id < 100"))
     assert truth == {**dict.fromkeys(drawn[:5]), drawn[5]: "tie"}
 
@@ -320,18 +320,18 @@ def test_draws_stay_open_when_a_newer_model_has_scored(workspace):
     assert ids_of(select_objects(workspace, "random", 5)) == drawn
 
 
-def test_one_survey_alone_may_be_asked_about(workspace):
+def test_objects_of_one_survey_can_be_selected(workspace):
     with workspace.recording("another survey's pool") as recording:
         add_objects(recording, "sdss", range(501, 511), ra=[60.0 + n for n in range(10)], dec=[3.0] * 10)
     asked = select_objects(workspace, "random", 30, survey="sdss")
     assert set(asked["survey"].to_pylist()) == {"sdss"} and len(asked) == 10
-    assert open_questions(workspace, survey="des").num_rows == 0
+    assert list_open_questions(workspace, survey="des").num_rows == 0
 
 
 # --- the command
 
 
-def test_the_command_writes_what_is_asked_and_says_what_comes_next(workspace, tmp_path):
+def test_the_command_writes_the_selection_and_names_the_next_step(workspace, tmp_path):
     file = tmp_path / "ask.csv"
     done = cli("-w", workspace.path, "select", "--strategy", "margin", "--n", 5, "--out", file)
     assert done.code == 0 and "5 objects written" in done.out and f"labels import {file} --source human" in done.out
@@ -340,10 +340,10 @@ def test_the_command_writes_what_is_asked_and_says_what_comes_next(workspace, tm
     done = cli("-w", workspace.path, "select", "--strategy", "random", "--for", "calibration", "--n", 60)
     assert "60 objects" in done.out or "fill in label" in done.out
     done = cli("-w", workspace.path, "select", "--strategy", "random")
-    assert done.code == 0 and "Nothing to ask: the pool has no object" in done.err
+    assert done.code == 0 and "Nothing to ask: the pool has no more objects" in done.err
 
 
-def test_an_object_that_came_in_since_the_last_round_is_held_against_the_test_sets_first(workspace):
+def test_the_firewall_checks_new_objects_before_a_selection(workspace):
     with workspace.recording("a neighbour of the test object") as recording:
         add_objects(recording, "des", [700], ra=[10.65], dec=[-1.0 + 2 / 3600])
     assert 700 not in ids_of(select_objects(workspace, "random", 1000))

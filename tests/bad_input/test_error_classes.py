@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from support.workspaces import SIZE, add_events, add_objects, cli, label_event, surveyed, write_csv, write_images
 
-from catbuilder.active_learning.review import answer, ask_people, undo
+from catbuilder.active_learning.review import record_answer, start_question_list, undo_answer
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core import errors
@@ -217,9 +217,9 @@ def an_undo_of_an_answer_that_is_not_the_last(folder: Path) -> None:
     workspace = create_workspace(folder / "ws")
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", [1, 2])
-    name = ask_people(workspace, "random", 2)
-    answer(workspace, name, "vera", "des", 1, "spiral")
-    undo(workspace, name, "vera", ("des", 2))
+    name = start_question_list(workspace, "random", 2)
+    record_answer(workspace, name, "vera", "des", 1, "spiral")
+    undo_answer(workspace, name, "vera", ("des", 2))
 
 
 @raises(errors.RoundError)

@@ -91,10 +91,10 @@ def test_a_condition_chooses_what_is_counted(survey, small_ranges):
     ("by", "where", "said"),
     [
         (["colour"], None, "has no column colour; its columns are survey"),
-        ([], None, "is counted by one column or more"),
+        ([], None, "can only be counted by one or more columns"),
         (["survey"], "mag_q < 3", "mag_q"),
-        (["survey"], "true) UNION SELECT 1, 2; --", "cannot be counted so"),
-        (["survey"], "name IN (SELECT * FROM read_text('/etc/passwd'))", "cannot be counted so"),
+        (["survey"], "true) UNION SELECT 1, 2; --", "is not one condition"),
+        (["survey"], "name IN (SELECT * FROM read_text('/etc/passwd'))", "is not one condition"),
     ],
 )
 def test_what_cannot_be_counted_is_refused_in_one_sentence(survey, by, where, said):

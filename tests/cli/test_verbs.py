@@ -267,8 +267,8 @@ def test_exported_labels_come_back_the_same(workspace, tmp_path):
     with other.recording("objects") as recording:
         add_objects(recording, "des", range(1, 12))
     done = cli("-w", other.path, "labels", "import", tmp_path / "labels.csv")
-    assert "4 labels recorded, 0 were there" in done.out
-    assert "2 rows could not be used" in done.err and "it was promoted, not asserted by anybody" in done.err
+    assert "4 labels recorded, 0 stood" in done.out
+    assert "2 rows could not be used" in done.err and "the label was promoted by a round" in done.err
     kept = """SELECT object_id, label, confidence, source FROM catalog
               WHERE label IS NOT NULL AND source <> 'promoted' ORDER BY ALL"""
     assert ask(other, kept) == ask(workspace, kept)
@@ -327,7 +327,7 @@ def test_check_names_what_is_broken_and_exits_with_one(workspace):
     results = {row["check"]: row["result"] for row in json.loads(done.out)}
     broken = {name for name, result in results.items() if result != "ok"}
     assert {"test_sets_untouched", "events_gapless", "objects_unique", "stamps", "models"} <= broken
-    assert "labels_explained" not in broken and "des 8 stands 2 times" in done.err
+    assert "labels_explained" not in broken and "des 8 has 2 current rows" in done.err
 
 
 # --- Ctrl-C

@@ -1,4 +1,4 @@
-"""Every format holds the catalogue's rows, columns and reasons: read back by the tools that astronomers use."""
+"""Exports in every format, read back by the tools that astronomers use."""
 
 import base64
 import csv
@@ -29,7 +29,7 @@ from catbuilder.core.progress import Reporter
 from catbuilder.exports.export import export
 from catbuilder.exports.hats import write_hats
 from catbuilder.exports.packed_rows import RowFormat
-from catbuilder.exports.rows import ExportColumn, export_columns, selected
+from catbuilder.exports.rows import ExportColumn, export_columns, open_selection
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"
 QUIET = Reporter(quiet=True)
@@ -88,7 +88,7 @@ def same(got, wanted):
 # --- VOTable
 
 
-def test_a_votable_describes_its_columns_and_says_where_the_labels_come_from(survey, dictionary, tmp_path):
+def test_a_votable_describes_its_columns_and_its_provenance(survey, dictionary, tmp_path):
     export(survey, tmp_path / "out.vot")
     document = read_votable(tmp_path / "out.vot")
     fields = document.get_first_table().fields
@@ -100,7 +100,7 @@ def test_a_votable_describes_its_columns_and_says_where_the_labels_come_from(sur
     assert document.resources[0].coordinate_systems[0].system == "ICRS"
 
 
-def test_a_votable_holds_every_value_and_tells_what_is_missing_from_what_is_no_number(survey, tmp_path):
+def test_a_votable_holds_every_value_and_distinguishes_null_from_nan(survey, tmp_path):
     export(survey, tmp_path / "out.vot")
     rows = dicts(survey)
     for got, wanted in zip(votable_rows(tmp_path / "out.vot"), rows, strict=True):
@@ -165,7 +165,7 @@ def test_csv_keeps_ids_exact_null_empty_and_ends_lines_as_its_standard_says(surv
 
 def test_hats_passes_its_validator_strictly_and_opens_in_lsdb(survey, tmp_path):
     report = export(survey, tmp_path / "sky.hats")
-    assert (report.rows, report.without_position) == (11, 2) and "2 objects have no position" in report.sentences()[1]
+    assert (report.rows, report.without_position) == (11, 2) and "2 objects without a position" in report.sentences()[1]
     assert is_valid_catalog(tmp_path / "sky.hats", strict=True)
     catalog = lsdb.open_catalog(tmp_path / "sky.hats")
     found = catalog.compute()
@@ -176,7 +176,7 @@ def test_hats_passes_its_validator_strictly_and_opens_in_lsdb(survey, tmp_path):
 
 
 def test_hats_splits_cells_until_none_holds_too_many(survey, tmp_path):
-    with selected(survey, tmp_path / "sky.hats", None, None, QUIET) as selection:
+    with open_selection(survey, tmp_path / "sky.hats", None, None, QUIET) as selection:
         assert write_hats(selection, tmp_path / "sky.hats", most_rows=3) == 2
     assert is_valid_catalog(tmp_path / "sky.hats", strict=True)
     read = hats.read_hats(tmp_path / "sky.hats")
@@ -208,7 +208,7 @@ def test_hats_without_a_position_is_refused_and_leaves_nothing(survey, tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-# --- what all have in common
+# --- all formats
 
 
 @pytest.mark.parametrize("name", ["out", "out.txt", "out.fits.gz", "out.xml"])
@@ -235,14 +235,14 @@ def test_what_a_killed_export_left_is_cleared_by_the_next(survey, tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "out.csv"]
 
 
-def test_a_condition_that_fails_half_way_is_told_of_and_leaves_nothing(survey, tmp_path):
+def test_a_condition_that_fails_half_way_is_an_error_and_leaves_no_file(survey, tmp_path):
     for name in ("out.fits", "out.csv", "sky.hats"):
         where = "CASE WHEN object_id > 10 THEN error('no more') ELSE true END"
         failed(cli("-w", survey.path, "export", tmp_path / name, "--where", where), "--where", "no more")
     assert not list(tmp_path.iterdir())
 
 
-def test_the_number_of_rows_stands_where_a_reader_looks_for_it(survey, tmp_path):
+def test_the_metadata_hold_the_number_of_rows(survey, tmp_path):
     for name in ("out.vot", "out.fits", "out.parquet"):
         export(survey, tmp_path / name, where="survey = 'des' AND object_id < 5", fits_plus=name == "out.fits")
     count = len(Table.read(tmp_path / "out.fits"))
@@ -265,7 +265,7 @@ def test_a_text_longer_than_its_column_is_an_error_and_never_cut():
                 form.rows(batch, [column], np.zeros(2, form.row_type([column])))
 
 
-def test_what_an_export_says_a_text_can_be_no_text_exceeds(survey):
+def test_no_text_is_longer_than_its_stated_width(survey):
     with survey.reading() as con:
         for at_round in (1, NOW):
             columns = {c.name: c for c in export_columns(con, at_round) if c.kind == "text"}
@@ -293,7 +293,7 @@ NUMBER = st.one_of(st.none(), st.floats(width=32))
     magnitudes=st.lists(NUMBER, min_size=6, max_size=6),
     radii=st.lists(NUMBER, min_size=6, max_size=6),
 )
-def test_whatever_the_values_they_come_back(any_workspace, tmp_path, ids, names, magnitudes, radii):
+def test_any_values_survive_the_round_trip(any_workspace, tmp_path, ids, names, magnitudes, radii):
     n = len(ids)
     with any_workspace.recording("any") as recording:
         recording.con.execute("DELETE FROM objects")

@@ -177,7 +177,7 @@ def test_a_condition_can_neither_write_nor_read_files(survey, tmp_path, where):
 
 def test_a_place_or_a_format_that_cannot_be_written_is_refused(survey, tmp_path):
     for name in ("out.txt", "out", "out.fits.gz"):
-        with pytest.raises(InputError, match="names no format"):
+        with pytest.raises(InputError, match="is not that of a format"):
             export_catalogue(survey, tmp_path / name)
     with pytest.raises(InputError, match="there is no folder"):
         export_catalogue(survey, tmp_path / "none" / "out.fits")

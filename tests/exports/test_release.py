@@ -1,4 +1,4 @@
-"""A release: what it holds, that other tools read it, and that nothing of it can change unseen."""
+"""A release: its files, that other tools read them, and that any change is found."""
 
 import csv
 import hashlib
@@ -19,8 +19,9 @@ from catbuilder.catalogue.backup import backup, restore
 from catbuilder.catalogue.schema import Column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.certificates import read_certificates
-from catbuilder.exports.cds import _decimals, fields_of
-from catbuilder.exports.release import release, verify_release, verify_releases
+from catbuilder.exports.cds import _decimals, cds_fields
+from catbuilder.exports.release import release
+from catbuilder.exports.release_check import verify_release, verify_releases
 from catbuilder.exports.rows import ExportColumn
 
 SETTINGS = """
@@ -132,7 +133,7 @@ def test_the_citation_says_who_what_and_when(released):
     assert {"message", "title", "license", "doi", "date-released"} <= cited.keys()
 
 
-def test_datacites_own_validator_takes_the_metadata(released):
+def test_the_datacite_metadata_are_valid(released):
     record = json.loads((folder(released) / "datacite.json").read_text())
     schema45.validator.validate(record)
     assert record["creators"][1] == {
@@ -142,11 +143,24 @@ def test_datacites_own_validator_takes_the_metadata(released):
     assert relations == {"References": "arXiv:1812.02183", "IsNewVersionOf": "10.5281/zenodo.1234567"}
 
 
+def test_a_large_release_leaves_out_the_fixed_width_file_unless_it_is_asked_for(tmp_path, monkeypatch):
+    workspace = with_doi(with_settings(surveyed(tmp_path / "ws")), "")
+    monkeypatch.setattr("catbuilder.exports.release.CDS_ROWS", 12)
+    report = release(workspace, "large")
+    assert "catalog.dat" not in report.files and "catalog.fits" in report.files
+    assert any("catalog.dat was left out" in sentence for sentence in report.sentences())
+    assert "catalog.dat" not in (folder(workspace, "large") / "ReadMe").read_text()
+    small = release(workspace, "small", where="survey = 'des'")
+    asked = release(workspace, "asked", formats=("cds",))
+    for one in (small, asked):
+        assert "catalog.dat" in one.files and not any("left out" in sentence for sentence in one.sentences())
+
+
 def test_changes_since_the_release_before_are_told(released):
     assert "This is the first release." in (folder(released, "1.0") / "CHANGES.md").read_text()
     told = (folder(released) / "CHANGES.md").read_text()
-    assert "Against version 1.0." in told and "1 added, 1 retracted" in told
-    assert "Rows kept: survey = 'des'; there were: every object." in told
+    assert "Changes since version 1.0." in told and "1 added, 1 retracted" in told
+    assert "Rows kept: survey = 'des'; before: every object." in told
     assert "round 2 scores it elliptical at 0.6000" in told
     assert "of the whole catalogue, not only the rows of this release" in told
 
@@ -192,11 +206,11 @@ def test_certificates_are_as_of_the_round(tmp_path):
 
 def test_fixed_width_numbers_are_in_fixed_point():
     (name,) = [ExportColumn(Column("p_spiral", "", "", ""), "double", 1, True)]
-    texts = _decimals(fields_of([name])[0], pa.array([0.0, 1e-7, -1e-7, 1.0, -12.5, None]))
+    texts = _decimals(cds_fields([name])[0], pa.array([0.0, 1e-7, -1e-7, 1.0, -12.5, None]))
     assert texts.to_pylist() == ["0.00000000", "0.00000010", "-0.00000010", "1.00000000", "-12.50000000", None]
 
 
-def test_whom_to_thank_follows_from_the_surveys_in_it(released):
+def test_the_acknowledgements_name_the_surveys_of_the_rows(released):
     text = (folder(released) / "ACKNOWLEDGEMENTS.md").read_text()
     assert "Dark Energy Survey, DR1: https://" in text and "Sloan" not in text, "it keeps objects of des alone"
     assert "Galaxy Zoo" not in text
@@ -208,7 +222,7 @@ def test_releases_are_listed(released):
     assert listed == [("1.0", 1, 13), ("1.1", 2, 11)]
 
 
-def test_what_was_released_is_never_written_over(released):
+def test_a_release_is_never_overwritten(released):
     before = hashlib.sha256((folder(released) / "SHA256SUMS").read_bytes()).digest()
     failed(cli("-w", released.path, "release", "1.1"), "exists", "another version")
     assert hashlib.sha256((folder(released) / "SHA256SUMS").read_bytes()).digest() == before
@@ -260,10 +274,10 @@ def test_a_release_without_authors_or_of_an_odd_kind_is_refused(tmp_path):
     workspace = surveyed(tmp_path / "ws")
     failed(cli("-w", workspace.path, "release", "1"), "title and creators and licence", "[release]")
     with_settings(workspace)
-    failed(cli("-w", workspace.path, "release", "../1"), "is no version")
+    failed(cli("-w", workspace.path, "release", "../1"), "is not a version")
     failed(cli("-w", workspace.path, "release", "1", "--formats", "xls"), "no format xls", "fits")
     failed(cli("-w", workspace.path, "release", "1", "--at", "7"), "no round 7")
-    failed(cli("-w", workspace.path, "release", "1", "--where", "colour > 1"), "is not a condition")
+    failed(cli("-w", workspace.path, "release", "1", "--where", "colour > 1"), "is not one condition")
     assert not any((workspace.path / "releases").glob("[!.]*"))
 
 

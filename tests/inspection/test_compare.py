@@ -1,4 +1,4 @@
-"""The catalogue beside another one: known layouts, agreement with its intervals, and what is never called accuracy."""
+"""Comparison with another catalogue: known layouts, and agreement with its intervals."""
 
 import json
 from itertools import pairwise
@@ -12,13 +12,13 @@ from PIL import Image
 from sklearn.metrics import cohen_kappa_score
 from support.workspaces import add_objects, cli, close_round, failed, write_csv
 
-from catbuilder.active_learning.agreement import agreement_of
+from catbuilder.active_learning.agreement import measure_agreement
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.sky import healpix_cell
 from catbuilder.core.stamps import write_shard
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.inspection.compare import compare
-from catbuilder.inspection.other_catalogue import recognise
+from catbuilder.inspection.other_catalogue import known_layout
 
 N = 80
 IDS = [310_000_000 + i for i in range(N)]
@@ -147,17 +147,17 @@ def test_bins_of_more_objects_than_fit_are_of_a_sample_and_lose_none(ours, vega_
 def test_probabilities_commit_where_one_is_large_enough(ours, tmp_path):
     rows = [(IDS[i], *((0.1, 0.9) if says(i) else (0.6, 0.4))) for i in range(N)]
     path = write_csv(tmp_path / "cheng.csv", ["COADD_OBJECT_ID", "P_E", "P_S"], *rows, (IDS[0] + 500, 0.5, 0.5))
-    assert recognise(open_table(path)).title == "Cheng et al. 2021"
+    assert known_layout(open_table(path)).title == "Cheng et al. 2021"
     assert confusion(compare(ours, path)) == EXPECTED
     done = cli("-w", ours.path, "compare", path, "--least", "0.8", "--part", "confusion", "--format", "json")
     assert {row["theirs"]: row["objects"] for row in json.loads(done.out)[:2]} == {"elliptical": 0, "spiral": 1}
 
 
-def test_a_file_that_says_too_little_is_refused_with_what_to_say(ours, tmp_path, vega_ferrero):
+def test_a_file_with_unknown_columns_is_refused_with_the_options_to_give(ours, tmp_path, vega_ferrero):
     path = write_csv(tmp_path / "odd.csv", ["objid", "type"], [1, "E"])
     compared = ["-w", ours.path, "compare", path, "--survey", "des"]
     failed(cli(*compared), "no known layout", "--label", "--share")
-    failed(cli(*compared, "--label", "type"), "which objects", "--id COLUMN")
+    failed(cli(*compared, "--label", "type"), "id and position columns", "--id COLUMN")
     failed(cli(*compared, "--label", "kind", "--id", "objid"), "no column 'kind'")
     failed(cli(*compared, "--label", "type", "--id", "objid", "--class", "lens=E"), "lens", "elliptical, spiral")
     failed(cli(*compared, "--label", "type", "--id", "objid", "--class", "E"), "--class 'E' is not CLASS=VALUE")
@@ -174,14 +174,14 @@ def test_ids_that_were_rounded_are_refused(ours, tmp_path):
 
 def test_kappa_is_the_textbooks_and_its_interval_covers():
     counts = np.array([[20, 5], [10, 15]])
-    found = agreement_of(counts)
+    found = measure_agreement(counts)
     ours = np.repeat([0, 0, 1, 1], counts.ravel())
     theirs = np.repeat([0, 1, 0, 1], counts.ravel())
     assert found.kappa == pytest.approx(cohen_kappa_score(ours, theirs)) == pytest.approx(0.4)
     assert found.agreement == 0.7
     assert found.kappa_low < 0.2 and found.kappa_high > 0.6
     # where objects are many it is the large-sample interval of Fleiss, Cohen and Everitt (1969): 0.127 of 50 objects
-    many = agreement_of(40 * counts)
+    many = measure_agreement(40 * counts)
     assert many.kappa_low == pytest.approx(0.4 - 1.96 * 0.127 / np.sqrt(40), abs=0.003)
     assert many.kappa_high == pytest.approx(0.4 + 1.96 * 0.127 / np.sqrt(40), abs=0.003)
 
@@ -192,13 +192,13 @@ def test_the_interval_of_kappa_covers_with_any_number_of_classes(classes, n):
     np.fill_diagonal(shares, 0.9 / classes)
     truth = (0.9 - 1 / classes) / (1 - 1 / classes)
     drawn = np.random.default_rng(5).multinomial(n, shares.ravel(), 100).reshape(-1, classes, classes)
-    found = [agreement_of(counts) for counts in drawn]
+    found = [measure_agreement(counts) for counts in drawn]
     assert 88 <= sum(one.kappa_low <= truth <= one.kappa_high for one in found) <= 99
 
 
 def test_few_objects_that_agree_do_not_prove_that_all_do():
-    found = agreement_of([[5, 0], [0, 5]])
+    found = measure_agreement([[5, 0], [0, 5]])
     assert found.kappa == 1 == found.kappa_high and found.kappa_low < 0.8
-    one_class = agreement_of([[7, 0], [0, 0]])
+    one_class = measure_agreement([[7, 0], [0, 0]])
     assert one_class.agreement == 1 and one_class.kappa is None
-    assert agreement_of(np.zeros((2, 2))).n == 0
+    assert measure_agreement(np.zeros((2, 2))).n == 0

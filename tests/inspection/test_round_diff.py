@@ -1,4 +1,4 @@
-"""What changed between two rounds: labels that came, went and changed, and the reasons that were recorded."""
+"""Comparison of two rounds: added, retracted and changed labels, and the recorded reasons."""
 
 import csv
 import json
@@ -24,7 +24,7 @@ def changed(tmp_path_factory):
     return workspace
 
 
-def test_labels_between_two_rounds_are_counted_by_what_became_of_them(changed):
+def test_labels_are_counted_by_kind_of_change(changed):
     found = diff(changed, 1, 2).labels.to_pylist()
     assert [(row["change"], row["label_before"], row["label_after"], row["objects"]) for row in found] == [
         ("added", None, "elliptical", 1), ("retracted", "spiral", None, 1)
@@ -54,7 +54,7 @@ def test_examples_carry_the_reason(changed):
 def test_every_changed_object_goes_to_a_csv_file(changed, tmp_path):
     out = tmp_path / "changed.csv"
     done = cli("-w", changed.path, "diff", "--from", "2", "--to", "3", "--out", out)
-    assert "1 added, 1 changed, 1 restated; 6 objects are predicted to be of another class" in done.out
+    assert "1 added, 1 changed, 1 restated; the predicted class of 6 objects changed" in done.out
     rows = list(csv.DictReader(out.open()))
     assert [int(row["object_id"]) for row in rows] == [1, 3, 5, 6, 7, 8, 9]
     assert f"{len(rows)} changed objects are listed in {out}" in done.out

@@ -18,7 +18,7 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.sky import healpix_cell
-from catbuilder.inspection.cookbook import examples
+from catbuilder.inspection.cookbook import cookbook_queries
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.testsets import add_test_set
 
@@ -101,7 +101,7 @@ def survey(tmp_path_factory) -> Workspace:
     return workspace
 
 
-@pytest.mark.parametrize("one", examples(), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", cookbook_queries(), ids=lambda one: one.name)
 def test_each_query_of_the_cookbook_answers_or_says_what_an_empty_answer_means(survey, one):
     done = cli("-w", survey.path, "sql", "--example", one.name, "--format", "json")
     assert done.code == 0, done.err
@@ -109,16 +109,16 @@ def test_each_query_of_the_cookbook_answers_or_says_what_an_empty_answer_means(s
 
 
 def test_the_cookbook_has_thirty_queries_of_which_few_find_nothing_here(survey):
-    assert len(examples()) >= 30
+    assert len(cookbook_queries()) >= 30
     with survey.reading() as con:
-        empty = {one.name for one in examples() if not con.execute(one.sql).fetchall()}
+        empty = {one.name for one in cookbook_queries() if not con.execute(one.sql).fetchall()}
     # nothing was certified, no features were kept, and the images of this survey are only named
     assert empty <= {"certificates", "is_the_pool_like_the_labels", "firewall", "same_image_twice"}
 
 
 def test_examples_are_listed_and_a_misspelt_one_is_told(survey):
     listed = json.loads(cli("sql", "--examples", "--format", "json").out)
-    assert [row["example"] for row in listed] == [one.name for one in examples()]
+    assert [row["example"] for row in listed] == [one.name for one in cookbook_queries()]
     failed(cli("-w", survey.path, "sql", "--example", "surest_error"), "did you mean 'surest_errors'?", "--examples")
     done = cli("-w", survey.path, "sql")
     assert done.code == 2 and "catbuilder sql --examples" in done.err

@@ -103,11 +103,13 @@ def test_check_prints_warnings_and_keeps_its_exit_code(workspace):
     done = cli("-w", workspace.path, "check", "--format", "json")
     results = {row["check"]: row["result"] for row in json.loads(done.out)}
     assert results["renderings"] == "warning"
-    warned = [line for line in done.err.splitlines() if line.startswith("warning: ")]
-    assert len(warned) == 2
-    assert warned[0].startswith("warning: in the training of round 1 and of the next, class and rendering go together")
-    assert "'spirals' has" in warned[0]
-    assert warned[1].startswith("warning: in what would be trained on now,") and "'ellipticals' has" in warned[1]
+    told = [line for line in done.err.splitlines() if line.startswith("warning: ")]
+    assert len(told) == 2
+    assert told[0].startswith(
+        "warning: in the training set of round 1 and of the next, class and rendering go together"
+    )
+    assert "'spirals' has" in told[0]
+    assert told[1].startswith("warning: in the training set of the next round,") and "'ellipticals' has" in told[1]
     # the round's model is not a file here; nothing else is wrong
     assert {check for check, result in results.items() if result not in ("ok", "warning")} <= {"models", "stamps"}
 
@@ -127,7 +129,7 @@ def one_sided(tmp_path_factory):
 
 def test_a_warning_alone_is_no_fault(one_sided):
     done = cli("-w", one_sided.path, "check")
-    assert done.code == 0 and done.err.count("warning: in what would be trained on now, ") == 2
+    assert done.code == 0 and done.err.count("warning: in the training set of the next round, ") == 2
     assert next(line for line in done.out.splitlines() if "renderings" in line).split()[1] == "warning"
 
 

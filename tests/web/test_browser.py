@@ -13,7 +13,7 @@ from support.served_survey import POOL, Served, build_served, start_serving, sto
 from support.workspaces import RECIPE, add_events, label_event
 
 from catbuilder.active_learning.agreement import annotator_agreement
-from catbuilder.active_learning.review import question_lists, questions
+from catbuilder.active_learning.review import list_question_lists, read_questions
 from catbuilder.catalogue.round_records import training_manifest_file
 from catbuilder.core.files import exclusive_lock
 from catbuilder.core.progress import Reporter
@@ -155,7 +155,7 @@ def test_twenty_galaxies_by_keyboard_one_undone_are_labels_and_train_next(page, 
 
 
 def test_a_second_annotator_uses_the_grid_and_the_two_are_compared(page, served):
-    name = question_lists(served.workspace)[0].name
+    name = list_question_lists(served.workspace)[0].name
     page.goto(f"/review/list?list={name}&annotator=edwin&view=grid")
     expect(page.locator("#stamps li")).to_have_count(24)
     page.keyboard.press("ArrowRight")
@@ -172,7 +172,7 @@ def test_a_second_annotator_uses_the_grid_and_the_two_are_compared(page, served)
     expect(page.locator("#given")).to_have_text("6")
     expect(page.locator("#stamps li")).to_have_count(18)
     wait_for(
-        lambda: sum(one.answer is not None for one in questions(served.workspace, name, "edwin")) == 6, every_s=0.2
+        lambda: sum(one.answer is not None for one in read_questions(served.workspace, name, "edwin")) == 6, every_s=0.2
     )
     (pair,) = annotator_agreement(served.workspace).to_pylist()
     page.goto("/review")
@@ -182,8 +182,8 @@ def test_a_second_annotator_uses_the_grid_and_the_two_are_compared(page, served)
 
 
 def test_the_end_of_a_list_is_told_and_buttons_do_what_keys_do(page, served):
-    name = question_lists(served.workspace)[0].name
-    asked = questions(served.workspace, name, "mona")
+    name = list_question_lists(served.workspace)[0].name
+    asked = read_questions(served.workspace, name, "mona")
     with served.workspace.recording("mona's other answers") as recording:
         said = [label_event(one.survey, one.object_id, "spiral", "human", annotator="mona") for one in asked[2:]]
         add_events(recording, *said)
@@ -200,7 +200,7 @@ def test_the_end_of_a_list_is_told_and_buttons_do_what_keys_do(page, served):
 
 def test_an_answer_that_could_not_be_recorded_comes_back(visitor, served):
     page = visitor.new_page()  # the browser itself tells the console of the refusal
-    name = question_lists(served.workspace)[0].name
+    name = list_question_lists(served.workspace)[0].name
     cut_off = True
     # before the page is loaded: the requests of a page that is there already may pass a new route by
     page.route("**/review/answers", lambda route: route.abort() if cut_off else route.continue_())
@@ -221,7 +221,7 @@ def test_an_answer_that_could_not_be_recorded_comes_back(visitor, served):
     page.evaluate(f"for (const key of 'ez') document.body.dispatchEvent({pressed})")  # undone before it is refused
     expect(page.locator("#trouble")).to_contain_text("nothing was taken back")
     assert image.get_attribute("alt") == second
-    assert [one.answer for one in questions(served.workspace, name, "zoe") if one.answer] == ["spiral"]
+    assert [one.answer for one in read_questions(served.workspace, name, "zoe") if one.answer] == ["spiral"]
     page.close()
 
 
@@ -254,7 +254,7 @@ def test_a_training_is_watched_while_it_goes_on(page, served):
 
 
 def test_axe_finds_nothing_wrong_in_light_and_dark(page, served):
-    name = question_lists(served.workspace)[0].name
+    name = list_question_lists(served.workspace)[0].name
     paths = ["/?predicted=spiral&at=1", "/?domain=star", f"/objects/des/{POOL + 1}", "/review", "/rounds", "/sql"]
     for path in [*paths, *(f"/review/list?list={name}&annotator=pat&view={view}" for view in ("one", "grid"))]:
         page.goto(path, wait_until="load" if path in paths else "networkidle")

@@ -34,21 +34,20 @@ from support.workspaces import add_events, add_objects, cli, galaxy, label_event
 
 from catbuilder.active_learning.agreement import annotator_agreement
 from catbuilder.active_learning.review import (
-    answer,
     answer_keys,
-    ask_people,
-    guesses_of,
     is_blind,
-    question_lists,
-    questions,
-    undo,
+    list_question_lists,
+    read_predictions,
+    read_questions,
+    record_answer,
+    start_question_list,
+    undo_answer,
 )
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.new_workspace import create_workspace
-from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
-from catbuilder.inspection.browse import Filter, page
+from catbuilder.inspection.browse import CatalogueFilter, read_page
 from catbuilder.inspection.check import check
 from catbuilder.inspection.why import why
 from catbuilder.web.downloads import remove_leftovers
@@ -216,7 +215,7 @@ def test_pages_follow_each_other_without_a_gap_or_a_repetition(workspace):
     everything = rows(workspace, "SELECT survey, object_id FROM catalog ORDER BY ALL")
     seen, after = [], None
     while True:
-        one = page(workspace, Filter(), after, n=7)
+        one = read_page(workspace, CatalogueFilter(), after, n=7)
         seen += [(row["survey"], row["object_id"]) for row in one.rows]
         if one.further is None:
             break
@@ -235,13 +234,13 @@ def test_pages_follow_each_other_without_a_gap_or_a_repetition(workspace):
     ],
 )  # fmt: skip
 def test_a_filter_shows_what_its_condition_says_whatever_the_size_of_a_page(workspace, given):
-    wanted = Filter.model_validate(given)
-    at = NOW if wanted.at is None else wanted.at
+    wanted = CatalogueFilter.model_validate(given)
+    at = 2147483647 if wanted.at is None else wanted.at
     text = f"SELECT survey, object_id FROM catalog_at({at}) WHERE {wanted.where()} ORDER BY ALL"
     expected = rows(workspace, text)
     found, after = [], None
     while True:
-        one = page(workspace, wanted, after, n=3)
+        one = read_page(workspace, wanted, after, n=3)
         found += [(row["survey"], row["object_id"]) for row in one.rows]
         if one.further is None:
             break
@@ -251,15 +250,15 @@ def test_a_filter_shows_what_its_condition_says_whatever_the_size_of_a_page(work
 
 
 def test_a_cone_is_round_on_the_sky(workspace):
-    found = page(workspace, Filter(ra=105.0, dec=32.0, radius=61.0)).rows
+    found = read_page(workspace, CatalogueFilter(ra=105.0, dec=32.0, radius=61.0)).rows
     ras = sorted({row["ra"] for row in found})
     assert ras == [104.0, 105.0, 106.0], "a degree of right ascension is 50.9 arcmin there"
 
 
 def test_a_page_that_finds_nothing_for_long_says_how_far_it_has_looked(workspace):
-    one = page(workspace, Filter(domain="artefact"), n=5, look_s=0.0)
+    one = read_page(workspace, CatalogueFilter(domain="artefact"), n=5, look_s=0.0)
     assert one.out_of_time and one.rows == [] and one.further is not None
-    assert page(workspace, Filter(domain="artefact"), n=5).further is None
+    assert read_page(workspace, CatalogueFilter(domain="artefact"), n=5).further is None
 
 
 def test_the_catalogue_can_be_filtered_and_counted(browser):
@@ -391,59 +390,59 @@ def labels_of(workspace: Workspace, object_id: int) -> list[tuple]:
 
 
 def test_answers_are_events_at_once_and_undo_takes_them_back(workspace):
-    name = ask_people(workspace, "random", 10)
-    asked = questions(workspace, name, "vera")
+    name = start_question_list(workspace, "random", 10)
+    asked = read_questions(workspace, name, "vera")
     assert len(asked) == 10 and all(one.answer is None and one.shard for one in asked)
     first, second, third = (one.object_id for one in asked[:3])
-    assert answer(workspace, name, "vera", "des", first, "spiral").recorded == 1
-    assert answer(workspace, name, " vera ", "des", first, "spiral").recorded == 0, "she has said so"
-    unsure = answer(workspace, name, "vera", "des", second, "unsure")
+    assert record_answer(workspace, name, "vera", "des", first, "spiral").recorded == 1
+    assert record_answer(workspace, name, " vera ", "des", first, "spiral").recorded == 0, "she has said so"
+    unsure = record_answer(workspace, name, "vera", "des", second, "unsure")
     assert unsure.recorded == 1 and unsure.predicted_label in ("elliptical", "spiral")
-    answer(workspace, name, "vera", "des", third, "elliptical")
-    said = {one.object_id: one.answer for one in questions(workspace, name, "vera") if one.answer}
+    record_answer(workspace, name, "vera", "des", third, "elliptical")
+    said = {one.object_id: one.answer for one in read_questions(workspace, name, "vera") if one.answer}
     assert said == {first: "spiral", second: "unsure", third: "elliptical"}
-    assert not any(one.answer for one in questions(workspace, name, "edwin")), "each annotator is asked about all"
+    assert not any(one.answer for one in read_questions(workspace, name, "edwin")), "each annotator is asked about all"
 
-    undone = undo(workspace, name, "vera")
+    undone = undo_answer(workspace, name, "vera")
     assert undone is not None and (undone.object_id, undone.answer) == (third, "elliptical")
     assert labels_of(workspace, third) == [
         ("label", "elliptical", "vera", "human"), ("retraction", "elliptical", "vera", "human"),
     ]  # fmt: skip
     assert why(workspace, str(third)).now["label"] is None
-    assert undo(workspace, name, "vera").answer == "unsure"
-    assert undo(workspace, name, "vera").answer == "spiral"
-    assert undo(workspace, name, "vera") is None and undo(workspace, name, "edwin") is None
-    assert not any(one.answer for one in questions(workspace, name, "vera"))
+    assert undo_answer(workspace, name, "vera").answer == "unsure"
+    assert undo_answer(workspace, name, "vera").answer == "spiral"
+    assert undo_answer(workspace, name, "vera") is None and undo_answer(workspace, name, "edwin") is None
+    assert not any(one.answer for one in read_questions(workspace, name, "vera"))
     assert [f.check for f in check(workspace) if f.count and f.check not in ("models", "scores")] == []
 
 
 def test_who_is_not_sure_any_more_takes_the_label_back_and_gives_none(workspace):
-    name = ask_people(workspace, "random", 3)
-    one = questions(workspace, name, "vera")[0].object_id
-    answer(workspace, name, "vera", "des", one, "spiral")
-    answer(workspace, name, "vera", "des", one, "unsure")
+    name = start_question_list(workspace, "random", 3)
+    one = read_questions(workspace, name, "vera")[0].object_id
+    record_answer(workspace, name, "vera", "des", one, "spiral")
+    record_answer(workspace, name, "vera", "des", one, "unsure")
     assert [row[:2] for row in labels_of(workspace, one)] == [
         ("label", "spiral"), ("unsure", None), ("retraction", "spiral"),
     ]  # fmt: skip
     story = why(workspace, str(one))
     assert story.now["label"] is None
     assert any(what == "looked at" and "not sure from human (vera)" in detail for _, what, detail in story.events)
-    answer(workspace, name, "vera", "des", one, "elliptical")
+    record_answer(workspace, name, "vera", "des", one, "elliptical")
     assert why(workspace, str(one)).now["label"] == "elliptical"
 
 
 def test_lists_say_how_far_they_are(workspace):
-    assert question_lists(workspace) == []
-    name = ask_people(workspace, "random", 5)
-    for one in questions(workspace, name, "vera")[:2]:
-        answer(workspace, name, "vera", "des", one.object_id, "spiral")
-    (only,) = question_lists(workspace)
+    assert list_question_lists(workspace) == []
+    name = start_question_list(workspace, "random", 5)
+    for one in read_questions(workspace, name, "vera")[:2]:
+        record_answer(workspace, name, "vera", "des", one.object_id, "spiral")
+    (only,) = list_question_lists(workspace)
     assert (only.name, only.strategy, only.objects, only.answered) == (name, "random", 5, 2)
 
 
 def test_an_answer_that_cannot_be_recorded_is_refused(workspace):
-    name = ask_people(workspace, "random", 3)
-    one = questions(workspace, name, "vera")[0].object_id
+    name = start_question_list(workspace, "random", 3)
+    one = read_questions(workspace, name, "vera")[0].object_id
     for arguments, kind in (
         ((name, "vera", "des", one, "lenticular"), InputError), ((name, " ", "des", one, "spiral"), InputError),
         ((name, "v\x1b[2J", "des", one, "spiral"), InputError), ((name, "v" * 61, "des", one, "spiral"), InputError),
@@ -452,7 +451,7 @@ def test_an_answer_that_cannot_be_recorded_is_refused(workspace):
         ((name, "vera", "des", HP, "spiral"), ObjectNotFound),
     ):  # fmt: skip
         with pytest.raises(kind):
-            answer(workspace, *arguments)
+            record_answer(workspace, *arguments)
     assert rows(workspace, "SELECT count(*) FROM labels WHERE source = 'human'") == [(0,)]
 
 
@@ -464,10 +463,10 @@ def test_keys_are_first_letters_where_they_are_free():
 
 
 def test_the_pages_of_a_review_stay_blind(served, browser):
-    before = {one.name for one in question_lists(served.workspace)}
+    before = {one.name for one in list_question_lists(served.workspace)}
     made = browser.post("/review/lists", data={"strategy": "random", "n": "30", "annotator": "vera"})
     assert made.status_code == 200 and made.url.path == "/review/list"
-    (name,) = {one.name for one in question_lists(served.workspace)} - before
+    (name,) = {one.name for one in list_question_lists(served.workspace)} - before
     found = browser.get("/review/questions", params={"list": name, "annotator": "vera"})
     sent = found.json()
     assert sent["total"] == 30 and sent["answered"] == 0 and len(sent["questions"]) == 30
@@ -488,7 +487,7 @@ def test_the_pages_of_a_review_stay_blind(served, browser):
     unblind = browser.get("/review/questions", params={"list": name, "annotator": "vera", "guess": "before"}).json()
     assert len(unblind["questions"]) == 29 and all(" at 0." in one["guess"] for one in unblind["questions"])
     refused = browser.post("/review/answers", json=body | {"answer": "x"}, headers={"Accept": "application/json"})
-    assert refused.status_code == 400 and "no answer" in refused.json()["error"]
+    assert refused.status_code == 400 and "is not an answer" in refused.json()["error"]
     meant = {"list": name, "annotator": "vera", "survey": one["survey"]}
     other = browser.post("/review/undo", json=meant | {"object_id": "5"}, headers={"Accept": "application/json"})
     assert other.status_code == 409 and "nothing was taken back" in other.json()["error"]
@@ -497,33 +496,33 @@ def test_the_pages_of_a_review_stay_blind(served, browser):
 
 
 def test_undo_takes_back_what_was_answered_in_the_list_and_of_the_object_that_is_meant(workspace):
-    name = ask_people(workspace, "random", 3)
-    first, second, third = (one.object_id for one in questions(workspace, name, "vera"))
+    name = start_question_list(workspace, "random", 3)
+    first, second, third = (one.object_id for one in read_questions(workspace, name, "vera"))
     with workspace.recording("labels import") as recording:
         add_events(recording, label_event("des", first, "spiral", "human", annotator="vera", reason="imported"))
-    assert undo(workspace, name, "vera") is None, "an import is no answer of the list"
-    answer(workspace, name, "vera", "des", second, "spiral")
+    assert undo_answer(workspace, name, "vera") is None, "an import is no answer of the list"
+    record_answer(workspace, name, "vera", "des", second, "spiral")
     with pytest.raises(OtherAnswer, match=f"that of des {second}, another"):
-        undo(workspace, name, "vera", ("des", third))
-    assert {one.object_id for one in questions(workspace, name, "vera") if one.answer} == {first, second}
-    assert undo(workspace, name, "vera", ("des", second)).object_id == second
-    assert undo(workspace, name, "vera") is None
+        undo_answer(workspace, name, "vera", ("des", third))
+    assert {one.object_id for one in read_questions(workspace, name, "vera") if one.answer} == {first, second}
+    assert undo_answer(workspace, name, "vera", ("des", second)).object_id == second
+    assert undo_answer(workspace, name, "vera") is None
 
 
 def test_what_has_become_a_test_object_is_not_asked_about_any_more(workspace):
-    name = ask_people(workspace, "random", 4)
-    one, other = (one.object_id for one in questions(workspace, name, "vera")[:2])
+    name = start_question_list(workspace, "random", 4)
+    one, other = (one.object_id for one in read_questions(workspace, name, "vera")[:2])
     with workspace.recording("test set") as recording:
         place = [recording.round, recording.run]
         recording.con.execute("INSERT INTO test_sets VALUES ('FO', 'des', ?, 'spiral', 0.9, ?, ?, NULL)", [one, *place])
         recording.con.execute(
             "INSERT INTO exclusions SELECT 'des', ?, 'position', 'FO', 'des', ?, 1.0, NULL, ?, ?", [other, one, *place]
         )
-    left = {one.object_id for one in questions(workspace, name, "vera")}
+    left = {one.object_id for one in read_questions(workspace, name, "vera")}
     assert len(left) == 2 and not left & {one, other}
     for object_id in (one, other):
-        with pytest.raises(ObjectNotFound, match="has become a test galaxy"):
-            answer(workspace, name, "vera", "des", object_id, "spiral")
+        with pytest.raises(ObjectNotFound, match="has since become a test galaxy"):
+            record_answer(workspace, name, "vera", "des", object_id, "spiral")
 
 
 def draw_for_audit(workspace: Workspace, object_id: int) -> None:
@@ -541,7 +540,7 @@ def test_an_audit_stays_blind_whatever_is_asked_for(workspace):
     served = start_serving(workspace, workspace.path / "none.toml")
     try:
         with served.client() as client:
-            asked = {"list": question_lists(workspace)[0].name, "annotator": "vera", "guess": "before"}
+            asked = {"list": list_question_lists(workspace)[0].name, "annotator": "vera", "guess": "before"}
             assert asked["list"].startswith("audit-")
             assert client.get("/review/questions", params=asked).json()["questions"][0]["guess"] == ""
             assert client.get("/review/list", params=asked).status_code == 400
@@ -550,23 +549,25 @@ def test_an_audit_stays_blind_whatever_is_asked_for(workspace):
 
 
 def test_what_calibrates_or_audits_is_answered_blind_in_whatever_list_before_and_after(workspace):
-    drawn = {one.object_id for one in questions(workspace, ask_people(workspace, "random", 6), "vera")}
+    drawn = {one.object_id for one in read_questions(workspace, start_question_list(workspace, "random", 6), "vera")}
     audited = min(drawn)
     draw_for_audit(workspace, audited)
-    guesses = guesses_of(workspace, [("des", object_id) for object_id in drawn])
+    guesses = read_predictions(workspace, [("des", object_id) for object_id in drawn])
     assert {object_id for _, object_id in guesses} == drawn - {audited}
-    training = next(one.name for one in question_lists(workspace) if one.purpose == "training")
-    assert answer(workspace, training, "vera", "des", audited, "spiral").predicted_label is None
-    assert answer(workspace, training, "vera", "des", max(drawn), "spiral").predicted_label is not None
+    training = next(one.name for one in list_question_lists(workspace) if one.purpose == "training")
+    assert record_answer(workspace, training, "vera", "des", audited, "spiral").predicted_label is None
+    assert record_answer(workspace, training, "vera", "des", max(drawn), "spiral").predicted_label is not None
 
     select_objects(workspace, "random", 5, purpose="calibration")
-    calibration = next(one.name for one in question_lists(workspace) if one.purpose == "calibration")
+    calibration = next(one.name for one in list_question_lists(workspace) if one.purpose == "calibration")
     assert is_blind(workspace, calibration) and not is_blind(workspace, training)
-    asked = questions(workspace, calibration, "vera")
-    assert len(asked) == 5 and guesses_of(workspace, [(one.survey, one.object_id) for one in asked]) == {}
-    done = answer(workspace, calibration, "vera", asked[0].survey, asked[0].object_id, "spiral")
+    asked = read_questions(workspace, calibration, "vera")
+    assert len(asked) == 5 and read_predictions(workspace, [(one.survey, one.object_id) for one in asked]) == {}
+    done = record_answer(workspace, calibration, "vera", asked[0].survey, asked[0].object_id, "spiral")
     assert (done.recorded, done.predicted_label, done.predicted_confidence) == (1, None, None)
-    assert ask_people(workspace, "random", 4) == training, "a newer list of the strategy is there, and calibrates"
+    assert start_question_list(workspace, "random", 4) == training, (
+        "a newer list of the strategy is there, and calibrates"
+    )
 
 
 # --- agreement
@@ -617,7 +618,7 @@ def test_an_empty_workspace_is_served_with_what_to_do(tmp_path: Path):
                 answered = client.get(path)
                 assert answered.status_code == 200 and words in answered.text, path
             made = client.post("/review/lists", data={"strategy": "random", "n": "5", "annotator": "vera"})
-            assert made.status_code == 400 and "nobody to ask about" in made.text
+            assert made.status_code == 400 and "finds no object to label" in made.text
     finally:
         stop_serving(served)
 
@@ -636,13 +637,13 @@ def test_the_verbs_are_documented(served):
 
 
 def test_two_people_at_once_leave_every_event_its_own_number(workspace):
-    name = ask_people(workspace, "random", 5)
-    asked = questions(workspace, name, "vera")
+    name = start_question_list(workspace, "random", 5)
+    asked = read_questions(workspace, name, "vera")
     with ThreadPoolExecutor(4) as threads:
         for annotator in ("vera", "edwin"):
             for one in asked:
-                threads.submit(answer, workspace, name, annotator, one.survey, one.object_id, "spiral")
-    assert [one.answer for one in questions(workspace, name, "vera")] == ["spiral"] * 5
+                threads.submit(record_answer, workspace, name, annotator, one.survey, one.object_id, "spiral")
+    assert [one.answer for one in read_questions(workspace, name, "vera")] == ["spiral"] * 5
     assert [f.check for f in check(workspace) if f.count and f.check not in ("models", "scores")] == []
     runs = rows(workspace, "SELECT count(*), count(DISTINCT run) FROM runs")
     assert runs[0][0] == runs[0][1], "every recording has its own number"

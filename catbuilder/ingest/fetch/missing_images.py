@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import duckdb
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, allow_only_catalogue, bad_condition, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import InputError, QueryError
+from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
@@ -186,14 +186,8 @@ def _job_row(target: Target) -> dict[str, object]:
 
 
 def _choose(con: Connection, where: str | None) -> None:
-    """Make the temporary table `chosen`; the user's condition can read the catalogue and nothing else."""
-    allow_only_catalogue(con)
-    among = f"catalog WHERE ({where}\n)" if where else "standing_objects_at()"
-    # One statement, which cannot reach anything outside the catalogue
-    text = f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {among}"
-    try:
-        if len(con.extract_statements(text)) != 1:
-            raise QueryError("--where takes one condition on the columns of the catalogue, such as: mag_r < 17.8")
-        con.execute(text)
-    except duckdb.Error as error:
-        raise bad_condition(where or "", error) from None
+    """Make the temporary table `chosen` of the objects that meet the user's condition."""
+    condition = confined_condition(con, where)
+    source = "catalog" if where else "standing_objects_at()"
+    with condition_errors(where):
+        con.execute(f"CREATE TEMP TABLE chosen AS SELECT DISTINCT survey, object_id FROM {source} WHERE {condition}")

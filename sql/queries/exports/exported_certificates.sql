@@ -1,4 +1,4 @@
--- The certificates of promotions that were not taken back, with the last word of their audits.
+-- Certificates of the standing promotions, with the latest verdict of their audits.
 SELECT c.*, coalesce(a.verdict, 'none') AS audit
 FROM certificates AS c
 SEMI JOIN (

@@ -1,4 +1,4 @@
--- The latest model whose predictions an export shows, and the round that trained it.
+-- The latest model whose predictions an export contains, and its round.
 SELECT r.round, r.recipe, r.recipe_sha256, r.seed,
        (SELECT arg_max(p.ranks, p.number) FROM plans AS p
         WHERE p.round = r.round AND coalesce(p.after_step, 'planned') = 'planned') AS ranks, m.sha256,

@@ -1,2 +1,2 @@
--- What has a position, in the order of the sky; ids settle what lies in one cell.
+-- Rows with a position, sorted by cell; survey and id break ties.
 SELECT * FROM selected_rows WHERE _healpix_29 >= 0 ORDER BY _healpix_29, survey, object_id

@@ -1,6 +1,6 @@
--- For each column of text in `catalog`, before its first row is out: the longest value that it can hold, in characters,
--- and whether all values are printable ASCII. Bounds from the tables below the view, of all rounds up to $at: what an
--- export leaves out counts too.
+-- Upper bounds of each text column of `catalog`, before the first row is read: the largest length in characters, and
+-- whether all values are printable ASCII. The bounds come from the underlying tables, of all rounds up to $at, so rows
+-- that an export leaves out count too.
 WITH texts AS (
     SELECT 'survey' AS name, survey AS value FROM (SELECT DISTINCT survey FROM objects WHERE round <= $at)
     UNION ALL SELECT 'name', name FROM objects WHERE name IS NOT NULL AND round <= $at

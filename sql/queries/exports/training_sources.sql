@@ -1,2 +1,2 @@
--- Surveys whose objects networks were trained on up to a round, and who gave those labels.
+-- Surveys and label sources of the objects that networks were trained on up to a round.
 SELECT DISTINCT survey, source FROM training WHERE role = 'training' AND round <= $at ORDER BY survey, source

@@ -1,4 +1,4 @@
--- Objects of the catalogue that pass a filter, in order, with the place of their stamps. Under a lens.
+-- Objects that pass a filter, in order, with the place of their stamps; for one range of ids.
 SELECT c.*, s.shard, s.row
 FROM (SELECT * FROM catalog_at($at) {condition} ORDER BY survey, object_id LIMIT $n) AS c
 LEFT JOIN standing_stamps_at() AS s ON s.survey = c.survey AND s.object_id = c.object_id

@@ -1,4 +1,4 @@
--- One counterpart an object, by id; what the other catalogue calls now this, now that, it commits to neither.
+-- The class that the other catalogue gives to each id; NULL if its rows disagree.
 CREATE OR REPLACE TEMP TABLE counterparts AS
 SELECT object_id, CASE WHEN count(DISTINCT label) = 1 THEN any_value(label) END AS label
 FROM theirs

@@ -1,4 +1,4 @@
--- One counterpart an object, by the pairs of positions that were found.
+-- The class that the other catalogue gives to each object, paired by position.
 CREATE OR REPLACE TEMP TABLE counterparts AS
 SELECT p.id_a AS object_id, t.label
 FROM pairs AS p

@@ -1,4 +1,4 @@
--- Where the two differ, those first that we are surest of.
+-- Objects to which the two catalogues give different classes, our most confident ones first.
 SELECT survey, object_id, ours, confidence, theirs, mag_r, radius_arcsec
 FROM compared
 WHERE ours <> theirs

@@ -1,4 +1,4 @@
--- The objects of which the label or the predicted class is another one, in order; the slot takes diff_objects.
+-- Objects whose label or predicted class changed, in order; the slot takes diff_objects.
 SELECT * FROM ({objects})
 WHERE change IS NOT NULL OR predicted_before IS DISTINCT FROM predicted_after
 ORDER BY survey, object_id

@@ -1,5 +1,5 @@
--- Every object of the later of two rounds, with its label and its predicted class as they stood at both. A test object's
--- truth is never a label. `change` is NULL where the label stood all along; `reason` is the last word on it in between.
+-- Every object of the later of two rounds, with its label and predicted class at the end of both. The truth of a test
+-- object is never a label. `change` is NULL if the label is the same; `reason` is that of the latest event in between.
 WITH before AS (
     SELECT l.* FROM standing_labels_at($first) AS l
     ANTI JOIN test_members_at($first) AS t ON t.survey = l.survey AND t.object_id = l.object_id),

@@ -658,7 +658,7 @@ def test_an_image_that_became_another_id_s_is_its_own_object_again_once_the_cata
     assert cli("-w", workspace.path, "check").code == 0
     with workspace.recording("a row twice") as recording:
         recording.con.execute("INSERT INTO objects SELECT * FROM objects WHERE origin = 'sdss'")
-    assert f"objects_unique: sdss {SDSS} stands 2 times" in cli("-w", workspace.path, "check").err
+    assert f"objects_unique: sdss {SDSS} has 2 current rows" in cli("-w", workspace.path, "check").err
 
 
 # --- columns to keep

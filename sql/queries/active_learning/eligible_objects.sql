@@ -1,5 +1,5 @@
--- Whom a person may be asked about: of the pool and the target population, with a good stamp, free of the firewall,
--- without a label, and not asked about already.
+-- Objects that can be selected for labelling: in the pool and the target population, with a good stamp, not excluded by
+-- the firewall, without a label, and not selected already.
 SELECT c.survey, c.object_id
 FROM places_at() AS c
 ANTI JOIN standing_labels_at() AS l ON l.survey = c.survey AND l.object_id = c.object_id

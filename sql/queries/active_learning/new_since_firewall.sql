@@ -1,4 +1,4 @@
--- Whether anything that the firewall compares has come in since the last plan of a round, for which it looked at all.
+-- Whether rows that the firewall compares were added since the latest plan of a round, which updated the firewall.
 SELECT count(*) FROM (
     SELECT run FROM objects WHERE run > $run UNION ALL SELECT run FROM stamps WHERE run > $run
     UNION ALL SELECT run FROM aliases WHERE run > $run UNION ALL SELECT run FROM test_sets WHERE run > $run

@@ -1,4 +1,4 @@
-"""Labelling elsewhere: subjects out with their stamps, what people said of them in (Zooniverse, Label Studio)."""
+"""Labelling on Zooniverse and in Label Studio: export objects with their stamps, import the answers."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from PIL import Image
 from support.workspaces import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write_images
 
 from catbuilder.active_learning.answers import import_labels
-from catbuilder.active_learning.platform_answers import parse_meanings, read_annotations
+from catbuilder.active_learning.platform_answers import parse_answer_classes, read_annotations
 from catbuilder.active_learning.platform_subjects import export_subjects
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.new_workspace import create_workspace
@@ -83,7 +83,7 @@ def annotated(file: Path, tasks: Path, answers: dict[int, list[tuple[object, str
     return file
 
 
-def test_zooniverse_gets_stamps_and_a_manifest_that_hides_what_they_are(workspace, tmp_path):
+def test_zooniverse_gets_stamps_and_a_manifest_with_hidden_fields(workspace, tmp_path):
     select_objects(workspace, "random", 4)
     folder = tmp_path / "subjects"
     done = cli("-w", workspace.path, "labels", "export", folder, "--layout", "zooniverse")
@@ -98,7 +98,7 @@ def test_zooniverse_gets_stamps_and_a_manifest_that_hides_what_they_are(workspac
     assert {path.name for path in folder.iterdir()} == {row["image"] for row in rows} | {"manifest.csv"}
 
 
-def test_what_volunteers_say_on_zooniverse_becomes_the_label_of_the_majority(workspace, tmp_path):
+def test_the_majority_of_zooniverse_answers_becomes_the_label(workspace, tmp_path):
     select_objects(workspace, "random", 6)
     export_subjects(workspace, tmp_path / "subjects", "zooniverse")
     said = classifications(
@@ -150,7 +150,7 @@ def test_label_studio_gets_tasks_and_gives_labels_back(workspace, tmp_path):
     assert export_subjects(workspace, tmp_path / "rest", "labelstudio") == 2
 
 
-def test_a_table_of_select_says_what_is_exported(workspace, tmp_path):
+def test_a_table_of_select_limits_the_export(workspace, tmp_path):
     failed(
         cli("-w", workspace.path, "labels", "export", tmp_path / "none", "--layout", "zooniverse"),
         "no question is open",
@@ -163,7 +163,7 @@ def test_a_table_of_select_says_what_is_exported(workspace, tmp_path):
         export_subjects(workspace, tmp_path / "unknown", "zooniverse", unknown)
 
 
-def test_what_may_have_become_a_test_galaxy_since_it_was_asked_about_goes_to_nobody(workspace, tmp_path):
+def test_an_object_that_has_become_a_test_galaxy_is_not_exported(workspace, tmp_path):
     select_objects(workspace, "random", 6)
     with workspace.recording("a test object in the same place") as recording:
         add_objects(recording, "sdss", [7], ra=[10.0], dec=[-1.5])
@@ -175,7 +175,7 @@ def test_what_may_have_become_a_test_galaxy_since_it_was_asked_about_goes_to_nob
 
 @given(said=st.dictionaries(st.integers(0, 5), st.sampled_from(CLASSES), min_size=1))
 @settings(max_examples=25, deadline=None)
-def test_labels_come_back_from_either_layout_as_they_were_given(tmp_path_factory, said):
+def test_labels_survive_the_round_trip_through_either_layout(tmp_path_factory, said):
     """Round trip through the two files alone, whatever was answered."""
     folder = tmp_path_factory.mktemp("trip")
     manifest = write_csv(folder / "manifest.csv", ("image", "#survey", "#object_id"),
@@ -187,8 +187,8 @@ def test_labels_come_back_from_either_layout_as_they_were_given(tmp_path_factory
         "labelstudio": annotated(folder / "l.json", tasks, {n: [("ann", kind)] for n, kind in said.items()}),
     }
     for layout, file in files.items():
-        table = read_annotations(file, layout, parse_meanings((), CLASSES), Limits())
-        found = {(row.cells["survey"], int(row.cells["object_id"])): row.cells["label"] for row in table.rows}
+        table = read_annotations(file, layout, parse_answer_classes((), CLASSES), Limits())
+        found = {(cells["survey"], int(cells["object_id"])): cells["label"] for _, cells in table.rows}
         assert found == {("des", IDS[n]): kind for n, kind in said.items()}
 
 
@@ -200,7 +200,7 @@ def test_labels_come_back_from_either_layout_as_they_were_given(tmp_path_factory
         ("[" * 100_000, "is not JSON"),
     ],
 )
-def test_what_is_no_export_of_label_studio_is_refused(workspace, tmp_path, text, reason):
+def test_a_file_that_is_no_label_studio_export_is_refused(workspace, tmp_path, text, reason):
     file = tmp_path / "export.json"
     file.write_text(text)
     failed(cli("-w", workspace.path, "labels", "import", file, "--layout", "labelstudio"), reason)
@@ -209,7 +209,7 @@ def test_what_is_no_export_of_label_studio_is_refused(workspace, tmp_path, text,
     )
 
 
-def test_bad_rows_are_told_and_the_good_ones_beside_them_load(workspace, tmp_path):
+def test_bad_rows_are_rejected_and_the_good_ones_load(workspace, tmp_path):
     good = json.dumps({"1": {"#object_id": IDS[0], "#survey": "des"}})
     answer = json.dumps([{"task": "T0", "value": "spiral"}])
     file = write_csv(
@@ -224,7 +224,7 @@ def test_bad_rows_are_told_and_the_good_ones_beside_them_load(workspace, tmp_pat
     for words in (
         "annotations is not JSON",
         "has no object_id",
-        "of one subject",
+        "exactly one subject",
         "no answer in words",
         "no object 77",
     ):
@@ -232,7 +232,7 @@ def test_bad_rows_are_told_and_the_good_ones_beside_them_load(workspace, tmp_pat
     assert [rejection.row for rejection in report.rejections] == [3, 4, 5, 6, 7, 8]
 
 
-def test_options_that_make_no_sense_are_refused(workspace, tmp_path):
+def test_inconsistent_options_are_refused(workspace, tmp_path):
     table = write_csv(tmp_path / "t.csv", ("object_id", "label"), (IDS[0], "spiral"))
     failed(cli("-w", workspace.path, "labels", "import", table, "--layout", "csv"), "no layout 'csv'", "labelstudio")
     file = write_csv(tmp_path / "z.csv", ("annotations", "subject_data"), ("[]", "{}"))

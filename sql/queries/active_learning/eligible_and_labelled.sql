@@ -1,5 +1,5 @@
--- Of the objects that are looked at, the askable ones, and the labelled ones that may be trained on.
-SELECT k.survey, k.object_id, false AS labelled FROM temp.askable AS k
+-- The eligible objects, and the labelled objects that may be used for training.
+SELECT k.survey, k.object_id, false AS labelled FROM temp.eligible AS k
 UNION ALL
 SELECT c.survey, c.object_id, true
 FROM places_at() AS c

@@ -1,5 +1,4 @@
--- What an annotator said last, of the objects that are looked at, and has not taken back; given a reason, of
--- what was recorded for it.
+-- The latest answers of an annotator that were not retracted; with a reason, only those recorded for it.
 SELECT event, survey, object_id, kind, label FROM labels
 WHERE source = 'human' AND annotator = $annotator AND kind IN ('label', 'unsure')
   AND ($reason IS NULL OR reason = $reason)

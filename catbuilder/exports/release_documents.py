@@ -1,6 +1,6 @@
-"""The papers of a release: who made it and how to cite it, what its columns mean, whom to thank, what has changed.
+"""Write the documents of a release: citation, DOI metadata, ReadMe, acknowledgements, data dictionary, changes.
 
-Each function gives the text of one file; `releases` puts them beside the catalogue.
+Each function returns the text of one file; `release` writes the files.
 """
 
 import csv
@@ -14,13 +14,13 @@ from typing import Any
 from catbuilder import __version__
 from catbuilder.catalogue.schema import Column
 from catbuilder.core.settings import Creator, ReleaseSettings
-from catbuilder.exports.cds import byte_by_byte, paragraph, plain_text
+from catbuilder.exports.cds import describe_bytes, paragraph, plain_text
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import ExportColumn
-from catbuilder.inspection.round_diff import Diff
+from catbuilder.inspection.round_diff import RoundDiff
 
 _METHOD = "arXiv:1812.02183"
-# Where each survey says how it wants to be thanked; its words are its own to change, and so are not repeated here.
+# Pages with the official acknowledgement of each survey; the texts can change, so they are not copied here.
 _THANKS = {
     "sdss": ("Sloan Digital Sky Survey", "https://www.sdss.org/collaboration/citing-sdss/"),
     "des": ("Dark Energy Survey", "https://www.darkenergysurvey.org/the-des-project/data-access/"),
@@ -35,8 +35,8 @@ _RULE = "=" * 80
 
 
 @dataclass(frozen=True)
-class Released:
-    """What the papers are about."""
+class ReleaseContents:
+    """The rows, round and sources of a release."""
 
     version: str
     on: date
@@ -44,15 +44,15 @@ class Released:
     where: str | None
     rows: int
     columns: Sequence[ExportColumn]
-    surveys: Mapping[str, str]  # name -> release, of those with objects among the rows
-    trained: Mapping[str, str]  # the same of those that networks were trained on
-    sources: Collection[str]  # of the labels that networks were trained on
-    galaxy_zoo: bool  # whether labels come from its volunteers, in the rows or in training
+    surveys: Mapping[str, str]  # name -> release, of the surveys of the rows
+    trained: Mapping[str, str]  # name -> release, of the surveys of the training objects
+    sources: Collection[str]  # sources of the labels in the training sets
+    galaxy_zoo: bool  # whether labels of its volunteers are in the rows or the training sets
     facts: Sequence[ProvenanceEntry]
 
 
-def citation_cff(settings: ReleaseSettings, released: Released) -> str:
-    """CITATION.cff (Citation File Format 1.2.0): what GitHub and Zenodo read."""
+def citation_cff(settings: ReleaseSettings, released: ReleaseContents) -> str:
+    """Write CITATION.cff (Citation File Format 1.2.0), which GitHub and Zenodo read."""
     lines = [
         "cff-version: 1.2.0",
         "message: If you use this catalogue, please cite it.",
@@ -76,8 +76,10 @@ def citation_cff(settings: ReleaseSettings, released: Released) -> str:
     return "\n".join(lines) + "\n"
 
 
-def datacite(settings: ReleaseSettings, released: Released, previous_doi: str | None, files: Sequence[str]) -> str:
-    """Metadata for a DOI: JSON by the DataCite Metadata Schema 4.5, as DataCite's own REST API takes it."""
+def datacite_json(
+    settings: ReleaseSettings, released: ReleaseContents, previous_doi: str | None, files: Sequence[str]
+) -> str:
+    """Write the metadata for a DOI: JSON of the DataCite Metadata Schema 4.5, for DataCite's REST API."""
     record: dict[str, Any] = {
         "doi": settings.doi or None,
         "creators": [_datacite_creator(creator) for creator in settings.creators],
@@ -105,8 +107,8 @@ def datacite(settings: ReleaseSettings, released: Released, previous_doi: str | 
     return json.dumps({key: value for key, value in record.items() if value is not None}, indent=1) + "\n"
 
 
-def cds_readme(settings: ReleaseSettings, released: Released, line_bytes: int | None) -> str:
-    """The ReadMe of the CDS; `line_bytes` is the length of a line of catalog.dat, None without that."""
+def cds_readme(settings: ReleaseSettings, released: ReleaseContents, line_bytes: int | None) -> str:
+    """Write the ReadMe of the CDS; `line_bytes` is the length of a line of catalog.dat, None without this file."""
     names = [f"{one.family} {one.given[:1]}.".replace(" .", "") for one in settings.creators]
     short = f"({plain_text(settings.creators[0].family)}{'+' if len(names) > 1 else ''}, {released.on.year})"
     title = paragraph(settings.title, 0)
@@ -128,24 +130,24 @@ def cds_readme(settings: ReleaseSettings, released: Released, line_bytes: int | 
     lines += [f"{name:<14s}{length:5d} {records:>10s}   {what}" for name, length, records, what in files]
     lines += [rule, ""]
     if line_bytes is not None:
-        lines += ["Byte-by-byte Description of file: catalog.dat", *byte_by_byte(released.columns), ""]
+        lines += ["Byte-by-byte Description of file: catalog.dat", *describe_bytes(released.columns), ""]
     lines += ["Acknowledgements:", *paragraph("See the file ACKNOWLEDGEMENTS.md of the release."), "", "History:"]
     lines += paragraph(f"{released.on.isoformat()}: version {released.version}, by catbuilder {__version__}")
     return "\n".join([*lines, _RULE, f"(End){released.on.isoformat():>75s}"]) + "\n"
 
 
-def acknowledgements(released: Released) -> str:
-    """Whom a paper that uses the catalogue has to thank, and where the official words are."""
+def acknowledgements(released: ReleaseContents) -> str:
+    """List the surveys that a paper must acknowledge, and the pages with the official texts."""
     lines = [
         "# Acknowledgements",
         "",
-        "A paper that uses this catalogue uses the data of these surveys. Each asks to be",
+        "A paper that uses this catalogue uses the data of these surveys. Each survey asks",
     ]
-    lines += ["acknowledged in words of its own, which stand, as they are today, at:", ""]
+    lines += ["for its own acknowledgement; the current texts are at:", ""]
     lines += _thanked(released.surveys)
     others = {name: release for name, release in released.trained.items() if name not in released.surveys}
     if others:
-        lines += ["", "None of its objects are of these surveys, but its networks were trained on theirs:", ""]
+        lines += ["", "None of its objects are of these surveys, but its networks were trained on their objects:", ""]
         lines += _thanked(others)
     if released.galaxy_zoo:
         lines.append(f"- {_GALAXY_ZOO}")
@@ -154,7 +156,7 @@ def acknowledgements(released: Released) -> str:
 
 
 def dictionary_csv(columns: Sequence[Column]) -> str:
-    """The data dictionary for programs: column, unit, ucd, description."""
+    """Write the data dictionary as CSV: column, unit, ucd, description."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["column", "unit", "ucd", "description"])
@@ -163,16 +165,16 @@ def dictionary_csv(columns: Sequence[Column]) -> str:
 
 
 def dictionary_md(columns: Sequence[Column]) -> str:
-    """The data dictionary for people."""
+    """Write the data dictionary as Markdown."""
     lines = ["# Data dictionary", "", "| column | unit | UCD | meaning |", "|---|---|---|---|"]
     lines += [f"| `{one.name}` | {one.unit} | `{one.ucd}` | {one.description.replace('|', '/')} |" for one in columns]
     return "\n".join([*lines, ""])
 
 
-def selection_sql(released: Released) -> str:
-    """The query that gives the rows of the release out of the workspace's catalogue."""
+def selection_sql(released: ReleaseContents) -> str:
+    """Write the query that selects the rows of the release from the workspace's catalogue."""
     condition = f"\nWHERE ({released.where}\n)" if released.where else ""
-    # a comment that begins with -- would be taken for an option where the file is given to a command
+    # a command would take a comment that begins with -- for an option
     return (
         f"/* Version {released.version}: {released.rows} objects, as the catalogue stood at the end of round "
         f'{released.round}.\n   Run it in the workspace with: catbuilder sql "$(cat selection.sql)" */\n'
@@ -181,21 +183,21 @@ def selection_sql(released: Released) -> str:
 
 
 def certificates_md(sentences: Sequence[str]) -> str:
-    """What vouches for the promoted labels, in words."""
-    none = "No label of this release was promoted under a certificate: no error rate is promised of any."
+    """Write the certificates of the promoted labels in words."""
+    none = "No label of this release was promoted under a certificate, so no error rate is guaranteed."
     lines = [f"- {sentence}" for sentence in sentences] or [none]
     return "\n".join(["# Certificates", "", *lines, ""])
 
 
-def changes_md(version: str, previous: str | None, diff: Diff | None, notes: Sequence[str]) -> str:
-    """What is new against the release before."""
+def changes_md(version: str, previous: str | None, diff: RoundDiff | None, notes: Sequence[str]) -> str:
+    """Write the changes since the previous release."""
     lines = [f"# Changes of version {version}", ""]
     if previous is None:
         return "\n".join([*lines, "This is the first release.", ""])
-    lines += [f"Against version {previous}.", "", *(f"- {note}" for note in notes)]
+    lines += [f"Changes since version {previous}.", "", *(f"- {note}" for note in notes)]
     if diff is None:
-        return "\n".join([*lines, "- It is of the same round: no label or prediction has changed.", ""])
-    lines += [f"- {diff.sentence()}"]
+        return "\n".join([*lines, "- The round is the same: no label or prediction has changed.", ""])
+    lines += [f"- {sentence}" for sentence in diff.sentences()]
     for title, table in (
         ("Labels", diff.labels), ("Predicted classes", diff.predictions), ("Events", diff.events),
         ("Examples", diff.examples),
@@ -225,7 +227,7 @@ def _cell(value: Any) -> str:
     return (f"{value:.4g}" if isinstance(value, float) else str(value)).replace("|", "/").replace("\n", " ")
 
 
-def _abstract(settings: ReleaseSettings, released: Released) -> str:
+def _abstract(settings: ReleaseSettings, released: ReleaseContents) -> str:
     surveys = f" of {' and '.join(released.surveys)}" if released.surveys else ""
     whose = " and ".join(words for source, words in _WHOSE.items() if source in released.sources)
     return settings.description or (
@@ -234,7 +236,7 @@ def _abstract(settings: ReleaseSettings, released: Released) -> str:
     )
 
 
-def _selected(released: Released) -> str:
+def _selected(released: ReleaseContents) -> str:
     condition = f", of which those were kept with {' '.join(released.where.split())}" if released.where else ""
     return (
         f"The catalogue as it stood at the end of round {released.round}{condition}: {released.rows} objects, one "

@@ -1,4 +1,4 @@
--- Certificates whose audits go on: not broken, and some label still stands under them.
+-- Certificates with an open audit: not broken, and with at least one standing label.
 SELECT DISTINCT certificate FROM labels
 WHERE kind = 'label' AND source = 'promoted' AND certificate IS NOT NULL
   AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)

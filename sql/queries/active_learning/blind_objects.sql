@@ -1,5 +1,5 @@
--- Objects that people are asked about blind, in whatever list: those drawn to audit or to calibrate, under the ids of then
--- and of now.
+-- Objects whose predictions must stay hidden in every list: those drawn for an audit or for calibration, under their
+-- ids of then and of now.
 WITH drawn AS (SELECT DISTINCT survey, object_id FROM queue WHERE purpose IN ('audit', 'calibration'))
 SELECT survey, object_id FROM drawn
 UNION

@@ -1,5 +1,5 @@
--- Objects drawn for an audit that nobody has answered yet or given up, without what was predicted, in an order that tells
--- nothing; of batches whose audits go on. What has become a test object, or is near to one, is not asked about any more.
+-- Objects of open audits without an answer, without any prediction, in an order that does not depend on one. Objects
+-- that have become test objects, or are too close to one, are left out.
 SELECT q.survey, o.object_id, o.name, o.ra, o.dec, s.file, CAST(NULL AS VARCHAR) AS label,
        CAST(NULL AS VARCHAR) AS annotator
 FROM queue AS q

@@ -1,4 +1,4 @@
--- Everything that was recorded of one object, oldest first: (round, what, detail).
+-- Everything that was recorded for one object, oldest first: (round, what, detail).
 SELECT round, what, detail FROM (
     SELECT round, run, 1 AS place, CASE WHEN row_number() OVER (ORDER BY run) = 1 THEN 'ingested' ELSE 'revised' END AS what,
            coalesce(format('at ra {:.6f}, dec {:.6f} deg', ra, dec), 'without a position')

@@ -1,4 +1,4 @@
--- Every shard that a stamp lies in, with the rows it must have and the hash it was recorded with.
+-- Every shard with stamps, the number of rows it must have, and its recorded hash.
 SELECT s.shard, max(s.row) + 1 AS rows, coalesce(any_value(f.sha256), '') AS sha256
 FROM stamps AS s LEFT JOIN shards AS f ON f.shard = s.shard
 WHERE s.shard IS NOT NULL

@@ -1,5 +1,5 @@
--- Objects that people were asked about and that nobody has answered or given up, without what was predicted, in an order that tells
--- nothing. What was drawn at random stays open; what was chosen by a model, until a newer one asks better.
+-- Selected objects without an answer, without any prediction, in an order that does not depend on one. Random draws
+-- stay open; objects selected by a model stay open until a newer model has scored.
 SELECT o.survey, o.object_id, o.name, o.ra, o.dec, s.file, CAST(NULL AS VARCHAR) AS label,
        CAST(NULL AS VARCHAR) AS annotator
 FROM asked_at() AS q

@@ -1,5 +1,5 @@
--- One list in its order, and what this annotator has said of each: a class, 'unsure', or nothing yet. No prediction.
--- What has become a test object, or is near to one, is not asked about any more.
+-- The questions of one list in order, with this annotator's answer: a class, 'unsure', or NULL. No prediction. Objects
+-- that have become test objects, or are too close to one, are left out.
 SELECT o.survey, o.object_id, o.name, o.ra, o.dec, s.shard, s.row, h.answer
 FROM queue AS q
 LEFT JOIN standing_aliases_at() AS a ON a.survey = q.survey AND a.object_id = q.object_id

@@ -1,4 +1,4 @@
--- The objects of one list: as they were asked about, and what they stand for where they are images of another.
+-- The objects of one list, as they were selected and, for images of a catalogued object, that object.
 SELECT DISTINCT survey, object_id FROM queue WHERE strategy = $strategy AND run = $run
 UNION
 SELECT a.survey, a.of_object_id FROM aliases AS a

@@ -1,5 +1,5 @@
--- For each two annotators, how often one said the first class and the other the second of the same object: the last word
--- of each that stands.
+-- Count, for each pair of annotators, the objects by the class that each gave; the latest standing label of each
+-- counts.
 WITH words AS (
     SELECT survey, object_id, annotator, arg_max(label, event) AS label FROM labels
     WHERE source = 'human' AND kind = 'label' AND annotator IS NOT NULL

@@ -1,5 +1,4 @@
--- Every list of questions that was made, the newest first: what people were asked of in one recording, and how many have
--- an answer of anybody.
+-- Every list of questions, the newest first, with the number of its objects that have an answer of anybody.
 SELECT q.strategy || '-' || q.run AS list, q.strategy, q.purpose, q.round, q.run, r.recorded_at,
        count(DISTINCT (q.survey, q.object_id)) AS objects,
        count(DISTINCT (q.survey, q.object_id)) FILTER (h.object_id IS NOT NULL) AS answered

@@ -1,4 +1,4 @@
--- Objects that a model is at least so much in doubt about, whoever they are.
+-- Objects with at least a given uncertainty, eligible or not.
 SELECT survey, object_id
 FROM predictions
 WHERE model = $model AND ($survey IS NULL OR survey = $survey) AND predicted_confidence <= 1
