@@ -1,5 +1,5 @@
--- Malformed lines of the CSV file, each once. A quoted cell that does not end swallows the lines after it: they are listed
--- too, since there may be good rows among them.
+-- Malformed lines of the CSV file, each once. A quoted cell that does not end swallows the lines after it: they are
+-- listed too, since there may be good rows among them.
 CREATE TEMP TABLE malformed AS
 WITH faults AS (
     SELECT CAST(line AS BIGINT) AS first_row, any_value(error_type) AS fault,

@@ -1,5 +1,5 @@
--- Insert rows with measurements that an image table states and the catalogue lacks. Origin and position stay those of the
--- current row, whichever file came first. `measured_objects` has the objects and the runs of their current rows.
+-- Insert rows with measurements that an image table states and the catalogue lacks. Origin and position stay those of
+-- the current row, whichever file came first. `measured_objects` has the objects and the runs of their current rows.
 INSERT INTO objects BY NAME
 SELECT o.* REPLACE (
            coalesce(o.name, m.name) AS name, coalesce(o.mag_g, m.mag_g) AS mag_g, coalesce(o.mag_r, m.mag_r) AS mag_r,

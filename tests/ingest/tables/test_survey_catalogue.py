@@ -611,9 +611,8 @@ def test_an_image_gets_the_catalogue_s_position_keeps_what_that_lacks_and_a_far_
     first, last = ask(workspace, f"SELECT * EXCLUDE run FROM stamps WHERE object_id = {SDSS + 1} ORDER BY run")
     assert first[2] is not None and last[2:4] == (None, None) and last[4:10] == first[4:10]
     told = ask(workspace, "SELECT file, row, object_id, reason FROM rejections")
-    assert (
-        told == [(first[4], None, str(SDSS + 1), last[11])] and "36.0 arcsec from the catalogue's position" in last[11]
-    )
+    assert told == [(first[4], None, str(SDSS + 1), last[11])]
+    assert "36.0 arcsec from the catalogue's position" in last[11]
     assert ingest_survey(workspace, photo, "sdss").unchanged == 3
     zoo = ingest_survey(workspace, gz1_csv(tmp_path / "gz.csv", (SDSS, 50, 1, 0.5)), "gz1", update=True)
     assert (zoo.rows_added, zoo.objects_added, zoo.taken_over, zoo.differing) == (1, 0, 0, 0)
