@@ -1,9 +1,9 @@
-"""What each archive's table looks like, and what of it the catalogue keeps.
+"""Columns of the archives' tables, and those that the catalogue keeps.
 
 Galaxy Zoo 1 Table 2 (Lintott et al. 2011, MNRAS 410, 166), SDSS PhotoObj (skyserver.sdss.org, schema browser)
-and the main table of DES (des.ncsa.illinois.edu, DR1 and DR2). Only what the catalogue has a use for is named
-here; `--keep` takes any other column along. Columns are found by the archives' own names in any case, because
-SkyServer, CasJobs, DESaccess and TOPCAT each write them in another one.
+and the main table of DES (des.ncsa.illinois.edu, DR1 and DR2). Only columns that the catalogue uses are listed here;
+`--keep` keeps any other column. Names are matched in upper or lower case, because SkyServer, CasJobs, DESaccess and
+TOPCAT each write them differently.
 """
 
 import re
@@ -19,8 +19,12 @@ DES_ARCSEC_PER_PIXEL = 0.263
 class Measurement:
     """A column of an archive, and the column of the catalogue that it fills.
 
-    `sentinels` are numbers by which the archive says 'not measured'; `limits` are those beyond which a value is
-    wrong; a column that `matters` is missed aloud where the file lacks it.
+    Attributes
+    ----------
+    theirs, ours : its name in the archive and in the catalogue
+    sentinels : numbers that mean 'not measured'
+    limits : values outside them are wrong
+    matters : whether the report says so if the file lacks the column
     """
 
     theirs: str
@@ -33,19 +37,19 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Archive:
-    """One kind of file.
+    """One kind of table from an archive.
 
     Attributes
     ----------
-    kind : what the command line and `objects.origin` call it
+    kind : its name on the command line and in `objects.origin`
     table : table of the catalogue with a row for each object of such a file
-    strength : how much its positions are worth; an image's is worth 0
-    survey : survey it belongs to unless another is named
+    strength : positions of a stronger file replace those of a weaker one; images have 0
+    survey : the survey it belongs to unless another is given
     ra, dec, id_column : the archive's names
-    required : columns besides id and position without which the file is another one
+    required : columns besides id and position that identify the file
     of_objects : measurements that go to `objects`
     of_archive : measurements that go to `table`
-    radius_arcsec : SQL of the angular radius over our columns, and the columns it needs
+    radius_arcsec : SQL of the angular radius over the catalogue's columns; `radius_needs` are those columns
     """
 
     kind: str
@@ -64,7 +68,7 @@ class Archive:
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
-        """Everything that is read beside id and position."""
+        """All columns that are read besides id and position."""
         return self.of_objects + self.of_archive
 
 
@@ -133,16 +137,16 @@ _RELEASE = re.compile(r"DR(\d+)", re.IGNORECASE)
 
 
 def release_by_columns(archive: Archive, names: set[str]) -> tuple[str, str] | None:
-    """The release that the columns (upper case) betray, and the column that does: ('DR2', 'EXTENDED_CLASS_COADD')."""
+    """Recognise the release by a column name (upper case): ('DR2', 'EXTENDED_CLASS_COADD')."""
     found = next((name for name in _DR2_OF_DES if name in names), None)
     return ("DR2", found) if archive is DES_MAIN and found else None
 
 
 def sky_versions(archive: Archive, release: str) -> tuple[int, ...] | None:
-    """Values of the topmost bits of an SDSS objID (objID >> 59, its sky version) that the release uses.
+    """Return the sky versions (objID >> 59, the highest bits of an SDSS objID) that the release uses.
 
-    Up to DR7 it is 1 (0 for the target version of the photometry), from DR8 on 2. None where nothing is
-    known: for other surveys, and for a release that is not called DR and a number.
+    Up to DR7 it is 1 (0 for the target version of the photometry), from DR8 on 2. None if it is unknown: for other
+    surveys, and for a release not named DR and a number.
     """
     number = _RELEASE.fullmatch(release.strip())
     if archive is DES_MAIN or number is None:

@@ -1,4 +1,7 @@
-"""Read CSV tables that people bring."""
+"""Stream an archive's CSV catalogue, of any size, into DuckDB.
+
+For the small tables that users write themselves, with typed rows in Python, see `catbuilder.core.csv_table`.
+"""
 
 import csv
 import gzip
@@ -26,15 +29,15 @@ from catbuilder.ingest.tables.table_file import (
     row_numbering,
 )
 
-_OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # what files called CSV have for commas
+_OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # separators of files that are named .csv
 _CHUNK_BYTES = 1 << 20
-_SURPLUS_CELLS = 1000  # beyond those of the header: the others of a line are named one by one
+_SURPLUS_CELLS = 1000  # beyond those of the header; DuckDB rejects lines with fewer
 _QUOTED = re.compile(rb'"[^"]*"')
 _LONGEST_LINE = 4_000_000  # letters: DuckDB reads lines of up to 2 MB
 
 
 class CsvFile(TableFile):
-    """CSV as the archives write it: '#' lines may stand before the header, a byte order mark before those."""
+    """A CSV file as archives write it; a byte order mark and lines with '#' may precede the header."""
 
     malformed = "ingest/malformed_csv_lines"
     typed = False
@@ -44,13 +47,13 @@ class CsvFile(TableFile):
         if len(header) == 1 and (
             found := next((name for mark, name in _OTHER_MARKS.items() if mark in header[0]), None)
         ):
-            raise InputError(f"{path} is parted by {found}; save it with commas between the cells")
+            raise InputError(f"{path} has {found} between its cells; save it with commas")
         names = [cell.strip() or f"column {place}" for place, cell in enumerate(header, 1)]
         super().__init__(path, [FileColumn(name, "VARCHAR") for name in names], limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
-        """Every cell as text; lines that are no rows are set aside by DuckDB."""
+        """Read every cell as text; DuckDB rejects malformed lines."""
         _refuse_surplus_cells(self.path, len(self.columns))
         with duckdb_progress(con, progress):
             yield Scan(
@@ -60,12 +63,12 @@ class CsvFile(TableFile):
             )  # fmt: skip
 
     def check_whole(self, con: Connection, records: int) -> None:
-        """Behind a quoted cell that does not end DuckDB passes over up to megabytes of rows without naming them.
+        """Refuse a file with a quoted cell that does not end, if DuckDB skipped rows after it without listing them.
 
         Raises
         ------
         InputError
-            Such rows, which only lines can count.
+            Rows were lost, as the number of lines shows.
         """
         text = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
         row = first_row(con, text)
@@ -75,27 +78,27 @@ class CsvFile(TableFile):
         lost = lines - records - fetch_number(con, "SELECT count(*) FROM malformed")
         if lost > 0:
             raise InputError(
-                f"{self.path}: in row {row[0]} a quoted cell does not end, and {lost:,} rows after it cannot be told "
-                "apart; close the quote or take it out"
+                f"{self.path}: in row {row[0]} a quoted cell does not end, and {lost:,} rows after it cannot be "
+                "separated; close the quote or remove it"
             )
 
     def numbering(self, con: Connection) -> pa.Table:
-        """Lines as a text editor counts, the malformed and the blank ones too."""
+        """Number the rows by lines as a text editor counts, with malformed and blank ones."""
         malformed = fetch_arrow(con, "SELECT row FROM malformed").column(0).to_numpy()
         blank = [number for number, is_blank in _lines(self.path) if number > self._header_line and is_blank]
         skipped = np.union1d(malformed, np.array(blank, np.int64)).astype(np.int64)
         rows = np.concatenate([[self._header_line], skipped]) + 1
         firsts = rows - self._header_line - 1 - np.arange(len(rows))
-        # of lines skipped one after the other, the last one says where the next record stands
+        # of consecutive skipped lines, the last one gives the line of the next record
         last = np.append(firsts[1:] != firsts[:-1], True)
         return row_numbering(firsts[last], [str(self.path)] * int(last.sum()), rows[last])
 
 
 def _refuse_surplus_cells(path: Path, columns: int) -> None:
-    """Read the file once, for a line of far more cells than the header has and, if packed, for a wrong checksum.
+    """Refuse a file with a line of far too many cells, or with a wrong gzip checksum.
 
-    DuckDB spends time that grows with the square of such cells, 15 s and 1.2 GB on a line of 40,000; and it does not
-    look at the checksum of gzip.
+    DuckDB's time grows with the square of the surplus cells: 15 s and 1.2 GB for a line of 40,000. And it does not
+    check the gzip checksum.
     """
     most = columns + _SURPLUS_CELLS
     try:
@@ -106,8 +109,8 @@ def _refuse_surplus_cells(path: Path, columns: int) -> None:
                     cells += _QUOTED.sub(b"", part).count(b",")
                 if cells > most:
                     raise InputError(
-                        f"row {number:,} of {path} has more than {most:,} cells where the header has {columns:,}; take "
-                        "it out, or fetch the file again"
+                        f"row {number:,} of {path} has more than {most:,} cells where the header has {columns:,}; "
+                        "remove it, or fetch the file again"
                     )
                 if part.endswith(b"\n"):
                     number, cells = number + 1, 0
@@ -116,14 +119,14 @@ def _refuse_surplus_cells(path: Path, columns: int) -> None:
 
 
 def _opened_text(path: Path) -> TextIO:
-    # what is no UTF-8 is set aside by DuckDB, line by line; here only lines are counted
+    # DuckDB rejects lines that are not UTF-8; here lines are only counted
     if path.name.lower().endswith(".gz"):
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="\n"))
     return open(path, encoding="utf-8-sig", errors="replace", newline="\n")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bool]]:
-    """Number of each line and whether it is blank; a line of any length takes no more memory than a short one."""
+    """The number of each line and whether it is blank, in little memory whatever the length of a line."""
     with _opened_text(path) as file:
         number, blank = 1, True
         while part := file.readline(_CHUNK_BYTES):
@@ -136,7 +139,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bool]]:
 
 
 def _csv_header(path: Path) -> tuple[list[str], int]:
-    """The header's cells, and the line it stands on (the first is 1)."""
+    """The header's cells and its line number (the first is 1)."""
     try:
         with _opened_text(path) as file:
             number = 0
@@ -144,7 +147,7 @@ def _csv_header(path: Path) -> tuple[list[str], int]:
                 number += 1
                 if len(line) > _LONGEST_LINE:
                     raise InputError(
-                        f"{path} has a line of more than {_LONGEST_LINE:,} letters; save it as CSV with a row a line"
+                        f"{path} has a line of more than {_LONGEST_LINE:,} letters; save it with one row per line"
                     )
                 if "\x00" in line:
                     raise InputError(f"{path} is not a CSV text file; save it as UTF-8 CSV with a header row")

@@ -1,8 +1,7 @@
-"""FITS headers read block by block, so that no file can make us read without end.
+"""Read FITS headers block by block and check their sizes before astropy uses them.
 
-astropy trusts a header: one that never says END is read until the memory is full, a negative NAXIS sends it back to
-where it came from for ever, and a file that was cut short opens without a word. Here a header has an end within 4 MB,
-and sizes are counts, before astropy sees either.
+astropy trusts a header. It reads one without END until the memory is full, loops for ever on a negative NAXIS, and
+opens a file that was cut short without a warning. Here a header must end within 4 MB and its sizes must be counts.
 """
 
 import math
@@ -17,20 +16,20 @@ from astropy.io import fits
 from catbuilder.core.safe_text import in_one_line
 
 BLOCK = 2880
-"""Bytes, the unit of FITS: headers and data begin at multiples of it."""
+"""Bytes of a FITS block: headers and data begin at multiples of it."""
 
 MOST_HDUS = 1000
-"""DES tiles have 4 and multi-extension exposures of DECam 70; a bomb of empty ones has millions."""
+"""DES tiles have 4 and multi-extension exposures of DECam 70; a malicious file may have millions."""
 
-_MOST_HEADER_BYTES = 1456 * BLOCK  # 52,000 cards: 999 columns, the standard's most, with fifty cards each
+_MOST_HEADER_BYTES = 1456 * BLOCK  # 52,000 cards: fifty for each of 999 columns, the standard's limit
 _MOST_AXES = 999  # FITS standard 4.0, section 4.4.1.1
-_LARGEST = 2**62  # bytes: what seek() takes
+_LARGEST = 2**62  # bytes: the limit of seek()
 _OF_SIZE = re.compile(r"Z?(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TILE\d+)|TFIELDS")
 _END = b"END".ljust(80)
 
 
 class DamagedHeader(ValueError):
-    """A header that cannot be trusted; the message says why, without the file's name."""
+    """A header that cannot be used; the message says why, without the file's name."""
 
 
 class _HeaderFile(Protocol):
@@ -38,14 +37,14 @@ class _HeaderFile(Protocol):
 
 
 def read_header(file: _HeaderFile) -> fits.Header:
-    """The header that begins where the file stands, which is then at the first byte of the data.
+    """Read the header at the file's current position; afterwards the file is at the first byte of the data.
 
     Raises
     ------
     EOFError
         The file ends here.
     DamagedHeader
-        It ends inside the header, or the header has no END within 4 MB.
+        The file ends inside the header, or the header has no END within 4 MB.
     """
     blocks = bytearray()
     while len(blocks) < _MOST_HEADER_BYTES:
@@ -57,47 +56,47 @@ def read_header(file: _HeaderFile) -> fits.Header:
         blocks += block
         if _ends(block):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of cards that are not to the letter
+                warnings.simplefilter("ignore")  # about cards that deviate from the standard
                 return fits.Header.fromstring(blocks.decode("latin-1"))
     raise DamagedHeader(f"a header has no END within {_MOST_HEADER_BYTES:,} bytes")
 
 
 def check_sizes(header: fits.Header) -> None:
-    """Make sure that what a header says of sizes are counts.
+    """Check that the sizes in a header are counts.
 
     Raises
     ------
     DamagedHeader
-        They are not, and the message names the card.
+        A size is not a count; the message names the card.
     """
     for card, n in Counter(header.keys()).items():
-        if n > 1 and _OF_SIZE.fullmatch(card):  # astropy goes by the first of them here, by the last there
-            raise DamagedHeader(f"its header is damaged ({card} stands there {n} times)")
+        if n > 1 and _OF_SIZE.fullmatch(card):  # astropy uses the first of them in one place, the last in another
+            raise DamagedHeader(f"its header is damaged ({card} occurs {n} times)")
     if header.get("BITPIX") not in (8, 16, 32, 64, -32, -64):
-        raise _odd("BITPIX", header.get("BITPIX"))
+        raise _bad_card("BITPIX", header.get("BITPIX"))
     for card in ("NAXIS", "ZNAXIS"):  # ZNAXIS: of a compressed image
         axes = header.get(card, 0 if card == "ZNAXIS" else None)
         if not _is_count(axes) or axes > _MOST_AXES:
-            raise _odd(card, axes)
+            raise _bad_card(card, axes)
         for k in range(1, axes + 1):
             if not _is_count(header.get(f"{card}{k}")):
-                raise _odd(f"{card}{k}", header.get(f"{card}{k}"))
+                raise _bad_card(f"{card}{k}", header.get(f"{card}{k}"))
     for card in ("PCOUNT", "GCOUNT"):
         if not _is_count(header.get(card, 1)):
-            raise _odd(card, header[card])
+            raise _bad_card(card, header[card])
     if data_bytes(header) > _LARGEST:
         raise DamagedHeader(f"its header is damaged (it declares {data_bytes(header):.0e} bytes of data)")
 
 
 def data_bytes(header: fits.Header) -> int:
-    """Size of the data that follow a header, without their filling (FITS standard 4.0, equation 2)."""
+    """Compute the size of the data after a header, without padding (FITS standard 4.0, equation 2)."""
     sides = [int(header[f"NAXIS{axis}"]) for axis in range(1, int(header["NAXIS"]) + 1)]
     values = header.get("GCOUNT", 1) * (header.get("PCOUNT", 0) + math.prod(sides)) if sides else 0
     return int(abs(header["BITPIX"]) // 8 * values)
 
 
 def padded_size(size: int) -> int:
-    """So many bytes and their filling up to the next block."""
+    """Round a number of bytes up to whole blocks."""
     return -(-size // BLOCK) * BLOCK
 
 
@@ -109,7 +108,7 @@ def _cards(block: bytes) -> Iterator[bytes]:
     return (block[place : place + 80] for place in range(0, BLOCK, 80))
 
 
-def _odd(card: str, value: Any) -> DamagedHeader:
+def _bad_card(card: str, value: Any) -> DamagedHeader:
     return DamagedHeader(f"its header is damaged ({card} is {in_one_line(repr(value), 40)})")
 
 

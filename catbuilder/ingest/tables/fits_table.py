@@ -1,8 +1,8 @@
-"""The first binary table of a FITS file as a stream of Arrow batches (FITS standard 4.0, section 7.3).
+"""Stream the first binary table of a FITS file as Arrow batches (FITS standard 4.0, section 7.3).
 
-astropy reads the header and the column definitions; the rows are read here, some tens of thousands at a
-time, into one buffer. astropy would map the whole file into memory, where every page that was looked at
-counts as memory used, and gives a gzipped table only as a whole.
+astropy reads the header and the column definitions. The rows are read here, some tens of thousands at a time, into one
+buffer: astropy would map the whole file into memory, where every page read counts as memory used, and can load a
+gzipped table only as a whole.
 """
 
 import gzip
@@ -33,27 +33,27 @@ from catbuilder.ingest.tables.fits_header import (
 )
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, damaged_table, sql_type
 
-_CHUNK_BYTES = 16 << 20  # of rows read at once: larger ones gain nothing
+_CHUNK_BYTES = 16 << 20  # of rows read at once; larger chunks gain nothing
 _MOST_COLUMNS = 999  # FITS standard 4.0, section 7.3.1
 _GZIP = b"\x1f\x8b"
 
 
 class FitsTable:
-    """A binary table: what its columns hold, and its rows in batches.
+    """A binary table: its columns, and its rows in batches.
 
     Attributes
     ----------
     rows : rows that the header declares
-    fields : Arrow field of each column; of type null where a cell is no single value
-    units : TUNIT of each column, "" where there is none
+    fields : Arrow field of each column; of type null if a cell is not a single value
+    units : TUNIT of each column, "" if there is none
     delivered : rows that `batches` has given so far; fewer than `rows` at the end if the file was cut short
-    broken_off : whether `batches` found that a gzipped file lacks its end
-    damaged : whether `batches` found that what a gzipped file holds does not match its checksum
+    broken_off : whether `batches` found that a gzipped file is cut short
+    damaged : whether `batches` found a wrong checksum in a gzipped file
 
     Raises
     ------
     InputError
-        Not a FITS file, without a binary table, or with rows that are too long.
+        It is not a FITS file, has no binary table, or its rows are too long.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -78,9 +78,9 @@ class FitsTable:
         self.units = [str(column.unit or "") for column in columns]
 
     def batches(self, names: Sequence[str], progress: Callable[[int, int], None]) -> Iterator[pa.RecordBatch]:
-        """Read the rows from first to last, of them the columns `names`; ends early where the file does.
+        """Read the columns `names` of all rows, in order; stop early if the file is cut short.
 
-        A gzipped file is read on to its end, since its checksum stands there: a flipped bit would invent objects.
+        A gzipped file is read to its end, where its checksum is: a flipped bit would invent objects.
         """
         schema = pa.schema([field for field in self.fields if field.name in names])
         rows_at_once = max(1, _CHUNK_BYTES // max(1, self._row_bytes))
@@ -101,7 +101,7 @@ class FitsTable:
                 pass
 
     def _read(self, file: BufferedReader | gzip.GzipFile, count: int) -> bytes:
-        """Up to `count` bytes; fewer at the end of the file, or where a gzipped one breaks off or is damaged."""
+        """Up to `count` bytes; fewer at the end of the file, or if a gzipped one is cut short or damaged."""
         parts = []
         try:
             while count and (part := file.read1(count)):
@@ -115,9 +115,9 @@ class FitsTable:
 
 
 def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
-    """Header, columns and place of the first binary table; its rows are not read.
+    """Header, columns and data offset of the first binary table; its rows are not read.
 
-    Header by header, since `fits.open` leaves out a table that breaks off inside a gzipped file.
+    The headers are read one by one, since `fits.open` skips a table that is cut short inside a gzipped file.
     """
     try:
         with _opened(path) as file:
@@ -135,7 +135,7 @@ def _first_table(path: Path) -> tuple[fits.Header, fits.ColDefs, int]:
         raise InputError(
             f"{path} holds no binary table; give a FITS file with the catalogue in a BINTABLE extension"
         ) from None
-    # A damaged header raises what astropy happens to do with it: OSError, ValueError, AttributeError, IndexError ...
+    # A damaged header makes astropy raise errors of many kinds: OSError, ValueError, AttributeError, IndexError ...
     except Exception as error:
         reason = in_one_line(error) or type(error).__name__
         raise InputError(f"{path} cannot be read as FITS ({reason}); fetch or write it again") from None
@@ -147,11 +147,11 @@ def _columns(header: fits.Header) -> fits.ColDefs:
     fields = header.get("TFIELDS")
     if not isinstance(fields, int) or not 0 <= fields <= _MOST_COLUMNS:
         raise DamagedHeader(f"its header is damaged (TFIELDS is {in_one_line(repr(fields), 40)})")
-    for k in range(1, fields + 1):  # the standard allows columns without a name, astropy has no use for them
+    for k in range(1, fields + 1):  # the standard allows columns without a name, astropy does not
         if not str(header.get(f"TTYPE{k}", "")).strip():
             header[f"TTYPE{k}"] = f"column {k}"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of headers that are not to the letter
+        warnings.simplefilter("ignore")  # about headers that deviate from the standard
         return fits.BinTableHDU.fromstring(header.tostring().encode()).columns
 
 
@@ -162,7 +162,7 @@ def _opened(path: Path) -> BufferedReader | gzip.GzipFile:
 
 
 def _arrow_type(column: fits.Column, dtype: np.dtype[Any]) -> pa.DataType:
-    """What a cell becomes: the narrowest type that holds it after scaling."""
+    """The narrowest type that holds a cell after scaling."""
     code = column.format.format
     if dtype.shape or code in "XPQCM":
         return pa.null()
@@ -200,7 +200,7 @@ def _to_arrow(column: fits.Column, raw: npt.NDArray[Any], kind: pa.DataType) -> 
     if _is_scaled(column):
         if pa.types.is_integer(kind):
             target = kind.to_pandas_dtype()
-            # to add the offset is to turn the highest bit, which no rounding can touch beyond 2^53
+            # adding the offset flips the highest bit; as floats, values beyond 2^53 would be rounded
             values = (values.view(f"u{raw.dtype.itemsize}") ^ (1 << (8 * raw.dtype.itemsize - 1))).view(target)
         else:
             scale = 1.0 if column.bscale in (None, "") else float(column.bscale)
@@ -209,7 +209,7 @@ def _to_arrow(column: fits.Column, raw: npt.NDArray[Any], kind: pa.DataType) -> 
 
 
 def _texts(raw: npt.NDArray[Any]) -> pa.Array:
-    """Texts of fixed width without a Python string for each: what follows a zero byte is blank (section 7.3.3.1)."""
+    """Fixed-width texts without a Python string for each; bytes after a zero byte are blanks (section 7.3.3.1)."""
     rows, width = len(raw), raw.dtype.itemsize
     if width == 0:
         return pa.nulls(rows, pa.string())
@@ -224,7 +224,7 @@ def _texts(raw: npt.NDArray[Any]) -> pa.Array:
 
 
 class FitsFile(TableFile):
-    """The first binary table of a FITS file."""
+    """The first binary table of a FITS file, as a table that DuckDB can read."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._table = FitsTable(path, limits)
@@ -236,7 +236,7 @@ class FitsFile(TableFile):
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
-        """The rows as a stream that can be read once."""
+        """Read the rows as a stream that can be read once."""
         table = self._table
         schema = pa.schema([field for field in table.fields if field.name in names])
         con.register("file_stream", pa.RecordBatchReader.from_batches(schema, table.batches(names, progress)))

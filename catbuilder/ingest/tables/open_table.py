@@ -1,4 +1,4 @@
-"""Open a table of any format by its name and content."""
+"""Open a catalogue file: CSV, FITS, VOTable or Parquet, by its name."""
 
 from pathlib import Path
 
@@ -12,12 +12,12 @@ from catbuilder.ingest.tables.votable_file import VotableFile
 
 
 def open_table(path: Path, limits: Limits | None = None) -> TableFile:
-    """Look at a file's columns: .csv[.gz], .fits[.gz], .vot, .xml, .votable, .parquet, or a folder or glob of Parquet.
+    """Open a .csv[.gz], .fits[.gz], .vot, .xml, .votable or .parquet file, or a folder or glob of Parquet.
 
     Raises
     ------
     InputError
-        No such file, of none of these kinds, too large, or one that cannot be read as what its name says.
+        The file does not exist, has another ending, is too large, or cannot be read as the format of its name.
     """
     limits = limits or Limits()
     name = path.name.lower().removesuffix(".gz")
@@ -33,5 +33,5 @@ def open_table(path: Path, limits: Limits | None = None) -> TableFile:
     if name.endswith((".vot", ".xml", ".votable")):
         return VotableFile(path, limits)
     raise InputError(
-        f"{path} is of no known kind by its name; give .csv, .csv.gz, .fits, .fits.gz, .vot, .xml, .votable or .parquet"
+        f"{path} has an unknown ending; give .csv, .csv.gz, .fits, .fits.gz, .vot, .xml, .votable or .parquet"
     )

@@ -1,4 +1,4 @@
-"""Read Parquet tables that people bring."""
+"""Stream Parquet catalogues into DuckDB: one file, or a folder or glob of parts."""
 
 import glob
 from collections.abc import Iterator, Sequence
@@ -45,13 +45,13 @@ class ParquetFiles(TableFile):
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
-        """The rows of all parts, one part after the other."""
+        """Read the rows of all parts, one part after the other."""
         with duckdb_progress(con, progress):
             yield Scan(f"({query('ingest/scan_parquet')})", {"files": [str(part) for part in self._parts]})
 
     def numbering(self, con: Connection) -> pa.Table:
-        """Rows are counted from 1 in each part."""
-        # a part without rows begins where the next one does, which would be told by its name
+        """Number the rows from 1 in each part."""
+        # an empty part begins where the next one does, and would give its name to the rows of that one
         parts = [(str(part), rows) for part, rows in zip(self._parts, self._rows, strict=True) if rows]
         firsts = np.concatenate([[0], np.cumsum([rows for _, rows in parts])[:-1]])
         return row_numbering(firsts, [part for part, _ in parts], [1] * len(parts))

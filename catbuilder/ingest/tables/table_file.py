@@ -1,9 +1,8 @@
-"""Tables of the archives as something that DuckDB can stream from: CSV, FITS, VOTable, Parquet.
+"""Base class of catalogue files that DuckDB can stream: CSV, FITS, VOTable, Parquet.
 
-What DuckDB reads itself (CSV, Parquet) it reads; FITS becomes a stream of Arrow batches. All three take the
-same little memory for ten rows and for a billion. A VOTable is parsed as a whole, so a large one is refused
-rather than left to eat the machine. Cells are handed on as the file has them: what they mean, and which are
-wrong, is for the archive's rules to say (`staging`), once for all formats.
+DuckDB reads CSV and Parquet itself; FITS becomes a stream of Arrow batches. All three take little memory whatever the
+number of rows. A VOTable is parsed as a whole, so a large one is refused. Cells are passed on as the file has them;
+`typed_columns` decides for all formats what they mean and which are wrong.
 """
 
 import threading
@@ -34,7 +33,7 @@ _SQL_TYPES = {
 
 @dataclass(frozen=True)
 class FileColumn:
-    """A column as the file names it, with DuckDB's type for its cells ("" if they are no single values)."""
+    """A column of a file: its name there, and DuckDB's type of its cells ("" if they are not single values)."""
 
     name: str
     type: str
@@ -43,7 +42,7 @@ class FileColumn:
 
 @dataclass(frozen=True)
 class Scan:
-    """What to write after FROM, and the parameters to bind there."""
+    """The SQL to write after FROM, and the parameters to bind there."""
 
     source: str
     parameters: dict[str, object]
@@ -52,8 +51,8 @@ class Scan:
 class TableFile(ABC):
     """A file whose columns are known and whose rows can be read once, in order."""
 
-    malformed = "ingest/no_malformed_lines"  # the query that lists lines which are no rows, after a scan
-    typed = True  # whether the file says of what type its columns are
+    malformed = "ingest/no_malformed_lines"  # the query that lists malformed lines after a scan
+    typed = True  # whether the file states the types of its columns
 
     def __init__(self, path: Path, columns: Sequence[FileColumn], limits: Limits) -> None:
         refuse_many_columns(path, len(columns), limits)
@@ -65,33 +64,33 @@ class TableFile(ABC):
 
     @property
     def bytes(self) -> int:
-        """Size on the disk."""
+        """Size on disk."""
         return self.path.stat().st_size
 
     @abstractmethod
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> AbstractContextManager[Scan]:
-        """Lend the rows to the connection while the body runs, with at least the columns `names`.
+        """Make the rows readable for the connection while the body runs, with at least the columns `names`.
 
         Raises
         ------
         InputError
-            On leaving: the file holds fewer rows than it declares.
+            At the end: the file holds fewer rows than it declares.
         """
 
     def check_whole(self, con: Connection, records: int) -> None:  # noqa: B027
-        """Refuse a file of which rows are neither among the `records` read nor in the table `malformed`."""
+        """Refuse a file if some rows are neither among the `records` read nor in the table `malformed`."""
 
     def numbering(self, con: Connection) -> pa.Table:
-        """Where records stand: record `first` (from 0) is `row` of `file`, and so on up to the next such line."""
+        """Locate records: record `first` (from 0) is `row` of `file`, and so on up to the next entry."""
         return row_numbering([0], [str(self.path)], [1])
 
 
 def sql_type(kind: pa.DataType) -> str:
-    """DuckDB's type of an Arrow type, "" for lists, blobs and whatever else is no number, text or truth value."""
+    """Return DuckDB's type of an Arrow type; "" for lists, blobs and other types without a single plain value."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
     if pa.types.is_decimal(kind) and kind.scale == 0:
-        return "HUGEINT"  # as databases hand out 64-bit unsigned numbers
+        return "HUGEINT"  # the type in which databases export 64-bit unsigned numbers
     return _SQL_TYPES.get(kind, "")
 
 
@@ -101,7 +100,7 @@ def unit_text(field: pa.Field) -> str:
 
 
 def damaged_table(path: Path) -> InputError:
-    """Give the error for a file whose checksum is wrong."""
+    """Make the error for a file whose checksum is wrong."""
     return InputError(f"{path} is damaged (its checksum is wrong); fetch it again")
 
 
@@ -112,7 +111,7 @@ def row_numbering(firsts: object, files: Sequence[str], rows: object) -> pa.Tabl
 
 @contextmanager
 def duckdb_progress(con: Connection, progress: Progress) -> Iterator[None]:
-    """Tell how far DuckDB's own reading is while the body runs: only another thread can ask."""
+    """Report the progress of DuckDB's reading while the body runs, from another thread."""
     set_progress_bar(con, True)
     ended = threading.Event()
 

@@ -1,8 +1,8 @@
-"""From a file's cells to typed columns: which columns are read, as what, and what makes a record unusable.
+"""Convert the cells of a catalogue file to typed columns, and find records that cannot be used.
 
-All of it is SQL that DuckDB runs while the file streams through, since ten million records are too many for
-Python. The SQL is put together from our own column names, the archives' names in `archives`, and names of kept
-columns that were checked to be plain words; whatever else comes from the user is bound.
+This is SQL that DuckDB runs while the file streams, since ten million records are too many for Python. The SQL is built
+from our own column names, the archives' names in `archives`, and names of kept columns that were checked to be plain
+words. Everything else from the user is bound as a parameter.
 """
 
 import re
@@ -27,17 +27,17 @@ _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 _REAL = ("FLOAT", "DOUBLE")
 _WHOLE_TEXT = r"[+-]?\d+(\.0*)?"
-_MANY = 40  # names of columns that a message lists
+_MANY = 40  # column names that a message lists
 _LONGEST_NAME, _LONGEST_REASON = 60, 300  # letters
 
 
 @dataclass(frozen=True)
 class TypedColumn:
-    """A column that is read: where it stands in the file, and what it becomes."""
+    """A column that is read: its place in the file, and the column of the catalogue that it fills."""
 
     cell: FileColumn
     measurement: Measurement
-    guessed: bool = False  # a kept column of a file without types: staged as text, and its type told by all cells
+    guessed: bool = False  # a kept column of a file without types: read as text; all cells together decide its type
 
     @property
     def ours(self) -> str:
@@ -47,7 +47,7 @@ class TypedColumn:
 
 @dataclass(frozen=True)
 class FileLayout:
-    """Which columns of a file are read."""
+    """The columns of a file that are read."""
 
     object_id: FileColumn
     ra: FileColumn
@@ -55,11 +55,11 @@ class FileLayout:
     of_objects: tuple[TypedColumn, ...]
     of_archive: tuple[TypedColumn, ...]
     kept: tuple[TypedColumn, ...]
-    missing: tuple[str, ...]  # columns that matter and that the file lacks
+    missing: tuple[str, ...]  # important columns that the file lacks
 
     @property
     def fields(self) -> tuple[TypedColumn, ...]:
-        """Everything beside id and position."""
+        """All columns besides id and position."""
         return self.of_objects + self.of_archive + self.kept
 
     @property
@@ -74,7 +74,7 @@ def find_columns(table: TableFile, archive: Archive, keep: Sequence[str]) -> Fil
     Raises
     ------
     InputError
-        A column without which nothing can be read is missing or of a wrong type, or one to keep cannot be kept.
+        A required column is missing or of a wrong type, or a column to keep cannot be kept.
     """
     found = {column.name.lower(): column for column in table.columns}
     needed = (archive.id_column, archive.ra, archive.dec, *archive.required)
@@ -87,7 +87,7 @@ def find_columns(table: TableFile, archive: Archive, keep: Sequence[str]) -> Fil
             f"(needed are {', '.join(needed)}; it has {', '.join(names[:_MANY])}{more}); "
             "name the right kind of file, or rename the columns"
         )
-    known = {measurement.theirs.lower() for measurement in archive.measurements}  # they are kept anyway
+    known = {measurement.theirs.lower() for measurement in archive.measurements}  # these are kept in any case
     asked = [_kept(table, found, name) for name in {name.lower(): name for name in keep}.values()]
     kept = [field for field in asked if field.ours not in known]
     object_id, ra, dec = (found[name.lower()] for name in (archive.id_column, archive.ra, archive.dec))
@@ -99,14 +99,14 @@ def find_columns(table: TableFile, archive: Archive, keep: Sequence[str]) -> Fil
 
 
 def add_cell_functions(con: Connection) -> None:
-    """Make the macros by which cells are read, and `healpix_cell(ra, dec)`: order 29, -1 without a position."""
+    """Define the SQL macros that read cells, and `healpix_cell(ra, dec)`: order 29, -1 without a position."""
     for statement in con.extract_statements(query("ingest/cell_macros")):
         con.execute(statement)
     con.create_function("healpix_cell", _healpix, ["double", "double"], "bigint", type=PythonUDFType.ARROW)
 
 
 def with_stored_types(layout: FileLayout, types: Mapping[str, str]) -> FileLayout:
-    """The layout with the types that columns kept by an earlier ingest have in the archive's table."""
+    """Give columns kept by an earlier ingest the types that they have in the archive's table."""
     kept = [
         replace(field, guessed=False, measurement=replace(field.measurement, type=types[field.ours]))
         if field.ours in types
@@ -117,7 +117,7 @@ def with_stored_types(layout: FileLayout, types: Mapping[str, str]) -> FileLayou
 
 
 def check_kept_names(con: Connection, archive: Archive, layout: FileLayout) -> None:
-    """Refuse to keep a column under a name by which `catalog` or the archive's table mean another thing."""
+    """Refuse to keep a column whose name `catalog` or the archive's table uses for another column."""
     of_every = {column.name for column in data_dictionary(con, "objects")} | {"rowid"}
     of_archive = {measurement.ours: measurement.theirs for measurement in archive.of_archive}
     for field in layout.kept:
@@ -133,12 +133,12 @@ def load_rows(
     con: Connection, table: TableFile, layout: FileLayout, sky_versions: Sequence[int] | None, other_release: str,
     progress: Progress,
 ) -> None:  # fmt: skip
-    """Read the file into the temporary table `incoming`, and its lines that are no rows into `malformed`.
+    """Read the file into the temporary table `incoming`, and its malformed lines into `malformed`.
 
     Raises
     ------
     InputError
-        The file breaks off, or cannot be read as what it seemed to be.
+        The file is cut short, or cannot be read in the format of its name.
     """
     fields = layout.fields
     typed = [
@@ -179,7 +179,7 @@ def load_rows(
 
 
 def add_kept_columns(con: Connection, archive: Archive, layout: FileLayout) -> FileLayout:
-    """Add the columns to keep that the archive's table lacks; texts become numbers where all of them are."""
+    """Add kept columns to the archive's table; a column of texts becomes numeric if all its texts are numbers."""
     there = {column.name for column in data_dictionary(con, archive.table)}
     kept = []
     for field in layout.kept:
@@ -194,11 +194,11 @@ def add_kept_columns(con: Connection, archive: Archive, layout: FileLayout) -> F
 
 
 def accept_rows(con: Connection, archive: Archive, layout: FileLayout) -> bool:
-    """Set repeated ids apart, and make the view `accepted` of the records that can be used.
+    """Find repeated ids, and make the view `accepted` of the records that can be used.
 
     Returns
     -------
-    Whether these come in the order of their ids, as an archive gives a table by its key.
+    Whether these are in the order of their ids, as archives export a table sorted by its key.
     """
     in_order = fetch_number(con, query("ingest/count_ids_out_of_order")) == 0
     con.execute(query("ingest/no_repeated_ids" if in_order else "ingest/find_repeated_ids"))
@@ -219,7 +219,7 @@ def accept_rows(con: Connection, archive: Archive, layout: FileLayout) -> bool:
 
 
 def count_sentinels(con: Connection, layout: FileLayout) -> dict[str, int]:
-    """How many values of each column were numbers by which the archive says 'not measured'."""
+    """Count the values of each column that mean 'not measured'."""
     marked = [field for field in layout.fields if field.measurement.sentinels]
     if not marked:
         return {}
@@ -254,7 +254,7 @@ def _check_types(table: TableFile, layout: FileLayout) -> None:
     for cell in (layout.object_id, layout.ra, layout.dec, *(field.cell for field in layout.fields)):
         if not cell.type:
             raise InputError(
-                f"column {cell.name} of {table.path} does not hold one value a row; make it a plain column"
+                f"column {cell.name} of {table.path} does not hold one value per row; make it a plain column"
             )
     if layout.object_id.type == "BOOLEAN":
         raise InputError(
@@ -268,7 +268,7 @@ def _check_types(table: TableFile, layout: FileLayout) -> None:
 
 
 def _cell(cell: FileColumn) -> str:
-    """A cell as it stands, NULL where it is empty or not a number."""
+    """SQL of a cell as it is, NULL if it is empty or NaN."""
     if cell.type == "VARCHAR":
         return f'cell("{cell.name}")'
     if cell.type in _REAL:
@@ -277,17 +277,17 @@ def _cell(cell: FileColumn) -> str:
 
 
 def _typed(source: str, target: str, cell: str) -> str:
-    """The cell as the catalogue's type, NULL where that cannot be."""
+    """SQL of the cell in the catalogue's type, NULL if it cannot be converted."""
     if source == target:
         return f'"{cell}"'
-    if target in _WHOLE and source in (*_REAL, "VARCHAR"):  # DuckDB rounds 1.5 to 2 without a word
+    if target in _WHOLE and source in (*_REAL, "VARCHAR"):  # DuckDB rounds 1.5 to 2 silently
         whole = f'"{cell}" = trunc("{cell}")' if source in _REAL else f"regexp_full_match(\"{cell}\", '{_WHOLE_TEXT}')"
         return f'CASE WHEN {whole} THEN TRY_CAST("{cell}" AS {target}) END'
     return f'TRY_CAST("{cell}" AS {target})'
 
 
 def _faults(field: TypedColumn) -> list[str]:
-    """Branches of the CASE that tells what is wrong with a record."""
+    """Branches of the CASE that states what is wrong with a record."""
     name, ours, target = field.cell.name, field.ours, field.measurement.type
     faults = []
     if field.cell.type != target:
@@ -316,7 +316,7 @@ def _degrees(cell: FileColumn, axis: str) -> str:
 
 
 def _measured(field: TypedColumn) -> str:
-    """A staged value, NULL where it is not finite or says 'not measured'."""
+    """SQL of a value, NULL if it is not finite or means 'not measured'."""
     kind, sentinels, checks = field.measurement.type, field.measurement.sentinels, []
     name = f'TRY_CAST("{field.ours}" AS {kind})' if field.guessed else f'"{field.ours}"'
     if kind in _REAL:
@@ -331,7 +331,7 @@ def _listed(numbers: Sequence[float]) -> str:
 
 
 def _type_of_texts(con: Connection, ours: str) -> str:
-    """BIGINT or DOUBLE if every staged text is such a number, else VARCHAR; 007 is a text."""
+    """BIGINT or DOUBLE if every text is such a number, else VARCHAR; 007 is a text."""
     for kind in ("BIGINT", "DOUBLE"):
         number = _typed("VARCHAR", kind, ours)
         fits = f"{number} IS NOT NULL AND NOT regexp_matches(\"{ours}\", '^[+-]?0\\d')"

@@ -1,4 +1,4 @@
-"""Read VOTables that people bring."""
+"""Read the first table of a VOTable file into DuckDB."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,30 +23,30 @@ _VOTABLE_TYPES = {
 
 
 class VotableFile(TableFile):
-    """The first table of a VOTable, parsed as a whole by astropy, with the wanted columns alone."""
+    """The first table of a VOTable; astropy parses the wanted columns as a whole, in memory."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         size = path.stat().st_size
         if size > limits.max_votable_mb * 1_000_000:
             raise InputError(
-                f"{path} is a VOTable of {size / 1e6:,.0f} MB, which would be held in memory as a whole (no more "
-                f"than {limits.max_votable_mb:,} MB may be); convert it to FITS or Parquet first (TOPCAT does)"
+                f"{path} is a VOTable of {size / 1e6:,.0f} MB, above the limit of "
+                f"{limits.max_votable_mb:,} MB, and would be held in memory; convert it to FITS or Parquet (TOPCAT can)"
             )
         self._fields = _votable_fields(path)
         super().__init__(path, [FileColumn(f.name, sql_type(f.type), unit_text(f)) for f in self._fields], limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
-        """The rows, read into memory."""
+        """Read the rows into memory."""
         places = [place for place, field in enumerate(self._fields) if field.name in names]
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # archives' VOTables are seldom to the letter
+                warnings.simplefilter("ignore")  # most archives' VOTables deviate from the standard
                 table = votable.parse(self.path, columns=places).get_first_table()
             wanted = [self._fields[place] for place in places]
             cells = [table.array[name] for name in table.array.dtype.names] if places else []
             arrays = [_masked_to_arrow(values, field.type) for values, field in zip(cells, wanted, strict=True)]
-        # What is wrong inside raises what astropy happens to do with it: ValueError, IndexError, AttributeError ...
+        # Damaged content makes astropy raise errors of many kinds: ValueError, IndexError, AttributeError ...
         except Exception as error:
             raise _no_votable(self.path, error) from None
         con.register("file_stream", pa.table(arrays, schema=pa.schema(wanted)))
@@ -59,8 +59,8 @@ class VotableFile(TableFile):
 def _votable_fields(path: Path) -> list[pa.Field]:
     """The columns that the first table declares.
 
-    The whole text is walked, once and in C: a VOTable may send its reader on to files and addresses of its choosing
-    (STREAM href), which astropy would fetch, and may define entities that unfold to gigabytes.
+    The whole text is parsed once, in C, to refuse two dangers: a STREAM href, which makes astropy fetch any file or
+    address, and entities that expand to gigabytes.
     """
     fields: list[pa.Field] = []
     tables = 0
@@ -70,21 +70,21 @@ def _votable_fields(path: Path) -> list[pa.Field]:
         kind = tag.rpartition(":")[2]
         tables += kind == "TABLE"
         if kind == "STREAM" and attributes.get("href"):
-            raise _Forbidden("its rows are elsewhere, at the address in STREAM href, which is not followed")
+            raise _Forbidden("its rows are at another address (STREAM href), which is not followed")
         if kind == "FIELD" and tables <= 1:
             name = attributes.get("name") or attributes.get("ID") or ""
             unit = {"unit": attributes.get("unit", "")}
             fields.append(pa.field(name, _votable_type(attributes), metadata=unit))
 
     def defines(*_: object) -> None:
-        raise _Forbidden("it defines entities of its own, which no VOTable needs")
+        raise _Forbidden("it defines XML entities, which no VOTable needs")
 
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EntityDeclHandler = begins, defines
     try:
         with open(path, "rb") as file:
             parser.ParseFile(file)
-    # ExpatError, LookupError of an encoding that nobody knows, our own _Forbidden ...
+    # ExpatError, LookupError of an unknown encoding, our own _Forbidden ...
     except Exception as error:
         raise _no_votable(path, error) from None
     if not fields:
@@ -93,14 +93,12 @@ def _votable_fields(path: Path) -> list[pa.Field]:
 
 
 class _Forbidden(Exception):
-    """Never leaves this module: a VOTable asks for what is not done."""
+    """Raised and caught in this module: the VOTable uses a feature that is refused."""
 
 
 def _no_votable(path: Path, error: Exception) -> InputError:
     reason = in_one_line(error) or type(error).__name__
-    return InputError(
-        f"{path} cannot be read as a VOTable ({reason}); fetch it again, or save it as FITS (TOPCAT does)"
-    )
+    return InputError(f"{path} cannot be read as a VOTable ({reason}); fetch it again, or save it as FITS (TOPCAT can)")
 
 
 def _votable_type(attributes: dict[str, str]) -> pa.DataType:

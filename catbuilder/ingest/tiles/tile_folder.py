@@ -1,9 +1,8 @@
-"""Coadd tiles in a folder: which files belong together, what their headers promise, and what lies on them.
+"""Find the coadd tiles in a folder: group files into tiles, check their headers, convert sky to pixel positions.
 
-A tile is either one file a band, named `..._g.fits` or `..._g.fits.fz` as DES does, or one cube of bands whose
-header names them. Only headers are read here. A tile that cannot be trusted (cut short, without a world coordinate
-system, bands that do not lie on one another) is refused as a whole, by name: half a tile would give stamps in false
-colours. One odd file costs its own tile and no other.
+A tile is either one file per band, named `..._g.fits` or `..._g.fits.fz` as DES does, or one cube of bands whose header
+names them. Only headers are read here. A tile that is cut short, has no world coordinate system or has misaligned bands
+is refused as a whole, by name, because half a tile would give false colours. A bad file affects its own tile only.
 """
 
 import re
@@ -33,23 +32,23 @@ from catbuilder.ingest.tiles.tile_file import (
     read_zero_point,
 )
 
-# What the card SURVEY says, and whose units that means.
+# Survey whose units a value of the card SURVEY means.
 _MAKERS = {"decals": "decals", "legacysurvey": "decals", "des": "des", "sdss": "sdss"}
-# AB magnitude of one count where the header has no MAGZERO: DES coadds; nanomaggies.
+# AB magnitude of one count if the header has no MAGZERO: that of DES coadds, or nanomaggies.
 _ZERO_POINTS = {"des": 30.0, "sdss": 22.5, "decals": 22.5}
-# Cutouts of the Legacy Surveys are resampled but their values are not rescaled: nanomaggies in a pixel of 0.262 arcsec
-# whatever the WCS says. Measured: the noise of five cutouts of 0.10 to 0.14 arcsec a pixel is the same, and a galaxy's
-# g and r then agree with SDSS to 0.25 mag instead of being off by 1.7.
+# Cutouts of the Legacy Surveys are resampled but their values are not rescaled: they are nanomaggies in a pixel of
+# 0.262 arcsec whatever the WCS says. Measured: five cutouts of 0.10 to 0.14 arcsec per pixel have the same noise, and
+# with this rule a galaxy's g and r agree with SDSS to 0.25 mag instead of being off by 1.7.
 _COUNTS_PER_ARCSEC = {"decals": 0.262}
 
 _BAND_FILE = re.compile(r"(?P<tile>.+)_(?P<band>[A-Za-z])")
 _SMALL_CUBE = 2000  # px; a cube narrower than this may be a cutout of one object
-_ALIGNED_PIXELS = 0.1  # bands may lie this far apart
+_ALIGNED_PIXELS = 0.1  # largest offset between bands
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile with the three bands that make its colours."""
+    """A tile with the three bands of its colours."""
 
     name: str
     planes: tuple[Plane, ...]  # blue to red
@@ -58,9 +57,9 @@ class Tile:
     wcs: WCS
     is_cube: bool
 
-    @cached_property  # asked for each object, and astropy copies the whole WCS to answer
+    @cached_property  # used for each object, and astropy copies the whole WCS for it
     def arcsec_per_pixel(self) -> float:
-        """Side of a pixel, as a square of the same area."""
+        """Side of a square with a pixel's area."""
         return pixel_side(self.wcs)
 
     @property
@@ -70,12 +69,12 @@ class Tile:
 
     @property
     def may_be_one_object(self) -> bool:
-        """Whether it may be a cutout made around a single object."""
+        """Whether it may be a cutout of a single object."""
         return self.is_cube and max(self.shape) < _SMALL_CUBE
 
     @cached_property
     def mirrored(self) -> bool:
-        """Whether east lies clockwise of north, as no sky shows it."""
+        """Whether east is clockwise of north, unlike on the sky."""
         x, y = (self.shape[1] - 1) / 2, (self.shape[0] - 1) / 2
         middle = self.sky(x, y)
         (east_x, north_x), (east_y, north_y) = (
@@ -84,7 +83,7 @@ class Tile:
         return bool(east_x * north_y > east_y * north_x)
 
     def circle(self) -> tuple[float, float, float]:
-        """A circle on the sky (ICRS ra, dec, radius; deg) that holds the whole tile."""
+        """Find a circle on the sky (ICRS ra, dec, radius; deg) that contains the tile."""
         rows, columns = self.shape
         middle = self.sky((columns - 1) / 2, (rows - 1) / 2)
         edge = self.sky(np.linspace(-0.5, columns - 0.5, 9)[[0, 0, 0, 4, 4, 8, 8, 8]],
@@ -92,21 +91,21 @@ class Tile:
         return middle.ra.deg, middle.dec.deg, 1.01 * float(middle.separation(edge).deg.max())
 
     def sky(self, x: npt.ArrayLike, y: npt.ArrayLike) -> SkyCoord:
-        """ICRS position of pixels, counted from 0."""
+        """Convert pixel positions, counted from 0, to ICRS positions."""
         return self.wcs.pixel_to_world(x, y).icrs
 
     def pixels(self, ra: npt.ArrayLike, dec: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Where positions (ICRS, deg) lie on it, counted from 0, distortions included; NaN where nowhere."""
+        """Convert ICRS positions (deg) to pixels, counted from 0, with distortions; NaN if that is impossible."""
         try:
             x, y = skycoord_to_pixel(SkyCoord(ra, dec, unit="deg"), self.wcs, origin=0, mode="all")
-        except NoConvergence as error:  # a polynomial that runs away: positions well off the tile
+        except NoConvergence as error:  # a distortion that diverges: positions far off the tile
             x, y = error.best_solution.T
             lost = np.union1d(*(np.asarray([] if k is None else k, int) for k in (error.divergent, error.slow_conv)))
             x[lost] = y[lost] = np.nan
         return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
     def edge_distance(self, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """How far inside the tile's border pixel positions lie, arcsec; negative or NaN outside."""
+        """Compute how far inside the tile's border pixel positions are, arcsec; negative or NaN outside."""
         rows, columns = self.shape
         across, along = np.asarray(x, np.float64) + 0.5, np.asarray(y, np.float64) + 0.5
         inside = np.minimum.reduce([across, columns - across, along, rows - along])
@@ -116,18 +115,18 @@ class Tile:
 def find_tiles(
     folder: Path, survey: str, bands: str | None = None, limits: Limits | None = None
 ) -> tuple[list[Tile], list[Rejection]]:
-    """Tiles of a folder, and the files or tiles that are refused, by name.
+    """Find the tiles of a folder, and list the files and tiles that are refused.
 
     Parameters
     ----------
-    survey : gives the zero point where headers have no MAGZERO
-    bands : three letters of g, r, i, z; by default gri, and grz of a cube that has no i
-    limits : how large an image may be
+    survey : gives the zero point if headers have no MAGZERO
+    bands : three letters of g, r, i, z; by default gri, or grz for a cube without i
+    limits : the largest image
 
     Raises
     ------
     InputError
-        No FITS file, unknown bands, or not one tile can be used.
+        There is no FITS file, a band is unknown, or no tile can be used.
     """
     wanted = _wanted(bands)
     if not folder.is_dir():
@@ -140,7 +139,7 @@ def find_tiles(
         try:
             tiles.append(_tile(name, members, survey, wanted))
         except BadTile as error:
-            if name not in broken:  # else the file that it lacks has been named
+            if name not in broken:  # else the missing file has been refused by name
                 refused.append(Rejection(str(folder / name), 0, "", str(error)))
     if not tiles:
         raise InputError(_none_of(folder, refused))
@@ -148,7 +147,7 @@ def find_tiles(
 
 
 def printable_path(path: Path) -> str:
-    """A path as text that can be printed and recorded: bytes that are no UTF-8 are escaped."""
+    """Return a path as text that can be printed and recorded, with bytes that are not UTF-8 escaped."""
     return str(path).encode(errors="backslashreplace").decode()
 
 
@@ -161,7 +160,7 @@ def _none_of(folder: Path, refused: list[Rejection]) -> str:
 
 
 def _fits_files(folder: Path, refused: list[Rejection]) -> list[Path]:
-    """The FITS files of a folder, sorted; those whose name or packing forbids their use are refused."""
+    """The FITS files of a folder, sorted; gzipped files and names that are not UTF-8 are refused."""
     if printable_path(folder) != str(folder):
         raise InputError(f"the name of the folder {printable_path(folder)} is not UTF-8; rename it")
     endings = (".fits", ".fits.fz", ".fits.gz")
@@ -173,7 +172,7 @@ def _fits_files(folder: Path, refused: list[Rejection]) -> list[Path]:
         if printable_path(path) != str(path):
             refused.append(Rejection(printable_path(path), 0, "", "its name is not UTF-8; rename it"))
         elif path.name.lower().endswith(".gz"):
-            refused.append(Rejection(str(path), 0, "", "gzipped files cannot be read in parts; decompress it (gunzip)"))
+            refused.append(Rejection(str(path), 0, "", "gzipped files cannot be read in parts; run gunzip on it"))
         else:
             paths.append(path)
     return paths
@@ -196,9 +195,10 @@ def _wanted(bands: str | None) -> str | None:
 def _read_all(
     paths: Sequence[Path], refused: list[Rejection], limits: Limits | None
 ) -> tuple[dict[tuple[str, bool], list[TileFile]], set[str]]:
-    """Files by tile, and tiles that lack a refused one.
+    """Group files into tiles, and name the tiles that lack a refused file.
 
-    A cube is a tile alone, others go by what stands before the band; so the key is the name and whether it is a cube.
+    A cube is a tile by itself; other files are grouped by the name before the band. So the key is that name and whether
+    it is a cube.
     """
     tiles: dict[tuple[str, bool], list[TileFile]] = {}
     broken = set()
@@ -223,12 +223,14 @@ def _stem(path: Path) -> str:
 
 
 def _has_twin(file: TileFile, members: list[TileFile]) -> bool:
-    """Whether it is the compressed copy of one that was read: that one is faster to read, and is kept."""
+    """Whether it is the compressed copy of a file that was read; the uncompressed one is faster to read."""
     for other in members:
         if other.bands == file.bands and _stem(other.path) == _stem(file.path):
             return True
         if other.bands == file.bands or len(file.shape) == 3:
-            raise BadTile(f"{other.path.name} (bands {other.bands}) has the same place already; move one of them away")
+            raise BadTile(
+                f"{other.path.name} (bands {other.bands}) is the same band of the same tile; remove one of them"
+            )
     return False
 
 
@@ -239,7 +241,7 @@ def _tile(name: str, files: list[TileFile], survey: str, wanted: str | None) -> 
     for band in bands:
         if band not in present:
             raise BadTile(
-                f"band {band} is missing (it has {', '.join(present)}); fetch it, or choose others by --bands"
+                f"band {band} is missing (it has {', '.join(present)}); fetch it, or choose other bands with --bands"
             )
     chosen = files * 3 if is_cube else [next(f for f in files if f.bands == band) for band in bands]
     wcs = read_wcs(chosen[0])
@@ -257,7 +259,7 @@ def _tile(name: str, files: list[TileFile], survey: str, wanted: str | None) -> 
 
 
 def _refuse_other_layers(files: Sequence[TileFile]) -> None:
-    """A file that was cut short where its image ends looks like one that never had a mask."""
+    """Refuse a tile if only some files have a mask or weight: a file cut short after its image has lost them."""
     for layer in ("mask", "weight"):
         having = [file for file in files if getattr(file, layer) is not None]
         lacking = [file.path.name for file in files if getattr(file, layer) is None]
@@ -268,18 +270,20 @@ def _refuse_other_layers(files: Sequence[TileFile]) -> None:
 def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile) -> None:
     if first.shape != other.shape:
         sizes = [" x ".join(str(side) for side in file.shape[::-1]) for file in (first, other)]
-        raise BadTile(f"{first.path.name} has {sizes[0]} pixels and {other.path.name} {sizes[1]}; bands must lie alike")
+        raise BadTile(
+            f"{first.path.name} has {sizes[0]} pixels and {other.path.name} {sizes[1]}; bands must be aligned"
+        )
     rows, columns = first.shape
     x, y = np.array([0, columns, 0, columns, columns / 2]), np.array([0, 0, rows, rows, rows / 2])
     apart = wcs.pixel_to_world(x, y).separation(read_wcs(other).pixel_to_world(x, y)).to_value(u.arcsec).max()
     if apart > _ALIGNED_PIXELS * pixel_side(wcs):
-        raise BadTile(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must lie alike")
+        raise BadTile(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must be aligned")
 
 
 def _unit(file: TileFile, survey: str, wcs: WCS) -> float:
-    """Nanomaggies a square arcsec in one count.
+    """Nanomaggies per square arcsec in one count.
 
-    The header's own word on who made the pixels (SURVEY) goes before the name that the workspace has for them.
+    The header's card SURVEY has precedence over the workspace's name of the survey.
     """
     made_by = str(file.header.get("SURVEY", "")).strip().lower()
     maker = _MAKERS.get(made_by, survey)

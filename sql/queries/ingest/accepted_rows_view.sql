@@ -1,4 +1,4 @@
--- The records that can be used, with NULL where the archive's number says 'not measured'.
+-- The records that can be used, with NULL for the numbers that mean 'not measured'.
 CREATE TEMP VIEW accepted AS
 SELECT _record, object_id, ra, dec, {magnitudes}, CAST(CASE WHEN {radius} > 0 THEN {radius} END AS FLOAT) AS radius_arcsec{columns}
 FROM (SELECT rowid AS _record, object_id, ra, dec{measured}

@@ -1,5 +1,5 @@
--- What the cells of text tables mean. A position is in degrees, or in hours (right ascension) or degrees (declination),
--- minutes and seconds, parted by colons or blanks. 60 seconds are let pass: archives round 59.996 up to them.
+-- Macros that read the cells of text tables. A position is in degrees, or in hours (right ascension) or degrees
+-- (declination), minutes and seconds, separated by colons or blanks. 60 seconds are allowed: archives round 59.996 up.
 
 CREATE OR REPLACE TEMP MACRO cell(written) AS
     CASE WHEN lower(trim(written)) NOT IN ('', 'nan', 'null', 'none') THEN trim(written) END;

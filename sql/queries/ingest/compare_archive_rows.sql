@@ -1,5 +1,5 @@
 -- Objects of the file that have a row in the archive's table, whether the file's columns differ from it, and the radius
--- by both together: the file's columns where it has them, else the row's.
+-- from both together: from the file's columns where it has them, else from the row's.
 CREATE TEMP TABLE known_rows AS
 SELECT _record, row_run, row_differs, CAST(CASE WHEN {radius} > 0 THEN {radius} END AS FLOAT) AS merged_radius
 FROM (SELECT a._record, t.run AS row_run, ({differs}) AS row_differs{needed}

@@ -1,6 +1,7 @@
--- Objects of the file that the catalogue has: from a weaker kind of file (then this one's position and measurements
--- replace its), and whether values differ. Of magnitudes only columns that the file has are compared; an empty cell there
--- says that nothing was measured. `moved_arcsec` is how far an image's stated position lies from the archive's.
+-- Objects of the file that the catalogue has: whether they came from a weaker kind of file (then this file's position
+-- and measurements replace theirs), and whether values differ. Only magnitudes whose columns the file has are compared;
+-- an empty cell there means that nothing was measured. `moved_arcsec` is the distance of an image's stated position
+-- from the archive's.
 CREATE TEMP TABLE known_objects AS
 SELECT a._record, a.object_id, o.run AS object_run, a.radius_arcsec AS file_radius, o.radius_arcsec AS standing_radius,
        origin_strength(o.origin) < $strength AS weaker, origin_strength(o.origin) = $strength AS as_strong,

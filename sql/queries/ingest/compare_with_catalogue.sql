@@ -1,5 +1,5 @@
--- Both together, apart from the wide comparisons: one large join at a time keeps within the memory limit. A file without
--- any column that the radius follows from leaves it as it stands.
+-- Join the comparisons of objects and of archive rows. They are wide, and one large join at a time keeps within the
+-- memory limit. A file without any column that the radius depends on leaves the radius unchanged.
 CREATE TEMP TABLE known AS
 SELECT _record, object_id, object_run, weaker, moved_arcsec, row_run, row_differs, radius_arcsec,
        as_strong AND (value_differs OR radius_arcsec IS DISTINCT FROM standing_radius) AS object_differs

@@ -1,4 +1,4 @@
--- Objects of a survey that have a position and no readable image; only the wanted ones if a table named some.
+-- Count the objects of a survey that have a position and no readable image; only the wanted ones if a table lists some.
 SELECT count(*)
 FROM standing_objects_at() AS o
 ANTI JOIN (SELECT object_id FROM stamps WHERE survey = $survey AND shard IS NOT NULL) AS s

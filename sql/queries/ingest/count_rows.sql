@@ -1,4 +1,4 @@
--- What became of the records; each good one is new, unchanged or differing in one of the two tables, or both.
+-- Count the records by result. Each good one is new, unchanged or differing in one of the two tables, or in both.
 SELECT (SELECT count(*) FROM incoming) + (SELECT count(*) FROM malformed) AS rows,
        (SELECT count(*) FROM incoming WHERE _reason IS NOT NULL) + (SELECT count(*) FROM repeats)
            + (SELECT count(*) FROM malformed) AS rejected,

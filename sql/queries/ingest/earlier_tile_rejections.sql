@@ -1,4 +1,4 @@
--- What was set aside of these files before, so that the same command again does not say it twice.
+-- Earlier rejections of these files, so that a repeated command does not record them twice.
 SELECT DISTINCT file, row, object_id, reason
 FROM rejections
 WHERE list_contains($files, file)

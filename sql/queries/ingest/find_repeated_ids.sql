@@ -1,4 +1,4 @@
--- Records whose id stands in an earlier good record of the file, with that record.
+-- Records whose id occurs in an earlier good record of the file, with that record.
 CREATE TEMP TABLE repeats AS
 WITH doubles AS (
     SELECT object_id, min(rowid) AS first_record

@@ -1,4 +1,4 @@
--- Objects that the catalogue does not have.
+-- Insert the objects that the catalogue does not have.
 INSERT INTO objects BY NAME
 SELECT $survey AS survey, a.object_id, a.ra, a.dec, healpix_cell(a.ra, a.dec) AS healpix,
        a.mag_g, a.mag_r, a.mag_i, a.radius_arcsec, $kind AS origin, $round AS round, $run AS run

@@ -1,4 +1,5 @@
--- New rows of objects that this file knows better, or is to update; columns that the file lacks keep their values.
+-- Insert new rows of objects that this file knows better, or is to update; columns that the file lacks keep their
+-- values.
 INSERT INTO objects BY NAME
 SELECT $survey AS survey, a.object_id, o.name, a.ra, a.dec, healpix_cell(a.ra, a.dec) AS healpix,
        {magnitudes}, k.radius_arcsec, o.domain, $kind AS origin, $round AS round, $run AS run

@@ -1,4 +1,4 @@
--- New rows of objects whose row is to be updated; columns that the file lacks keep their values.
+-- Insert new rows of objects whose archive row is to be updated; columns that the file lacks keep their values.
 INSERT INTO {table} BY NAME
 SELECT $survey AS survey, a.object_id, {merged}, $round AS round, $run AS run
 FROM (SELECT _record, object_id, row_run FROM known WHERE $update AND row_differs) AS k

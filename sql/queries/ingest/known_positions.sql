@@ -1,4 +1,5 @@
--- Where the wanted objects of a survey stand, images of catalogued objects too, and what kind of file says so.
+-- Positions of the wanted objects of a survey, also of images of catalogued objects, and the kind of file they are
+-- from.
 SELECT o.object_id, o.ra, o.dec, o.origin
 FROM objects AS o
 SEMI JOIN wanted AS w ON w.object_id = o.object_id

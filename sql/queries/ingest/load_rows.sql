@@ -1,6 +1,6 @@
--- Every record of the file with typed values, and the reason why it cannot be used where there is one. The slots are
--- lists of expressions over our own column names: cells as they stand, typed values, columns to keep, and faults.
--- Names of our own begin with _, as those of columns to keep cannot.
+-- Load every record of the file with typed values, and the reason if it cannot be used. The slots are lists of
+-- expressions over our own column names: raw cells, typed values, columns to keep, and faults. Our own names begin with
+-- _, which the names of columns to keep cannot.
 CREATE TEMP TABLE incoming AS
 SELECT object_id, ra, dec, {columns}
        CASE WHEN object_id IS NULL THEN left(CAST(_id AS VARCHAR), 80) END AS _id_text,

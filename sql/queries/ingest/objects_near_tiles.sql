@@ -1,7 +1,7 @@
 -- Objects of a survey in the bounding box, in right ascension and declination, of each tile's circle on the sky.
--- `stamped` ones have a readable image already. Of those, one cut from a tile that lacked some of its pixels may get a
--- better one from another tile: `cut_from` names that tile's files, and `edge_before` how far inside it the object lay.
--- One scan for all tiles: a folder holds few, a survey many objects.
+-- `stamped` objects have a readable image already. Of those, one cut from a tile that lacked some of its pixels may get
+-- a better stamp from another tile: `cut_from` names that tile's files, and `edge_before` is the object's distance from
+-- its edge. One scan serves all tiles: a folder holds few, a survey many objects.
 SELECT c.tile, o.object_id, o.name, o.ra, o.dec, o.radius_arcsec, k.kron_radius, o.origin = 'images' AS from_images,
        s.object_id IS NOT NULL AS stamped,
        CASE WHEN s.rendering LIKE 'tiles/%' AND list_has_any(string_split(s.quality, ','), ['truncated', 'masked'])

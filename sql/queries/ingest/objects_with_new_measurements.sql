@@ -1,5 +1,5 @@
--- Objects of which an image table (`measured`) states what their standing row lacks. A temporary table: the row that
--- is written for each of them must not change which these are.
+-- Objects for which an image table (`measured`) states values that the catalogue lacks. This is a temporary table,
+-- because the rows written afterwards must not change which objects these are.
 CREATE OR REPLACE TEMP TABLE measured_objects AS
 SELECT m.*, o.run AS replaced_run
 FROM measured AS m

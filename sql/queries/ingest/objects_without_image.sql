@@ -1,5 +1,5 @@
--- Objects of a survey that have a position and no whole stamp, of those chosen. A stamp that lacks pixels is of no use
--- and may be replaced; a blank one is all that there is. Test objects are among them: an image is for scoring too.
+-- Objects of a survey, among those in `chosen`, that have a position and no complete stamp. A stamp that lacks pixels
+-- may be replaced; a blank one is complete. Test objects are among them, because images are also for scoring.
 SELECT o.object_id, o.ra, o.dec, o.radius_arcsec, o.name IS NOT NULL AS named
 FROM standing_objects_at() AS o
 JOIN chosen AS c ON c.survey = o.survey AND c.object_id = o.object_id

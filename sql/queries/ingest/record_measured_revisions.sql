@@ -1,4 +1,4 @@
--- Which rows of objects those of `record_measurements` replace.
+-- Record which rows of objects those of `record_measurements` replace.
 INSERT INTO revisions BY NAME
 SELECT 'objects' AS table_name, survey, object_id, replaced_run, $round AS round, $run AS run
 FROM measured_objects

@@ -1,5 +1,5 @@
--- What an image table states of objects that nobody has said yet of them: a new row with the origin and the position of
--- the one that stands, whichever of the two files came first. `measured_objects` are those, with the run of that row.
+-- Insert rows with measurements that an image table states and the catalogue lacks. Origin and position stay those of
+-- the current row, whichever file came first. `measured_objects` has the objects and the runs of their current rows.
 INSERT INTO objects BY NAME
 SELECT o.* REPLACE (
            coalesce(o.name, m.name) AS name, coalesce(o.mag_g, m.mag_g) AS mag_g, coalesce(o.mag_r, m.mag_r) AS mag_r,

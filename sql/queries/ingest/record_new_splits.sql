@@ -1,5 +1,5 @@
--- Splits stated for objects that have another one, or this one by default; the latest stands, but calibration stays
--- calibration.
+-- Record splits that are stated for objects with another split, or with this one by default. The latest split counts,
+-- but calibration stays calibration.
 INSERT INTO splits BY NAME
 SELECT $survey AS survey, n.object_id, n.split, true AS stated, $round AS round, $run AS run
 FROM news AS n

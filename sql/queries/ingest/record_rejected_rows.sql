@@ -1,5 +1,5 @@
--- What could not be used, where it stands in the file, and why. Rows come into `incoming` in the order of the file, but
--- until the transaction ends DuckDB numbers them from a large number on.
+-- Record the rows that cannot be used, with their place in the file and the reason. Rows enter `incoming` in the order
+-- of the file, but until the transaction ends DuckDB numbers them from a large number on.
 INSERT INTO rejections BY NAME
 WITH start AS (SELECT min(rowid) AS record FROM incoming),
 faulty AS (

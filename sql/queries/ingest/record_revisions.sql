@@ -1,4 +1,4 @@
--- Which rows the new ones replace.
+-- Record which rows the new ones replace.
 INSERT INTO revisions BY NAME
 SELECT 'objects' AS table_name, $survey AS survey, object_id, object_run AS replaced_run, $round AS round, $run AS run
 FROM known WHERE weaker OR ($update AND object_differs)

@@ -1,5 +1,5 @@
--- Splits of new images. What an object is for already gives way only to a split that is stated, and calibration to none:
--- what has certified promotions must not be trained on later. That somebody stated what was a default is recorded too.
+-- Record splits of new images. Only a stated split replaces an existing one, and none replaces calibration: objects
+-- that certified promotions must not be trained on later. A default that is now stated is recorded too.
 INSERT INTO splits BY NAME
 SELECT i.survey, i.object_id, i.split, i.stated, $round AS round, $run AS run
 FROM incoming AS i

@@ -1,4 +1,4 @@
--- Labels that came with an image under a wrong id: they are about another object, and are taken back.
+-- Retract labels that came with an image under a wrong id: they are about another object.
 SELECT l.survey, l.object_id, 'retraction' AS kind, l.label, NULL AS confidence, l.source, l.annotator, NULL AS model,
        NULL AS certificate, 'its image shows another object: the stated position is far from where the catalogue has this id' AS reason,
        l.event AS retracts

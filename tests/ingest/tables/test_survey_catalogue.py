@@ -408,7 +408,7 @@ def test_missing_columns_that_matter_are_named_and_are_null(workspace):
         (lambda t: t.replace_column("COADD_OBJECT_ID", t["COADD_OBJECT_ID"].astype(float)), "rounded the ids"),
         (lambda t: t.replace_column("COADD_OBJECT_ID", np.ones(3, bool)), "holds truth values"),
         (lambda t: t.remove_rows([0, 1, 2]), "has columns but no rows"),
-        (lambda t: t.replace_column("RA", np.ones((3, 2))), "does not hold one value a row"),
+        (lambda t: t.replace_column("RA", np.ones((3, 2))), "does not hold one value per row"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_refused_and_nothing_is_recorded(workspace, change, words):
@@ -610,7 +610,8 @@ def test_an_image_gets_the_catalogue_s_position_keeps_what_that_lacks_and_a_far_
     first, last = ask(workspace, f"SELECT * EXCLUDE run FROM stamps WHERE object_id = {SDSS + 1} ORDER BY run")
     assert first[2] is not None and last[2:4] == (None, None) and last[4:10] == first[4:10]
     told = ask(workspace, "SELECT file, row, object_id, reason FROM rejections")
-    assert told == [(first[4], None, str(SDSS + 1), last[11])] and "36.0 arcsec from where the catalogue" in last[11]
+    assert told == [(first[4], None, str(SDSS + 1), last[11])]
+    assert "36.0 arcsec from the catalogue's position" in last[11]
     assert ingest_survey(workspace, photo, "sdss").unchanged == 3
     zoo = ingest_survey(workspace, gz1_csv(tmp_path / "gz.csv", (SDSS, 50, 1, 0.5)), "gz1", update=True)
     assert (zoo.rows_added, zoo.objects_added, zoo.taken_over, zoo.differing) == (1, 0, 0, 0)
@@ -744,12 +745,12 @@ def test_the_command_line_tells_what_came_in_and_what_did_not(workspace, tmp_pat
     done = cli("-w", workspace.path, "ingest", "des", file, "--keep", "EBV, FLAGS_G")
     assert done.code == 0
     assert "4 rows read: 3 objects added to des, measurements of 3 objects added, 0 were there already." in done.out
-    assert "Values that say 'not measured' became NULL: 1 MAG_AUTO_G." in done.out
+    assert "Values that mean 'not measured' became NULL: 1 MAG_AUTO_G." in done.out
     assert "The file lacks FLAGS_R" in done.out
     assert "1 row could not be used:" in done.err and "row 4 (object_id 2)" in done.err
     changed = write(des_table((1, 2, 3), MAG_AUTO_R=np.array([5, 6, 7], "f4")), tmp_path / "des2.fits")
     done = cli("-w", workspace.path, "ingest", "des", changed)
-    assert "3 objects differ from the catalogue and were left as they stand (see --update):" in done.out
+    assert "3 objects differ from the catalogue, which keeps its values (see --update):" in done.out
     assert "1: mag_r 2.1 in the catalogue, 5.0 in the file" in done.out
     assert "3 objects were updated:" in cli("-w", workspace.path, "ingest", "des", changed, "--update").out
 

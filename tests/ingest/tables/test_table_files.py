@@ -198,7 +198,7 @@ def test_what_is_no_csv_is_refused(tmp_path, content, words):
 @pytest.mark.parametrize(("mark", "name"), [(";", "semicolons"), ("\t", "tabs")])
 def test_a_file_parted_by_something_else_than_commas_says_so(tmp_path, mark, name):
     (tmp_path / "a.csv").write_text(mark.join(["objid", "ra", "dec"]) + "\n")
-    with pytest.raises(InputError, match=f"is parted by {name}; save it with commas"):
+    with pytest.raises(InputError, match=f"has {name} between its cells; save it with commas"):
         open_table(tmp_path / "a.csv")
 
 
@@ -213,7 +213,7 @@ def test_rows_that_an_unclosed_quote_takes_along_are_named(tmp_path, ends):
         con.execute(table_file.query(table.malformed), {"id_place": 1})
         bad = con.execute("SELECT row, object_id, reason FROM malformed ORDER BY row").fetchall()
     assert bad[0] == (3, "2", "a quoted cell does not end")
-    assert bad[1] == (4, "3", "it is taken for a part of row 3, where a quoted cell does not end")
+    assert bad[1] == (4, "3", "it became part of row 3, where a quoted cell does not end")
     assert sorted(int(one) for one, *_ in [*good, *(row[1:] for row in bad)]) == list(range(1, 5 + ends))
 
 
@@ -285,7 +285,7 @@ def test_files_that_are_not_there_or_of_no_known_kind_are_refused(tmp_path):
     (tmp_path / "a.parquet").write_text("x")
     (tmp_path / "empty").mkdir()
     for name, words in (
-        ("none.csv", "there is no file"), ("none*.parquet", "there is no file"), ("a.docx", "of no known kind"),
+        ("none.csv", "there is no file"), ("none*.parquet", "there is no file"), ("a.docx", "has an unknown ending"),
         ("a.parquet", "cannot be read as Parquet"), ("empty", "holds no .parquet file"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=words):

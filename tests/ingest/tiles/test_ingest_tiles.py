@@ -122,7 +122,7 @@ def test_what_is_recorded_says_where_it_came_from_and_how_it_was_made(catalogued
 
 def test_the_same_command_again_has_nothing_to_do(catalogued: Workspace, tile: Path) -> None:
     arguments = ("-w", catalogued.path, "ingest", "tiles", tile, "--survey", "des")
-    assert f"{COUNT} stamps cut out of 1 tiles" in cli(*arguments).out
+    assert f"{COUNT} stamps cut from 1 tiles" in cli(*arguments).out
     before = ask(catalogued, "SELECT max(run) FROM runs")
     again = cli(*arguments)
     assert "nothing to do" in again.out and f"{COUNT} objects there had one already" in again.out
@@ -336,7 +336,7 @@ def shifted(header: fits.Header) -> None:
         (lambda f: truncate(f / "SIM0001-0001_i.fits", 0.99), "it is cut short"),
         (lambda f: cut_in_header(f / "SIM0001-0001_i.fits"), "cut short inside the header"),
         (lambda f: (f / "SIM0001-0001_i.fits").write_bytes(b"not FITS at all"), "cannot be read as FITS"),
-        (lambda f: other_shape(f / "SIM0001-0001_g.fits"), "bands must lie alike"),
+        (lambda f: other_shape(f / "SIM0001-0001_g.fits"), "bands must be aligned"),
     ],
 )  # fmt: skip
 def test_a_bad_tile_is_refused_by_name_and_the_good_one_beside_it_loads(
@@ -387,7 +387,7 @@ def test_a_compressed_tile_damaged_inside_loses_its_objects_by_name_only(
         damaged.write(b"\xff" * 200_000)
     report = ingest_tiles(workspace, folder, survey="des", objects=table)
     assert report.added + len(report.flagged_objects) < COUNT
-    assert report.refused and "could not be cut out of it" in report.refused[0].reason
+    assert report.refused and "could not be cut from it" in report.refused[0].reason
 
 
 def test_a_cube_without_names_of_its_bands_is_refused(workspace: Workspace, tmp_path: Path, planes: np.ndarray) -> None:
