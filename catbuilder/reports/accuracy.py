@@ -6,6 +6,7 @@ nothing changed.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -17,13 +18,13 @@ from scipy.stats import binomtest
 from catbuilder.decisions.measures import proportion
 from catbuilder.reports.accuracy_figure import accuracy_figure
 from catbuilder.reports.data import Scope
-from catbuilder.reports.parts import (
-    PAGE_INCHES,
+from catbuilder.reports.figure_style import PAGE_INCHES
+from catbuilder.reports.page_parts import (
     Drawing,
+    Paragraph,
     Part,
     ReportSection,
     ReportTable,
-    Words,
     missing_part,
     with_interval,
 )
@@ -50,10 +51,10 @@ def left_out_note(scope: Scope) -> str:
     )
 
 
-def trained_on_warning(scope: Scope) -> list[Words]:
+def trained_on_warning(scope: Scope) -> list[Paragraph]:
     """Say how many test galaxies were trained on; nothing where there are none."""
     said = left_out_note(scope)
-    return [Words(said)] if said else []
+    return [Paragraph(said)] if said else []
 
 
 def _accuracy(scope: Scope) -> Iterator[Part]:
@@ -76,7 +77,7 @@ def _accuracy(scope: Scope) -> Iterator[Part]:
         "point by point: the points of a line share their objects. A band that meets the lower edge goes on below it."
         + scope.known_by_heart,
         f"Accuracy against coverage, a panel a test set and survey. {said}.",
-        lambda theme: accuracy_figure(curves, theme.sequence),
+        partial(accuracy_figure, curves),
     )
     if len(ends) < 2:
         yield missing_part(

@@ -1,8 +1,7 @@
-"""The figure of accuracy against coverage, for a paper or a screen: a panel a test set and survey, a line a round.
+"""The figure of accuracy against coverage: a panel for each test set and survey, a line for each round.
 
-Rounds follow one another, so that their colours do too: a sequence that goes from dark to light is told apart by
-colour-blind readers and in grey print, and the markers tell lines apart that lie on one another. Drawn without a
-display.
+The colours of successive rounds go from dark to light, so that colour-blind readers and grey print can tell them apart;
+markers separate lines that lie on one another. No display is needed.
 """
 
 import math
@@ -12,20 +11,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from catbuilder.core.errors import RoundError
 from catbuilder.core.figure_files import require_picture, save_figure
+from catbuilder.reports.figure_style import MARKERS, SEQUENCE
 
 _PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
 _TITLE_CHARACTERS = 44  # of a line above a panel
-_MARKERS = "os^Dv<>P"
-# viridis rises in lightness all along, with and without red-green blindness; its last part is too light on paper
-_COLOURS = LinearSegmentedColormap.from_list("rounds", colormaps["viridis"](np.linspace(0, 0.85, 64)))
 
 
 def draw_accuracy(curves: pa.Table, file: Path) -> None:
@@ -51,18 +46,13 @@ def draw_accuracy(curves: pa.Table, file: Path) -> None:
     save_figure(accuracy_figure(curves), file)
 
 
-def accuracy_figure(curves: pa.Table, colours: Colormap = _COLOURS) -> Figure:
-    """The figure that `draw_accuracy` writes.
-
-    Parameters
-    ----------
-    colours : of the first round (0) to the last (1)
-    """
+def accuracy_figure(curves: pa.Table) -> Figure:
+    """Make the figure that `draw_accuracy` writes, with colours from dark (the first round) to light (the last)."""
     rows = curves.to_pylist()
     sets = list(dict.fromkeys(row["test_set"] for row in rows))
     surveys = sorted({row["survey"] for row in rows})
     rounds = sorted({row["round"] for row in rows})
-    colour_of = {number: colours(place / max(1, len(rounds) - 1)) for place, number in enumerate(rounds)}
+    colour_of = {number: SEQUENCE(place / max(1, len(rounds) - 1)) for place, number in enumerate(rounds)}
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width * len(surveys), height * len(sets)), layout="constrained")
     # one scale a test set: the same galaxies in two surveys are to be compared
@@ -113,7 +103,7 @@ def _line(
     )
     panel.fill_between(coverage, low, high, color=colour, alpha=0.2 / math.sqrt(len(rounds)), linewidth=0)
     panel.plot(
-        coverage, value, color=colour, marker=_MARKERS[place % len(_MARKERS)], markersize=3.5, linewidth=1.2,
+        coverage, value, color=colour, marker=MARKERS[place % len(MARKERS)], markersize=3.5, linewidth=1.2,
         label=_name(number),
     )  # fmt: skip
 

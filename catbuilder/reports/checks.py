@@ -20,19 +20,8 @@ from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader
 from catbuilder.decisions.measures import proportion
 from catbuilder.reports.data import Scope
-from catbuilder.reports.parts import (
-    LINES,
-    MANY,
-    PAGE_INCHES,
-    Drawing,
-    Part,
-    ReportSection,
-    ReportTable,
-    Theme,
-    missing_part,
-    name_classes,
-    with_interval,
-)
+from catbuilder.reports.figure_style import INK, LINES, MANY_CLASSES, PAGE_INCHES, add_class_legend, class_colour
+from catbuilder.reports.page_parts import Drawing, Part, ReportSection, ReportTable, missing_part, with_interval
 from catbuilder.reports.tiles import Names, draw_shares, judged_words, same_share, tiles_part
 
 Floats = npt.NDArray[np.float64]
@@ -156,7 +145,7 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]
         f"{name}: median {middle}, {share} % flatter than {FLATTEST_ELLIPTICAL} ({n})"
         for name, n, middle, share in rows
     )
-    many = len(scope.classes) > MANY
+    many = len(scope.classes) > MANY_CLASSES
     yield Drawing(
         "axis-ratio",
         f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {scope.scored:,} scored objects. "
@@ -197,23 +186,23 @@ def _from_stamps(scope: Scope, objects: pa.Table) -> Floats:
     return ratio
 
 
-def _draw_axis_ratio(theme: Theme, ratio: Floats, names: Names, classes: Sequence[str]) -> Figure:
+def _draw_axis_ratio(ratio: Floats, names: Names, classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES * 0.72, 2.7), layout="constrained")
     panel = figure.subplots()
-    many = len(classes) > MANY
+    many = len(classes) > MANY_CLASSES
     for place, name in enumerate(classes):
         own = ratio[names == name]
-        colour, line = theme.colour(place, len(classes)), LINES[place % len(LINES)]
+        colour, line = class_colour(place, len(classes)), LINES[place % len(LINES)]
         label = f"{name} ({len(own):,})"
         if len(own) and many:
             panel.ecdf(own, label=label, color=colour, linestyle=line)
         elif len(own):
             panel.hist(own, list(np.linspace(0, 1, 21)), histtype="step", density=True, linewidth=1.5, label=label,
                        color=colour, linestyle=line)  # fmt: skip
-    panel.axvline(FLATTEST_ELLIPTICAL, color=theme.ink, linewidth=0.8, linestyle=":")
+    panel.axvline(FLATTEST_ELLIPTICAL, color=INK, linewidth=0.8, linestyle=":")
     density = "share of the class that is flatter" if many else "objects per unit (each class to 1)"
     panel.set(xlabel="axis ratio b/a", ylabel=density, xlim=(0, 1))
-    name_classes(figure, panel, "upper left")
+    add_class_legend(figure, panel, "upper left")
     panel.grid()
     return figure
 
@@ -238,7 +227,7 @@ def _steps(values: Floats) -> Floats:
     return np.unique(np.nanquantile(values, np.linspace(0, 1, _BINS + 1)))
 
 
-def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], classes: Sequence[str]) -> Figure:
+def _draw_against(names: Names, conditions: Sequence[_Condition], classes: Sequence[str]) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES * 0.5 * max(len(conditions), 1), 2.6), layout="constrained")
     panels = figure.subplots(1, len(conditions), squeeze=False, sharey=True)[0]
     for panel, condition in zip(panels, conditions, strict=True):
@@ -248,7 +237,6 @@ def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], 
         groups = [known & (inside == number) for number in range(max(1, len(steps) - 1))]
         groups = [here for here in groups if here.any()]
         draw_shares(
-            theme,
             panel,
             [float(np.median(condition.values[here])) for here in groups],
             [names[here] for here in groups],
@@ -256,6 +244,6 @@ def _draw_against(theme: Theme, names: Names, conditions: Sequence[_Condition], 
         )
         panel.set(xlabel=condition.name)
     panels[0].set_ylabel("share predicted")
-    panels[0].set_ylim(0, 1 if len(classes) <= MANY else None)
-    name_classes(figure, panels[0])
+    panels[0].set_ylim(0, 1 if len(classes) <= MANY_CLASSES else None)
+    add_class_legend(figure, panels[0])
     return figure

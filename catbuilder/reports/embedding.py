@@ -20,17 +20,8 @@ from threadpoolctl import threadpool_limits
 from catbuilder.catalogue.features import features_of
 from catbuilder.decisions.sample_shift import MIN_SAMPLE, two_sample_auc
 from catbuilder.reports.data import Scope, embedded_set
-from catbuilder.reports.parts import (
-    MARKERS,
-    PAGE_INCHES,
-    Drawing,
-    Part,
-    ReportSection,
-    ReportTable,
-    Theme,
-    legend_columns,
-    missing_part,
-)
+from catbuilder.reports.figure_style import MARKERS, MUTED, PAGE_INCHES, class_colour, legend_columns
+from catbuilder.reports.page_parts import Drawing, Part, ReportSection, ReportTable, missing_part
 
 Features = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]
@@ -114,17 +105,17 @@ def _drawing(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Dra
     )
 
 
-def _draw(theme: Theme, places: Places, groups: dict[str, list[str]], classes: tuple[str, ...]) -> Figure:
+def _draw(places: Places, groups: dict[str, list[str]], classes: tuple[str, ...]) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES, PAGE_INCHES / len(groups) + 0.6), layout="constrained")
     panels = figure.subplots(1, len(groups), squeeze=False, sharex=True, sharey=True)[0]
     start = 0
     for panel, (name, labels) in zip(panels, groups.items(), strict=True):
         own = np.arange(start, start + len(labels))
         others = np.setdiff1d(np.arange(len(places)), own)
-        panel.scatter(*places[others].T, s=3, color=theme.muted, linewidths=0)
+        panel.scatter(*places[others].T, s=3, color=MUTED, linewidths=0)
         named = np.array(labels, dtype=object)
         for place, label in enumerate(classes):
-            colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
+            colour, marker = class_colour(place, len(classes)), MARKERS[place % len(MARKERS)]
             panel.scatter(*places[own[named == label]].T, s=8, linewidths=0, alpha=0.85, color=colour, marker=marker,
                           label=label)  # fmt: skip
         panel.set(title=f"{name} ({len(labels):,})", xticks=[], yticks=[], xlabel="t-SNE 1")

@@ -25,18 +25,18 @@ from catbuilder.reports.accuracy import (
     trained_on_warning,
 )
 from catbuilder.reports.data import Scope
-from catbuilder.reports.parts import (
+from catbuilder.reports.figure_style import (
+    INK,
     LINES,
     PAGE_INCHES,
-    Drawing,
-    Part,
-    ReportSection,
-    ReportTable,
-    Theme,
+    PAPER,
+    SEQUENCE,
+    SHADES,
+    class_colour,
     error_bars,
     legend_columns,
-    missing_part,
 )
+from catbuilder.reports.page_parts import Drawing, Part, ReportSection, ReportTable, missing_part
 
 
 def errors_section(scope: Scope) -> ReportSection:
@@ -82,8 +82,8 @@ def _roc(scope: Scope) -> Iterator[Part]:
         yield _areas(curves, scope.classes)
 
 
-def _draw_roc(theme: Theme, curves: Sequence[Any], classes: int) -> Figure:
-    figure, panels = _roc_of_two(theme, curves) if classes == 2 else _roc_of_many(theme, curves, classes)
+def _draw_roc(curves: Sequence[Any], classes: int) -> Figure:
+    figure, panels = _roc_of_two(curves) if classes == 2 else _roc_of_many(curves, classes)
     # below the lowest curve's first step there is nothing to see
     firsts = [float(rates[1][rates[0] == 0].max()) for *_, rates, _ in curves]
     lowest = max(0.0, math.floor(10 * min(firsts) - 0.5) / 10)
@@ -95,19 +95,19 @@ def _draw_roc(theme: Theme, curves: Sequence[Any], classes: int) -> Figure:
     return figure
 
 
-def _roc_of_two(theme: Theme, curves: Sequence[Any]) -> tuple[Figure, list[Axes]]:
+def _roc_of_two(curves: Sequence[Any]) -> tuple[Figure, list[Axes]]:
     """One panel, a line a test set and survey."""
     figure, panels = panel_figure(1, 3.0)
     figure.set_figwidth(4.4)
     for place, (test_set, survey, _, _, rates, auc) in enumerate(curves):
-        colour, line = theme.sequence(place / max(1, len(curves) - 1)), LINES[place % len(LINES)]
+        colour, line = SEQUENCE(place / max(1, len(curves) - 1)), LINES[place % len(LINES)]
         label = f"{test_set} {survey.upper()} ({auc:.3f})"
         panels[0].plot(*rates, color=colour, linestyle=line, drawstyle="steps-post", label=label)
     panels[0].legend(loc="lower right")
     return figure, panels
 
 
-def _roc_of_many(theme: Theme, curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes]]:
+def _roc_of_many(curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes]]:
     """A panel a test set and survey, a line a class."""
     sets = list(dict.fromkeys(curve[:2] for curve in curves))
     figure, panels = panel_figure(len(sets), 2.8, across=2)
@@ -115,7 +115,7 @@ def _roc_of_many(theme: Theme, curves: Sequence[Any], classes: int) -> tuple[Fig
     for panel, key in zip(panels, sets, strict=True):
         for test_set, survey, number, name, rates, _ in curves:
             if (test_set, survey) == key:
-                panel.plot(*rates, color=theme.colour(number, classes), linestyle=LINES[number % len(LINES)],
+                panel.plot(*rates, color=class_colour(number, classes), linestyle=LINES[number % len(LINES)],
                            label=name, linewidth=1.1)  # fmt: skip
         panel.set_title(f"{key[0]}, {key[1].upper()}")
     lines = {str(line.get_label()): line for panel in panels for line in panel.lines}
@@ -168,18 +168,18 @@ def _reliability(scope: Scope) -> Part:
     )  # fmt: skip
 
 
-def _draw_reliability(theme: Theme, sets: Sequence[Any]) -> Figure:
+def _draw_reliability(sets: Sequence[Any]) -> Figure:
     figure, panels = panel_figure(len(sets), 2.2)
     every = [part for _, bins, _ in sets for parts in bins.values() for part in parts]
     low = min(part.low for part in every)
     lowest = min(proportion("reliability", part.right, part.n, 1.0).low or 0.0 for part in every)
     for panel, (title, bins, errors) in zip(panels, sets, strict=True):
-        panel.plot([0, 1], [0, 1], color=theme.ink, linewidth=0.6, linestyle=":")
+        panel.plot([0, 1], [0, 1], color=INK, linewidth=0.6, linestyle=":")
         for place, (kind, parts) in enumerate(bins.items()):
             middle = [(part.low + part.high) / 2 for part in parts]
             found = [proportion("reliability", part.right, part.n, 1.0) for part in parts]
             # the calibrated ones are filled and within the hollow raw ones where a temperature is near 1
-            panel.errorbar(middle, *error_bars(found), color=theme.colour(place, 2), marker="os"[place],
+            panel.errorbar(middle, *error_bars(found), color=class_colour(place, 2), marker="os"[place],
                            markersize=(5.5, 3)[place], markerfacecolor=("none", None)[place], linewidth=0.9,
                            elinewidth=0.6, linestyle=LINES[place], label=kind)  # fmt: skip
         panel.set(
@@ -214,7 +214,7 @@ def _confusion(scope: Scope) -> Part:
     )
 
 
-def _draw_confusion(theme: Theme, matrices: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) -> Figure:
+def _draw_confusion(matrices: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) -> Figure:
     large = len(classes) > FEW_OBJECTS
     across = min(2 if large else 4, len(matrices))
     down = -(-len(matrices) // across)
@@ -228,10 +228,10 @@ def _draw_confusion(theme: Theme, matrices: Sequence[tuple[str, np.ndarray]], cl
     numbers = range(len(classes))
     for panel, (title, counts) in zip(panels, matrices, strict=False):
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-        panel.imshow(share, cmap=theme.shades, vmin=0, vmax=1)
+        panel.imshow(share, cmap=SHADES, vmin=0, vmax=1)
         for i, j in product(numbers, numbers):
             # a full shade is told from the ink as the paper is
-            colour = theme.paper if share[i, j] > 0.5 else theme.ink
+            colour = PAPER if share[i, j] > 0.5 else INK
             said = "" if large and not counts[i, j] else f"{counts[i, j]:,}"
             panel.text(j, i, said, ha="center", va="center", fontsize=6 if large else 8, color=colour)
         panel.set_xticks(numbers, classes, rotation=45 if large else 0, ha="right" if large else "center")

@@ -22,7 +22,7 @@ from catbuilder.reports.checks import checks_section
 from catbuilder.reports.data import Scope, read_scope
 from catbuilder.reports.embedding import embedding_section
 from catbuilder.reports.errors import errors_section
-from catbuilder.reports.parts import DARK, LIGHT, Drawing, ReportSection, Words, data_uri, write_figure
+from catbuilder.reports.page_parts import Drawing, Paragraph, ReportSection, data_uri, write_figure
 from catbuilder.reports.promotions import promotions_section
 from catbuilder.reports.sky import photometry_section, sky_section
 from catbuilder.reports.tables import (
@@ -94,7 +94,7 @@ def write_report(
                 write_figure(drawing, figures)
             update(done, len(drawings))
     write_text(file, _page(scope, sections, pictures))
-    said = tuple(part.text for part in parts if isinstance(part, Words) and part.kind == "missing")
+    said = tuple(part.text for part in parts if isinstance(part, Paragraph) and part.kind == "missing")
     return ReportOutcome(file, len(drawings), said, file.stat().st_size)
 
 
@@ -110,9 +110,9 @@ def _check(target: Path | None, figures: Path | None) -> None:
 
 
 def _picture(drawing: Drawing) -> dict[str, Any]:
-    light, inches = data_uri(drawing, LIGHT)
-    dark, _ = data_uri(drawing, DARK)
-    return {"light": light, "dark": dark, "width": round(inches * _PX_AN_INCH)}
+    uri, inches = data_uri(drawing)
+    kind = "photo" if drawing.format == "jpg" else "chart"
+    return {"uri": uri, "kind": kind, "width": round(inches * _PX_AN_INCH)}
 
 
 def _page(scope: Scope, sections: list[ReportSection], pictures: dict[str, dict[str, Any]]) -> str:
@@ -124,6 +124,5 @@ def _page(scope: Scope, sections: list[ReportSection], pictures: dict[str, dict[
         lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(
-        name=scope.workspace.path.name, at=scope.at, sections=sections, pictures=pictures, version=__version__,
-        light=LIGHT, dark=DARK,
+        name=scope.workspace.path.name, at=scope.at, sections=sections, pictures=pictures, version=__version__
     )  # fmt: skip

@@ -17,8 +17,10 @@ from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader, Stamps
 from catbuilder.decisions.certificates import read_certificates
 from catbuilder.reports.data import MOSAIC_ROUNDS, STAMPS_A_ROW, Scope
-from catbuilder.reports.parts import PAGE_INCHES, Drawing, Part, ReportSection, ReportTable, Theme, missing_part
+from catbuilder.reports.figure_style import PAGE_INCHES
+from catbuilder.reports.page_parts import Drawing, Part, ReportSection, ReportTable, missing_part
 
+_SKY, _TEXT = "#17181c", "#e8e8ec"  # a mosaic is dark on every page, as its stamps are
 _SIDE = 96  # px of a stamp in a mosaic: 115 an inch in print, and what demo and real recipes store at most
 _CELL = _SIDE + 4  # px from a stamp to the next
 _TITLE = 16  # px above a row
@@ -140,22 +142,22 @@ def _blocks(picks: Sequence[dict[str, Any]], classes: Sequence[str]) -> Iterator
             yield _Block(part, members, STAMPS_A_ROW, named=True)
 
 
-def _draw_mosaic(theme: Theme, blocks: Sequence[_Block], stamps: Stamps) -> Figure:
+def _draw_mosaic(blocks: Sequence[_Block], stamps: Stamps) -> Figure:
     """One picture for all stamps: an axis a stamp takes ten times as long to draw."""
     places, height = _placed(blocks)
     canvas = np.empty((height, _CELL * STAMPS_A_ROW, 3), np.uint8)
-    canvas[:] = [int(theme.paper[i : i + 2], 16) for i in (1, 3, 5)]
+    canvas[:] = [int(_SKY[i : i + 2], 16) for i in (1, 3, 5)]
     figure = Figure(figsize=(PAGE_INCHES, PAGE_INCHES * height / canvas.shape[1]))
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     size = _size([_label(block, pick) for block in blocks for pick in block.members])
     stamp = iter(stamps)
     for block, (left, top) in zip(blocks, places, strict=True):
-        axes.text(left + 2, top + _TITLE - 5, block.title, fontsize=7.5, fontweight="bold", color=theme.ink)
+        axes.text(left + 2, top + _TITLE - 5, block.title, fontsize=7.5, fontweight="bold", color=_TEXT)
         for pick in block.members:
             canvas[top + _TITLE : top + _TITLE + _SIDE, left : left + _SIDE] = _resized(next(stamp))
             axes.text(left, top + _TITLE + _SIDE + 3, _label(block, pick), fontsize=size, va="top", linespacing=1.15,
-                      color=theme.ink)  # fmt: skip
+                      color=_TEXT)  # fmt: skip
             left += _CELL
     axes.imshow(canvas, interpolation="lanczos", extent=(0, canvas.shape[1], height, 0))
     return figure

@@ -15,18 +15,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from catbuilder.reports.data import Scope
-from catbuilder.reports.parts import (
+from catbuilder.reports.figure_style import (
+    INK,
     LINES,
-    MANY,
+    MANY_CLASSES,
     MARKERS,
+    MUTED,
     PAGE_INCHES,
-    Drawing,
-    Part,
-    ReportSection,
-    Theme,
-    missing_part,
-    name_classes,
+    add_class_legend,
+    class_colour,
 )
+from catbuilder.reports.page_parts import Drawing, Part, ReportSection, missing_part
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,19 +70,19 @@ def _sky(scope: Scope) -> Iterator[Part]:
     )
 
 
-def _draw_sky(theme: Theme, ra: Floats, dec: Floats, sets: npt.NDArray[np.object_]) -> Figure:
+def _draw_sky(ra: Floats, dec: Floats, sets: npt.NDArray[np.object_]) -> Figure:
     """In the sinusoidal projection, where equal areas are equal: whole skies and small fields alike."""
     middle, across = _extent(ra)
     figure = Figure(figsize=(PAGE_INCHES, 4.0), layout="constrained")
     axes = figure.subplots()
-    greys = theme.muted, theme.colour(9, 10)
-    colours = dict(zip(_SETS, (*greys, *(theme.colour(place, 3) for place in (2, 1, 0))), strict=True))
+    greys = MUTED, class_colour(9, 10)
+    colours = dict(zip(_SETS, (*greys, *(class_colour(place, 3) for place in (2, 1, 0))), strict=True))
     for place, name in enumerate(_SETS):
         here = sets == name
         if here.any():
             axes.scatter(*_flat(ra[here], dec[here], middle), s=4, marker=MARKERS[place], linewidths=0,
                          color=colours[name], label=f"{name} ({int(here.sum()):,})", zorder=2)  # fmt: skip
-    _sky_grid(theme, axes, middle, across, dec)
+    _sky_grid(axes, middle, across, dec)
     axes.set_aspect("equal")
     axes.set(xlabel="right ascension (deg)", ylabel="declination (deg)")
     figure.legend(loc="outside lower center", ncols=5, markerscale=2)
@@ -96,7 +95,7 @@ def _flat(ra: Floats, dec: Floats, middle: float) -> tuple[Floats, Floats]:
     return -offset * np.cos(np.radians(dec)), dec
 
 
-def _sky_grid(theme: Theme, axes: Axes, middle: float, across: float, dec: Floats) -> None:
+def _sky_grid(axes: Axes, middle: float, across: float, dec: Floats) -> None:
     low, high = float(dec.min()), float(dec.max())
     margin = max(0.04 * (high - low), 0.005)
     low, high = max(-90.0, low - margin), min(90.0, high + margin)
@@ -107,7 +106,7 @@ def _sky_grid(theme: Theme, axes: Axes, middle: float, across: float, dec: Float
     ends = []
     for meridian in meridians:
         x = -(meridian - middle) * np.cos(np.radians(along))
-        axes.plot(x, along, color=theme.muted, linewidth=0.5, zorder=1)
+        axes.plot(x, along, color=MUTED, linewidth=0.5, zorder=1)
         ends.append(float(x[0]))
     axes.set_xticks(ends, [f"{meridian % 360:g}" for meridian in np.round(meridians, 6)])
     axes.yaxis.grid()
@@ -151,7 +150,7 @@ def _photometry(scope: Scope) -> Iterator[Part]:
         shown = np.flatnonzero(known)[:_POINTS]
         beside = (
             "median and middle 68 per cent of each class"
-            if len(scope.classes) > MANY
+            if len(scope.classes) > MANY_CLASSES
             else "distribution of each class, its area 1"
         )
         counts = ", ".join(f"{int((names[shown] == each).sum()):,} {each}" for each in scope.classes)
@@ -175,24 +174,24 @@ def _photometry(scope: Scope) -> Iterator[Part]:
 
 
 def _draw_diagram(
-    theme: Theme, x: Floats, y: Floats, names: npt.NDArray[np.object_], classes: tuple[str, ...], label: str, log: bool
+    x: Floats, y: Floats, names: npt.NDArray[np.object_], classes: tuple[str, ...], label: str, log: bool
 ) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES, 3.1), layout="constrained")
     panel, beside = figure.subplots(1, 2, width_ratios=(3, 1), sharey=True)
-    many = len(classes) > MANY
+    many = len(classes) > MANY_CLASSES
     limits = np.nanpercentile(y, (0.5, 99.5)) + np.array([-0.1, 0.1]) * (1 if not log else 0.5)
     edges = list(np.linspace(float(limits[0]), float(limits[1]), 30))
     for place, name in enumerate(classes):
         here = names == name
         if not here.any():
             continue
-        colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
+        colour, marker = class_colour(place, len(classes)), MARKERS[place % len(MARKERS)]
         panel.scatter(x[here], y[here], s=4 if many else 7, alpha=0.55, linewidths=0, color=colour, marker=marker)
-        _medians(panel, x[here], y[here], theme.ink, colour, marker, name)
+        _medians(panel, x[here], y[here], INK, colour, marker, name)
         if many:
             low, middle, high = np.percentile(y[here], (16, 50, 84))
             beside.errorbar(place, middle, [[middle - low], [high - middle]], color=colour, marker=marker,
-                            markersize=5, markeredgecolor=theme.ink, markeredgewidth=0.6)  # fmt: skip
+                            markersize=5, markeredgecolor=INK, markeredgewidth=0.6)  # fmt: skip
         else:
             beside.hist(y[here], edges, histtype="step", orientation="horizontal", density=True, color=colour,
                         linewidth=1.2, linestyle=LINES[place])  # fmt: skip
@@ -201,7 +200,7 @@ def _draw_diagram(
         shown = [tick for tick in (0.5, 1, 2, 3, 5, 10, 20, 50) if limits[0] <= np.log10(tick) <= limits[1]]
         panel.set_yticks(np.log10(shown), [f"{tick:g}" for tick in shown])
     beside.set(xlabel="classes" if many else "density", xticks=[])
-    name_classes(figure, panel, scale=1.0)
+    add_class_legend(figure, panel, scale=1.0)
     panel.grid()
     return figure
 

@@ -10,15 +10,13 @@ from matplotlib.figure import Figure
 from catbuilder.catalogue.status import status
 from catbuilder.decisions.certificates import certificate_sentence, read_certificates, read_shifts
 from catbuilder.reports.data import Scope
-from catbuilder.reports.parts import (
-    MARKERS,
-    PAGE_INCHES,
+from catbuilder.reports.figure_style import INK, MARKERS, PAGE_INCHES, class_colour
+from catbuilder.reports.page_parts import (
     Drawing,
+    Paragraph,
     Part,
     ReportSection,
     ReportTable,
-    Theme,
-    Words,
     missing_part,
     with_interval,
 )
@@ -30,7 +28,7 @@ def glance_section(scope: Scope) -> ReportSection:
     rows = [tuple(_cell(value) for value in row.values()) for row in found.objects.to_pylist()]
     parts: list[Part] = []
     if scope.rounds:
-        parts.append(Words(_state(scope)))
+        parts.append(Paragraph(_state(scope)))
     if not rows:
         parts.append(missing_part("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss"))
         return ReportSection("glance", "At a glance", parts)
@@ -155,14 +153,14 @@ def _pair(row: dict[str, Any]) -> str:
     return f"{row['sample_a']} and {row['sample_b']}"
 
 
-def _draw_shifts(theme: Theme, rows: Sequence[dict[str, Any]]) -> Figure:
+def _draw_shifts(rows: Sequence[dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES, 2.7), layout="constrained")
     left, right = figure.subplots(1, 2)
     pairs = list(dict.fromkeys(_pair(row) for row in rows))
     rounds = sorted({row["round"] for row in rows})
     for place, pair in enumerate(pairs):
         own = [row for row in rows if _pair(row) == pair]
-        style = {"color": theme.colour(place, 3), "marker": MARKERS[place], "markersize": 4}
+        style = {"color": class_colour(place, 3), "marker": MARKERS[place], "markersize": 4}
         aucs, distances, noises = (
             [row for row in own if row["meter"] == meter] for meter in ("auc", "frechet", "frechet_noise")
         )
@@ -184,7 +182,7 @@ def _draw_shifts(theme: Theme, rows: Sequence[dict[str, Any]]) -> Figure:
             markerfacecolor="none",
             linestyle=":",
         )
-    left.axhline(0.5, color=theme.ink, linewidth=0.8, linestyle=":")
+    left.axhline(0.5, color=INK, linewidth=0.8, linestyle=":")
     left.set(xlabel="round", ylabel="AUC", xticks=rounds, ylim=(min(0.45, *left.get_ylim()), 1.02))
     right.set(xlabel="round", ylabel="Fréchet distance", xticks=rounds, ylim=(0, None))
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -203,12 +201,13 @@ def certificates_section(scope: Scope) -> ReportSection:
             "[promotion] has policy = "
             '"certified", and need labelled galaxies ingested with --split calibration'
         )])  # fmt: skip
-    intro = Words(
+    intro = Paragraph(
         "What is promised of each promoted batch, on what grounds, and what became of it since: standing labels and "
         f"audits are as they are now, also where this is the report of an earlier round. Up to round {scope.at}:"
     )
-    sentences = [certificate_sentence(row) for row in rows]
-    return ReportSection("certificates", "Certificates", [intro, Words(items=sentences)])
+    return ReportSection(
+        "certificates", "Certificates", [intro, Paragraph(items=[certificate_sentence(row) for row in rows])]
+    )
 
 
 def provenance_section(scope: Scope) -> ReportSection:
@@ -234,8 +233,8 @@ def _provenance(scope: Scope) -> Iterator[Part]:
              for row in scope.recordings.to_pylist()],
         )  # fmt: skip
     if scope.recipe:
-        yield Words(f"The recipe of round {scope.at}, every setting of it:")
-        yield Words(scope.recipe, kind="verbatim")
+        yield Paragraph(f"The recipe of round {scope.at}, every setting of it:")
+        yield Paragraph(scope.recipe, kind="verbatim")
 
 
 def _meaning(name: str) -> str:

@@ -15,17 +15,17 @@ from scipy.stats import chi2_contingency
 from catbuilder.core.sky import cell_shift, healpix_cell
 from catbuilder.decisions.measures import proportion
 from catbuilder.reports.data import Scope
-from catbuilder.reports.parts import (
-    MANY,
+from catbuilder.reports.figure_style import (
+    BALANCE,
+    INK,
+    MANY_CLASSES,
     MARKERS,
     PAGE_INCHES,
-    Drawing,
-    Part,
-    Theme,
+    add_class_legend,
+    class_colour,
     error_bars,
-    missing_part,
-    name_classes,
 )
+from catbuilder.reports.page_parts import Drawing, Part, missing_part
 from catbuilder.reports.sky import floats
 
 Names = npt.NDArray[np.object_]
@@ -53,7 +53,7 @@ def tiles_part(scope: Scope, objects: pa.Table, names: Names, measured: dict[str
     largest = kinds[order][counts[order] >= _LEAST_A_TILE]
     inside = np.isin(tiles.astype(str), largest)
     judged = judged_words(same_share(tiles[inside], names[inside]))
-    many = len(scope.classes) > MANY
+    many = len(scope.classes) > MANY_CLASSES
     how = (
         "in per cent of the objects there; shaded by how many standard errors that is from the share in all of these"
         if many
@@ -94,25 +94,23 @@ def _enough(tiles: Names) -> bool:
     return large >= 2 and large >= min(_TILES, len(counts) / 2)
 
 
-def _draw_tiles(
-    theme: Theme, tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str], kind: str
-) -> Figure:
+def _draw_tiles(tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str], kind: str) -> Figure:
     figure = Figure(figsize=(PAGE_INCHES, 2.7), layout="constrained")
     panel = figure.subplots()
     groups = [names[tiles == tile] for tile in largest]
-    draw_shares(theme, panel, list(range(len(largest))), groups, classes)
+    draw_shares(panel, list(range(len(largest))), groups, classes)
     for line in panel.lines:
         line.set_linestyle("none")
     for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
-        panel.axhline(float((names == name).mean()), color=theme.colour(place, len(classes)), linewidth=0.7)
+        panel.axhline(float((names == name).mean()), color=class_colour(place, len(classes)), linewidth=0.7)
     _name_tiles(panel, largest, groups, kind)
     panel.set(ylabel="share predicted", ylim=(0, 1))
-    name_classes(figure, panel)
+    add_class_legend(figure, panel)
     return figure
 
 
 def _draw_many_in_tiles(
-    theme: Theme, tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str], kind: str
+    tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str], kind: str
 ) -> Figure:
     """A field a class and tile: points of ten classes would lie on one another."""
     groups = [names[tiles == tile] for tile in largest]
@@ -122,10 +120,10 @@ def _draw_many_in_tiles(
     off = (counts - share * total) / np.sqrt(np.maximum(share * (1 - share) * total, 1e-9))
     figure = Figure(figsize=(PAGE_INCHES, 0.23 * len(classes) + 1.1), layout="constrained")
     panel = figure.subplots()
-    image = panel.imshow(off, cmap=theme.balance, vmin=-_FAR, vmax=_FAR, aspect="auto")
+    image = panel.imshow(off, cmap=BALANCE, vmin=-_FAR, vmax=_FAR, aspect="auto")
     for row, column in np.ndindex(*counts.shape):
         panel.text(column, row, f"{100 * counts[row, column] / total[column]:.0f}", ha="center", va="center",
-                   fontsize=7, color=theme.ink)  # fmt: skip
+                   fontsize=7, color=INK)  # fmt: skip
     panel.set_yticks(range(len(classes)), classes)
     panel.tick_params(length=0)
     _name_tiles(panel, largest, groups, kind)
@@ -159,14 +157,12 @@ def judged_words(p: float | None) -> str:
     return f"the shares {found}, p = {p:.2g}"
 
 
-def draw_shares(
-    theme: Theme, panel: Axes, at: Sequence[float], groups: Sequence[Names], classes: Sequence[str]
-) -> None:
+def draw_shares(panel: Axes, at: Sequence[float], groups: Sequence[Names], classes: Sequence[str]) -> None:
     """Draw the share of each class in each group with its interval; of two classes only the second's."""
     apart = 0.5 * float(np.diff(at).min(initial=1.0)) / len(classes) if len(classes) > 2 else 0.0
     for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
         found = [proportion(name, int((group == name).sum()), len(group), 1.0) for group in groups]
-        colour, marker = theme.colour(place, len(classes)), MARKERS[place % len(MARKERS)]
+        colour, marker = class_colour(place, len(classes)), MARKERS[place % len(MARKERS)]
         # beside one another, or the last class would hide the others' intervals
         beside = np.asarray(at) + apart * (place - (len(classes) - 1) / 2)
         panel.errorbar(beside, *error_bars(found), color=colour, marker=marker, markersize=3.5, linewidth=0.9,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from support.parsed_command import parse_command
 from support.workspaces import (
     SIZE,
     add_events,
@@ -22,7 +23,6 @@ from support.workspaces import (
     write_csv,
     write_images,
 )
-from test_cli import parse
 
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.machine import has_gpu, usable_cores
@@ -48,7 +48,7 @@ def names_a_command(said: str) -> str:
     command = re.findall(r"catbuilder [a-z](?:(?!catbuilder [a-z])[^;])*", said)[-1].strip()
     if command.count(")") > command.count("("):
         command = command.rpartition(")")[0]
-    parse(command)
+    parse_command(command)
     return command
 
 

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import statistics
@@ -14,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from support.parsed_command import parse_command
 from support.workspaces import SIZE, add_objects, ask, cli, failed, process, surveyed, write_csv
 from typer.main import get_command
 
@@ -51,19 +51,6 @@ def verbs(command=None, path=()):
 VERBS = verbs()
 
 
-def parse(line):
-    """Parse a command line as the shell and catbuilder would, and run nothing; raises on what does not exist."""
-    words = shlex.split(line, comments=True)
-    assert words.pop(0) == "catbuilder"
-    command, named = get_command(app), "catbuilder"
-    while hasattr(command, "commands"):
-        while words[0] in ("-w", "--workspace", "--memory-limit"):
-            del words[:2]
-        named = words.pop(0)
-        command = command.commands[named]
-    command.make_context(named, words)
-
-
 @pytest.mark.parametrize(("words", "command"), VERBS, ids=[" ".join(words) for words, _ in VERBS])
 def test_the_help_of_every_verb_ends_in_an_example_that_parses(words, command):
     done = cli(*words, "--help")
@@ -71,7 +58,7 @@ def test_the_help_of_every_verb_ends_in_an_example_that_parses(words, command):
     assert " ".join(done.out.split()).endswith(" ".join(command.epilog.split()))
     example = command.epilog.removeprefix("Example: ")
     assert example.startswith(f"catbuilder {' '.join(words)}")
-    parse(example)
+    parse_command(example)
 
 
 @pytest.mark.parametrize(("words", "command"), VERBS, ids=[" ".join(words) for words, _ in VERBS])
@@ -106,7 +93,7 @@ def test_the_help_shows_every_verb_on_one_line_under_a_heading():
 def test_the_help_of_a_group_of_verbs_ends_in_an_example_too(group):
     epilog = get_command(app).commands[group].epilog
     assert " ".join(cli(group, "--help").out.split()).endswith(epilog)
-    parse(epilog.removeprefix("Example: "))
+    parse_command(epilog.removeprefix("Example: "))
 
 
 def test_help_lists_the_verbs_and_answers_at_once():
@@ -143,7 +130,7 @@ def test_every_command_in_the_documentation_exists():
     assert len(found) >= 8
     for file, command in found:
         try:
-            parse(command)
+            parse_command(command)
         except Exception as error:
             pytest.fail(f"{file}: {command}: {error}")
 

@@ -1,6 +1,5 @@
 """A round killed at any point and started again with the same command ends like one that was never killed."""
 
-import json
 import os
 import random
 import re
@@ -17,6 +16,7 @@ import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, rows
 from support.disk_faults import stopped
+from support.open_round import epoch_begun, last_steps, models
 
 from catbuilder.network.distributed import horovod_available
 
@@ -63,23 +63,6 @@ def go_on_to_the_model(catbuilder: CommandLine, undisturbed: Contents) -> str:
 def assert_nothing_runs(catbuilder: CommandLine, within_s: float = 20.0) -> None:
     """No process of the killed run is left. A worker that was still importing notices once it has imported."""
     wait_for(lambda: not catbuilder.processes(), within_s, 0.1)
-
-
-def last_steps(catbuilder: CommandLine) -> list[str]:
-    return [step for (step,) in rows(catbuilder.workspace, "SELECT step FROM steps ORDER BY run")]
-
-
-def epoch_begun(workspace: Path, epoch: int) -> bool:
-    """Whether some attempt has made its first step of an epoch (counted from 0)."""
-    for log in workspace.glob("rounds/001/attempts/train-*/train.jsonl"):
-        for line in log.read_text().splitlines(keepends=True):
-            if line.endswith("\n") and (event := json.loads(line))["event"] == "step" and event["epoch"] == epoch:
-                return True
-    return False
-
-
-def models(workspace: Path) -> list[Path]:
-    return [*workspace.glob("rounds/001/attempts/*/model.safetensors"), *workspace.glob("rounds/001/model.safetensors")]
 
 
 def workers(catbuilder: CommandLine, module: str) -> list[psutil.Process]:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
-from test_kill import epoch_begun, last_steps, models
+from support.open_round import epoch_begun, last_steps, models
 
 from catbuilder.core.errors import InputError, LaunchError, WorkerDied
 from catbuilder.network.distributed import horovod_available
