@@ -1,11 +1,11 @@
--- Re-applied with `views.sql`, with its slots filled from the catalogue's own classes and archives.
+-- Applied with `views.sql`, with its slots filled in for the catalogue's classes and archives.
 
--- Posteriors of every model, wherever they are kept. What DuckDB's own lambda or list functions would cost an object is
--- more than reading it, so that all that follows is plain arithmetic on the classes' columns.
+-- Posteriors of every model, in the catalogue and in archived files. DuckDB's lambda and list functions take longer for
+-- an object than reading it, so all that follows is plain arithmetic on the columns of the classes.
 CREATE OR REPLACE VIEW scores AS
     SELECT * FROM posteriors{archived};
 
--- The class of highest posterior wins, the first of equals.
+-- The predicted class is that of the highest posterior, the first of equal ones.
 CREATE OR REPLACE VIEW predictions AS
     SELECT survey, object_id,
            CASE {labels} END AS predicted_label,

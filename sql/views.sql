@@ -20,8 +20,8 @@ CREATE OR REPLACE MACRO standing_labels_at(at_round := now_round()) AS TABLE
     QUALIFY row_number() OVER (
         PARTITION BY l.survey, l.object_id ORDER BY source_strength(l.source) DESC, l.event DESC) = 1;
 
--- The rows of `objects` that count: replaced by no newer one, and no mere image of a catalogued object. An image whose
--- id a catalogue names later is that object again.
+-- The valid rows of `objects`: without rows that a newer one replaces, and without images that show a catalogued
+-- object. If a catalogue later contains the image's own id, the image is that object again.
 CREATE OR REPLACE MACRO standing_objects_at(at_round := now_round()) AS TABLE
     SELECT * FROM (SELECT * FROM objects WHERE round <= at_round) AS o
     ANTI JOIN (SELECT survey, object_id, replaced_run FROM revisions
@@ -30,7 +30,7 @@ CREATE OR REPLACE MACRO standing_objects_at(at_round := now_round()) AS TABLE
     ANTI JOIN (SELECT survey, object_id FROM aliases WHERE round <= at_round) AS a
         ON a.survey = o.survey AND a.object_id = o.object_id AND o.origin = 'images';
 
--- Images that stand for a catalogued object, unless a catalogue has come to name the image's own id.
+-- Images that show a catalogued object, unless a catalogue contains the image's own id.
 CREATE OR REPLACE MACRO standing_aliases_at(at_round := now_round()) AS TABLE
     SELECT * FROM (SELECT * FROM aliases WHERE round <= at_round) AS a
     ANTI JOIN (SELECT survey, object_id FROM objects WHERE origin <> 'images' AND round <= at_round) AS c
@@ -65,8 +65,8 @@ CREATE OR REPLACE MACRO standing_splits_at(at_round := now_round()) AS TABLE
                WHERE table_name = 'splits' AND round <= at_round) AS r
         ON r.survey = s.survey AND r.object_id = s.object_id AND r.replaced_run = s.run;
 
--- Objects of which the newest model may not have the last word: an image was taken out of use or given to another object
--- since an older model scored it, or an older model scored what came later.
+-- Objects whose latest score may be from an older model: their image was rejected or assigned to another object after
+-- an older model scored it, or an older model scored objects that were ingested later.
 CREATE OR REPLACE MACRO strays_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id FROM stamps WHERE quality <> 'ok' AND round <= at_round
     UNION SELECT survey, object_id FROM aliases WHERE round <= at_round
@@ -75,8 +75,8 @@ CREATE OR REPLACE MACRO strays_at(at_round := now_round()) AS TABLE
                QUALIFY model < max(model) OVER () AND run > max(run) FILTER (model = round) OVER ()) AS late
         ON late.model = s.model AND late.run = s.run;
 
--- Every round scores whatever has a good image, so that the newest model's scores are the latest of nearly all; to rank
--- the scores of each object would sort a thousand million rows. A model scores an object once.
+-- The latest score of each object. Every round scores all objects with a good image, so that the newest model's score
+-- is the latest for nearly all; ranking the scores of every object would sort 1e9 rows. A model scores an object once.
 CREATE OR REPLACE MACRO latest_predictions_at(at_round := now_round()) AS TABLE
     SELECT * FROM predictions AS p
     SEMI JOIN (SELECT max(model) AS model FROM scorings WHERE round <= at_round) AS newest ON newest.model = p.model
@@ -97,11 +97,11 @@ CREATE OR REPLACE MACRO exclusions_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id, string_agg(DISTINCT rule, ',' ORDER BY rule) AS firewall
     FROM exclusions WHERE round <= at_round GROUP BY survey, object_id;
 
--- One row an object: what it is for, and what keeps it out. All of `catalog_at` but for labels and scores, which cost most.
+-- One row for each object: its set, and what excludes it. `catalog_at` without labels and scores, which take most time.
 CREATE OR REPLACE MACRO places_at(at_round := now_round()) AS TABLE
     SELECT o.survey, o.object_id, o.name, o.ra, o.dec, o.mag_g, o.mag_r, o.mag_i, o.radius_arcsec,
            CASE WHEN coalesce(w.domain, o.domain) <> 'in' THEN coalesce(w.domain, o.domain)
-                -- catalogued after the population was applied: nobody has looked at it yet
+                -- catalogued after the population was applied, so that its domain is not known yet
                 WHEN w.domain IS NULL AND o.origin <> 'images' AND q.survey IS NOT NULL THEN 'unknown'
                 WHEN s.object_id IS NULL THEN 'no_image'
                 WHEN s.quality <> 'ok' THEN 'artefact'
@@ -115,7 +115,7 @@ CREATE OR REPLACE MACRO places_at(at_round := now_round()) AS TABLE
     LEFT JOIN test_members_at(at_round) AS t ON t.survey = o.survey AND t.object_id = o.object_id
     LEFT JOIN exclusions_at(at_round) AS x ON x.survey = o.survey AND x.object_id = o.object_id;
 
--- One row an object. A test object's truth is never shown as its label, whatever was imported.
+-- The catalogue: one row for each object. The true class of a test object is never shown as its label.
 CREATE OR REPLACE MACRO catalog_at(at_round := now_round()) AS TABLE
     SELECT o.survey, o.object_id, o.name, o.ra, o.dec, o.mag_g, o.mag_r, o.mag_i, o.radius_arcsec,
            CASE WHEN o.test_set IS NULL THEN l.label END AS label,
@@ -139,8 +139,8 @@ CREATE OR REPLACE MACRO catalog_at(at_round := now_round()) AS TABLE
 
 CREATE OR REPLACE VIEW catalog AS SELECT * FROM catalog_at();
 
--- What an archive measured of each object that stands, under the archive's own names, beside the columns of
--- `objects`: what the SQL of a target population reads.
+-- The columns of `objects` and the archive's own measurements, under the archive's names. The SQL of a target
+-- population reads this.
 CREATE OR REPLACE VIEW des_sources AS
     SELECT o.* EXCLUDE (domain, round, run), d.* EXCLUDE (survey, object_id, round, run)
     FROM standing_objects_at() AS o
@@ -157,7 +157,7 @@ CREATE OR REPLACE VIEW sdss_sources AS
               ON r.survey = c.survey AND r.object_id = c.object_id AND r.replaced_run = c.run) AS d
         ON d.survey = o.survey AND d.object_id = o.object_id;
 
--- Every plan of every round: the first, and those that took its place while the round was unfinished.
+-- Every plan of every round: the first, and those that replaced it while the round was unfinished.
 CREATE OR REPLACE VIEW plans AS
     SELECT p.*, u.recorded_at AS planned_at
     FROM (SELECT round, 1 AS number, ranks, threads, coalesce(plan ->> '$.hosts', '') AS hosts,
@@ -165,7 +165,7 @@ CREATE OR REPLACE VIEW plans AS
           UNION ALL SELECT round, number, ranks, threads, hosts, after_step, run FROM replans) AS p
     JOIN runs AS u ON u.run = p.run;
 
--- Where each round stands: its last recorded step, by number, since clocks are set back.
+-- The state of each round: its last recorded step, by recording number, since a clock may be set back.
 CREATE OR REPLACE VIEW round_status AS
     SELECT r.round, r.recipe, r.seed,
            (SELECT arg_max(p.ranks, p.number) FROM plans AS p WHERE p.round = r.round) AS ranks, arg_max(s.step, s.run) AS step,
@@ -173,8 +173,9 @@ CREATE OR REPLACE VIEW round_status AS
     FROM rounds AS r JOIN steps AS s ON s.round = r.round
     GROUP BY r.round, r.recipe, r.seed;
 
--- What the round's model scored and may be promoted: unlabelled, of the pool and the target population. What was learned
--- of an object while the round ran leaves it to the next one; labels do not, as a person's is stronger anyway.
+-- Objects that the round may promote: scored by its model, unlabelled, in the pool and the target population. An object
+-- whose sets or image changed while the round ran is left to the next round. A new label does not exclude it: a
+-- person's label is stronger than a promoted one anyway.
 CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
     SELECT c.survey, c.object_id, c.predicted_label, c.predicted_confidence, c.calibrated_confidence, c.model
     FROM catalog_at(at_round) AS c
@@ -190,39 +191,39 @@ CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
       AND c.model = at_round
       AND c.predicted_confidence <= 1;  -- false for a NaN, which DuckDB sorts above every number
 
--- Confidences in steps that are fine where they crowd: near one.
+-- Number of a confidence bin; bins are narrow near 1, where most confidences are.
 CREATE OR REPLACE MACRO confidence_step(confidence) AS CAST(-1000 * ln(1.0000001::DOUBLE - confidence) AS INTEGER);
 
--- What a strategy asks about first: the larger, the less the model knows.
+-- How uncertain the model is by a selection strategy; the largest values are selected first.
 CREATE OR REPLACE MACRO doubt_by(strategy, margin, uncertainty, mutual_information) AS
     CASE strategy WHEN 'margin' THEN 1 - margin WHEN 'entropy' THEN uncertainty ELSE mutual_information END;
 
--- A number in [0, 1) that belongs to an object and a purpose for ever, whatever the seed.
+-- A random number in [0, 1) that depends only on the object and the purpose, not on the seed.
 CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS
     md5_number_lower(purpose || ' ' || survey || ' ' || object_id) / 18446744073709551616.0;
 
--- Rounds before `at_round` whose promotions count: the last `rollback` after them went back no further.
+-- Promotion cuts of rounds before `at_round` that no later `rollback` has undone.
 CREATE OR REPLACE MACRO standing_cuts_at(at_round := now_round()) AS TABLE
     SELECT c.* FROM promotion_cuts AS c
     WHERE c.round < at_round
       AND coalesce((SELECT arg_max(b.to_round, b.run) FROM rollbacks AS b
                     WHERE b.run > c.run AND b.round <= at_round), c.round) >= c.round;
 
--- Objects that people were asked about, under the ids by which they are catalogued now.
+-- Objects selected for labelling, under their present ids.
 CREATE OR REPLACE MACRO asked_at(at_round := now_round()) AS TABLE
     SELECT q.* EXCLUDE (object_id), coalesce(a.of_object_id, q.object_id) AS object_id
     FROM queue AS q
     LEFT JOIN standing_aliases_at(at_round) AS a ON a.survey = q.survey AND a.object_id = q.object_id
     WHERE q.round <= at_round;
 
--- Objects of which a person has said that they cannot tell, and has not taken it back.
+-- Objects that a person has marked as unsure, and has not retracted.
 CREATE OR REPLACE MACRO unsure_at(at_round := now_round()) AS TABLE
     SELECT DISTINCT survey, object_id FROM labels
     WHERE kind = 'unsure' AND round <= at_round
       AND event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL AND round <= at_round);
 
--- Objects drawn to calibrate of which nobody could tell, or which somebody passed over, having answered a later one of the
--- draw: as a rule the hard ones.
+-- Objects drawn for calibration that a person marked as unsure, or skipped while answering a later one of the same
+-- draw. Usually these are the difficult ones.
 CREATE OR REPLACE MACRO passed_over_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id
     FROM (SELECT q.survey, q.object_id, q.place, h.object_id IS NOT NULL AS answered, u.object_id IS NOT NULL AS unsure,
@@ -234,10 +235,10 @@ CREATE OR REPLACE MACRO passed_over_at(at_round := now_round()) AS TABLE
           WHERE q.purpose = 'calibration')
     WHERE NOT answered AND (unsure OR place < last_answered);
 
--- The calibration objects of a survey and their truth: the larger vote as it stands, 'tie' where volunteers voted on the
--- object, or on its counterpart, and the votes are equal, and where a person who was asked passed it over. Two halves for
--- ever. None is near a test object. None was chosen by what a network made of it: only what is drawn at random says how
--- often the network errs.
+-- The calibration objects and their true classes: the class with the larger vote, unless a person has replaced it. It
+-- is 'tie' if volunteers voted on the object or its counterpart with equal votes, or if a person skipped it. A hash
+-- puts each object into one of two halves for good. None is near a test object. None was selected by its score: only
+-- objects drawn at random measure how often the network errs.
 CREATE OR REPLACE MACRO calibration_at(at_round := now_round()) AS TABLE
     SELECT c.survey, c.object_id,
            CASE WHEN uniform_draw('calibration half', c.survey, c.object_id) < 0.5 THEN 'fit' ELSE 'certify' END AS half,
@@ -253,7 +254,7 @@ CREATE OR REPLACE MACRO calibration_at(at_round := now_round()) AS TABLE
         SELECT m.survey_a, m.object_id_a FROM standing_matches_at(at_round) AS m
         JOIN standing_votes_at(at_round) AS g ON g.survey = m.survey_b AND g.object_id = m.object_id_b) AS v
         ON v.survey = c.survey AND v.object_id = c.object_id
-    -- what any network has learned from says nothing of what networks do not know
+    -- objects that any network was trained on do not measure its errors on new objects
     ANTI JOIN (SELECT survey, object_id FROM training WHERE round <= at_round) AS t
         ON t.survey = c.survey AND t.object_id = c.object_id
     ANTI JOIN (SELECT survey, object_id FROM asked_at(at_round) GROUP BY ALL
@@ -262,9 +263,9 @@ CREATE OR REPLACE MACRO calibration_at(at_round := now_round()) AS TABLE
     WHERE c.split = 'calibration' AND c.domain = 'in' AND c.quality = 'ok'
       AND c.test_set IS NULL AND c.firewall IS NULL AND c.source IS DISTINCT FROM 'promoted';
 
--- Objects of a survey that no earlier promotion has taken, or, of calibration objects, would have taken: what is left of
--- the one stands for what is left of the other. Who was not scored by each of these rounds' models may be either, and
--- is not among them until `score --round` has told.
+-- Objects of a survey that no earlier round has promoted or, for calibration objects, would have promoted: the
+-- remaining calibration objects represent the remaining pool. An object that one of these rounds' models has not scored
+-- could be either, so it is left out until `score --round` has scored it.
 CREATE OR REPLACE MACRO left_at(at_round, target) AS TABLE
     WITH cuts AS (SELECT * FROM standing_cuts_at(at_round) WHERE survey IS NULL OR survey = target)
     SELECT p.survey, p.object_id
@@ -278,7 +279,8 @@ CREATE OR REPLACE MACRO left_at(at_round, target) AS TABLE
             CASE k.score WHEN 'raw' THEN p.predicted_confidence ELSE p.calibrated_confidence END >= k.threshold
             AND uniform_draw('share ' || k.round, p.survey, p.object_id) < k.share, false));
 
--- What the policy `certified` may promote: nothing twice, since calibration objects know of one promotion only.
+-- Objects that the policy `certified` may promote: each at most once, since calibration objects represent one
+-- promotion.
 CREATE OR REPLACE MACRO certifiable_at(at_round, target) AS TABLE
     SELECT p.* FROM promotable_at(at_round) AS p
     SEMI JOIN left_at(at_round, target) AS t ON t.survey = p.survey AND t.object_id = p.object_id

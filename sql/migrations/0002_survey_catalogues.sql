@@ -1,8 +1,8 @@
--- Survey catalogues: what the archives measured, who is who, and who stands where.
+-- Survey catalogues: measurements of the archives, aliases, cross-matches and target populations.
 -- A row is never changed. New values of a known object are a new row, and `revisions` says which row it replaces.
 
--- What kind of file the row came from: images, gz1, sdss or des. A photometric catalogue's position is worth
--- more than Galaxy Zoo's, and that more than an image table's.
+-- What kind of file the row came from: images, gz1, sdss or des. A photometric catalogue's position is preferred
+-- to Galaxy Zoo's, and that to an image table's.
 ALTER TABLE objects ADD COLUMN origin VARCHAR;
 UPDATE objects SET origin = 'images';
 
@@ -35,17 +35,17 @@ CREATE TABLE des_coadd (
     extended_class_coadd TINYINT, round INTEGER, run INTEGER
 );
 
--- An image given by position shows an object of a catalogue: the row of the image then stands for that object.
+-- Aliases: an image ingested by position shows a catalogued object, and then counts as that object.
 CREATE TABLE aliases (
     survey VARCHAR, object_id BIGINT, of_object_id BIGINT, separation_arcsec DOUBLE, round INTEGER, run INTEGER
 );
 
--- Each cross-match of two surveys; the pairs of the latest one stand.
+-- Each cross-match of two surveys; the pairs of the latest one are valid.
 CREATE TABLE crossmatches (
     survey_a VARCHAR, survey_b VARCHAR, radius_arcsec DOUBLE, pairs BIGINT, round INTEGER, run INTEGER
 );
 
--- Each time a target population was applied to a survey; the domains of the latest one stand.
+-- Each application of a target population to a survey; the domains of the latest one are valid.
 CREATE TABLE populations (
     survey VARCHAR, population VARCHAR, sha256 VARCHAR, definition VARCHAR, round INTEGER, run INTEGER
 );
@@ -54,9 +54,9 @@ CREATE TABLE domains (
     survey VARCHAR, object_id BIGINT, domain VARCHAR, reason VARCHAR, round INTEGER, run INTEGER
 );
 
--- True where a person or a table said what the object is for, false where nobody did and it is a default. Only what was
--- said goes from an image to the galaxy it shows, or stands against what `assemble` would make of it.
+-- True if a person or a table stated the split, false if it is a default. Only a stated split passes from an image to
+-- the galaxy it shows, and is kept by `assemble`.
 ALTER TABLE splits ADD COLUMN stated BOOLEAN;
 
--- The class with more of the volunteers' raw votes, beside the truth, which is by debiased votes
+-- The class with more raw votes of the volunteers; the truth is by debiased votes
 ALTER TABLE test_sets ADD COLUMN raw_majority VARCHAR;

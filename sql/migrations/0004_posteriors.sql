@@ -1,10 +1,10 @@
--- Scores of 300 million objects a round: only what cannot be worked out again is kept. What follows from a posterior
--- (class, confidence, entropy) is given by the view `predictions`, which also reads what `compact` has moved out.
+-- A round may score 300 million objects, so only posteriors are stored. The view `predictions` computes class,
+-- confidence and entropy from them, and also reads the files to which `compact` has moved older ones.
 
 CREATE TABLE posteriors AS SELECT * EXCLUDE (predicted_label, predicted_confidence, uncertainty) FROM predictions;
 DROP TABLE predictions;
 
--- Each time a model's scores were recorded: once by its round, and by each later `score`.
+-- Each recording of a model's scores: by its round, and by each later `score`.
 CREATE TABLE scorings (model INTEGER, scored BIGINT, round INTEGER, run INTEGER);
 INSERT INTO scorings SELECT model, count(*), round, run FROM posteriors GROUP BY model, round, run ORDER BY run;
 

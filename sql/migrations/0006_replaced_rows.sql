@@ -1,5 +1,5 @@
--- Which rows of stamps and splits a newer one replaces was found out by ranking them all; now `revisions` says it, as of
--- the other tables.
+-- `revisions` now lists the replaced rows of stamps and splits too, as of the other tables. Before, all rows had to be
+-- ranked to find them.
 INSERT INTO revisions (table_name, survey, object_id, replaced_run, round, run)
 SELECT 'stamps', survey, object_id, run, next_round, next_run
 FROM (SELECT survey, object_id, run, lead(run) OVER newer AS next_run, lead(round) OVER newer AS next_round

@@ -1,5 +1,5 @@
--- Whom people are asked about, chosen by what a network does not know or drawn at random. What was not drawn at random
--- may train and never calibrate, so the queue keeps what each object was chosen for and with which chance.
+-- Objects to label, selected by the network's uncertainty or drawn at random. Only objects drawn at random may
+-- calibrate, the others may only train, so the queue stores the purpose and the probability of each.
 
 ALTER TABLE queue ADD COLUMN purpose VARCHAR;      -- 'audit', 'training' or 'calibration'
 ALTER TABLE queue ADD COLUMN probability DOUBLE;   -- of being drawn; NULL where nothing was drawn at random

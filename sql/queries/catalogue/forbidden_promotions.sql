@@ -1,4 +1,4 @@
--- Promotions that the firewall must have kept out: this finding any is a fault of ours.
+-- Promotions that the firewall should have prevented; any row means an error in catbuilder.
 SELECT i.survey, i.object_id,
        CASE WHEN c.object_id IS NULL THEN 'is not in the catalogue'
             WHEN c.test_set IS NOT NULL THEN 'belongs to test set ' || c.test_set

@@ -1,5 +1,4 @@
--- Candidate events, in the order in which they came, but for labels that merely repeat the last word of the same source
--- and annotator.
+-- Candidate events, in their order, without labels that repeat the last label of the same source and annotator.
 SELECT n.* EXCLUDE (place)
 FROM candidate_labels AS n
 LEFT JOIN (

@@ -1,4 +1,4 @@
--- Number the incoming events without a gap, in the order in which they came.
+-- Number the incoming events without gaps, in the order given.
 INSERT INTO labels BY NAME
 SELECT (SELECT coalesce(max(event), 0) FROM labels) + row_number() OVER (ORDER BY i.position) AS event,
        i.* EXCLUDE (position), $round AS round, $run AS run, now() AS recorded_at

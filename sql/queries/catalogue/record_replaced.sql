@@ -1,4 +1,4 @@
--- Rows of objects that this recording has given a newer one.
+-- Record which rows are replaced by newer rows of this recording.
 INSERT INTO revisions BY NAME
 SELECT $table AS table_name, o.survey, o.object_id, o.run AS replaced_run, $round AS round, $run AS run
 FROM {table} AS o

@@ -1,4 +1,4 @@
--- Objects by survey and split, and what has become of them.
+-- Count objects by survey and set: good stamps, labels, promotions, scores.
 SELECT survey, CASE WHEN test_set IS NOT NULL THEN 'test ' || test_set ELSE coalesce(split, 'in no set') END AS part,
        count(*) AS objects,
        count(*) FILTER (quality = 'ok') AS good_stamps,
