@@ -62,8 +62,8 @@ class AssembleReport:
     def sentences(self) -> list[str]:
         """Describe the sets, beside the table of counts."""
         text = [
-            f"Overlap: {self.overlap:,} galaxies with votes that both surveys observed. {self.ties} of them have equal "
-            "votes for the two classes: they are not in FO, and count as errors in calibration, which has "
+            f"Overlap: {self.overlap:,} galaxies with votes that both surveys observed. {self.ties} of them tie (the "
+            "votes for the two classes are equal): they are not in FO, and count as errors in calibration, which has "
             f"{self.tied_in_calibration}.",
             f"HP and the overlap: {self.hp_in_overlap:,} galaxies of HP are also in the overlap, {self.hp_in_fo:,} of "
             "them in FO; the two test sets are not disjoint.",

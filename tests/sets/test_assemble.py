@@ -204,7 +204,7 @@ def test_assemble_says_what_is_missing(tmp_path):
 
 def test_other_classes_than_galaxy_zoos_are_refused(tmp_path):
     workspace = create_workspace(tmp_path / "ws", classes=("disc", "bulge"))
-    failed(cli("-w", workspace.path, "assemble"), "elliptical from spiral", "disc, bulge")
+    failed(cli("-w", workspace.path, "assemble"), "the classes elliptical and spiral", "disc, bulge")
 
 
 # --- the target population
@@ -352,7 +352,7 @@ def test_the_papers_hp_list_gives_the_papers_counts(real_sky, _):
     for survey in ("sdss", "des"):
         assert counts["HP", survey, "spiral"] == (516, 516)
         assert counts["HP", survey, "elliptical"] == (550, 550)
-    assert "16,982 galaxies with votes that both surveys saw; 21 of them tie" in done.err
+    assert "16,982 galaxies with votes that both surveys observed. 21 of them tie" in done.err
     assert "1,066 galaxies of HP are also in the overlap" in done.err
     with open(DATA / "catalogs" / "hp_test_set.csv", newline="") as file:
         pairs = {(int(row["sdss_objid"]), int(row["des_coadd_object_id"])) for row in csv.DictReader(file)}
@@ -372,7 +372,7 @@ def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tm
     assert cli("-w", workspace.path, "ingest", "gz1", news, "--update").code == 0
     done = cli("-w", workspace.path, "crossmatch")
     done = cli("-w", workspace.path, "assemble")
-    assert "1 labels of an earlier call are taken back" in done.out, done
+    assert "1 labels of an earlier call are retracted" in done.out, done
     state = "SELECT label, split FROM catalog WHERE survey = 'sdss' AND object_id = ?"
     assert ask(workspace, state, SDSS + trained) == [(None, "none")]
     again = cli("-w", workspace.path, "assemble")
