@@ -142,7 +142,7 @@ def run_recursion(
     WorkspaceBusy
         The same experiment is under way elsewhere.
     WorkerDied
-        A worker ended before its work was done; the same call goes on from there.
+        A worker ended before its work was done; the same call continues from there.
     """
     seeds = list(dict.fromkeys(seeds))
     if rounds < 2 or not seeds:

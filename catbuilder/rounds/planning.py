@@ -1,6 +1,6 @@
 """Plan a round: fix its recipe, seed, training objects and objects to score before anything runs.
 
-The plan is kept in the catalogue and beside it, and a round that was interrupted goes on by its own plan.
+The plan is kept in the catalogue and beside it, and a round that was interrupted continues by its own plan.
 """
 
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""Run rounds: plan, train, score, decide, evaluate, close. An interrupted round goes on where it stopped.
+"""Run rounds: plan, train, score, decide, evaluate, close. An interrupted round continues where it stopped.
 
 Each step first writes complete files, then records itself in one transaction. A step whose files are already there
-uses them. So a run that was killed at any point goes on with the same command and ends in the same catalogue. Only the
-coordinator (this process) opens the catalogue, and only to record; while its workers run, others can query.
+uses them. So a run that was killed at any point continues with the same command and ends in the same catalogue. Only
+the coordinator (this process) opens the catalogue, and only to record; while its workers run, others can query.
 """
 
 import json
@@ -68,7 +68,7 @@ def run_rounds(
 ) -> list[RoundOutcome]:
     """Run `n` rounds: train, score, promote and measure. An unfinished round is finished first and counts as one.
 
-    An unfinished round goes on by its own plan. After an interruption the same call runs the rounds that are left of
+    An unfinished round continues by its own plan. After an interruption the same call runs the rounds that are left of
     the interrupted run, and no more: so it ends in the same catalogue. The run ends early, without an error, when a
     round neither promotes nor retracts anything: the next round would train on the same objects again.
 
@@ -114,7 +114,7 @@ def run_rounds(
     HostLost
         A host was cut off or went down; continue when it is back, or on other hosts with `replan`.
     WorkerDied
-        A worker ended before its work was done; the same call goes on from there.
+        A worker ended before its work was done; the same call continues from there.
     """
     chosen = recipe_for(workspace, recipe)
     hosts = hosts_text(parse_hosts(hosts))
@@ -195,7 +195,7 @@ def read_outcome(workspace: Workspace, round_number: int) -> RoundOutcome:
 def last_round_to_run(workspace: Workspace, n: int, reporter: Reporter) -> int:
     """Compute the number of the round with which a run of `n` rounds ends.
 
-    A run that goes on with an interrupted one ends no later than that was to end.
+    A run that continues an interrupted one ends no later than that was to end.
     """
     with workspace.reading(wait_s=None) as con:
         row = first_row(con, query("rounds/last_round"))

@@ -36,7 +36,7 @@ SHARD_OBJECTS = 65_536
 class ScoreReport:
     """Numbers of `score_later`."""
 
-    round: int  # whose model scored
+    round: int  # its model scored
     scored: int  # objects
 
     def sentences(self) -> list[str]:

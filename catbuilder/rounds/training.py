@@ -79,9 +79,9 @@ def train_members(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> 
     CatalogueDamaged
         A model file in the round's folder was trained by another plan.
     WorkerDied
-        A rank ended before its work was done; the same call goes on from there.
+        A rank ended before its work was done; the same call continues from there.
     HostLost
-        A host was cut off or went down; the same call goes on from there.
+        A host was cut off or went down; the same call continues from there.
     """
     trained = []
     for member in members_of(workspace, plan):
