@@ -341,9 +341,9 @@ def _differences(con: Connection, layout: FileLayout, values: dict[str, object])
 def _rejections(con: Connection, values: dict[str, object]) -> tuple[Rejection, ...]:
     text = (
         "SELECT file, row, object_id, reason FROM rejections WHERE run = $run AND row IS NOT NULL "
-        "ORDER BY file, row LIMIT $told"
+        "ORDER BY file, row LIMIT $first"
     )
-    return tuple(Rejection(*row) for row in con.execute(text, {"run": values["run"], "told": _MOST_LISTED}).fetchall())
+    return tuple(Rejection(*row) for row in con.execute(text, {"run": values["run"], "first": _MOST_LISTED}).fetchall())
 
 
 def _shown(value: Any) -> str:

@@ -122,10 +122,10 @@ def check_kept_names(con: Connection, archive: Archive, layout: FileLayout) -> N
     of_archive = {measurement.ours: measurement.theirs for measurement in archive.of_archive}
     for field in layout.kept:
         if field.ours in of_every | of_archive.keys():
-            whose = f"holds {archive.title}'s {of_archive[field.ours]}" if field.ours in of_archive else "stands there"
+            owner = f" ({archive.title}'s {of_archive[field.ours]})" if field.ours in of_archive else ""
             raise InputError(
-                f"--keep {field.cell.name}: in the catalogue a column {field.ours} of another meaning {whose}; rename "
-                "it in the file, or leave it out"
+                f"--keep {field.cell.name}: the catalogue has a column {field.ours} of another meaning{owner}; rename "
+                "the column in the file, or leave it out"
             )
 
 
