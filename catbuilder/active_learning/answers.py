@@ -69,7 +69,7 @@ def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[s
 
 def import_labels(
     workspace: Workspace,
-    file: Path,
+    file: str | Path,
     *,
     source: str | None = None,
     survey: str | None = None,
@@ -94,6 +94,7 @@ def import_labels(
     InputError
         The file cannot be read or is not of that layout, the source cannot be imported, or an answer names no class.
     """
+    file = Path(file)
     if source is None:
         source = "imported" if layout == "plain" else "human"
     if source not in SOURCES[:3]:
@@ -150,11 +151,12 @@ def label_columns(classes: Sequence[str]) -> tuple[CsvColumn, ...]:
     )
 
 
-def export_labels(workspace: Workspace, file: Path) -> int:
+def export_labels(workspace: Workspace, file: str | Path) -> int:
     """Write every standing label to a CSV file that `import_labels` can read, and return their number.
 
     An annotator's name that a spreadsheet would run as a formula gets an apostrophe, which the import removes.
     """
+    file = Path(file)
     with workspace.reading() as con:
         cursor = con.execute(query("active_learning/export_labels"))
         names = [column[0] for column in cursor.description or []]

@@ -28,7 +28,7 @@ from catbuilder.core.stamps import StampReader
 MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
 
 
-def export_subjects(workspace: Workspace, folder: Path, layout: Layout, table: Path | None = None) -> int:
+def export_subjects(workspace: Workspace, folder: str | Path, layout: Layout, table: str | Path | None = None) -> int:
     """Write the stamps (PNG, unchanged) and the manifest of the objects into a new folder, and return their number.
 
     'zooniverse': `manifest.csv` beside the images, its fields hidden from volunteers. 'labelstudio': `tasks.json` and
@@ -45,6 +45,8 @@ def export_subjects(workspace: Workspace, folder: Path, layout: Layout, table: P
     NothingToAsk
         No question is open.
     """
+    folder = Path(folder)
+    table = None if table is None else Path(table)
     if layout not in MANIFEST:
         raise InputError(f"objects cannot be exported in the layout '{layout}'; use {' or '.join(MANIFEST)}")
     if (folder / MANIFEST[layout]).exists():

@@ -14,7 +14,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.database import read_everything
 from catbuilder.catalogue.last_numbers import last_recording
@@ -31,6 +30,7 @@ from catbuilder.core.files import (
 )
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query
+from catbuilder.core.version import __version__
 
 CATALOGUE_FILES = ("catbuilder.toml", "log.jsonl", "catalog.duckdb.wal", "catalog.duckdb")
 _MANIFEST = "backup.json"
@@ -83,7 +83,7 @@ class BackupReport:
     damaged: tuple[str, ...]  # files of the workspace that differ from what was recorded; they were not copied
 
 
-def backup(workspace: Workspace, dest: Path, progress: Update | None = None) -> BackupReport:
+def backup(workspace: Workspace, dest: str | Path, progress: Update | None = None) -> BackupReport:
     """Copy the workspace to `dest`, as of one recording; a round may train meanwhile.
 
     Raises
@@ -93,6 +93,7 @@ def backup(workspace: Workspace, dest: Path, progress: Update | None = None) -> 
     WorkspaceBusy
         Another backup to `dest` is under way.
     """
+    dest = Path(dest)
     dest = dest.resolve()
     _earlier(workspace, dest)  # before anything is written there
     dest.mkdir(parents=True, exist_ok=True)
@@ -138,7 +139,7 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
     return BackupReport(recording, copied, size, unchanged, tuple(damaged))
 
 
-def restore(source: Path, place: Path, progress: Update | None = None) -> list[str]:
+def restore(source: str | Path, place: str | Path, progress: Update | None = None) -> list[str]:
     """Restore a workspace from a backup, checking every file by its hash; give one sentence for each thing done.
 
     If `place` is a workspace with an undamaged catalogue, only damaged stamps, models and releases are put back. A
@@ -153,6 +154,8 @@ def restore(source: Path, place: Path, progress: Update | None = None) -> list[s
     WorkspaceError
         `place` is a workspace without damage, or holds other files.
     """
+    source = Path(source)
+    place = Path(place)
     found, place = _read(source), place.resolve()
     _refuse_no_workspace(place)
     if (place / "catbuilder.toml").exists() and (standing := _whole_workspace(place)) is not None:

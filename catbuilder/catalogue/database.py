@@ -12,7 +12,6 @@ from pathlib import Path
 
 import duckdb
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import (
     Connection,
     damaged_catalogue,
@@ -33,6 +32,7 @@ from catbuilder.core.errors import (
     WorkspaceError,
 )
 from catbuilder.core.files import atomic_write
+from catbuilder.core.version import __version__
 
 _log = logging.getLogger(__name__)
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection, first_row
 from catbuilder.catalogue.last_numbers import last_round
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.recipe import Recipe
+from catbuilder.core.version import __version__
 
 
 def require_round(con: Connection, round_number: int) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import duckdb
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.core.resources import sql_folder
+from catbuilder.core.version import __version__
 
 # A column that an ingest added (--keep) is described by its own comment, not by sql/columns.csv.
 _KEPT = "Kept from the archive's file"

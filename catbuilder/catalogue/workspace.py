@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection, roll_back
 from catbuilder.catalogue.database import connect
 from catbuilder.catalogue.last_numbers import last_event, last_recording, last_round
@@ -25,6 +24,10 @@ from catbuilder.core.files import append_line, exclusive_lock
 from catbuilder.core.interrupts import defer_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.settings import WorkspaceConfig, load_settings
+from catbuilder.core.version import __version__
+
+if TYPE_CHECKING:
+    from catbuilder.core.recipe import Recipe
 
 _MAX_FOLDERS = 1000  # searched for the workspace that the user may have meant
 
@@ -93,6 +96,18 @@ class Workspace:
                 f"unknown survey '{survey}'; this workspace has {', '.join(self.config.surveys)}{hint}; if it is "
                 f"another, add a line [surveys.{survey}] to {self.path / 'catbuilder.toml'} and give the command again"
             )
+
+    def recipe(self, recipe: "Recipe | str | Path | None" = None) -> "Recipe":
+        """Read a recipe given by name or path; by default the one that `catbuilder.toml` names.
+
+        Raises
+        ------
+        ConfigError
+            There is no such recipe, or a key in it is unknown, missing or out of range.
+        """
+        from catbuilder.core.recipe import Recipe, load_recipe  # here, since most commands need none
+
+        return recipe if isinstance(recipe, Recipe) else load_recipe(recipe or self.config.recipe)
 
     @contextmanager
     def reading(self, wait_s: float | None = 60.0) -> Iterator[Connection]:
@@ -186,6 +201,35 @@ class Workspace:
                 f"recording {last['run']} (label event {last['events']}): something recorded was lost; put the "
                 f"catalogue back from a backup with: catbuilder restore BACKUP {self.path} (what is there is kept)"
             )
+
+
+def open_workspace(path: str | Path = ".") -> Workspace:
+    """Open a workspace that was made before.
+
+    Parameters
+    ----------
+    path : str or Path
+        Folder of the workspace; by default the current folder.
+
+    Returns
+    -------
+    Workspace
+        Every other call of the library takes it as its first argument.
+
+    Raises
+    ------
+    WorkspaceError
+        The folder does not exist or is not a workspace.
+    ConfigError
+        Its `catbuilder.toml` cannot be read.
+
+    Examples
+    --------
+    >>> workspace = catbuilder.open_workspace("des-y1")
+    >>> workspace.config.classes
+    ('elliptical', 'spiral')
+    """
+    return Workspace.open(path)
 
 
 _recording: dict[Path, Lock] = {}  # by workspace

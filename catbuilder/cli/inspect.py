@@ -82,7 +82,7 @@ def similar(
     from catbuilder.inspection.similar import draw_similar, similar
 
     opened = open_workspace(workspace)
-    found = similar(opened, survey, object_id, n, number)
+    found = similar(opened, object_id, n, survey=survey, round_number=number)
     if format == "table":
         print("\n".join(found.sentences()))
     show(found.table(), format)

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from catbuilder import __version__
 from catbuilder.cli import export, fetch, inspect, labels, results, rounds, sets, web, workspace
 from catbuilder.cli.grouped_help import GroupedHelp
 from catbuilder.cli.ingest import ingest_app
@@ -20,6 +19,7 @@ from catbuilder.cli.options import WorkspaceOption, named_before_verb
 from catbuilder.core.errors import CatbuilderError
 from catbuilder.core.interrupts import handle_interrupts
 from catbuilder.core.safe_text import printable
+from catbuilder.core.version import __version__
 
 # The headings of the help. Under each: the name of a verb, its function (or a group of verbs), and an example.
 _VERBS: dict[str, list[tuple[str, Callable[..., None] | typer.Typer, str]]] = {

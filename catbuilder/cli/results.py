@@ -10,23 +10,21 @@ import typer
 from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from catbuilder.catalogue.workspace import Workspace
 
+_Bins = Literal["mag_r", "radius_arcsec", "colour"]
 _NO_TEST = {"validation", "calibration"}  # they guide training or promotion, so they do not measure the catalogue
 _DECLARE = (
     "declare one whose true classes are known with: catbuilder testset NAME --survey SURVEY --table T.csv, and finish "
     "a round with: catbuilder round"
 )
-_VARIABLES = {"mag_r": "mag_r", "radius_arcsec": "radius_arcsec", "colour": "g_r"}
 
 
 def metrics(
     numbers: Annotated[list[int] | None, typer.Option("--round", help="Only this round; can be repeated.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Print every metric, class and confusion count.")] = False,
     by: Annotated[
-        Literal["mag_r", "radius_arcsec", "colour"] | None,
+        _Bins | None,
         typer.Option("--by", help="Purity and completeness in bins of this quantity (default: of the latest round)."),
     ] = None,
     figure: Annotated[
@@ -45,8 +43,9 @@ def metrics(
         _show_bins(opened, numbers, by, format)
     elif every:
         from catbuilder.core.table_text import show
+        from catbuilder.decisions.metrics import metrics as read_metrics
 
-        show(_read(opened, "decisions/metrics_all", numbers), format)
+        show(read_metrics(opened, numbers, every=True), format)
     else:
         show_metrics(opened, numbers, format)
 
@@ -68,9 +67,9 @@ def report(
     The page opens without a network.
     """
     from catbuilder.core.progress import Reporter
-    from catbuilder.reports.page import write_report
+    from catbuilder.reports.page import report
 
-    outcome = write_report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())
+    outcome = report(open_workspace(workspace), target, at=at, figures=figures, reporter=Reporter())
     print(f"{outcome.file}: {outcome.figures} figures, {outcome.size / 1e6:.1f} MB.")
     if figures is not None and outcome.figures:
         print(f"Each figure as PNG and PDF: {figures}.")
@@ -122,8 +121,9 @@ def shifts(
 def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: str) -> None:
     """Print a line for each round, test set and survey; `rounds` None means every round."""
     from catbuilder.core.table_text import show
+    from catbuilder.decisions.metrics import metrics as read_metrics
 
-    found = _read(workspace, "decisions/metrics", rounds)
+    found = read_metrics(workspace, rounds)
     if found.num_rows or format != "table":
         show(found, format)
     if not found.num_rows:
@@ -132,20 +132,24 @@ def show_metrics(workspace: "Workspace", rounds: Sequence[int] | None, format: s
         print(f"There is no test set: {_DECLARE}", file=sys.stderr)
 
 
-def _show_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str, format: str) -> None:
+def _show_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: _Bins, format: str) -> None:
     from catbuilder.core.table_text import show
+    from catbuilder.decisions.metrics import accuracy_against_colour
+    from catbuilder.decisions.metrics import metrics as read_metrics
 
-    bins = _read(workspace, "decisions/metrics_by", rounds, variable=_VARIABLES[by])
+    bins = read_metrics(workspace, rounds, by=by)
     show(bins, format)
     if not bins.num_rows:
         print(_why_no_bins(workspace, rounds, by), file=sys.stderr)
     if by == "colour" and format == "table" and bins.num_rows:
         print()
-        show(_read(workspace, "decisions/metrics_against_colour", rounds))
+        show(accuracy_against_colour(workspace, rounds))
 
 
 def _why_no_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str) -> str:
-    if not _read(workspace, "decisions/metrics", rounds).num_rows:
+    from catbuilder.decisions.metrics import metrics as read_metrics
+
+    if not read_metrics(workspace, rounds).num_rows:
         return _why_nothing(workspace)
     measured = "radius" if by == "radius_arcsec" else "magnitude in g and r" if by == "colour" else "magnitude in r"
     return (f"There are no bins: no test object had a score and a {measured} when the round was measured, or an older "
@@ -164,18 +168,8 @@ def _why_nothing(workspace: "Workspace") -> str:
 
 
 def _draw(workspace: "Workspace", rounds: Sequence[int] | None, file: Path, format: str) -> None:
+    from catbuilder.decisions.metrics import accuracy_curves
     from catbuilder.reports.accuracy_figure import draw_accuracy
 
-    draw_accuracy(_read(workspace, "decisions/accuracy_curves", rounds), file)
+    draw_accuracy(accuracy_curves(workspace, rounds), file)
     print(f"Accuracy against coverage is plotted in {file}.", file=sys.stdout if format == "table" else sys.stderr)
-
-
-def _read(workspace: "Workspace", name: str, rounds: Sequence[int] | None, **parameters: object) -> "pa.Table":
-    from catbuilder.catalogue.connection import fetch_arrow
-    from catbuilder.catalogue.round_records import require_round
-    from catbuilder.core.resources import query
-
-    with workspace.reading() as con:
-        for number in rounds or ():
-            require_round(con, number)
-        return fetch_arrow(con, query(name), {"rounds": list(rounds) if rounds else None, **parameters})

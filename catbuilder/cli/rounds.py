@@ -72,9 +72,9 @@ def score(
 ) -> None:
     """Score objects that a finished model has not seen yet."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.rounds.scoring import score_later
+    from catbuilder.rounds.scoring import score
 
-    print("\n".join(score_later(open_workspace(workspace), number, Reporter()).sentences()))
+    print("\n".join(score(open_workspace(workspace), number, Reporter()).sentences()))
 
 
 def rollback(

@@ -54,12 +54,11 @@ def assemble(
     """
     import pyarrow as pa
 
-    from catbuilder.core.recipe import load_recipe
     from catbuilder.core.table_text import show
     from catbuilder.sets.assemble import PAPER_COUNTS, assemble
 
     opened = open_workspace(workspace)
-    report = assemble(opened, load_recipe(recipe or opened.config.recipe), hp=hp, fo=fo)
+    report = assemble(opened, recipe, hp=hp, fo=fo)
     paper = [PAPER_COUNTS.get((row["part"], row["survey"], row["class"])) for row in report.counts.to_pylist()]
     show(report.counts.append_column("paper", pa.array(paper, pa.int64())), format)
     print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)

@@ -33,7 +33,7 @@ class ExportReport:
 
 def export(
     workspace: Workspace,
-    target: Path,
+    target: str | Path,
     *,
     at: int | None = None,
     where: str | None = None,
@@ -64,6 +64,7 @@ def export(
     WorkspaceBusy
         Another export to the same target is running.
     """
+    target = Path(target)
     suffix = target.suffix.lower()
     exports = workspace.path / "exports"
     if target.parent.absolute() == exports.absolute():

@@ -17,12 +17,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection, fetch_arrow, set_progress_bar
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sync_folder, write_text
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell
+from catbuilder.core.version import __version__
 from catbuilder.exports.arrow_columns import null_mask, numeric_values
 from catbuilder.exports.parquet import GROUP_ROWS, parquet_metadata
 from catbuilder.exports.provenance import ProvenanceEntry

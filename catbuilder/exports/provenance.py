@@ -6,10 +6,10 @@ The name of an entry is a FITS keyword of at most eight characters; VOTable has 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
+from catbuilder.core.version import __version__
 
 _MOST_CERTIFICATES = 99  # a keyword of FITS has eight characters
 

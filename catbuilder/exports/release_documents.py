@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from catbuilder import __version__
 from catbuilder.catalogue.schema import Column
 from catbuilder.core.settings import Creator, ReleaseSettings
+from catbuilder.core.version import __version__
 from catbuilder.exports.cds import describe_bytes, paragraph, plain_text
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import ExportColumn

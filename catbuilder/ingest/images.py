@@ -92,8 +92,8 @@ _NUMBERS = {"mag_g": (-5.0, 50.0), "mag_r": (-5.0, 50.0), "mag_i": (-5.0, 50.0),
 
 def ingest_images(
     workspace: Workspace,
-    folder: Path,
-    table: Path,
+    folder: str | Path,
+    table: str | Path,
     *,
     survey: str,
     split: str | None = None,
@@ -123,6 +123,8 @@ def ingest_images(
     InputError
         The folder or the table cannot be used. Single bad rows are rejected and reported.
     """
+    folder = Path(folder)
+    table = Path(table)
     folder, table = Path(folder), Path(table)
     _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())

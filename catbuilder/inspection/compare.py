@@ -83,7 +83,7 @@ class Comparison:
 
 def compare(
     workspace: Workspace,
-    file: Path,
+    file: str | Path,
     survey: str | None = None,
     columns: CatalogueColumns | None = None,
     question: CompareRequest | None = None,
@@ -107,6 +107,7 @@ def compare(
     QueryError
         The condition is not valid.
     """
+    file = Path(file)
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
     table = open_table(file, workspace.config.limits)

@@ -30,7 +30,7 @@ class MosaicStamp:
     caption: str
 
 
-def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: Path, title: str = "") -> int:
+def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: str | Path, title: str = "") -> int:
     """Draw the stamps of the objects in order, as PNG, PDF or SVG, and return the number that have one.
 
     Raises
@@ -40,6 +40,7 @@ def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: Pat
     NothingToScore
         None of the objects has a stamp.
     """
+    file = Path(file)
     from matplotlib.figure import Figure
 
     if len(pictures) > MOST_STAMPS:

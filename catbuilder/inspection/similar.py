@@ -60,14 +60,20 @@ class SimilarObjects:
 
 
 def similar(
-    workspace: Workspace, survey: str | None, object_id: str | int, n: int = 20, round_number: int | None = None
+    workspace: Workspace,
+    object_id: str | int,
+    n: int = 20,
+    *,
+    survey: str | None = None,
+    round_number: int | None = None,
 ) -> SimilarObjects:
     """Find the n objects that look most like one, the nearest first, among those whose features were kept.
 
     Parameters
     ----------
-    survey : survey of the object; may be None if only one survey has the id
+    object_id : id of the object in its survey
     n : number of neighbours
+    survey : survey of the object; may be left out if only one survey has the id
     round_number : round of the network; by default the latest closed round that kept features
 
     Raises

@@ -23,7 +23,7 @@ _PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
 _TITLE_CHARACTERS = 44  # of a line above a panel
 
 
-def draw_accuracy(curves: pa.Table, file: Path) -> None:
+def draw_accuracy(curves: pa.Table, file: str | Path) -> None:
     """Draw accuracy against coverage, with 95 per cent intervals, as PNG, PDF or SVG.
 
     Parameters
@@ -37,6 +37,7 @@ def draw_accuracy(curves: pa.Table, file: Path) -> None:
     RoundError
         No round has been measured on a test set.
     """
+    file = Path(file)
     require_picture(file)
     if not curves.num_rows:
         raise RoundError(

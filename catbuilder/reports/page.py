@@ -12,11 +12,11 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from catbuilder import __version__
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
+from catbuilder.core.version import __version__
 from catbuilder.reports.accuracy import accuracy_section
 from catbuilder.reports.checks import checks_section
 from catbuilder.reports.data import Scope, read_scope
@@ -51,12 +51,12 @@ class ReportOutcome:
     size: int  # bytes
 
 
-def write_report(
+def report(
     workspace: Workspace,
-    target: Path | None = None,
+    target: str | Path | None = None,
     *,
     at: int | None = None,
-    figures: Path | None = None,
+    figures: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> ReportOutcome:
     """Write the report of the catalogue as it stood at the end of a round.
@@ -74,6 +74,8 @@ def write_report(
     RoundError
         There is no round `at`, or it is not closed.
     """
+    target = None if target is None else Path(target)
+    figures = None if figures is None else Path(figures)
     reporter = reporter or Reporter(quiet=True)
     _check(target, figures)
     scope = read_scope(workspace, at)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from catbuilder import __version__
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.workspace import Workspace
@@ -21,6 +20,7 @@ from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.version import __version__
 from catbuilder.network.model_card import read_model_card
 from catbuilder.reports.accuracy_figure import draw_accuracy
 from catbuilder.rounds.training import members_of

@@ -28,7 +28,6 @@ from catbuilder.core.files import exclusive_lock, sync_folder
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.rounds.planning import recipe_for
 from catbuilder.rounds.rollback import rollback
 from catbuilder.rounds.run import run_rounds
 from catbuilder.rounds.seed_gains import (
@@ -147,7 +146,7 @@ def run_recursion(
     seeds = list(dict.fromkeys(seeds))
     if rounds < 2 or not seeds:
         raise InputError("a recursion compares the first round with the last; give at least two rounds and one seed")
-    chosen, reporter = recipe_for(workspace, recipe), reporter or Reporter(quiet=True)
+    chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
     start = make_start_copy(workspace, chosen, reporter)
     return _run_seeds(start, start.path.parent, seeds, rounds, chosen, ranks, reporter)
 
@@ -167,7 +166,7 @@ def compare_with_grey(
     and starts from the same copy. `grey-2-rounds.csv` and `grey-2-rounds.png` compare the two, over the seeds that
     have finished both. Parameters are those of `run_recursion`; it raises what that and `grey_version` raise.
     """
-    chosen, reporter = recipe_for(workspace, recipe), reporter or Reporter(quiet=True)
+    chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
     grey_recipe = grey_version(chosen)
     colour = run_recursion(workspace, seeds, rounds, recipe=chosen, ranks=ranks, reporter=reporter)
     reporter.say("running the same on grey images")

@@ -22,7 +22,7 @@ from catbuilder.core.errors import CatalogueDamaged, ConfigError, LaunchError
 from catbuilder.core.files import atomic_move, quarantine, sha256_file, write_text
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
-from catbuilder.core.recipe import Recipe, load_round_recipe
+from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.rounds.choose_precision import choose_precision
@@ -36,17 +36,6 @@ from catbuilder.sets.rendering_bias import rendering_warnings
 
 _MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training
 _WANTS_GPU_PX = 200  # networks that see this many pixels or more train for hours on a few cores
-
-
-def recipe_for(workspace: Workspace, recipe: Recipe | str | Path | None) -> Recipe:
-    """Read a recipe given by name or path; by default the one that `catbuilder.toml` names.
-
-    Raises
-    ------
-    ConfigError
-        No such recipe, or a key in it is unknown, missing or out of range.
-    """
-    return recipe if isinstance(recipe, Recipe) else load_round_recipe(recipe or workspace.config.recipe)
 
 
 def plan_next_round(

@@ -28,7 +28,7 @@ from catbuilder.decisions.promote import decide, record_decisions
 from catbuilder.decisions.shift_meters import measure_shift, record_shifts
 from catbuilder.rounds.launch.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.rounds.launch.processes import threads_for
-from catbuilder.rounds.planning import plan_next_round, recipe_for, threads_per_rank, verify_manifests
+from catbuilder.rounds.planning import plan_next_round, threads_per_rank, verify_manifests
 from catbuilder.rounds.replan import replan as change_processes
 from catbuilder.rounds.scoring import record_scores, score_manifest_in_shards
 from catbuilder.rounds.training import record_models, train_members, verified_models
@@ -116,7 +116,7 @@ def run_rounds(
     WorkerDied
         A worker ended before its work was done; the same call continues from there.
     """
-    chosen = recipe_for(workspace, recipe)
+    chosen = workspace.recipe(recipe)
     hosts = hosts_text(parse_hosts(hosts))
     ranks = ranks_on(hosts, ranks)
     if n < 1:

@@ -34,7 +34,7 @@ SHARD_OBJECTS = 65_536
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """Numbers of `score_later`."""
+    """Numbers of `score`."""
 
     round: int  # its model scored
     scored: int  # objects
@@ -125,7 +125,7 @@ def _calibrated(con: Connection, plan: RoundPlan) -> str:
     return f"CASE {' '.join(cases)} END"
 
 
-def score_later(workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None) -> ScoreReport:
+def score(workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None) -> ScoreReport:
     """Score objects that a finished model has not scored yet, such as those ingested after its round.
 
     The scores belong to the next round, so that `catalog_at` of a closed round does not change.

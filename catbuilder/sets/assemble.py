@@ -113,11 +113,18 @@ class AssembleReport:
         return text
 
 
-def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo: Path | None = None) -> AssembleReport:
-    """Build the sets of `recipe.sets` from the catalogues and their cross-match.
+def assemble(
+    workspace: Workspace,
+    recipe: Recipe | str | Path | None = None,
+    *,
+    hp: str | Path | None = None,
+    fo: str | Path | None = None,
+) -> AssembleReport:
+    """Build the sets of the first round from the catalogues and their cross-match, by the rules of a recipe's `[sets]`.
 
     Parameters
     ----------
+    recipe : name of a shipped recipe, path of a TOML file, or Recipe; by default that of the workspace
     hp, fo : CSV files that list the pairs of a test set, with one column of ids for each survey, whose name begins
         with the survey's (`sdss_objid`, `des_coadd_object_id`); by default the set follows the rule
 
@@ -128,6 +135,9 @@ def assemble(workspace: Workspace, recipe: Recipe, *, hp: Path | None = None, fo
     ConfigError
         The recipe's sets do not fit the workspace's classes or surveys.
     """
+    hp = None if hp is None else Path(hp)
+    fo = None if fo is None else Path(fo)
+    recipe = workspace.recipe(recipe)
     sets = recipe.sets
     _check_settings(workspace, sets)
     population = load_population(sets.population)

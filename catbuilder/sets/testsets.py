@@ -52,7 +52,7 @@ class TestSetReport:
         return text
 
 
-def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -> TestSetReport:
+def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: str) -> TestSetReport:
     """Declare the objects of a table as test set `name` of `survey`, with their true classes.
 
     Images are ingested separately.
@@ -68,6 +68,7 @@ def add_test_set(workspace: Workspace, name: str, table: Path, *, survey: str) -
     InputError
         The set exists already for this survey (test sets are written once), or the name is not allowed.
     """
+    table = Path(table)
     if not name.isidentifier():
         raise InputError(f"'{name}' cannot name a test set; use letters, digits and _ (HP, FO ...)")
     if name in _RESERVED_NAMES:

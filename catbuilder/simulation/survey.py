@@ -83,9 +83,9 @@ class _Sighting:
 
 
 def simulate(
-    workspace: Path,
-    plan: SurveyPlan,
-    seed: int,
+    workspace: str | Path,
+    plan: SurveyPlan | int | None = None,
+    seed: int = 0,
     stamp_size: int = 64,
     processes: int | None = None,
     reporter: Reporter | None = None,
@@ -99,8 +99,8 @@ def simulate(
     ----------
     workspace : Path
         Folder of the workspace; it is made if it is not there.
-    plan : SurveyPlan
-        Numbers of galaxies in each set.
+    plan : SurveyPlan or int, optional
+        Numbers of galaxies in each set, or the number in all, 200 or more.
     seed : int
         Seed of the sky.
     stamp_size : int
@@ -120,6 +120,9 @@ def simulate(
     InputError
         The folder already holds the sources of another plan, seed or stamp size.
     """
+    workspace = Path(workspace)
+    if not isinstance(plan, SurveyPlan):
+        plan = SurveyPlan() if plan is None else SurveyPlan.scaled_to(plan)
     reporter = reporter or Reporter(quiet=True)
     exists = (workspace / "catbuilder.toml").is_file()
     opened = (

@@ -56,7 +56,7 @@ def alike(survey: str, object_id: str, here: Here) -> Response:
     """The part of the object's page that shows what looks like it, or says why nothing does."""
     try:
         with limited_slot(_one_at_a_time, "what looks like another object is being looked for"):
-            found = similar(here.workspace, survey, object_id, _ALIKE)
+            found = similar(here.workspace, object_id, _ALIKE, survey=survey)
     except (RoundError, NothingToScore, WorkspaceBusy) as error:
         said, status = str(error), 503 if isinstance(error, WorkspaceBusy) else 200
         return here.page("similar.html", status, neighbours=[], complaint=f"{said[:1].upper()}{said[1:]}.")

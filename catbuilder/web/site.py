@@ -10,8 +10,8 @@ from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from catbuilder import __version__
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.version import __version__
 from catbuilder.web.pictures import Pictures
 
 EMPTY = "\N{EN DASH}"

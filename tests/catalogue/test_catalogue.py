@@ -24,7 +24,6 @@ from support.workspaces import (
     surveyed,
 )
 
-from catbuilder import __version__
 from catbuilder.catalogue.database import connect
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import read_plan
@@ -33,6 +32,7 @@ from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError, WorkspaceError
 from catbuilder.core.resources import sql_folder
+from catbuilder.core.version import __version__
 
 UCD = re.compile(r"[a-zA-Z][a-zA-Z0-9.-]*(;[a-zA-Z][a-zA-Z0-9.-]*)*")
 

@@ -17,10 +17,10 @@ from support.parsed_command import parse_command
 from support.workspaces import SIZE, add_objects, ask, cli, failed, process, surveyed, write_csv
 from typer.main import get_command
 
-from catbuilder import __version__
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cli.main import _VERBS, app
+from catbuilder.core.version import __version__
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

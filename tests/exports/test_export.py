@@ -20,12 +20,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.workspaces import SIZE, add_objects, ask, cli, failed, surveyed
 
-from catbuilder import __version__
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.core.errors import CatalogueDamaged, InputError
 from catbuilder.core.progress import Reporter
+from catbuilder.core.version import __version__
 from catbuilder.exports.export import export
 from catbuilder.exports.hats import write_hats
 from catbuilder.exports.packed_rows import RowFormat

@@ -24,11 +24,11 @@ from support.workspaces import (
     surveyed,
 )
 
-from catbuilder import __version__
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError, RoundError
+from catbuilder.core.version import __version__
 from catbuilder.exports.export import export as export_catalogue
 from catbuilder.exports.fits import _encode
 

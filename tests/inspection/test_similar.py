@@ -39,7 +39,7 @@ def write_features(workspace, number, features):
 
 
 def test_neighbours_are_sorted_by_the_angle_between_features_and_have_their_labels(known):
-    found = similar(known, "des", 1, n=3).neighbours
+    found = similar(known, 1, n=3).neighbours
     assert [one.object_id for one in found] == [2, 7, 3]
     assert [one.distance for one in found] == pytest.approx([1 - np.cos(np.radians(d)) for d in (10, 20, 40)], abs=1e-6)
     assert (found[0].label, found[1].source, found[2].source) == ("elliptical", "promoted", "human")
@@ -49,7 +49,7 @@ def test_neighbours_are_sorted_by_the_angle_between_features_and_have_their_labe
 def test_zero_features_are_at_distance_one(tmp_path):
     workspace = surveyed(tmp_path / "ws")
     write_features(workspace, 2, {1: [1, 0], 2: [0, 0], 3: [0, 1]})
-    assert [(one.object_id, one.distance) for one in similar(workspace, "des", "1").neighbours] == [(2, 1.0), (3, 1.0)]
+    assert [(one.object_id, one.distance) for one in similar(workspace, "1").neighbours] == [(2, 1.0), (3, 1.0)]
 
 
 def test_the_command_gives_ids_as_text_and_asks_which_survey_is_meant(known):
@@ -62,7 +62,7 @@ def test_the_command_gives_ids_as_text_and_asks_which_survey_is_meant(known):
 
 def test_an_object_without_features_and_without_a_good_stamp_is_refused(known):
     with pytest.raises(NothingToScore, match=r"des 11 has a stamp that is unreadable.*ingest images"):
-        similar(known, "des", 11)
+        similar(known, 11)
 
 
 def test_a_round_without_features_names_the_setting_that_keeps_them(known):
@@ -74,11 +74,11 @@ def test_an_object_whose_features_were_not_kept_is_embedded_from_its_stamp(first
     workspace = Workspace.open(copy_of(first_round))
     (file,) = (workspace.round_folder(1) / "scores").glob("features-*.parquet")
     survey, object_id = ask(workspace, f"SELECT survey, object_id FROM read_parquet('{file}') LIMIT 1")[0]
-    before = similar(workspace, survey, object_id, n=5).neighbours
+    before = similar(workspace, object_id, n=5, survey=survey).neighbours
     table = pq.read_table(file)
     keys = zip(table["survey"].to_pylist(), table["object_id"].to_pylist(), strict=True)
     pq.write_table(table.filter(pa.array([key != (survey, object_id) for key in keys])), file)
-    anew = similar(workspace, survey, object_id, n=5).neighbours
+    anew = similar(workspace, object_id, n=5, survey=survey).neighbours
     assert [one.object_id for one in anew] == [one.object_id for one in before]
     # as many threads as the machine has, where the round had one a rank: the last digits differ
     assert [one.distance for one in anew] == pytest.approx([one.distance for one in before], abs=1e-5)

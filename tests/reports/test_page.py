@@ -22,7 +22,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.reports.data import read_scope
 from catbuilder.reports.embedding import _mixing
 from catbuilder.reports.figure_style import legend_columns
-from catbuilder.reports.page import write_report
+from catbuilder.reports.page import report
 from catbuilder.reports.promotions import _blocks, _placed, _size
 from catbuilder.reports.sky import _extent
 from catbuilder.reports.tiles import _tiles, judged_words, same_share
@@ -74,7 +74,7 @@ def reported(second_round: Path, copy_of: Callable[[Path], Path]) -> tuple[Works
     """Two real rounds with HP in two surveys, their report, and the folder of its figures."""
     workspace = Workspace.open(copy_of(second_round))
     figures = workspace.path / "figures"
-    outcome = write_report(workspace, figures=figures)
+    outcome = report(workspace, figures=figures)
     assert outcome.file == workspace.path / "reports" / "report-2.html"
     assert outcome.size < 10e6 and outcome.figures == len(list(figures.glob("*.png"))) == len(
         list(figures.glob("*.pdf"))
@@ -164,7 +164,7 @@ def test_what_is_missing_is_said_with_what_would_bring_it(reported: tuple[Worksp
 
 def test_the_same_catalogue_gives_the_same_report(reported: tuple[Workspace, Page, Path], tmp_path: Path) -> None:
     workspace, page, _ = reported
-    write_report(workspace, tmp_path / "again.html")
+    report(workspace, tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page.text
 
 
@@ -187,19 +187,19 @@ def test_as_of_an_earlier_round_nothing_of_later_ones_is_in_it(
 
 def test_a_fresh_workspace_is_told_what_to_do(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path / "ws")
-    page = page_of(write_report(workspace).file)
+    page = page_of(report(workspace).file)
     assert page.sections == ["glance", "provenance"] and not page.pictures
     assert "catbuilder ingest images" in page.said
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 4))
-    assert "run one with: catbuilder round" in page_of(write_report(workspace).file).said
+    assert "run one with: catbuilder round" in page_of(report(workspace).file).said
 
 
 def test_without_stamps_features_magnitudes_and_positions_each_gap_is_said(tmp_path: Path) -> None:
     workspace = surveyed(tmp_path / "ws")
     with workspace.recording("no positions") as recording:
         recording.con.execute("UPDATE objects SET ra = NULL, dec = NULL, healpix = NULL")
-    outcome = write_report(workspace)
+    outcome = report(workspace)
     page = page_of(outcome.file)
     assert page.sections == SECTIONS
     for words in ("No t-SNE", "No sky map", "No mosaic of round 2", "No check", "No shift is measured"):
@@ -227,7 +227,7 @@ def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
             con.execute("INSERT INTO test_sets VALUES ('HP', 'des', ?, ?, 0.9, ?, ?, NULL)", [n, names[n % 10], *place])
     scores = {("des", n): list(rng.dirichlet(np.eye(10)[n % 10] * 6 + 0.4)) for n in ids}
     close_round(workspace, scores, by_policy=True)
-    page = page_of(write_report(workspace).file)
+    page = page_of(report(workspace).file)
     drawn = {name.removeprefix("figure-") for name in page.ids}
     assert {"confusion", "roc", "size-magnitude", "axis-ratio", "conditions", "tiles", "sky"} <= drawn
     assert all(name in page.said for name in names)
@@ -250,7 +250,7 @@ def test_a_test_set_that_was_declared_late_is_judged_without_what_was_trained_on
             )
     for _ in range(2):
         close_round(workspace, scores)
-    page = page_of(write_report(workspace).file)
+    page = page_of(report(workspace).file)
     assert "after round 2 and round 3" in page.said and "100.0% of all 20" in page.text
     assert "Round 2" in page.said and "Round 1" not in page.said
     assert page.said.count("2 test galaxies are left out here") == 2
@@ -264,7 +264,7 @@ def test_text_of_the_catalogue_is_text_in_the_page(tmp_path: Path) -> None:
     with workspace.recording("<script>alert(1)</script>") as recording:
         recording.con.execute("SELECT 1")
     close_round(workspace, {("des", n): (0.9, 0.1) for n in range(1, 11)})
-    assert "<script>alert(1)</script>" in page_of(write_report(workspace).file).said
+    assert "<script>alert(1)</script>" in page_of(report(workspace).file).said
 
 
 # --- refusals

@@ -32,7 +32,7 @@ from catbuilder.network.checkpoint import load_model, with_checksum
 from catbuilder.network.jobs import TrainJob
 from catbuilder.network.model_card import read_model_card
 from catbuilder.network.scorer import Ensemble, PendingScores, Scorer, mutual_information
-from catbuilder.rounds.scoring import ScoreReport, score_later
+from catbuilder.rounds.scoring import ScoreReport, score
 from catbuilder.rounds.training import member_seed, members_of, train_members
 
 MEMBERS = "SELECT * EXCLUDE (run) FROM members ORDER BY member"
@@ -215,7 +215,7 @@ def test_check_compares_every_members_file_with_its_hash(copied: Workspace) -> N
 def test_objects_ingested_later_are_scored_by_all_members(copied: Workspace, tmp_path: Path) -> None:
     late = [(Source(POOL + 900 + i, 300 + i, 32.0), draw("spiral", 9000 + i)) for i in range(3)]
     bring_in(copied, tmp_path / "late", "des", late, split="pool")
-    assert score_later(copied) == ScoreReport(1, 3)
+    assert score(copied) == ScoreReport(1, 3)
     found = rows(
         copied,
         "SELECT model, round, mutual_information FROM predictions WHERE survey = 'des' AND object_id >= ?",

@@ -131,7 +131,7 @@ def still_without_image(workspace: Workspace, survey: str, object_ids: list[int]
 
 def write_cutout_list(
     workspace: Workspace,
-    file: Path,
+    file: str | Path,
     *,
     survey: str = "des",
     where: str | None = None,
@@ -154,6 +154,7 @@ def write_cutout_list(
     QueryError
         The condition is not valid.
     """
+    file = Path(file)
     targets = objects_without_image(workspace, survey, where=where, width_arcsec=width_arcsec)
     id_column = workspace.config.surveys[survey].id_column
     if by != "position" and id_column.upper() != "COADD_OBJECT_ID":

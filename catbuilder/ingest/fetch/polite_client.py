@@ -25,7 +25,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 from urllib3.util import Retry
 
-from catbuilder import __version__
+from catbuilder.core.version import __version__
 
 _AGAIN = (429, 500, 502, 503, 504)
 _DOWN = (429, 502, 503, 504)  # a 500 may be about this one position: the others are still asked for

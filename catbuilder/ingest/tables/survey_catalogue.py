@@ -140,7 +140,7 @@ class SurveyReport:
 
 def ingest_survey(
     workspace: Workspace,
-    file: Path,
+    file: str | Path,
     kind: str,
     *,
     survey: str | None = None,
@@ -166,6 +166,7 @@ def ingest_survey(
         The file cannot be used: it is of another kind, release or survey, cut short, damaged or empty. Single bad
         rows are rejected.
     """
+    file = Path(file)
     file, archive = Path(file), ARCHIVES[kind]
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)

@@ -91,12 +91,12 @@ class TileReport:
 
 def ingest_tiles(
     workspace: Workspace,
-    folder: Path,
+    folder: str | Path,
     *,
     survey: str,
     bands: str | None = None,
     size: str | None = None,
-    objects: Path | None = None,
+    objects: str | Path | None = None,
     progress: Progress | None = None,
 ) -> TileReport:
     """Cut colour stamps of a survey's objects from the coadd tiles, or cubes of bands, of a folder.
@@ -120,6 +120,8 @@ def ingest_tiles(
         The folder, the bands, the size or the table cannot be used. Single bad tiles and rows are refused and
         reported.
     """
+    folder = Path(folder)
+    objects = None if objects is None else Path(objects)
     _check(workspace, survey)
     folder = Path(folder).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
     tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)

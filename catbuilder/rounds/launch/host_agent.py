@@ -17,10 +17,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from catbuilder import __version__
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.processes import HOST_AGENT_VARIABLE
+from catbuilder.core.version import __version__
 from catbuilder.rounds.launch.processes import Worker, run_all
 
 ALIVE_EVERY_S = 2.0

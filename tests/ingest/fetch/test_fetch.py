@@ -42,10 +42,10 @@ from support.cutout_server import (
 )
 from support.workspaces import COMMAND, ask, cli, failed
 
-from catbuilder import __version__
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
+from catbuilder.core.version import __version__
 from catbuilder.ingest.fetch.cutout_services import SERVICES, Service, find_service
 from catbuilder.ingest.fetch.fetch import fetch
 from catbuilder.ingest.fetch.polite_client import RatePolicy
