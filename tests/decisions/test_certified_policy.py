@@ -318,7 +318,7 @@ def test_a_quota_keeps_the_balance_of_the_pool(workspace_of: Workspace, quota: s
         ("UPDATE certificates SET batch_bound = batch_bound / 2", "batch_bound is recorded"),
         ("UPDATE calibration SET half = 'certify'", "in the wrong half"),
         ("DELETE FROM calibration WHERE object_id % 7 = 0", "left out the calibration object"),
-        ("UPDATE calibration SET truth = 'spiral' WHERE object_id = 10005 AND truth <> 'spiral'", "of another truth"),
+        ("UPDATE calibration SET truth = 'spiral' WHERE object_id = 10005 AND truth <> 'spiral'", "class was another"),
         ("UPDATE splits SET split = 'pool' WHERE object_id = 10010", "must not count"),
         ("INSERT INTO training SELECT 1, 'des', 10010, 'validation', 'spiral', 'imported', 1", "must not count"),
         ("UPDATE posteriors SET calibrated_confidence = 0.99 WHERE object_id < 10100", "what its calibrator gives"),

@@ -376,7 +376,7 @@ def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tm
     state = "SELECT label, split FROM catalog WHERE survey = 'sdss' AND object_id = ?"
     assert ask(workspace, state, SDSS + trained) == [(None, "none")]
     again = cli("-w", workspace.path, "assemble")
-    assert "taken back" not in again.out and ask(workspace, state, SDSS + trained) == [(None, "none")]
+    assert "retracted" not in again.out and ask(workspace, state, SDSS + trained) == [(None, "none")]
 
 
 def test_labels_of_an_image_table_and_of_assemble_do_not_replace_each_other_in_turn(workspace, tmp_path):
