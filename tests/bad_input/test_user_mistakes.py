@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from support.command_line import parse
 from support.workspaces import (
     SIZE,
     add_events,
@@ -22,7 +23,6 @@ from support.workspaces import (
     write_csv,
     write_images,
 )
-from test_cli import parse
 
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.machine import has_gpu, usable_cores

@@ -1,6 +1,7 @@
 """Run the installed `catbuilder` as a person would, and find the processes that it started."""
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from typer.main import get_command
+
+from catbuilder.cli.main import app
 
 CATBUILDER = str(Path(sys.executable).with_name("catbuilder"))
 
@@ -97,3 +101,17 @@ def wait_for(condition: Callable[[], Any], timeout_s: float = 120.0, every_s: fl
         assert time.monotonic() < end, f"waited {timeout_s:.0f} s in vain"
         time.sleep(every_s)
     return value
+
+
+def parse(line: str) -> None:
+    """Parse a command line as the shell and catbuilder would, and run nothing; raises on what does not exist."""
+    words = shlex.split(line, comments=True)
+    assert words.pop(0) == "catbuilder"
+    command: Any = get_command(app)
+    named = "catbuilder"
+    while hasattr(command, "commands"):
+        while words[0] in ("-w", "--workspace", "--memory-limit"):
+            del words[:2]
+        named = words.pop(0)
+        command = command.commands[named]
+    command.make_context(named, words)
