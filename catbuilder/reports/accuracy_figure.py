@@ -33,7 +33,7 @@ def draw_accuracy(curves: pa.Table, file: str | Path) -> None:
     Raises
     ------
     InputError
-        The file's name ends in none of these.
+        The file's name ends in none of .png, .pdf, .svg.
     RoundError
         No round has been measured on a test set.
     """
@@ -41,7 +41,7 @@ def draw_accuracy(curves: pa.Table, file: str | Path) -> None:
     require_picture(file)
     if not curves.num_rows:
         raise RoundError(
-            "no test set with truth has been measured, so there is no curve to draw; "
+            "no test set with true classes has been measured, so there is no curve to draw; "
             "declare one with: catbuilder testset NAME --survey SURVEY --table T.csv, and run a round"
         )
     save_figure(accuracy_figure(curves), file)
@@ -56,7 +56,7 @@ def accuracy_figure(curves: pa.Table) -> Figure:
     colour_of = {number: SEQUENCE(place / max(1, len(rounds) - 1)) for place, number in enumerate(rounds)}
     width, height = _PANEL_INCHES
     figure = Figure(figsize=(width * len(surveys), height * len(sets)), layout="constrained")
-    # one scale a test set: the same galaxies in two surveys are to be compared
+    # one scale per test set, to compare the same galaxies in two surveys
     panels = figure.subplots(len(sets), len(surveys), sharex=True, sharey="row", squeeze=False)
     for test_set, of_set in zip(sets, panels, strict=True):
         of_set[0].set_ylim(*_limits([row for row in rows if row["test_set"] == test_set]))
@@ -66,7 +66,7 @@ def accuracy_figure(curves: pa.Table) -> Figure:
                 panel.set_axis_off()
                 continue
             for number in rounds:
-                # a set that was declared later lacks the first rounds
+                # a set declared later lacks the first rounds
                 if points := [row for row in here if row["round"] == number]:
                     _line(panel, points, number, rounds, colour_of[number])
             _describe(panel, f"{test_set}, {survey.upper()} {_scored(here)}", below=_runs_below(panel, here))
@@ -77,7 +77,7 @@ def accuracy_figure(curves: pa.Table) -> Figure:
 
 
 def _scored(rows: list[dict[str, Any]]) -> str:
-    """How many objects the lines of a panel are of: of each line, if they are not of equally many."""
+    """Say how many objects the lines of a panel have: for each line, if the numbers differ."""
     most: dict[int, int] = {}
     for row in rows:
         most[row["round"]] = max(row["n"], most.get(row["round"], 0))
@@ -110,10 +110,10 @@ def _line(
 
 
 def _limits(rows: list[dict[str, float]]) -> tuple[float, float]:
-    """Of the accuracy: every value is seen, and the interval of the whole set.
+    """Give the limits of the accuracy axis, which show every value and the interval at full coverage.
 
-    The few objects of the lowest coverages have intervals so wide that they would press all lines into one; the axis
-    says where they go on below it.
+    The few objects at the lowest coverages have intervals so wide that they would press all lines together; the label
+    of the axis says where they continue below it.
     """
     least = min(row["low"] if row["coverage"] == 1 else row["value"] for row in rows)
     return least - 0.02 * (1 - least), 1 + 0.03 * (1 - least)
@@ -122,7 +122,7 @@ def _limits(rows: list[dict[str, float]]) -> tuple[float, float]:
 def _describe(panel: Axes, title: str, below: bool) -> None:
     panel.set_title(title, fontsize=9)
     panel.set_xlabel("coverage (share of scored, surest first)", fontsize=8)
-    panel.set_ylabel("accuracy (95% interval" + (",\nwhich goes on below the edge)" if below else ")"), fontsize=8)
+    panel.set_ylabel("accuracy (95% interval" + (",\nwhich continues below the edge)" if below else ")"), fontsize=8)
     panel.set_xlim(0, 1.02)
     for axis in (panel.xaxis, panel.yaxis):
         axis.set_major_formatter(PercentFormatter(1.0))

@@ -1,8 +1,9 @@
-"""Checks by what the network was not told: axis ratio by class, predicted share by seeing, depth and tile.
+"""Check the predictions without colour: axis ratio by class, and class shares against seeing, depth and tile.
 
-Colour it has seen, so colour proves nothing. A disc is seen at any angle and an elliptical is never flatter than E7,
-so ellipticals flatter than 0.3 are edge-on discs that were called wrongly. And galaxies do not care about the
-weather: where the share of a class goes with seeing, depth or tile, part of what was learned is the survey.
+The network has seen the colours, so agreement in colour proves nothing. Discs are seen at any angle, but no elliptical
+is flatter than E7, so ellipticals flatter than 0.3 are misclassified edge-on discs. And the type of a galaxy does not
+depend on the observing conditions: where a class share varies with seeing, depth or tile, the network has partly
+learned the survey.
 """
 
 import re
@@ -19,16 +20,16 @@ from matplotlib.figure import Figure
 from catbuilder.core.errors import WorkspaceError
 from catbuilder.core.stamps import StampReader
 from catbuilder.decisions.measures import proportion
-from catbuilder.reports.data import Scope
+from catbuilder.reports.data import ReportData
 from catbuilder.reports.figure_style import INK, LINES, MANY_CLASSES, PAGE_INCHES, add_class_legend, class_colour
 from catbuilder.reports.page_parts import Drawing, Part, ReportSection, ReportTable, missing_part, with_interval
-from catbuilder.reports.tiles import Names, draw_shares, judged_words, same_share, tiles_part
+from catbuilder.reports.tiles import Names, describe_difference, difference_p_value, draw_shares, tiles_part
 
 Floats = npt.NDArray[np.float64]
 
 FLATTEST_ELLIPTICAL = 0.3  # E7 (Sandage 1961)
 _MEASURED_STAMPS = 1500  # 0.4 ms each
-_LEAST = 50  # objects with a value below which a check says nothing
+_LEAST = 50  # smallest number of objects with a value for which a check is made
 _BINS = 6
 _SEEING = re.compile(r"(seeing|psf_?fwhm|fwhm_?(psf|wmean)|psf_size)")
 _DEPTH = re.compile(r"(maglim|mag_lim|depth|limiting_mag|skysig|sky_sigma)")
@@ -36,49 +37,49 @@ _DEPTH = re.compile(r"(maglim|mag_lim|depth|limiting_mag|skysig|sky_sigma)")
 
 @dataclass(frozen=True)
 class _Condition:
-    """A circumstance of observation of some objects."""
+    """An observing condition, such as the seeing, with its value for each object."""
 
     name: str  # of the axis
-    values: Floats  # (n,), NaN where it is not known
+    values: Floats  # (n,), NaN if unknown
 
 
-def checks_section(scope: Scope) -> ReportSection:
-    """Axis ratio by class; predicted share against seeing, depth and tile."""
-    return ReportSection("checks", "Checks that do not use colour", list(_checks(scope)))
+def checks_section(data: ReportData) -> ReportSection:
+    """Make the section of checks: axis ratio by class, and class shares against seeing, depth and tile."""
+    return ReportSection("checks", "Checks that do not use colour", list(_checks(data)))
 
 
-def _checks(scope: Scope) -> Iterator[Part]:
-    objects = scope.of_target()
+def _checks(data: ReportData) -> Iterator[Part]:
+    objects = data.of_target()
     names = np.array(objects["predicted_label"].to_pylist(), dtype=object)
     if objects.num_rows < _LEAST:
         yield missing_part(
-            f"No check: {objects.num_rows} objects of {scope.target.upper()} and its target population are scored, "
+            f"No check: {objects.num_rows} objects of {data.target.upper()} and its target population are scored, "
             f"and {_LEAST} are needed; bring in a pool with: catbuilder ingest images DIR --table T.csv --survey "
-            f"{scope.target} --split pool"
+            f"{data.target} --split pool"
         )
         return
-    yield from _axis_ratio(scope, objects, names)
-    measured = _aligned(objects, scope.measured)
-    seeing = _condition(measured, scope.units, _SEEING, "seeing")
-    depth = _condition(measured, scope.units, _DEPTH, "depth") or _exposures(measured)
+    yield from _axis_ratio(data, objects, names)
+    measured = _aligned(objects, data.measured)
+    seeing = _condition(measured, data.units, _SEEING, "seeing")
+    depth = _condition(measured, data.units, _DEPTH, "depth") or _exposures(measured)
     found = [condition for condition in (seeing, depth) if condition is not None]
     if found:
-        yield _against(scope, names, found)
+        yield _against(data, names, found)
     if seeing is None:
         yield missing_part(
-            "No check against seeing: the catalogue has no column of it; keep the archive's own when its table is "
-            "brought in, as in: catbuilder ingest des FILE --keep psf_fwhm_i"
+            "No check against seeing: the catalogue has no such column; keep that of the archive when you ingest its "
+            "table, as in: catbuilder ingest des FILE --keep psf_fwhm_i"
         )
     if depth is None:
         yield missing_part(
-            "No check against depth: the catalogue has neither NEPOCHS nor a limiting magnitude; bring in the DES "
+            "No check against depth: the catalogue has neither NEPOCHS nor a limiting magnitude; ingest the DES "
             "main table, or keep such a column: catbuilder ingest des FILE --keep maglim_i"
         )
-    yield tiles_part(scope, objects, names, measured)
+    yield tiles_part(data, objects, names, measured)
 
 
 def _aligned(objects: pa.Table, measured: pa.Table) -> dict[str, list[object]]:
-    """The columns that an archive measured, in the order of the objects; None where it did not."""
+    """Put the columns measured by the archive in the order of the objects, with None for missing values."""
     place = {key: row for row, key in enumerate(_keys(measured))}
     rows = pa.array([place.get(key) for key in _keys(objects)], pa.int64())
     return {
@@ -95,7 +96,7 @@ def _keys(table: pa.Table) -> list[tuple[str, int]]:
 def _condition(
     measured: dict[str, list[object]], units: Mapping[str, str], pattern: re.Pattern[str], what: str
 ) -> _Condition | None:
-    """The first kept column of numbers whose name says that it is this."""
+    """Find the first kept column of numbers whose name matches the pattern."""
     for name, values in measured.items():
         if pattern.search(name.lower()):
             numbers = _numbers(values)
@@ -106,7 +107,7 @@ def _condition(
 
 
 def _exposures(measured: dict[str, list[object]]) -> _Condition | None:
-    """How many exposures lie behind the coadd, which is what its depth goes by."""
+    """Use the number of exposures in the coadd as its depth."""
     numbers = _numbers(measured.get("nepochs_r", []))
     return _Condition("depth (exposures in r)", numbers) if np.isfinite(numbers).sum() >= _LEAST else None
 
@@ -115,8 +116,8 @@ def _numbers(values: Sequence[object]) -> Floats:
     return np.array([float(v) if isinstance(v, int | float) else np.nan for v in values], np.float64)
 
 
-def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]:
-    measured = _aligned(objects, scope.measured)
+def _axis_ratio(data: ReportData, objects: pa.Table, names: Names) -> Iterator[Part]:
+    measured = _aligned(objects, data.measured)
     ratio = np.full(len(names), np.nan)
     if "a_image" in measured:
         a, b = _numbers(measured["a_image"]), _numbers(measured["b_image"])
@@ -124,34 +125,34 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]
     how = "from A_IMAGE and B_IMAGE of the DES catalogue (second moments above the threshold)"
     if np.isfinite(ratio).sum() < _LEAST:
         try:
-            ratio = _from_stamps(scope, objects)
+            ratio = _from_stamps(data, objects)
         except WorkspaceError as error:
             yield missing_part(f"No axis ratio: {error}")
             return
         how = (
             "from adaptive second moments of the stamps' mean band (Hirata and Seljak 2003), seeing and stretch "
-            "included, which round them"
+            "included, which make objects rounder"
         )
     known = np.isfinite(ratio)
     if known.sum() < _LEAST:
         yield missing_part(
-            f"No axis ratio: it could be measured of {int(known.sum())} objects, and {_LEAST} are needed; bring in "
+            f"No axis ratio: it could be measured for {int(known.sum())} objects, and {_LEAST} are needed; ingest "
             "the DES main table, which has A_IMAGE and B_IMAGE, with: catbuilder ingest des FILE"
         )
         return
     ratio, names = ratio[known], names[known]
-    rows = list(_flat(ratio, names, scope.classes))
+    rows = list(_flat(ratio, names, data.classes))
     said = "; ".join(
         f"{name}: median {middle}, {share} % flatter than {FLATTEST_ELLIPTICAL} ({n})"
         for name, n, middle, share in rows
     )
-    many = len(scope.classes) > MANY_CLASSES
+    many = len(data.classes) > MANY_CLASSES
     yield Drawing(
         "axis-ratio",
-        f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {scope.scored:,} scored objects. "
+        f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {data.scored:,} scored objects. "
         f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted) do not exist." + ("" if many else f" {said}."),
         f"Distribution of axis ratios. {said}.",
-        partial(_draw_axis_ratio, ratio=ratio, names=names, classes=scope.classes),
+        partial(_draw_axis_ratio, ratio=ratio, names=names, classes=data.classes),
     )
     if many:
         yield ReportTable(
@@ -163,7 +164,7 @@ def _axis_ratio(scope: Scope, objects: pa.Table, names: Names) -> Iterator[Part]
 
 
 def _flat(ratio: Floats, names: Names, classes: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
-    """Each class that there is, how many, their median, and the share of the flat ones."""
+    """Give each class, its number of objects, their median axis ratio, and the share of flat ones."""
     for name in classes:
         own = ratio[names == name]
         if len(own):
@@ -172,10 +173,10 @@ def _flat(ratio: Floats, names: Names, classes: Sequence[str]) -> Iterator[tuple
             yield name, f"{len(own):,}", f"{np.median(own):.2f}", share
 
 
-def _from_stamps(scope: Scope, objects: pa.Table) -> Floats:
-    """Axis ratio of the first objects by their stamps, (n,); NaN where the fit did not end, or of objects beyond."""
+def _from_stamps(data: ReportData, objects: pa.Table) -> Floats:
+    """Measure the axis ratio of the first objects on their stamps, (n,); NaN if the fit fails, and for the others."""
     shown = objects.slice(0, _MEASURED_STAMPS)
-    reader = StampReader(scope.workspace.path, shown["shard"].to_pylist(), shown["row"].to_pylist())
+    reader = StampReader(data.workspace.path, shown["shard"].to_pylist(), shown["row"].to_pylist())
     ratio = np.full(objects.num_rows, np.nan)
     for place in range(len(reader)):
         light = reader.read([place])[0].mean(axis=2)
@@ -207,19 +208,19 @@ def _draw_axis_ratio(ratio: Floats, names: Names, classes: Sequence[str]) -> Fig
     return figure
 
 
-def _against(scope: Scope, names: Names, conditions: Sequence[_Condition]) -> Part:
+def _against(data: ReportData, names: Names, conditions: Sequence[_Condition]) -> Part:
     said = []
     for condition in conditions:
         steps = _steps(condition.values)
         inside = np.searchsorted(steps[1:-1], condition.values, side="right")[np.isfinite(condition.values)]
-        p = same_share(inside, names[np.isfinite(condition.values)])
-        said.append(f"{condition.name}: {judged_words(p)}")
+        p = difference_p_value(inside, names[np.isfinite(condition.values)])
+        said.append(f"{condition.name}: {describe_difference(p)}")
     return Drawing(
         "conditions",
-        "Predicted share of each class against what the galaxies cannot know, in bins of equally many, with "
+        "Predicted share of each class against observing conditions, in bins of equal numbers, with "
         f"Wilson's 95 per cent intervals. {'; '.join(said)} (chi squared).",
-        f"Predicted share against circumstances. {'; '.join(said)}.",
-        partial(_draw_against, names=names, conditions=conditions, classes=scope.classes),
+        f"Predicted share against observing conditions. {'; '.join(said)}.",
+        partial(_draw_against, names=names, conditions=conditions, classes=data.classes),
     )
 
 

@@ -1,7 +1,7 @@
-"""Everything that a report asks of the catalogue, read in one go, so that nobody waits for the drawing to end.
+"""Read everything that a report needs from the catalogue, at once, so that no other command waits for the drawing.
 
-Whatever the size of the survey: what belongs to rounds and test sets is read whole, of the scored objects a sample,
-drawn by a hash of their names so that it is the same each time.
+Rounds and test sets are read completely. Of the scored objects a sample is read, chosen by a hash of survey and id, so
+that it is the same each time and stays small in any survey.
 """
 
 import json
@@ -20,58 +20,58 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.exports.provenance import ProvenanceEntry, collect_provenance
 
-SAMPLE = 20_000  # scored objects: more than a figure can show as points, few enough to read in a second
+SAMPLE = 20_000  # scored objects: more than a figure can show as points, and read within a second
 STAMPS_A_ROW = 8  # of a mosaic
-MOSAIC_ROUNDS = 3  # the latest: each has a mosaic of its own, and earlier ones their own reports (--at)
+MOSAIC_ROUNDS = 3  # the latest rounds, which have a mosaic each; earlier ones are in their own reports (--at)
 _RECORDINGS = 30
 
 
 @dataclass(frozen=True)
-class Scope:
-    """The catalogue as it stood at the end of one round, as far as a report tells of it."""
+class ReportData:
+    """What a report shows of the catalogue as of the end of one round."""
 
     workspace: Workspace
-    at: int  # 0 where no round has been closed
-    model: int  # the latest whose scores there are; 0 for none
+    at: int  # the round; 0 if none has been closed
+    model: int  # the latest model with scores; 0 if there is none
     target: str  # survey that the rounds label
-    open_round: int | None  # one that is not closed yet
+    open_round: int | None  # a round that is not closed yet
     rounds: list[dict[str, Any]]
     recipe: str  # of round `at`, as JSON
     curves: pa.Table
-    test_scores: Mapping[int, pa.Table]  # by the first measured and by the latest model
-    trained_tests: int  # test galaxies that a round has trained on, which are not in `test_scores`
+    test_scores: Mapping[int, pa.Table]  # of the first measured model and of the latest
+    trained_tests: int  # test galaxies that a round has trained on; they are not in `test_scores`
     promotions: list[dict[str, Any]]
-    picks: list[dict[str, Any]]  # objects to be looked at, with the place of their stamps
-    featured: pa.Table | None  # HP and the pool, as far as features were kept
+    picks: list[dict[str, Any]]  # objects shown in mosaics, with the place of their stamps
+    featured: pa.Table | None  # objects of HP and the pool whose features were kept
     scored: int  # objects that the model has scored
-    sample: pa.Table  # of them
-    measured: pa.Table  # what the DES catalogue says of the sample
+    sample: pa.Table  # of the scored objects
+    measured: pa.Table  # the columns of the DES catalogue for the sample
     units: Mapping[str, str]  # of these columns
     facts: list[ProvenanceEntry]
     recordings: pa.Table
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
+        """The names of the classes."""
         return self.workspace.config.classes
 
     @property
     def first_model(self) -> int:
-        """The model of the first round that was measured on a test set; the latest where none was."""
+        """The first model that was measured on a test set; 0 if there is none."""
         return min(self.test_scores, default=0)
 
     @property
-    def known_by_heart(self) -> str:
-        """What to say of accuracies of test galaxies that a round has trained on; nothing where there are none."""
+    def memorised_warning(self) -> str:
+        """A warning if a round has trained on test galaxies, else an empty text."""
         if not self.trained_tests:
             return ""
         return (
-            f" Careful: these accuracies hold {self.trained_tests:,} galaxies that a round has trained on, and of "
-            "which a network can be right by heart, so that they are too high; gains and errors below leave them out."
+            f" Warning: a round has trained on {self.trained_tests:,} of these test galaxies, which the network may "
+            "have memorised, so these accuracies are too high; gains and errors below leave those galaxies out."
         )
 
     def of_target(self) -> pa.Table:
-        """What of the sample is of the target survey and its population, without test sets."""
+        """Return the sampled objects of the target survey and population, without test sets."""
         keep = [
             row["survey"] == self.target and row["domain"] == "in" and row["test_set"] is None
             for row in self.sample.select(["survey", "domain", "test_set"]).to_pylist()
@@ -79,8 +79,8 @@ class Scope:
         return self.sample.filter(pa.array(keep, pa.bool_()))
 
 
-def read_scope(workspace: Workspace, at: int | None = None) -> Scope:
-    """Read what a report needs, as of the end of round `at`, by default of the last closed one.
+def read_report_data(workspace: Workspace, at: int | None = None) -> ReportData:
+    """Read what a report needs as of the end of round `at`, by default the last closed one.
 
     Raises
     ------
@@ -95,18 +95,18 @@ def read_scope(workspace: Workspace, at: int | None = None) -> Scope:
 
 
 def embedded_set(names: Sequence[str]) -> str | None:
-    """HP, as in the paper's figure 5; the first where there is no HP."""
+    """Return the test set of the t-SNE: HP, as in figure 5 of the paper, or else the first."""
     return "HP" if "HP" in names else next(iter(names), None)
 
 
-def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
+def _read(con: Connection, workspace: Workspace, at: int) -> ReportData:
     model = fetch_number(con, "SELECT coalesce(max(model), 0) FROM scorings WHERE round <= ?", [at])
     (unfinished,) = first_row(con, "SELECT min(round) FROM round_status WHERE step <> 'closed'") or (None,)
     target, recipe = _plan(con, workspace, at)
     rounds = fetch_arrow(con, query("reports/report_rounds"), {"at": at}).to_pylist()
     numbers = {"rounds": [row["round"] for row in rounds]}
     curves = fetch_arrow(con, query("decisions/accuracy_curves"), numbers)
-    # a test set may have been declared after the first round: both ends are rounds that the curves show
+    # a test set may have been declared after the first round, so both models are from rounds in the curves
     first = min(curves["round"].to_pylist(), default=model)
     scores = {
         n: fetch_arrow(con, query("reports/report_test_scores"), {"model": n, "at": at}) for n in {first, model} - {0}
@@ -115,7 +115,7 @@ def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
         con, "SELECT coalesce(sum(scored), 0) FROM scorings WHERE model = ? AND round <= ?", [model, at]
     )
     sample, measured = _sample(con, at, model, scored)
-    return Scope(
+    return ReportData(
         workspace, at, model, target, unfinished, rounds, recipe,
         curves, scores, fetch_number(con, query("reports/report_trained_tests"), {"at": at}),
         fetch_arrow(con, query("reports/report_promotions"), {"at": at}).to_pylist(),
@@ -128,7 +128,7 @@ def _read(con: Connection, workspace: Workspace, at: int) -> Scope:
 
 
 def _plan(con: Connection, workspace: Workspace, at: int) -> tuple[str, str]:
-    """The target survey, and the recipe of the round as JSON."""
+    """Return the target survey, and the recipe of the round as JSON."""
     row = first_row(con, "SELECT plan -> '$.recipe', plan ->> '$.recipe.sets.target' FROM rounds WHERE round = ?", [at])
     if row is None:
         surveys = list(workspace.config.surveys)

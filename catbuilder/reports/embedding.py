@@ -1,8 +1,8 @@
-"""t-SNE of the features of HP and the pool (figure 5 of Khan et al. 2019), and how much they have in common.
+"""t-SNE of the features of HP and the pool (figure 5 of Khan et al. 2019), and measures of their overlap.
 
-A picture of two dimensions shows clusters that are there and some that are not, so that beside it stands a number
-measured on the features themselves: how often a galaxy of the pool is told from one of the test set. Test galaxies
-measure what is promised of the pool only as far as the pool looks like them.
+A t-SNE shows real clusters and spurious ones, so the report adds two numbers measured on the features themselves: the
+AUC of a classifier between two groups, and the mixing of nearest neighbours. Test galaxies measure the accuracy on the
+pool only as far as the pool looks like them.
 """
 
 from collections.abc import Iterator
@@ -19,34 +19,34 @@ from threadpoolctl import threadpool_limits
 
 from catbuilder.catalogue.features import features_of
 from catbuilder.decisions.sample_shift import MIN_SAMPLE, two_sample_auc
-from catbuilder.reports.data import Scope, embedded_set
+from catbuilder.reports.data import ReportData, embedded_set
 from catbuilder.reports.figure_style import MARKERS, MUTED, PAGE_INCHES, class_colour, legend_columns
 from catbuilder.reports.page_parts import Drawing, Part, ReportSection, ReportTable, missing_part
 
 Features = npt.NDArray[np.float32]
 Places = npt.NDArray[np.float64]
 
-_MOST = 500  # objects of a group: three groups take t-SNE some seconds
-_COMPONENTS = 50  # van der Maaten and Hinton (2008) reduce to 30 first; it only saves time
+_MOST = 500  # objects per group: t-SNE of three groups takes some seconds
+_COMPONENTS = 50  # of the PCA before the t-SNE, which saves time; van der Maaten and Hinton (2008) use 30
 _PERPLEXITY = 30.0
 _STEPS = 750
 _NEIGHBOURS = 10
 _SEED = 0
 
 
-def embedding_section(scope: Scope) -> ReportSection:
-    """Features of HP in each survey and of the pool, in two dimensions, and what tells them apart."""
-    return ReportSection("features", "Features of test sets and pool", list(_embedding(scope)))
+def embedding_section(data: ReportData) -> ReportSection:
+    """Make the section with the t-SNE of HP in each survey and of the pool, and measures of their overlap."""
+    return ReportSection("features", "Features of test sets and pool", list(_embedding(data)))
 
 
-def _embedding(scope: Scope) -> Iterator[Part]:
-    if scope.featured is None:
+def _embedding(data: ReportData) -> Iterator[Part]:
+    if data.featured is None:
         yield missing_part(
             "No t-SNE: there are no features of this round under rounds/; each round keeps those of test and "
             "calibration objects and of a sample of the pool ([scoring] pool_features)"
         )
         return
-    groups = _groups(scope, scope.featured)
+    groups = _groups(data, data.featured)
     few = [name for name, (features, _) in groups.items() if len(features) < MIN_SAMPLE]
     large = {name: group for name, group in groups.items() if name not in few}
     if len(large) < 2:
@@ -57,15 +57,15 @@ def _embedding(scope: Scope) -> Iterator[Part]:
             + "; declare a test set with catbuilder testset, and ingest a pool with --split pool"
         )
         return
-    yield _drawing(scope, large)
-    yield _overlap(scope, large)
+    yield _drawing(data, large)
+    yield _overlap(data, large)
     if few:
-        yield missing_part(f"Not shown for want of {MIN_SAMPLE} objects with features: {', '.join(few)}")
+        yield missing_part(f"Not shown, with fewer than {MIN_SAMPLE} objects with features: {', '.join(few)}")
 
 
-def _groups(scope: Scope, objects: pa.Table) -> dict[str, tuple[Features, list[str]]]:
-    """Features and classes of at most `_MOST` objects of each survey of the test set, and of the pool."""
-    scores = scope.test_scores.get(scope.model)
+def _groups(data: ReportData, objects: pa.Table) -> dict[str, tuple[Features, list[str]]]:
+    """Read features and classes of at most `_MOST` objects for each survey of the test set, and for the pool."""
+    scores = data.test_scores.get(data.model)
     test_set = embedded_set([] if scores is None else sorted(set(scores["test_set"].to_pylist()), reverse=True))
     kinds = np.array(
         ["pool" if part == "pool" else f"{test_set} {survey.upper()}"
@@ -77,15 +77,15 @@ def _groups(scope: Scope, objects: pa.Table) -> dict[str, tuple[Features, list[s
         own = objects.filter(pa.array(kinds == name, pa.bool_()))
         drawn = np.sort(np.random.default_rng(_SEED).permutation(own.num_rows)[:_MOST])
         own = own.take(pa.array(drawn))
-        features, known = features_of(scope.workspace, scope.model, own)
+        features, known = features_of(data.workspace, data.model, own)
         groups[name] = (features, [label for label, here in zip(own["class"].to_pylist(), known, strict=True) if here])
     return groups
 
 
-def _drawing(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Drawing:
+def _drawing(data: ReportData, groups: dict[str, tuple[Features, list[str]]]) -> Drawing:
     features = np.concatenate([of_group for of_group, _ in groups.values()])
     perplexity = min(_PERPLEXITY, (len(features) - 1) / 3)
-    # on one thread, since sums that are split otherwise place the points otherwise
+    # on one thread: another order of the sums would place the points differently
     with threadpool_limits(1):
         reduced = PCA(min(_COMPONENTS, *features.shape), random_state=_SEED).fit_transform(features)
         embedding = TSNE(perplexity=perplexity, init="pca", random_state=_SEED, max_iter=_STEPS, n_jobs=1)
@@ -95,11 +95,11 @@ def _drawing(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Dra
     return Drawing(
         "tsne",
         f"t-SNE (van der Maaten and Hinton 2008, perplexity {perplexity:.0f}) of the {features.shape[1]} features of "
-        f"round {scope.model}: {said}, placed together; in each panel the others are grey. Test objects have the "
-        "colour of their true class, the pool that of the predicted one. Distances between clusters mean nothing.",
+        f"round {data.model}: {said}, embedded together; in each panel the others are grey. Test objects have the "
+        "colour of their true class, pool objects that of the predicted one. Distances between clusters mean nothing.",
         f"t-SNE of {said}, coloured by class.",
         partial(
-            _draw, places=places, groups={name: classes for name, (_, classes) in groups.items()}, classes=scope.classes
+            _draw, places=places, groups={name: classes for name, (_, classes) in groups.items()}, classes=data.classes
         ),
         "png",
     )
@@ -129,7 +129,7 @@ def _draw(places: Places, groups: dict[str, list[str]], classes: tuple[str, ...]
     return figure
 
 
-def _overlap(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> ReportTable:
+def _overlap(data: ReportData, groups: dict[str, tuple[Features, list[str]]]) -> ReportTable:
     names, rows = list(groups), []
     for place, first in enumerate(names):
         for second in names[place + 1 :]:
@@ -138,17 +138,16 @@ def _overlap(scope: Scope, groups: dict[str, tuple[Features, list[str]]]) -> Rep
             told = f"{auc.value:.3f} [{auc.low:.3f}, {auc.high:.3f}]"
             rows.append((f"{first} and {second}", f"{len(a):,}, {len(b):,}", told, f"{_mixing(a, b):.2f}"))
     return ReportTable(
-        "How much the groups have in common, measured on the features: the area under the ROC curve of a classifier "
-        "that tells the second from the first (0.5: it cannot; 1: it always can; the same as the shift meters' "
-        f"auc), and how often a neighbour is of the other group, among {_NEIGHBOURS} each, over what it would be if "
-        "they were mixed (1: mixed; 0: apart).",
+        "Overlap of the groups, measured on the features. AUC: area under the ROC curve of a classifier between the "
+        "two (0.5: inseparable; 1: separable), as in the shift meters. Mixing: share of the other group among the "
+        f"{_NEIGHBOURS} nearest neighbours, over its value for mixed groups (1: mixed; 0: apart).",
         ("Groups", "n", "AUC", "Mixing"),
         rows,
     )
 
 
 def _mixing(a: Features, b: Features) -> float:
-    """Share of the nearest neighbours that are of the other group, over its expectation; groups of like size."""
+    """Compute the share of nearest neighbours from the other group, over its expectation, for groups of equal size."""
     n = min(len(a), len(b))
     both = np.concatenate([a[:n], b[:n]]).astype(np.float64)
     both = PCA(min(_COMPONENTS, *both.shape), random_state=_SEED).fit_transform(both)

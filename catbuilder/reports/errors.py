@@ -1,4 +1,4 @@
-"""Draw what the model gets wrong: ROC, reliability, confusion."""
+"""The errors section of the report: ROC curves, reliability and confusion matrices of the latest model."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -15,16 +15,16 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from catbuilder.decisions.calibrator import ReliabilityBin, expected_calibration_error, reliability
 from catbuilder.decisions.measures import proportion
 from catbuilder.reports.accuracy import (
-    FEW_OBJECTS,
+    FEW_CLASSES,
     NO_TRUTH,
     left_out_note,
     panel_figure,
     scored_sets,
-    set_members,
     shown_classes,
+    test_set_members,
     trained_on_warning,
 )
-from catbuilder.reports.data import Scope
+from catbuilder.reports.data import ReportData
 from catbuilder.reports.figure_style import (
     INK,
     LINES,
@@ -39,22 +39,22 @@ from catbuilder.reports.figure_style import (
 from catbuilder.reports.page_parts import Drawing, Part, ReportSection, ReportTable, missing_part
 
 
-def errors_section(scope: Scope) -> ReportSection:
-    """ROC, reliability and confusion of the latest model."""
+def errors_section(data: ReportData) -> ReportSection:
+    """Make the errors section: ROC, reliability and confusion of the latest model."""
     parts: list[Part] = []
-    if not scored_sets(scope):
-        parts.append(missing_part(left_out_note(scope) or NO_TRUTH))
+    if not scored_sets(data):
+        parts.append(missing_part(left_out_note(data) or NO_TRUTH))
     else:
-        parts += [*trained_on_warning(scope), *_roc(scope), _reliability(scope), _confusion(scope)]
-    return ReportSection("errors", "Where it errs, and whether it knows", parts)
+        parts += [*trained_on_warning(data), *_roc(data), _reliability(data), _confusion(data)]
+    return ReportSection("errors", "Errors and calibration", parts)
 
 
-def _roc(scope: Scope) -> Iterator[Part]:
-    scores, curves = scope.test_scores[scope.model], []
-    for test_set, survey in scored_sets(scope):
-        members = set_members(scores, test_set, survey)
+def _roc(data: ReportData) -> Iterator[Part]:
+    scores, curves = data.test_scores[data.model], []
+    for test_set, survey in scored_sets(data):
+        members = test_set_members(scores, test_set, survey)
         truth = np.array(members["truth"].to_pylist(), dtype=object)
-        for number, name in shown_classes(scope.classes):
+        for number, name in shown_classes(data.classes):
             is_class = truth == name
             if 0 < is_class.sum() < len(truth):
                 posterior = members[f"p_{name}"].to_numpy()
@@ -65,26 +65,24 @@ def _roc(scope: Scope) -> Iterator[Part]:
         return
     said = "; ".join(f"{s} {v.upper()} {name} {auc:.3f}" for s, v, _, name, _, auc in curves)
     what = (
-        f"{scope.classes[-1]} against {scope.classes[0]}"
-        if len(scope.classes) == 2
-        else "each class against all others"
+        f"{data.classes[-1]} against {data.classes[0]}" if len(data.classes) == 2 else "each class against all others"
     )
-    two = len(scope.classes) == 2
+    two = len(data.classes) == 2
     yield Drawing(
         "roc",
-        f"Receiver operating characteristic of round {scope.model}, {what}, on rates of false positives that are "
-        "logarithmic above 0.01 and linear below: a catalogue is made where they are few."
-        + (" In brackets the area under the curve." if two else ""),
+        f"Receiver operating characteristic of round {data.model}, {what}. The false positive rate is logarithmic "
+        "above 0.01 and linear below, since a catalogue needs it low."
+        + (" The area under the curve is in brackets." if two else ""),
         f"ROC curves; area under each: {said}.",
-        partial(_draw_roc, curves=curves, classes=len(scope.classes)),
+        partial(_draw_roc, curves=curves, classes=len(data.classes)),
     )
     if not two:
-        yield _areas(curves, scope.classes)
+        yield _areas(curves, data.classes)
 
 
 def _draw_roc(curves: Sequence[Any], classes: int) -> Figure:
     figure, panels = _roc_of_two(curves) if classes == 2 else _roc_of_many(curves, classes)
-    # below the lowest curve's first step there is nothing to see
+    # nothing is drawn below the first step of the lowest curve
     firsts = [float(rates[1][rates[0] == 0].max()) for *_, rates, _ in curves]
     lowest = max(0.0, math.floor(10 * min(firsts) - 0.5) / 10)
     for panel in panels:
@@ -96,7 +94,7 @@ def _draw_roc(curves: Sequence[Any], classes: int) -> Figure:
 
 
 def _roc_of_two(curves: Sequence[Any]) -> tuple[Figure, list[Axes]]:
-    """One panel, a line a test set and survey."""
+    """Draw one panel with a line for each test set and survey."""
     figure, panels = panel_figure(1, 3.0)
     figure.set_figwidth(4.4)
     for place, (test_set, survey, _, _, rates, auc) in enumerate(curves):
@@ -108,7 +106,7 @@ def _roc_of_two(curves: Sequence[Any]) -> tuple[Figure, list[Axes]]:
 
 
 def _roc_of_many(curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes]]:
-    """A panel a test set and survey, a line a class."""
+    """Draw a panel for each test set and survey with a line for each class."""
     sets = list(dict.fromkeys(curve[:2] for curve in curves))
     figure, panels = panel_figure(len(sets), 2.8, across=2)
     figure.set_figwidth(PAGE_INCHES)
@@ -128,7 +126,7 @@ def _roc_of_many(curves: Sequence[Any], classes: int) -> tuple[Figure, list[Axes
 
 
 def _areas(curves: Sequence[Any], classes: Sequence[str]) -> ReportTable:
-    """The areas under the curves of many classes, for which a legend has no room."""
+    """List the areas under the curves of many classes, for which the legend has no room."""
     areas = {(test_set, survey, name): f"{auc:.3f}" for test_set, survey, _, name, _, auc in curves}
     sets = list(dict.fromkeys(curve[:2] for curve in curves))
     return ReportTable(
@@ -138,11 +136,11 @@ def _areas(curves: Sequence[Any], classes: Sequence[str]) -> ReportTable:
     )
 
 
-def _reliability(scope: Scope) -> Part:
-    """Raw and calibrated confidence against accuracy, on what the calibrator never saw."""
+def _reliability(data: ReportData) -> Part:
+    """Compare raw and calibrated confidence with accuracy, on objects that the calibrator has not seen."""
     panels: list[tuple[str, dict[str, list[ReliabilityBin]], dict[str, float]]] = []
-    for test_set, survey in scored_sets(scope):
-        members = set_members(scope.test_scores[scope.model], test_set, survey)
+    for test_set, survey in scored_sets(data):
+        members = test_set_members(data.test_scores[data.model], test_set, survey)
         right = np.asarray(pc.equal(members["predicted_label"], members["truth"]).to_numpy(), bool)
         bins, errors = {}, {}
         for kind, column in (("raw", "predicted_confidence"), ("calibrated", "calibrated_confidence")):
@@ -158,10 +156,10 @@ def _reliability(scope: Scope) -> Part:
     said = "; ".join(f"{title}: " + ", ".join(f"{k} {e:.3f}" for k, e in errors.items()) for title, _, errors in panels)
     return Drawing(
         "reliability",
-        "Share of right ones among objects of like confidence, in eight bins of equally many, with Wilson's 95 per "
-        "cent intervals; on the diagonal a confidence of 0.9 is right nine times out of ten. Above each panel "
-        "how many galaxies, and the expected calibration error. "
-        + (f"Calibrated on {scope.target.upper()}, so it need not hold elsewhere." if calibrated
+        "Accuracy against confidence in eight bins of equal numbers, with Wilson's 95 per cent intervals; on the "
+        "diagonal a confidence of 0.9 is right nine times out of ten. Above each panel: the number of galaxies and "
+        "the expected calibration error. "
+        + (f"Calibrated on {data.target.upper()}, so it may not hold in other surveys." if calibrated
            else "There is no calibrated confidence: it needs labelled galaxies ingested with --split calibration."),
         f"Reliability curves; expected calibration error by set: {said}.",
         partial(_draw_reliability, sets=panels),
@@ -178,13 +176,13 @@ def _draw_reliability(sets: Sequence[Any]) -> Figure:
         for place, (kind, parts) in enumerate(bins.items()):
             middle = [(part.low + part.high) / 2 for part in parts]
             found = [proportion("reliability", part.right, part.n, 1.0) for part in parts]
-            # the calibrated ones are filled and within the hollow raw ones where a temperature is near 1
+            # filled markers of calibrated confidence fit into the hollow raw ones if the temperature is near 1
             panel.errorbar(middle, *error_bars(found), color=class_colour(place, 2), marker="os"[place],
                            markersize=(5.5, 3)[place], markerfacecolor=("none", None)[place], linewidth=0.9,
                            elinewidth=0.6, linestyle=LINES[place], label=kind)  # fmt: skip
         panel.set(
             xlabel="confidence",
-            ylabel="share right",
+            ylabel="accuracy",
             xlim=(low - 0.02, 1.02),
             ylim=(max(0, lowest - 0.05), 1.03),
         )
@@ -196,29 +194,29 @@ def _draw_reliability(sets: Sequence[Any]) -> Figure:
     return figure
 
 
-def _confusion(scope: Scope) -> Part:
+def _confusion(data: ReportData) -> Part:
     matrices = []
-    for test_set, survey in scored_sets(scope):
-        members = set_members(scope.test_scores[scope.model], test_set, survey)
-        counts = np.zeros((len(scope.classes),) * 2, int)
+    for test_set, survey in scored_sets(data):
+        members = test_set_members(data.test_scores[data.model], test_set, survey)
+        counts = np.zeros((len(data.classes),) * 2, int)
         for truth, predicted in zip(members["truth"].to_pylist(), members["predicted_label"].to_pylist(), strict=True):
-            counts[scope.classes.index(truth), scope.classes.index(predicted)] += 1
+            counts[data.classes.index(truth), data.classes.index(predicted)] += 1
         matrices.append((f"{test_set}, {survey.upper()} ({members.num_rows:,})", counts))
     said = "; ".join(f"{title}: {int(np.trace(counts))} right" for title, counts in matrices)
     return Drawing(
         "confusion",
         "True class against predicted class, counts; shaded by the share of the true class, from none to all of it."
-        + (" Where nothing stands, there is none." if len(scope.classes) > FEW_OBJECTS else ""),
+        + (" Empty fields are zero." if len(data.classes) > FEW_CLASSES else ""),
         f"Confusion matrices. {said}.",
-        partial(_draw_confusion, matrices=matrices, classes=scope.classes),
+        partial(_draw_confusion, matrices=matrices, classes=data.classes),
     )
 
 
 def _draw_confusion(matrices: Sequence[tuple[str, np.ndarray]], classes: Sequence[str]) -> Figure:
-    large = len(classes) > FEW_OBJECTS
+    large = len(classes) > FEW_CLASSES
     across = min(2 if large else 4, len(matrices))
     down = -(-len(matrices) // across)
-    # a matrix of many classes is alone as large as its counts need
+    # a single matrix of many classes is only as large as its counts need
     width = PAGE_INCHES * (0.75 if large and across == 1 else across / (2 if large else 4))
     height = (4.6 if across == 1 else 3.3) if large else 2.0
     figure = Figure(figsize=(width, height * down), layout="constrained")
@@ -230,7 +228,7 @@ def _draw_confusion(matrices: Sequence[tuple[str, np.ndarray]], classes: Sequenc
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         panel.imshow(share, cmap=SHADES, vmin=0, vmax=1)
         for i, j in product(numbers, numbers):
-            # a full shade is told from the ink as the paper is
+            # white text on full shades
             colour = PAPER if share[i, j] > 0.5 else INK
             said = "" if large and not counts[i, j] else f"{counts[i, j]:,}"
             panel.text(j, i, said, ha="center", va="center", fontsize=6 if large else 8, color=colour)

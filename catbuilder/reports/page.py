@@ -1,8 +1,7 @@
-"""The report: what the rounds did and how far it can be believed, on one page that opens anywhere.
+"""Write the report: one HTML page with the results of all rounds and checks of how reliable they are.
 
-One HTML file that holds its figures and asks for nothing from elsewhere, not even a script: it can be mailed,
-archived beside a catalogue, and opened in twenty years. What cannot be shown is said in a sentence, with what would
-bring it.
+The file contains its figures and loads nothing, not even a script: it can be mailed, archived beside a catalogue, and
+opened in twenty years. A sentence says what could not be shown, and which command would provide it.
 """
 
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.version import __version__
 from catbuilder.reports.accuracy import accuracy_section
 from catbuilder.reports.checks import checks_section
-from catbuilder.reports.data import Scope, read_scope
+from catbuilder.reports.data import ReportData, read_report_data
 from catbuilder.reports.embedding import embedding_section
 from catbuilder.reports.errors import errors_section
 from catbuilder.reports.page_parts import Drawing, Paragraph, ReportSection, data_uri, write_figure
@@ -27,15 +26,15 @@ from catbuilder.reports.promotions import promotions_section
 from catbuilder.reports.sky import photometry_section, sky_section
 from catbuilder.reports.tables import (
     certificates_section,
-    glance_section,
+    overview_section,
     provenance_section,
     rounds_section,
     shifts_section,
 )
 
-_ALWAYS: tuple[Callable[[Scope], ReportSection], ...] = (glance_section, provenance_section)
-_OF_ROUNDS: tuple[Callable[[Scope], ReportSection], ...] = (
-    glance_section, rounds_section, accuracy_section, errors_section, promotions_section, embedding_section,
+_WITHOUT_ROUNDS: tuple[Callable[[ReportData], ReportSection], ...] = (overview_section, provenance_section)
+_WITH_ROUNDS: tuple[Callable[[ReportData], ReportSection], ...] = (
+    overview_section, rounds_section, accuracy_section, errors_section, promotions_section, embedding_section,
     sky_section, photometry_section, checks_section, shifts_section, certificates_section, provenance_section,
 )  # fmt: skip
 _PX_AN_INCH = 118  # of a figure on a screen: 6.9 inches fill the text's width
@@ -43,11 +42,11 @@ _PX_AN_INCH = 118  # of a figure on a screen: 6.9 inches fill the text's width
 
 @dataclass(frozen=True)
 class ReportOutcome:
-    """What was written."""
+    """The report that was written."""
 
     file: Path
     figures: int
-    missing: tuple[str, ...]  # what could not be shown, and why
+    missing: tuple[str, ...]  # sentences: what could not be shown, and why
     size: int  # bytes
 
 
@@ -59,12 +58,13 @@ def report(
     figures: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> ReportOutcome:
-    """Write the report of the catalogue as it stood at the end of a round.
+    """Write the report of the catalogue as of the end of a round.
 
     Parameters
     ----------
     target : an HTML file; by default `reports/report-<round>.html` in the workspace
-    at : the round; by default the last closed one. Without any the report says what there is and what to do
+    at : the round; by default the last closed one. Without any, the report says what the catalogue holds and what to
+        do next
     figures : a folder for each figure as PNG (300 dots an inch) and PDF; it is made
 
     Raises
@@ -78,13 +78,13 @@ def report(
     figures = None if figures is None else Path(figures)
     reporter = reporter or Reporter(quiet=True)
     _check(target, figures)
-    scope = read_scope(workspace, at)
-    file = target or workspace.path / "reports" / f"report-{scope.at}.html"
-    makers = _OF_ROUNDS if scope.rounds else _ALWAYS
+    data = read_report_data(workspace, at)
+    file = target or workspace.path / "reports" / f"report-{data.at}.html"
+    makers = _WITH_ROUNDS if data.rounds else _WITHOUT_ROUNDS
     with reporter.bar("measuring") as update:
         sections = []
         for done, make in enumerate(makers, start=1):
-            sections.append(make(scope))
+            sections.append(make(data))
             update(done, len(makers))
     parts = [part for section in sections for part in section.parts]
     drawings = [part for part in parts if isinstance(part, Drawing)]
@@ -95,14 +95,14 @@ def report(
             if figures is not None:
                 write_figure(drawing, figures)
             update(done, len(drawings))
-    write_text(file, _page(scope, sections, pictures))
+    write_text(file, _page(data, sections, pictures))
     said = tuple(part.text for part in parts if isinstance(part, Paragraph) and part.kind == "missing")
     return ReportOutcome(file, len(drawings), said, file.stat().st_size)
 
 
 def _check(target: Path | None, figures: Path | None) -> None:
     if target is not None and target.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"'{target.name}' is no name for a report; let it end in .html")
+        raise InputError(f"'{target.name}' is not a name for a report; end it in .html")
     if target is not None and not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
     if target is not None and target.is_dir():
@@ -117,7 +117,7 @@ def _picture(drawing: Drawing) -> dict[str, Any]:
     return {"uri": uri, "kind": kind, "width": round(inches * _PX_AN_INCH)}
 
 
-def _page(scope: Scope, sections: list[ReportSection], pictures: dict[str, dict[str, Any]]) -> str:
+def _page(data: ReportData, sections: list[ReportSection], pictures: dict[str, dict[str, Any]]) -> str:
     environment = Environment(
         loader=PackageLoader("catbuilder.reports"),
         autoescape=True,
@@ -126,5 +126,5 @@ def _page(scope: Scope, sections: list[ReportSection], pictures: dict[str, dict[
         lstrip_blocks=True,
     )
     return environment.get_template("report.html").render(
-        name=scope.workspace.path.name, at=scope.at, sections=sections, pictures=pictures, version=__version__
+        name=data.workspace.path.name, at=data.at, sections=sections, pictures=pictures, version=__version__
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""Where the objects are, and how bright, red and large what was predicted of each class is.
+"""The sky map of the report, and its colour-magnitude and size-magnitude diagrams by predicted class.
 
-The classes of galaxies differ in colour and size; that they do is expected, and how far they overlap tells whether
-more than colour was learned. Magnitudes are those of one survey: photometric systems differ.
+The classes of galaxies are expected to differ in colour and size; their overlap shows whether the network learned more
+than colour. Magnitudes are those of one survey, since photometric systems differ.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from catbuilder.reports.data import Scope
+from catbuilder.reports.data import ReportData
 from catbuilder.reports.figure_style import (
     INK,
     LINES,
@@ -29,41 +29,41 @@ from catbuilder.reports.page_parts import Drawing, Part, ReportSection, missing_
 
 Floats = npt.NDArray[np.float64]
 
-_POINTS = 4000  # in a diagram: more would be one blot
-_LEAST = 20  # objects below which a diagram says nothing
-_STEPS_DEG = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60)  # of the sky's grid
+_POINTS = 4000  # shown in a diagram: more would be one blot
+_LEAST = 20  # smallest number of objects for a diagram
+_STEPS_DEG = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60)  # of the grid on the sky
 _SETS = ("in no set", "pool", "training", "calibration", "test")  # in the order in which they are drawn
 
 
-def sky_section(scope: Scope) -> ReportSection:
-    """The sky map of the objects of each set."""
-    return ReportSection("sky", "On the sky", list(_sky(scope)))
+def sky_section(data: ReportData) -> ReportSection:
+    """Make the section with the sky map of the objects of each set."""
+    return ReportSection("sky", "On the sky", list(_sky(data)))
 
 
-def photometry_section(scope: Scope) -> ReportSection:
-    """Colour-magnitude and size-magnitude by predicted class."""
-    return ReportSection("photometry", "Colour, magnitude and size", list(_photometry(scope)))
+def photometry_section(data: ReportData) -> ReportSection:
+    """Make the section with colour-magnitude and size-magnitude diagrams by predicted class."""
+    return ReportSection("photometry", "Colour, magnitude and size", list(_photometry(data)))
 
 
-def _sky(scope: Scope) -> Iterator[Part]:
-    ra, dec = floats(scope.sample, "ra"), floats(scope.sample, "dec")
+def _sky(data: ReportData) -> Iterator[Part]:
+    ra, dec = floats(data.sample, "ra"), floats(data.sample, "dec")
     placed = np.isfinite(ra) & np.isfinite(dec)
     if not placed.any():
         yield missing_part(
             "No sky map: none of the scored objects has a position; give ra and dec (ICRS, degrees) in the table of "
-            "images, or bring the survey's catalogue in with: catbuilder ingest des FILE"
+            "images, or ingest the catalogue of the survey with: catbuilder ingest des FILE"
         )
         return
     sets = np.array(
         ["test" if row["test_set"] else {"train": "training"}.get(row["split"], row["split"] or "in no set")
-         for row in scope.sample.select(["test_set", "split"]).to_pylist()], dtype=object,
+         for row in data.sample.select(["test_set", "split"]).to_pylist()], dtype=object,
     )[placed]  # fmt: skip
     sets[~np.isin(sets, _SETS)] = "in no set"
     said = ", ".join(f"{int((sets == name).sum()):,} {name}" for name in _SETS if (sets == name).any())
     yield Drawing(
         "sky",
-        f"Scored objects by what they are for: {said}; {int(placed.sum()):,} of the {scope.scored:,} scored ones, "
-        "those that have a position. ICRS.",
+        f"Scored objects by set: {said}; {int(placed.sum()):,} of the {data.scored:,} scored objects, all of them with "
+        "a position. ICRS.",
         f"Sky map of {int(placed.sum()):,} objects: {said}.",
         partial(_draw_sky, ra=ra[placed], dec=dec[placed], sets=sets),
         "png",
@@ -71,7 +71,7 @@ def _sky(scope: Scope) -> Iterator[Part]:
 
 
 def _draw_sky(ra: Floats, dec: Floats, sets: npt.NDArray[np.object_]) -> Figure:
-    """In the sinusoidal projection, where equal areas are equal: whole skies and small fields alike."""
+    """Draw the sky in the equal-area sinusoidal projection, which suits whole skies and small fields."""
     middle, across = _extent(ra)
     figure = Figure(figsize=(PAGE_INCHES, 4.0), layout="constrained")
     axes = figure.subplots()
@@ -90,7 +90,7 @@ def _draw_sky(ra: Floats, dec: Floats, sets: npt.NDArray[np.object_]) -> Figure:
 
 
 def _flat(ra: Floats, dec: Floats, middle: float) -> tuple[Floats, Floats]:
-    """East is to the left, as one sees the sky."""
+    """Project positions, with east to the left."""
     offset = (ra - middle + 180) % 360 - 180
     return -offset * np.cos(np.radians(dec)), dec
 
@@ -114,7 +114,7 @@ def _sky_grid(axes: Axes, middle: float, across: float, dec: Floats) -> None:
 
 
 def _extent(ra: Floats) -> tuple[float, float]:
-    """Middle and width (deg) of the shortest arc that holds all: right ascension goes round."""
+    """Give the middle and width (deg) of the shortest arc of right ascension that holds all objects."""
     ordered = np.sort(ra % 360)
     gaps = np.diff(ordered, append=ordered[0] + 360)
     widest = int(gaps.argmax())
@@ -122,11 +122,11 @@ def _extent(ra: Floats) -> tuple[float, float]:
     return float((start + width / 2) % 360), float(width)
 
 
-def _photometry(scope: Scope) -> Iterator[Part]:
-    objects = scope.of_target()
+def _photometry(data: ReportData) -> Iterator[Part]:
+    objects = data.of_target()
     mag_r, size = floats(objects, "mag_r"), floats(objects, "radius_arcsec")
     colour = floats(objects, "mag_g") - mag_r
-    survey = scope.target.upper()
+    survey = data.target.upper()
     names = np.array(objects["predicted_label"].to_pylist(), dtype=object)
     wanted = (
         ("colour", "colour-magnitude", colour, "g − r (mag)", "magnitudes in g and r"),
@@ -143,29 +143,29 @@ def _photometry(scope: Scope) -> Iterator[Part]:
         if known.sum() < _LEAST:
             yield missing_part(
                 f"No {title} diagram: {int(known.sum())} of the sampled {survey} objects have {needed}, and {_LEAST} "
-                "are needed; give mag_g, mag_r and radius_arcsec in the table of images, or bring the survey's "
-                "catalogue in with: catbuilder ingest des FILE"
+                "are needed; give mag_g, mag_r and radius_arcsec in the table of images, or ingest the "
+                "catalogue of the survey with: catbuilder ingest des FILE"
             )
             continue
         shown = np.flatnonzero(known)[:_POINTS]
         beside = (
             "median and middle 68 per cent of each class"
-            if len(scope.classes) > MANY_CLASSES
+            if len(data.classes) > MANY_CLASSES
             else "distribution of each class, its area 1"
         )
-        counts = ", ".join(f"{int((names[shown] == each).sum()):,} {each}" for each in scope.classes)
+        counts = ", ".join(f"{int((names[shown] == each).sum()):,} {each}" for each in data.classes)
         yield Drawing(
             f"{name}-magnitude",
-            f"{title.capitalize()} diagram by predicted class: {counts}; {len(shown):,} of the {scope.scored:,} "
+            f"{title.capitalize()} diagram by predicted class: {counts}; {len(shown):,} of the {data.scored:,} "
             f"scored objects, of {survey} and its target population, without test sets. Large markers are medians of "
-            f"equally many objects each. Right: {beside}.",
+            f"equal numbers of objects. Right: {beside}.",
             f"{title.capitalize()} diagram of {counts}.",
             partial(
                 _draw_diagram,
                 x=mag_r[shown],
                 y=value[shown],
                 names=names[shown],
-                classes=scope.classes,
+                classes=data.classes,
                 label=label,
                 log=name == "size",
             ),
@@ -206,7 +206,7 @@ def _draw_diagram(
 
 
 def _medians(panel: Axes, x: Floats, y: Floats, ink: str, colour: str, marker: str, name: str) -> None:
-    """A line through the medians of up to six steps in magnitude, each of twenty objects or more."""
+    """Draw a line through the medians of up to six bins in magnitude, each of twenty objects or more."""
     steps = [part for part in np.array_split(np.argsort(x, kind="stable"), max(1, min(6, len(x) // 20))) if len(part)]
     middle = [(float(np.median(x[part])), float(np.median(y[part]))) for part in steps]
     panel.plot(
@@ -216,5 +216,5 @@ def _medians(panel: Axes, x: Floats, y: Floats, ink: str, colour: str, marker: s
 
 
 def floats(table: pa.Table, name: str) -> Floats:
-    """A column as float64 (n,), NaN where it is empty."""
+    """Return a column as float64 (n,), with NaN for NULL."""
     return np.asarray(pc.cast(table[name], pa.float64()).to_numpy(), np.float64)

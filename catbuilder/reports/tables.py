@@ -1,4 +1,4 @@
-"""What of a report is tables and words: what there is, rounds, shift meters, certificates, where it all comes from."""
+"""The sections of the report that are tables: overview, rounds, shift meters, certificates, provenance."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from catbuilder.catalogue.status import status
 from catbuilder.decisions.certificates import certificate_sentence, read_certificates, read_shifts
-from catbuilder.reports.data import Scope
+from catbuilder.reports.data import ReportData
 from catbuilder.reports.figure_style import INK, MARKERS, PAGE_INCHES, class_colour
 from catbuilder.reports.page_parts import (
     Drawing,
@@ -22,118 +22,118 @@ from catbuilder.reports.page_parts import (
 )
 
 
-def glance_section(scope: Scope) -> ReportSection:
-    """What is in the workspace, and the first numbers one asks for."""
-    found = status(scope.workspace)
+def overview_section(data: ReportData) -> ReportSection:
+    """Make the overview: objects by survey and set, and the accuracy of the latest network."""
+    found = status(data.workspace)
     rows = [tuple(_cell(value) for value in row.values()) for row in found.objects.to_pylist()]
     parts: list[Part] = []
-    if scope.rounds:
-        parts.append(Paragraph(_state(scope)))
+    if data.rounds:
+        parts.append(Paragraph(_state(data)))
     if not rows:
-        parts.append(missing_part("Nothing is in yet. Next: catbuilder ingest images DIR --table T.csv --survey sdss"))
+        parts.append(
+            missing_part("The catalogue is empty. Next: catbuilder ingest images DIR --table T.csv --survey sdss")
+        )
         return ReportSection("glance", "At a glance", parts)
-    since = f", {found.recordings_since} recordings ago" if found.recordings_since else ""
+    since = f" ({found.recordings_since} recordings ago)" if found.recordings_since else ""
     names = [name.replace("_", " ").capitalize() for name in found.objects.column_names]
     parts.append(ReportTable(f"Objects by survey and set, as they are now{since}.", names, rows))
-    if not scope.rounds:
+    if not data.rounds:
         parts.append(
             missing_part(
-                (f"Round {scope.open_round} is not closed yet; finish it with: catbuilder round. " if scope.open_round
+                (f"Round {data.open_round} is not closed yet; complete it with: catbuilder round. " if data.open_round
                  else "No round has been run yet; run one with: catbuilder round. ")
-                + "Then this report shows accuracy against coverage, what was promoted, and how far it can be believed."
+                + "Then this report shows accuracy against coverage, promotions, and checks of their reliability."
             )
         )  # fmt: skip
     return ReportSection("glance", "At a glance", parts)
 
 
-def _state(scope: Scope) -> str:
-    said = [f"The catalogue as it stood when round {scope.at} closed."]
-    if scope.model != scope.at:
+def _state(data: ReportData) -> str:
+    said = [f"The catalogue as of the end of round {data.at}."]
+    if data.model != data.at:
         of = (
-            f"the scores are those of round {scope.model}"
-            if scope.model
-            else "and there are no scores of an earlier one"
+            f"the scores are those of round {data.model}" if data.model else "and there are no scores of an earlier one"
         )
         said.append(f"That round scored nothing; {of}.")
-    if scope.open_round is not None:
-        said.append(f"Round {scope.open_round} is under way and is not in it.")
+    if data.open_round is not None:
+        said.append(f"Round {data.open_round} is not closed yet and is not included.")
     ends = [
         f"{row['test_set']} in {row['survey'].upper()} " + with_interval(row["value"], row["low"], row["high"])
-        for row in scope.curves.to_pylist()
-        if row["coverage"] == 1 and row["round"] == scope.model
+        for row in data.curves.to_pylist()
+        if row["coverage"] == 1 and row["round"] == data.model
     ]
     if ends:
         said.append(
-            "Its network is right on the fixed test sets, in per cent at full coverage with 95 per cent intervals: "
-            f"{'; '.join(ends)}.{scope.known_by_heart}"
+            "Accuracy of its network on the fixed test sets, in per cent at full coverage with 95 per cent intervals: "
+            f"{'; '.join(ends)}.{data.memorised_warning}"
         )
     return " ".join(said)
 
 
-def rounds_section(scope: Scope) -> ReportSection:
-    """The rounds' table, and their accuracy."""
+def rounds_section(data: ReportData) -> ReportSection:
+    """Make the table of rounds, and that of their accuracy."""
     rows = [
         (f"{row['round']}", row["recipe"], f"{row['seed']}", f"{row['ranks']}", _cell(row["training"]),
          _cell(row["promoted_before"]), _cell(row["epochs"]),
          "" if row["validation_loss"] is None else f"{row['validation_loss']:.4f}", _cell(row["scored"]),
          _promoted(row["promoted"]), _cell(row["retracted"]))
-        for row in scope.rounds
+        for row in data.rounds
     ]  # fmt: skip
     table = ReportTable(
-        "Trained on: objects, and how many of them by labels that earlier rounds promoted. Loss: cross-entropy of "
-        "the validation set. What was promoted of each class is told below.",
+        "Trained on: number of objects; promoted before: how many of them have labels promoted by earlier rounds. "
+        "Loss: cross-entropy of the validation set. Promotions by class are below.",
         ("Round", "Recipe", "Seed", "Processes", "Trained on", "Promoted before", "Epochs", "Loss", "Scored",
          "Promoted", "Retracted"),
         rows,
     )  # fmt: skip
-    return ReportSection("rounds", "Rounds", [table, *_accuracy_by_round(scope)])
+    return ReportSection("rounds", "Rounds", [table, *_accuracy_by_round(data)])
 
 
-def _accuracy_by_round(scope: Scope) -> Iterator[ReportTable]:
+def _accuracy_by_round(data: ReportData) -> Iterator[ReportTable]:
     accuracy = {
         (row["round"], row["test_set"], row["survey"]): with_interval(row["value"], row["low"], row["high"])
-        for row in scope.curves.to_pylist()
+        for row in data.curves.to_pylist()
         if row["coverage"] == 1
     }
     sets = list(dict.fromkeys(key[1:] for key in accuracy))
     if sets:
         yield ReportTable(
             "Accuracy on the fixed test sets in per cent, at full coverage, with its 95 per cent interval (Wilson)."
-            + scope.known_by_heart,
+            + data.memorised_warning,
             ("Round", *(f"{test_set} {survey.upper()}" for test_set, survey in sets)),
-            [(f"{row['round']}", *(accuracy.get((row["round"], *key), "") for key in sets)) for row in scope.rounds],
+            [(f"{row['round']}", *(accuracy.get((row["round"], *key), "") for key in sets)) for row in data.rounds],
         )
 
 
 def _promoted(details: str | None) -> str:
-    """How many in all: what of each class is in another table, and ten classes leave no room for it here."""
+    """Sum the promotions of all classes; another table has those of each, for which ten classes leave no room here."""
     return f"{sum(json.loads(details).values()):,}" if details else ""
 
 
-def shifts_section(scope: Scope) -> ReportSection:
-    """The shift meters by round."""
-    rows = [row for row in read_shifts(scope.workspace).to_pylist() if row["round"] <= scope.at]
+def shifts_section(data: ReportData) -> ReportSection:
+    """Make the section of shift meters by round."""
+    rows = [row for row in read_shifts(data.workspace).to_pylist() if row["round"] <= data.at]
     if not rows:
         return ReportSection("shifts", "Shift meters", [missing_part(
-            "No shift is measured: no round has kept the features of enough galaxies of two samples ([scoring] "
-            "pool_features and labelled_features, and a calibration set: --split calibration)"
+            "No shift is measured: no round has kept the features of enough galaxies in two samples (see "
+            "pool_features and labelled_features under [scoring]; a calibration set needs --split calibration)"
         )])  # fmt: skip
     aucs = [row for row in rows if row["meter"] == "auc"]
     said = "; ".join(f"round {row['round']}, {_pair(row)}: {row['value']:.3f}" for row in aucs)
     drawing = Drawing(
         "shifts",
-        "Left: how well a classifier tells two samples apart by their features, with 95 per cent intervals; at 0.5 "
-        "it cannot. Labelled galaxies were trained on, which alone sets them apart: whether a certificate can be "
-        "believed is said by calibration against pool. Right: Fréchet distance of the features, and what it would "
-        "be by chance (hollow).",
+        "Left: AUC of a classifier that separates two samples by their features, with 95 per cent intervals; 0.5 "
+        "means that it cannot. Labelled galaxies were trained on, which alone makes them differ, so the reliability "
+        "of certificates shows in calibration and pool. Right: Fréchet distance of the features, and its value by "
+        "chance (hollow).",
         f"AUC of a classifier between samples. {said}.",
         partial(_draw_shifts, rows=rows),
     )
-    return ReportSection("shifts", "Shift meters", [drawing, _priors(rows, scope.classes)])
+    return ReportSection("shifts", "Shift meters", [drawing, _priors(rows, data.classes)])
 
 
 def _priors(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> ReportTable:
-    """A line a round and class, a column a pair of samples."""
+    """Make a table with a row for each round and class, and a column for each pair of samples."""
     told = {
         (row["round"], row["class"], _pair(row)): with_interval(row["value"], row["low"], row["high"], signed=True)
         for row in rows
@@ -142,8 +142,8 @@ def _priors(rows: Sequence[dict[str, Any]], classes: Sequence[str]) -> ReportTab
     pairs = list(dict.fromkeys(pair for _, _, pair in told))
     lines = sorted({(number, name) for number, name, _ in told}, key=lambda line: (line[0], classes.index(line[1])))
     return ReportTable(
-        "Share predicted of each class in the second sample less that in the first, in points, with its 95 per cent "
-        "interval.",
+        "Predicted share of each class in the second sample minus that in the first, in percentage points, with its "
+        "95 per cent interval.",
         ("Round", "Class", *(pair.capitalize() for pair in pairs)),
         [(f"{number}", name, *(told.get((number, name, pair), "") for pair in pairs)) for number, name in lines],
     )
@@ -192,61 +192,58 @@ def _draw_shifts(rows: Sequence[dict[str, Any]]) -> Figure:
     return figure
 
 
-def certificates_section(scope: Scope) -> ReportSection:
-    """The certificates in words."""
-    rows = [row for row in read_certificates(scope.workspace).to_pylist() if row["round"] <= scope.at]
+def certificates_section(data: ReportData) -> ReportSection:
+    """Make the section of certificates, a sentence each."""
+    rows = [row for row in read_certificates(data.workspace).to_pylist() if row["round"] <= data.at]
     if not rows:
         return ReportSection("certificates", "Certificates", [missing_part(
-            "There is no certificate: nothing is promised of what was promoted. They come with a recipe whose "
-            "[promotion] has policy = "
-            '"certified", and need labelled galaxies ingested with --split calibration'
+            "There is no certificate: no error bound is known for the promotions. Certificates need a recipe with "
+            'policy = "certified" under [promotion], and labelled galaxies ingested with --split calibration'
         )])  # fmt: skip
     intro = Paragraph(
-        "What is promised of each promoted batch, on what grounds, and what became of it since: standing labels and "
-        f"audits are as they are now, also where this is the report of an earlier round. Up to round {scope.at}:"
+        "The error bound of each promoted batch, the calibration behind it, and its state since. Current labels and "
+        f"audits are as of now, also in the report of an earlier round. Up to round {data.at}:"
     )
     return ReportSection(
         "certificates", "Certificates", [intro, Paragraph(items=[certificate_sentence(row) for row in rows])]
     )
 
 
-def provenance_section(scope: Scope) -> ReportSection:
-    """Software, recipe, models, commands."""
-    return ReportSection("provenance", "Provenance", list(_provenance(scope)))
+def provenance_section(data: ReportData) -> ReportSection:
+    """Make the section of provenance: software, recipe, models, commands."""
+    return ReportSection("provenance", "Provenance", list(_provenance(data)))
 
 
-def _provenance(scope: Scope) -> Iterator[Part]:
-    # the day of writing says nothing of the catalogue, and the same catalogue is to give the same report
+def _provenance(data: ReportData) -> Iterator[Part]:
+    # the date of writing is left out: the same catalogue must give the same report
     facts = [
         (fact.name, _cell(fact.value, plain=True), fact.comment or _meaning(fact.name))
-        for fact in scope.facts
+        for fact in data.facts
         if fact.name not in ("DATE", "ORIGIN")
     ]
-    yield ReportTable(
-        "What the labels come from, under the names that exports give it.", ("Name", "Value", "Meaning"), facts
-    )
-    if scope.recordings.num_rows:
+    yield ReportTable("Provenance of the labels, under the names used in exports.", ("Name", "Value", "Meaning"), facts)
+    if data.recordings.num_rows:
         yield ReportTable(
-            f"The latest {scope.recordings.num_rows} recordings up to this round; all are in the table runs.",
+            f"The latest {data.recordings.num_rows} recordings up to this round; the table runs has all.",
             ("Recording", "When (UTC)", "Command or step", "catbuilder", "Machine"),
             [(f"{row['run']}", f"{row['recorded_at']:%Y-%m-%d %H:%M:%S}", row["command"], row["version"], row["host"])
-             for row in scope.recordings.to_pylist()],
+             for row in data.recordings.to_pylist()],
         )  # fmt: skip
-    if scope.recipe:
-        yield Paragraph(f"The recipe of round {scope.at}, every setting of it:")
-        yield Paragraph(scope.recipe, kind="verbatim")
+    if data.recipe:
+        yield Paragraph(f"The recipe of round {data.at}, with every setting:")
+        yield Paragraph(data.recipe, kind="verbatim")
 
 
 def _meaning(name: str) -> str:
-    """Of what is so long that a FITS card has no room for a comment."""
+    """Describe entries whose FITS card has no room for a comment."""
     ends = {"RECIPSHA": "SHA-256 of the recipe", "MODELSHA": "SHA-256 of the network's weights",
-            "TR": "whose labels are held to be true", "PO": "objects that it is about",
+            "TR": "source of the labels taken as true", "PO": "objects that it covers",
             "SH": "SHA-256 of the calibration objects"}  # fmt: skip
     return next((said for end, said in ends.items() if name.endswith(end)), "")
 
 
 def _cell(value: Any, plain: bool = False) -> str:
-    """A value as text; ids and seeds are plain, counts have their thousands apart."""
+    """Write a value as text; counts get thousands separators, ids and seeds (`plain`) do not."""
     if value is None:
         return ""
     if isinstance(value, bool) or plain or not isinstance(value, int):

@@ -1,4 +1,4 @@
-"""Predicted shares in groups of objects: by tile, and how any such groups are judged and drawn."""
+"""Compare predicted class shares between groups of objects, such as the tiles of the survey."""
 
 import math
 import re
@@ -14,7 +14,7 @@ from scipy.stats import chi2_contingency
 
 from catbuilder.core.sky import cell_shift, healpix_cell
 from catbuilder.decisions.measures import proportion
-from catbuilder.reports.data import Scope
+from catbuilder.reports.data import ReportData
 from catbuilder.reports.figure_style import (
     BALANCE,
     INK,
@@ -30,21 +30,21 @@ from catbuilder.reports.sky import floats
 
 Names = npt.NDArray[np.object_]
 
-_TILES = 12  # of most objects, each with its own point
+_TILES = 12  # those with most objects, each with its own point
 _LEAST_A_TILE = 20
-_FAR = 4  # standard errors that have the full colour
-# HEALPix cells of 0.92 degrees stand for the tiles of DES (0.73) where these are not named; larger ones where they
-# hold too few
+_FAR = 4  # standard errors shown in the full colour
+# HEALPix cells of 0.92 degrees replace the tiles of DES (0.73) where the catalogue does not name them; larger cells are
+# used where these hold too few objects
 _TILE_ORDER = 6
 
 
-def tiles_part(scope: Scope, objects: pa.Table, names: Names, measured: dict[str, list[object]]) -> Part:
-    """Predicted share in the tiles of most objects, or why it cannot be shown."""
+def tiles_part(data: ReportData, objects: pa.Table, names: Names, measured: dict[str, list[object]]) -> Part:
+    """Draw predicted class shares in the tiles with most objects, or say why that cannot be shown."""
     found = _tiles(objects, measured)
     if found is None:
         return missing_part(
-            f"No check by tile: the objects have neither TILENAME nor a position, or fewer than {_LEAST_A_TILE} in a "
-            "place; bring in the DES main table with: catbuilder ingest des FILE, or give ra and dec in the table of "
+            f"No check by tile: the objects have neither TILENAME nor a position, or fewer than {_LEAST_A_TILE} per "
+            "tile; ingest the DES main table with: catbuilder ingest des FILE, or give ra and dec in the table of "
             "images"
         )
     what, tiles = found
@@ -52,25 +52,25 @@ def tiles_part(scope: Scope, objects: pa.Table, names: Names, measured: dict[str
     order = np.argsort(-counts, kind="stable")[:_TILES]
     largest = kinds[order][counts[order] >= _LEAST_A_TILE]
     inside = np.isin(tiles.astype(str), largest)
-    judged = judged_words(same_share(tiles[inside], names[inside]))
-    many = len(scope.classes) > MANY_CLASSES
+    judged = describe_difference(difference_p_value(tiles[inside], names[inside]))
+    many = len(data.classes) > MANY_CLASSES
     how = (
-        "in per cent of the objects there; shaded by how many standard errors that is from the share in all of these"
+        "in per cent of its objects; shaded by its distance from the share in all these tiles, in standard errors"
         if many
         else "with Wilson's 95 per cent intervals; the line is the share of all"
     )
     return Drawing(
         "tiles",
-        f"Predicted share by {what}: the {len(largest)} of {len(kinds):,} with most objects, which are in brackets, "
-        f"{how}. In these, {judged} (chi squared).",
+        f"Predicted share by {what}: the {len(largest)} of {len(kinds):,} with most objects (numbers in brackets), "
+        f"{how}. Here {judged} (chi-squared test).",
         f"Predicted share by tile, {len(largest)} tiles: {judged}.",
         partial(_draw_many_in_tiles if many else _draw_tiles, tiles=tiles, names=names, largest=list(largest),
-                classes=scope.classes, kind=what.partition(" of ")[0]),
+                classes=data.classes, kind=what.partition(" of ")[0]),
     )  # fmt: skip
 
 
 def _tiles(objects: pa.Table, measured: dict[str, list[object]]) -> tuple[str, Names] | None:
-    """The place of each object, '' where it has none: its tile, or a cell of the sky that holds enough to count."""
+    """Give each object its tile, or else a HEALPix cell large enough to hold many objects; '' without a position."""
     named = np.array([str(tile) if tile else "" for tile in measured.get("tilename", [])], dtype=object)
     if _enough(named):
         return "tile of the survey", named
@@ -80,15 +80,14 @@ def _tiles(objects: pa.Table, measured: dict[str, list[object]]) -> tuple[str, N
         if _enough(tiles):
             side = math.degrees(math.sqrt(math.pi / 3)) / 2**order
             return (
-                f"HEALPix cell of order {order} ({side:.2g} deg wide, nested), in place of the tiles, which are not "
-                "named here",
+                f"HEALPix cell of order {order} ({side:.2g} deg wide, nested), since the catalogue does not name tiles",
                 tiles,
             )
     return None
 
 
 def _enough(tiles: Names) -> bool:
-    """Whether so many places hold enough objects to count that they are not the exceptions."""
+    """Whether at least half of the tiles hold enough objects (or a full figure of them, and two at least)."""
     _, counts = np.unique(tiles[tiles != ""].astype(str), return_counts=True)
     large = int((counts >= _LEAST_A_TILE).sum())
     return large >= 2 and large >= min(_TILES, len(counts) / 2)
@@ -112,7 +111,7 @@ def _draw_tiles(tiles: Names, names: Names, largest: Sequence[str], classes: Seq
 def _draw_many_in_tiles(
     tiles: Names, names: Names, largest: Sequence[str], classes: Sequence[str], kind: str
 ) -> Figure:
-    """A field a class and tile: points of ten classes would lie on one another."""
+    """Draw a field for each class and tile: points of ten classes would hide one another."""
     groups = [names[tiles == tile] for tile in largest]
     counts = np.array([[(group == name).sum() for group in groups] for name in classes], float)
     total = counts.sum(axis=0)
@@ -138,8 +137,11 @@ def _name_tiles(panel: Axes, largest: Sequence[str], groups: Sequence[Names], ki
     panel.set_xlabel(f"{kind} (objects)")
 
 
-def same_share(group: npt.ArrayLike, names: Names) -> float | None:
-    """Probability of shares so unlike one another by chance; None where there are not two groups and two classes."""
+def difference_p_value(group: npt.ArrayLike, names: Names) -> float | None:
+    """Compute the chi-squared probability that class shares differ so much between groups by chance.
+
+    None if there are fewer than two groups or two classes.
+    """
     groups, row = np.unique(np.asarray(group), return_inverse=True)
     classes, column = np.unique(names.astype(str), return_inverse=True)
     if len(groups) < 2 or len(classes) < 2:
@@ -149,21 +151,21 @@ def same_share(group: npt.ArrayLike, names: Names) -> float | None:
     return float(chi2_contingency(counts).pvalue)
 
 
-def judged_words(p: float | None) -> str:
-    """What the probability that shares differ so by chance says of them."""
+def describe_difference(p: float | None) -> str:
+    """Describe a difference of shares by its probability of arising by chance."""
     if p is None:
         return "nothing to compare"
-    found = "differ more than chance allows" if p < 0.01 else "show no difference that is resolved"
+    found = "differ more than chance allows" if p < 0.01 else "show no significant difference"
     return f"the shares {found}, p = {p:.2g}"
 
 
 def draw_shares(panel: Axes, at: Sequence[float], groups: Sequence[Names], classes: Sequence[str]) -> None:
-    """Draw the share of each class in each group with its interval; of two classes only the second's."""
+    """Draw the share of each class in each group with its interval; of two classes, only the second."""
     apart = 0.5 * float(np.diff(at).min(initial=1.0)) / len(classes) if len(classes) > 2 else 0.0
     for place, name in list(enumerate(classes))[-1:] if len(classes) == 2 else enumerate(classes):
         found = [proportion(name, int((group == name).sum()), len(group), 1.0) for group in groups]
         colour, marker = class_colour(place, len(classes)), MARKERS[place % len(MARKERS)]
-        # beside one another, or the last class would hide the others' intervals
+        # side by side, or the last class would hide the intervals of the others
         beside = np.asarray(at) + apart * (place - (len(classes) - 1) / 2)
         panel.errorbar(beside, *error_bars(found), color=colour, marker=marker, markersize=3.5, linewidth=0.9,
                        elinewidth=0.7, label=name)  # fmt: skip

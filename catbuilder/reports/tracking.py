@@ -1,7 +1,7 @@
-"""Rounds as TensorBoard and MLflow show them: losses by epoch, test sets by round, the recipe, the figure.
+"""Copy rounds to TensorBoard or MLflow: losses by epoch, test metrics by round, the recipe and the figure.
 
-Nothing is sent while a round runs, which needs neither of the two: what models and catalogue hold is replayed. To track
-twice is to track once: a round that stands there as it is now is left alone, and one that has changed is written again.
+Nothing is sent while a round runs, so rounds need neither package: the values are read from models and catalogue
+afterwards. A round that is there already and has not changed is not written again.
 """
 
 import json
@@ -28,15 +28,15 @@ from catbuilder.rounds.training import members_of
 Tracker = Literal["tensorboard", "mlflow"]
 Points = list[tuple[int, float]]  # (epoch from 1, value)
 
-_MARK = "catbuilder.json"  # in each folder of ours, with what it was written from
-_MOST_PARAMETERS = 100  # that MLflow takes at once
+_MARK = "catbuilder.json"  # in each folder that we write, with the state it was written from
+_MOST_PARAMETERS = 100  # that MLflow accepts at once
 
 
 @dataclass(frozen=True)
 class TrackedRound:
-    """What is told of a round."""
+    """The values of a round that are written."""
 
-    workspace: str  # which, wherever it lies: host and time of its first recording
+    workspace: str  # host and time of its first recording, which stay when the folder moves
     plan: RoundPlan
     sha256: str  # of its model
     run: int  # the recording that changed it last
@@ -47,7 +47,7 @@ class TrackedRound:
 
     @property
     def mark(self) -> dict[str, Any]:
-        """What this was made from; where it is the same, so is all that is told."""
+        """The state of the round; if it is the same, so is everything written."""
         return {
             "workspace": self.workspace,
             "round": self.plan.round,
@@ -58,21 +58,20 @@ class TrackedRound:
 
 
 def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter | None = None) -> tuple[str, int]:
-    """Write what is known of every round to TensorBoard or MLflow.
+    """Write the metrics and curves of every round to TensorBoard or MLflow.
 
     Parameters
     ----------
-    place : of TensorBoard a folder; of MLflow a folder or the address of its server. By default `tracking/` in the
-        workspace
+    place : a folder; for MLflow also the address of its server. By default `tracking/` in the workspace
 
     Returns
     -------
-    where it is now, and how many rounds were written: those that stood there already are not
+    the folder or address, and the number of rounds written; unchanged rounds are not counted
 
     Raises
     ------
     InputError
-        The package is not installed, or the folder holds what was not written by this.
+        The package is not installed, or the folder has events that were not written by this function.
     RoundError
         No round has a model yet.
     """
@@ -87,13 +86,13 @@ def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter
 
 
 def tracked_rounds(workspace: Workspace) -> list[TrackedRound]:
-    """Every round that has a model, oldest first."""
+    """Read every round that has a model, oldest first."""
     with workspace.reading() as con:
         rows = fetch_arrow(con, query("reports/tracked_rounds")).to_pylist()
         plans = {row["round"]: read_plan(con, row["round"]) for row in rows}
         metrics = fetch_arrow(con, query("reports/tracked_metrics")).to_pylist()
         recordings = con.execute("SELECT host, recorded_at FROM runs ORDER BY run LIMIT 1").fetchall()
-    name = "".join(f"{host} {first.isoformat()}" for host, first in recordings)  # none where there is no round either
+    name = "".join(f"{host} {first.isoformat()}" for host, first in recordings)  # empty if there is no round either
     found = []
     for row in rows:
         plan = plans[row["round"]]
@@ -107,7 +106,7 @@ def tracked_rounds(workspace: Workspace) -> list[TrackedRound]:
 
 
 def _curves(model: Path) -> dict[str, Points]:
-    """Losses, learning rate and validation accuracies of a network by epoch."""
+    """Read losses, learning rate and validation accuracies of a network by epoch."""
     curves: dict[str, Points] = {}
     for result in read_model_card(model).history:
         values: dict[str, float | None] = {
@@ -126,18 +125,18 @@ def _curves(model: Path) -> dict[str, Points]:
 
 
 def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str, done: Callable[[int], None]) -> int:
-    """A run a network with its curves, and the run `rounds` with the test sets by round."""
+    """Write a run for each network with its curves, and the run `rounds` with test metrics by round."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise _not_installed("tensorboard") from None
     folder, written = Path(place), 0
     together = {"workspace": rounds[0].workspace, "rounds": [one.mark for one in rounds]}
-    _stands(folder / "rounds", together)  # before anything of another workspace is touched
+    _is_unchanged(folder / "rounds", together)  # refuse the folder of another workspace before writing anything
     for number, one in enumerate(rounds, start=1):
         for place_of, curves in enumerate(one.networks, start=1):
             name = f"round-{one.plan.round:03d}" + (f"/network-{place_of}" if len(one.networks) > 1 else "")
-            fresh = _fresh(folder / name, one.mark)
+            fresh = _new_run_folder(folder / name, one.mark)
             if fresh is None:
                 continue
             with SummaryWriter(str(fresh)) as writer:
@@ -145,10 +144,10 @@ def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str
                 for curve, points in curves.items():
                     for epoch, value in points:
                         writer.add_scalar(curve, value, epoch, one.trained_at)
-            _keep(fresh, folder / name, one.mark)
+            _replace_run(fresh, folder / name, one.mark)
             written += place_of == 1
         done(number)
-    if (fresh := _fresh(folder / "rounds", together)) is not None:
+    if (fresh := _new_run_folder(folder / "rounds", together)) is not None:
         with SummaryWriter(str(fresh)) as writer:
             for one in rounds:
                 for name, value in one.metrics.items():
@@ -157,12 +156,12 @@ def _to_tensorboard(workspace: Workspace, rounds: list[TrackedRound], place: str
                 if (figure := _figure(workspace, Path(temporary), None)) is not None:
                     writer.add_image("accuracy against coverage", _pixels(figure), rounds[-1].plan.round,
                                      rounds[-1].ended_at, dataformats="HWC")  # fmt: skip
-        _keep(fresh, folder / "rounds", together)
+        _replace_run(fresh, folder / "rounds", together)
     return written
 
 
-def _stands(folder: Path, mark: dict[str, Any]) -> bool:
-    """Whether a run stands there as it is now; refuses what is another workspace's, or not of our making."""
+def _is_unchanged(folder: Path, mark: dict[str, Any]) -> bool:
+    """Whether a run is there and unchanged; refuse the folder of another workspace or program."""
     if not folder.exists():
         return False
     try:
@@ -171,17 +170,17 @@ def _stands(folder: Path, mark: dict[str, Any]) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         if any(folder.glob("events.*")):
             raise InputError(
-                f"{folder} holds events that were not written by catbuilder track; give another folder by --dir"
+                f"{folder} holds events that were not written by catbuilder track; give another folder with --dir"
             ) from None
         return False
     if not ours:
-        raise InputError(f"{folder} is of another workspace; give this one a folder of its own by --dir")
+        raise InputError(f"{folder} belongs to another workspace; give this one its own folder with --dir")
     return bool(standing == mark)
 
 
-def _fresh(folder: Path, mark: dict[str, Any]) -> Path | None:
-    """An empty folder to write a run into, beside its place; None where the run stands as it is now."""
-    if _stands(folder, mark):
+def _new_run_folder(folder: Path, mark: dict[str, Any]) -> Path | None:
+    """Make an empty folder beside the run's place to write it into; None if the run is there and unchanged."""
+    if _is_unchanged(folder, mark):
         return None
     fresh = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -189,7 +188,7 @@ def _fresh(folder: Path, mark: dict[str, Any]) -> Path | None:
     return fresh
 
 
-def _keep(fresh: Path, folder: Path, mark: dict[str, Any]) -> None:
+def _replace_run(fresh: Path, folder: Path, mark: dict[str, Any]) -> None:
     (fresh / _MARK).write_text(json.dumps(mark), encoding="utf-8")
     if folder.exists():
         shutil.rmtree(folder)
@@ -197,26 +196,26 @@ def _keep(fresh: Path, folder: Path, mark: dict[str, Any]) -> None:
 
 
 def _to_mlflow(workspace: Workspace, rounds: list[TrackedRound], place: str, done: Callable[[int], None]) -> int:
-    """An experiment a workspace, a run a round: parameters, curves, test sets, recipe and figure."""
+    """Write an experiment for the workspace and a run for each round: parameters, curves, metrics, recipe, figure."""
     try:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
     except ImportError:
         raise _not_installed("mlflow") from None
-    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it tells how it makes its tables
+    logging.getLogger("mlflow").setLevel(logging.WARNING)  # it logs every step of creating its tables
     try:
         client = MlflowClient(mlflow_address(place))
         return _mlflow_runs(client, workspace, rounds, _artifacts(place), done)
     except MlflowException as error:
         raise InputError(
-            f"MLflow at {place} cannot be written to ({in_one_line(error)}); give a folder or the address of its server"
+            f"cannot write to MLflow at {place} ({in_one_line(error)}); give a folder or the address of its server"
         ) from None
 
 
 def mlflow_address(place: str) -> str:
-    """Where MLflow keeps its records: a server or database as it is given, or a database in a folder.
+    """Return the address of MLflow's records: a server or database as given, or a database in a folder.
 
-    MLflow writes to no plain folder any more.
+    MLflow no longer writes to plain folders.
     """
     if "://" in place:
         return place
@@ -226,7 +225,7 @@ def mlflow_address(place: str) -> str:
 
 
 def _artifacts(place: str) -> str | None:
-    """Address of the folder of files; a server has its own."""
+    """Return the address of the folder of artifacts; None for a server, which has its own."""
     return None if "://" in place else (Path(place).resolve() / "artifacts").as_uri()
 
 
@@ -239,11 +238,11 @@ def _mlflow_runs(
     written = 0
     for number, one in enumerate(rounds, start=1):
         mark = json.dumps(one.mark)
-        # another workspace whose folder has the same name has its runs in the same experiment
+        # a workspace in a folder of the same name has its runs in the same experiment
         tag = f"tags.`catbuilder.workspace` = '{one.workspace}' AND tags.`catbuilder.round` = '{one.plan.round}'"
         standing = client.search_runs([experiment_id], tag)
         if not any(run.data.tags.get("catbuilder.mark") == mark and run.info.status == "FINISHED" for run in standing):
-            for run in standing:  # what an older state left, or a track that was killed
+            for run in standing:  # an older state, or a leftover of a killed command
                 client.delete_run(run.info.run_id)
             _one_mlflow_run(client, workspace, experiment_id, one, mark)
             written += 1
@@ -283,7 +282,7 @@ def _one_mlflow_run(client: Any, workspace: Workspace, experiment_id: str, one: 
 
 
 def _figure(workspace: Workspace, folder: Path, round_number: int | None) -> Path | None:
-    """Accuracy against coverage, of one round or of all, as PNG; None where no test set was measured."""
+    """Plot accuracy against coverage, of one round or of all, as PNG; None if no test set was measured."""
     with workspace.reading() as con:
         asked = None if round_number is None else [round_number]
         curves = fetch_arrow(con, query("decisions/accuracy_curves"), {"rounds": asked})
@@ -301,7 +300,7 @@ def _pixels(figure: Path) -> Any:
 
 
 def _parameters(plan: RoundPlan) -> dict[str, Any]:
-    """The recipe's settings by their dotted keys, and what else a plan says of a round."""
+    """Return the settings of the recipe by dotted keys, and the seed, processes and object counts of the plan."""
     told = {"seed": plan.seed, "ranks": plan.ranks, "training_objects": plan.training, "scored_objects": plan.scored}
     return told | plan.recipe.settings()
 

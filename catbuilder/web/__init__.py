@@ -1,1 +1,1 @@
-"""`catbuilder serve`: the catalogue in a browser of this machine, to browse, to review and to watch a round."""
+"""The web page of `catbuilder serve`: browse the catalogue, label galaxies, watch rounds, run SQL."""

@@ -1,4 +1,4 @@
-"""The application: the pages behind the guard, and an answer in one sentence to whatever goes wrong."""
+"""The web application: all pages behind the access check, and errors as pages of one sentence."""
 
 import asyncio
 from dataclasses import replace
@@ -23,35 +23,35 @@ _STATUS: dict[type[CatbuilderError], int] = {
 
 
 def create_app(workspace: Workspace, session: Session) -> FastAPI:
-    """The ASGI application of one workspace; `session` says who may ask it."""
-    # no /docs: their scripts come from elsewhere
+    """Create the ASGI application of one workspace; `session` holds the secrets that a request must present."""
+    # no /docs: its scripts would be loaded from elsewhere
     app = FastAPI(title="catbuilder", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.site = Site(replace(workspace, patience_s=PATIENCE_S))
     for page in (catalogue_page, object_page, downloads, review_page, rounds_page, sql_page):
         app.include_router(page.router)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
-    app.add_exception_handler(CatbuilderError, _told)
-    app.add_exception_handler(RequestValidationError, _misread)
-    app.add_exception_handler(HTTPException, _missing)
+    app.add_exception_handler(CatbuilderError, _library_error)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _no_such_page)
     app.add_middleware(Guard, session=session)
     return app
 
 
-async def _told(request: Request, error: Exception) -> Response:
+async def _library_error(request: Request, error: Exception) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 400)
-    return await _say(request, status, str(error))
+    return await _error_page(request, status, str(error))
 
 
-async def _misread(request: Request, _: Exception) -> Response:
-    return await _say(request, 400, "This address or form cannot be read; go back and try it from the page.")
+async def _invalid_request(request: Request, _: Exception) -> Response:
+    return await _error_page(request, 400, "This address or form is not valid; go back and use the page.")
 
 
-async def _missing(request: Request, error: Exception) -> Response:
+async def _no_such_page(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    return await _say(request, status, "There is no such page; choose one above.")
+    return await _error_page(request, status, "There is no such page; choose one above.")
 
 
-async def _say(request: Request, status: int, sentence: str) -> Response:
+async def _error_page(request: Request, status: int, sentence: str) -> Response:
     said = f"{sentence[:1].upper()}{sentence[1:]}"
     headers = {"Retry-After": "3"} if status == 503 else None
     if "application/json" in request.headers.get("accept", ""):

@@ -1,4 +1,4 @@
-"""The catalogue, page by page, and what the form above it asks for."""
+"""The catalogue page: objects in pages of fifty, with a form to filter them."""
 
 import re
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from catbuilder.inspection.browse import NONE, CatalogueFilter, Domain, Source, 
 from catbuilder.inspection.counts import count_objects
 from catbuilder.inspection.why import find_object
 from catbuilder.web.own_process import in_own_process
-from catbuilder.web.site import Here, Site
+from catbuilder.web.site import CurrentSite, Site
 
 router = APIRouter()
 
@@ -23,39 +23,39 @@ DOMAINS, SOURCES = get_args(Domain), get_args(Source)
 
 
 @router.get("/")
-def catalogue(request: Request, here: Here) -> Response:
-    """Objects that pass the filter, with their stamps."""
+def catalogue(request: Request, site: CurrentSite) -> Response:
+    """Show the objects that meet the filter, with their stamps."""
     given = dict(request.query_params)
     try:
         wanted, after = filter_of(given), _after(given)
     except InputError as error:
-        return _shown(here, given, CatalogueFilter(), status=400, complaint=str(error))
-    found = read_page(here.workspace, wanted, after)
+        return _shown(site, given, CatalogueFilter(), status=400, complaint=str(error))
+    found = read_page(site.workspace, wanted, after)
     for row in found.rows:
-        row["has_stamp"] = here.pictures.remember(row["survey"], row["object_id"], row["shard"], row["row"])
+        row["has_stamp"] = site.pictures.remember(row["survey"], row["object_id"], row["shard"], row["row"])
     counted = None
     if given.get("count"):
-        counts = in_own_process(count_objects, here.workspace, ["survey"], at=wanted.at, where=wanted.where() or None)
+        counts = in_own_process(count_objects, site.workspace, ["survey"], at=wanted.at, where=wanted.where() or None)
         counted = sum(counts["objects"].to_pylist())
-    return _shown(here, given, wanted, rows=found.rows, further=found.further, out_of_time=found.out_of_time,
+    return _shown(site, given, wanted, rows=found.rows, further=found.further, out_of_time=found.out_of_time,
                   counted=counted, begins=after is not None)  # fmt: skip
 
 
 @router.get("/find")
-def find(here: Here, id: str = "", survey: str = "") -> Response:
-    """To the page of an object by its id, whichever survey has it."""
-    with here.workspace.reading() as con:
+def find(site: CurrentSite, id: str = "", survey: str = "") -> Response:
+    """Redirect to the page of an object with this id, in any survey."""
+    with site.workspace.reading() as con:
         where, object_id = find_object(con, id, survey or None)
     return RedirectResponse(f"/objects/{where}/{object_id}", status_code=303)
 
 
 def filter_of(given: Mapping[str, Any]) -> CatalogueFilter:
-    """The filter that the fields of a form ask for.
+    """Read the filter from the fields of the form.
 
     Raises
     ------
     InputError
-        A field is not what it must be; the sentence names the first.
+        A field is invalid; the message names the first.
     """
     try:
         return CatalogueFilter.model_validate(given)
@@ -70,21 +70,23 @@ def _after(given: Mapping[str, str]) -> tuple[str, int] | None:
     survey, _, number = given.get("after", "").rpartition(":")
     if not survey:
         return None
-    if re.fullmatch(r"-?\d{1,19}", number) and abs(int(number)) < 2**63 - 1:  # the next one has 64 bits too
+    if (
+        re.fullmatch(r"-?\d{1,19}", number) and abs(int(number)) < 2**63 - 1
+    ):  # the id after it must also fit into 64 bits
         return survey, int(number)
-    raise InputError("the address names no object after which to go on; begin with the first page")
+    raise InputError("the address has no valid object to continue after; begin with the first page")
 
 
-def _shown(here: Site, given: Mapping[str, str], wanted: CatalogueFilter, status: int = 200, **found: Any) -> Response:
+def _shown(site: Site, given: Mapping[str, str], wanted: CatalogueFilter, status: int = 200, **found: Any) -> Response:
     asked = wanted.model_dump(exclude_none=True)
     asked.pop("band", None) if wanted.brightest is None and wanted.faintest is None else None
-    with here.workspace.reading() as con:
+    with site.workspace.reading() as con:
         rounds = last_round(con)
     values: dict[str, Any] = {
         "rows": [], "further": None, "out_of_time": False, "counted": None, "begins": False, "complaint": None,
         "given": dict.fromkeys(CatalogueFilter.model_fields, "") | dict(given), "asked": asked,
         "query": urlencode(asked), "where": wanted.where(), "at": wanted.at,
-        "rounds": range(1, rounds + 1), "surveys": sorted(here.workspace.config.surveys), "domains": DOMAINS,
+        "rounds": range(1, rounds + 1), "surveys": sorted(site.workspace.config.surveys), "domains": DOMAINS,
         "sources": SOURCES, "none": NONE, "kinds": ("fits", "vot", "parquet", "csv"),
     }  # fmt: skip
-    return here.page("catalogue.html", status, **values | found)
+    return site.page("catalogue.html", status, **values | found)

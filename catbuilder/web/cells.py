@@ -1,7 +1,7 @@
-"""Values of a query's result as a page shows them: no cell longer than a person reads, whatever it holds.
+"""Write the values of a query's result as text of limited length.
 
-One cell of a list of five million numbers made a page of 44 MB. So what has no fixed size is written letter by letter,
-and no further than is shown.
+One cell with a list of five million numbers made a page of 44 MB. So values without a fixed size are written piece by
+piece, only as far as they are shown.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from pyarrow import types
 
 from catbuilder.core.table_text import to_python_values
 
-LONGEST = 1000  # letters of a cell
+LONGEST = 1000  # characters of a cell
 _LISTS = (types.is_list, types.is_large_list, types.is_fixed_size_list, types.is_map)
 
 
 def cells(column: pa.Array) -> list[Any]:
-    """A column's values: numbers and times as they are, all else as text of `LONGEST` letters at most."""
+    """Return the values of a column: numbers and times unchanged, others as text of at most `LONGEST` characters."""
     if types.is_primitive(column.type) or types.is_decimal(column.type):
         return to_python_values(column)
     ones = (column.slice(row, 1) for row in range(len(column)))
@@ -34,7 +34,7 @@ def _cut(one: pa.Array) -> str:
 
 
 def _pieces(one: pa.Array, inside: bool = True) -> Iterator[str]:
-    """The text of an array of one value, piece by piece; within another value a text stands in quotes."""
+    """Yield the text of an array of one value in pieces; strings inside another value are quoted."""
     kind = one.type
     if one.null_count:
         yield "NULL"

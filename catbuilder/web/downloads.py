@@ -1,4 +1,4 @@
-"""What a filter shows, as a file: the very export of the command line, written beside the workspace and then sent."""
+"""Download the filtered objects as a file, the same as `catbuilder export` writes."""
 
 import fcntl
 import os
@@ -17,7 +17,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.exports.export import export
 from catbuilder.web.catalogue_page import filter_of
 from catbuilder.web.own_process import in_own_process
-from catbuilder.web.site import Here
+from catbuilder.web.site import CurrentSite
 
 router = APIRouter()
 
@@ -32,36 +32,36 @@ _FOLDER = ".download-"
 
 
 @router.get("/download/{kind}")
-def download(kind: str, request: Request, here: Here) -> Response:
-    """Every object that passes the filter, in one of `KINDS`. Begins once it is written: a header says how many."""
+def download(kind: str, request: Request, site: CurrentSite) -> Response:
+    """Send every object that meets the filter in one of `KINDS`, once the file is written."""
     if kind not in KINDS:
-        raise InputError(f"nothing is exported as '{kind}'; choose {', '.join(KINDS)}")
+        raise InputError(f"'{kind}' is not a download format; choose {', '.join(KINDS)}")
     wanted = filter_of(dict(request.query_params))
-    # the file has no name any more while it is sent: nothing is left, however that ends
-    with _folder(here.workspace) as folder:
+    # the file is deleted while it is open, so that nothing is left however the transfer ends
+    with _folder(site.workspace) as folder:
         target = folder / f"catalogue.{kind}"
-        in_own_process(export, here.workspace, target, at=wanted.at, where=wanted.where() or None)
-        size, file = target.stat().st_size, open(target, "rb")  # noqa: SIM115 (closed once it is sent)
+        in_own_process(export, site.workspace, target, at=wanted.at, where=wanted.where() or None)
+        size, file = target.stat().st_size, open(target, "rb")  # noqa: SIM115 (closed after sending)
     headers = {"Content-Length": str(size), "Content-Disposition": f'attachment; filename="catalogue.{kind}"'}
     return StreamingResponse(_pieces(file), media_type=KINDS[kind], headers=headers)
 
 
 def remove_leftovers(workspace: Workspace) -> None:
-    """Remove the folders of downloads that a kill of their server has left; those of another that runs are kept."""
+    """Remove download folders left by a killed server, but not those of a server that is running."""
     for folder in workspace.path.glob(f"{_FOLDER}*"):
-        with suppress(OSError), _held(folder):
+        with suppress(OSError), _locked(folder):
             shutil.rmtree(folder)
 
 
 @contextmanager
 def _folder(workspace: Workspace) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=workspace.path) as name, _held(Path(name)):
+    with tempfile.TemporaryDirectory(prefix=_FOLDER, dir=workspace.path) as name, _locked(Path(name)):
         yield Path(name)
 
 
 @contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold a folder, which the kernel lets go when this process ends; BlockingIOError where another holds it."""
+def _locked(folder: Path) -> Iterator[None]:
+    """Lock a folder until this process ends; raise BlockingIOError if another process has locked it."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

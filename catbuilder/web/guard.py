@@ -1,14 +1,14 @@
-"""Who may ask the page: this machine, with the session's cookie, and for a write from the page itself.
+"""Access control of the web page: check host, cookie, origin and size of every request.
 
-The server listens on the loopback address alone, but every browser of this machine can be made to ask it, by any page
-that is open in it, and any user of the machine can. So each request must
+The server listens only on the loopback address. But other users of the machine can send requests to it, and so can any
+web page that is open in a browser of the machine. So each request must
 
-* name the loopback as its host: a name that an attacker lets point here (DNS rebinding) is refused;
-* carry the cookie, which whoever started the server gets by the address with the token that it prints;
-* if it is a POST, come from a page of this very origin, as browsers state in the header Origin;
-* have a body of no more than `LONGEST_BODY` bytes.
+* name the loopback as its host, which refuses names that an attacker points to it (DNS rebinding);
+* carry the session's cookie, which is given in exchange for the token in the printed address;
+* if it is a POST, come from a page of the same origin, as browsers state in the header Origin;
+* have a body of at most `LONGEST_BODY` bytes.
 
-Answers forbid scripts and styles that are not files of this server, frames, and keeping a page.
+Responses forbid scripts and styles from elsewhere, frames, and caching.
 """
 
 import secrets
@@ -20,10 +20,10 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ONCE_S = 60.0
-LONGEST_BODY = 1_100_000  # bytes: a query of SQL may have a million
+ONE_TIME_S = 60.0
+LONGEST_BODY = 1_100_000  # bytes; an SQL query may have a million
 HOSTS = ("127.0.0.1", "localhost", "[::1]")
-OPEN_TO_ALL = "/static/"  # files of the package, which say nothing of the catalogue
+PUBLIC = "/static/"  # files of the package, which hold no data of the catalogue
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; "
@@ -39,47 +39,47 @@ _HEADERS = {
 
 
 class Session:
-    """The secrets of one run of the server: the tokens that let in, and the cookie that they are exchanged for.
+    """The secrets of one run of the server: two tokens, and the cookie that is given in exchange for one.
 
-    The token that is printed holds as long as the server. The one that a browser is started with stands in the process
-    list, for every user of the machine: it lets in once, and for `ONCE_S` seconds.
+    The printed token is valid as long as the server runs. The token of the browser that the server starts is visible to
+    all users in the process list, so it is valid once and for `ONE_TIME_S` seconds.
     """
 
     def __init__(self, port: int) -> None:
         self.token, self.cookie = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        self.cookie_name = f"catbuilder-{port}"  # cookies do not tell the ports of a host apart
-        self._once, self._until = "", 0.0
+        self.cookie_name = f"catbuilder-{port}"  # cookies are shared by all ports of a host
+        self._one_time, self._expires = "", 0.0
 
-    def token_for_once(self, seconds: float = ONCE_S) -> str:
-        """A new token, good for the first who comes with it within so many seconds."""
-        self._once, self._until = secrets.token_urlsafe(32), time.monotonic() + seconds
-        return self._once
+    def one_time_token(self, seconds: float = ONE_TIME_S) -> str:
+        """Make a new token, valid for the first request within so many seconds."""
+        self._one_time, self._expires = secrets.token_urlsafe(32), time.monotonic() + seconds
+        return self._one_time
 
-    def lets_in(self, query: str) -> bool:
-        """Whether the query of an address carries a token that is still good; one for once is not, from then on."""
+    def accepts_token(self, query: str) -> bool:
+        """Whether the query of an address has a valid token; a one-time token becomes invalid."""
         given = parse_qs(query).get("token", [""])[0].encode()
         if secrets.compare_digest(given, self.token.encode()):
             return True
-        if not self._once or not secrets.compare_digest(given, self._once.encode()):
+        if not self._one_time or not secrets.compare_digest(given, self._one_time.encode()):
             return False
-        self._once = ""
-        return time.monotonic() < self._until
+        self._one_time = ""
+        return time.monotonic() < self._expires
 
     def has_cookie(self, header: str) -> bool:
-        """Whether a Cookie header carries the session's."""
-        # not by http.cookies, which gives up on all of them where another server of this host has set an odd one
+        """Whether a Cookie header has the session's cookie."""
+        # http.cookies rejects all cookies if another server of this host has set an invalid one
         given = cookie_parser(header).get(self.cookie_name, "")
         return secrets.compare_digest(given.encode(), self.cookie.encode())
 
 
 class Guard:
-    """ASGI middleware in front of everything."""
+    """ASGI middleware that checks every request and sets headers of every response."""
 
     def __init__(self, app: ASGIApp, session: Session) -> None:
         self.app, self.session = app, session
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request that is refused, or pass it on and put the headers on its answer."""
+        """Refuse a request, or pass it on and add headers to the response."""
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
@@ -101,28 +101,28 @@ class Guard:
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
         host = headers.get("host", "")
         if host.rpartition(":")[0] not in HOSTS and host not in HOSTS:
-            return _no(421, "This server answers to 127.0.0.1 and localhost only.")
-        if scope["path"].startswith(OPEN_TO_ALL) and scope["method"] == "GET":
+            return _refuse(421, "This server answers to 127.0.0.1 and localhost only.")
+        if scope["path"].startswith(PUBLIC) and scope["method"] == "GET":
             return None
         query = scope["query_string"].decode("latin-1")
-        if scope["method"] == "GET" and self.session.lets_in(query):
-            return self._let_in(scope["path"], query)
+        if scope["method"] == "GET" and self.session.accepts_token(query):
+            return self._exchange_token(scope["path"], query)
         if not self.session.has_cookie(headers.get("cookie", "")):
-            return _no(403, "Open the address that catbuilder serve has printed: it holds the key to this page.")
+            return _refuse(403, "Open the address printed by catbuilder serve: it contains the key to this page.")
         if scope["method"] not in ("GET", "HEAD"):
             origin = urlsplit(headers.get("origin", ""))
             if origin.scheme != "http" or origin.netloc != host:
-                return _no(403, "This was not asked by a page of this server, and nothing was done.")
+                return _refuse(403, "The request did not come from a page of this server; nothing was changed.")
             if not headers.get("content-length", "").isdigit():
-                return _no(411, "The length of the request is missing.")
+                return _refuse(411, "The length of the request is missing.")
             if int(headers["content-length"]) > LONGEST_BODY:
-                return _no(413, f"More than {LONGEST_BODY:,} bytes are not read.")
+                return _refuse(413, f"The request is larger than {LONGEST_BODY:,} bytes.")
         return None
 
-    def _let_in(self, path: str, query: str) -> Response:
-        """The same address without the token, which thus stands in no history, and the cookie."""
+    def _exchange_token(self, path: str, query: str) -> Response:
+        """Redirect to the address without the token, to keep it out of the history, and set the cookie."""
         left = {name: values for name, values in parse_qs(query).items() if name != "token"}
-        # a path that begins with two slashes would be an address elsewhere
+        # a path that begins with two slashes would lead to another host
         target = "/" + path.lstrip("/\\") + ("?" + urlencode(left, doseq=True) if left else "")
         response = RedirectResponse(target, status_code=303)
         response.set_cookie(self.session.cookie_name, self.session.cookie, httponly=True, samesite="strict", path="/")
@@ -130,7 +130,7 @@ class Guard:
 
 
 class _Bounded:
-    """What is received, as long as it is no more than was announced and allowed."""
+    """Receive the body of a request, and disconnect if it is longer than allowed."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive, self._left = receive, LONGEST_BODY
@@ -144,5 +144,5 @@ class _Bounded:
         return message
 
 
-def _no(status: int, sentence: str) -> Response:
+def _refuse(status: int, sentence: str) -> Response:
     return PlainTextResponse(f"{sentence}\n", status)

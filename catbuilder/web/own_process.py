@@ -1,7 +1,7 @@
-"""Work in a process of its own: what sets the whole of an open catalogue, which all threads of a process share.
+"""Run exports and counts in a separate process, so that their DuckDB settings do not affect other pages.
 
-An export holds DuckDB to one thread and little memory, and a count locks the configuration. Both are settings of the
-open file and not of a connection: in the server's own process they would hold for every page asked for meanwhile.
+An export limits DuckDB to one thread and little memory, and a count locks the configuration. DuckDB keeps such settings
+for the open file, not for a connection: in the server's process they would apply to every other page meanwhile.
 """
 
 import multiprocessing
@@ -19,25 +19,25 @@ from catbuilder.core.processes import end_with_parent, ignore_interrupts
 P = ParamSpec("P")
 T = TypeVar("T")
 
-PATIENCE_S = 4.0  # then a page says that something else is under way, and asks again by itself
+PATIENCE_S = 4.0  # seconds to wait; after that a page says what is running, and reloads itself
 _few_at_once = BoundedSemaphore(2)
 
 
 @contextmanager
 def limited_slot(
-    places: BoundedSemaphore = _few_at_once, taken: str = "two downloads, counts or queries are under way"
+    places: BoundedSemaphore = _few_at_once, taken: str = "two downloads, counts or queries are running"
 ) -> Iterator[None]:
     """Hold one of the places while the body runs.
 
-    By default those of exports, counts and queries, whatever is clicked: each has a process and memory of its own.
+    By default at most two exports, counts and queries run at once, since each needs its own process and memory.
 
     Raises
     ------
     WorkspaceBusy
-        None has become free for `PATIENCE_S`; the message says what has them.
+        No place became free within `PATIENCE_S`; the message says what holds them.
     """
     if not places.acquire(timeout=PATIENCE_S):
-        raise WorkspaceBusy(f"{taken}; ask again in a moment")
+        raise WorkspaceBusy(f"{taken}; try again in a moment")
     try:
         yield
     finally:
@@ -45,26 +45,26 @@ def limited_slot(
 
 
 def in_own_process(work: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
-    """What a function of the library gives, or raises, called in a new process that does not outlive this one.
+    """Call a function in a new process, which ends with this one; return or raise what it does.
 
     Raises
     ------
     WorkspaceBusy
         As `limited_slot`.
     WorkerDied
-        The process was killed, as the kernel does where memory runs out; the next call has a new one.
+        The process was killed, for example for lack of memory; the next call starts a new one.
     """
     with (
         limited_slot(),
-        ignore_interrupts(),  # Ctrl-C ends the server, and with it this
-        # a fork would copy what other threads hold
+        ignore_interrupts(),  # Ctrl-C ends the server, which ends this process
+        # a fork would copy the locks of other threads
         ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), end_with_parent, (os.getpid(),)) as pool,
     ):
         try:
             return pool.submit(work, *arguments, **options).result()
         except BrokenProcessPool:
             raise WorkerDied(
-                "the process that worked on this was killed, as happens when memory runs out; narrow what you ask for, "
-                "or end what else fills the machine's memory",
+                "the process of this request was killed, probably because memory ran out; request fewer objects, or "
+                "free memory on this machine",
                 killed=True,
             ) from None

@@ -1,4 +1,4 @@
-"""Stamps as PNG, out of the memory-mapped shards, by survey and id: nothing in an address tells what was predicted."""
+"""Read stamps as PNG from their shards, by survey and id, so that addresses do not reveal predictions."""
 
 import io
 from collections import OrderedDict
@@ -11,20 +11,20 @@ from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.stamps import StampReader
 
-_REMEMBERED = 100_000  # places of stamps
-Place = tuple[str | None, int | None]  # shard and row in it
+_REMEMBERED = 100_000  # objects whose shard and row are kept in memory
+Place = tuple[str | None, int | None]  # shard, and row in the shard
 
 
 class Pictures:
-    """Where stamps lie, as the last page that showed them has learned: a page of fifty opens the catalogue once."""
+    """A cache of where stamps are stored, filled by the pages, so that a page of fifty opens the catalogue once."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.workspace = workspace
         self._places: OrderedDict[tuple[str, int], Place] = OrderedDict()
-        self._lock = Lock()  # pages are made by several threads
+        self._lock = Lock()  # several threads make pages
 
     def remember(self, survey: str, object_id: int, shard: str | None, row: int | None) -> bool:
-        """Note where a stamp lies; whether there is one."""
+        """Remember where a stamp is stored; return whether there is one."""
         with self._lock:
             self._places[survey, object_id] = (shard, row)
             self._places.move_to_end((survey, object_id))
@@ -33,11 +33,11 @@ class Pictures:
         return shard is not None and row is not None
 
     def has(self, survey: str, object_id: int) -> bool:
-        """Whether the object has a stamp; looked up anew, so that a newer one is shown from then on."""
+        """Whether the object has a stamp; reads the catalogue, so that a newer stamp is found."""
         return None not in self._find(survey, object_id)
 
     def png(self, survey: str, object_id: int) -> bytes | None:
-        """The stamp as PNG, pixel by pixel; None where the object has none.
+        """Return the stamp as PNG in its stored pixels; None if the object has none.
 
         Raises
         ------
@@ -50,11 +50,11 @@ class Pictures:
             return None
         stamp = StampReader(self.workspace.path, [shard], [row]).read([0])[0]
         out = io.BytesIO()
-        Image.fromarray(stamp).save(out, "PNG", compress_level=1)  # smaller files would take longer than to send them
+        Image.fromarray(stamp).save(out, "PNG", compress_level=1)  # stronger compression takes longer than sending
         return out.getvalue()
 
     def look_up(self, objects: Sequence[tuple[str, int]]) -> dict[tuple[str, int], Place]:
-        """Where the stamps of objects (survey, object_id) lie, remembered from now on; of none, what has none."""
+        """Find and remember where stamps of objects (survey, object_id) are stored; omits objects without one."""
         text = "SELECT survey, object_id, shard, row FROM standing_stamps_at()"
         with self.workspace.reading() as con:
             surveys, ids = [survey for survey, _ in objects], [object_id for _, object_id in objects]

@@ -1,4 +1,4 @@
-"""Review: the lists of questions, and one of them as a grid or one by one; answers are recorded as they are given."""
+"""The review pages: lists of objects to label, shown one by one or as a grid; each answer is recorded at once."""
 
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
@@ -22,15 +22,15 @@ from catbuilder.active_learning.review import (
 )
 from catbuilder.active_learning.select_objects import STRATEGIES
 from catbuilder.core.errors import InputError
-from catbuilder.web.site import Here
+from catbuilder.web.site import CurrentSite
 
 router = APIRouter()
 
-_SENT = 60  # questions a time: the page asks for more before it has shown them
+_SENT = 60  # questions per request; the page requests more before it runs out
 
 
 class Answer(BaseModel):
-    """What an annotator says of one object. The id is a text: JavaScript rounds what passes 2^53."""
+    """An annotator's answer for one object. The id is a text, since JavaScript rounds integers above 2^53."""
 
     list: str = Field(max_length=60)
     annotator: str = Field(max_length=200)
@@ -40,7 +40,7 @@ class Answer(BaseModel):
 
 
 class Undo(BaseModel):
-    """Whose last answer is taken back, and of which object the page takes it to be, where it knows."""
+    """A request to undo an annotator's last answer, with the object it was for if the page knows."""
 
     list: str = Field(max_length=60)
     annotator: str = Field(max_length=200)
@@ -49,60 +49,60 @@ class Undo(BaseModel):
 
 
 @router.get("/review")
-def lists(here: Here, annotator: str = "") -> Response:
-    """Every list of questions, and how well annotators agree."""
-    strategies = [name for name in STRATEGIES if name != "audit"]  # audits are drawn by their rounds
-    return here.page("review.html", lists=list_question_lists(here.workspace), strategies=strategies,
-                     pairs=annotator_agreement(here.workspace).to_pylist(), annotator=annotator)  # fmt: skip
+def lists(site: CurrentSite, annotator: str = "") -> Response:
+    """Show every list of questions, and the agreement of annotators."""
+    strategies = [name for name in STRATEGIES if name != "audit"]  # rounds draw audits
+    return site.page("review.html", lists=list_question_lists(site.workspace), strategies=strategies,
+                     pairs=annotator_agreement(site.workspace).to_pylist(), annotator=annotator)  # fmt: skip
 
 
 @router.post("/review/lists")
 def make_list(
-    here: Here,
+    site: CurrentSite,
     strategy: Annotated[str, Form()],
     n: Annotated[int, Form(ge=1, le=100_000)] = 50,
     annotator: Annotated[str, Form()] = "",
 ) -> Response:
-    """Select objects and go on to their list."""
-    name = start_question_list(here.workspace, strategy, n)
+    """Select objects and redirect to their list."""
+    name = start_question_list(site.workspace, strategy, n)
     address = f"/review/list?{urlencode({'list': name, 'annotator': annotator})}"
     return RedirectResponse(address if annotator.strip() else "/review", status_code=303)
 
 
 @router.get("/review/list")
 def one_list(
-    here: Here,
+    site: CurrentSite,
     name: Annotated[str, Query(alias="list")],
     annotator: str = "",
     view: Literal["one", "grid"] = "one",
     guess: Literal["after", "never", "before"] = "after",
 ) -> Response:
-    """The page on which a list is answered."""
+    """Show the page on which a list is answered."""
     annotator = annotator_name(annotator)
-    asked = read_questions(here.workspace, name, annotator)
-    if guess == "before" and is_blind(here.workspace, name):
-        raise InputError("what audits or calibrates is answered blind; let the network's guess be shown never")
-    keys = answer_keys(here.workspace.config.classes)
-    return here.page("review_list.html", name=name, annotator=annotator, view=view, guess=guess, keys=keys,
+    asked = read_questions(site.workspace, name, annotator)
+    if guess == "before" and is_blind(site.workspace, name):
+        raise InputError("lists for audits or calibration are answered blind; choose to show the prediction never")
+    keys = answer_keys(site.workspace.config.classes)
+    return site.page("review_list.html", name=name, annotator=annotator, view=view, guess=guess, keys=keys,
                      unsure=UNSURE, total=len(asked), given=sum(one.answer is not None for one in asked))  # fmt: skip
 
 
 @router.get("/review/questions")
-def more(
-    here: Here, name: Annotated[str, Query(alias="list")], annotator: str, guess: Literal["", "before"] = ""
+def next_questions(
+    site: CurrentSite, name: Annotated[str, Query(alias="list")], annotator: str, guess: Literal["", "before"] = ""
 ) -> dict[str, Any]:
-    """The next questions that the annotator has not answered, as JSON; guesses only where they are asked for."""
-    asked = read_questions(here.workspace, name, annotator)
+    """Send the next unanswered questions as JSON, with predictions only on request."""
+    asked = read_questions(site.workspace, name, annotator)
     unanswered = [one for one in asked if one.answer is None][:_SENT]
     guesses = {}
     if guess == "before":
-        guesses = read_predictions(here.workspace, [(one.survey, one.object_id) for one in unanswered])
+        guesses = read_predictions(site.workspace, [(one.survey, one.object_id) for one in unanswered])
     sent = [
         {
             "survey": one.survey,
             "object_id": str(one.object_id),
             "name": one.name or "",
-            "has_stamp": here.pictures.remember(one.survey, one.object_id, one.shard, one.row),
+            "has_stamp": site.pictures.remember(one.survey, one.object_id, one.shard, one.row),
             "guess": _in_words(*guesses.get((one.survey, one.object_id), (None, None))),
         }
         for one in unanswered
@@ -111,18 +111,18 @@ def more(
 
 
 @router.post("/review/answers")
-def give(here: Here, given: Answer) -> dict[str, Any]:
-    """Record an answer; what the network thinks comes back with it, unless the object audits or calibrates."""
-    done = record_answer(here.workspace, given.list, given.annotator, given.survey, int(given.object_id), given.answer)
+def post_answer(site: CurrentSite, given: Answer) -> dict[str, Any]:
+    """Record an answer and return the prediction, except for objects of audits or calibration."""
+    done = record_answer(site.workspace, given.list, given.annotator, given.survey, int(given.object_id), given.answer)
     return {"recorded": done.recorded, "guess": _in_words(done.predicted_label, done.predicted_confidence),
             "agrees": done.predicted_label == given.answer, "audits": list(done.audits)}  # fmt: skip
 
 
 @router.post("/review/undo")
-def take_back(here: Here, given: Undo) -> dict[str, Any]:
-    """Take the last answer back, and tell which it was."""
+def post_undo(site: CurrentSite, given: Undo) -> dict[str, Any]:
+    """Undo the last answer, and return which it was."""
     meant = None if given.survey is None or given.object_id is None else (given.survey, int(given.object_id))
-    undone = undo_answer(here.workspace, given.list, given.annotator, meant)
+    undone = undo_answer(site.workspace, given.list, given.annotator, meant)
     if undone is None:
         return {"undone": None}
     return {"undone": {"survey": undone.survey, "object_id": str(undone.object_id), "answer": undone.answer}}

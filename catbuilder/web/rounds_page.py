@@ -1,6 +1,6 @@
-"""Rounds and metrics, while a round trains too: a page that asks again every two seconds for what has changed.
+"""The page of rounds and metrics, updated every two seconds while a round runs.
 
-Progress is read from the workers' files. The catalogue is opened only where the log says that something was recorded.
+Progress is read from the logs of the workers. The catalogue is opened only after something was recorded.
 """
 
 from threading import Lock
@@ -12,38 +12,38 @@ from fastapi.responses import HTMLResponse, Response
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.core.resources import query
 from catbuilder.rounds.worker_logs import RoundProgress, read_progress
-from catbuilder.web.site import Here, Site
+from catbuilder.web.site import CurrentSite, Site
 
 router = APIRouter()
 
 _lock = Lock()
-_kept: dict[tuple[str, int, int], dict[str, Any]] = {}  # what was recorded, by the state of the log
+_kept: dict[tuple[str, int, int], dict[str, Any]] = {}  # what the catalogue holds, by the state of its log
 
 
 @router.get("/rounds")
-def rounds(here: Here) -> Response:
-    """The page."""
-    return here.page("rounds.html", live=_live(here))
+def rounds(site: CurrentSite) -> Response:
+    """Show the page."""
+    return site.page("rounds.html", live=_live(site))
 
 
 @router.get("/rounds/live")
-def live(here: Here) -> Response:
-    """The part of it that changes."""
-    return HTMLResponse(_live(here))
+def live(site: CurrentSite) -> Response:
+    """Send the part of the page that changes."""
+    return HTMLResponse(_live(site))
 
 
-def _live(here: Site) -> str:
-    now = read_progress(here.workspace)
-    return here.text("rounds_live.html", now=now, curve=_curve(now), **_recorded(here))
+def _live(site: Site) -> str:
+    now = read_progress(site.workspace)
+    return site.text("rounds_live.html", now=now, curve=_curve(now), **_recorded(site))
 
 
-def _recorded(here: Site) -> dict[str, Any]:
-    """Rounds, metrics and promotions as the catalogue has them."""
-    log = here.workspace.log_file
+def _recorded(site: Site) -> dict[str, Any]:
+    """Read rounds, metrics and promotions from the catalogue."""
+    log = site.workspace.log_file
     state = (str(log), log.stat().st_size, log.stat().st_mtime_ns) if log.exists() else (str(log), 0, 0)
     with _lock:
         if state not in _kept:
-            with here.workspace.reading() as con:
+            with site.workspace.reading() as con:
                 status = fetch_arrow(con, "SELECT * FROM round_status ORDER BY round DESC LIMIT 200").to_pylist()
                 metrics = fetch_arrow(con, query("decisions/metrics"), {"rounds": None}).to_pylist()
                 decided = fetch_arrow(con, query("catalogue/decided")).to_pylist()
@@ -54,7 +54,7 @@ def _recorded(here: Site) -> dict[str, Any]:
 
 
 def _curve(now: RoundProgress | None) -> dict[str, str] | None:
-    """Losses by epoch as the points of two lines in a box of 300 by 100; None before the second epoch."""
+    """Give losses by epoch as points of two lines in a box of 300 by 100; None before the second epoch."""
     if now is None or len(now.epochs) < 2:
         return None
     lines = {name: [event[name] for event in now.epochs] for name in ("loss", "validation_loss")}

@@ -1,4 +1,4 @@
-"""The server: one process, on the loopback address alone, with a key of its own for every run."""
+"""Run the web server: one process on the loopback address, with a new key for every run."""
 
 import errno
 import socket
@@ -16,14 +16,14 @@ def serve(workspace: Workspace, port: int = 8765, browser: bool = True, tell: Ca
 
     Parameters
     ----------
-    port : 0 takes one that is free
-    browser : open the page
-    tell : is given the address with its key, once the server listens
+    port : 0 picks a free one
+    browser : open the page in a browser
+    tell : called with the address and its key, once the server listens
 
     Raises
     ------
     ServeError
-        The port is taken, or may not be used.
+        The port is in use, or may not be used.
     """
     with _listening(port) as listener:
         import uvicorn
@@ -40,20 +40,24 @@ def serve(workspace: Workspace, port: int = 8765, browser: bool = True, tell: Ca
         address = f"http://{ADDRESS}:{port}/?token="
         tell(address + session.token)
         if browser:
-            webbrowser.open(address + session.token_for_once())
+            webbrowser.open(address + session.one_time_token())
         uvicorn.Server(config).run(sockets=[listener])
 
 
 def _listening(port: int) -> socket.socket:
-    # the protocol is named, or asyncio would not switch Nagle's algorithm off, which costs 40 ms an answer
+    # with the protocol named asyncio switches Nagle's algorithm off, which costs 40 ms per response
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # else a server that just ended keeps its port
+    listener.setsockopt(
+        socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+    )  # else the port stays blocked for a while after a server has ended
     try:
         listener.bind((ADDRESS, port))
         listener.listen(128)
     except OSError as error:
         listener.close()
-        why = "is taken by another process" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        why = (
+            "is in use by another process" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
+        )
         raise ServeError(
             f"port {port} of {ADDRESS} {why}; name another with --port, or --port 0 for one that is free"
         ) from None

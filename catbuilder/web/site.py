@@ -1,4 +1,4 @@
-"""What every page shares: the workspace, the stamps, and the templates, which escape whatever they are given."""
+"""The workspace, stamps and templates that every page uses; templates escape all values."""
 
 import json
 import math
@@ -22,14 +22,17 @@ def _environment() -> Environment:
         loader=PackageLoader("catbuilder.web"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {"plain": plain, "number": number, "whole": whole, "moment": moment, "counts": counts}
-    environment.filters["zip_same"] = lambda values: [(value, value) for value in values]  # of a <select>
+    environment.filters |= {
+        "as_text": as_text, "decimals": decimals, "thousands": thousands, "utc_minute": utc_minute,
+        "class_counts": class_counts,
+    }  # fmt: skip
+    environment.filters["same_pairs"] = lambda values: [(value, value) for value in values]  # options of a <select>
     return environment
 
 
 @dataclass
 class Site:
-    """One served workspace."""
+    """A served workspace, with what its pages need."""
 
     workspace: Workspace
     pictures: Pictures = field(init=False)
@@ -39,47 +42,47 @@ class Site:
         self.pictures = Pictures(self.workspace)
 
     def text(self, template: str, **values: Any) -> str:
-        """A template, filled in."""
+        """Fill in a template."""
         shared = {"classes": self.workspace.config.classes, "version": __version__, "folder": self.workspace.path.name}
         return self.templates.get_template(template).render(shared | values)
 
     def page(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-        """A template, filled in, as an answer."""
+        """Fill in a template, as a response."""
         return HTMLResponse(self.text(template, **values), status)
 
 
 def site_of(request: Request) -> Site:
-    """The site that a request is about."""
+    """Return the site of a request."""
     site: Site = request.app.state.site
     return site
 
 
-Here = Annotated[Site, Depends(site_of)]
+CurrentSite = Annotated[Site, Depends(site_of)]
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many digits after the point."""
+def decimals(value: float | None, digits: int = 3) -> str:
+    """Write a number with so many decimals."""
     return EMPTY if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
-def whole(value: int | None) -> str:
-    """A count with its thousands told apart."""
+def thousands(value: int | None) -> str:
+    """Write a count with thousands separators."""
     return EMPTY if value is None else f"{value:,}"
 
 
-def plain(value: object) -> str:
-    """A value of any column, as a person reads it."""
+def as_text(value: object) -> str:
+    """Write a value of any column, floats with six digits."""
     if value is None:
         return EMPTY
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def moment(value: datetime | None) -> str:
-    """A time to the minute (UTC)."""
+def utc_minute(value: datetime | None) -> str:
+    """Write a time (UTC) to the minute."""
     return EMPTY if value is None else f"{value:%Y-%m-%d %H:%M}"
 
 
-def counts(text: str | None) -> str:
-    """Counts by class, from the JSON of a step's details."""
+def class_counts(text: str | None) -> str:
+    """Write counts by class, from the JSON of a step's details."""
     found: dict[str, int] = json.loads(text or "{}")
     return ", ".join(f"{n:,} {name}" for name, n in found.items()) or "nothing"

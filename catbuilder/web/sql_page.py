@@ -1,4 +1,4 @@
-"""A box for SQL: the query runs in the same sandboxed child as that of `catbuilder sql`."""
+"""The SQL page: run a query in the same sandboxed process as `catbuilder sql`."""
 
 import time
 from typing import Annotated, Any
@@ -12,46 +12,46 @@ from catbuilder.core.table_text import numeric_columns, unique_names
 from catbuilder.inspection.sandbox import query_stream
 from catbuilder.web.cells import cells
 from catbuilder.web.own_process import limited_slot
-from catbuilder.web.site import Here, Site
+from catbuilder.web.site import CurrentSite, Site
 
 router = APIRouter()
 
-ROWS, COLUMNS = 500, 1000  # more than a person reads
-LARGEST_MB = 8  # of the first rows: a page of them takes several times that
-TIMEOUT_S = 20.0  # while it runs, no round can record
+ROWS, COLUMNS = 500, 1000  # largest result that is shown
+LARGEST_MB = 8  # of the first rows; their page takes several times as much
+TIMEOUT_S = 20.0  # a round cannot record while a query runs
 EXAMPLES = (
-    ("What there is", "SELECT survey, label, source, count(*) AS objects FROM catalog GROUP BY ALL ORDER BY ALL"),
-    ("The least sure", "SELECT survey, object_id, predicted_label, predicted_confidence\nFROM catalog\n"
+    ("Objects by label", "SELECT survey, label, source, count(*) AS objects FROM catalog GROUP BY ALL ORDER BY ALL"),
+    ("Lowest confidence", "SELECT survey, object_id, predicted_label, predicted_confidence\nFROM catalog\n"
      "WHERE label IS NULL AND domain = 'in'\nORDER BY predicted_confidence LIMIT 50"),
-    ("Labels a round", "SELECT round, source, kind, label, count(*) AS events\nFROM labels\n"
+    ("Labels by round", "SELECT round, source, kind, label, count(*) AS events\nFROM labels\n"
      "GROUP BY ALL ORDER BY ALL"),
-    ("How well it did", "SELECT round, test_set, survey, value AS accuracy, low, high, n\nFROM metrics\n"
+    ("Accuracy by round", "SELECT round, test_set, survey, value AS accuracy, low, high, n\nFROM metrics\n"
      "WHERE metric = 'accuracy' AND coverage = 1 AND variable IS NULL\nORDER BY ALL"),
 )  # fmt: skip
 
 
 @router.get("/sql")
-def ask(here: Here) -> Response:
-    """The empty box."""
-    return _shown(here, text="")
+def sql_form(site: CurrentSite) -> Response:
+    """Show the empty form."""
+    return _shown(site, text="")
 
 
 @router.post("/sql")
-def answer_query(here: Here, text: Annotated[str, Form()] = "") -> Response:
-    """The first rows of the query's result, or why there are none."""
+def answer_query(site: CurrentSite, text: Annotated[str, Form()] = "") -> Response:
+    """Show the first rows of the result, or why there are none."""
     try:
-        with limited_slot():  # the page is part of the work
-            return _shown(here, text=text, **_first_rows(here, text))
+        with limited_slot():  # making the page counts as part of the query
+            return _shown(site, text=text, **_first_rows(site, text))
     except (QueryError, WorkspaceBusy) as error:
         said = str(error).replace("raise --timeout", "use: catbuilder sql --timeout")
         status = 503 if isinstance(error, WorkspaceBusy) else 400
-        return _shown(here, status, text=text, complaint=f"{said[:1].upper()}{said[1:]}.")
+        return _shown(site, status, text=text, complaint=f"{said[:1].upper()}{said[1:]}.")
 
 
-def _first_rows(here: Site, text: str) -> dict[str, Any]:
+def _first_rows(site: Site, text: str) -> dict[str, Any]:
     started, rows = time.monotonic(), list[list[Any]]()
     limits = {"batch_rows": ROWS + 1, "largest_mb": LARGEST_MB}
-    with query_stream(here.workspace, text, timeout_s=TIMEOUT_S, **limits) as reader:
+    with query_stream(site.workspace, text, timeout_s=TIMEOUT_S, **limits) as reader:
         if len(reader.schema) > COLUMNS:
             raise QueryError(
                 f"the result has {len(reader.schema):,} columns, more than {COLUMNS:,}; name those you need"
@@ -66,14 +66,14 @@ def _first_rows(here: Site, text: str) -> dict[str, Any]:
     return {"columns": columns, "rows": rows[:ROWS], "more": len(rows) > ROWS, "took": time.monotonic() - started}
 
 
-def _shown(here: Site, status: int = 200, **found: Any) -> Response:
-    with here.workspace.reading() as con:
+def _shown(site: Site, status: int = 200, **found: Any) -> Response:
+    with site.workspace.reading() as con:
         tables = con.execute(
             "SELECT table_name, list(column_name ORDER BY column_index) FROM duckdb_columns() "
             "WHERE NOT internal AND table_name <> 'catalog' GROUP BY table_name ORDER BY table_name"
         ).fetchall()
         dictionary = data_dictionary(con, "catalog")
     values: dict[str, Any] = {"columns": None, "rows": [], "more": False, "took": 0.0, "complaint": None}
-    return here.page("sql.html", status, **values | found, tables=tables, dictionary=dictionary,
+    return site.page("sql.html", status, **values | found, tables=tables, dictionary=dictionary,
                      examples=EXAMPLES,
                      most=ROWS, timeout=TIMEOUT_S)  # fmt: skip

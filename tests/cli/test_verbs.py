@@ -107,7 +107,7 @@ def test_help_lists_the_verbs_and_answers_at_once():
     assert statistics.median(seconds) < 1.5
 
 
-def test_the_version_is_told():
+def test_the_version_is_printed():
     assert cli("--version").out == f"catbuilder {__version__}\n"
 
 
@@ -170,7 +170,7 @@ def test_why_gives_a_number_the_digits_that_it_was_recorded_with(workspace):
     assert re.search(r"mag_r  17\.851\n", told) and re.search(r" ra  54\.0710105\n", told)
 
 
-def test_why_tells_what_was_taken_back_and_by_which_round(survey):
+def test_why_shows_retractions_and_their_rounds(survey):
     story = json.loads(cli("-w", survey.path, "why", "6", "--survey", "des", "--format", "json").out)
     assert [event["what"] for event in story][-4:] == ["scored", "label", "scored", "label retracted"]
     assert story[-1]["round"] == 2 and "round 2 scores it elliptical at 0.6000" in story[-1]["detail"]
@@ -192,7 +192,7 @@ def test_why_of_an_unknown_or_ambiguous_id_says_what_to_do(survey):
     failed(cli("-w", survey.path, "why", ""), "object_id is empty")
 
 
-def test_what_was_thought_two_rounds_ago_is_one_query(survey):
+def test_the_catalogue_of_an_earlier_round_is_one_query(survey):
     query = "SELECT label FROM catalog_at(1) WHERE survey = 'des' AND object_id = 6"
     assert cli("-w", survey.path, "sql", query, "--format", "csv").out == '"label"\n"spiral"\n'
 
@@ -230,7 +230,7 @@ def test_metrics_give_a_line_a_round_and_set_with_its_interval(survey):
     assert {"confusion", "auc", "f1"} <= {row["metric"] for row in every}
 
 
-def test_an_unknown_round_is_told(survey):
+def test_an_unknown_round_is_refused(survey):
     for options in ((), ("--all",)):
         failed(cli("-w", survey.path, "metrics", "--round", 9, *options), "there is no round 9; the rounds are 1 to 2")
     failed(cli("-w", survey.path, "score", "--round", 9), "there is no round 9")
@@ -276,7 +276,7 @@ def test_a_persons_label_outweighs_the_promotion_and_the_story_says_so(workspace
     assert re.search(r"source +human", told) and "spiral from human (nina): imported from mine.csv, row 2" in told
 
 
-def test_what_cannot_be_written_is_told_in_one_line(survey, tmp_path):
+def test_a_file_that_cannot_be_written_is_an_error_of_one_line(survey, tmp_path):
     (tmp_path / "file").write_text("x")
     (tmp_path / "out.fits").mkdir()
     for verb, place, said in (

@@ -139,14 +139,17 @@ def test_each_line_says_how_many_it_is_of_and_an_interval_that_is_cut_off_is_tol
     said = re.findall(r"<!-- (.+?) -->", re.sub(r"\s+", " ", (tmp_path / "x.svg").read_text()))
     said = " ".join(said)
     assert "scored: 66 in round 1, 171 in round 3" in said and "HP, SDSS (66 scored)" in said
-    assert said.count("which goes on below the edge)") == 1
+    assert said.count("which continues below the edge)") == 1
 
 
 def test_a_figure_that_cannot_be_drawn_gives_an_error_and_no_file(survey, tmp_path):
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.gif"), "x.gif", "ends in .png, .pdf, .svg")
     failed(cli("-w", survey.path, "metrics", "--figure", tmp_path / "x.png", "--round", 9), "there is no round 9")
     empty = create_workspace(tmp_path / "ws", stamp_size=SIZE)
-    failed(cli("-w", empty.path, "metrics", "--figure", tmp_path / "x.png"), "no test set with truth has been measured")
+    failed(
+        cli("-w", empty.path, "metrics", "--figure", tmp_path / "x.png"),
+        "no test set with true classes has been measured",
+    )
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -1,4 +1,4 @@
-"""The report: one page that holds all it shows, says what it cannot show, and never fails for want of a part."""
+"""The report: one page that loads nothing, says what it cannot show, and never fails because a part is missing."""
 
 import base64
 import io
@@ -19,13 +19,13 @@ from support.workspaces import add_objects, cli, close_round, failed, surveyed
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import apply_views, keep_column
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.reports.data import read_scope
+from catbuilder.reports.data import read_report_data
 from catbuilder.reports.embedding import _mixing
 from catbuilder.reports.figure_style import legend_columns
 from catbuilder.reports.page import report
 from catbuilder.reports.promotions import _blocks, _placed, _size
 from catbuilder.reports.sky import _extent
-from catbuilder.reports.tiles import _tiles, judged_words, same_share
+from catbuilder.reports.tiles import _tiles, describe_difference, difference_p_value
 
 SECTIONS = [
     "glance", "rounds", "accuracy", "errors", "promotions", "features", "sky", "photometry", "checks", "shifts",
@@ -92,7 +92,7 @@ def test_every_section_is_there_in_order_and_in_the_contents(reported: tuple[Wor
     assert len(set(page.ids)) == len(page.ids)
 
 
-def test_nothing_is_asked_for_from_elsewhere(reported: tuple[Workspace, Page, Path]) -> None:
+def test_the_page_loads_nothing_from_elsewhere(reported: tuple[Workspace, Page, Path]) -> None:
     _, page, _ = reported
     assert all(link.startswith(("#", "data:")) for link in page.links)
     styles = "".join(re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL))
@@ -155,7 +155,7 @@ def test_the_numbers_are_those_of_the_catalogue(reported: tuple[Workspace, Page,
     assert sha256 in page.said
 
 
-def test_what_is_missing_is_said_with_what_would_bring_it(reported: tuple[Workspace, Page, Path]) -> None:
+def test_missing_parts_are_explained_with_what_would_provide_them(reported: tuple[Workspace, Page, Path]) -> None:
     _, page, _ = reported
     for words in ("No colour-magnitude diagram", "No check against seeing", "--keep", "There is no certificate"):
         assert words in page.said
@@ -168,7 +168,7 @@ def test_the_same_catalogue_gives_the_same_report(reported: tuple[Workspace, Pag
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page.text
 
 
-def test_as_of_an_earlier_round_nothing_of_later_ones_is_in_it(
+def test_a_report_of_an_earlier_round_shows_nothing_of_later_rounds(
     reported: tuple[Workspace, Page, Path], tmp_path: Path
 ) -> None:
     workspace, page, _ = reported
@@ -185,7 +185,7 @@ def test_as_of_an_earlier_round_nothing_of_later_ones_is_in_it(
 # --- little to show
 
 
-def test_a_fresh_workspace_is_told_what_to_do(tmp_path: Path) -> None:
+def test_a_report_of_a_fresh_workspace_says_what_to_do(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path / "ws")
     page = page_of(report(workspace).file)
     assert page.sections == ["glance", "provenance"] and not page.pictures
@@ -195,7 +195,7 @@ def test_a_fresh_workspace_is_told_what_to_do(tmp_path: Path) -> None:
     assert "run one with: catbuilder round" in page_of(report(workspace).file).said
 
 
-def test_without_stamps_features_magnitudes_and_positions_each_gap_is_said(tmp_path: Path) -> None:
+def test_missing_stamps_features_magnitudes_and_positions_are_each_explained(tmp_path: Path) -> None:
     workspace = surveyed(tmp_path / "ws")
     with workspace.recording("no positions") as recording:
         recording.con.execute("UPDATE objects SET ra = NULL, dec = NULL, healpix = NULL")
@@ -206,7 +206,7 @@ def test_without_stamps_features_magnitudes_and_positions_each_gap_is_said(tmp_p
         assert any(sentence.startswith(words) for sentence in outcome.missing), words
 
 
-def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
+def test_ten_classes_with_all_archive_columns(tmp_path: Path) -> None:
     names = [f"t{number}" for number in range(10)]
     workspace = create_workspace(tmp_path / "ws", names, 32)
     rng = np.random.default_rng(0)
@@ -236,7 +236,7 @@ def test_ten_classes_with_all_that_an_archive_measured(tmp_path: Path) -> None:
         assert words in page.said
 
 
-def test_a_test_set_that_was_declared_late_is_judged_without_what_was_trained_on(tmp_path: Path) -> None:
+def test_test_galaxies_that_were_trained_on_are_left_out(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path / "ws", stamp_size=32)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 31))
@@ -254,12 +254,12 @@ def test_a_test_set_that_was_declared_late_is_judged_without_what_was_trained_on
     assert "after round 2 and round 3" in page.said and "100.0% of all 20" in page.text
     assert "Round 2" in page.said and "Round 1" not in page.said
     assert page.said.count("2 test galaxies are left out here") == 2
-    assert page.said.count("Careful: these accuracies hold 2 galaxies that a round has trained on") == 3
-    scope = read_scope(workspace)
-    assert [scores.num_rows for scores in scope.test_scores.values()] == [18, 18]
+    assert page.said.count("Warning: a round has trained on 2 of these test galaxies") == 3
+    data = read_report_data(workspace)
+    assert [scores.num_rows for scores in data.test_scores.values()] == [18, 18]
 
 
-def test_text_of_the_catalogue_is_text_in_the_page(tmp_path: Path) -> None:
+def test_text_of_the_catalogue_is_escaped_in_the_page(tmp_path: Path) -> None:
     workspace = surveyed(tmp_path / "ws")
     with workspace.recording("<script>alert(1)</script>") as recording:
         recording.con.execute("SELECT 1")
@@ -270,11 +270,11 @@ def test_text_of_the_catalogue_is_text_in_the_page(tmp_path: Path) -> None:
 # --- refusals
 
 
-def test_refusals_are_one_sentence_and_leave_nothing(tmp_path: Path) -> None:
+def test_refused_reports_print_one_sentence_and_leave_no_file(tmp_path: Path) -> None:
     workspace = create_workspace(tmp_path / "ws")
     there = tmp_path / "there"
     there.write_text("mine")
-    failed(cli("-w", workspace.path, "report", tmp_path / "report.pdf"), "let it end in .html")
+    failed(cli("-w", workspace.path, "report", tmp_path / "report.pdf"), "end it in .html")
     failed(cli("-w", workspace.path, "report", tmp_path / "none" / "report.html"), "there is no folder")
     failed(cli("-w", workspace.path, "report", "--figures", there), "is a file")
     failed(cli("-w", workspace.path, "report", "--at", 3), "no round 3")
@@ -284,38 +284,40 @@ def test_refusals_are_one_sentence_and_leave_nothing(tmp_path: Path) -> None:
 # --- the numbers behind the figures
 
 
-def test_a_large_catalogue_is_sampled_alike_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sample_of_a_large_catalogue_is_reproducible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workspace = create_workspace(tmp_path / "ws")
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 2001))
     close_round(workspace, {("des", n): (0.9, 0.1) for n in range(1, 2001)})
     monkeypatch.setattr("catbuilder.reports.data.SAMPLE", 100)
-    first, second = (read_scope(workspace) for _ in range(2))
+    first, second = (read_report_data(workspace) for _ in range(2))
     assert first.scored == 2000 and 50 < first.sample.num_rows <= 100
     assert first.sample.equals(second.sample)
 
 
-def test_a_footprint_around_zero_right_ascension_is_not_torn_apart() -> None:
+def test_a_footprint_across_zero_right_ascension_is_not_split() -> None:
     middle, width = _extent(np.array([350.0, 355.0, 5.0, 10.0]))
     assert (middle % 360, width) == (0, 20)
 
 
-def test_groups_that_are_one_are_mixed_and_groups_apart_are_not() -> None:
+def test_mixing_is_one_for_equal_groups_and_zero_for_separate_groups() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=(2, 200, 8)).astype(np.float32)
     assert _mixing(a, b) == pytest.approx(1, abs=0.1)
     assert _mixing(a, b + 20) == 0
 
 
-def test_shares_that_differ_by_group_are_told_from_chance() -> None:
+def test_differences_of_shares_between_groups_are_tested_against_chance() -> None:
     names = np.array(["spiral", "elliptical"] * 200, dtype=object)
-    assert same_share(np.arange(400) // 2 % 4, names) == pytest.approx(1)
-    assert same_share(np.arange(400) % 2, names) < 1e-9
-    assert same_share(np.zeros(400), names) is None
-    assert "no difference that is resolved" in judged_words(0.02) and "differ more than chance" in judged_words(0.002)
+    assert difference_p_value(np.arange(400) // 2 % 4, names) == pytest.approx(1)
+    assert difference_p_value(np.arange(400) % 2, names) < 1e-9
+    assert difference_p_value(np.zeros(400), names) is None
+    assert "no significant difference" in describe_difference(
+        0.02
+    ) and "differ more than chance" in describe_difference(0.002)
 
 
-def test_a_mosaic_shows_no_galaxy_twice_and_fits_a_page() -> None:
+def test_a_mosaic_shows_each_galaxy_once_and_fits_a_page() -> None:
     def picks(name: str, n: int) -> list[dict[str, Any]]:
         ids = [100 * ord(name[0]) + i for i in range(n)]
         parts = (("surest", ids[:8]), ("least sure", ids[::-1][:8]))
@@ -324,7 +326,7 @@ def test_a_mosaic_shows_no_galaxy_twice_and_fits_a_page() -> None:
 
     two = list(_blocks(picks("elliptical", 10) + picks("spiral", 5), ("elliptical", "spiral")))
     assert [(block.title, len(block.members)) for block in two] == [
-        ("elliptical, surest", 8), ("elliptical, least sure", 2), ("spiral, surest", 5)
+        ("elliptical, most confident", 8), ("elliptical, least confident", 2), ("spiral, most confident", 5)
     ]  # fmt: skip
     names = [letter * 3 for letter in "abcdefghij"]
     ten = list(_blocks([pick for name in names for pick in picks(name, 30)], names))
@@ -340,7 +342,7 @@ def test_a_legend_of_long_names_has_fewer_columns() -> None:
     assert legend_columns(["x" * 300]) == 1
 
 
-def test_where_tiles_are_not_named_cells_hold_enough_to_count(reported: tuple[Workspace, Page, Path]) -> None:
-    scope = read_scope(reported[0])
-    what, tiles = _tiles(scope.of_target(), {})
+def test_healpix_cells_replace_missing_tiles_and_hold_enough_objects(reported: tuple[Workspace, Page, Path]) -> None:
+    data = read_report_data(reported[0])
+    what, tiles = _tiles(data.of_target(), {})
     assert "HEALPix" in what and np.unique(tiles.astype(str), return_counts=True)[1].max() >= 20

@@ -34,7 +34,7 @@ def read(folder):
     return events
 
 
-def test_tensorboard_reads_the_curves_and_the_test_sets_back(workspace, tmp_path):
+def test_tensorboard_reads_curves_and_test_metrics(workspace, tmp_path):
     assert track(workspace, "tensorboard", str(tmp_path / "board")) == (str(tmp_path / "board"), 2)
     history = read_model_card(workspace.round_folder(2) / "model.safetensors").history
     losses = read(tmp_path / "board" / "round-002").Scalars("training/loss")
@@ -50,7 +50,7 @@ def test_tensorboard_reads_the_curves_and_the_test_sets_back(workspace, tmp_path
     )
 
 
-def test_to_track_again_writes_nothing_anew(workspace, tmp_path):
+def test_tracking_again_writes_nothing(workspace, tmp_path):
     board = tmp_path / "board"
     track(workspace, "tensorboard", str(board))
     before = {file: file.stat().st_mtime_ns for file in board.rglob("events.*")}
@@ -59,7 +59,7 @@ def test_to_track_again_writes_nothing_anew(workspace, tmp_path):
     assert {file: file.stat().st_mtime_ns for file in board.rglob("events.*")} == before
 
 
-def test_mlflow_reads_them_back_too_and_has_each_round_once(workspace, tmp_path):
+def test_mlflow_reads_each_round_once(workspace, tmp_path):
     place = str(tmp_path / "runs")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -90,7 +90,7 @@ def test_another_workspace_of_the_same_name_keeps_its_runs(workspace, tmp_path):
         assert [track(one, "mlflow", place)[1] for one in (workspace, other, workspace)] == [2, 2, 0]
 
 
-def test_the_command_says_where_it_is(workspace):
+def test_the_command_prints_where_to_look(workspace):
     done = cli("-w", workspace.path, "track", "--to", "tensorboard")
     assert f"tensorboard --logdir {workspace.path / 'tracking' / 'tensorboard'}" in done.out
 

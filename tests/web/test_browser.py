@@ -1,8 +1,12 @@
-"""The pages in a real browser: by keyboard alone, in light and dark, with an eye on errors and on who cannot see."""
+"""The pages in a real browser: by keyboard alone, in light and dark, without console errors, accessible by axe.
+
+Each test has a server of its own on a copy of the workspace, so they pass in any order.
+"""
 
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -13,8 +17,9 @@ from support.served_survey import POOL, Served, build_served, start_serving, sto
 from support.workspaces import RECIPE, add_events, label_event
 
 from catbuilder.active_learning.agreement import annotator_agreement
-from catbuilder.active_learning.review import list_question_lists, read_questions
+from catbuilder.active_learning.review import read_questions, start_question_list
 from catbuilder.catalogue.round_records import training_manifest_file
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import exclusive_lock
 from catbuilder.core.progress import Reporter
 from catbuilder.inspection.why import why
@@ -28,9 +33,14 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; 
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("served")
-    running = start_serving(build_served(folder), folder / "none.toml")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The workspace that the tests copy."""
+    return build_served(tmp_path_factory.mktemp("built")).path
+
+
+@pytest.fixture
+def served(built: Path, tmp_path: Path) -> Iterator[Served]:
+    running = start_serving(Workspace.open(shutil.copytree(built, tmp_path / "ws")), tmp_path / "none.toml")
     yield running
     assert "Traceback" not in stop_serving(running)
 
@@ -43,9 +53,9 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def visitor(served: Served, chromium: Browser) -> Iterator[BrowserContext]:
-    """A browser that has come by the printed address."""
+    """A browser that has opened the printed address."""
     context = chromium.new_context(base_url=served.origin, viewport={"width": 1280, "height": 900})
     context.set_default_timeout(60_000)
     page = context.new_page()
@@ -58,7 +68,7 @@ def visitor(served: Served, chromium: Browser) -> Iterator[BrowserContext]:
 
 @pytest.fixture
 def page(visitor: BrowserContext) -> Iterator[Page]:
-    """A new page, on which nothing may go wrong that the console would tell of."""
+    """A new page; the test fails if the console shows an error or a warning."""
     page, errors = visitor.new_page(), []
     page.on("console", lambda message: errors.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
@@ -68,7 +78,7 @@ def page(visitor: BrowserContext) -> Iterator[Page]:
 
 
 def tab_to(page: Page, selector: str) -> None:
-    """Press Tab until the focus is there, as somebody without a mouse does."""
+    """Press Tab until the element has the focus."""
     for _ in range(80):
         if page.evaluate("selector => document.activeElement.matches(selector)", selector):
             return
@@ -77,7 +87,7 @@ def tab_to(page: Page, selector: str) -> None:
 
 
 def make_list(page: Page, annotator: str, n: int) -> None:
-    """From the first page to a new list of questions, by keyboard."""
+    """Go from the first page to a new list of questions, by keyboard."""
     page.goto("/")
     tab_to(page, "nav a[href='/review']")
     page.keyboard.press("Enter")
@@ -93,7 +103,7 @@ def make_list(page: Page, annotator: str, n: int) -> None:
     page.wait_for_url("**/review/list?**")
 
 
-def test_a_filter_leads_to_an_object_and_its_story(page):
+def test_a_filter_leads_to_the_page_of_an_object(page):
     page.goto("/")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip", "the first stop skips the navigation"
@@ -116,7 +126,7 @@ def test_a_filter_leads_to_an_object_and_its_story(page):
     assert page.evaluate("getComputedStyle(document.images[0]).imageRendering") == "pixelated"
 
 
-def test_twenty_galaxies_by_keyboard_one_undone_are_labels_and_train_next(page, served):
+def test_answers_by_keyboard_become_labels_and_train_the_next_round(page, served):
     make_list(page, "vera", 24)
     said = page.locator("#said")
     shown: list[str] = []
@@ -124,14 +134,14 @@ def test_twenty_galaxies_by_keyboard_one_undone_are_labels_and_train_next(page, 
         image = page.locator("#stamps li img")
         expect(image).to_have_count(1)
         shown.append(re.sub(r"\D", "", image.get_attribute("alt")))
-        assert not re.search(r"0\.\d|network said", page.locator("#stamps").inner_text()), "the guess is hidden"
+        assert not re.search(r"0\.\d|network predicted", page.locator("#stamps").inner_text()), "the guess is hidden"
         page.keyboard.press("u" if i == 19 else "es"[i % 2])
     expect(page.locator("#given")).to_have_text("20")
-    expect(said).to_contain_text("recorded. The network said")
+    expect(said).to_contain_text("recorded. The network predicted")
     page.keyboard.press("z")  # takes the unsure one back, and shows it again
-    expect(said).to_contain_text("not sure is taken back")
+    expect(said).to_contain_text("not sure is undone")
     page.keyboard.press("Backspace")  # and the one before
-    expect(said).to_contain_text("elliptical is taken back")
+    expect(said).to_contain_text("elliptical is undone")
     expect(page.locator("#given")).to_have_text("18")
     assert shown[18] in page.locator("#stamps li img").get_attribute("alt")
     page.keyboard.press("e")
@@ -154,8 +164,14 @@ def test_twenty_galaxies_by_keyboard_one_undone_are_labels_and_train_next(page, 
     assert {n: trained.get(n) for n in expected} == expected, "the next round trains or validates on every answer"
 
 
-def test_a_second_annotator_uses_the_grid_and_the_two_are_compared(page, served):
-    name = list_question_lists(served.workspace)[0].name
+def test_answers_in_the_grid_are_compared_with_another_annotator(page, served):
+    name = start_question_list(served.workspace, "random", 24)
+    with served.workspace.recording("vera's answers") as recording:
+        asked = read_questions(served.workspace, name, "vera")
+        labels = [("elliptical", "spiral")[i % 2] for i in range(24)]
+        said = zip(asked, labels, strict=True)
+        add_events(recording, *(label_event(one.survey, one.object_id, label, "human", annotator="vera")
+                                for one, label in said))  # fmt: skip
     page.goto(f"/review/list?list={name}&annotator=edwin&view=grid")
     expect(page.locator("#stamps li")).to_have_count(24)
     page.keyboard.press("ArrowRight")
@@ -181,8 +197,8 @@ def test_a_second_annotator_uses_the_grid_and_the_two_are_compared(page, served)
     expect(row).to_contain_text(f"{pair['kappa']:.3f}")
 
 
-def test_the_end_of_a_list_is_told_and_buttons_do_what_keys_do(page, served):
-    name = list_question_lists(served.workspace)[0].name
+def test_buttons_answer_and_the_end_of_a_list_is_shown(page, served):
+    name = start_question_list(served.workspace, "random", 5)
     asked = read_questions(served.workspace, name, "mona")
     with served.workspace.recording("mona's other answers") as recording:
         said = [label_event(one.survey, one.object_id, "spiral", "human", annotator="mona") for one in asked[2:]]
@@ -198,9 +214,9 @@ def test_the_end_of_a_list_is_told_and_buttons_do_what_keys_do(page, served):
     expect(page.locator("#stamps li img")).to_have_count(1)
 
 
-def test_an_answer_that_could_not_be_recorded_comes_back(visitor, served):
+def test_a_galaxy_whose_answer_was_refused_comes_back(visitor, served):
     page = visitor.new_page()  # the browser itself tells the console of the refusal
-    name = list_question_lists(served.workspace)[0].name
+    name = start_question_list(served.workspace, "random", 5)
     cut_off = True
     # before the page is loaded: the requests of a page that is there already may pass a new route by
     page.route("**/review/answers", lambda route: route.abort() if cut_off else route.continue_())
@@ -234,9 +250,10 @@ def test_sql_by_keyboard(page):
     assert page.evaluate("document.querySelector('#text').value").startswith("SELECT survey, label")
 
 
-def test_a_training_is_watched_while_it_goes_on(page, served):
+def test_a_running_training_is_shown_live(page, served):
+    plan = make_plan(served.workspace, RECIPE, 1, 0, Reporter(quiet=True), until=2)
     page.goto("/rounds")
-    folder = served.workspace.round_folder(2) / "attempts" / "train-01"
+    folder = served.workspace.round_folder(plan.round) / "attempts" / "train-01"
     with exclusive_lock(served.workspace.path / "round.lock", "a round"):
         log = EventLog(folder / "train.jsonl")
         step = {"epochs": 3, "steps": 10, "loss": 0.5, "images_per_second": 123.0}
@@ -253,8 +270,8 @@ def test_a_training_is_watched_while_it_goes_on(page, served):
     expect(page.get_by_role("heading", name="Round 2 is planned, not closed")).to_be_visible()
 
 
-def test_axe_finds_nothing_wrong_in_light_and_dark(page, served):
-    name = list_question_lists(served.workspace)[0].name
+def test_pages_are_accessible_by_axe_in_light_and_dark(page, served):
+    name = start_question_list(served.workspace, "random", 24)
     paths = ["/?predicted=spiral&at=1", "/?domain=star", f"/objects/des/{POOL + 1}", "/review", "/rounds", "/sql"]
     for path in [*paths, *(f"/review/list?list={name}&annotator=pat&view={view}" for view in ("one", "grid"))]:
         page.goto(path, wait_until="load" if path in paths else "networkidle")

@@ -45,6 +45,7 @@ from catbuilder.active_learning.review import (
 )
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.new_workspace import create_workspace
+from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.inspection.browse import CatalogueFilter, read_page
@@ -106,23 +107,23 @@ def test_the_key_is_exchanged_for_a_cookie_that_scripts_and_other_sites_do_not_g
     assert token not in cookie, "the cookie is another secret"
 
 
-def test_odd_cookies_of_other_servers_of_this_host_are_no_hindrance(served, browser):
+def test_invalid_cookies_of_other_servers_of_this_host_are_ignored(served, browser):
     name, value = next(iter(browser.cookies.items()))
     odd = f'_xsrf=2|a; prefs={{"a": "b c"}}; =; x; {name}={value}'
     assert httpx.get(f"{served.origin}/sql", headers={"Cookie": odd}).status_code == 200
     assert httpx.get(f"{served.origin}/sql", headers={"Cookie": f"{name}={value}x"}).status_code == 403
 
 
-def test_the_key_of_a_started_browser_holds_once_and_for_a_while():
+def test_the_token_of_a_started_browser_is_valid_once_and_expires():
     session = Session(8765)
-    token = session.token_for_once()
-    assert token != session.token and not session.lets_in("token=") and session.lets_in(f"token={token}")
-    assert not session.lets_in(f"token={token}") and not session.lets_in("token=")
-    assert not session.lets_in(f"token={session.token_for_once(seconds=0)}")
-    assert session.lets_in(f"token={session.token}") and session.lets_in(f"token={session.token}")
+    token = session.one_time_token()
+    assert token != session.token and not session.accepts_token("token=") and session.accepts_token(f"token={token}")
+    assert not session.accepts_token(f"token={token}") and not session.accepts_token("token=")
+    assert not session.accepts_token(f"token={session.one_time_token(seconds=0)}")
+    assert session.accepts_token(f"token={session.token}") and session.accepts_token(f"token={session.token}")
 
 
-def test_the_browser_is_not_started_with_the_key_that_is_printed(tmp_path, monkeypatch):
+def test_the_browser_is_not_started_with_the_printed_token(tmp_path, monkeypatch):
     script, opened = tmp_path / "browser", tmp_path / "opened"
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
     script.chmod(0o755)
@@ -137,20 +138,20 @@ def test_the_browser_is_not_started_with_the_key_that_is_printed(tmp_path, monke
         stop_serving(served)
 
 
-def test_the_key_leads_nowhere_else(served):
+def test_a_path_with_two_slashes_is_not_redirected_to_another_host(served):
     token = served.address.partition("token=")[2]
     answered = httpx.get(f"{served.origin}//evil.example/?token={token}&ra=1", follow_redirects=False)
     assert answered.headers["location"] == "/evil.example/?ra=1"
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.evil:1"])
-def test_a_name_that_is_made_to_point_here_is_refused(browser, host):
+def test_a_host_name_other_than_the_loopback_is_refused(browser, host):
     answered = browser.get("/", headers={"Host": host})
     assert answered.status_code == 421
 
 
 @pytest.mark.parametrize("origin", [None, "null", "http://evil.example", "http://127.0.0.1:1", "https://127.0.0.1"])
-def test_a_write_that_another_site_asks_for_is_refused(served, browser, origin):
+def test_a_post_from_another_origin_is_refused(served, browser, origin):
     before = rows(served.workspace, "SELECT count(*) FROM labels")
     body = {"list": "random-1", "annotator": "mallory", "survey": "des", "object_id": str(POOL), "answer": "spiral"}
     request = browser.build_request("POST", "/review/answers", json=body)
@@ -161,12 +162,12 @@ def test_a_write_that_another_site_asks_for_is_refused(served, browser, origin):
     assert rows(served.workspace, "SELECT count(*) FROM labels") == before
 
 
-def test_nothing_writes_by_a_get(browser):
+def test_get_requests_write_nothing(browser):
     for path in ("/review/answers", "/review/undo", "/review/lists"):
         assert browser.get(path).status_code in (404, 405)
 
 
-def test_a_body_too_long_is_not_read(browser):
+def test_a_body_that_is_too_large_is_refused(browser):
     assert browser.post("/sql", data={"text": "x" * 1_200_000}).status_code == 413
 
 
@@ -174,7 +175,7 @@ def test_a_body_too_long_is_not_read(browser):
     "path", ["/static/../guard.py", "/static/%2e%2e/guard.py", "/static/..%2fguard.py", "/stamps/..%2f..%2fetc/1.png",
              "/stamps/des/../../catalog.duckdb", "/objects/..%2f/1", "/download/..%2fx"],
 )  # fmt: skip
-def test_a_path_leads_out_of_nowhere(served, browser, path):
+def test_paths_cannot_leave_the_static_folder(served, browser, path):
     # httpx would tidy the path up; a socket does not
     name, value = next(iter(browser.cookies.items()))
     with socket.create_connection(("127.0.0.1", int(served.origin.rpartition(":")[2]))) as raw:
@@ -185,7 +186,7 @@ def test_a_path_leads_out_of_nowhere(served, browser, path):
     assert b"def " not in answered
 
 
-def test_every_answer_forbids_foreign_scripts_frames_and_keeping(browser):
+def test_every_response_forbids_foreign_scripts_frames_and_caching(browser):
     for path in ("/", "/review", "/rounds", "/sql", "/nowhere", f"/objects/des/{POOL}"):
         headers = browser.get(path).headers
         policy = headers["content-security-policy"]
@@ -194,7 +195,7 @@ def test_every_answer_forbids_foreign_scripts_frames_and_keeping(browser):
         assert "server" not in headers
 
 
-def test_what_a_file_or_an_address_holds_is_escaped(served, browser):
+def test_text_of_files_and_addresses_is_escaped(served, browser):
     evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     for path, field in (("/", "ra"), ("/", "survey"), ("/", "after"), ("/find", "id"), ("/review", "annotator"),
                         ("/review/list", "list"), ("/objects/des/" + evil.replace("/", "%2f"), "x")):  # fmt: skip
@@ -211,7 +212,7 @@ def objects_of(text: str) -> list[int]:
     return [int(number) for number in re.findall(r'<th scope="row"><a href="/objects/[a-z]+/(\d+)"', text)]
 
 
-def test_pages_follow_each_other_without_a_gap_or_a_repetition(workspace):
+def test_pages_of_the_catalogue_have_no_gaps_or_repeats(workspace):
     everything = rows(workspace, "SELECT survey, object_id FROM catalog ORDER BY ALL")
     seen, after = [], None
     while True:
@@ -233,9 +234,9 @@ def test_pages_follow_each_other_without_a_gap_or_a_repetition(workspace):
         {"survey": "o'brien"}, {"label": "' OR 1=1 --"},
     ],
 )  # fmt: skip
-def test_a_filter_shows_what_its_condition_says_whatever_the_size_of_a_page(workspace, given):
+def test_a_filter_agrees_with_its_sql_condition_for_any_page_size(workspace, given):
     wanted = CatalogueFilter.model_validate(given)
-    at = 2147483647 if wanted.at is None else wanted.at
+    at = NOW if wanted.at is None else wanted.at
     text = f"SELECT survey, object_id FROM catalog_at({at}) WHERE {wanted.where()} ORDER BY ALL"
     expected = rows(workspace, text)
     found, after = [], None
@@ -255,7 +256,7 @@ def test_a_cone_is_round_on_the_sky(workspace):
     assert ras == [104.0, 105.0, 106.0], "a degree of right ascension is 50.9 arcmin there"
 
 
-def test_a_page_that_finds_nothing_for_long_says_how_far_it_has_looked(workspace):
+def test_a_slow_search_stops_and_says_how_far_it_got(workspace):
     one = read_page(workspace, CatalogueFilter(domain="artefact"), n=5, look_s=0.0)
     assert one.out_of_time and one.rows == [] and one.further is not None
     assert read_page(workspace, CatalogueFilter(domain="artefact"), n=5).further is None
@@ -264,13 +265,13 @@ def test_a_page_that_finds_nothing_for_long_says_how_far_it_has_looked(workspace
 def test_the_catalogue_can_be_filtered_and_counted(browser):
     text = browser.get("/", params={"predicted": "spiral", "least": "0.5", "survey": "des", "count": "1"}).text
     assert sorted(objects_of(text)) == [HP + 1, HP + 3, *(POOL + i for i in range(1, N_POOL, 2))]
-    assert "22 objects pass the filter" in text and "catbuilder export OUT.fits" in text
+    assert "22 objects meet the filter" in text and "catbuilder export OUT.fits" in text
     assert 'value="spiral" selected' in text
     none = browser.get("/", params={"brightest": "5", "faintest": "6"}).text
     assert "Nothing passes this filter" in none and "Count them all" not in none and "/download/" not in none
 
 
-def test_a_field_that_cannot_be_read_is_told_in_a_sentence(browser):
+def test_an_invalid_field_is_explained_in_a_sentence(browser):
     for given, words in (({"least": "2"}, "least"), ({"ra": "1", "dec": "2"}, "radius"), ({"ra": "x"}, "ra"),
                          ({"after": "des:x"}, "first page"),
                          ({"after": f"des:{2**63 - 1}"}, "first page"),
@@ -279,7 +280,7 @@ def test_a_field_that_cannot_be_read_is_told_in_a_sentence(browser):
         assert answered.status_code == 400 and words in answered.text.lower(), given
 
 
-def test_an_objects_page_tells_its_story_and_shows_it_in_both_surveys(browser):
+def test_an_objects_page_shows_its_events_and_both_stamps(browser):
     text = browser.get(f"/objects/des/{POOL + 1}").text
     assert f"/stamps/des/{POOL + 1}.png" in text and f"/stamps/sdss/{TRAIN + 51}.png" in text
     assert "matched with sdss" in text and "top_k: 1 of the 1 surest" in text and "event" in text
@@ -288,7 +289,7 @@ def test_an_objects_page_tells_its_story_and_shows_it_in_both_surveys(browser):
     assert missing.status_code == 404 and "no object 5 is in the catalogue" in missing.text.lower()
 
 
-def test_what_looks_like_an_object_is_shown_the_nearest_first(browser):
+def test_similar_objects_are_shown_nearest_first(browser):
     text = browser.get(f"/objects/des/{POOL + 5}/similar").text
     found = [int(number) for number in re.findall(r'<li><a href="/objects/des/(\d+)"', text)]
     assert len(found) == 9 and set(found[:2]) == {POOL + 4, POOL + 6} and found[-1] == POOL
@@ -303,7 +304,7 @@ def test_a_stamp_is_the_stored_pixels(served, browser):
 
 
 @pytest.mark.parametrize("kind", ["fits", "vot", "csv", "parquet"])
-def test_what_is_filtered_can_be_downloaded(served, browser, tmp_path, kind):
+def test_filtered_objects_can_be_downloaded(served, browser, tmp_path, kind):
     answered = browser.get(f"/download/{kind}", params={"predicted": "spiral", "least": "0.5"})
     assert answered.status_code == 200 and f"catalogue.{kind}" in answered.headers["content-disposition"]
     assert len(answered.content) == int(answered.headers["content-length"])
@@ -321,7 +322,7 @@ def test_what_is_filtered_can_be_downloaded(served, browser, tmp_path, kind):
     assert browser.get("/download/exe").status_code == 400
 
 
-def test_folders_of_downloads_that_a_kill_has_left_are_removed_and_no_other(tmp_path):
+def test_only_download_folders_of_killed_servers_are_removed(tmp_path):
     workspace = create_workspace(tmp_path / "ws")
     left, held = workspace.path / ".download-left", workspace.path / ".download-held"
     for folder in (left, held):
@@ -339,7 +340,7 @@ def test_folders_of_downloads_that_a_kill_has_left_are_removed_and_no_other(tmp_
 # --- SQL
 
 
-def test_the_box_reads_and_does_nothing_else(served, browser):
+def test_the_sql_page_is_read_only(served, browser):
     text = browser.post(
         "/sql", data={"text": "SELECT survey, count(*) AS n FROM catalog GROUP BY ALL ORDER BY ALL"}
     ).text
@@ -354,7 +355,7 @@ def test_the_box_reads_and_does_nothing_else(served, browser):
     assert str(TRAIN) in large, "ids keep their digits"
 
 
-def test_the_box_shows_no_more_of_a_value_than_a_person_reads(browser):
+def test_the_sql_page_cuts_long_values(browser):
     for query, words in (
         ("SELECT range(5000000)", "larger than 8 MB"),
         ("SELECT repeat('x', 20000) FROM range(500)", "larger than 8 MB"),
@@ -367,7 +368,7 @@ def test_the_box_shows_no_more_of_a_value_than_a_person_reads(browser):
     assert answered.text.count(" ...</td>") == 4 and len(answered.content) < 100_000
 
 
-def test_the_box_shows_values_of_every_type(browser):
+def test_the_sql_page_shows_values_of_every_type(browser):
     values = {
         "'infinity'::timestamp": "9223372036854775807", "DATE '20000-01-01'": "20000-01-01", "NULL": "\N{EN DASH}",
         "{'a': [1, NULL], 'b': 'x'}": "{a: [1, NULL], b: 'x'}", "MAP {'k': 2}": "[{key: 'k', value: 2}]",
@@ -389,7 +390,7 @@ def labels_of(workspace: Workspace, object_id: int) -> list[tuple]:
     )
 
 
-def test_answers_are_events_at_once_and_undo_takes_them_back(workspace):
+def test_answers_become_events_at_once_and_undo_retracts_them(workspace):
     name = start_question_list(workspace, "random", 10)
     asked = read_questions(workspace, name, "vera")
     assert len(asked) == 10 and all(one.answer is None and one.shard for one in asked)
@@ -416,7 +417,7 @@ def test_answers_are_events_at_once_and_undo_takes_them_back(workspace):
     assert [f.check for f in check(workspace) if f.count and f.check not in ("models", "scores")] == []
 
 
-def test_who_is_not_sure_any_more_takes_the_label_back_and_gives_none(workspace):
+def test_answering_not_sure_later_retracts_the_label(workspace):
     name = start_question_list(workspace, "random", 3)
     one = read_questions(workspace, name, "vera")[0].object_id
     record_answer(workspace, name, "vera", "des", one, "spiral")
@@ -431,7 +432,7 @@ def test_who_is_not_sure_any_more_takes_the_label_back_and_gives_none(workspace)
     assert why(workspace, str(one)).now["label"] == "elliptical"
 
 
-def test_lists_say_how_far_they_are(workspace):
+def test_lists_show_how_many_are_answered(workspace):
     assert list_question_lists(workspace) == []
     name = start_question_list(workspace, "random", 5)
     for one in read_questions(workspace, name, "vera")[:2]:
@@ -462,7 +463,7 @@ def test_keys_are_first_letters_where_they_are_free():
     assert many["c0"] == "c" and many["c9"] == "0"
 
 
-def test_the_pages_of_a_review_stay_blind(served, browser):
+def test_review_pages_hide_predictions_until_answered(served, browser):
     before = {one.name for one in list_question_lists(served.workspace)}
     made = browser.post("/review/lists", data={"strategy": "random", "n": "30", "annotator": "vera"})
     assert made.status_code == 200 and made.url.path == "/review/list"
@@ -495,7 +496,7 @@ def test_the_pages_of_a_review_stay_blind(served, browser):
     assert undone.json()["undone"]["answer"] == "spiral"
 
 
-def test_undo_takes_back_what_was_answered_in_the_list_and_of_the_object_that_is_meant(workspace):
+def test_undo_retracts_only_answers_of_the_list_and_the_named_object(workspace):
     name = start_question_list(workspace, "random", 3)
     first, second, third = (one.object_id for one in read_questions(workspace, name, "vera"))
     with workspace.recording("labels import") as recording:
@@ -509,7 +510,7 @@ def test_undo_takes_back_what_was_answered_in_the_list_and_of_the_object_that_is
     assert undo_answer(workspace, name, "vera") is None
 
 
-def test_what_has_become_a_test_object_is_not_asked_about_any_more(workspace):
+def test_objects_that_became_test_galaxies_leave_the_list(workspace):
     name = start_question_list(workspace, "random", 4)
     one, other = (one.object_id for one in read_questions(workspace, name, "vera")[:2])
     with workspace.recording("test set") as recording:
@@ -535,7 +536,7 @@ def draw_for_audit(workspace: Workspace, object_id: int) -> None:
         )
 
 
-def test_an_audit_stays_blind_whatever_is_asked_for(workspace):
+def test_an_audit_stays_blind_for_any_request(workspace):
     draw_for_audit(workspace, POOL + 1)
     served = start_serving(workspace, workspace.path / "none.toml")
     try:
@@ -548,7 +549,7 @@ def test_an_audit_stays_blind_whatever_is_asked_for(workspace):
         stop_serving(served)
 
 
-def test_what_calibrates_or_audits_is_answered_blind_in_whatever_list_before_and_after(workspace):
+def test_calibration_and_audit_objects_are_blind_in_every_list(workspace):
     drawn = {one.object_id for one in read_questions(workspace, start_question_list(workspace, "random", 6), "vera")}
     audited = min(drawn)
     draw_for_audit(workspace, audited)
@@ -606,13 +607,13 @@ def test_only_this_machine_can_reach_it(served):
     assert listening == ["127.0.0.1"]
 
 
-def test_an_empty_workspace_is_served_with_what_to_do(tmp_path: Path):
+def test_an_empty_workspace_shows_what_to_do_next(tmp_path: Path):
     served = start_serving(create_workspace(tmp_path / "ws"), tmp_path / "none.toml")
     try:
         with served.client() as client:
             for path, words in (
                 ("/", "ingest images"),
-                ("/review", "no list of questions"),
+                ("/review", "There is no list yet"),
                 ("/rounds", "catbuilder round"),
             ):
                 answered = client.get(path)
@@ -623,10 +624,10 @@ def test_an_empty_workspace_is_served_with_what_to_do(tmp_path: Path):
         stop_serving(served)
 
 
-def test_a_page_waits_for_a_recording_and_says_so_if_that_takes_long(served, browser):
+def test_a_page_waits_for_a_recording_and_says_so_if_it_takes_long(served, browser):
     with served.workspace.recording("long"):
         answered = browser.get("/sql")
-        assert answered.status_code == 503 and "asks again in three seconds" in answered.text
+        assert answered.status_code == 503 and "reloads in three seconds" in answered.text
         assert 'http-equiv="refresh"' in answered.text
     assert browser.get("/sql").status_code == 200
 
@@ -636,7 +637,7 @@ def test_the_verbs_are_documented(served):
     assert "catbuilder serve --port" in command("serve", "--help")
 
 
-def test_two_people_at_once_leave_every_event_its_own_number(workspace):
+def test_concurrent_answers_get_distinct_event_numbers(workspace):
     name = start_question_list(workspace, "random", 5)
     asked = read_questions(workspace, name, "vera")
     with ThreadPoolExecutor(4) as threads:
@@ -649,7 +650,7 @@ def test_two_people_at_once_leave_every_event_its_own_number(workspace):
     assert runs[0][0] == runs[0][1], "every recording has its own number"
 
 
-def test_pages_are_shown_while_an_export_runs_beside_them(browser):
+def test_pages_are_served_while_exports_run(browser):
     def patiently(path: str) -> int:
         # as the page that is shown meanwhile does
         while (status := browser.get(path).status_code) == 503:
@@ -662,11 +663,11 @@ def test_pages_are_shown_while_an_export_runs_beside_them(browser):
         assert {one.result() for one in heavy} == {one.result().status_code for one in pages} == {200}
 
 
-def test_who_finds_no_place_free_is_told_so_and_finds_one_later():
+def test_a_full_slot_raises_and_is_free_again_later():
     places = BoundedSemaphore(1)
     with (
         limited_slot(places, "one is here"),
-        pytest.raises(WorkspaceBusy, match=r"^one is here; ask again"),
+        pytest.raises(WorkspaceBusy, match=r"^one is here; try again"),
         limited_slot(places, "one is here"),
     ):
         pass
@@ -674,7 +675,7 @@ def test_who_finds_no_place_free_is_told_so_and_finds_one_later():
         pass
 
 
-def test_a_process_that_is_killed_is_told_of_and_the_next_one_works():
-    with pytest.raises(WorkerDied, match="memory runs out"):
+def test_a_killed_process_raises_and_the_next_one_works():
+    with pytest.raises(WorkerDied, match="memory ran out"):
         in_own_process(signal.raise_signal, signal.SIGKILL)
     assert in_own_process(os.getpid) != os.getpid()

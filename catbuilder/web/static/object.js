@@ -1,4 +1,4 @@
-// What looks alike is found by the features of a network, which may take seconds: it comes after the rest.
+// Load the similar objects after the rest of the page: the search by features may take seconds.
 "use strict";
 
 const place = document.getElementById("similar");

@@ -1,4 +1,4 @@
-// Review by keyboard. An answer shows at once and is sent in its turn; what the server refuses comes back to the front.
+// Label galaxies by keyboard. An answer shows at once and is sent in order; if the server refuses it, the galaxy comes back.
 "use strict";
 
 const page = document.getElementById("review");
@@ -7,7 +7,7 @@ const said = document.getElementById("said");
 const trouble = document.getElementById("trouble");
 const done = document.getElementById("done");
 const given = document.getElementById("given");
-const bar = document.getElementById("progress");
+const progress = document.getElementById("progress");
 
 const { list, annotator, view, guess } = page.dataset;
 const keys = new Map(Object.entries(JSON.parse(page.dataset.keys)).map(([name, key]) => [key, name]));
@@ -20,18 +20,18 @@ keys.set("u", "unsure");
 
 const AHEAD = 8; // stamps fetched before they are shown
 const SHOWN = view === "grid" ? 24 : 1;
-const LOW = 30; // fewer questions than this at hand: ask for more
+const LOW = 30; // with fewer questions left than this, request more
 
-let waiting = []; // questions without an answer, in order; the first of them are shown
-let current = 0; // place in the grid
+let waiting = []; // unanswered questions in order; the first are shown
+let current = 0; // position in the grid
 let answered = Number(given.textContent);
 let exhausted = false;
 let fetching = false;
-let sending = Promise.resolve(); // one after the other, in the order in which they were given
-let pending = 0; // of them
-const settled = new Set(); // answered here, whether the server knows it yet or not
-let told = []; // what was answered here and not undone, in order, and whether the server has recorded it
-const kept = new Map(); // images that were fetched ahead, so that they stay at hand
+let sending = Promise.resolve(); // requests are sent one by one, in the order of the answers
+let pending = 0; // number of requests not answered yet
+const settled = new Set(); // answered on this page, recorded or not
+let told = []; // answers given on this page and not undone, in order, and whether the server has recorded them
+const kept = new Map(); // images fetched ahead
 
 const key = (question) => `${question.survey}/${question.object_id}`;
 const called = (question) => `${question.survey} ${question.name || question.object_id}`;
@@ -58,7 +58,7 @@ async function refill() {
   }
   fetching = true;
   try {
-    await sending; // or what was just answered would come again
+    await sending; // or the questions just answered would be sent again
     const query = new URLSearchParams({ list, annotator, guess: guess === "before" ? guess : "" });
     const found = await ask(`/review/questions?${query}`);
     const known = new Set([...waiting.map(key), ...settled]);
@@ -66,7 +66,7 @@ async function refill() {
     waiting.push(...fresh);
     exhausted = fresh.length === 0 || found.total - found.answered <= waiting.length;
   } catch (error) {
-    complain(error);
+    showError(error);
     setTimeout(() => {
       fetching = false;
       refill();
@@ -87,7 +87,7 @@ function prefetch() {
   }
 }
 
-function drawn(question, place) {
+function galaxyItem(question, place) {
   const item = document.createElement("li");
   if (question.has_stamp) {
     const image = document.createElement("img");
@@ -115,10 +115,10 @@ function drawn(question, place) {
 
 function show() {
   current = Math.max(0, Math.min(current, SHOWN - 1, waiting.length - 1));
-  stamps.replaceChildren(...waiting.slice(0, SHOWN).map(drawn));
+  stamps.replaceChildren(...waiting.slice(0, SHOWN).map(galaxyItem));
   done.hidden = waiting.length > 0 || !exhausted;
   given.textContent = String(answered);
-  bar.value = answered;
+  progress.value = answered;
   for (const button of page.querySelectorAll("[data-answer]")) {
     button.disabled = waiting.length === 0;
   }
@@ -134,7 +134,7 @@ function move(place) {
   stamps.children[current]?.scrollIntoView({ block: "nearest" });
 }
 
-function complain(error) {
+function showError(error) {
   trouble.textContent = error.message;
   trouble.hidden = false;
 }
@@ -160,20 +160,20 @@ function answer(name) {
     .then(() => ask("/review/answers", { survey, object_id, answer: name }))
     .then((found) => {
       mine.recorded = true;
-      const thought = guess !== "after" || !found.guess ? "" : ` The network said ${found.guess}.`;
-      said.textContent = `${called(question)}: ${words}, recorded.${thought} ${found.audits.join(" ")}`;
+      const prediction = guess !== "after" || !found.guess ? "" : ` The network predicted ${found.guess}.`;
+      said.textContent = `${called(question)}: ${words}, recorded.${prediction} ${found.audits.join(" ")}`;
     })
     .catch((error) => {
       told = told.filter((one) => one !== mine);
-      back(question);
-      complain(error);
+      putBack(question);
+      showError(error);
     })
     .finally(() => {
       pending -= 1;
     });
 }
 
-function back(question) {
+function putBack(question) {
   settled.delete(key(question));
   waiting.unshift(question);
   current = 0;
@@ -182,7 +182,7 @@ function back(question) {
 }
 
 function undo() {
-  const last = told.pop(); // none after the page was loaded anew: then the server knows which was the last
+  const last = told.pop(); // none after a reload of the page: then only the server knows the last answer
   const { survey, object_id } = last ? last.question : {};
   pending += 1;
   sending = sending
@@ -193,12 +193,12 @@ function undo() {
         return;
       }
       const { survey, object_id, answer: name } = found.undone;
-      said.textContent = `${survey} ${object_id}: ${name === "unsure" ? "not sure" : name} is taken back.`;
-      back({ survey, object_id, name: "", has_stamp: true, guess: "" });
+      said.textContent = `${survey} ${object_id}: ${name === "unsure" ? "not sure" : name} is undone.`;
+      putBack({ survey, object_id, name: "", has_stamp: true, guess: "" });
     })
     .catch((error) => {
-      told = told.filter((one) => !one.recorded); // from here on the server knows better which was the last
-      complain(error);
+      told = told.filter((one) => !one.recorded); // from here on only the server knows the last answer
+      showError(error);
     })
     .finally(() => {
       pending -= 1;
@@ -235,7 +235,7 @@ document.getElementById("undo").addEventListener("click", undo);
 
 addEventListener("beforeunload", (event) => {
   if (pending) {
-    event.preventDefault(); // the browser asks whether to lose what is not recorded yet
+    event.preventDefault(); // the browser asks whether to leave with answers not yet recorded
   }
 });
 

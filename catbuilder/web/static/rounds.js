@@ -1,4 +1,4 @@
-// Asks every two seconds for the part of the page that changes, while the page is looked at.
+// Update the part of the page that changes every two seconds, while the page is visible.
 "use strict";
 
 const live = document.getElementById("live");
@@ -6,15 +6,15 @@ const state = document.getElementById("live-state");
 
 function tell(text) {
   if (state.textContent !== text) {
-    state.textContent = text; // a live region speaks whenever it is written to
+    state.textContent = text; // a screen reader speaks each time that a live region is written
   }
 }
 
-async function renew() {
+async function update() {
   try {
     const answer = await fetch(live.dataset.address, { headers: { Accept: "application/json, text/html" } });
     if (answer.status === 503) {
-      return tell("A step is being recorded; asking again.");
+      return tell("A step is being recorded; trying again.");
     }
     if (!answer.ok) {
       throw new Error(String(answer.status));
@@ -24,17 +24,17 @@ async function renew() {
       live.innerHTML = text; // our own template, in which everything is escaped
       live.dataset.shown = text;
     }
-    tell("Kept up to date every two seconds.");
+    tell("Updated every two seconds.");
   } catch {
-    tell("The server does not answer; this page is as it was when it last did.");
+    tell("The server does not answer; this page shows its last answer.");
   }
 }
 
-async function keepUp() {
+async function updateForever() {
   if (!document.hidden) {
-    await renew();
+    await update();
   }
-  setTimeout(keepUp, 2000);
+  setTimeout(updateForever, 2000);
 }
 
-setTimeout(keepUp, 2000);
+setTimeout(updateForever, 2000);

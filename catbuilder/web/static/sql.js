@@ -1,4 +1,4 @@
-// Examples go into the box, and Ctrl+Enter runs it.
+// The SQL page: put examples into the box, and run the query on Ctrl+Enter.
 "use strict";
 
 const box = document.getElementById("text");

@@ -1,4 +1,4 @@
--- Of the objects whose features were kept, the members of one test set with their truth, and the pool as predicted.
+-- Of the objects whose features were kept: members of one test set with true class, pool objects with predicted class.
 SELECT 'test' AS part, survey, object_id, truth AS class
 FROM test_sets WHERE test_set = $test_set AND truth IS NOT NULL AND round <= $at
 UNION ALL

@@ -1,2 +1,2 @@
--- Everything that the DES catalogue measured of the objects that the lens shows.
+-- All columns of the DES catalogue for the sampled objects (`restricted_to`).
 SELECT * FROM des_sources ORDER BY survey, object_id

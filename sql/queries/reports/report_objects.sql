@@ -1,4 +1,4 @@
--- What the catalogue says of the objects that the lens shows, in an order that tells nothing.
+-- Columns of the catalogue for the sampled objects (`restricted_to`), in a random but fixed order.
 SELECT c.survey, c.object_id, c.ra, c.dec, c.mag_g, c.mag_r, c.radius_arcsec, c.split, c.domain, c.test_set, c.in_training,
        c.predicted_label, c.predicted_confidence, s.shard, s.row
 FROM catalog_at($at) AS c

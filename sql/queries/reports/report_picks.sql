@@ -1,5 +1,5 @@
--- Of some rounds a few objects to be looked at: of each class the surest and the least sure that was promoted, what was
--- taken back, and what people were asked about.
+-- Objects for the mosaics of some rounds: the most and least confident promotions of each class, retractions, and objects
+-- drawn for audits.
 WITH promoted AS (
     SELECT round, label, survey, object_id, confidence FROM labels
     WHERE source = 'promoted' AND kind = 'label' AND round = model AND list_contains($rounds::INTEGER[], round)),

@@ -1,5 +1,5 @@
--- By round and class: what was promoted, how sure the network was, and what of it has been taken back by the end of $at;
--- and what the round took back of earlier ones.
+-- By round and class: number and confidence of promotions, how many of them were retracted by the end of round $at, and
+-- how many earlier promotions the round retracted.
 SELECT l.round, l.label AS class,
        count(*) FILTER (l.kind = 'label') AS promoted,
        min(l.confidence) FILTER (l.kind = 'label') AS least,

@@ -1,4 +1,4 @@
--- One line a round: what it learned from, how the training went, what it decided, and where it stands.
+-- One row per round: training sets, epochs and loss, promotions, and its last step.
 WITH learned AS (
     SELECT round, count(*) FILTER (role = 'training') AS training, count(*) FILTER (role = 'validation') AS validation,
            count(*) FILTER (role = 'training' AND source = 'promoted') AS promoted_before

@@ -1,5 +1,5 @@
--- Members of the test sets with truth that no round has trained on, by the posterior of a round's model: HP before FO
--- before others by name.
+-- Posteriors of a round's model for test galaxies with a true class that no round has trained on, in descending order of
+-- the test set's name (HP before FO).
 SELECT t.test_set, t.survey, t.object_id, t.truth, p.predicted_label, p.predicted_confidence, p.calibrated_confidence,
        COLUMNS('^p_')
 FROM test_sets AS t

@@ -1,4 +1,4 @@
--- How many galaxies of the test sets a round has trained on: of a set that was declared too late.
+-- Number of test galaxies that a round has trained on, because their set was declared too late.
 SELECT count(DISTINCT (t.survey, t.object_id))
 FROM test_sets AS t
 JOIN training AS n ON n.survey = t.survey AND n.object_id = t.object_id

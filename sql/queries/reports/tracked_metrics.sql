@@ -1,5 +1,5 @@
--- What each round is judged by, under names that sort well: test sets at full coverage and for the surest half, shift meters,
--- and how many objects were promoted and taken back.
+-- Metrics of each round under names that sort well: test sets at full coverage and for the most confident half, shift
+-- meters, and numbers of promotions and retractions.
 SELECT round, test_set || '/' || survey || '/' || metric || coalesce('/' || class, '')
               || CASE coverage WHEN 0.5 THEN '_surest_half' ELSE '' END AS name, value
 FROM metrics

@@ -1,4 +1,4 @@
--- The same galaxy in other surveys, the nearest first: survey, id, separation.
+-- The matches of an object in other surveys, the nearest first: survey, id, separation.
 SELECT survey_b AS survey, object_id_b AS object_id, separation_arcsec
 FROM standing_matches_at() WHERE survey_a = $survey AND object_id_a = $object_id
 UNION ALL
