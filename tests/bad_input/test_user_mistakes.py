@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from support.new_workspace import create_workspace
+from support.parse_command import parse
 from support.workspaces import (
     SIZE,
     add_events,
@@ -22,9 +24,7 @@ from support.workspaces import (
     write_csv,
     write_images,
 )
-from test_cli import parse
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import load_recipe

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-import shlex
 import shutil
 import signal
 import statistics
@@ -14,11 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
+from support.new_workspace import create_workspace
+from support.parse_command import parse
 from support.workspaces import SIZE, add_objects, ask, cli, failed, process, surveyed, write_csv
 from typer.main import get_command
 
 from catbuilder import __version__
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cli.main import app
 
@@ -49,19 +49,6 @@ def verbs(command=None, path=()):
 
 
 VERBS = verbs()
-
-
-def parse(line):
-    """Parse a command line as the shell and catbuilder would, and run nothing; raises on what does not exist."""
-    words = shlex.split(line, comments=True)
-    assert words.pop(0) == "catbuilder"
-    command, named = get_command(app), "catbuilder"
-    while hasattr(command, "commands"):
-        while words[0] in ("-w", "--workspace", "--memory-limit"):
-            del words[:2]
-        named = words.pop(0)
-        command = command.commands[named]
-    command.make_context(named, words)
 
 
 @pytest.mark.parametrize(("words", "command"), VERBS, ids=[" ".join(words) for words, _ in VERBS])

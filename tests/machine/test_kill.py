@@ -1,6 +1,5 @@
 """Killed anywhere and started again by the same command, a round ends as if it had never been killed."""
 
-import json
 import os
 import random
 import re
@@ -14,15 +13,15 @@ from typing import Any
 
 import psutil
 import pytest
+from support.attempts import epoch_begun, last_steps, models
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, rows
 from support.disk_faults import stopped
-
-from catbuilder.network.distributed import horovod_available
+from support.needs import needs_horovod
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: two processes untested"),
+    needs_horovod,
 ]
 
 Contents = dict[str, list[tuple[Any, ...]]]
@@ -63,23 +62,6 @@ def go_on_to_the_model(catbuilder: CommandLine, undisturbed: Contents) -> str:
 def assert_nothing_runs(catbuilder: CommandLine, within_s: float = 20.0) -> None:
     """No process of the killed run is left. A worker that was still importing notices once it has imported."""
     wait_for(lambda: not catbuilder.processes(), within_s, 0.1)
-
-
-def last_steps(catbuilder: CommandLine) -> list[str]:
-    return [step for (step,) in rows(catbuilder.workspace, "SELECT step FROM steps ORDER BY run")]
-
-
-def epoch_begun(workspace: Path, epoch: int) -> bool:
-    """Whether some attempt has made its first step of an epoch (counted from 0)."""
-    for log in workspace.glob("rounds/001/attempts/train-*/train.jsonl"):
-        for line in log.read_text().splitlines(keepends=True):
-            if line.endswith("\n") and (event := json.loads(line))["event"] == "step" and event["epoch"] == epoch:
-                return True
-    return False
-
-
-def models(workspace: Path) -> list[Path]:
-    return [*workspace.glob("rounds/001/attempts/*/model.safetensors"), *workspace.glob("rounds/001/model.safetensors")]
 
 
 def workers(catbuilder: CommandLine, module: str) -> list[psutil.Process]:

@@ -40,10 +40,10 @@ from support.cutout_server import (
     web_page,
     web_page_called_image,
 )
+from support.new_workspace import create_workspace
 from support.workspaces import COMMAND, ask, cli, failed
 
 from catbuilder import __version__
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.ingest.fetch.cutout_services import SERVICES, Service, find_service
