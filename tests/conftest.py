@@ -1,15 +1,15 @@
 """A prepared survey, the real command line, and what a catalogue says in a form that can be compared."""
 
-import fcntl
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import support.made_once
 from support.command_line import CommandLine
 from support.contents import MadeOnce, after_round, contents
+from support.made_once import share_under
 from support.small_survey import build, write_recipe
 
 from catbuilder.catalogue.workspace import Workspace
@@ -35,23 +35,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _shared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    share_under(tmp_path_factory)
+
+
 @pytest.fixture(scope="session")
-def made_once(tmp_path_factory: pytest.TempPathFactory) -> MadeOnce:
+def made_once() -> MadeOnce:
     """Makes a folder by a function of it, once for all processes that share these tests; nobody may change it."""
-    base = tmp_path_factory.getbasetemp()
-    root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-
-    def make_once(name: str, make: Callable[[Path], object]) -> Path:
-        place, ready = root / name, root / f"{name}.ready"
-        with open(root / f"{name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not ready.exists():
-                shutil.rmtree(place, ignore_errors=True)
-                make(place)
-                ready.touch()
-        return place
-
-    return make_once
+    return support.made_once.made_once
 
 
 @pytest.fixture(scope="session")

@@ -53,6 +53,11 @@ def main(arguments: Sequence[str]) -> None:
     """Score the shards of the job in the file named on the command line."""
     job = ScoreJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     prepare_process(job.coordinator, job.threads)
+    score(job)
+
+
+def score(job: ScoreJob) -> None:
+    """Score the shards of a job that are not scored yet."""
     scorer = Ensemble([_scorer(job, model) for model in (job.model, *job.others)])
     log = EventLog(job.folder / _log_name())
     done = 0

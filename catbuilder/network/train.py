@@ -230,6 +230,11 @@ def main(arguments: Sequence[str]) -> None:
     """Run the training job in the file named on the command line."""
     job = TrainJob.model_validate_json(Path(arguments[0]).read_text(encoding="utf-8"))
     prepare_process(job.coordinator, job.threads)
+    train(job)
+
+
+def train(job: TrainJob) -> None:
+    """Train the job's network with the other ranks, if there are any."""
     distributed.init()
     try:
         Trainer(job).run()

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write_images
 
 from catbuilder.active_learning.answers import import_labels
 from catbuilder.active_learning.platform_answers import parse_answer_classes, read_annotations
 from catbuilder.active_learning.platform_subjects import export_subjects
 from catbuilder.active_learning.select_objects import select_objects
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from support.new_workspace import create_workspace
 from support.workspaces import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 
 from catbuilder.active_learning.answers import import_labels
@@ -15,7 +16,6 @@ from catbuilder.active_learning.candidates import draw_random, make_asked_table
 from catbuilder.active_learning.diversity import choose_coverage, choose_typical
 from catbuilder.active_learning.select_objects import list_open_questions, select_objects
 from catbuilder.catalogue import id_ranges
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.inspection.check import check

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, add_events, add_objects, cli, label_event, surveyed, write_csv, write_images
 
 from catbuilder.active_learning.review import record_answer, start_question_list, undo_answer
 from catbuilder.catalogue.label_events import EVENTS, record_events
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core import errors
 from catbuilder.core.recipe import Certificate, Promotion, load_recipe
 from catbuilder.decisions.calibration_set import require_calibration

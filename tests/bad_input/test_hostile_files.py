@@ -17,9 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, surveyed, write_csv, write_images
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.csv_table import OBJECT_ID, BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError, WeightsError, WorkspaceError
 from catbuilder.core.recipe import load_recipe

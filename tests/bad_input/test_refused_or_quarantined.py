@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.workspaces import (
     COMMAND,
     SIZE,
@@ -29,7 +30,6 @@ from support.workspaces import (
     write_images,
 )
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from support.parsed_command import parse_command
+from support.new_workspace import create_workspace
+from support.parse_command import parse_command
 from support.workspaces import (
     SIZE,
     add_events,
@@ -24,7 +25,6 @@ from support.workspaces import (
     write_images,
 )
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import load_recipe

@@ -10,9 +10,9 @@ import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
 from support.disk_faults import cut_off, flip_a_bit, stopped
+from support.new_workspace import create_workspace
 
 from catbuilder.catalogue.backup import backup, restore
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy, WorkspaceError
 from catbuilder.core.files import exclusive_lock

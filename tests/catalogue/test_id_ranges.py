@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.workspaces import RECIPE, SIZE, add_objects, ask, close_round, failed, process, surveyed
 
 from catbuilder.catalogue import id_ranges
 from catbuilder.catalogue.database import connect
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.status import status
 from catbuilder.catalogue.workspace import Workspace, replace_older
 from catbuilder.core.errors import ConfigError, QueryError, RoundError, WorkspaceError

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support.parsed_command import parse_command
+from support.new_workspace import create_workspace
+from support.parse_command import parse_command
 from support.workspaces import SIZE, add_objects, ask, cli, failed, process, surveyed, write_csv
 from typer.main import get_command
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.cli.main import _VERBS, app
 from catbuilder.core.version import __version__

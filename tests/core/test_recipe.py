@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.small_survey import write_recipe
 from support.workspaces import cli, failed
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.progress import Reporter

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
+from support.new_workspace import create_workspace
 from support.workspaces import add_events, add_objects, ask, cli, close_round, failed, label_event, write_csv
 
 from catbuilder.active_learning.answers import import_labels, record_answers
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.label_events import EVENTS
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import sql_folder
 from catbuilder.decisions.audit import MIN_PER_BATCH, Audit, audit_sample_sizes, audit_verdict, queue_audit

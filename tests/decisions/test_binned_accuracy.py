@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from sklearn.metrics import precision_score, recall_score
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, add_events, add_objects, ask, cli, close_round, label_event
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.binned_accuracy import (
     MAX_BINS,

@@ -11,9 +11,9 @@ import pytest
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.workspaces import RECIPE, add_events, add_objects, ask, close_round, label_event
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToCertify
 from catbuilder.core.recipe import Recipe

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, add_objects, ask, cli, close_round, failed, surveyed
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.decisions.measures import CURVE, accuracy_curve, aurc
 from catbuilder.reports.accuracy_figure import draw_accuracy
 

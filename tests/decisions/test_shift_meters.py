@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
+from support.new_workspace import create_workspace
 from support.workspaces import RECIPE, add_events, add_objects, ask, cli, close_round, failed, label_event
 
 from catbuilder.catalogue.features import features_of
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.sample_shift import (

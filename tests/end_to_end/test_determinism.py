@@ -8,11 +8,9 @@ from typing import Any
 import pytest
 from support.command_line import CommandLine
 from support.contents import assert_same_contents, contents
-
-from catbuilder.network.distributed import horovod_available
+from support.needs import needs_horovod
 
 pytestmark = pytest.mark.slow
-needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")
 
 
 def test_one_process_gives_the_same_catalogue_after_kills_and_in_one_or_two_commands(

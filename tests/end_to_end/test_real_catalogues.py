@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.new_workspace import create_workspace
 from support.workspaces import ask, cli
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.sky import nearest

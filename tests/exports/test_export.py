@@ -18,9 +18,9 @@ from astropy.table import Table
 from hats.io.validation import is_valid_catalog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, add_objects, ask, cli, failed, surveyed
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.core.errors import CatalogueDamaged, InputError

@@ -10,6 +10,7 @@ from astropy.io import fits
 from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.workspaces import (
     COMMAND,
     RECIPE,
@@ -24,7 +25,6 @@ from support.workspaces import (
     surveyed,
 )
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, QueryError, RoundError

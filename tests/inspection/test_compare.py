@@ -10,10 +10,10 @@ import pytest
 from astropy.table import Table
 from PIL import Image
 from sklearn.metrics import cohen_kappa_score
+from support.new_workspace import create_workspace
 from support.workspaces import add_objects, cli, close_round, failed, write_csv
 
 from catbuilder.active_learning.agreement import measure_agreement
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.sky import healpix_cell
 from catbuilder.core.stamps import write_shard
 from catbuilder.ingest.tables.open_table import open_table

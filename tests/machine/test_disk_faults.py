@@ -11,10 +11,10 @@ import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
 from support.disk_faults import SmallDisk, cut_off, flip_a_bit, needs_root, small_disk, stopped
+from support.new_workspace import create_workspace
 from support.small_survey import POOL, Source, bring_in, draw, write_csv
 from support.workspaces import make_older
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, SchemaError
 from catbuilder.core.progress import Reporter

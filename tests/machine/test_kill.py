@@ -13,16 +13,15 @@ from typing import Any
 
 import psutil
 import pytest
+from support.attempts import epoch_begun, last_steps, models
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, rows
 from support.disk_faults import stopped
-from support.open_round import epoch_begun, last_steps, models
-
-from catbuilder.network.distributed import horovod_available
+from support.needs import needs_horovod
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: two processes untested"),
+    needs_horovod,
 ]
 
 Contents = dict[str, list[tuple[Any, ...]]]

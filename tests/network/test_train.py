@@ -9,22 +9,22 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from support.toy_survey import run, toy_recipe, toy_workspace, train_job
+from support.needs import needs_horovod
+from support.toy_survey import run, run_process, toy_recipe, toy_workspace, train_job
 
 from catbuilder.core.files import sha256_file
 from catbuilder.network.checkpoint import load_model
-from catbuilder.network.distributed import _cut, horovod_available
+from catbuilder.network.distributed import _cut
 from catbuilder.rounds.launch.ranks import run_ranks
 
 TRAIN = "catbuilder.network.train"
-needs_horovod = pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: several ranks untested")
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A workspace with a finished training in `first`."""
     workspace = toy_workspace(tmp_path_factory.mktemp("train") / "survey")
-    done = run(TRAIN, train_job(workspace, "first", toy_recipe()))
+    done = run_process(TRAIN, train_job(workspace, "first", toy_recipe()))
     assert done.returncode == 0, done.stderr
     return workspace
 
@@ -53,19 +53,19 @@ def test_the_log_tells_of_every_epoch_and_of_the_end(trained):
 
 
 def test_the_same_job_gives_the_same_bits(trained):
-    assert run(TRAIN, train_job(trained, "again", toy_recipe())).returncode == 0
+    run(train_job(trained, "again", toy_recipe()))
     assert model_hash(trained, "again") == model_hash(trained, "first")
 
 
 def test_another_seed_gives_another_model(trained):
-    assert run(TRAIN, train_job(trained, "seed", toy_recipe(), seed=2)).returncode == 0
+    run(train_job(trained, "seed", toy_recipe(), seed=2))
     assert model_hash(trained, "seed") != model_hash(trained, "first")
 
 
 def test_a_training_resumed_from_a_checkpoint_equals_one_never_interrupted(trained, tmp_path):
     checkpoint = tmp_path / "kept.safetensors"  # its own attempt's folder is not needed
     shutil.copy(trained / "first" / "checkpoint-002.safetensors", checkpoint)
-    assert run(TRAIN, train_job(trained, "resumed", toy_recipe(), resume=checkpoint)).returncode == 0
+    run(train_job(trained, "resumed", toy_recipe(), resume=checkpoint))
     assert model_hash(trained, "resumed") == model_hash(trained, "first")
 
 
@@ -78,19 +78,19 @@ def test_a_worker_killed_in_the_middle_leaves_a_checkpoint_that_ends_in_the_same
         process.send_signal(signal.SIGKILL)
     assert not (job.folder / "model.safetensors").exists()
     checkpoint = max(job.folder.glob("checkpoint-*.safetensors"))
-    assert run(TRAIN, train_job(trained, "rerun", toy_recipe(), resume=checkpoint)).returncode == 0
+    run(train_job(trained, "rerun", toy_recipe(), resume=checkpoint))
     assert model_hash(trained, "rerun") == model_hash(trained, "first")
 
 
 def test_a_finished_training_resumed_from_its_last_checkpoint_gives_its_model(trained):
     last = trained / "first" / "checkpoint-003.safetensors"
-    assert run(TRAIN, train_job(trained, "finished", toy_recipe(), resume=last)).returncode == 0
+    run(train_job(trained, "finished", toy_recipe(), resume=last))
     assert model_hash(trained, "finished") == model_hash(trained, "first")
 
 
 def test_a_checkpoint_of_another_plan_is_refused_in_one_line(trained):
     last = trained / "first" / "checkpoint-003.safetensors"
-    done = run(TRAIN, train_job(trained, "refused", toy_recipe(batch_size=8), resume=last))
+    done = run_process(TRAIN, train_job(trained, "refused", toy_recipe(batch_size=8), resume=last))
     assert done.returncode == 1
     assert "belongs to another plan (recipe_sha256 differ)" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -99,7 +99,7 @@ def test_a_checkpoint_of_another_plan_is_refused_in_one_line(trained):
 def test_frozen_parts_do_not_change(trained):
     """Stage 1 trains the head alone, stage 2 everything from `blocks` on: the stem never learns."""
     recipe = toy_recipe(stages=[{"epochs": 1, "train_from": "head"}])
-    assert run(TRAIN, train_job(trained, "head", recipe)).returncode == 0
+    run(train_job(trained, "head", recipe))
     head = load_file(trained / "head" / "model.safetensors")
     full = load_file(trained / "first" / "checkpoint-003.safetensors")
     stem = [name for name in head if name.startswith(("backbone.conv_stem", "backbone.bn1"))]
@@ -126,21 +126,20 @@ def test_it_learns_a_problem_that_can_be_learned(tmp_path, precision, channels_l
     recipe = toy_recipe(
         stages=[{"epochs": 6, "train_from": "all"}], precision=precision, channels_last=channels_last, patience=6
     )
-    done = run(TRAIN, train_job(workspace, "a", recipe))
-    assert done.returncode == 0, done.stderr
+    run(train_job(workspace, "a", recipe))
     assert max(line["accuracy"]["sdss"] for line in events(workspace / "a", "epoch")) > 0.95
 
 
 def test_without_a_validation_set_every_epoch_is_trained_and_the_log_says_so(tmp_path):
     workspace = toy_workspace(tmp_path / "survey", n=32, validation=0)
-    assert run(TRAIN, train_job(workspace, "a", toy_recipe())).returncode == 0
+    run(train_job(workspace, "a", toy_recipe()))
     assert "no validation set" in events(workspace / "a", "start")[0]["note"]
     assert events(workspace / "a", "end")[0]["best_epoch"] == 2
 
 
 def test_a_manifest_without_training_rows_is_refused_in_one_line(tmp_path):
     workspace = toy_workspace(tmp_path / "survey", n=8, validation=8)
-    done = run(TRAIN, train_job(workspace, "a", toy_recipe()))
+    done = run_process(TRAIN, train_job(workspace, "a", toy_recipe()))
     assert done.returncode == 1 and "no training rows" in done.stderr and "Traceback" not in done.stderr
 
 

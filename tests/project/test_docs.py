@@ -11,10 +11,10 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from support.new_workspace import create_workspace
 from support.small_survey import Source, bring_in, draw
 from support.workspaces import add_events, add_objects, ask, cli, close_round, failed, label_event, surveyed, write_csv
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.sky import healpix_cell

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from support.new_workspace import create_workspace
 from support.workspaces import add_objects, cli, close_round, failed, surveyed
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.schema import apply_views, keep_column
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.reports.data import read_report_data

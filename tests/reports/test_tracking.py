@@ -5,10 +5,10 @@ import warnings
 
 import mlflow
 import pytest
+from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, failed
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.network.model_card import read_model_card

@@ -19,6 +19,7 @@ from PIL import Image
 from scipy import stats
 from support.command_line import CommandLine
 from support.contents import rows
+from support.new_workspace import create_workspace
 from support.small_survey import (
     CALIBRATION,
     HP_DES,
@@ -32,7 +33,6 @@ from support.small_survey import (
 )
 from support.workspaces import cli
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError, WorkspaceBusy
 from catbuilder.core.files import exclusive_lock, sha256_file

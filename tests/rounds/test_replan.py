@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
+from support.needs import needs_horovod
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
-from catbuilder.network.distributed import horovod_available
 from catbuilder.rounds.replan import replan
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: two processes untested"),
+    needs_horovod,
 ]
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from astropy.coordinates import SkyCoord
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, add_events, ask, cli, label_event, write_csv, write_images
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkspaceBusy
 from catbuilder.core.resources import query

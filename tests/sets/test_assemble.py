@@ -5,9 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, ask, cli, failed, write_csv, write_images
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError
 from catbuilder.sets.population import load_population

@@ -13,11 +13,11 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.workspaces import SIZE, Done, ask, cli, failed, process
 
 from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.database import connect
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import cell_shift, healpix_cell, search_order, with_neighbours

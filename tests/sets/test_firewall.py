@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from support.contents import rows
+from support.new_workspace import create_workspace
 from support.small_survey import (
     CLASSES,
     HP_DES,
@@ -30,7 +31,6 @@ from support.small_survey import (
 )
 from support.workspaces import add_events, add_objects, label_event
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import score_manifest_file, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter

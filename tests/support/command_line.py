@@ -1,21 +1,29 @@
-"""Run the installed `catbuilder` as a person would, and find the processes that it started."""
+"""Run `catbuilder` on one workspace: as a process that can be killed and watched, or in the test's own process."""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import psutil
+from support.workers_here import workers_here
+from support.workspaces import cli
 
 CATBUILDER = str(Path(sys.executable).with_name("catbuilder"))
 
 
 class CommandLine:
-    """The installed `catbuilder`, run as a person would on one workspace."""
+    """The command `catbuilder` on one workspace.
+
+    A command that is to be killed, or has an environment of its own, is a process of the installed `catbuilder`, as
+    is every one that `start` starts. Any other runs here by its `main`, which saves its imports; a round of several
+    processes starts those all the same.
+    """
 
     def __init__(self, workspace: Path, recipe: Path) -> None:
         self.workspace, self.recipe = workspace, recipe
@@ -37,6 +45,11 @@ class CommandLine:
 
     def __call__(self, *arguments: object, expect: int = 0, np: int = 1, **environment: str) -> str:
         """Run a command to its end; gives all it wrote, errors last."""
+        if expect >= 0 and not any(environment.values()):
+            with nullcontext() if np > 1 else _on_one_core(), nullcontext() if np > 1 else workers_here():
+                done = cli("-w", self.workspace, *arguments)
+            assert done.code == expect, f"{arguments} ended with {done.code}:\n{done.out}{done.err}"
+            return done.out + done.err
         process = self.start(*arguments, np=np, **environment)
         out, err = process.communicate(timeout=500)
         assert process.returncode == expect, f"{arguments} ended with {process.returncode}:\n{out}{err}"
@@ -86,8 +99,23 @@ def _keep_to_one_core() -> None:
     Those who run the tests side by side take the cores in turn, or one core would have all the work.
     """
     _hear_ctrl_c()
+    os.sched_setaffinity(0, [_own_core()])
+
+
+@contextmanager
+def _on_one_core() -> Iterator[None]:
+    """Keep this thread, and the threads that it starts, to one core for a while; see `_keep_to_one_core`."""
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, [_own_core()])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _own_core() -> int:
     cores, runner = sorted(os.sched_getaffinity(0)), os.environ.get("PYTEST_XDIST_WORKER", "gw1")
-    os.sched_setaffinity(0, [cores[int(runner.removeprefix("gw")) % len(cores)]])
+    return cores[int(runner.removeprefix("gw")) % len(cores)]
 
 
 def wait_for(condition: Callable[[], Any], timeout_s: float = 120.0, every_s: float = 0.005) -> Any:

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from support.command_line import CommandLine
+from support.new_workspace import create_workspace
 from support.small_survey import Source, bring_in
 from support.workspaces import SIZE, close_round, galaxy, label_event, write_csv
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.sets.crossmatch import crossmatch
 from catbuilder.sets.testsets import add_test_set

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from support.new_workspace import create_workspace
 from support.workspaces import write_scores
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import RoundPlan, record_step
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.decisions.calibration_set import record_calibrator

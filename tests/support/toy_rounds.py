@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from support.command_line import CommandLine
 from support.contents import rows
+from support.new_workspace import create_workspace
 from support.small_survey import Source, bring_in
 from support.toy_survey import SIZE
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.inspection.check import check
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from support.workers_here import do_job
 
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.stamps import write_shard
@@ -99,7 +100,13 @@ def score_job(workspace: Path, attempt: str, recipe: Recipe, shards: tuple, **ch
     return job.model_copy(update=changes)
 
 
-def run(module: str, job: TrainJob | ScoreJob, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(job: TrainJob | ScoreJob) -> None:
+    """Do a job in this process."""
+    job.write(job.folder / "job.json")
+    do_job(job)
+
+
+def run_process(module: str, job: TrainJob | ScoreJob, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a worker process to its end, as the coordinator would."""
     path = job.write(job.folder / "job.json")
     command = [sys.executable, "-m", module, str(path)]

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from support.new_workspace import create_workspace
 from support.toy_survey import toy_recipe
 
 from catbuilder.catalogue.label_events import EVENTS, record_events
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import RoundPlan, record_step
 from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.cli.main import main

@@ -18,6 +18,7 @@ from astropy.table import Table
 from PIL import Image
 from support.command_line import CommandLine
 from support.contents import rows
+from support.new_workspace import create_workspace
 from support.served_survey import (
     HP,
     N_HP,
@@ -44,7 +45,6 @@ from catbuilder.active_learning.review import (
     undo_answer,
 )
 from catbuilder.active_learning.select_objects import select_objects
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy

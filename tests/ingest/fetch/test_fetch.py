@@ -40,9 +40,9 @@ from support.cutout_server import (
     web_page,
     web_page_called_image,
 )
+from support.new_workspace import create_workspace
 from support.workspaces import COMMAND, ask, cli, failed
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.version import __version__

@@ -6,9 +6,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.new_workspace import create_workspace
 from support.workspaces import add_objects, cli, failed, write_csv, write_images
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.settings import StampWidths
 from catbuilder.ingest.fetch.missing_images import cutout_width, objects_without_image
 

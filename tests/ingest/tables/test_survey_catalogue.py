@@ -20,9 +20,9 @@ from astropy.table import MaskedColumn, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, failed, galaxy, write_csv, write_images
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.round_records import NOW
 from catbuilder.catalogue.schema import apply_views, data_dictionary
 from catbuilder.catalogue.workspace import Workspace

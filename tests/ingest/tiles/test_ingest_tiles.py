@@ -11,9 +11,9 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from support.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
+from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, failed, write_csv
 
-from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, WorkerDied
 from catbuilder.ingest.tiles import ingest_tiles as tile_module

@@ -13,12 +13,12 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.attempts import epoch_begun, last_steps, models
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
-from support.open_round import epoch_begun, last_steps, models
+from support.needs import needs_horovod
 
 from catbuilder.core.errors import InputError, LaunchError, WorkerDied
-from catbuilder.network.distributed import horovod_available
 from catbuilder.rounds.launch.hosts import Host, assign_to_hosts, hosts_text, parse_hosts, ranks_on
 from catbuilder.rounds.launch.processes import Worker
 from catbuilder.rounds.launch.remote import run_everywhere, threads_on
@@ -30,7 +30,7 @@ def on_two_hosts(test: Callable[..., None]) -> Callable[..., None]:
     """Marks a test that needs them."""
     for mark in (
         pytest.mark.slow,
-        pytest.mark.skipif(not horovod_available(), reason="Horovod is not installed: two hosts untested"),
+        needs_horovod,
         pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root: two hosts untested"),
     ):
         test = mark(test)

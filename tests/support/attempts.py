@@ -1,4 +1,4 @@
-"""Look at a round that is under way: its last steps, the epochs that began, the models that are written."""
+"""How far a round has come: its recorded steps, its attempts' logs and its models."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Parse a command line of the documentation, and run nothing."""
+"""Parse a command line of the documentation without running it."""
 
 import shlex
 
@@ -7,7 +7,7 @@ from typer.main import get_command
 from catbuilder.cli.main import app
 
 
-def parse_command(line: str) -> None:
+def parse_command(line):
     """Parse a command line as the shell and catbuilder would, and run nothing; raises on what does not exist."""
     words = shlex.split(line, comments=True)
     assert words.pop(0) == "catbuilder"
