@@ -491,7 +491,7 @@ def test_review_pages_hide_predictions_until_answered(served, browser):
     assert refused.status_code == 400 and "is not an answer" in refused.json()["error"]
     meant = {"list": name, "annotator": "vera", "survey": one["survey"]}
     other = browser.post("/review/undo", json=meant | {"object_id": "5"}, headers={"Accept": "application/json"})
-    assert other.status_code == 409 and "nothing was taken back" in other.json()["error"]
+    assert other.status_code == 409 and "nothing was undone" in other.json()["error"]
     undone = browser.post("/review/undo", json=meant | {"object_id": one["object_id"]})
     assert undone.json()["undone"]["answer"] == "spiral"
 
