@@ -23,7 +23,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.inspection.check import check
-from catbuilder.rounds.planning import make_plan, recipe_for
+from catbuilder.rounds.planning import make_plan
 from catbuilder.rounds.rollback import rollback
 from catbuilder.rounds.run import last_round_to_run, run_rounds
 from catbuilder.sets.testsets import add_test_set
@@ -304,9 +304,9 @@ def test_a_recipe_is_given_by_name_by_path_as_an_object_or_by_the_workspace(
     workspace: Workspace, tiny_recipe: Path
 ) -> None:
     demo = load_recipe("demo")
-    assert recipe_for(workspace, "demo") == recipe_for(workspace, demo) == demo
-    assert recipe_for(workspace, tiny_recipe) == recipe_for(workspace, str(tiny_recipe)) == load_recipe(tiny_recipe)
-    assert recipe_for(workspace, None) == load_recipe(workspace.config.recipe)
+    assert workspace.recipe("demo") == workspace.recipe(demo) == demo
+    assert workspace.recipe(tiny_recipe) == workspace.recipe(str(tiny_recipe)) == load_recipe(tiny_recipe)
+    assert workspace.recipe() == load_recipe(workspace.config.recipe)
 
 
 def test_fewer_than_one_round_is_refused(workspace: Workspace) -> None:
