@@ -23,7 +23,7 @@ class ObjectHistory:
     events: list[tuple[int, str, str]]  # for an image of a catalogued object: its own, then that object's
 
 
-def why(workspace: Workspace, object_id: str, survey: str | None = None) -> ObjectHistory:
+def why(workspace: Workspace, object_id: str | int, survey: str | None = None) -> ObjectHistory:
     """Read the history of one object; for an image of a catalogued object, also that of the catalogued object.
 
     Raises
@@ -32,7 +32,7 @@ def why(workspace: Workspace, object_id: str, survey: str | None = None) -> Obje
         No survey has the id, or several have it and `survey` is None.
     """
     with workspace.reading() as con:
-        survey, number = find_object(con, object_id, survey)
+        survey, number = find_object(con, str(object_id), survey)
         key: dict[str, str | int] = {"survey": survey, "object_id": number}
         events = con.execute(query("inspection/why"), key).fetchall()
         shown = first_row(con, query("inspection/aliased_object"), key)
