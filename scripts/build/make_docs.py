@@ -124,7 +124,8 @@ Every column of every table and view, from the comments in the schema itself; th
     catbuilder sql "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
 
 `catalog_at(r)` and its like (`standing_labels_at`, `standing_objects_at`, `standing_matches_at` ...) take a round's
-number and give the table as it stood when that round closed: [the catalogue](catalogue.md).
+number and give the table as it stood when that round closed; `standing_labels_at()`, without a number, gives it as it is
+now: [the catalogue](catalogue.md).
 """
 
 _COOKBOOK = """# SQL cookbook

@@ -254,5 +254,5 @@ def test_the_memory_limit_before_a_verb_reaches_the_catalogue(survey):
 
 def test_what_does_not_fit_on_the_disk_is_refused_before_it_is_written(tmp_path):
     require_space(tmp_path, 1, "one byte")
-    with pytest.raises(WorkspaceError, match=r"the scores need about 1000000\.0 GB in .*; make room"):
+    with pytest.raises(WorkspaceError, match=r"the scores need about 1000000\.0 GB in .*; free some space"):
         require_space(tmp_path, 10**15, "the scores")
