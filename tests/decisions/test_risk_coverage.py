@@ -99,7 +99,7 @@ def survey(tmp_path_factory):
 def test_the_curves_of_the_rounds_are_drawn_the_same_each_time(survey, tmp_path, ending, start):
     for name in ("a", "b"):
         done = cli("-w", survey.path, "metrics", "--figure", tmp_path / f"{name}.{ending}")
-        assert done.code == 0 and f"drawn in {tmp_path / name}.{ending}" in done.out and "HP" in done.out
+        assert done.code == 0 and f"plotted in {tmp_path / name}.{ending}" in done.out and "HP" in done.out
     first, second = ((tmp_path / f"{name}.{ending}").read_bytes() for name in ("a", "b"))
     assert first.startswith(start) and first == second
 

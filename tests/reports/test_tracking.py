@@ -83,7 +83,7 @@ def test_another_workspace_of_the_same_name_keeps_its_runs(workspace, tmp_path):
         recording.con.execute("UPDATE runs SET host = 'elsewhere'")
     board, place = str(tmp_path / "board"), str(tmp_path / "runs")
     track(workspace, "tensorboard", board)
-    with pytest.raises(InputError, match="of another workspace"):
+    with pytest.raises(InputError, match="belongs to another workspace"):
         track(other, "tensorboard", board)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -166,12 +166,11 @@ def test_answers_by_keyboard_become_labels_and_train_the_next_round(page, served
 
 def test_answers_in_the_grid_are_compared_with_another_annotator(page, served):
     name = start_question_list(served.workspace, "random", 24)
+    asked = read_questions(served.workspace, name, "vera")
     with served.workspace.recording("vera's answers") as recording:
-        asked = read_questions(served.workspace, name, "vera")
-        labels = [("elliptical", "spiral")[i % 2] for i in range(24)]
-        said = zip(asked, labels, strict=True)
-        add_events(recording, *(label_event(one.survey, one.object_id, label, "human", annotator="vera")
-                                for one, label in said))  # fmt: skip
+        labels = zip(asked, ("elliptical", "spiral") * 12, strict=True)
+        said = [label_event(one.survey, one.object_id, label, "human", annotator="vera") for one, label in labels]
+        add_events(recording, *said)
     page.goto(f"/review/list?list={name}&annotator=edwin&view=grid")
     expect(page.locator("#stamps li")).to_have_count(24)
     page.keyboard.press("ArrowRight")
