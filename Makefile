@@ -6,10 +6,12 @@ BIN := .venv/bin
 # Twice quiet: errors still show.
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 READY := .venv/.ready
+# With compiled modules kept: the tests start some hundred processes, each of which would compile them again.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench docs
+.PHONY: help setup demo test quick lint bench docs
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -21,7 +23,10 @@ demo: $(READY) ## a small simulated survey from nothing to a catalogue
 
 test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m 'not slow'"
 	@# files side by side, in the order of tests/conftest.py: most wait for a process
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTEST) --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+quick: $(READY) ## the tests that are neither slow nor start processes, in a minute; with ARGS too
+	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not slow and not process" $(ARGS)
 
 lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
 	@echo "ruff check"; $(BIN)/ruff check .

@@ -11,6 +11,7 @@ from support.command_line import CommandLine
 from support.contents import MadeOnce, after_round, contents
 from support.made_once import share_under
 from support.small_survey import build, write_recipe
+from support.starts_processes import starts_processes
 
 from catbuilder.catalogue.workspace import Workspace
 
@@ -30,7 +31,10 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files of `LONGEST` first; with one worker too, where it does no harm."""
+    """Mark what starts processes, and put the files of `LONGEST` first; with one worker too, where it does no harm."""
+    for item in items:
+        if isinstance(item, pytest.Function) and starts_processes(item):
+            item.add_marker(pytest.mark.process)
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
 

@@ -7,15 +7,12 @@ import shutil
 import warnings
 
 import astropy.io.votable as votable
-import hats
-import lsdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
 from astropy.table import Table
-from hats.io.validation import is_valid_catalog
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.new_workspace import create_workspace
@@ -164,6 +161,9 @@ def test_csv_keeps_ids_exact_null_empty_and_ends_lines_as_its_standard_says(surv
 
 
 def test_hats_passes_its_validator_strictly_and_opens_in_lsdb(survey, tmp_path):
+    import lsdb  # takes seconds to import
+    from hats.io.validation import is_valid_catalog
+
     report = export(survey, tmp_path / "sky.hats")
     assert (report.rows, report.without_position) == (11, 2) and "2 objects without a position" in report.sentences()[1]
     assert is_valid_catalog(tmp_path / "sky.hats", strict=True)
@@ -176,6 +176,9 @@ def test_hats_passes_its_validator_strictly_and_opens_in_lsdb(survey, tmp_path):
 
 
 def test_hats_splits_cells_until_none_holds_too_many(survey, tmp_path):
+    import hats
+    from hats.io.validation import is_valid_catalog
+
     with open_selection(survey, tmp_path / "sky.hats", None, None, QUIET) as selection:
         assert write_hats(selection, tmp_path / "sky.hats", most_rows=3) == 2
     assert is_valid_catalog(tmp_path / "sky.hats", strict=True)
@@ -190,6 +193,8 @@ def test_hats_splits_cells_until_none_holds_too_many(survey, tmp_path):
 
 
 def test_a_folder_that_is_not_ours_is_never_replaced_and_one_that_is_ours_is(survey, tmp_path):
+    import hats
+
     target = tmp_path / "sky.hats"
     target.mkdir()
     export(survey, target)

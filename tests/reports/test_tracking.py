@@ -3,11 +3,9 @@
 import shutil
 import warnings
 
-import mlflow
 import pytest
 from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, failed
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
@@ -29,6 +27,8 @@ def accuracies(workspace):
 
 
 def read(folder):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # seconds to import
+
     events = EventAccumulator(str(folder))
     events.Reload()
     return events
@@ -60,6 +60,8 @@ def test_tracking_again_writes_nothing(workspace, tmp_path):
 
 
 def test_mlflow_reads_each_round_once(workspace, tmp_path):
+    import mlflow  # seconds to import
+
     place = str(tmp_path / "runs")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -18,6 +18,11 @@ def share_under(tmp_path_factory: pytest.TempPathFactory) -> None:
     _root = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
 
+def shared() -> bool:
+    """Tell whether there is such a folder: not where a script uses what the tests use."""
+    return _root is not None
+
+
 def made_once(name: str, make: Callable[[Path], object]) -> Path:
     """Make a folder with a function of its path, unless it is there; no test may change it."""
     assert _root is not None
