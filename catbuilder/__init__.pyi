@@ -4,6 +4,7 @@ from .active_learning.agreement import annotator_agreement as annotator_agreemen
 from .active_learning.answers import export_labels as export_labels
 from .active_learning.answers import import_labels as import_labels
 from .active_learning.platform_subjects import export_subjects as export_subjects
+from .active_learning.select_objects import list_open_questions as list_open_questions
 from .active_learning.select_objects import select_objects as select_objects
 from .catalogue.backup import backup as backup
 from .catalogue.backup import restore as restore
