@@ -157,7 +157,7 @@ def surest_three(con, table: str) -> list[tuple]:
 @pytest.mark.parametrize("forbidden", [(), tuple(range(1, 31)), tuple(range(1, 60))])
 def test_the_surest_that_may_be_promoted_are_found_however_many_may_not(tmp_path, monkeypatch, few, forbidden):
     monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 7)
-    monkeypatch.setattr("catbuilder.decisions.promotion_candidates._FEW", few)
+    monkeypatch.setattr("catbuilder.decisions.promotion_candidates._MAX_TOGETHER", few)
     workspace = create_workspace(tmp_path / "ws", stamp_size=SIZE)
     with workspace.recording("objects") as recording:
         add_objects(recording, "des", range(1, 61))
@@ -181,7 +181,7 @@ def test_a_round_of_a_large_catalogue_promotes_and_retracts_like_one_of_a_small_
 
     small = two_rounds(tmp_path / "small")
     monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 1)
-    monkeypatch.setattr("catbuilder.decisions.promotion_candidates._FEW", 0)
+    monkeypatch.setattr("catbuilder.decisions.promotion_candidates._MAX_TOGETHER", 0)
     assert two_rounds(tmp_path / "large") == small and any(event[3] == "retraction" for event in small)
 
 
