@@ -17,8 +17,9 @@ from hypothesis.extra import numpy as hnp
 
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
 from catbuilder.core.settings import Limits
-from catbuilder.ingest.tables import fits_table, table_file
+from catbuilder.ingest.tables import fits_table
 from catbuilder.ingest.tables.open_table import open_table
 
 
@@ -174,7 +175,7 @@ def test_rows_and_malformed_lines_of_csv_are_told_by_the_line_they_stand_on(line
     with duckdb.connect() as con:
         with table.scan(con, ["objid"], lambda done, of: None) as scan:
             con.execute(f"CREATE TEMP TABLE rows AS SELECT objid FROM {scan.source}", scan.parameters)
-        con.execute((table_file.query(table.malformed)), {"id_place": 1})
+        con.execute(query(table.malformed), {"id_place": 1})
         con.register("pieces", table.numbering(con))
         good = con.execute(
             "SELECT r.objid, p.row + r.rowid - p.first FROM rows AS r ASOF JOIN pieces AS p ON r.rowid >= p.first"
@@ -210,7 +211,7 @@ def test_rows_that_an_unclosed_quote_takes_along_are_named(tmp_path, ends):
     with duckdb.connect() as con:
         with table.scan(con, ["id"], lambda done, of: None) as scan:
             good = con.execute(f"SELECT id FROM {scan.source}", scan.parameters).fetchall()
-        con.execute(table_file.query(table.malformed), {"id_place": 1})
+        con.execute(query(table.malformed), {"id_place": 1})
         bad = con.execute("SELECT row, object_id, reason FROM malformed ORDER BY row").fetchall()
     assert bad[0] == (3, "2", "a quoted cell does not end")
     assert bad[1] == (4, "3", "it became part of row 3, where a quoted cell does not end")

@@ -630,9 +630,9 @@ ODD: dict[str, tuple[Callable[[Path], object], str]] = {
     "true": (lambda f: reheader(f / "ODD_r.fits", lambda h: h.update(MAGZERO=True)), "MAGZERO = True"),
     "zero": (lambda f: reheader(f / "ODD_r.fits", lambda h: h.update(MAGZERO=0.0)), "MAGZERO = 0.0"),
     "oblong": (lambda f: [reheader(p, oblong) for p in f.glob("ODD*")], "resample it to square"),
-    "gzip": (lambda f: (f / "ODD_r.fits").rename(f / "ODD_r.fits.gz"), "decompress it"),
+    "gzip": (lambda f: (f / "ODD_r.fits").rename(f / "ODD_r.fits.gz"), "gunzip"),
     "bytes": (lambda f: shutil.copy(f / "ODD_r.fits", bytes(f) + b"/\xff_r.fits"), "not UTF-8"),
-    "twin": (lambda f: shutil.copy(f / "ODD_r.fits", f / "ODD_R.fits"), "move one of them away"),
+    "twin": (lambda f: shutil.copy(f / "ODD_r.fits", f / "ODD_R.fits"), "remove one of them"),
 }
 
 
