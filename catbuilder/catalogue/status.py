@@ -27,11 +27,27 @@ class Status:
 
 
 def status(workspace: Workspace, *, count: bool = False, progress: Update | None = None) -> Status:
-    """Count the objects; for a large catalogue, give the last count, since counting takes long.
+    """Count the objects by survey and set, and read the state of each round.
+
+    For a large catalogue the last count is given, since counting takes long; without one, only numbers by survey.
 
     Parameters
     ----------
-    count : count again in any case
+    workspace : Workspace
+        Workspace that the call works on.
+    count : bool
+        Count again, however large the catalogue is. Default False.
+    progress : callable, optional
+        Called with the numbers of ranges of ids done and in all.
+
+    Returns
+    -------
+    Status
+        Tables of objects and rounds, and the number of recordings since the count.
+
+    Examples
+    --------
+    >>> catbuilder.status(workspace).objects.to_pylist()
     """
     with workspace.reading() as con:
         rounds = con.sql("SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round").to_arrow_table()

@@ -48,10 +48,23 @@ def export(
 
     Parameters
     ----------
-    target : a file name that ends in .fits, .fit, .vot, .parquet or .csv, or a folder name that ends in .hats
-    at : as of the end of this round; by default as it is now
-    where : an SQL condition on the columns of `catalog`
-    fits_plus : put a VOTable document of the metadata into the primary HDU of a FITS file (FITS-plus of TOPCAT)
+    workspace : Workspace
+        Workspace that the call works on.
+    target : str or Path
+        A file name that ends in .fits, .fit, .vot, .parquet or .csv, or a folder name that ends in .hats.
+    at : int, optional
+        Number of a closed round: as of its end; by default as it is now.
+    where : str, optional
+        SQL condition on the columns of the view `catalog`; by default all objects.
+    fits_plus : bool
+        Put a VOTable document of the metadata into the primary HDU of a FITS file (FITS-plus of TOPCAT). Default False.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    ExportReport
+        Numbers of rows and columns written.
 
     Raises
     ------
@@ -63,6 +76,10 @@ def export(
         The condition is not valid.
     WorkspaceBusy
         Another export to the same target is running.
+
+    Examples
+    --------
+    >>> catbuilder.export(workspace, "spirals.fits", at=2, where="label = 'spiral'").rows
     """
     target = Path(target)
     suffix = target.suffix.lower()

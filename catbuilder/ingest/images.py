@@ -107,24 +107,43 @@ def ingest_images(
 
     Parameters
     ----------
-    folder, table : the images, and a CSV file with `object_id`, `file` (below the folder) and optionally
-        `ra`, `dec` (ICRS, deg), `label`, `split`, `mag_g`, `mag_r`, `mag_i`, `radius_arcsec`, `domain`
-    split : split of the rows that state none: train, validation, calibration or pool; `none` is scored, but neither
-        trained on nor promoted
-    default_split : split where neither the table nor `split` states one; by default `train` for rows with a label and
-        `pool` for the others. Any stated split and the rules of `assemble` replace it
-    source : origin of the labels: human, galaxy_zoo or imported
-    rendering : name of the way in which these images were made; by default survey and folder
-    arcsec_per_pixel : pixel scale of the source images, to be recorded
-    progress : called with the number of images read and of all images
+    workspace : Workspace
+        Workspace that the call works on.
+    folder : str or Path
+        Folder of the images.
+    table : str or Path
+        CSV file with `object_id`, `file` (path below the folder) and optionally `ra`, `dec` (ICRS, degrees), `label`,
+        `split`, `mag_g`, `mag_r`, `mag_i` (mag), `radius_arcsec`, `domain`.
+    survey : str
+        Survey of the objects.
+    split : {"train", "validation", "calibration", "pool", "none"}, optional
+        Split of the rows that state none. An object of split `none` is scored, but neither trained on nor promoted.
+    default_split : str, optional
+        Split where neither the table nor `split` states one; by default `train` for rows with a label and `pool` for
+        the others. Any stated split and the rules of `assemble` replace it.
+    source : {"human", "galaxy_zoo", "imported"}
+        Source of the labels; default 'imported'.
+    rendering : str, optional
+        Name of the way in which these images were made; by default survey and folder.
+    arcsec_per_pixel : float, optional
+        Pixel scale of the source images in arcsec, to be recorded.
+    progress : callable, optional
+        Called with the numbers of images done and in all.
+
+    Returns
+    -------
+    IngestReport
+        Numbers of objects added, flagged and unchanged, and the rejected rows.
 
     Raises
     ------
     InputError
         The folder or the table cannot be used. Single bad rows are rejected and reported.
+
+    Examples
+    --------
+    >>> catbuilder.ingest_images(workspace, "sdss/", "sdss.csv", survey="sdss", source="galaxy_zoo").added
     """
-    folder = Path(folder)
-    table = Path(table)
     folder, table = Path(folder), Path(table)
     _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())

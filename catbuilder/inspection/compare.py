@@ -84,6 +84,7 @@ class Comparison:
 def compare(
     workspace: Workspace,
     file: str | Path,
+    *,
     survey: str | None = None,
     columns: CatalogueColumns | None = None,
     question: CompareRequest | None = None,
@@ -93,10 +94,23 @@ def compare(
 
     Parameters
     ----------
-    file : CSV, FITS, VOTable or Parquet
-    survey : survey of the objects to compare; by default that of the file's ids, or the only survey with objects
-    columns : the columns of the file, if its layout is not known or other columns are meant
-    question : column, round, condition and pairing; by default predicted classes of the target population
+    workspace : Workspace
+        Workspace that the call works on.
+    file : str or Path
+        CSV, FITS, VOTable or Parquet file of the other catalogue.
+    survey : str, optional
+        Survey of the objects to compare; by default that of the file's ids, or the only survey with objects.
+    columns : CatalogueColumns, optional
+        Columns of the file, if its layout is not known or other columns are meant.
+    question : CompareRequest, optional
+        Column, round, condition and pairing; by default the predicted classes of the target population.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    Comparison
+        Numbers of objects paired and compared; tables of agreement, of the confusion counts and of the disagreements.
 
     Raises
     ------
@@ -106,6 +120,11 @@ def compare(
         There is no round `at`, or it is not closed.
     QueryError
         The condition is not valid.
+
+    Examples
+    --------
+    >>> found = catbuilder.compare(workspace, "vega_ferrero.fits", survey="des")
+    >>> found.agreement.to_pylist()[0]["kappa"]
     """
     file = Path(file)
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
@@ -141,7 +160,9 @@ def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path)
     if not rows:
         raise InputError(f"there is no disagreement to draw in {file}; leave out --mosaic")
     pictures = [MosaicStamp(row["survey"], row["object_id"], _caption(row)) for row in rows]
-    return draw_mosaic(workspace, pictures, file, f"disagreements with {comparison.title}, the most confident first")
+    return draw_mosaic(
+        workspace, pictures, file, title=f"disagreements with {comparison.title}, the most confident first"
+    )
 
 
 def _caption(row: dict[str, Any]) -> str:

@@ -57,17 +57,35 @@ class RoundDiff:
         ]
 
 
-def diff(workspace: Workspace, first: int, last: int, examples: int = 3, reporter: Reporter | None = None) -> RoundDiff:
+def diff(
+    workspace: Workspace, first: int, last: int, *, examples: int = 3, reporter: Reporter | None = None
+) -> RoundDiff:
     """Compare the catalogue at the ends of two closed rounds.
 
     Parameters
     ----------
-    examples : largest number of objects to list for each kind of change
+    workspace : Workspace
+        Workspace that the call works on.
+    first, last : int
+        Numbers of two closed rounds, the earlier one first.
+    examples : int
+        Largest number of objects to list for each kind of change; default 3.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    RoundDiff
+        Tables that count changed labels, changed predictions and events, and a table of examples.
 
     Raises
     ------
     RoundError
         A round does not exist or is not closed, or `first` is not before `last`.
+
+    Examples
+    --------
+    >>> catbuilder.diff(workspace, 1, 2).labels.to_pylist()
     """
     reporter = reporter or Reporter(quiet=True)
     bound = {"first": first, "last": last}

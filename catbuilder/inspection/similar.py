@@ -71,10 +71,21 @@ def similar(
 
     Parameters
     ----------
-    object_id : id of the object in its survey
-    n : number of neighbours
-    survey : survey of the object; may be left out if only one survey has the id
-    round_number : round of the network; by default the latest closed round that kept features
+    workspace : Workspace
+        Workspace that the call works on.
+    object_id : str or int
+        Id of the object in its survey.
+    n : int
+        Largest number of neighbours; default 20.
+    survey : str, optional
+        Survey of the object; it may be left out if only one survey has the id.
+    round_number : int, optional
+        Round of the network; by default the latest closed round that kept features.
+
+    Returns
+    -------
+    SimilarObjects
+        The neighbours, each with its cosine distance and its row of the catalogue.
 
     Raises
     ------
@@ -84,6 +95,10 @@ def similar(
         There is no such round, it is not closed, or it kept no features.
     NothingToScore
         The features of the object were not kept, and it has no good stamp to compute them from.
+
+    Examples
+    --------
+    >>> catbuilder.similar(workspace, 310493763, n=5, survey="des").table()
     """
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)
@@ -116,7 +131,7 @@ def draw_similar(workspace: Workspace, found: SimilarObjects, file: Path) -> int
         pictures.append(
             MosaicStamp(one.survey, one.object_id, f"{one.survey} {one.object_id}\n{name}, {one.distance:.3f}")
         )
-    return draw_mosaic(workspace, pictures, file, f"objects like {object_name}")
+    return draw_mosaic(workspace, pictures, file, title=f"objects like {object_name}")
 
 
 _SCHEMA = pa.schema(

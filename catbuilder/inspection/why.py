@@ -26,10 +26,29 @@ class ObjectHistory:
 def why(workspace: Workspace, object_id: str | int, survey: str | None = None) -> ObjectHistory:
     """Read the history of one object; for an image of a catalogued object, also that of the catalogued object.
 
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    object_id : str or int
+        Id of the object in its survey.
+    survey : str, optional
+        Survey of the object; it may be left out if only one survey has the id.
+
+    Returns
+    -------
+    ObjectHistory
+        The object's row of the catalogue, and its events in order.
+
     Raises
     ------
     ObjectNotFound
         No survey has the id, or several have it and `survey` is None.
+
+    Examples
+    --------
+    >>> story = catbuilder.why(workspace, 5, survey="des")
+    >>> story.now["label"], story.events
     """
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)

@@ -142,6 +142,10 @@ def run_recursion(
         The same experiment is under way elsewhere.
     WorkerDied
         A worker ended before its work was done; the same call continues from there.
+
+    Examples
+    --------
+    >>> catbuilder.run_recursion(workspace, [1, 2, 3], rounds=2).summary.to_pylist()
     """
     seeds = list(dict.fromkeys(seeds))
     if rounds < 2 or not seeds:

@@ -50,6 +50,10 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
         There is no such round, or a round is unfinished.
     WorkspaceBusy
         A round is under way in this workspace.
+
+    Examples
+    --------
+    >>> catbuilder.rollback(workspace, to=2).sentences()
     """
     with workspace.round_lock(), workspace.recording(f"rollback --to {to}") as recording:
         unfinished = open_plan(recording.con)

@@ -115,6 +115,11 @@ def run_rounds(
         A host was cut off or went down; continue when it is back, or on other hosts with `replan`.
     WorkerDied
         A worker ended before its work was done; the same call continues from there.
+
+    Examples
+    --------
+    >>> outcomes = catbuilder.run_rounds(workspace, 3, "real", ranks=2, seed=1)
+    >>> [outcome.promoted for outcome in outcomes]
     """
     chosen = workspace.recipe(recipe)
     hosts = hosts_text(parse_hosts(hosts))
@@ -156,10 +161,24 @@ def abandon_round(workspace: Workspace) -> AbandonReport:
     Use it for a plan that cannot be carried out, such as one whose starting weights cannot be downloaded here. The
     round's number is not used again.
 
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+
+    Returns
+    -------
+    AbandonReport
+        The number of the round that was closed.
+
     Raises
     ------
     RoundError
         No round is unfinished, or it has promoted already and only needs to be finished.
+
+    Examples
+    --------
+    >>> catbuilder.abandon_round(workspace).round
     """
     with workspace.round_lock(), workspace.recording("round --abandon", wait_s=None) as recording:
         unfinished = open_plan(recording.con)

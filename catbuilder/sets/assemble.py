@@ -124,9 +124,19 @@ def assemble(
 
     Parameters
     ----------
-    recipe : name of a shipped recipe, path of a TOML file, or Recipe; by default that of the workspace
-    hp, fo : CSV files that list the pairs of a test set, with one column of ids for each survey, whose name begins
-        with the survey's (`sdss_objid`, `des_coadd_object_id`); by default the set follows the rule
+    workspace : Workspace
+        Workspace that the call works on.
+    recipe : Recipe, str or Path, optional
+        A recipe, the name of a shipped one, or the path of a TOML file. By default the recipe that `catbuilder.toml`
+        names.
+    hp, fo : str or Path, optional
+        CSV files that list the pairs of the test sets HP and FO, with one column of ids for each survey, whose name
+        begins with the survey's (`sdss_objid`, `des_coadd_object_id`). By default the set follows the recipe's rule.
+
+    Returns
+    -------
+    AssembleReport
+        Numbers of galaxies in each set, and of those that were excluded.
 
     Raises
     ------
@@ -134,6 +144,11 @@ def assemble(
         There are no votes or there is no cross-match to build from, or a list cannot be used.
     ConfigError
         The recipe's sets do not fit the workspace's classes or surveys.
+
+    Examples
+    --------
+    >>> report = catbuilder.assemble(workspace, "paper", hp="hp.csv")
+    >>> report.counts.to_pylist()
     """
     hp = None if hp is None else Path(hp)
     fo = None if fo is None else Path(fo)

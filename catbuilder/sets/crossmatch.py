@@ -59,15 +59,26 @@ def crossmatch(
     workspace: Workspace,
     radius_arcsec: float = 1.0,
     surveys: Sequence[str] | None = None,
+    *,
     progress: Progress | None = None,
 ) -> CrossmatchReport:
     """Match every two surveys of the workspace by position, after linking images to the objects they show.
 
     Parameters
     ----------
-    radius_arcsec : largest separation of a pair, above 0 and up to 60
-    surveys : names of the surveys; by default all that hold objects with positions
-    progress : called with (objects done, objects in all) of each pair of surveys
+    workspace : Workspace
+        Workspace that the call works on.
+    radius_arcsec : float
+        Largest separation of a pair in arcsec, above 0 and up to 60; default 1.
+    surveys : sequence of str, optional
+        Names of the surveys; by default all that hold objects with positions.
+    progress : callable, optional
+        Called with the numbers of objects of each pair of surveys done and in all.
+
+    Returns
+    -------
+    CrossmatchReport
+        For each pair of surveys the number of pairs and their separations (arcsec); and the images that were linked.
 
     Raises
     ------
@@ -75,6 +86,11 @@ def crossmatch(
         The radius is out of range, a survey is unknown, or fewer than two hold objects with positions.
     WorkspaceBusy
         Other processes kept recording while this one was matching.
+
+    Examples
+    --------
+    >>> for match in catbuilder.crossmatch(workspace, radius_arcsec=1.0).matches:
+    ...     print(match.survey_a, match.survey_b, match.pairs)
     """
     check_radius(radius_arcsec)
     for name in surveys or ():

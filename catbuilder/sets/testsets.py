@@ -59,14 +59,29 @@ def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: 
 
     Parameters
     ----------
-    name : letters, digits and _
-    table : CSV file. Column `object_id` is required. `label`, the true class, may be missing or empty; a set without
-        true classes is scored but not measured. `votes` is the fraction of volunteers who voted for `label`.
+    workspace : Workspace
+        Workspace that the call works on.
+    name : str
+        Letters, digits and _, such as `"HP"`; it may not begin with a digit.
+    table : str or Path
+        CSV file. Column `object_id` is required. `label`, the true class, may be missing or empty; a set without true
+        classes is scored but not measured. `votes` is the fraction of volunteers who voted for `label`, from 0 to 1.
+    survey : str
+        Survey of the ids in the table.
+
+    Returns
+    -------
+    TestSetReport
+        Numbers of members, of members with a true class, and of those in the catalogue; the rejected rows.
 
     Raises
     ------
     InputError
         The set exists already for this survey (test sets are written once), or the name is not allowed.
+
+    Examples
+    --------
+    >>> catbuilder.add_test_set(workspace, "HP", "hp.csv", survey="des").members
     """
     table = Path(table)
     if not name.isidentifier():

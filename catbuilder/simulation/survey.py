@@ -85,6 +85,7 @@ class _Sighting:
 def simulate(
     workspace: str | Path,
     plan: SurveyPlan | int | None = None,
+    *,
     seed: int = 0,
     stamp_size: int = 64,
     processes: int | None = None,
@@ -119,6 +120,11 @@ def simulate(
     ------
     InputError
         The folder already holds the sources of another plan, seed or stamp size.
+
+    Examples
+    --------
+    >>> catbuilder.simulate("demo", 2700, seed=1)
+    >>> workspace = catbuilder.open_workspace("demo")
     """
     workspace = Path(workspace)
     if not isinstance(plan, SurveyPlan):

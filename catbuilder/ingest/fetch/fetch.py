@@ -17,7 +17,7 @@ from pathlib import Path
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import Rejection, list_rejections
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
-from catbuilder.ingest.fetch.cutout_services import Service
+from catbuilder.ingest.fetch.cutout_services import Service, find_service
 from catbuilder.ingest.fetch.missing_images import Target, objects_without_image, still_without_image
 from catbuilder.ingest.fetch.polite_client import CutoutClient, FetchFailed, RatePolicy
 from catbuilder.ingest.images import Progress, ingest_images
@@ -83,11 +83,12 @@ class FetchReport:
 def fetch(
     workspace: Workspace,
     survey: str,
-    service: Service,
+    service: str | None = None,
     *,
     where: str | None = None,
     n: int | None = None,
     width_arcsec: float | None = None,
+    arcsec_per_pixel: float | None = None,
     policy: RatePolicy | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
@@ -99,24 +100,48 @@ def fetch(
 
     Parameters
     ----------
-    where : SQL condition on the columns of `catalog`
-    n : the most objects to fetch, by object_id
-    width_arcsec : width of every image; by default from each object's radius (`missing_images.cutout_width`)
-    policy : limits on rate, time and size of the requests
-    progress : called with the number of objects done and of all objects
+    workspace : Workspace
+        Workspace that the call works on.
+    survey : str
+        Survey of the objects.
+    service : str, optional
+        Cut-out service: `"sdss"`, `"des"`, `"decals"`, or a URL with the fields {ra} and {dec} (ICRS, degrees) and
+        {size} (arcsec) or {pixels}; by default the service with the survey's name.
+    where : str, optional
+        SQL condition on the columns of the view `catalog`; by default all objects.
+    n : int, optional
+        Largest number of objects to fetch, in order of object_id; by default all.
+    width_arcsec : float, optional
+        Width of every image in arcsec; by default from each object's radius.
+    arcsec_per_pixel : float, optional
+        Pixel scale of the images in arcsec; by default the service's own. A URL with {pixels} or {scale} needs one.
+    policy : RatePolicy, optional
+        Limits on rate, time and size of the requests; by default two requests a second.
+    progress : callable, optional
+        Called with the numbers of objects done and in all.
+
+    Returns
+    -------
+    FetchReport
+        Numbers of objects without an image, with a new good stamp and with a flagged one; failures and rejections.
 
     Raises
     ------
     InputError
-        The workspace has no such survey.
+        The workspace has no such survey, or there is no such service.
     QueryError
         The condition is not valid.
     WorkspaceBusy
         Another fetch of this survey from this service is under way.
+
+    Examples
+    --------
+    >>> catbuilder.fetch(workspace, "des", n=100, where="mag_r < 17").sentences()
     """
     policy = policy or RatePolicy()
+    chosen = find_service(service or survey, arcsec_per_pixel)
     targets = objects_without_image(workspace, survey, where=where, n=n, width_arcsec=width_arcsec)
-    batches = _Batches(workspace, survey, service)
+    batches = _Batches(workspace, survey, chosen)
     if not targets:
         return batches.report(0, None)
     down, given_up = 0, None

@@ -148,25 +148,41 @@ def ingest_survey(
     update: bool = False,
     progress: Progress | None = None,
 ) -> SurveyReport:
-    """Ingest a table as an archive gives it.
+    """Ingest a table of a survey in the form in which its archive gives it.
 
     Parameters
     ----------
-    file : CSV, FITS or VOTable file, or Parquet file, folder or glob
-    kind : gz1 (Galaxy Zoo 1 Table 2), sdss (PhotoObj) or des (main table)
-    survey : name in catbuilder.toml of the survey whose ids these are; by default sdss, sdss, des
-    keep : other columns of the file to keep, under their lower-case names
-    update : replace the catalogue's values by values of the file that differ; by default they are only reported. An
-        empty cell or a 'not measured' counts as a value; a column that the file lacks does not
-    progress : called with the amount read and the whole amount
+    workspace : Workspace
+        Workspace that the call works on.
+    file : str or Path
+        CSV, FITS or VOTable file, or Parquet file, folder or glob.
+    kind : {"gz1", "sdss", "des"}
+        Kind of table: Galaxy Zoo 1 Table 2, SDSS PhotoObj, or DES main table.
+    survey : str, optional
+        Name in `catbuilder.toml` of the survey whose ids these are; by default sdss for gz1 and sdss, and des for des.
+    keep : sequence of str
+        Other columns of the file to keep, under their lower-case names; none by default.
+    update : bool
+        Replace the catalogue's values by values of the file that differ. By default they are only reported. An empty
+        cell or a 'not measured' counts as a value; a column that the file lacks does not.
+    progress : callable, optional
+        Called with the numbers of parts of the file done and in all.
+
+    Returns
+    -------
+    SurveyReport
+        Numbers of rows and objects added, unchanged, differing and rejected.
 
     Raises
     ------
     InputError
         The file cannot be used: it is of another kind, release or survey, cut short, damaged or empty. Single bad
         rows are rejected.
+
+    Examples
+    --------
+    >>> catbuilder.ingest_survey(workspace, "des_dr1_main.fits", "des").objects_added
     """
-    file = Path(file)
     file, archive = Path(file), ARCHIVES[kind]
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)

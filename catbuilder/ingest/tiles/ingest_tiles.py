@@ -106,22 +106,38 @@ def ingest_tiles(
 
     Parameters
     ----------
-    folder : `..._g.fits` or `..._g.fits.fz`, one file per band; or cubes whose header names their bands
-    bands : three of g, r, i, z; by default gri, or grz for a cube without i
-    size : width of the box in radii of the object, or `paper` for the boxes of Khan et al. (2019); by default the
-        workspace's setting for the survey
-    objects : CSV with `object_id`, `ra`, `dec` and optionally `radius_arcsec`: only these are cut, and those that the
-        catalogue does not have are added to it
-    progress : called with the number of stamps done and of all stamps
+    workspace : Workspace
+        Workspace that the call works on.
+    folder : str or Path
+        Folder of `..._g.fits` or `..._g.fits.fz`, one file per band; or of cubes whose header names their bands.
+    survey : str
+        Survey of the objects.
+    bands : str, optional
+        Three of g, r, i, z; by default `"gri"`, or `"grz"` for a cube without i.
+    size : str, optional
+        Width of the box in radii of the object, or `"paper"` for the boxes of Khan et al. (2019); by default the
+        workspace's setting for the survey.
+    objects : str or Path, optional
+        CSV file with `object_id`, `ra`, `dec` (ICRS, degrees) and optionally `radius_arcsec`. Only these are cut, and
+        those that the catalogue does not have are added to it.
+    progress : callable, optional
+        Called with the numbers of stamps done and in all.
+
+    Returns
+    -------
+    TileReport
+        Numbers of stamps added, replaced, flagged and unchanged; refused tiles and rejected rows.
 
     Raises
     ------
     InputError
         The folder, the bands, the size or the table cannot be used. Single bad tiles and rows are refused and
         reported.
+
+    Examples
+    --------
+    >>> catbuilder.ingest_tiles(workspace, "coadds/", survey="des", bands="gri").added
     """
-    folder = Path(folder)
-    objects = None if objects is None else Path(objects)
     _check(workspace, survey)
     folder = Path(folder).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
     tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)
