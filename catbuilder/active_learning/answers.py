@@ -31,12 +31,24 @@ from catbuilder.decisions.audit import update_audits
 
 @dataclass(frozen=True)
 class ImportReport:
-    """Number of labels recorded and unchanged, and the rows that were rejected."""
+    """Number of labels recorded and unchanged, and the rows that were rejected.
+
+    Attributes
+    ----------
+    recorded : int
+        Number of labels recorded.
+    unchanged : int
+        Number of labels that stood already.
+    rejections : tuple[Rejection, ...]
+        Rows that were left out.
+    audits : tuple[str, ...]
+        Effect on the audits of certified batches, a sentence each.
+    """
 
     recorded: int
-    unchanged: int  # labels that stood already
+    unchanged: int
     rejections: tuple[Rejection, ...]
-    audits: tuple[str, ...] = ()  # effect on the audits of certified batches, a sentence each
+    audits: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""

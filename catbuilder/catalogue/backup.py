@@ -74,13 +74,27 @@ class Backup(BaseModel):
 
 @dataclass(frozen=True)
 class BackupReport:
-    """Result of `backup`."""
+    """Result of `backup`.
+
+    Attributes
+    ----------
+    recording : int
+        Number of the recording that was copied.
+    copied : int
+        Number of files copied.
+    copied_bytes : int
+        Size of these files, bytes.
+    unchanged : int
+        Number of files that the backup had already.
+    damaged : tuple[str, ...]
+        Files of the workspace that differ from what was recorded; they were not copied.
+    """
 
     recording: int
-    copied: int  # files
+    copied: int
     copied_bytes: int
-    unchanged: int  # files
-    damaged: tuple[str, ...]  # files of the workspace that differ from what was recorded; they were not copied
+    unchanged: int
+    damaged: tuple[str, ...]
 
 
 def backup(workspace: Workspace, dest: str | Path, *, progress: Update | None = None) -> BackupReport:

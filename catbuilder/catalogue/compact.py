@@ -22,12 +22,24 @@ _SCORE_BYTES = 12  # of one object, two classes, as measured in both forms
 
 @dataclass(frozen=True)
 class CompactReport:
-    """Result of `compact`: what was moved."""
+    """Result of `compact`: what was moved.
+
+    Attributes
+    ----------
+    models : tuple[int, ...]
+        Rounds of the models whose scores were moved.
+    scores : int
+        Number of scores moved.
+    bytes : int
+        Size of the files written, bytes.
+    freed : int
+        Space in the catalogue file that is free for new data, bytes.
+    """
 
     models: tuple[int, ...]
     scores: int
-    bytes: int  # of the files written
-    freed: int  # bytes in the catalogue file that are free for new data
+    bytes: int
+    freed: int
 
 
 def compact(workspace: Workspace, keep: int = 3, *, reporter: Reporter | None = None) -> CompactReport:

@@ -19,11 +19,21 @@ _KEYS = 2  # columns of the query that say what is counted; the others are count
 
 @dataclass(frozen=True)
 class Status:
-    """Result of `status`: counts of objects, and the state of each round."""
+    """Result of `status`: counts of objects, and the state of each round.
 
-    objects: pa.Table  # counts by survey and set
-    rounds: pa.Table  # the last step of each
-    recordings_since: int | None = 0  # recordings newer than the counts; None: only objects by survey were counted
+    Attributes
+    ----------
+    objects : pyarrow.Table
+        Table with numbers of objects by survey and set.
+    rounds : pyarrow.Table
+        Table with recipe, seed, ranks, last step and its time for each round.
+    recordings_since : int or None
+        Number of recordings newer than the counts; None if only objects by survey were counted.
+    """
+
+    objects: pa.Table
+    rounds: pa.Table
+    recordings_since: int | None = 0
 
 
 def status(workspace: Workspace, *, count: bool = False, progress: Update | None = None) -> Status:

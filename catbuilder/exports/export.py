@@ -15,13 +15,27 @@ FORMATS = {".fits": "FITS", ".fit": "FITS", ".vot": "VOTable", ".parquet": "VOPa
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Number of rows and columns of an export, and the surveys and label sources of its rows."""
+    """Number of rows and columns of an export, and the surveys and label sources of its rows.
+
+    Attributes
+    ----------
+    rows : int
+        Number of rows written.
+    columns : int
+        Number of columns written.
+    without_position : int
+        Number of rows left out of HATS, which needs a position.
+    surveys : frozenset[str]
+        Surveys of the rows selected.
+    label_sources : frozenset[str or None]
+        Sources of the labels of the rows selected.
+    """
 
     rows: int
     columns: int
-    without_position: int = 0  # rows left out of HATS, which needs a position
-    surveys: frozenset[str] = frozenset()  # of the rows selected
-    label_sources: frozenset[str | None] = frozenset()  # of the rows selected
+    without_position: int = 0
+    surveys: frozenset[str] = frozenset()
+    label_sources: frozenset[str | None] = frozenset()
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""

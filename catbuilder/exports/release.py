@@ -61,14 +61,30 @@ _FILES = {"fits": "catalog.fits", "parquet": "catalog.parquet", "votable": "cata
 
 @dataclass(frozen=True)
 class ReleaseReport:
-    """A release that was made."""
+    """A release that was made.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the release.
+    round : int
+        Number of the round.
+    rows : int
+        Number of objects.
+    files : tuple[str, ...]
+        Names of its files.
+    previous : str or None
+        Version of the release before.
+    without_cds : bool
+        True if catalog.dat was left out because of the number of rows.
+    """
 
     folder: Path
     round: int
     rows: int
     files: tuple[str, ...]
-    previous: str | None  # the release before
-    without_cds: bool = False  # catalog.dat was left out because of the number of rows
+    previous: str | None
+    without_cds: bool = False
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""

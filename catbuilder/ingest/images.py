@@ -46,13 +46,27 @@ Progress = Callable[[int, int], None]  # (done, of)
 
 @dataclass(frozen=True)
 class IngestReport:
-    """Counts of an ingest of images; every row of the table is in exactly one of them."""
+    """Counts of an ingest of images; every row of the table is in exactly one of them.
 
-    added: int  # objects with a good stamp
-    flagged: dict[str, int]  # added too, but kept out of training and scoring: count by quality flag
-    unchanged: int  # in the catalogue already, with the same image
+    Attributes
+    ----------
+    added : int
+        Number of objects with a good stamp.
+    flagged : dict[str, int]
+        Number of other added stamps by quality flag; these are kept out of training and scoring.
+    unchanged : int
+        Number of objects in the catalogue already, with the same image.
+    rejections : tuple[Rejection, ...]
+        Rows that were left out.
+    flagged_files : tuple[str, ...]
+        "file: flags or reason", a line for each flagged image.
+    """
+
+    added: int
+    flagged: dict[str, int]
+    unchanged: int
     rejections: tuple[Rejection, ...]
-    flagged_files: tuple[str, ...]  # "file: flags or reason", one line each
+    flagged_files: tuple[str, ...]
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""

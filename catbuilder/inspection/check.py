@@ -25,13 +25,27 @@ _BY_OBJECT = "-- Object by object."
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: the promise that it verifies, and what breaks it."""
+    """The result of one check: the promise that it verifies, and what breaks it.
+
+    Attributes
+    ----------
+    check : str
+        Name of the check.
+    promise : str
+        What should be true.
+    faults : tuple[str, ...]
+        The first ten faults, a sentence each.
+    count : int
+        Number of all faults.
+    warnings : tuple[str, ...]
+        Sentences on what breaks no promise, but a person should look at.
+    """
 
     check: str
     promise: str
     faults: tuple[str, ...]
-    count: int  # of faults; `faults` names the first ten
-    warnings: tuple[str, ...] = ()  # breaks no promise, but a person should look at it
+    count: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def result(self) -> str:
@@ -41,7 +55,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The results of all checks."""
+    """The results of all checks.
+
+    Attributes
+    ----------
+    findings : tuple[Finding, ...]
+        One for each check.
+    """
 
     findings: tuple[Finding, ...]
 

@@ -23,7 +23,17 @@ _COLUMNS = 6
 
 @dataclass(frozen=True)
 class MosaicStamp:
-    """An object to draw, and its caption of one or two lines."""
+    """An object to draw, and its caption of one or two lines.
+
+    Attributes
+    ----------
+    survey : str
+        Survey of the object.
+    object_id : int
+        Id of the object in its survey.
+    caption : str
+        Text above the stamp.
+    """
 
     survey: str
     object_id: int

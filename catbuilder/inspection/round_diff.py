@@ -31,14 +31,30 @@ _TEXTS = pa.string()
 
 @dataclass(frozen=True)
 class RoundDiff:
-    """Changes from the end of round `first` to the end of round `last`."""
+    """Changes from the end of round `first` to the end of round `last`.
+
+    Attributes
+    ----------
+    first : int
+        Number of the earlier round.
+    last : int
+        Number of the later round.
+    labels : pyarrow.Table
+        Table with the columns change, label_before, source_before, label_after, source_after and objects (number).
+    predictions : pyarrow.Table
+        Table with the columns predicted_before, predicted_after and objects (number), for all objects.
+    events : pyarrow.Table
+        Table with the columns round, event ('label' or 'retraction'), source, label and objects (number).
+    examples : pyarrow.Table
+        Some objects of each kind of change, with the reason.
+    """
 
     first: int
     last: int
-    labels: pa.Table  # change, label_before, source_before, label_after, source_after, objects
-    predictions: pa.Table  # predicted_before, predicted_after, objects; for all objects
-    events: pa.Table  # round, event ('label' or 'retraction'), source, label, objects
-    examples: pa.Table  # some objects of each kind of change, with the reason
+    labels: pa.Table
+    predictions: pa.Table
+    events: pa.Table
+    examples: pa.Table
 
     def sentences(self) -> list[str]:
         """Return the numbers of changed labels and predictions as sentences."""

@@ -26,13 +26,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A similar object, and its current row in the catalogue."""
+    """A similar object, and its current row in the catalogue.
+
+    Attributes
+    ----------
+    survey : str
+        Survey of the object.
+    object_id : int
+        Id of the object in its survey.
+    distance : float
+        Cosine distance of the features: 0 for the same direction, 1 for orthogonal.
+    label : str or None
+        Current label.
+    source : str or None
+        Source of the label.
+    predicted_label : str or None
+        Predicted class.
+    predicted_confidence : float or None
+        Confidence of the prediction, from 0 to 1.
+    domain : str or None
+        Whether the object belongs to the target population, as in `catalog`.
+    """
 
     survey: str
     object_id: int
-    distance: float  # cosine distance of the features: 0 for the same direction, 1 for orthogonal
+    distance: float
     label: str | None
-    source: str | None  # who gave the label
+    source: str | None
     predicted_label: str | None
     predicted_confidence: float | None
     domain: str | None
@@ -40,11 +60,23 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class SimilarObjects:
-    """The objects that look most like one, the nearest first."""
+    """The objects that look most like one, the nearest first.
+
+    Attributes
+    ----------
+    survey : str
+        Survey of the object that was asked about.
+    object_id : int
+        Id of that object.
+    round : int
+        Round of the network whose features were compared.
+    neighbours : tuple[Neighbour, ...]
+        The similar objects.
+    """
 
     survey: str
     object_id: int
-    round: int  # of the network whose features were compared
+    round: int
     neighbours: tuple[Neighbour, ...]
 
     def table(self) -> pa.Table:

@@ -17,10 +17,18 @@ _LONGEST_NAME = 80  # characters of a name that a message repeats
 
 @dataclass(frozen=True)
 class ObjectHistory:
-    """The current catalogue row of an object, and its events in order (round, what, detail)."""
+    """The current catalogue row of an object, and its events in order (round, what, detail).
 
-    now: dict[str, Any]  # the row of `catalog`
-    events: list[tuple[int, str, str]]  # for an image of a catalogued object: its own, then that object's
+    Attributes
+    ----------
+    now : dict[str, Any]
+        The row of `catalog`: value by column.
+    events : list[tuple[int, str, str]]
+        Round, kind and detail of each event; for an image of a catalogued object its own first, then that object's.
+    """
+
+    now: dict[str, Any]
+    events: list[tuple[int, str, str]]
 
 
 def why(workspace: Workspace, object_id: str | int, survey: str | None = None) -> ObjectHistory:

@@ -42,12 +42,24 @@ _PX_AN_INCH = 118  # of a figure on a screen: 6.9 inches fill the text's width
 
 @dataclass(frozen=True)
 class ReportOutcome:
-    """The report that was written."""
+    """The report that was written.
+
+    Attributes
+    ----------
+    file : Path
+        The HTML file.
+    figures : int
+        Number of figures.
+    missing : tuple[str, ...]
+        Sentences on what could not be shown, and why.
+    size : int
+        Size of the file, bytes.
+    """
 
     file: Path
     figures: int
-    missing: tuple[str, ...]  # sentences: what could not be shown, and why
-    size: int  # bytes
+    missing: tuple[str, ...]
+    size: int
 
 
 def report(

@@ -13,10 +13,18 @@ from catbuilder.core.resources import query
 
 @dataclass(frozen=True)
 class RollbackReport:
-    """Numbers of promotions that `rollback` changed."""
+    """Numbers of promotions that `rollback` changed.
 
-    retracted: int  # promotions of later rounds
-    reinstated: int  # promotions that stood at that round and were retracted later
+    Attributes
+    ----------
+    retracted : int
+        Number of promotions of later rounds that were taken back.
+    reinstated : int
+        Number of promotions that stood at that round, were retracted later, and stand again.
+    """
+
+    retracted: int
+    reinstated: int
 
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""

@@ -36,16 +36,32 @@ from catbuilder.rounds.training import record_models, train_members, verified_mo
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """What a round changed in the catalogue."""
+    """What a round changed in the catalogue.
+
+    Attributes
+    ----------
+    round : int
+        Number of the round.
+    promoted : dict[str, int]
+        Number of promoted objects by class.
+    retracted : int
+        Number of promotions that the round took back.
+    """
 
     round: int
-    promoted: dict[str, int]  # objects by class
+    promoted: dict[str, int]
     retracted: int
 
 
 @dataclass(frozen=True)
 class AbandonReport:
-    """The round that `abandon_round` closed."""
+    """The round that `abandon_round` closed.
+
+    Attributes
+    ----------
+    round : int
+        Number of the round.
+    """
 
     round: int
 

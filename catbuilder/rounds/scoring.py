@@ -34,10 +34,18 @@ SHARD_OBJECTS = 65_536
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """Numbers of `score`."""
+    """Numbers of `score`.
 
-    round: int  # its model scored
-    scored: int  # objects
+    Attributes
+    ----------
+    round : int
+        Number of the round whose model scored.
+    scored : int
+        Number of objects scored.
+    """
+
+    round: int
+    scored: int
 
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""

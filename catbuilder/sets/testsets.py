@@ -28,15 +28,33 @@ _RESERVED_NAMES = ("validation", "calibration")  # the table `metrics` lists the
 
 @dataclass(frozen=True)
 class TestSetReport:
-    """Result of `add_test_set`."""
+    """Result of `add_test_set`.
+
+    Attributes
+    ----------
+    name : str
+        Name of the test set.
+    survey : str
+        Survey of its objects.
+    members : int
+        Number of objects in the set.
+    with_truth : int
+        Number of members with a true class.
+    known : int
+        Number of members that are in the catalogue already.
+    already_trained : int
+        Number of members that an earlier round trained on: the test set was made too late.
+    rejections : tuple[Rejection, ...]
+        Rows that are not members, or members whose true class could not be read.
+    """
 
     name: str
     survey: str
     members: int
     with_truth: int
-    known: int  # members that are in the catalogue already
-    already_trained: int  # members that an earlier round trained on: the test set was made too late
-    rejections: tuple[Rejection, ...]  # rows that are not members, or members whose true class could not be read
+    known: int
+    already_trained: int
+    rejections: tuple[Rejection, ...]
 
     def sentences(self) -> list[str]:
         """Describe the test set, and warn of members that cannot be tested on."""

@@ -60,9 +60,17 @@ class SimulatedTable:
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """Tables that `simulate` wrote and ingested."""
+    """Tables that `simulate` wrote and ingested.
 
-    sources: Path  # folder of the stamps and tables
+    Attributes
+    ----------
+    sources : Path
+        Folder of the stamps and tables.
+    tables : tuple[SimulatedTable, ...]
+        The tables written.
+    """
+
+    sources: Path
     tables: tuple[SimulatedTable, ...]
 
     def sentences(self) -> list[str]:

@@ -1,13 +1,16 @@
 """The public Python API: small, lazy, documented, and enough for every verb of the command line."""
 
 import ast
+import dataclasses
 import doctest
 import inspect
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from support.workspaces import surveyed
 from typer.main import get_command
@@ -84,6 +87,14 @@ def test_every_public_call_has_an_example_in_python(name):
     for example in examples:
         ast.parse(example.source)
     assert any(name in example.source for example in examples)
+
+
+@pytest.mark.parametrize("name", PUBLIC_CALLS)
+def test_every_result_describes_its_fields(name):
+    result = typing.get_type_hints(getattr(catbuilder, name), localns={"pa": pa}).get("return")
+    if dataclasses.is_dataclass(result) and result is not catbuilder.Workspace:
+        described = re.findall(r"^(\w+) : \S", section(inspect.getdoc(result) or "", "Attributes"), flags=re.MULTILINE)
+        assert described == [field.name for field in dataclasses.fields(result)]
 
 
 def test_importing_the_package_loads_no_large_library():

@@ -30,7 +30,17 @@ _FAILED_COLUMNS = ("object_id", "url", "reason")
 
 @dataclass(frozen=True)
 class Failure:
-    """An object whose image could not be fetched."""
+    """An object whose image could not be fetched.
+
+    Attributes
+    ----------
+    object_id : int
+        Id of the object.
+    url : str
+        Address that was requested.
+    reason : str
+        Why it failed.
+    """
 
     object_id: int
     url: str
@@ -39,16 +49,36 @@ class Failure:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """Counts of a fetch; every object without an image is in exactly one of them."""
+    """Counts of a fetch; every object without an image is in exactly one of them.
+
+    Attributes
+    ----------
+    wanted : int
+        Number of objects without an image.
+    added : int
+        Number of objects with a good stamp.
+    flagged : dict[str, int]
+        Number of stamps by quality flag; these are kept out of training and scoring.
+    flagged_objects : int
+        Number of objects with such a stamp.
+    failures : tuple[Failure, ...]
+        Objects whose image could not be fetched.
+    failures_file : Path or None
+        File that lists the failures, if there is one.
+    rejections : tuple[Rejection, ...]
+        Objects that got an image from elsewhere meanwhile.
+    given_up : str or None
+        Why the fetch ended before the last object.
+    """
 
     wanted: int
-    added: int  # objects with a good stamp
-    flagged: dict[str, int]  # stamps kept out of training and scoring: count by quality flag
+    added: int
+    flagged: dict[str, int]
     flagged_objects: int
     failures: tuple[Failure, ...]
     failures_file: Path | None
-    rejections: tuple[Rejection, ...]  # objects that got an image from elsewhere meanwhile
-    given_up: str | None  # why the fetch ended before the last object
+    rejections: tuple[Rejection, ...]
+    given_up: str | None
 
     @property
     def unasked(self) -> int:

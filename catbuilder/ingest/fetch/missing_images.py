@@ -38,13 +38,27 @@ class Target:
 
 @dataclass(frozen=True)
 class CutoutList:
-    """Counts of a cut-out list, and the file it was written to."""
+    """Counts of a cut-out list, and the file it was written to.
+
+    Attributes
+    ----------
+    file : Path
+        The CSV file.
+    survey : str
+        Survey of the objects.
+    by : str
+        'both', 'id' or 'position'.
+    listed : int
+        Number of objects listed.
+    left_out : int
+        Number of objects without an id that the service knows.
+    """
 
     file: Path
     survey: str
-    by: str  # both, id or position
+    by: str
     listed: int
-    left_out: int  # objects without an id that the service knows
+    left_out: int
 
     def sentences(self) -> list[str]:
         """Say what was listed, and what to do with the list, a line each."""

@@ -41,19 +41,45 @@ Progress = Callable[[int, int], None]  # (done, of)
 
 @dataclass(frozen=True)
 class TileReport:
-    """Counts of an ingest of tiles."""
+    """Counts of an ingest of tiles.
 
-    tiles: int  # usable ones
-    added: int  # objects with a good stamp
-    replaced: int  # added or flagged objects whose earlier stamp lacked pixels
-    flagged: dict[str, int]  # stamps kept out of training and scoring: count by quality flag
-    flagged_objects: tuple[str, ...]  # "object_id: flags or reason", one line each
-    unchanged: int  # objects on these tiles that had a stamp
-    outside: int  # objects without a stamp that lie on none of these tiles
-    without_radius: int  # objects cut with the default width
-    whole_cubes: tuple[str, ...]  # cubes that became one object each
-    refused: tuple[Rejection, ...]  # tiles and files
-    rejections: tuple[Rejection, ...]  # rows of the table of objects
+    Attributes
+    ----------
+    tiles : int
+        Number of usable tiles.
+    added : int
+        Number of objects with a good stamp.
+    replaced : int
+        Number of added or flagged objects whose earlier stamp lacked pixels.
+    flagged : dict[str, int]
+        Number of stamps by quality flag; these are kept out of training and scoring.
+    flagged_objects : tuple[str, ...]
+        "object_id: flags or reason", a line for each flagged object.
+    unchanged : int
+        Number of objects on these tiles that had a stamp.
+    outside : int
+        Number of objects without a stamp that lie on none of these tiles.
+    without_radius : int
+        Number of objects cut with the default width.
+    whole_cubes : tuple[str, ...]
+        Cubes that became one object each.
+    refused : tuple[Rejection, ...]
+        Tiles and files that were left out.
+    rejections : tuple[Rejection, ...]
+        Rows of the table of objects that were left out.
+    """
+
+    tiles: int
+    added: int
+    replaced: int
+    flagged: dict[str, int]
+    flagged_objects: tuple[str, ...]
+    unchanged: int
+    outside: int
+    without_radius: int
+    whole_cubes: tuple[str, ...]
+    refused: tuple[Rejection, ...]
+    rejections: tuple[Rejection, ...]
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
