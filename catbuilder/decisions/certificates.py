@@ -31,7 +31,8 @@ def read_certificates(workspace: Workspace, round_number: int | None = None, *, 
         A row for each certificate or refusal: round, certificate, survey, class, verdict, reason, n, errors, threshold,
         share, weighted, alpha, delta, delta_spent, population_bound, batch, batch_errors, batch_bound. `standing` is
         the number of its labels that stand. `audit` is the verdict of the latest audit, `sampled`, `answered` and
-        `wrong` its numbers of objects, `audited_bound` its bound. Bounds, alpha, delta and share are fractions from 0 to 1.
+        `wrong` its numbers of objects, `audited_bound` its bound.
+        Bounds, alpha, delta and share are fractions from 0 to 1.
 
     Raises
     ------
