@@ -28,14 +28,17 @@ from .exports.release_check import list_releases as list_releases
 from .exports.release_check import verify_release as verify_release
 from .ingest.fetch.fetch import fetch as fetch
 from .ingest.fetch.missing_images import write_cutout_list as write_cutout_list
+from .ingest.fetch.polite_client import RatePolicy as RatePolicy
 from .ingest.images import ingest_images as ingest_images
 from .ingest.tables.survey_catalogue import ingest_survey as ingest_survey
 from .ingest.tiles.ingest_tiles import ingest_tiles as ingest_tiles
 from .inspection.check import check as check
+from .inspection.compare import CompareRequest as CompareRequest
 from .inspection.compare import compare as compare
 from .inspection.counts import count_objects as count_objects
 from .inspection.mosaic import MosaicStamp as MosaicStamp
 from .inspection.mosaic import draw_mosaic as draw_mosaic
+from .inspection.other_catalogue import CatalogueColumns as CatalogueColumns
 from .inspection.query import query as query
 from .inspection.round_diff import diff as diff
 from .inspection.similar import similar as similar
@@ -51,5 +54,6 @@ from .rounds.scoring import score as score
 from .sets.assemble import assemble as assemble
 from .sets.crossmatch import crossmatch as crossmatch
 from .sets.testsets import add_test_set as add_test_set
+from .simulation.galaxies import SurveyPlan as SurveyPlan
 from .simulation.survey import simulate as simulate
 from .web.server import serve as serve

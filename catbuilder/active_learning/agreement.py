@@ -82,9 +82,20 @@ def annotator_agreement(workspace: Workspace) -> pa.Table:
 
     Only standing labels of source human with an annotator's name count. "Not sure" is not a label.
 
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+
     Returns
     -------
-    One row per pair, with the columns of `AGREEMENT`.
+    pyarrow.Table
+        A row for each pair: annotator_a, annotator_b, objects (number labelled by both), same (fraction of these with
+        the same class from both), kappa (null if both gave every object the same class).
+
+    Examples
+    --------
+    >>> catbuilder.annotator_agreement(workspace).to_pylist()
     """
     with workspace.reading() as con:
         cells = fetch_arrow(con, query("active_learning/annotator_pairs")).to_pylist()

@@ -31,12 +31,24 @@ from catbuilder.decisions.audit import update_audits
 
 @dataclass(frozen=True)
 class ImportReport:
-    """Number of labels recorded and unchanged, and the rows that were rejected."""
+    """Number of labels recorded and unchanged, and the rows that were rejected.
+
+    Attributes
+    ----------
+    recorded : int
+        Number of labels recorded.
+    unchanged : int
+        Number of labels that stood already.
+    rejections : tuple[Rejection, ...]
+        Rows that were left out.
+    audits : tuple[str, ...]
+        Effect on the audits of certified batches, a sentence each.
+    """
 
     recorded: int
-    unchanged: int  # labels that stood already
+    unchanged: int
     rejections: tuple[Rejection, ...]
-    audits: tuple[str, ...] = ()  # effect on the audits of certified batches, a sentence each
+    audits: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
@@ -84,15 +96,32 @@ def import_labels(
 
     Parameters
     ----------
-    source : source of rows that do not give one; by default 'imported', or 'human' for the other layouts
-    survey : survey of rows that do not give one
-    layout : 'plain', 'zooniverse' or 'labelstudio'
-    answers : the class that an answer of another layout means, each like 'Features or disk=spiral'
+    workspace : Workspace
+        Workspace that the call works on.
+    file : str or Path
+        CSV file, or the file of answers that the platform gives.
+    source : {"human", "galaxy_zoo", "imported"}, optional
+        Source of rows that do not give one; by default 'imported', or 'human' for the layouts of platforms.
+    survey : str, optional
+        Survey of rows that do not give one.
+    layout : {"plain", "zooniverse", "labelstudio"}
+        Layout of the file; default 'plain'.
+    answers : sequence of str
+        Class that an answer of a platform means, each like `"Features or disk=spiral"`; none by default.
+
+    Returns
+    -------
+    ImportReport
+        Numbers of labels recorded and unchanged, the rejected rows, and the effect on audits.
 
     Raises
     ------
     InputError
         The file cannot be read or is not of that layout, the source cannot be imported, or an answer names no class.
+
+    Examples
+    --------
+    >>> catbuilder.import_labels(workspace, "labels.csv", source="human").recorded
     """
     file = Path(file)
     if source is None:
@@ -152,9 +181,25 @@ def label_columns(classes: Sequence[str]) -> tuple[CsvColumn, ...]:
 
 
 def export_labels(workspace: Workspace, file: str | Path) -> int:
-    """Write every standing label to a CSV file that `import_labels` can read, and return their number.
+    """Write every standing label to a CSV file that `import_labels` can read.
 
     An annotator's name that a spreadsheet would run as a formula gets an apostrophe, which the import removes.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    file : str or Path
+        CSV file to write; it is replaced if it is there.
+
+    Returns
+    -------
+    int
+        Number of labels written.
+
+    Examples
+    --------
+    >>> catbuilder.export_labels(workspace, "labels.csv")
     """
     file = Path(file)
     with workspace.reading() as con:

@@ -29,21 +29,40 @@ MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
 
 
 def export_subjects(workspace: Workspace, folder: str | Path, layout: Layout, table: str | Path | None = None) -> int:
-    """Write the stamps (PNG, unchanged) and the manifest of the objects into a new folder, and return their number.
+    """Write the stamps of objects and their manifest into a new folder, for a labelling platform.
 
-    'zooniverse': `manifest.csv` beside the images, its fields hidden from volunteers. 'labelstudio': `tasks.json` and
-    `label_config.xml`, images in `images/`, with addresses for its local file serving from the folder above.
+    Stamps are PNG files, unchanged. Layout 'zooniverse': `manifest.csv` beside the images, its fields hidden from
+    volunteers. Layout 'labelstudio': `tasks.json` and `label_config.xml`, images in `images/`, with addresses for its
+    local file serving from the folder above.
 
     Parameters
     ----------
-    table : CSV with object_id and survey, such as `select` writes; by default all open questions
+    workspace : Workspace
+        Workspace that the call works on.
+    folder : str or Path
+        Folder to write into; it may not have a manifest yet.
+    layout : {"zooniverse", "labelstudio"}
+        The platform.
+    table : str or Path, optional
+        CSV file with the columns `object_id` and `survey`, such as `catbuilder select` writes; by default all selected
+        objects without an answer.
+
+    Returns
+    -------
+    int
+        Number of objects written.
 
     Raises
     ------
     InputError
-        The folder has a manifest already, or the table names an object without a good stamp.
+        The layout is unknown, the folder has a manifest already, a row of the table cannot be read, or the table names
+        an object without a good stamp.
     NothingToAsk
-        No question is open.
+        No selected object is without an answer.
+
+    Examples
+    --------
+    >>> catbuilder.export_subjects(workspace, "subjects", "zooniverse")
     """
     folder = Path(folder)
     table = None if table is None else Path(table)

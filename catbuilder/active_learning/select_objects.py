@@ -60,23 +60,35 @@ def select_objects(
 
     Parameters
     ----------
-    strategy : 'audit', the unanswered objects drawn from certified batches; or, from the unlabelled pool (good stamp,
-        target population, not excluded by the firewall): 'margin', 'entropy' or 'mutual_information', the most
-        uncertain objects of the latest model; 'typical' or 'coverage', by its features; or 'random'
-    n : at most so many; None for the whole audit, or 50 with another strategy
-    purpose : 'calibration' moves the drawn objects to the calibration set
-    survey : only objects of this survey
+    workspace : Workspace
+        Workspace that the call works on.
+    strategy : str
+        'audit' (default): the unanswered objects drawn from certified batches. The others choose from the unlabelled
+        pool (good stamp, target population, not excluded by the firewall): 'margin', 'entropy' and 'mutual_information'
+        the most uncertain objects of the latest model; 'typical' and 'coverage' by its features; 'random' at random.
+    n : int, optional
+        Largest number of objects; by default the whole audit, or 50 with another strategy.
+    purpose : {"training", "calibration"}
+        Use of the answers. 'calibration' moves the drawn objects to the calibration set. Default 'training'.
+    survey : str, optional
+        Only objects of this survey; by default all. 'audit' ignores it.
 
     Returns
     -------
-    table with the columns survey, object_id, name, ra, dec (ICRS, deg), file, and empty columns label and annotator
+    pyarrow.Table
+        A row for each object: survey, object_id, name, ra, dec (ICRS, degrees), file, and empty columns label and
+        annotator.
 
     Raises
     ------
     InputError
-        There is no such strategy, or it is not random and the purpose is calibration.
+        There is no such strategy or survey, or the strategy is not random and the purpose is calibration.
     NothingToAsk
         The strategy needs a model, an ensemble or features, and there are none.
+
+    Examples
+    --------
+    >>> catbuilder.select_objects(workspace, "margin", 100, survey="des").to_pandas()
     """
     _check_request(strategy, purpose)
     if survey is not None:

@@ -74,17 +74,45 @@ class Backup(BaseModel):
 
 @dataclass(frozen=True)
 class BackupReport:
-    """Result of `backup`."""
+    """Result of `backup`.
+
+    Attributes
+    ----------
+    recording : int
+        Number of the recording that was copied.
+    copied : int
+        Number of files copied.
+    copied_bytes : int
+        Size of these files, bytes.
+    unchanged : int
+        Number of files that the backup had already.
+    damaged : tuple[str, ...]
+        Files of the workspace that differ from what was recorded; they were not copied.
+    """
 
     recording: int
-    copied: int  # files
+    copied: int
     copied_bytes: int
-    unchanged: int  # files
-    damaged: tuple[str, ...]  # files of the workspace that differ from what was recorded; they were not copied
+    unchanged: int
+    damaged: tuple[str, ...]
 
 
-def backup(workspace: Workspace, dest: str | Path, progress: Update | None = None) -> BackupReport:
+def backup(workspace: Workspace, dest: str | Path, *, progress: Update | None = None) -> BackupReport:
     """Copy the workspace to `dest`, as of one recording; a round may train meanwhile.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    dest : str or Path
+        Folder of the backup; it is made if it is not there. A later backup copies only files that changed.
+    progress : callable, optional
+        Called with the numbers of files done and in all.
+
+    Returns
+    -------
+    BackupReport
+        The recording that was copied, numbers of files copied and unchanged, bytes copied, and damaged files.
 
     Raises
     ------
@@ -92,9 +120,12 @@ def backup(workspace: Workspace, dest: str | Path, progress: Update | None = Non
         `dest` holds other files or another workspace's backup, or is inside the workspace.
     WorkspaceBusy
         Another backup to `dest` is under way.
+
+    Examples
+    --------
+    >>> catbuilder.backup(workspace, "/backup/des-y1").damaged
     """
-    dest = Path(dest)
-    dest = dest.resolve()
+    dest = Path(dest).resolve()
     _earlier(workspace, dest)  # before anything is written there
     dest.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(dest / ".lock", f"a backup to {dest} is under way"):
@@ -139,11 +170,25 @@ def _backup(workspace: Workspace, dest: Path, progress: Update | None) -> Backup
     return BackupReport(recording, copied, size, unchanged, tuple(damaged))
 
 
-def restore(source: str | Path, place: str | Path, progress: Update | None = None) -> list[str]:
-    """Restore a workspace from a backup, checking every file by its hash; give one sentence for each thing done.
+def restore(source: str | Path, place: str | Path, *, progress: Update | None = None) -> list[str]:
+    """Restore a workspace from a backup, checking every file by its hash.
 
     If `place` is a workspace with an undamaged catalogue, only damaged stamps, models and releases are put back. A
     workspace with a damaged catalogue is renamed and kept.
+
+    Parameters
+    ----------
+    source : str or Path
+        Folder of the backup.
+    place : str or Path
+        New folder, or the damaged workspace.
+    progress : callable, optional
+        Called with the numbers of files done and in all.
+
+    Returns
+    -------
+    list of str
+        One sentence for each thing done.
 
     Raises
     ------
@@ -153,10 +198,13 @@ def restore(source: str | Path, place: str | Path, progress: Update | None = Non
         The backup itself is damaged; nothing was changed.
     WorkspaceError
         `place` is a workspace without damage, or holds other files.
+
+    Examples
+    --------
+    >>> catbuilder.restore("/backup/des-y1", "des-y1")
     """
-    source = Path(source)
-    place = Path(place)
-    found, place = _read(source), place.resolve()
+    source, place = Path(source), Path(place).resolve()
+    found = _read(source)
     _refuse_no_workspace(place)
     if (place / "catbuilder.toml").exists() and (standing := _whole_workspace(place)) is not None:
         return _put_files_back(found, source, standing)

@@ -22,16 +22,44 @@ _SCORE_BYTES = 12  # of one object, two classes, as measured in both forms
 
 @dataclass(frozen=True)
 class CompactReport:
-    """Result of `compact`: what was moved."""
+    """Result of `compact`: what was moved.
+
+    Attributes
+    ----------
+    models : tuple[int, ...]
+        Rounds of the models whose scores were moved.
+    scores : int
+        Number of scores moved.
+    bytes : int
+        Size of the files written, bytes.
+    freed : int
+        Space in the catalogue file that is free for new data, bytes.
+    """
 
     models: tuple[int, ...]
     scores: int
-    bytes: int  # of the files written
-    freed: int  # bytes in the catalogue file that are free for new data
+    bytes: int
+    freed: int
 
 
-def compact(workspace: Workspace, keep: int = 3, reporter: Reporter | None = None) -> CompactReport:
-    """Move the scores of all but the newest `keep` models out of the catalogue.
+def compact(workspace: Workspace, keep: int = 3, *, reporter: Reporter | None = None) -> CompactReport:
+    """Move the scores of all but the newest models out of the catalogue, into Parquet files.
+
+    Queries still find the scores.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    keep : int
+        Number of the newest models whose scores stay in the catalogue; default 3.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    CompactReport
+        The models whose scores were moved, the number of scores, and the bytes written and freed.
 
     Raises
     ------
@@ -39,6 +67,10 @@ def compact(workspace: Workspace, keep: int = 3, reporter: Reporter | None = Non
         A round is under way.
     WorkspaceError
         There is not enough disk space for the files.
+
+    Examples
+    --------
+    >>> catbuilder.compact(workspace, keep=1).models
     """
     reporter = reporter or Reporter(quiet=True)
     moved, scores, size = [], 0, 0

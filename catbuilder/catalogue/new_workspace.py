@@ -19,13 +19,25 @@ def create_workspace(
     stamp_size: int | None = None,
     recipe: str | None = None,
 ) -> Workspace:
-    """Create the folder, its `catbuilder.toml` and an empty catalogue.
+    """Create a workspace: a folder with its `catbuilder.toml` and an empty catalogue.
 
     A `catbuilder.toml` that exists in the folder already is used as it is.
 
     Parameters
     ----------
-    classes, stamp_size, recipe : by default those of `WorkspaceConfig`: elliptical and spiral, 64 px, `paper`
+    path : str or Path
+        Folder of the new workspace; it is made if it is not there.
+    classes : sequence of str, optional
+        Names of the classes, plain lower-case words; by default elliptical and spiral.
+    stamp_size : int, optional
+        Width of a stamp in pixels, from 16 to 1024; by default 64.
+    recipe : str, optional
+        Recipe of its rounds; by default `paper`.
+
+    Returns
+    -------
+    Workspace
+        The new workspace.
 
     Raises
     ------
@@ -34,6 +46,10 @@ def create_workspace(
     ConfigError
         A class name is not a plain lower-case word, or the stamp size is out of range; or an existing
         `catbuilder.toml` has other values.
+
+    Examples
+    --------
+    >>> workspace = catbuilder.create_workspace("des-y2", classes=["elliptical", "spiral"], stamp_size=96)
     """
     path = Path(path).resolve()
     settings = path / "catbuilder.toml"

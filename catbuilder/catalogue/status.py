@@ -19,19 +19,45 @@ _KEYS = 2  # columns of the query that say what is counted; the others are count
 
 @dataclass(frozen=True)
 class Status:
-    """Result of `status`: counts of objects, and the state of each round."""
+    """Result of `status`: counts of objects, and the state of each round.
 
-    objects: pa.Table  # counts by survey and set
-    rounds: pa.Table  # the last step of each
-    recordings_since: int | None = 0  # recordings newer than the counts; None: only objects by survey were counted
+    Attributes
+    ----------
+    objects : pyarrow.Table
+        Table with numbers of objects by survey and set.
+    rounds : pyarrow.Table
+        Table with recipe, seed, ranks, last step and its time for each round.
+    recordings_since : int or None
+        Number of recordings newer than the counts; None if only objects by survey were counted.
+    """
+
+    objects: pa.Table
+    rounds: pa.Table
+    recordings_since: int | None = 0
 
 
 def status(workspace: Workspace, *, count: bool = False, progress: Update | None = None) -> Status:
-    """Count the objects; for a large catalogue, give the last count, since counting takes long.
+    """Count the objects by survey and set, and read the state of each round.
+
+    For a large catalogue the last count is given, since counting takes long; without one, only numbers by survey.
 
     Parameters
     ----------
-    count : count again in any case
+    workspace : Workspace
+        Workspace that the call works on.
+    count : bool
+        Count again, however large the catalogue is. Default False.
+    progress : callable, optional
+        Called with the numbers of ranges of ids done and in all.
+
+    Returns
+    -------
+    Status
+        Tables of objects and rounds, and the number of recordings since the count.
+
+    Examples
+    --------
+    >>> catbuilder.status(workspace).objects.to_pylist()
     """
     with workspace.reading() as con:
         rounds = con.sql("SELECT * EXCLUDE (planned_at) FROM round_status ORDER BY round").to_arrow_table()

@@ -91,7 +91,7 @@ def track(
     from catbuilder.core.progress import Reporter
     from catbuilder.reports.tracking import mlflow_address, track
 
-    where, written = track(open_workspace(workspace), to, place, Reporter())
+    where, written = track(open_workspace(workspace), to, place, reporter=Reporter())
     print(f"{written} rounds written; rounds that were there already are unchanged.")
     look = f"mlflow ui --backend-store-uri {mlflow_address(where)}"
     if to == "tensorboard":

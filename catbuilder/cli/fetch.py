@@ -27,15 +27,14 @@ def fetch(
 ) -> None:
     """Download missing images by position, and ingest them."""
     from catbuilder.core.progress import Reporter
-    from catbuilder.ingest.fetch.cutout_services import find_service
     from catbuilder.ingest.fetch.fetch import fetch
     from catbuilder.ingest.fetch.polite_client import RatePolicy
 
-    opened, chosen = open_workspace(workspace), find_service(service or survey, scale)
+    opened = open_workspace(workspace)
     with Reporter().bar("fetching images") as update:
         report = fetch(
-            opened, survey, chosen, where=where, n=n, width_arcsec=size, policy=RatePolicy(rate_per_s=rate),
-            progress=update,
+            opened, survey, service, where=where, n=n, width_arcsec=size, arcsec_per_pixel=scale,
+            policy=RatePolicy(rate_per_s=rate), progress=update,
         )  # fmt: skip
     print_report(report)
     if report.wanted and (report.unasked or not (report.added or report.flagged_objects)):

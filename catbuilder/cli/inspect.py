@@ -131,7 +131,7 @@ def diff(
     from catbuilder.inspection.round_diff import diff, write_changed
 
     opened = open_workspace(workspace)
-    found = diff(opened, first, last, examples, Reporter())
+    found = diff(opened, first, last, examples=examples, reporter=Reporter())
     if format != "table" or part is not None:
         show(getattr(found, part or "labels"), format)
     else:
@@ -204,7 +204,7 @@ def compare(
         "", object_id, ra, dec, label, theirs, dict(parse_class_pairs(shares or (), "--share")), least
     )
     request = CompareRequest(of, at, where, by, radius, n)
-    found = compare(opened, file, survey, columns, request, Reporter())
+    found = compare(opened, file, survey=survey, columns=columns, question=request, reporter=Reporter())
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)
     else:
@@ -265,7 +265,7 @@ def check(
     from catbuilder.inspection.check import check
 
     with Reporter().bar("checking files") as update:
-        report = check(open_workspace(workspace), update, deep)
+        report = check(open_workspace(workspace), deep=deep, progress=update)
     show(report.table(), format)
     print("".join(f"{sentence}\n" for sentence in report.sentences()), file=sys.stderr, end="")
     if not report.is_sound:

@@ -74,7 +74,7 @@ def score(
     from catbuilder.core.progress import Reporter
     from catbuilder.rounds.scoring import score
 
-    print("\n".join(score(open_workspace(workspace), number, Reporter()).sentences()))
+    print("\n".join(score(open_workspace(workspace), number, reporter=Reporter()).sentences()))
 
 
 def rollback(

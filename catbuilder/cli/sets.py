@@ -28,7 +28,7 @@ def crossmatch(
 
     names = None if surveys is None else [name.strip() for name in surveys.split(",")]
     with Reporter().bar("matching") as update:
-        report = crossmatch(open_workspace(workspace), radius, names, update)
+        report = crossmatch(open_workspace(workspace), radius, names, progress=update)
     show(pa.Table.from_pylist([asdict(match) for match in report.matches]), format)
     for sentence in report.sentences():
         print(sentence, file=sys.stdout if format == "table" else sys.stderr)

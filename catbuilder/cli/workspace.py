@@ -57,7 +57,7 @@ def simulate(
     plan = SurveyPlan() if objects is None else SurveyPlan.scaled_to(objects)
     if calibration is not None:
         plan = replace(plan, calibration=calibration)
-    report = simulate(workspace, plan, seed, stamp_size, reporter=Reporter())
+    report = simulate(workspace, plan, seed=seed, stamp_size=stamp_size, reporter=Reporter())
     print("\n".join(report.sentences()))
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
 
@@ -74,7 +74,7 @@ def backup(
     from catbuilder.core.progress import Reporter
 
     with Reporter().bar("backing up") as update:
-        report = backup(open_workspace(workspace), dest, update)
+        report = backup(open_workspace(workspace), dest, progress=update)
     print(
         f"Backed up to {dest} as of recording {report.recording}: {report.copied} files copied "
         f"({report.copied_bytes / 1e6:.1f} MB), {report.unchanged} unchanged."
@@ -97,7 +97,7 @@ def restore(
     from catbuilder.core.progress import Reporter
 
     with Reporter().bar("restoring") as update:
-        said = restore(source, place, update)
+        said = restore(source, place, progress=update)
     print("\n".join(said))
 
 
@@ -112,7 +112,7 @@ def compact(
     from catbuilder.catalogue.compact import compact
     from catbuilder.core.progress import Reporter
 
-    report = compact(open_workspace(workspace), keep, Reporter())
+    report = compact(open_workspace(workspace), keep, reporter=Reporter())
     if not report.models:
         print(f"Nothing to move: the catalogue has scores of no more than {keep} models.")
         return

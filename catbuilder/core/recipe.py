@@ -205,13 +205,27 @@ def load_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe
 
     Parameters
     ----------
-    changes : settings that replace those of the file, each `KEY=VALUE`: `members=3`, `promotion.policy=certified`,
+    name_or_file : str or Path
+        Name of a shipped recipe, such as `"real"`, or path of a .toml file.
+    changes : sequence of str
+        Settings that replace those of the file, each `KEY=VALUE`: `members=3`, `promotion.policy=certified`,
         `training.stages.0.epochs=2`. The value is TOML; anything else is taken as text, so that names need no quotes.
+        None by default.
+
+    Returns
+    -------
+    Recipe
+        The settings, checked.
 
     Raises
     ------
     ConfigError
         There is no such recipe, a key is unknown, missing or out of range, or a change is not `KEY=VALUE`.
+
+    Examples
+    --------
+    >>> recipe = catbuilder.load_recipe("real", ["promotion.policy=certified", "members=3"])
+    >>> catbuilder.run_rounds(workspace, 3, recipe)
     """
     path = Path(name_or_file)
     if path.suffix != ".toml":

@@ -13,32 +13,63 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 
 
-def read_certificates(workspace: Workspace, round_number: int | None = None, at: int | None = None) -> pa.Table:
+def read_certificates(workspace: Workspace, round_number: int | None = None, *, at: int | None = None) -> pa.Table:
     """Read every certificate and refusal, of one round or of all, with its latest audit.
-
-    Beside the columns of `certificates`, a row has `standing`, the number of its labels that stand, and `audit`,
-    `sampled`, `answered`, `wrong` and `audited_bound` as in `audits`.
 
     Parameters
     ----------
-    round_number : only this round's certificates; None for all rounds
-    at : as of the end of this round; None for now
+    workspace : Workspace
+        Workspace that the call works on.
+    round_number : int, optional
+        Only this round's certificates; by default those of all rounds.
+    at : int, optional
+        Number of a round: as of its end; by default as it is now.
+
+    Returns
+    -------
+    pyarrow.Table
+        A row for each certificate or refusal: round, certificate, survey, class, verdict, reason, n, errors, threshold,
+        share, weighted, alpha, delta, delta_spent, population_bound, batch, batch_errors, batch_bound. `standing` is
+        the number of its labels that stand. `audit` is the verdict of the latest audit, `sampled`, `answered` and
+        `wrong` its numbers of objects, `audited_bound` its bound.
+        Bounds, alpha, delta and share are fractions from 0 to 1.
 
     Raises
     ------
     RoundError
         There is no such round.
+
+    Examples
+    --------
+    >>> catbuilder.read_certificates(workspace, 2).to_pylist()
     """
     return _rows_of_round(workspace, "decisions/certificates", round_number, at=at)
 
 
 def read_shifts(workspace: Workspace, round_number: int | None = None) -> pa.Table:
-    """Read the shift meters of one round, or of all, without `run`, in the order of samples and meters.
+    """Read the shift meters: how far apart two samples of a round lie in the features of its model.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    round_number : int, optional
+        Only this round's meters; by default those of all rounds.
+
+    Returns
+    -------
+    pyarrow.Table
+        A row for each pair of samples and meter, in the order of samples and meters: round, sample_a, sample_b, meter,
+        class, value with the ends `low` and `high` of its interval, n_a and n_b (numbers of objects in the samples).
 
     Raises
     ------
     RoundError
         There is no such round.
+
+    Examples
+    --------
+    >>> catbuilder.read_shifts(workspace, 2).to_pylist()
     """
     return _rows_of_round(workspace, "decisions/shifts", round_number)
 

@@ -56,17 +56,33 @@ def metrics(
 
 
 def accuracy_curves(workspace: Workspace, rounds: Sequence[int] | None = None) -> "pa.Table":
-    """Read accuracy against coverage of rounds on each test set, which `draw_accuracy` draws.
+    """Read the accuracy against coverage of each round on each test set.
+
+    `draw_accuracy` draws the result.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    rounds : sequence of int, optional
+        Numbers of the rounds; by default all.
 
     Returns
     -------
     pyarrow.Table
-        test_set, survey, round, coverage, value, low, high, n.
+        A row for each test set, survey, round and coverage: test_set, survey, round, coverage (fraction of the objects,
+        the most confident first, from 0 to 1), value (accuracy of these, from 0 to 1), low and high (ends of its 95 per
+        cent interval), n (number of objects).
 
     Raises
     ------
     RoundError
         There is no such round.
+
+    Examples
+    --------
+    >>> curves = catbuilder.accuracy_curves(workspace, [1, 3])
+    >>> catbuilder.draw_accuracy(curves, "accuracy.pdf")
     """
     return _read(workspace, "decisions/accuracy_curves", rounds)
 

@@ -15,13 +15,27 @@ FORMATS = {".fits": "FITS", ".fit": "FITS", ".vot": "VOTable", ".parquet": "VOPa
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Number of rows and columns of an export, and the surveys and label sources of its rows."""
+    """Number of rows and columns of an export, and the surveys and label sources of its rows.
+
+    Attributes
+    ----------
+    rows : int
+        Number of rows written.
+    columns : int
+        Number of columns written.
+    without_position : int
+        Number of rows left out of HATS, which needs a position.
+    surveys : frozenset[str]
+        Surveys of the rows selected.
+    label_sources : frozenset[str or None]
+        Sources of the labels of the rows selected.
+    """
 
     rows: int
     columns: int
-    without_position: int = 0  # rows left out of HATS, which needs a position
-    surveys: frozenset[str] = frozenset()  # of the rows selected
-    label_sources: frozenset[str | None] = frozenset()  # of the rows selected
+    without_position: int = 0
+    surveys: frozenset[str] = frozenset()
+    label_sources: frozenset[str | None] = frozenset()
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
@@ -48,10 +62,23 @@ def export(
 
     Parameters
     ----------
-    target : a file name that ends in .fits, .fit, .vot, .parquet or .csv, or a folder name that ends in .hats
-    at : as of the end of this round; by default as it is now
-    where : an SQL condition on the columns of `catalog`
-    fits_plus : put a VOTable document of the metadata into the primary HDU of a FITS file (FITS-plus of TOPCAT)
+    workspace : Workspace
+        Workspace that the call works on.
+    target : str or Path
+        A file name that ends in .fits, .fit, .vot, .parquet or .csv, or a folder name that ends in .hats.
+    at : int, optional
+        Number of a closed round: as of its end; by default as it is now.
+    where : str, optional
+        SQL condition on the columns of the view `catalog`; by default all objects.
+    fits_plus : bool
+        Put a VOTable document of the metadata into the primary HDU of a FITS file (FITS-plus of TOPCAT). Default False.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    ExportReport
+        Numbers of rows and columns written.
 
     Raises
     ------
@@ -63,6 +90,10 @@ def export(
         The condition is not valid.
     WorkspaceBusy
         Another export to the same target is running.
+
+    Examples
+    --------
+    >>> catbuilder.export(workspace, "spirals.fits", at=2, where="label = 'spiral'").rows
     """
     target = Path(target)
     suffix = target.suffix.lower()

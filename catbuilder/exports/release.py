@@ -61,14 +61,30 @@ _FILES = {"fits": "catalog.fits", "parquet": "catalog.parquet", "votable": "cata
 
 @dataclass(frozen=True)
 class ReleaseReport:
-    """A release that was made."""
+    """A release that was made.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the release.
+    round : int
+        Number of the round.
+    rows : int
+        Number of objects.
+    files : tuple[str, ...]
+        Names of its files.
+    previous : str or None
+        Version of the release before.
+    without_cds : bool
+        True if catalog.dat was left out because of the number of rows.
+    """
 
     folder: Path
     round: int
     rows: int
     files: tuple[str, ...]
-    previous: str | None  # the release before
-    without_cds: bool = False  # catalog.dat was left out because of the number of rows
+    previous: str | None
+    without_cds: bool = False
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
@@ -106,10 +122,23 @@ def release(
 
     Parameters
     ----------
-    version : letters, digits, '.', '_' and '-'; a version can be released once
-    at : as of the end of this round; by default the last closed one
-    where : an SQL condition on the columns of `catalog`
-    formats : some of `FORMATS`; by default fits and parquet, and cds up to `CDS_ROWS` objects
+    workspace : Workspace
+        Workspace that the call works on.
+    version : str
+        Letters, digits, '.', '_' and '-'. A version can be released once.
+    at : int, optional
+        Number of the closed round; by default the last closed one.
+    where : str, optional
+        SQL condition on the columns of the view `catalog`; by default all objects.
+    formats : sequence of str, optional
+        Some of fits, parquet, cds, votable and csv; by default fits and parquet, and cds up to a million objects.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    ReleaseReport
+        Folder and files of the release, its round and number of rows.
 
     Raises
     ------
@@ -123,6 +152,10 @@ def release(
         The condition is not valid.
     WorkspaceBusy
         Another release is under way.
+
+    Examples
+    --------
+    >>> catbuilder.release(workspace, "1.0", at=3, formats=["fits"]).files
     """
     reporter = reporter or Reporter(quiet=True)
     settings = _complete(workspace)

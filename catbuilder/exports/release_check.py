@@ -13,7 +13,27 @@ SUMS, PROVENANCE = "SHA256SUMS", "provenance.json"
 
 
 def list_releases(workspace: Workspace) -> list[dict[str, Any]]:
-    """Read the provenance of each release, sorted by version: version, round, objects, created, ..."""
+    """Read the provenance of each release, sorted by version.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+
+    Returns
+    -------
+    list of dict
+        For each release: version, round, objects (their number), where, created (UTC), doi, surveys, facts and recipe.
+
+    Raises
+    ------
+    ReleaseError
+        The provenance of a release cannot be read.
+
+    Examples
+    --------
+    >>> [one["version"] for one in catbuilder.list_releases(workspace)]
+    """
     found = []
     for file in sorted((workspace.path / "releases").glob(f"[!.]*/{PROVENANCE}")):
         try:
@@ -24,12 +44,28 @@ def list_releases(workspace: Workspace) -> list[dict[str, Any]]:
 
 
 def verify_release(workspace: Workspace, version: str) -> int:
-    """Compare every file of a release with its checksum, and return the number of files.
+    """Compare every file of a release with its checksum.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    version : str
+        Version of the release.
+
+    Returns
+    -------
+    int
+        Number of files compared.
 
     Raises
     ------
     ReleaseError
         There is no such release, or a file of it is missing, changed or was added.
+
+    Examples
+    --------
+    >>> catbuilder.verify_release(workspace, "1.0")
     """
     folder = workspace.path / "releases" / version
     if not VERSION.fullmatch(version) or not folder.is_dir():

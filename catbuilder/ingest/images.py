@@ -46,13 +46,27 @@ Progress = Callable[[int, int], None]  # (done, of)
 
 @dataclass(frozen=True)
 class IngestReport:
-    """Counts of an ingest of images; every row of the table is in exactly one of them."""
+    """Counts of an ingest of images; every row of the table is in exactly one of them.
 
-    added: int  # objects with a good stamp
-    flagged: dict[str, int]  # added too, but kept out of training and scoring: count by quality flag
-    unchanged: int  # in the catalogue already, with the same image
+    Attributes
+    ----------
+    added : int
+        Number of objects with a good stamp.
+    flagged : dict[str, int]
+        Number of other added stamps by quality flag; these are kept out of training and scoring.
+    unchanged : int
+        Number of objects in the catalogue already, with the same image.
+    rejections : tuple[Rejection, ...]
+        Rows that were left out.
+    flagged_files : tuple[str, ...]
+        "file: flags or reason", a line for each flagged image.
+    """
+
+    added: int
+    flagged: dict[str, int]
+    unchanged: int
     rejections: tuple[Rejection, ...]
-    flagged_files: tuple[str, ...]  # "file: flags or reason", one line each
+    flagged_files: tuple[str, ...]
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
@@ -107,24 +121,43 @@ def ingest_images(
 
     Parameters
     ----------
-    folder, table : the images, and a CSV file with `object_id`, `file` (below the folder) and optionally
-        `ra`, `dec` (ICRS, deg), `label`, `split`, `mag_g`, `mag_r`, `mag_i`, `radius_arcsec`, `domain`
-    split : split of the rows that state none: train, validation, calibration or pool; `none` is scored, but neither
-        trained on nor promoted
-    default_split : split where neither the table nor `split` states one; by default `train` for rows with a label and
-        `pool` for the others. Any stated split and the rules of `assemble` replace it
-    source : origin of the labels: human, galaxy_zoo or imported
-    rendering : name of the way in which these images were made; by default survey and folder
-    arcsec_per_pixel : pixel scale of the source images, to be recorded
-    progress : called with the number of images read and of all images
+    workspace : Workspace
+        Workspace that the call works on.
+    folder : str or Path
+        Folder of the images.
+    table : str or Path
+        CSV file with `object_id`, `file` (path below the folder) and optionally `ra`, `dec` (ICRS, degrees), `label`,
+        `split`, `mag_g`, `mag_r`, `mag_i` (mag), `radius_arcsec`, `domain`.
+    survey : str
+        Survey of the objects.
+    split : {"train", "validation", "calibration", "pool", "none"}, optional
+        Split of the rows that state none. An object of split `none` is scored, but neither trained on nor promoted.
+    default_split : str, optional
+        Split where neither the table nor `split` states one; by default `train` for rows with a label and `pool` for
+        the others. Any stated split and the rules of `assemble` replace it.
+    source : {"human", "galaxy_zoo", "imported"}
+        Source of the labels; default 'imported'.
+    rendering : str, optional
+        Name of the way in which these images were made; by default survey and folder.
+    arcsec_per_pixel : float, optional
+        Pixel scale of the source images in arcsec, to be recorded.
+    progress : callable, optional
+        Called with the numbers of images done and in all.
+
+    Returns
+    -------
+    IngestReport
+        Numbers of objects added, flagged and unchanged, and the rejected rows.
 
     Raises
     ------
     InputError
         The folder or the table cannot be used. Single bad rows are rejected and reported.
+
+    Examples
+    --------
+    >>> catbuilder.ingest_images(workspace, "sdss/", "sdss.csv", survey="sdss", source="galaxy_zoo").added
     """
-    folder = Path(folder)
-    table = Path(table)
     folder, table = Path(folder), Path(table)
     _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())

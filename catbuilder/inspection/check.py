@@ -25,13 +25,27 @@ _BY_OBJECT = "-- Object by object."
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: the promise that it verifies, and what breaks it."""
+    """The result of one check: the promise that it verifies, and what breaks it.
+
+    Attributes
+    ----------
+    check : str
+        Name of the check.
+    promise : str
+        What should be true.
+    faults : tuple[str, ...]
+        The first ten faults, a sentence each.
+    count : int
+        Number of all faults.
+    warnings : tuple[str, ...]
+        Sentences on what breaks no promise, but a person should look at.
+    """
 
     check: str
     promise: str
     faults: tuple[str, ...]
-    count: int  # of faults; `faults` names the first ten
-    warnings: tuple[str, ...] = ()  # breaks no promise, but a person should look at it
+    count: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def result(self) -> str:
@@ -41,7 +55,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The results of all checks."""
+    """The results of all checks.
+
+    Attributes
+    ----------
+    findings : tuple[Finding, ...]
+        One for each check.
+    """
 
     findings: tuple[Finding, ...]
 
@@ -65,12 +85,30 @@ class CheckReport:
         return faults + [f"warning: {text}" for finding in self.findings for text in finding.warnings]
 
 
-def check(workspace: Workspace, progress: Update | None = None, deep: bool = False) -> CheckReport:
-    """Run every check: the queries in `sql/checks`, rendering bias, certificates, and the files.
+def check(workspace: Workspace, *, deep: bool = False, progress: Update | None = None) -> CheckReport:
+    """Check that the catalogue and its files are intact.
+
+    The checks are the queries in `sql/checks`, the rendering bias, the certificates and the files.
 
     Parameters
     ----------
-    deep : also read every byte: verify catalogue blocks, stamps, manifests, scores and checkpoints by their hashes
+    workspace : Workspace
+        Workspace that the call works on.
+    deep : bool
+        Also read every byte: verify catalogue blocks, stamps, manifests, scores and checkpoints by their hashes. This
+        takes longer. Default False.
+    progress : callable, optional
+        Called with the numbers of files done and in all.
+
+    Returns
+    -------
+    CheckReport
+        A finding for each check. `is_sound` is True if no check fails.
+
+    Examples
+    --------
+    >>> report = catbuilder.check(workspace, deep=True)
+    >>> report.is_sound, report.sentences()
     """
     progress = progress or (lambda done, of: None)
     log = truncated_log(workspace)

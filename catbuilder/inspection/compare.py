@@ -35,30 +35,70 @@ _SURE = {"predicted_label": "coalesce(c.calibrated_confidence, c.predicted_confi
 
 @dataclass(frozen=True)
 class CompareRequest:
-    """The column of ours to compare, the objects, and how to pair them."""
+    """The column of ours to compare, the objects, and how to pair them.
+
+    Attributes
+    ----------
+    of : {'predicted_label', 'label'}
+        Column of the catalogue to compare (default 'predicted_label').
+    at : int or None
+        Number of a round: as of its end; by default as it is now.
+    where : str
+        SQL condition on the columns of the view `catalog` (default "domain = 'in'").
+    by : {'id', 'position'} or None
+        How to pair objects; by default by id if the file has ids of the survey.
+    radius_arcsec : float
+        Largest separation of a pair of positions, arcsec, above 0 and up to 60 (default 1.0).
+    examples : int
+        Number of disagreements to list, the most confident first (default 24).
+    """
 
     of: Literal["predicted_label", "label"] = "predicted_label"
-    at: int | None = None  # as of the end of this round
-    where: str = "domain = 'in'"  # a condition on the columns of `catalog`
-    by: Literal["id", "position"] | None = None  # by default by id if the file has ids of the survey
+    at: int | None = None
+    where: str = "domain = 'in'"
+    by: Literal["id", "position"] | None = None
     radius_arcsec: float = 1.0
-    examples: int = 24  # disagreements to list, the most confident first
+    examples: int = 24
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Agreement of two catalogues. It says how similar they are, not which one is right."""
+    """Agreement of two catalogues. It says how similar they are, not which one is right.
 
-    title: str  # of the other catalogue
+    Attributes
+    ----------
+    title : str
+        Title of the other catalogue.
+    survey : str
+        Survey of the objects.
+    by : str
+        How objects were paired: 'id' or 'position'.
+    theirs : int
+        Number of rows of the other catalogue.
+    committed : int
+        Number of these rows that commit to one of our classes.
+    paired : int
+        Number of objects in both.
+    compared : int
+        Number of objects in both for which both commit to a class.
+    agreement : pyarrow.Table
+        Table with the columns variable (null: all objects), bin_low, bin_high, and the fields of `Agreement`.
+    confusion : pyarrow.Table
+        Table with the columns variable, bin_low, bin_high, ours, theirs and objects (number).
+    disagreements : pyarrow.Table
+        Table with the columns survey, object_id, ours, confidence, theirs, mag_r (mag) and radius_arcsec.
+    """
+
+    title: str
     survey: str
-    by: str  # how objects were paired: 'id' or 'position'
-    theirs: int  # rows of the other catalogue
-    committed: int  # rows in which it commits to one of our classes
-    paired: int  # objects in both
-    compared: int  # objects in both for which both commit to a class
-    agreement: pa.Table  # variable (NULL: all), bin_low, bin_high, and the fields of Agreement
-    confusion: pa.Table  # variable, bin_low, bin_high, ours, theirs, objects
-    disagreements: pa.Table  # survey, object_id, ours, confidence, theirs, mag_r, radius_arcsec
+    by: str
+    theirs: int
+    committed: int
+    paired: int
+    compared: int
+    agreement: pa.Table
+    confusion: pa.Table
+    disagreements: pa.Table
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
@@ -84,6 +124,7 @@ class Comparison:
 def compare(
     workspace: Workspace,
     file: str | Path,
+    *,
     survey: str | None = None,
     columns: CatalogueColumns | None = None,
     question: CompareRequest | None = None,
@@ -93,10 +134,23 @@ def compare(
 
     Parameters
     ----------
-    file : CSV, FITS, VOTable or Parquet
-    survey : survey of the objects to compare; by default that of the file's ids, or the only survey with objects
-    columns : the columns of the file, if its layout is not known or other columns are meant
-    question : column, round, condition and pairing; by default predicted classes of the target population
+    workspace : Workspace
+        Workspace that the call works on.
+    file : str or Path
+        CSV, FITS, VOTable or Parquet file of the other catalogue.
+    survey : str, optional
+        Survey of the objects to compare; by default that of the file's ids, or the only survey with objects.
+    columns : CatalogueColumns, optional
+        Columns of the file, if its layout is not known or other columns are meant.
+    question : CompareRequest, optional
+        Column, round, condition and pairing; by default the predicted classes of the target population.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    Comparison
+        Numbers of objects paired and compared; tables of agreement, of the confusion counts and of the disagreements.
 
     Raises
     ------
@@ -106,6 +160,11 @@ def compare(
         There is no round `at`, or it is not closed.
     QueryError
         The condition is not valid.
+
+    Examples
+    --------
+    >>> found = catbuilder.compare(workspace, "vega_ferrero.fits", survey="des")
+    >>> found.agreement.to_pylist()[0]["kappa"]
     """
     file = Path(file)
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
@@ -141,7 +200,9 @@ def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path)
     if not rows:
         raise InputError(f"there is no disagreement to draw in {file}; leave out --mosaic")
     pictures = [MosaicStamp(row["survey"], row["object_id"], _caption(row)) for row in rows]
-    return draw_mosaic(workspace, pictures, file, f"disagreements with {comparison.title}, the most confident first")
+    return draw_mosaic(
+        workspace, pictures, file, title=f"disagreements with {comparison.title}, the most confident first"
+    )
 
 
 def _caption(row: dict[str, Any]) -> str:

@@ -30,13 +30,21 @@ def count_objects(
 
     Parameters
     ----------
-    by : columns of `catalog`
-    at : as of the end of this round; by default as it is now
-    where : an SQL condition on the columns of `catalog`
+    workspace : Workspace
+        Workspace that the call works on.
+    by : sequence of str
+        Columns of the view `catalog`; default survey, source and label.
+    at : int, optional
+        Number of a round: as of its end; by default as it is now.
+    where : str, optional
+        SQL condition on the columns of the view `catalog`; by default all objects.
+    progress : callable, optional
+        Called with the numbers of ranges of ids done and in all.
 
     Returns
     -------
-    table with the columns `by` and `objects`, sorted
+    pyarrow.Table
+        A row for each combination of values: the columns `by`, and `objects`, their number; sorted by `by`.
 
     Raises
     ------
@@ -44,6 +52,10 @@ def count_objects(
         There is no such column, or the condition is not valid.
     RoundError
         There is no round `at`.
+
+    Examples
+    --------
+    >>> catbuilder.count_objects(workspace, ["survey", "label"], where="mag_r < 17").to_pylist()
     """
     with workspace.reading() as con:
         _check_columns(con, by)

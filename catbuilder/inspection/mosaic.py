@@ -23,22 +23,52 @@ _COLUMNS = 6
 
 @dataclass(frozen=True)
 class MosaicStamp:
-    """An object to draw, and its caption of one or two lines."""
+    """An object to draw, and its caption of one or two lines.
+
+    Attributes
+    ----------
+    survey : str
+        Survey of the object.
+    object_id : int
+        Id of the object in its survey.
+    caption : str
+        Text above the stamp.
+    """
 
     survey: str
     object_id: int
     caption: str
 
 
-def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: str | Path, title: str = "") -> int:
-    """Draw the stamps of the objects in order, as PNG, PDF or SVG, and return the number that have one.
+def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: str | Path, *, title: str = "") -> int:
+    """Draw the stamps of objects side by side, in the given order, as PNG, PDF or SVG.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    pictures : sequence of MosaicStamp
+        The objects and their captions, at most 400. An object without a stamp is left out.
+    file : str or Path
+        File to write; its name ends in .png, .pdf or .svg.
+    title : str
+        Title above the stamps; none by default.
+
+    Returns
+    -------
+    int
+        Number of objects drawn.
 
     Raises
     ------
     InputError
-        The file's name ends in none of these, or there are too many objects.
+        The file's name ends in none of .png, .pdf and .svg, or there are more than 400 objects.
     NothingToScore
         None of the objects has a stamp.
+
+    Examples
+    --------
+    >>> catbuilder.draw_mosaic(workspace, [catbuilder.MosaicStamp("des", 5, "spiral")], "spirals.png")
     """
     file = Path(file)
     from matplotlib.figure import Figure

@@ -24,17 +24,39 @@ _REAL = ("FLOAT", "DOUBLE")
 
 @dataclass(frozen=True)
 class CatalogueColumns:
-    """The columns of a file: one column with the class, or one with the share or probability of each class."""
+    """The columns of a file: one column with the class, or one with the share or probability of each class.
+
+    Attributes
+    ----------
+    title : str
+        Title of the catalogue.
+    object_id : str or None
+        Column of the ids.
+    ra : str or None
+        Column of the right ascension (ICRS, degrees).
+    dec : str or None
+        Column of the declination (ICRS, degrees).
+    label : str or None
+        Column of the class.
+    meanings : Mapping[str, str]
+        Our class for each value in `label`.
+    shares : Mapping[str, str]
+        Column of the share or probability of each of our classes.
+    least : float
+        Smallest value of the largest share that commits the file to a class (default 0.5).
+    survey : str or None
+        Survey of the ids in `object_id`.
+    """
 
     title: str = ""
     object_id: str | None = None
-    ra: str | None = None  # ICRS, degrees
+    ra: str | None = None
     dec: str | None = None
     label: str | None = None
-    meanings: Mapping[str, str] = field(default_factory=dict)  # value in `label` -> our class
-    shares: Mapping[str, str] = field(default_factory=dict)  # our class -> column of its share
-    least: float = 0.5  # smallest value of the largest share that commits the file to a class
-    survey: str | None = None  # survey of the ids in `object_id`
+    meanings: Mapping[str, str] = field(default_factory=dict)
+    shares: Mapping[str, str] = field(default_factory=dict)
+    least: float = 0.5
+    survey: str | None = None
 
     @property
     def classes(self) -> set[str]:

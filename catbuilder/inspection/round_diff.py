@@ -31,14 +31,30 @@ _TEXTS = pa.string()
 
 @dataclass(frozen=True)
 class RoundDiff:
-    """Changes from the end of round `first` to the end of round `last`."""
+    """Changes from the end of round `first` to the end of round `last`.
+
+    Attributes
+    ----------
+    first : int
+        Number of the earlier round.
+    last : int
+        Number of the later round.
+    labels : pyarrow.Table
+        Table with the columns change, label_before, source_before, label_after, source_after and objects (number).
+    predictions : pyarrow.Table
+        Table with the columns predicted_before, predicted_after and objects (number), for all objects.
+    events : pyarrow.Table
+        Table with the columns round, event ('label' or 'retraction'), source, label and objects (number).
+    examples : pyarrow.Table
+        Some objects of each kind of change, with the reason.
+    """
 
     first: int
     last: int
-    labels: pa.Table  # change, label_before, source_before, label_after, source_after, objects
-    predictions: pa.Table  # predicted_before, predicted_after, objects; for all objects
-    events: pa.Table  # round, event ('label' or 'retraction'), source, label, objects
-    examples: pa.Table  # some objects of each kind of change, with the reason
+    labels: pa.Table
+    predictions: pa.Table
+    events: pa.Table
+    examples: pa.Table
 
     def sentences(self) -> list[str]:
         """Return the numbers of changed labels and predictions as sentences."""
@@ -57,17 +73,35 @@ class RoundDiff:
         ]
 
 
-def diff(workspace: Workspace, first: int, last: int, examples: int = 3, reporter: Reporter | None = None) -> RoundDiff:
+def diff(
+    workspace: Workspace, first: int, last: int, *, examples: int = 3, reporter: Reporter | None = None
+) -> RoundDiff:
     """Compare the catalogue at the ends of two closed rounds.
 
     Parameters
     ----------
-    examples : largest number of objects to list for each kind of change
+    workspace : Workspace
+        Workspace that the call works on.
+    first, last : int
+        Numbers of two closed rounds, the earlier one first.
+    examples : int
+        Largest number of objects to list for each kind of change; default 3.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    RoundDiff
+        Tables that count changed labels, changed predictions and events, and a table of examples.
 
     Raises
     ------
     RoundError
         A round does not exist or is not closed, or `first` is not before `last`.
+
+    Examples
+    --------
+    >>> catbuilder.diff(workspace, 1, 2).labels.to_pylist()
     """
     reporter = reporter or Reporter(quiet=True)
     bound = {"first": first, "last": last}

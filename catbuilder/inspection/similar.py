@@ -26,13 +26,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A similar object, and its current row in the catalogue."""
+    """A similar object, and its current row in the catalogue.
+
+    Attributes
+    ----------
+    survey : str
+        Survey of the object.
+    object_id : int
+        Id of the object in its survey.
+    distance : float
+        Cosine distance of the features: 0 for the same direction, 1 for orthogonal.
+    label : str or None
+        Current label.
+    source : str or None
+        Source of the label.
+    predicted_label : str or None
+        Predicted class.
+    predicted_confidence : float or None
+        Confidence of the prediction, from 0 to 1.
+    domain : str or None
+        Whether the object belongs to the target population, as in `catalog`.
+    """
 
     survey: str
     object_id: int
-    distance: float  # cosine distance of the features: 0 for the same direction, 1 for orthogonal
+    distance: float
     label: str | None
-    source: str | None  # who gave the label
+    source: str | None
     predicted_label: str | None
     predicted_confidence: float | None
     domain: str | None
@@ -40,11 +60,23 @@ class Neighbour:
 
 @dataclass(frozen=True)
 class SimilarObjects:
-    """The objects that look most like one, the nearest first."""
+    """The objects that look most like one, the nearest first.
+
+    Attributes
+    ----------
+    survey : str
+        Survey of the object that was asked about.
+    object_id : int
+        Id of that object.
+    round : int
+        Round of the network whose features were compared.
+    neighbours : tuple[Neighbour, ...]
+        The similar objects.
+    """
 
     survey: str
     object_id: int
-    round: int  # of the network whose features were compared
+    round: int
     neighbours: tuple[Neighbour, ...]
 
     def table(self) -> pa.Table:
@@ -71,10 +103,21 @@ def similar(
 
     Parameters
     ----------
-    object_id : id of the object in its survey
-    n : number of neighbours
-    survey : survey of the object; may be left out if only one survey has the id
-    round_number : round of the network; by default the latest closed round that kept features
+    workspace : Workspace
+        Workspace that the call works on.
+    object_id : str or int
+        Id of the object in its survey.
+    n : int
+        Largest number of neighbours; default 20.
+    survey : str, optional
+        Survey of the object; it may be left out if only one survey has the id.
+    round_number : int, optional
+        Round of the network; by default the latest closed round that kept features.
+
+    Returns
+    -------
+    SimilarObjects
+        The neighbours, each with its cosine distance and its row of the catalogue.
 
     Raises
     ------
@@ -84,6 +127,10 @@ def similar(
         There is no such round, it is not closed, or it kept no features.
     NothingToScore
         The features of the object were not kept, and it has no good stamp to compute them from.
+
+    Examples
+    --------
+    >>> catbuilder.similar(workspace, 310493763, n=5, survey="des").table()
     """
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)
@@ -116,7 +163,7 @@ def draw_similar(workspace: Workspace, found: SimilarObjects, file: Path) -> int
         pictures.append(
             MosaicStamp(one.survey, one.object_id, f"{one.survey} {one.object_id}\n{name}, {one.distance:.3f}")
         )
-    return draw_mosaic(workspace, pictures, file, f"objects like {object_name}")
+    return draw_mosaic(workspace, pictures, file, title=f"objects like {object_name}")
 
 
 _SCHEMA = pa.schema(

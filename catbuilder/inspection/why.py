@@ -17,19 +17,46 @@ _LONGEST_NAME = 80  # characters of a name that a message repeats
 
 @dataclass(frozen=True)
 class ObjectHistory:
-    """The current catalogue row of an object, and its events in order (round, what, detail)."""
+    """The current catalogue row of an object, and its events in order (round, what, detail).
 
-    now: dict[str, Any]  # the row of `catalog`
-    events: list[tuple[int, str, str]]  # for an image of a catalogued object: its own, then that object's
+    Attributes
+    ----------
+    now : dict[str, Any]
+        The row of `catalog`: value by column.
+    events : list[tuple[int, str, str]]
+        Round, kind and detail of each event; for an image of a catalogued object its own first, then that object's.
+    """
+
+    now: dict[str, Any]
+    events: list[tuple[int, str, str]]
 
 
 def why(workspace: Workspace, object_id: str | int, survey: str | None = None) -> ObjectHistory:
     """Read the history of one object; for an image of a catalogued object, also that of the catalogued object.
 
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+    object_id : str or int
+        Id of the object in its survey.
+    survey : str, optional
+        Survey of the object; it may be left out if only one survey has the id.
+
+    Returns
+    -------
+    ObjectHistory
+        The object's row of the catalogue, and its events in order.
+
     Raises
     ------
     ObjectNotFound
         No survey has the id, or several have it and `survey` is None.
+
+    Examples
+    --------
+    >>> story = catbuilder.why(workspace, 5, survey="des")
+    >>> story.now["label"], story.events
     """
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)

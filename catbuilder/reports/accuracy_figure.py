@@ -28,7 +28,10 @@ def draw_accuracy(curves: pa.Table, file: str | Path) -> None:
 
     Parameters
     ----------
-    curves : columns test_set, survey, round, coverage, value, low, high, n (`sql/queries/accuracy_curves.sql`)
+    curves : pyarrow.Table
+        Table that `accuracy_curves` gives.
+    file : str or Path
+        File to write; its name ends in .png, .pdf or .svg.
 
     Raises
     ------
@@ -36,6 +39,10 @@ def draw_accuracy(curves: pa.Table, file: str | Path) -> None:
         The file's name ends in none of .png, .pdf, .svg.
     RoundError
         No round has been measured on a test set.
+
+    Examples
+    --------
+    >>> catbuilder.draw_accuracy(catbuilder.accuracy_curves(workspace), "accuracy.pdf")
     """
     file = Path(file)
     require_picture(file)

@@ -42,12 +42,24 @@ _PX_AN_INCH = 118  # of a figure on a screen: 6.9 inches fill the text's width
 
 @dataclass(frozen=True)
 class ReportOutcome:
-    """The report that was written."""
+    """The report that was written.
+
+    Attributes
+    ----------
+    file : Path
+        The HTML file.
+    figures : int
+        Number of figures.
+    missing : tuple[str, ...]
+        Sentences on what could not be shown, and why.
+    size : int
+        Size of the file, bytes.
+    """
 
     file: Path
     figures: int
-    missing: tuple[str, ...]  # sentences: what could not be shown, and why
-    size: int  # bytes
+    missing: tuple[str, ...]
+    size: int
 
 
 def report(
@@ -58,14 +70,26 @@ def report(
     figures: str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> ReportOutcome:
-    """Write the report of the catalogue as of the end of a round.
+    """Write the HTML report of the catalogue as of the end of a round.
 
     Parameters
     ----------
-    target : an HTML file; by default `reports/report-<round>.html` in the workspace
-    at : the round; by default the last closed one. Without any, the report says what the catalogue holds and what to
-        do next
-    figures : a folder for each figure as PNG (300 dots an inch) and PDF; it is made
+    workspace : Workspace
+        Workspace that the call works on.
+    target : str or Path, optional
+        An HTML file; by default `reports/report-<round>.html` in the workspace.
+    at : int, optional
+        Number of the closed round; by default the last closed one. Without any, the report says what the catalogue
+        holds and what to do next.
+    figures : str or Path, optional
+        A folder for each figure as PNG (300 dots an inch) and PDF; it is made. By default none are written.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
+
+    Returns
+    -------
+    ReportOutcome
+        The file and its size (bytes), the number of figures, and what could not be shown.
 
     Raises
     ------
@@ -73,6 +97,10 @@ def report(
         The target's name does not end in .html, its folder does not exist, or `figures` is a file.
     RoundError
         There is no round `at`, or it is not closed.
+
+    Examples
+    --------
+    >>> catbuilder.report(workspace, "report.html", at=3, figures="figures").file
     """
     target = None if target is None else Path(target)
     figures = None if figures is None else Path(figures)

@@ -57,16 +57,25 @@ class TrackedRound:
         }
 
 
-def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter | None = None) -> tuple[str, int]:
+def track(workspace: Workspace, to: Tracker, place: str = "", *, reporter: Reporter | None = None) -> tuple[str, int]:
     """Write the metrics and curves of every round to TensorBoard or MLflow.
 
     Parameters
     ----------
-    place : a folder; for MLflow also the address of its server. By default `tracking/` in the workspace
+    workspace : Workspace
+        Workspace that the call works on.
+    to : {"tensorboard", "mlflow"}
+        Program to write for.
+    place : str
+        A folder; for MLflow also the address of its server. By default a folder of that name in `tracking/` of the
+        workspace.
+    reporter : Reporter, optional
+        Shows progress and messages; by default nothing is printed.
 
     Returns
     -------
-    the folder or address, and the number of rounds written; unchanged rounds are not counted
+    tuple of str and int
+        The folder or address, and the number of rounds written; unchanged rounds are not counted.
 
     Raises
     ------
@@ -74,6 +83,10 @@ def track(workspace: Workspace, to: Tracker, place: str = "", reporter: Reporter
         The package is not installed, or the folder has events that were not written by this function.
     RoundError
         No round has a model yet.
+
+    Examples
+    --------
+    >>> place, rounds = catbuilder.track(workspace, "tensorboard")
     """
     rounds = tracked_rounds(workspace)
     if not rounds:

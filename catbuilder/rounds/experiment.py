@@ -57,15 +57,33 @@ class SeedRun:
 
 @dataclass(frozen=True)
 class RecursionReport:
-    """Comparison of two states over seeds: before and after the recursion, or grey and colour."""
+    """Comparison of two states over seeds: before and after the recursion, or grey and colour.
 
-    folder: Path  # of its table and figure
-    name: str  # of both files, without the suffix
+    Attributes
+    ----------
+    folder : Path
+        Folder of the table and the figure.
+    name : str
+        Name of both files, without the suffix.
+    states : tuple[str, str]
+        Names of the two states compared.
+    seeds : tuple[SeedRun, ...]
+        Runs of the seeds; in a comparison of grey and colour, the grey runs.
+    seeds_file : Path
+        CSV file with a row for each seed.
+    curves : tuple[PairedCurves, ...]
+        Accuracy against coverage of the two states, by test set and survey.
+    other_seeds : tuple[SeedRun, ...]
+        In a comparison of grey and colour, the colour runs.
+    """
+
+    folder: Path
+    name: str
     states: tuple[str, str]
-    seeds: tuple[SeedRun, ...]  # of grey and colour: the grey runs
-    seeds_file: Path  # a row for each seed
+    seeds: tuple[SeedRun, ...]
+    seeds_file: Path
     curves: tuple[PairedCurves, ...]
-    other_seeds: tuple[SeedRun, ...] = ()  # of grey and colour: the colour runs
+    other_seeds: tuple[SeedRun, ...] = ()
 
     @property
     def table(self) -> pa.Table:
@@ -142,6 +160,10 @@ def run_recursion(
         The same experiment is under way elsewhere.
     WorkerDied
         A worker ended before its work was done; the same call continues from there.
+
+    Examples
+    --------
+    >>> catbuilder.run_recursion(workspace, [1, 2, 3], rounds=2).summary.to_pylist()
     """
     seeds = list(dict.fromkeys(seeds))
     if rounds < 2 or not seeds:

@@ -13,10 +13,18 @@ from catbuilder.core.resources import query
 
 @dataclass(frozen=True)
 class RollbackReport:
-    """Numbers of promotions that `rollback` changed."""
+    """Numbers of promotions that `rollback` changed.
 
-    retracted: int  # promotions of later rounds
-    reinstated: int  # promotions that stood at that round and were retracted later
+    Attributes
+    ----------
+    retracted : int
+        Number of promotions of later rounds that were taken back.
+    reinstated : int
+        Number of promotions that stood at that round, were retracted later, and stand again.
+    """
+
+    retracted: int
+    reinstated: int
 
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""
@@ -50,6 +58,10 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
         There is no such round, or a round is unfinished.
     WorkspaceBusy
         A round is under way in this workspace.
+
+    Examples
+    --------
+    >>> catbuilder.rollback(workspace, to=2).sentences()
     """
     with workspace.round_lock(), workspace.recording(f"rollback --to {to}") as recording:
         unfinished = open_plan(recording.con)

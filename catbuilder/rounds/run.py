@@ -36,16 +36,32 @@ from catbuilder.rounds.training import record_models, train_members, verified_mo
 
 @dataclass(frozen=True)
 class RoundOutcome:
-    """What a round changed in the catalogue."""
+    """What a round changed in the catalogue.
+
+    Attributes
+    ----------
+    round : int
+        Number of the round.
+    promoted : dict[str, int]
+        Number of promoted objects by class.
+    retracted : int
+        Number of promotions that the round took back.
+    """
 
     round: int
-    promoted: dict[str, int]  # objects by class
+    promoted: dict[str, int]
     retracted: int
 
 
 @dataclass(frozen=True)
 class AbandonReport:
-    """The round that `abandon_round` closed."""
+    """The round that `abandon_round` closed.
+
+    Attributes
+    ----------
+    round : int
+        Number of the round.
+    """
 
     round: int
 
@@ -115,6 +131,11 @@ def run_rounds(
         A host was cut off or went down; continue when it is back, or on other hosts with `replan`.
     WorkerDied
         A worker ended before its work was done; the same call continues from there.
+
+    Examples
+    --------
+    >>> outcomes = catbuilder.run_rounds(workspace, 3, "real", ranks=2, seed=1)
+    >>> [outcome.promoted for outcome in outcomes]
     """
     chosen = workspace.recipe(recipe)
     hosts = hosts_text(parse_hosts(hosts))
@@ -156,10 +177,24 @@ def abandon_round(workspace: Workspace) -> AbandonReport:
     Use it for a plan that cannot be carried out, such as one whose starting weights cannot be downloaded here. The
     round's number is not used again.
 
+    Parameters
+    ----------
+    workspace : Workspace
+        Workspace that the call works on.
+
+    Returns
+    -------
+    AbandonReport
+        The number of the round that was closed.
+
     Raises
     ------
     RoundError
         No round is unfinished, or it has promoted already and only needs to be finished.
+
+    Examples
+    --------
+    >>> catbuilder.abandon_round(workspace).round
     """
     with workspace.round_lock(), workspace.recording("round --abandon", wait_s=None) as recording:
         unfinished = open_plan(recording.con)

@@ -34,10 +34,18 @@ SHARD_OBJECTS = 65_536
 
 @dataclass(frozen=True)
 class ScoreReport:
-    """Numbers of `score`."""
+    """Numbers of `score`.
 
-    round: int  # its model scored
-    scored: int  # objects
+    Attributes
+    ----------
+    round : int
+        Number of the round whose model scored.
+    scored : int
+        Number of objects scored.
+    """
+
+    round: int
+    scored: int
 
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""
@@ -125,7 +133,7 @@ def _calibrated(con: Connection, plan: RoundPlan) -> str:
     return f"CASE {' '.join(cases)} END"
 
 
-def score(workspace: Workspace, round_number: int | None = None, reporter: Reporter | None = None) -> ScoreReport:
+def score(workspace: Workspace, round_number: int | None = None, *, reporter: Reporter | None = None) -> ScoreReport:
     """Score objects that a finished model has not scored yet, such as those ingested after its round.
 
     The scores belong to the next round, so that `catalog_at` of a closed round does not change.
@@ -152,6 +160,10 @@ def score(workspace: Workspace, round_number: int | None = None, reporter: Repor
         The model has scored every object with a good stamp.
     WorkspaceBusy
         A round is under way in this workspace.
+
+    Examples
+    --------
+    >>> catbuilder.score(workspace).scored
     """
     reporter = reporter or Reporter(quiet=True)
     with workspace.round_lock():

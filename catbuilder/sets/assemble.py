@@ -39,25 +39,63 @@ _CLASSES = {"elliptical", "spiral"}
 
 @dataclass(frozen=True)
 class AssembleReport:
-    """Result of `assemble`."""
+    """Result of `assemble`.
 
-    counts: pa.Table  # part, survey, class, galaxies, with_stamp
-    overlap: int = 0  # galaxies with votes that both surveys observed
-    ties: int = 0  # of these, galaxies whose two debiased votes are equal
+    Attributes
+    ----------
+    counts : pyarrow.Table
+        Table with the columns part, survey, class, galaxies and with_stamp (numbers).
+    overlap : int
+        Galaxies with votes that both surveys observed.
+    ties : int
+        Of these, galaxies whose two debiased votes are equal.
+    tied_in_calibration : int
+        Ties that are in the calibration set.
+    hp_in_overlap : int
+        Galaxies of HP that are also in the overlap.
+    hp_in_fo : int
+        Galaxies of HP that are also in FO.
+    hp_unmatched : int
+        Pairs of the HP list that the cross-match does not have.
+    without_votes : int
+        Members of the listed sets without votes.
+    frozen : tuple[str, ...]
+        Test sets that were written by an earlier call.
+    late : int
+        Galaxies that would be in FO if they had been ingested before it was written.
+    already_trained : int
+        Test objects that an earlier round trained on.
+    already_calibrated : int
+        Calibration objects that an earlier round trained on.
+    events : int
+        Labels recorded.
+    withdrawn : int
+        Labels of an earlier call, retracted because the votes no longer give them.
+    images : AliasReport or None
+        Images that were linked to catalogued objects.
+    domains : dict[tuple[str, str], int]
+        Objects by (domain, reason).
+    firewall : dict[str, int]
+        Objects kept out of training, by rule.
+    """
+
+    counts: pa.Table
+    overlap: int = 0
+    ties: int = 0
     tied_in_calibration: int = 0
     hp_in_overlap: int = 0
     hp_in_fo: int = 0
-    hp_unmatched: int = 0  # pairs of the HP list that the cross-match does not have
-    without_votes: int = 0  # members of the listed sets without votes
-    frozen: tuple[str, ...] = ()  # test sets that were written by an earlier call
-    late: int = 0  # galaxies that would be in FO if they had been ingested before it was written
-    already_trained: int = 0  # test objects that an earlier round trained on
-    already_calibrated: int = 0  # calibration objects that an earlier round trained on
-    events: int = 0  # labels recorded
-    withdrawn: int = 0  # labels of an earlier call, retracted because the votes no longer give them
+    hp_unmatched: int = 0
+    without_votes: int = 0
+    frozen: tuple[str, ...] = ()
+    late: int = 0
+    already_trained: int = 0
+    already_calibrated: int = 0
+    events: int = 0
+    withdrawn: int = 0
     images: AliasReport | None = None
-    domains: dict[tuple[str, str], int] = field(default_factory=dict)  # objects by (domain, reason)
-    firewall: dict[str, int] = field(default_factory=dict)  # objects kept out of training, by rule
+    domains: dict[tuple[str, str], int] = field(default_factory=dict)
+    firewall: dict[str, int] = field(default_factory=dict)
 
     def sentences(self) -> list[str]:
         """Describe the sets, beside the table of counts."""
@@ -124,9 +162,19 @@ def assemble(
 
     Parameters
     ----------
-    recipe : name of a shipped recipe, path of a TOML file, or Recipe; by default that of the workspace
-    hp, fo : CSV files that list the pairs of a test set, with one column of ids for each survey, whose name begins
-        with the survey's (`sdss_objid`, `des_coadd_object_id`); by default the set follows the rule
+    workspace : Workspace
+        Workspace that the call works on.
+    recipe : Recipe, str or Path, optional
+        A recipe, the name of a shipped one, or the path of a TOML file. By default the recipe that `catbuilder.toml`
+        names.
+    hp, fo : str or Path, optional
+        CSV files that list the pairs of the test sets HP and FO, with one column of ids for each survey, whose name
+        begins with the survey's (`sdss_objid`, `des_coadd_object_id`). By default the set follows the recipe's rule.
+
+    Returns
+    -------
+    AssembleReport
+        Numbers of galaxies in each set, and of those that were excluded.
 
     Raises
     ------
@@ -134,6 +182,11 @@ def assemble(
         There are no votes or there is no cross-match to build from, or a list cannot be used.
     ConfigError
         The recipe's sets do not fit the workspace's classes or surveys.
+
+    Examples
+    --------
+    >>> report = catbuilder.assemble(workspace, "paper", hp="hp.csv")
+    >>> report.counts.to_pylist()
     """
     hp = None if hp is None else Path(hp)
     fo = None if fo is None else Path(fo)

@@ -23,17 +23,39 @@ from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates,
 
 @dataclass(frozen=True)
 class SurveyMatch:
-    """Result of the cross-match of two surveys."""
+    """Result of the cross-match of two surveys.
+
+    Attributes
+    ----------
+    survey_a : str
+        First survey.
+    survey_b : str
+        Second survey.
+    objects_a : int
+        Number of objects of the first survey with a position.
+    objects_b : int
+        Number of objects of the second survey with a position.
+    pairs : int
+        Number of pairs.
+    median_arcsec : float or None
+        Median separation of the pairs, arcsec; None if there is no pair.
+    largest_arcsec : float or None
+        Largest separation of a pair, arcsec; None if there is no pair.
+    second_candidate : int
+        Number of pairs in which either object had another candidate within the radius.
+    recorded : bool
+        False: the latest cross-match found the same pairs, so nothing was recorded.
+    """
 
     survey_a: str
     survey_b: str
-    objects_a: int  # with a position
+    objects_a: int
     objects_b: int
     pairs: int
-    median_arcsec: float | None  # None where there is no pair
+    median_arcsec: float | None
     largest_arcsec: float | None
-    second_candidate: int  # pairs in which either object had another candidate within the radius
-    recorded: bool  # False: the latest cross-match found the same pairs, so nothing was recorded
+    second_candidate: int
+    recorded: bool
 
 
 _Found = tuple[SurveyMatch, pa.Table]  # with its pairs
@@ -41,7 +63,15 @@ _Found = tuple[SurveyMatch, pa.Table]  # with its pairs
 
 @dataclass(frozen=True)
 class CrossmatchReport:
-    """Result of `crossmatch`."""
+    """Result of `crossmatch`.
+
+    Attributes
+    ----------
+    images : AliasReport
+        Images that were linked to catalogued objects.
+    matches : tuple[SurveyMatch, ...]
+        One for each pair of surveys.
+    """
 
     images: AliasReport
     matches: tuple[SurveyMatch, ...]
@@ -59,15 +89,26 @@ def crossmatch(
     workspace: Workspace,
     radius_arcsec: float = 1.0,
     surveys: Sequence[str] | None = None,
+    *,
     progress: Progress | None = None,
 ) -> CrossmatchReport:
     """Match every two surveys of the workspace by position, after linking images to the objects they show.
 
     Parameters
     ----------
-    radius_arcsec : largest separation of a pair, above 0 and up to 60
-    surveys : names of the surveys; by default all that hold objects with positions
-    progress : called with (objects done, objects in all) of each pair of surveys
+    workspace : Workspace
+        Workspace that the call works on.
+    radius_arcsec : float
+        Largest separation of a pair in arcsec, above 0 and up to 60; default 1.
+    surveys : sequence of str, optional
+        Names of the surveys; by default all that hold objects with positions.
+    progress : callable, optional
+        Called with the numbers of objects of each pair of surveys done and in all.
+
+    Returns
+    -------
+    CrossmatchReport
+        For each pair of surveys the number of pairs and their separations (arcsec); and the images that were linked.
 
     Raises
     ------
@@ -75,6 +116,11 @@ def crossmatch(
         The radius is out of range, a survey is unknown, or fewer than two hold objects with positions.
     WorkspaceBusy
         Other processes kept recording while this one was matching.
+
+    Examples
+    --------
+    >>> for match in catbuilder.crossmatch(workspace, radius_arcsec=1.0).matches:
+    ...     print(match.survey_a, match.survey_b, match.pairs)
     """
     check_radius(radius_arcsec)
     for name in surveys or ():

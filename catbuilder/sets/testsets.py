@@ -28,15 +28,33 @@ _RESERVED_NAMES = ("validation", "calibration")  # the table `metrics` lists the
 
 @dataclass(frozen=True)
 class TestSetReport:
-    """Result of `add_test_set`."""
+    """Result of `add_test_set`.
+
+    Attributes
+    ----------
+    name : str
+        Name of the test set.
+    survey : str
+        Survey of its objects.
+    members : int
+        Number of objects in the set.
+    with_truth : int
+        Number of members with a true class.
+    known : int
+        Number of members that are in the catalogue already.
+    already_trained : int
+        Number of members that an earlier round trained on: the test set was made too late.
+    rejections : tuple[Rejection, ...]
+        Rows that are not members, or members whose true class could not be read.
+    """
 
     name: str
     survey: str
     members: int
     with_truth: int
-    known: int  # members that are in the catalogue already
-    already_trained: int  # members that an earlier round trained on: the test set was made too late
-    rejections: tuple[Rejection, ...]  # rows that are not members, or members whose true class could not be read
+    known: int
+    already_trained: int
+    rejections: tuple[Rejection, ...]
 
     def sentences(self) -> list[str]:
         """Describe the test set, and warn of members that cannot be tested on."""
@@ -59,14 +77,29 @@ def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: 
 
     Parameters
     ----------
-    name : letters, digits and _
-    table : CSV file. Column `object_id` is required. `label`, the true class, may be missing or empty; a set without
-        true classes is scored but not measured. `votes` is the fraction of volunteers who voted for `label`.
+    workspace : Workspace
+        Workspace that the call works on.
+    name : str
+        Letters, digits and _, such as `"HP"`; it may not begin with a digit.
+    table : str or Path
+        CSV file. Column `object_id` is required. `label`, the true class, may be missing or empty; a set without true
+        classes is scored but not measured. `votes` is the fraction of volunteers who voted for `label`, from 0 to 1.
+    survey : str
+        Survey of the ids in the table.
+
+    Returns
+    -------
+    TestSetReport
+        Numbers of members, of members with a true class, and of those in the catalogue; the rejected rows.
 
     Raises
     ------
     InputError
         The set exists already for this survey (test sets are written once), or the name is not allowed.
+
+    Examples
+    --------
+    >>> catbuilder.add_test_set(workspace, "HP", "hp.csv", survey="des").members
     """
     table = Path(table)
     if not name.isidentifier():

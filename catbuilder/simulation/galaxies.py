@@ -35,6 +35,21 @@ class SurveyPlan:
     """Numbers of galaxies in each set. Both surveys see HP and FO; SDSS alone sees training, DES alone the rest.
 
     `faults` of the pool's members are, in equal shares, blank, saturated and blended stamps, and stars.
+
+    Attributes
+    ----------
+    training : int
+        Galaxies of the training set (default 1600).
+    hp : int
+        Galaxies of test set HP (default 200).
+    fo : int
+        Galaxies of test set FO (default 400).
+    calibration : int
+        Galaxies of the calibration set (default 200).
+    pool : int
+        Members of the pool (default 1200).
+    faults : int
+        Members of the pool that are faulty (default 24).
     """
 
     training: int = 1600

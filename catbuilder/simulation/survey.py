@@ -60,9 +60,17 @@ class SimulatedTable:
 
 @dataclass(frozen=True)
 class SimulationReport:
-    """Tables that `simulate` wrote and ingested."""
+    """Tables that `simulate` wrote and ingested.
 
-    sources: Path  # folder of the stamps and tables
+    Attributes
+    ----------
+    sources : Path
+        Folder of the stamps and tables.
+    tables : tuple[SimulatedTable, ...]
+        The tables written.
+    """
+
+    sources: Path
     tables: tuple[SimulatedTable, ...]
 
     def sentences(self) -> list[str]:
@@ -85,6 +93,7 @@ class _Sighting:
 def simulate(
     workspace: str | Path,
     plan: SurveyPlan | int | None = None,
+    *,
     seed: int = 0,
     stamp_size: int = 64,
     processes: int | None = None,
@@ -119,6 +128,11 @@ def simulate(
     ------
     InputError
         The folder already holds the sources of another plan, seed or stamp size.
+
+    Examples
+    --------
+    >>> catbuilder.simulate("demo", 2700, seed=1)
+    >>> workspace = catbuilder.open_workspace("demo")
     """
     workspace = Path(workspace)
     if not isinstance(plan, SurveyPlan):

@@ -12,18 +12,27 @@ ADDRESS = "127.0.0.1"
 
 
 def serve(workspace: Workspace, port: int = 8765, browser: bool = True, tell: Callable[[str], None] = print) -> None:
-    """Serve the workspace until Ctrl-C.
+    """Serve the web pages of a workspace on this machine until Ctrl-C.
 
     Parameters
     ----------
-    port : 0 picks a free one
-    browser : open the page in a browser
-    tell : called with the address and its key, once the server listens
+    workspace : Workspace
+        Workspace that the call works on.
+    port : int
+        Port to listen on; default 8765. 0 picks a free one.
+    browser : bool
+        Open the page in a browser; default True.
+    tell : callable
+        Called with the address and its key, once the server listens; by default `print`.
 
     Raises
     ------
     ServeError
         The port is in use, or may not be used.
+
+    Examples
+    --------
+    >>> catbuilder.serve(workspace, port=0, browser=False)
     """
     with _listening(port) as listener:
         import uvicorn

@@ -115,7 +115,7 @@ def study(folder: Path, seed: int, options: argparse.Namespace) -> tuple[int, Pa
                       pool=options.pool, faults=0)  # fmt: skip
     if not (folder / "top_k").exists():
         _tell(f"seed {seed}: simulating {plan.training + 2 * plan.fo + plan.calibration + plan.pool} stamps")
-        simulate(folder / "certified", plan, seed, reporter=Reporter())
+        simulate(folder / "certified", plan, seed=seed, reporter=Reporter())
         shutil.copytree(folder / "certified", folder / "copy", dirs_exist_ok=True)
         (folder / "copy").rename(folder / "top_k")
     truth = read_truth(folder / "certified" / "sources" / "truth.csv")

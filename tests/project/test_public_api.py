@@ -1,11 +1,16 @@
 """The public Python API: small, lazy, documented, and enough for every verb of the command line."""
 
+import ast
+import dataclasses
+import doctest
 import inspect
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from support.workspaces import surveyed
 from typer.main import get_command
@@ -52,14 +57,44 @@ def test_every_verb_is_one_public_call():
     assert set(CALL_OF.values()) <= set(catbuilder.__all__)
 
 
-@pytest.mark.parametrize("name", sorted(set(CALL_OF.values()) | {"open_workspace", "load_recipe"}))
-def test_every_public_call_says_what_it_does_and_names_its_parameters(name):
+PUBLIC_CALLS = [name for name in sorted(catbuilder.__all__) if inspect.isfunction(getattr(catbuilder, name))]
+
+
+def section(text, title):
+    """Return the lines of one section of a NumPy docstring."""
+    found = re.search(rf"^{title}\n-+\n(.*?)(?=^\w+\n-+$|\Z)", text, flags=re.DOTALL | re.MULTILINE)
+    assert found, f"no section {title}"
+    return found[1]
+
+
+@pytest.mark.parametrize("name", PUBLIC_CALLS)
+def test_every_public_call_says_what_it_does_and_describes_its_parameters(name):
     call = getattr(catbuilder, name)
     text = inspect.getdoc(call) or ""
-    assert re.match(r"[A-Z][a-z]+ .*\.", text.splitlines()[0]), text.splitlines()[0]
-    given = [p for p in inspect.signature(call).parameters if p not in ("workspace", "progress", "reporter")]
-    for parameter in given:
-        assert re.search(rf"\b{parameter}\b", text), f"{name} does not describe {parameter}"
+    assert re.match(r"[A-Z][a-z]+ .*[.:]", text.splitlines()[0]), text.splitlines()[0]
+    heads = re.findall(r"^(\w[\w, ]*) : \S|^(\w+)$", section(text, "Parameters"), flags=re.MULTILINE)
+    described = [name for pair in heads for name in "".join(pair).split(", ")]
+    signature = inspect.signature(call)
+    assert sorted(described) == sorted(signature.parameters)
+    if signature.return_annotation not in (None, "None"):
+        assert section(text, "Returns").strip()
+
+
+@pytest.mark.parametrize("name", PUBLIC_CALLS)
+def test_every_public_call_has_an_example_in_python(name):
+    text = section(inspect.getdoc(getattr(catbuilder, name)) or "", "Examples")
+    examples = doctest.DocTestParser().get_examples(text)
+    for example in examples:
+        ast.parse(example.source)
+    assert any(name in example.source for example in examples)
+
+
+@pytest.mark.parametrize("name", PUBLIC_CALLS)
+def test_every_result_describes_its_fields(name):
+    result = typing.get_type_hints(getattr(catbuilder, name), localns={"pa": pa}).get("return")
+    if dataclasses.is_dataclass(result) and result is not catbuilder.Workspace:
+        described = re.findall(r"^(\w+) : \S", section(inspect.getdoc(result) or "", "Attributes"), flags=re.MULTILINE)
+        assert described == [field.name for field in dataclasses.fields(result)]
 
 
 def test_importing_the_package_loads_no_large_library():

@@ -17,7 +17,7 @@ from pathlib import Path
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.csv_table import Rejection, list_rejections
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
-from catbuilder.ingest.fetch.cutout_services import Service
+from catbuilder.ingest.fetch.cutout_services import Service, find_service
 from catbuilder.ingest.fetch.missing_images import Target, objects_without_image, still_without_image
 from catbuilder.ingest.fetch.polite_client import CutoutClient, FetchFailed, RatePolicy
 from catbuilder.ingest.images import Progress, ingest_images
@@ -30,7 +30,17 @@ _FAILED_COLUMNS = ("object_id", "url", "reason")
 
 @dataclass(frozen=True)
 class Failure:
-    """An object whose image could not be fetched."""
+    """An object whose image could not be fetched.
+
+    Attributes
+    ----------
+    object_id : int
+        Id of the object.
+    url : str
+        Address that was requested.
+    reason : str
+        Why it failed.
+    """
 
     object_id: int
     url: str
@@ -39,16 +49,36 @@ class Failure:
 
 @dataclass(frozen=True)
 class FetchReport:
-    """Counts of a fetch; every object without an image is in exactly one of them."""
+    """Counts of a fetch; every object without an image is in exactly one of them.
+
+    Attributes
+    ----------
+    wanted : int
+        Number of objects without an image.
+    added : int
+        Number of objects with a good stamp.
+    flagged : dict[str, int]
+        Number of stamps by quality flag; these are kept out of training and scoring.
+    flagged_objects : int
+        Number of objects with such a stamp.
+    failures : tuple[Failure, ...]
+        Objects whose image could not be fetched.
+    failures_file : Path or None
+        File that lists the failures, if there is one.
+    rejections : tuple[Rejection, ...]
+        Objects that got an image from elsewhere meanwhile.
+    given_up : str or None
+        Why the fetch ended before the last object.
+    """
 
     wanted: int
-    added: int  # objects with a good stamp
-    flagged: dict[str, int]  # stamps kept out of training and scoring: count by quality flag
+    added: int
+    flagged: dict[str, int]
     flagged_objects: int
     failures: tuple[Failure, ...]
     failures_file: Path | None
-    rejections: tuple[Rejection, ...]  # objects that got an image from elsewhere meanwhile
-    given_up: str | None  # why the fetch ended before the last object
+    rejections: tuple[Rejection, ...]
+    given_up: str | None
 
     @property
     def unasked(self) -> int:
@@ -83,11 +113,12 @@ class FetchReport:
 def fetch(
     workspace: Workspace,
     survey: str,
-    service: Service,
+    service: str | None = None,
     *,
     where: str | None = None,
     n: int | None = None,
     width_arcsec: float | None = None,
+    arcsec_per_pixel: float | None = None,
     policy: RatePolicy | None = None,
     progress: Progress | None = None,
 ) -> FetchReport:
@@ -99,24 +130,48 @@ def fetch(
 
     Parameters
     ----------
-    where : SQL condition on the columns of `catalog`
-    n : the most objects to fetch, by object_id
-    width_arcsec : width of every image; by default from each object's radius (`missing_images.cutout_width`)
-    policy : limits on rate, time and size of the requests
-    progress : called with the number of objects done and of all objects
+    workspace : Workspace
+        Workspace that the call works on.
+    survey : str
+        Survey of the objects.
+    service : str, optional
+        Cut-out service: `"sdss"`, `"des"`, `"decals"`, or a URL with the fields {ra} and {dec} (ICRS, degrees) and
+        {size} (arcsec) or {pixels}; by default the service with the survey's name.
+    where : str, optional
+        SQL condition on the columns of the view `catalog`; by default all objects.
+    n : int, optional
+        Largest number of objects to fetch, in order of object_id; by default all.
+    width_arcsec : float, optional
+        Width of every image in arcsec; by default from each object's radius.
+    arcsec_per_pixel : float, optional
+        Pixel scale of the images in arcsec; by default the service's own. A URL with {pixels} or {scale} needs one.
+    policy : RatePolicy, optional
+        Limits on rate, time and size of the requests; by default two requests a second.
+    progress : callable, optional
+        Called with the numbers of objects done and in all.
+
+    Returns
+    -------
+    FetchReport
+        Numbers of objects without an image, with a new good stamp and with a flagged one; failures and rejections.
 
     Raises
     ------
     InputError
-        The workspace has no such survey.
+        The workspace has no such survey, or there is no such service.
     QueryError
         The condition is not valid.
     WorkspaceBusy
         Another fetch of this survey from this service is under way.
+
+    Examples
+    --------
+    >>> catbuilder.fetch(workspace, "des", n=100, where="mag_r < 17").sentences()
     """
     policy = policy or RatePolicy()
+    chosen = find_service(service or survey, arcsec_per_pixel)
     targets = objects_without_image(workspace, survey, where=where, n=n, width_arcsec=width_arcsec)
-    batches = _Batches(workspace, survey, service)
+    batches = _Batches(workspace, survey, chosen)
     if not targets:
         return batches.report(0, None)
     down, given_up = 0, None

@@ -38,13 +38,27 @@ class Target:
 
 @dataclass(frozen=True)
 class CutoutList:
-    """Counts of a cut-out list, and the file it was written to."""
+    """Counts of a cut-out list, and the file it was written to.
+
+    Attributes
+    ----------
+    file : Path
+        The CSV file.
+    survey : str
+        Survey of the objects.
+    by : str
+        'both', 'id' or 'position'.
+    listed : int
+        Number of objects listed.
+    left_out : int
+        Number of objects without an id that the service knows.
+    """
 
     file: Path
     survey: str
-    by: str  # both, id or position
+    by: str
     listed: int
-    left_out: int  # objects without an id that the service knows
+    left_out: int
 
     def sentences(self) -> list[str]:
         """Say what was listed, and what to do with the list, a line each."""
@@ -138,14 +152,30 @@ def write_cutout_list(
     width_arcsec: float | None = None,
     by: Literal["both", "id", "position"] = "both",
 ) -> CutoutList:
-    """Write the table of a DESaccess cut-out job: a row per object without an image.
+    """Write the table of a DESaccess cut-out job: a row for each object without an image.
 
     Columns are RA, DEC (ICRS degrees), XSIZE, YSIZE (arcmin) and COADD_OBJECT_ID. Objects with a text id are left out
     of a list that gives ids. With no object to list, no file is written.
 
     Parameters
     ----------
-    by : identify objects by id, by position or by both; the job service of DES DR2 refuses rows that give both
+    workspace : Workspace
+        Workspace that the call works on.
+    file : str or Path
+        CSV file to write.
+    survey : str
+        Survey of the objects; default `"des"`.
+    where : str, optional
+        SQL condition on the columns of the view `catalog`; by default all objects.
+    width_arcsec : float, optional
+        Width of every cut-out in arcsec; by default from each object's radius.
+    by : {"both", "id", "position"}
+        How to identify the objects; default 'both'. The job service of DES DR2 refuses rows that give both.
+
+    Returns
+    -------
+    CutoutList
+        The file, and the numbers of objects listed and left out.
 
     Raises
     ------
@@ -153,6 +183,10 @@ def write_cutout_list(
         The survey's ids are not those of DES, or the file cannot be written.
     QueryError
         The condition is not valid.
+
+    Examples
+    --------
+    >>> catbuilder.write_cutout_list(workspace, "cutouts.csv", by="id").listed
     """
     file = Path(file)
     targets = objects_without_image(workspace, survey, where=where, width_arcsec=width_arcsec)

@@ -36,7 +36,29 @@ _LONGEST_WAIT_S = 300.0
 
 @dataclass(frozen=True)
 class RatePolicy:
-    """Limits on the requests to a service."""
+    """Limits on the requests to a service.
+
+    Attributes
+    ----------
+    rate_per_s : float
+        Largest number of requests per second (default 2.0).
+    tries : int
+        Largest number of tries for an image, where another try may succeed (default 4).
+    backoff_s : float
+        Pause before the second try, seconds; doubled for each further one (default 1.0).
+    connect_timeout_s : float
+        Time limit to connect, seconds (default 10.0).
+    read_timeout_s : float
+        Longest silence, seconds (default 30.0).
+    answer_timeout_s : float
+        Time limit from a request to the last byte of its answer, seconds (default 120.0).
+    max_bytes : int
+        Largest size of an answer, bytes (default 16 * 2 ** 20).
+    give_up_after : int
+        Number of consecutive objects for which the service was down that ends the fetch (default 5).
+    batch : int
+        Number of images recorded at a time (default 200).
+    """
 
     rate_per_s: float = 2.0  # as a person who pages through a list of images
     tries: int = 4  # per image, where another try may succeed

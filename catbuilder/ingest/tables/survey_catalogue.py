@@ -70,25 +70,63 @@ class SurveyReport:
     Every row of the file is rejected, or belongs to an object that was added or known. Of the known objects, some had
     no row in the archive's table yet, some are unchanged, some differ, and some were known only from a weaker kind of
     file and now have this file's position.
+
+    Attributes
+    ----------
+    survey : str
+        Survey of the ids.
+    kind : str
+        Gz1, sdss or des.
+    rows : int
+        Number of rows of the file.
+    objects_added : int
+        Number of objects that are new.
+    rows_added : int
+        Number of rows added to the archive's table of votes or measurements.
+    taken_over : int
+        Number of objects known only from a weaker kind of file, which now have this file's position.
+    unchanged : int
+        Number of known objects with the same values.
+    differing : int
+        Number of known objects with other values; updated, if that was asked for.
+    updated : bool
+        True if differing values were replaced.
+    differences : tuple[Difference, ...]
+        Differing values of the first few objects.
+    moved : int
+        Number of images whose stated position lies more than SAME_POSITION_ARCSEC from the archive's of the same
+        id.
+    misplaced : int
+        Number of stamps of these images, taken out of use.
+    farthest : tuple[tuple[int, float], ...]
+        The first few of these images: object_id and distance (arcsec).
+    rejected : int
+        Number of rows rejected.
+    rejections : tuple[Rejection, ...]
+        The first twenty rejected rows.
+    sentinels : dict[str, int]
+        Number of values by which the archive says 'not measured', for each column.
+    missing : tuple[str, ...]
+        Important columns that the file lacks.
     """
 
     survey: str
-    kind: str  # gz1, sdss or des
+    kind: str
     rows: int
     objects_added: int
-    rows_added: int  # in the archive's table: votes or measurements
+    rows_added: int
     taken_over: int
     unchanged: int
-    differing: int  # updated, if that was asked for
+    differing: int
     updated: bool
-    differences: tuple[Difference, ...]  # of the first few objects
-    moved: int  # images whose stated position lies more than SAME_POSITION_ARCSEC from the archive's of the same id
-    misplaced: int  # stamps of these, taken out of use
-    farthest: tuple[tuple[int, float], ...]  # the first few of these: object_id, arcsec
+    differences: tuple[Difference, ...]
+    moved: int
+    misplaced: int
+    farthest: tuple[tuple[int, float], ...]
     rejected: int
-    rejections: tuple[Rejection, ...]  # the first twenty
-    sentinels: dict[str, int]  # values by which the archive says 'not measured', a count a column
-    missing: tuple[str, ...]  # important columns that the file lacks
+    rejections: tuple[Rejection, ...]
+    sentinels: dict[str, int]
+    missing: tuple[str, ...]
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
@@ -148,25 +186,41 @@ def ingest_survey(
     update: bool = False,
     progress: Progress | None = None,
 ) -> SurveyReport:
-    """Ingest a table as an archive gives it.
+    """Ingest a table of a survey in the form in which its archive gives it.
 
     Parameters
     ----------
-    file : CSV, FITS or VOTable file, or Parquet file, folder or glob
-    kind : gz1 (Galaxy Zoo 1 Table 2), sdss (PhotoObj) or des (main table)
-    survey : name in catbuilder.toml of the survey whose ids these are; by default sdss, sdss, des
-    keep : other columns of the file to keep, under their lower-case names
-    update : replace the catalogue's values by values of the file that differ; by default they are only reported. An
-        empty cell or a 'not measured' counts as a value; a column that the file lacks does not
-    progress : called with the amount read and the whole amount
+    workspace : Workspace
+        Workspace that the call works on.
+    file : str or Path
+        CSV, FITS or VOTable file, or Parquet file, folder or glob.
+    kind : {"gz1", "sdss", "des"}
+        Kind of table: Galaxy Zoo 1 Table 2, SDSS PhotoObj, or DES main table.
+    survey : str, optional
+        Name in `catbuilder.toml` of the survey whose ids these are; by default sdss for gz1 and sdss, and des for des.
+    keep : sequence of str
+        Other columns of the file to keep, under their lower-case names; none by default.
+    update : bool
+        Replace the catalogue's values by values of the file that differ. By default they are only reported. An empty
+        cell or a 'not measured' counts as a value; a column that the file lacks does not.
+    progress : callable, optional
+        Called with the numbers of parts of the file done and in all.
+
+    Returns
+    -------
+    SurveyReport
+        Numbers of rows and objects added, unchanged, differing and rejected.
 
     Raises
     ------
     InputError
         The file cannot be used: it is of another kind, release or survey, cut short, damaged or empty. Single bad
         rows are rejected.
+
+    Examples
+    --------
+    >>> catbuilder.ingest_survey(workspace, "des_dr1_main.fits", "des").objects_added
     """
-    file = Path(file)
     file, archive = Path(file), ARCHIVES[kind]
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)

@@ -41,19 +41,45 @@ Progress = Callable[[int, int], None]  # (done, of)
 
 @dataclass(frozen=True)
 class TileReport:
-    """Counts of an ingest of tiles."""
+    """Counts of an ingest of tiles.
 
-    tiles: int  # usable ones
-    added: int  # objects with a good stamp
-    replaced: int  # added or flagged objects whose earlier stamp lacked pixels
-    flagged: dict[str, int]  # stamps kept out of training and scoring: count by quality flag
-    flagged_objects: tuple[str, ...]  # "object_id: flags or reason", one line each
-    unchanged: int  # objects on these tiles that had a stamp
-    outside: int  # objects without a stamp that lie on none of these tiles
-    without_radius: int  # objects cut with the default width
-    whole_cubes: tuple[str, ...]  # cubes that became one object each
-    refused: tuple[Rejection, ...]  # tiles and files
-    rejections: tuple[Rejection, ...]  # rows of the table of objects
+    Attributes
+    ----------
+    tiles : int
+        Number of usable tiles.
+    added : int
+        Number of objects with a good stamp.
+    replaced : int
+        Number of added or flagged objects whose earlier stamp lacked pixels.
+    flagged : dict[str, int]
+        Number of stamps by quality flag; these are kept out of training and scoring.
+    flagged_objects : tuple[str, ...]
+        "object_id: flags or reason", a line for each flagged object.
+    unchanged : int
+        Number of objects on these tiles that had a stamp.
+    outside : int
+        Number of objects without a stamp that lie on none of these tiles.
+    without_radius : int
+        Number of objects cut with the default width.
+    whole_cubes : tuple[str, ...]
+        Cubes that became one object each.
+    refused : tuple[Rejection, ...]
+        Tiles and files that were left out.
+    rejections : tuple[Rejection, ...]
+        Rows of the table of objects that were left out.
+    """
+
+    tiles: int
+    added: int
+    replaced: int
+    flagged: dict[str, int]
+    flagged_objects: tuple[str, ...]
+    unchanged: int
+    outside: int
+    without_radius: int
+    whole_cubes: tuple[str, ...]
+    refused: tuple[Rejection, ...]
+    rejections: tuple[Rejection, ...]
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
@@ -106,22 +132,38 @@ def ingest_tiles(
 
     Parameters
     ----------
-    folder : `..._g.fits` or `..._g.fits.fz`, one file per band; or cubes whose header names their bands
-    bands : three of g, r, i, z; by default gri, or grz for a cube without i
-    size : width of the box in radii of the object, or `paper` for the boxes of Khan et al. (2019); by default the
-        workspace's setting for the survey
-    objects : CSV with `object_id`, `ra`, `dec` and optionally `radius_arcsec`: only these are cut, and those that the
-        catalogue does not have are added to it
-    progress : called with the number of stamps done and of all stamps
+    workspace : Workspace
+        Workspace that the call works on.
+    folder : str or Path
+        Folder of `..._g.fits` or `..._g.fits.fz`, one file per band; or of cubes whose header names their bands.
+    survey : str
+        Survey of the objects.
+    bands : str, optional
+        Three of g, r, i, z; by default `"gri"`, or `"grz"` for a cube without i.
+    size : str, optional
+        Width of the box in radii of the object, or `"paper"` for the boxes of Khan et al. (2019); by default the
+        workspace's setting for the survey.
+    objects : str or Path, optional
+        CSV file with `object_id`, `ra`, `dec` (ICRS, degrees) and optionally `radius_arcsec`. Only these are cut, and
+        those that the catalogue does not have are added to it.
+    progress : callable, optional
+        Called with the numbers of stamps done and in all.
+
+    Returns
+    -------
+    TileReport
+        Numbers of stamps added, replaced, flagged and unchanged; refused tiles and rejected rows.
 
     Raises
     ------
     InputError
         The folder, the bands, the size or the table cannot be used. Single bad tiles and rows are refused and
         reported.
+
+    Examples
+    --------
+    >>> catbuilder.ingest_tiles(workspace, "coadds/", survey="des", bands="gri").added
     """
-    folder = Path(folder)
-    objects = None if objects is None else Path(objects)
     _check(workspace, survey)
     folder = Path(folder).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
     tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)

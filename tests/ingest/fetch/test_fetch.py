@@ -88,14 +88,14 @@ def stamps(workspace):
 
 
 def quick_fetch(workspace, service, **options):
-    return fetch(workspace, "sdss", find_service(service.template), **{"policy": QUICK} | options)
+    return fetch(workspace, "sdss", service.template, **{"policy": QUICK} | options)
 
 
 # --- what comes in
 
 
 def test_every_object_with_a_position_gets_its_image_with_hash_and_rendering(workspace, service):
-    report = fetch(workspace, "sdss", find_service(service.template, 0.4), policy=QUICK)
+    report = fetch(workspace, "sdss", service.template, arcsec_per_pixel=0.4, policy=QUICK)
     assert (report.wanted, report.added, report.failures, report.unasked) == (9, 9, (), 0)
     rows = ask(workspace, "SELECT object_id, file, sha256, rendering, arcsec_per_pixel, width_px FROM stamps")
     assert len(rows) == 9
@@ -250,9 +250,9 @@ def test_a_time_to_wait_that_is_none_is_not_waited_for(workspace, service):
 
 def test_an_image_of_another_width_than_asked_for_is_refused_since_its_scale_would_be_wrong(workspace, service):
     template = service.template + "&pixels={pixels}"
-    report = fetch(workspace, "sdss", find_service(template, 0.4), policy=QUICK, n=1)  # 24 arcsec are 60 pixels
+    report = fetch(workspace, "sdss", template, arcsec_per_pixel=0.4, policy=QUICK, n=1)  # 24 arcsec are 60 pixels
     assert reasons(report) == {1: "the image is 48 pixels wide instead of 60, so that its pixel scale is unknown"}
-    assert fetch(workspace, "sdss", find_service(template, 0.5), policy=QUICK, n=1).added == 1
+    assert fetch(workspace, "sdss", template, arcsec_per_pixel=0.5, policy=QUICK, n=1).added == 1
 
 
 def test_a_service_that_is_down_is_left_alone(workspace, service):
@@ -281,7 +281,7 @@ def test_nobody_there_is_an_error_in_one_exit_code(workspace):
         free.bind(("127.0.0.1", 0))
         template = f"http://127.0.0.1:{free.getsockname()[1]}/?ra={{ra}}&dec={{dec}}"
     policy = dataclasses.replace(QUICK, tries=1, give_up_after=3)
-    report = fetch(workspace, "sdss", find_service(template), policy=policy)
+    report = fetch(workspace, "sdss", template, policy=policy)
     assert report.given_up.startswith("the service does not answer") and "refused" in report.given_up
     assert (report.added, report.unasked) == (0, 6)
 
