@@ -563,7 +563,7 @@ def test_bad_rows_of_a_test_set_are_listed_and_their_objects_guarded_all_the_sam
     rows = [(1, "spiral", 0.9), (2, "merger", 0.9), (3, "spiral", 1.5), (1, "elliptical", 1), ("x.", "spiral", "")]
     table = write_csv(tmp_path / "t.csv", ("object_id", "label", "votes"), *rows)
     done = cli("-w", workspace.path, "testset", "HP", "--survey", "des", "--table", table)
-    assert done.code == 0 and "3 rows could not be used" in done.err and "without a truth" in done.err
+    assert done.code == 0 and "3 rows could not be used" in done.err and "without a true class" in done.err
     members = ask(workspace, "SELECT object_id, truth FROM test_sets WHERE object_id < 10 ORDER BY ALL")
     assert members == [(1, "spiral"), (2, None), (3, None)]
     assert [row for row, _, _ in rejections(workspace)] == [3, 4, 5]
@@ -573,7 +573,7 @@ def test_a_test_set_needs_a_plain_name_and_a_known_survey(workspace, tmp_path):
     table = write_csv(tmp_path / "t.csv", ("object_id",), (1,))
     failed(cli("-w", workspace.path, "testset", "H P", "--survey", "des", "--table", table), "cannot name a test set")
     for taken in ("validation", "calibration"):
-        failed(cli("-w", workspace.path, "testset", taken, "--survey", "des", "--table", table), "under that name")
+        failed(cli("-w", workspace.path, "testset", taken, "--survey", "des", "--table", table), "uses it for its own")
     failed(cli("-w", workspace.path, "testset", "HP", "--survey", "lsst", "--table", table), "unknown survey 'lsst'")
     failed(cli("-w", workspace.path, "testset", "HP", "--survey", "des", "--table", tmp_path / "no"), "no table")
 
