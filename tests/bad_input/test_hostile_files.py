@@ -84,7 +84,7 @@ def test_damaged_exif_turns_nothing(tmp_path):
 def test_an_animated_png_is_refused_since_nobody_knows_which_picture_is_meant(tmp_path):
     frames = [Image.fromarray(np.full((20, 20), level, np.uint8)) for level in (10, 200)]
     data = saved(frames[0], "png", save_all=True, append_images=frames[1:])
-    assert "several pictures" in (reason(tmp_path, data) or "")
+    assert "several images" in (reason(tmp_path, data) or "")
 
 
 def test_a_jpeg_of_hundreds_of_scans_is_refused_before_it_is_decoded(tmp_path):
