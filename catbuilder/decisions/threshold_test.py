@@ -152,14 +152,14 @@ def _refusal(certify: CalibrationSample, grid: tuple[float, ...], alpha: float, 
     if grid:
         n, errors = (int(counts[0]) for counts in _counts(certify, grid))
     least = zero_error_n(alpha, delta)
+    # The reason is recorded, and `check` computes it again: older catalogues hold these words.
     if not grid and n >= least:
         needed: int | None = 1
-        reason = "no galaxy of the fitting half is predicted to be of this class, so no threshold could be proposed"
+        reason = "no fitting galaxy is predicted so, so that no threshold could be proposed"
     elif n < least:
         needed = least - n
         reason = (
-            f"only {n} certifying galaxies are predicted to be of this class with enough confidence, and at least "
-            f"{least} without an error are needed"
+            f"only {n} certifying galaxies are predicted so and surely enough, and {least} without error are the least"
         )
     else:
         needed = _missing(errors, n, alpha, delta)

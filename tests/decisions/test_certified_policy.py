@@ -274,7 +274,7 @@ def test_a_refusal_says_how_many_galaxies_are_missing(heavens: Sky) -> None:
     number = heavens.round(certified(alpha=0.001))
     for name, row in certificates(heavens.workspace, number).items():
         assert row["verdict"] == "refused" and row["threshold"] is None and row["batch"] == 0
-        assert f"at least {zero_error_n(0.001, 0.025)} without an error are needed" in row["reason"], name
+        assert f"{zero_error_n(0.001, 0.025)} without error are the least" in row["reason"], name
     assert ask(heavens.workspace, "SELECT count(*) FROM labels WHERE source = 'promoted'") == [(0,)]
     assert faults(heavens.workspace) == []
 
