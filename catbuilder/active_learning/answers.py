@@ -11,7 +11,11 @@ from catbuilder.active_learning.platform_answers import Layout, parse_answer_cla
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
-from catbuilder.core.csv_table import (
+from catbuilder.core.errors import InputError
+from catbuilder.core.files import atomic_write
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import for_spreadsheet
+from catbuilder.core.user_csv import (
     OBJECT_ID,
     BadValue,
     CsvColumn,
@@ -22,10 +26,6 @@ from catbuilder.core.csv_table import (
     number_column,
     read_table,
 )
-from catbuilder.core.errors import InputError
-from catbuilder.core.files import atomic_write
-from catbuilder.core.resources import query
-from catbuilder.core.safe_text import for_spreadsheet
 from catbuilder.decisions.audit import update_audits
 
 

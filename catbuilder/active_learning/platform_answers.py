@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from catbuilder.core.csv_table import BadValue, CsvColumn, CsvRow, CsvRows, read_table
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
+from catbuilder.core.user_csv import BadValue, CsvColumn, CsvRow, CsvRows, read_table
 
 Layout = Literal["plain", "zooniverse", "labelstudio"]
 

@@ -19,11 +19,11 @@ from catbuilder.active_learning.select_objects import list_open_questions, updat
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import OBJECT_ID, CsvColumn, read_table
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import write_text
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader
+from catbuilder.core.user_csv import OBJECT_ID, CsvColumn, read_table
 
 MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.database import read_everything
-from catbuilder.catalogue.last_numbers import last_recording
+from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, CatbuilderError, InputError, WorkspaceError
 from catbuilder.core.files import (

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from catbuilder.catalogue.connection import Connection
-from catbuilder.catalogue.last_numbers import last_recording
+from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import WorkspaceBusy
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from catbuilder.catalogue.connection import Connection, first_row
-from catbuilder.catalogue.last_numbers import last_round
+from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.recipe import Recipe

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.id_ranges import is_large, query_each_range, sql_literal
-from catbuilder.catalogue.last_numbers import last_recording
+from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Update

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from catbuilder.catalogue.connection import Connection, roll_back
 from catbuilder.catalogue.database import connect
-from catbuilder.catalogue.last_numbers import last_event, last_recording, last_round
+from catbuilder.catalogue.latest_round_and_run import last_event, last_recording, last_round
 from catbuilder.catalogue.schema import classes_of
-from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, WorkspaceBusy, WorkspaceError
-from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import append_line, exclusive_lock
 from catbuilder.core.interrupts import defer_interrupts
+from catbuilder.core.kill_points import fault_point
 from catbuilder.core.resources import query
 from catbuilder.core.settings import WorkspaceConfig, load_settings
+from catbuilder.core.user_csv import Rejection
 from catbuilder.core.version import __version__
 
 if TYPE_CHECKING:

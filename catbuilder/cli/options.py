@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from catbuilder.catalogue.workspace import Workspace
-    from catbuilder.core.csv_table import Rejection
+    from catbuilder.core.user_csv import Rejection
 
 WorkspaceOption = Annotated[
     Path | None,
@@ -64,7 +64,7 @@ def print_report(report: Report) -> None:
 
 def tell_rejections(rejections: "tuple[Rejection, ...]") -> None:
     """Print the first twenty rejected rows and their reasons to stderr."""
-    from catbuilder.core.csv_table import list_rejections
+    from catbuilder.core.user_csv import list_rejections
 
     for line in list_rejections(rejections):
         print(line, file=sys.stderr)

@@ -158,7 +158,7 @@ def _why_no_bins(workspace: "Workspace", rounds: Sequence[int] | None, by: str) 
 
 
 def _why_nothing(workspace: "Workspace") -> str:
-    from catbuilder.catalogue.last_numbers import last_round
+    from catbuilder.catalogue.latest_round_and_run import last_round
 
     with workspace.reading() as con:
         none_yet = last_round(con) == 0

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from catbuilder.core.errors import WorkspaceBusy
-from catbuilder.core.fault_points import fault_point
+from catbuilder.core.kill_points import fault_point
 
 
 @contextmanager

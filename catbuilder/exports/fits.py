@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 from astropy.io import fits
 
-from catbuilder.exports.packed_rows import RowFormat
+from catbuilder.exports.binary_rows import RowFormat
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import BATCH_ROWS, ExportColumn, Kind, Selection
 from catbuilder.exports.votable import votable_document

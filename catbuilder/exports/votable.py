@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catbuilder.exports.arrow_columns import null_mask
-from catbuilder.exports.packed_rows import RowFormat
+from catbuilder.exports.binary_rows import RowFormat
 from catbuilder.exports.provenance import ProvenanceEntry
 from catbuilder.exports.rows import BATCH_ROWS, ExportColumn, Selection
 

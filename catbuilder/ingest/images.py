@@ -17,7 +17,14 @@ from astropy.coordinates import angular_separation
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import (
+from catbuilder.core.errors import InputError
+from catbuilder.core.files import sha256_file
+from catbuilder.core.machine import usable_cores
+from catbuilder.core.resources import query
+from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
+from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
+from catbuilder.core.user_csv import (
     OBJECT_ID,
     BadValue,
     CsvColumn,
@@ -31,13 +38,6 @@ from catbuilder.core.csv_table import (
     read_table,
     see_the_rest,
 )
-from catbuilder.core.errors import InputError
-from catbuilder.core.files import sha256_file
-from catbuilder.core.machine import usable_cores
-from catbuilder.core.resources import query
-from catbuilder.core.safe_text import in_one_line
-from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
-from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
 from catbuilder.ingest.picture import FLAGGED_STAMPS, Picture, count_flags, read_picture
 from catbuilder.sets.aliases import copy_from_images
 

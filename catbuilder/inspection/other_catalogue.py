@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 import duckdb
 
 from catbuilder.catalogue.connection import Connection, was_interrupted
-from catbuilder.core.csv_table import list_columns
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.user_csv import list_columns
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
 from catbuilder.ingest.tables.typed_columns import add_cell_functions
 

@@ -7,10 +7,10 @@ from typing import Any
 from catbuilder.catalogue.connection import Connection, first_row
 from catbuilder.catalogue.id_ranges import IdRange, restricted_to
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import BadValue, parse_object_id
 from catbuilder.core.errors import ObjectNotFound
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.user_csv import BadValue, parse_object_id
 
 _LONGEST_NAME = 80  # characters of a name that a message repeats
 

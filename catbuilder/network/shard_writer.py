@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder.core.errors import WeightsError
-from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import atomic_write, sha256_file, write_text
+from catbuilder.core.kill_points import fault_point
 from catbuilder.network.batches import Positions
 from catbuilder.network.jobs import ScoreJob, hashes_file, parts_folder, shard_files
 from catbuilder.network.scorer import Ensemble, Floats, PendingScores, Scores

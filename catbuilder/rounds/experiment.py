@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.backup import copy_catalogue
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
-from catbuilder.catalogue.last_numbers import last_recording, last_round
+from catbuilder.catalogue.latest_round_and_run import last_recording, last_round
 from catbuilder.catalogue.round_records import open_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError
@@ -28,9 +28,7 @@ from catbuilder.core.files import exclusive_lock, sync_folder
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.rounds.rollback import rollback
-from catbuilder.rounds.run import run_rounds
-from catbuilder.rounds.seed_gains import (
+from catbuilder.rounds.gains_over_seeds import (
     PairedCurves,
     Point,
     curves_table,
@@ -40,6 +38,8 @@ from catbuilder.rounds.seed_gains import (
     summary_rows,
     write_table,
 )
+from catbuilder.rounds.rollback import rollback
+from catbuilder.rounds.run import run_rounds
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class RecursionReport:
 
     @property
     def table(self) -> pa.Table:
-        """One row for each test set, survey and coverage (see `seed_gains.curves_table`)."""
+        """One row for each test set, survey and coverage (see `gains_over_seeds.curves_table`)."""
         return curves_table(self.curves, self.states)
 
     @property

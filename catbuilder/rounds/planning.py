@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.catalogue.last_numbers import last_round
+from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.catalogue.read_then_record import recording_directly_after, retry_when_overtaken
 from catbuilder.catalogue.round_records import (
     RoundPlan,

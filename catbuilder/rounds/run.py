@@ -17,8 +17,8 @@ from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.status import count_parts, keep_count
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, RoundError
-from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import write_text
+from catbuilder.core.kill_points import fault_point
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from catbuilder.catalogue.connection import Connection, first_row
-from catbuilder.catalogue.last_numbers import last_recording
+from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.workspace import Recording, Workspace

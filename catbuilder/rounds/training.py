@@ -15,9 +15,9 @@ import numpy as np
 from catbuilder.catalogue.round_records import RoundPlan, training_manifest_file
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged
-from catbuilder.core.fault_points import fault_point
 from catbuilder.core.files import atomic_move, quarantine, sha256_file
 from catbuilder.core.interrupts import defer_interrupts, stop_requested
+from catbuilder.core.kill_points import fault_point
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.network.jobs import TrainJob, new_attempt

@@ -16,10 +16,10 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.label_events import fresh_labels, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import BadValue, CsvRow, CsvRows, list_columns, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
+from catbuilder.core.user_csv import BadValue, CsvRow, CsvRows, list_columns, parse_object_id, read_table
 from catbuilder.sets.aliases import AliasReport, find_aliases
 from catbuilder.sets.firewall import update_firewall
 from catbuilder.sets.manifest import in_validation

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
-from catbuilder.catalogue.last_numbers import last_recording
+from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.sky import nearest

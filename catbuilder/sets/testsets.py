@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import fetch_number, first_row
 from catbuilder.catalogue.workspace import Workspace, record_rejections
-from catbuilder.core.csv_table import (
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
+from catbuilder.core.user_csv import (
     OBJECT_ID,
     BadValue,
     CsvColumn,
@@ -20,8 +22,6 @@ from catbuilder.core.csv_table import (
     parse_cells,
     read_table,
 )
-from catbuilder.core.errors import InputError
-from catbuilder.core.resources import query
 
 _RESERVED_NAMES = ("validation", "calibration")  # the table `metrics` lists these beside the test sets
 

@@ -13,8 +13,8 @@ from starlette.exceptions import HTTPException
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatbuilderError, ObjectNotFound, OtherAnswer, WorkerDied, WorkspaceBusy
 from catbuilder.web import catalogue_page, downloads, object_page, review_page, rounds_page, sql_page
+from catbuilder.web.child_process import PATIENCE_S
 from catbuilder.web.guard import Guard, Session
-from catbuilder.web.own_process import PATIENCE_S
 from catbuilder.web.site import Site, site_of
 
 _STATUS: dict[type[CatbuilderError], int] = {

@@ -9,12 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
-from catbuilder.catalogue.last_numbers import last_round
+from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.core.errors import InputError
 from catbuilder.inspection.browse import NONE, CatalogueFilter, Domain, Source, read_page
 from catbuilder.inspection.counts import count_objects
 from catbuilder.inspection.why import find_object
-from catbuilder.web.own_process import in_own_process
+from catbuilder.web.child_process import in_own_process
 from catbuilder.web.site import CurrentSite, Site
 
 router = APIRouter()

@@ -16,7 +16,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.exports.export import export
 from catbuilder.web.catalogue_page import filter_of
-from catbuilder.web.own_process import in_own_process
+from catbuilder.web.child_process import in_own_process
 from catbuilder.web.site import CurrentSite
 
 router = APIRouter()

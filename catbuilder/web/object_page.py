@@ -14,7 +14,7 @@ from catbuilder.core.errors import NothingToScore, RoundError, WorkspaceBusy
 from catbuilder.core.resources import query
 from catbuilder.inspection.similar import similar
 from catbuilder.inspection.why import why
-from catbuilder.web.own_process import limited_slot
+from catbuilder.web.child_process import limited_slot
 from catbuilder.web.site import CurrentSite, Site
 
 router = APIRouter()

@@ -46,7 +46,7 @@ def _recorded(site: Site) -> dict[str, Any]:
             with site.workspace.reading() as con:
                 status = fetch_arrow(con, "SELECT * FROM round_status ORDER BY round DESC LIMIT 200").to_pylist()
                 metrics = fetch_arrow(con, query("decisions/metrics"), {"rounds": None}).to_pylist()
-                decided = fetch_arrow(con, query("catalogue/decided")).to_pylist()
+                decided = fetch_arrow(con, query("catalogue/promotions_by_round")).to_pylist()
             _kept.clear()
             by_round = {row["round"]: row for row in decided}
             _kept[state] = {"status": status, "metrics": metrics[-500:], "decided": by_round}

@@ -11,7 +11,7 @@ from catbuilder.core.errors import QueryError, WorkspaceBusy
 from catbuilder.core.table_text import numeric_columns, unique_names
 from catbuilder.inspection.sandbox import query_stream
 from catbuilder.web.cells import cells
-from catbuilder.web.own_process import limited_slot
+from catbuilder.web.child_process import limited_slot
 from catbuilder.web.site import CurrentSite, Site
 
 router = APIRouter()

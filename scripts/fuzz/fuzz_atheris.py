@@ -19,7 +19,7 @@ _OURS = [
     "catbuilder.ingest.tables.fits_header",
     "catbuilder.ingest.tables.fits_table",
     "catbuilder.catalogue.label_events",
-    "catbuilder.core.csv_table",
+    "catbuilder.core.user_csv",
     "catbuilder.ingest.tables.table_file",
     "catbuilder.ingest.tiles.tile_file",
     "catbuilder.core.safe_text",

@@ -25,12 +25,12 @@ from fuzz_mutations import Mutation, spoil_card, spoil_chunk, spoil_tensors
 from PIL import Image
 
 from catbuilder.active_learning.answers import label_columns, read_label_rows
-from catbuilder.core.csv_table import OBJECT_ID, number_column, read_table
 from catbuilder.core.errors import CatbuilderError, InputError
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query, rounds_folder
 from catbuilder.core.settings import WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, require_stamp_size
+from catbuilder.core.user_csv import OBJECT_ID, number_column, read_table
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.archives import GALAXY_ZOO
 from catbuilder.ingest.tables.open_table import open_table

@@ -52,7 +52,7 @@ from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.network.galaxy_network import build_network
 from catbuilder.network.scorer import mutual_information
 from catbuilder.network.starting_weights import load_starting_weights
-from catbuilder.rounds.seed_gains import gain_interval
+from catbuilder.rounds.gains_over_seeds import gain_interval
 from catbuilder.sets.firewall import read_stamps, update_firewall
 
 STRATEGIES = ("random", "random again", "margin", "mutual_information", "typical", "coverage")

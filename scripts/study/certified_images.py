@@ -39,8 +39,8 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
 from catbuilder.core.resources import query
+from catbuilder.rounds.gains_over_seeds import gain_interval
 from catbuilder.rounds.run import run_rounds
-from catbuilder.rounds.seed_gains import gain_interval
 from catbuilder.simulation.galaxies import SurveyPlan
 from catbuilder.simulation.survey import simulate
 

@@ -20,12 +20,12 @@ from PIL import Image
 from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, surveyed, write_csv, write_images
 
-from catbuilder.core.csv_table import OBJECT_ID, BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.core.errors import ConfigError, InputError, WeightsError, WorkspaceError
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.safe_text import for_spreadsheet, from_spreadsheet, in_one_line
 from catbuilder.core.settings import Limits, WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, require_stamp_size
+from catbuilder.core.user_csv import OBJECT_ID, BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tiles.tile_file import BadTile, read_tile_file

@@ -31,9 +31,9 @@ from support.workspaces import (
 )
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.core.errors import CatalogueDamaged, InputError, WorkspaceBusy
 from catbuilder.core.stamps import StampReader, write_shard
+from catbuilder.core.user_csv import BadValue, CsvColumn, parse_object_id, read_table
 from catbuilder.ingest.images import ingest_images
 
 HEADER = ("object_id", "file")

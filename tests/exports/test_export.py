@@ -23,9 +23,9 @@ from catbuilder.catalogue.schema import Column, data_dictionary
 from catbuilder.core.errors import CatalogueDamaged, InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.version import __version__
+from catbuilder.exports.binary_rows import RowFormat
 from catbuilder.exports.export import export
 from catbuilder.exports.hats import write_hats
-from catbuilder.exports.packed_rows import RowFormat
 from catbuilder.exports.rows import ExportColumn, export_columns, open_selection
 
 ORDERED = "SELECT * FROM catalog ORDER BY survey, object_id"

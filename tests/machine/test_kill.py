@@ -13,11 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
-from support.attempts import epoch_begun, last_steps, models
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
 from support.disk_faults import stopped
 from support.needs import needs_horovod
+from support.round_state import epoch_begun, last_steps, models
 
 pytestmark = [
     pytest.mark.slow,

@@ -49,9 +49,9 @@ from catbuilder.rounds.experiment import (
     make_start_copy,
     run_recursion,
 )
+from catbuilder.rounds.gains_over_seeds import curves_table, gain_interval, gain_sentences, paired_curves
 from catbuilder.rounds.planning import make_plan
 from catbuilder.rounds.run import abandon_round
-from catbuilder.rounds.seed_gains import curves_table, gain_interval, gain_sentences, paired_curves
 
 QUIET = Reporter(quiet=True)
 

@@ -51,9 +51,9 @@ from catbuilder.core.errors import InputError, ObjectNotFound, OtherAnswer, Work
 from catbuilder.inspection.browse import CatalogueFilter, read_page
 from catbuilder.inspection.check import check
 from catbuilder.inspection.why import why
+from catbuilder.web.child_process import in_own_process, limited_slot
 from catbuilder.web.downloads import remove_leftovers
 from catbuilder.web.guard import Session
-from catbuilder.web.own_process import in_own_process, limited_slot
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import Rejection, list_rejections
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
+from catbuilder.core.user_csv import Rejection, list_rejections
 from catbuilder.ingest.fetch.cutout_services import Service, find_service
 from catbuilder.ingest.fetch.missing_images import Target, objects_without_image, still_without_image
 from catbuilder.ingest.fetch.polite_client import CutoutClient, FetchFailed, RatePolicy

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
-from catbuilder.ingest.tables.csv_file import CsvFile
 from catbuilder.ingest.tables.fits_table import FitsFile
 from catbuilder.ingest.tables.parquet_files import ParquetFiles, parquet_parts
+from catbuilder.ingest.tables.streamed_csv import CsvFile
 from catbuilder.ingest.tables.table_file import TableFile
 from catbuilder.ingest.tables.votable_file import VotableFile
 

@@ -22,12 +22,12 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_numbe
 from catbuilder.catalogue.label_events import record_events
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
-from catbuilder.core.csv_table import Rejection, see_the_rest
 from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_POSITION_ARCSEC
+from catbuilder.core.user_csv import Rejection, see_the_rest
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tables.table_file import Progress, TableFile

@@ -16,10 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, set_progress_bar
-from catbuilder.core.csv_table import refuse_many_columns
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
+from catbuilder.core.user_csv import refuse_many_columns
 
 Progress = Callable[[int, int], None]  # (done, of)
 

@@ -18,7 +18,11 @@ from astropy.coordinates import angular_separation
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.csv_table import (
+from catbuilder.core.errors import InputError
+from catbuilder.core.resources import query
+from catbuilder.core.settings import StampWidths
+from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
+from catbuilder.core.user_csv import (
     OBJECT_ID,
     BadValue,
     CsvRow,
@@ -28,10 +32,6 @@ from catbuilder.core.csv_table import (
     parse_object_id,
     read_table,
 )
-from catbuilder.core.errors import InputError
-from catbuilder.core.resources import query
-from catbuilder.core.settings import StampWidths
-from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.ingest.tiles.tile_folder import Tile
 
 _DES_ARCSEC_PER_PIXEL = 0.263

@@ -20,13 +20,13 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.workspace import Workspace, record_rejections, replace_older
-from catbuilder.core.csv_table import Rejection, list_rejections, see_the_rest
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import require_stamp_size, write_shard
+from catbuilder.core.user_csv import Rejection, list_rejections, see_the_rest
 from catbuilder.ingest.picture import FLAGGED_STAMPS, count_flags
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain, group_into_strips
 from catbuilder.ingest.tiles.cutting_plan import CuttingPlan, plan_cutting

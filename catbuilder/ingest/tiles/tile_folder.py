@@ -18,9 +18,9 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS, NoConvergence
 from astropy.wcs.utils import skycoord_to_pixel
 
-from catbuilder.core.csv_table import Rejection
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
+from catbuilder.core.user_csv import Rejection
 from catbuilder.ingest.tiles.cutouts import Plane
 from catbuilder.ingest.tiles.rendering import BANDS
 from catbuilder.ingest.tiles.tile_file import (

@@ -13,10 +13,10 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.attempts import epoch_begun, last_steps, models
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
 from support.needs import needs_horovod
+from support.round_state import epoch_begun, last_steps, models
 
 from catbuilder.core.errors import InputError, LaunchError, WorkerDied
 from catbuilder.rounds.launch.hosts import Host, assign_to_hosts, hosts_text, parse_hosts, ranks_on

@@ -1,6 +1,6 @@
 """Stream an archive's CSV catalogue, of any size, into DuckDB.
 
-For the small tables that users write themselves, with typed rows in Python, see `catbuilder.core.csv_table`.
+For the small tables that users write themselves, with typed rows in Python, see `catbuilder.core.user_csv`.
 """
 
 import csv

@@ -2,7 +2,7 @@
 
 This reader is for the tables that users write themselves: labels, test sets, lists of images. Each cell is parsed in
 Python, and a table above `limits.max_csv_mb` is refused. For the archives' catalogues, of any size, see
-`catbuilder.ingest.tables.csv_file`, where DuckDB streams the rows.
+`catbuilder.ingest.tables.streamed_csv`, where DuckDB streams the rows.
 """
 
 import csv
