@@ -29,7 +29,7 @@ class RollbackReport:
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""
         return [
-            f"{self.retracted} promotions taken back, {self.reinstated} reinstated.",
+            f"{self.retracted} promotions retracted, {self.reinstated} reinstated.",
             "The next round continues from there.",
         ]
 

@@ -157,10 +157,10 @@ class TwoHosts:
 def hosts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwoHosts]:
     """Two hosts, set up and taken down again."""
     folder = tmp_path_factory.mktemp("hosts")
+    up = subprocess.run([TWO_HOSTS, "up", folder], capture_output=True, text=True)
+    if up.returncode == 77:  # what it says is missing
+        pytest.skip(f"two hosts untested: {up.stderr.strip()}")
     try:
-        up = subprocess.run([TWO_HOSTS, "up", folder], capture_output=True, text=True)
-        if up.returncode == 77:  # what it says is missing
-            pytest.skip(f"two hosts untested: {up.stderr.strip()}")
         assert up.returncode == 0, up.stderr
         settings = dict(line.split("=", 1) for line in up.stdout.splitlines())
         first, second = (host.removesuffix(":1") for host in settings["HOSTS"].split(","))
