@@ -52,7 +52,7 @@ class ImportReport:
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
-        said = [f"{self.recorded} labels recorded, {self.unchanged} stood already."]
+        said = [f"{self.recorded} labels recorded, {self.unchanged} were there already."]
         return said + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
 
 

@@ -188,7 +188,7 @@ def test_labels_survive_the_round_trip_through_either_layout(tmp_path_factory, s
     }
     for layout, file in files.items():
         table = read_annotations(file, layout, parse_answer_classes((), CLASSES), Limits())
-        found = {(cells["survey"], int(cells["object_id"])): cells["label"] for _, cells in table.rows}
+        found = {(row.cells["survey"], int(row.cells["object_id"])): row.cells["label"] for row in table.rows}
         assert found == {("des", IDS[n]): kind for n, kind in said.items()}
 
 

@@ -521,7 +521,7 @@ def test_an_unknown_recipe_gets_a_suggestion(workspace, tmp_path):
 def test_a_round_with_nothing_to_train_on_says_what_to_ingest(workspace):
     done = cli("-w", workspace.path, "round", "--recipe", "demo")
     assert done.code == 1 and "Traceback" not in done.err
-    assert "no elliptical and no spiral is labelled" in done.err and "ingest images" in done.err
+    assert "no elliptical and no spiral has a label" in done.err and "ingest images" in done.err
 
 
 def test_an_init_that_was_killed_can_be_given_again(tmp_path):

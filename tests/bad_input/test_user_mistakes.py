@@ -130,7 +130,7 @@ def test_labels_without_images_say_what_is_missing(tmp_path):
         add_objects(recording, "sdss", range(1, 9), split="train", quality="unreadable", shard=None, row=None)
         add_events(recording, *(label_event("sdss", n, ("elliptical", "spiral")[n % 2]) for n in range(1, 9)))
     done = cli("-w", made.path, "round", "--recipe", "demo")
-    assert done.code == 1 and "has a good stamp" in done.err
+    assert done.code == 1 and "has a label and a good stamp" in done.err
     assert names_a_command(done.err).startswith("catbuilder ingest images")
 
 

@@ -207,7 +207,7 @@ def test_two_backups_to_one_place_do_not_mix(workspace: Workspace, tmp_path: Pat
 
 
 def test_a_backup_goes_to_a_folder_of_its_own(workspace: Workspace, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="lies in the workspace"):
+    with pytest.raises(InputError, match="is inside the workspace"):
         backup(workspace, workspace.path / "backup")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.tex").touch()

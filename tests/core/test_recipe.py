@@ -171,4 +171,4 @@ def test_the_command_line_takes_several_and_names_file_and_change_in_its_one_lin
     failed(
         cli(*round_, "--set", "promotion.perclass=3"), "tiny.toml, changed by members=2 and promotion.perclass=3", "did"
     )
-    assert "no elliptical and no spiral is labelled" in cli(*round_).err, "the change was taken: the round begins"
+    assert "no elliptical and no spiral has a label" in cli(*round_).err, "the change was taken: the round begins"

@@ -278,7 +278,7 @@ def test_without_known_classes_a_recursion_is_refused(tmp_path: Path, recipe: Re
 def test_fewer_than_two_rounds_or_no_seed_is_refused(
     three_seeds: Workspace, recipe: Recipe, seeds: list[int], rounds: int
 ) -> None:
-    with pytest.raises(InputError, match="two rounds or more"):
+    with pytest.raises(InputError, match="at least two rounds"):
         run_recursion(three_seeds, seeds, rounds, recipe=recipe, reporter=QUIET)
 
 
