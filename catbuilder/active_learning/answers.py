@@ -38,7 +38,7 @@ class ImportReport:
     recorded : int
         Number of labels recorded.
     unchanged : int
-        Number of labels that stood already.
+        Number of labels that were there already.
     rejections : tuple[Rejection, ...]
         Rows that were left out.
     audits : tuple[str, ...]

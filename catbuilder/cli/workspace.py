@@ -89,7 +89,7 @@ def backup(
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="Folder made by `catbuilder backup`.")],
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="Folder that a backup was written to.")],
     place: Annotated[Path, typer.Argument(metavar="WORKSPACE", help="New folder, or the damaged workspace.")],
 ) -> None:
     """Restore a workspace, or its damaged files, from a backup."""

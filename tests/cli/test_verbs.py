@@ -254,7 +254,7 @@ def test_exported_labels_come_back_the_same(workspace, tmp_path):
     with other.recording("objects") as recording:
         add_objects(recording, "des", range(1, 12))
     done = cli("-w", other.path, "labels", "import", tmp_path / "labels.csv")
-    assert "4 labels recorded, 0 stood" in done.out
+    assert "4 labels recorded, 0 were there" in done.out
     assert "2 rows could not be used" in done.err and "the label was promoted by a round" in done.err
     kept = """SELECT object_id, label, confidence, source FROM catalog
               WHERE label IS NOT NULL AND source <> 'promoted' ORDER BY ALL"""
