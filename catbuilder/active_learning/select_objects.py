@@ -115,8 +115,25 @@ def list_open_questions(
 
     Parameters
     ----------
-    strategy, purpose, survey : only questions of this strategy, purpose and survey; by default all, audits first
-    n : at most so many
+    workspace : Workspace
+        The workspace.
+    strategy : str, optional
+        Only questions of this strategy; by default all, those of audits first.
+    n : int, optional
+        Largest number of objects; by default all.
+    purpose : {"training", "calibration"}, optional
+        Only questions for this purpose; by default all.
+    survey : str, optional
+        Only objects of this survey; by default all.
+
+    Returns
+    -------
+    pyarrow.Table
+        The columns of `select_objects`.
+
+    Examples
+    --------
+    >>> catbuilder.list_open_questions(workspace, "margin").num_rows
     """
     with workspace.reading() as con:
         found = []

@@ -46,8 +46,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["sql", "rounds"])
 def test_the_wheel_carries_every_file_of_sql_and_rounds(wheel: Path, name: str) -> None:
     with zipfile.ZipFile(wheel) as archive:
-        inside = {member for member in archive.namelist() if member.startswith(f"catbuilder/{name}/")}
-    ours = {f"catbuilder/{path.relative_to(ROOT)}" for path in (ROOT / name).rglob("*") if path.is_file()}
+        inside = {member for member in archive.namelist() if member.startswith(f"catbuilder/_data/{name}/")}
+    ours = {f"catbuilder/_data/{path.relative_to(ROOT)}" for path in (ROOT / name).rglob("*") if path.is_file()}
     assert inside == ours
     assert ours
 
@@ -59,7 +59,9 @@ def test_the_wheel_carries_the_pages_of_serve_and_the_report(wheel: Path) -> Non
     ours = {str(path.relative_to(ROOT)) for path in (ROOT / "catbuilder" / "web").rglob("*.*")}
     assert {path for path in ours if "__pycache__" not in path} == inside
     assert {"catbuilder/web/templates/base.html", "catbuilder/web/static/review.js"} <= inside
-    assert "catbuilder/templates/report.html" in members
+    assert {"catbuilder/reports/templates/report.html", "catbuilder/__init__.pyi", "catbuilder/py.typed"} <= set(
+        members
+    )
 
 
 def test_the_wheel_carries_nothing_but_the_package(wheel: Path) -> None:
@@ -76,7 +78,7 @@ def test_the_installed_package_is_the_wheels_and_finds_its_folders(installed: Pa
     package, sql, rounds, version = json.loads(_run([installed / "python", "-c", code], cwd=tmp_path))
     home = Path(package).parent
     assert home.is_relative_to(installed.parent)
-    assert (Path(sql), Path(rounds)) == (home / "sql", home / "rounds")
+    assert (Path(sql), Path(rounds)) == (home / "_data" / "sql", home / "_data" / "rounds")
     assert version == _version(ROOT)
 
 

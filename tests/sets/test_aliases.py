@@ -437,10 +437,10 @@ def test_a_table_that_measures_more_adds_it_and_changes_nothing_that_stands(work
 def test_find_aliases_searches_again_if_a_catalogue_is_ingested_meanwhile(workspace, monkeypatch):
     recording, late = Workspace.recording, iter([{600: (40.0, 89.99 + 1.5 * ARCSEC)}])
 
-    def slow(workspace, what=""):
+    def slow(workspace, what="", **more):
         for places in late:  # once
             bring_in(workspace, places)
-        return recording(workspace, what)
+        return recording(workspace, what, **more)
 
     monkeypatch.setattr(Workspace, "recording", slow)
     assert find_aliases(workspace).identified == 5
@@ -457,10 +457,10 @@ def test_find_aliases_gives_up_if_others_keep_recording(workspace, monkeypatch):
 def _after_another(recording):
     """Another process always records first."""
 
-    def slow(workspace, what=""):
+    def slow(workspace, what="", **more):
         with recording(workspace, "another"):
             pass
-        return recording(workspace, what)
+        return recording(workspace, what, **more)
 
     return slow
 
