@@ -57,6 +57,13 @@ def test_a_page_that_is_out_of_date_is_named(tmp_path):
     assert done.returncode == 1 and done.stdout == "docs/cookbook.md is out of date; write it with: make docs\n"
 
 
+def test_the_files_that_the_architecture_names_exist():
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)+[\w.-]*)`", text)) - {"stamps/des/00000.npy", "catbuilder/_data/"}
+    assert len(named) > 40
+    assert [name for name in named if not (ROOT / name).exists() and not (ROOT / "catbuilder" / name).exists()] == []
+
+
 def test_the_site_builds_without_a_warning_and_takes_nothing_from_other_servers(tmp_path):
     done = run("-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", tmp_path, NO_MKDOCS_2_WARNING="1")
     assert done.returncode == 0, done.stdout + done.stderr
