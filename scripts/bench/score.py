@@ -43,7 +43,7 @@ import torch  # noqa: E402
 from PIL import Image  # noqa: E402
 
 from catbuilder.catalogue.new_workspace import create_workspace  # noqa: E402
-from catbuilder.catalogue.round_records import CardPlan  # noqa: E402
+from catbuilder.catalogue.round_records import RoundPlan  # noqa: E402
 from catbuilder.core.recipe import Recipe, load_recipe  # noqa: E402
 from catbuilder.core.stamps import write_shard  # noqa: E402
 from catbuilder.network.checkpoint import save_model  # noqa: E402
@@ -138,7 +138,7 @@ class Ours:
     def record(self) -> float:
         """Record every shard in the catalogue, as the coordinator does; seconds."""
         files = [shard_files(self.job.folder, number)["scores"] for number, _, _ in self.job.shards]
-        plan = CardPlan(round=1, recipe=self.job.recipe, classes=CLASSES, seed=0, ranks=1, threads=THREADS, training=0,
+        plan = RoundPlan(round=1, recipe=self.job.recipe, classes=CLASSES, seed=0, ranks=1, threads=THREADS, training=0,
                     validation=0, scored=0, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
         started = time.perf_counter()
         with self.workspace.recording("bench") as recording:
