@@ -139,7 +139,7 @@ class Ours:
         """Record every shard in the catalogue, as the coordinator does; seconds."""
         files = [shard_files(self.job.folder, number)["scores"] for number, _, _ in self.job.shards]
         plan = RoundPlan(round=1, recipe=self.job.recipe, classes=CLASSES, seed=0, ranks=1, threads=THREADS, training=0,
-                    validation=0, scored=0, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
+                         validation=0, scored=0, manifest_sha256="", score_manifest_sha256="")  # fmt: skip
         started = time.perf_counter()
         with self.workspace.recording("bench") as recording:
             record_scores(recording, plan, files, 1)

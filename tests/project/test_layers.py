@@ -86,3 +86,31 @@ def test_a_worker_process_loads_no_database(module):
 
 def test_few_files_lie_beside_the_packages():
     assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+def test_every_name_that_a_script_imports_exists():
+    """The scripts are run by hand, some of them for hours: a renamed function must not be found out there."""
+    missing = []
+    for file in sorted((PACKAGE.parent / "scripts").rglob("*.py")):
+        for line, name in imports_of(file):
+            module, _, attribute = name.rpartition(".")
+            if not name.startswith("catbuilder.") or module == "catbuilder":
+                continue
+            tree = ast.parse(source_of(module).read_text(encoding="utf-8")) if source_of(module) else None
+            if tree is None or (attribute not in defined_in(tree) and source_of(name) is None):
+                missing.append(f"{file}:{line} imports {name}")
+    assert missing == []
+
+
+def source_of(module: str) -> Path | None:
+    """The file of a module or package, if there is one."""
+    place = PACKAGE.parent.joinpath(*module.split("."))
+    return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
+
+
+def defined_in(tree: ast.Module) -> set[str]:
+    """Names that the top level of a module defines."""
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    assigned = [t for node in tree.body if isinstance(node, ast.Assign) for t in node.targets]
+    assigned += [node.target for node in tree.body if isinstance(node, ast.AnnAssign)]
+    return names | {name.id for target in assigned for name in ast.walk(target) if isinstance(name, ast.Name)}
