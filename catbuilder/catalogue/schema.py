@@ -63,7 +63,8 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
 
 def classes_of(con: Connection) -> tuple[str, ...]:
     """Read the classes of the catalogue, in order."""
-    names = (column.name for column in data_dictionary(con, "posteriors"))
+    # From the table itself: duckdb_columns() binds every view, and this is asked of every connection.
+    names = (str(column[0]) for column in con.execute("SELECT * FROM posteriors LIMIT 0").description or ())
     return tuple(name.removeprefix("p_") for name in names if name.startswith("p_"))
 
 
