@@ -22,7 +22,7 @@ from weakref import WeakSet
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
 from catbuilder.core.version import __version__
@@ -154,9 +154,9 @@ class CutoutClient:
 
     def _explained(self, error: Exception) -> FetchFailed:
         self._refuse_late()
-        if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        if isinstance(error, (requests.exceptions.ChunkedEncodingError, ProtocolError)):
             return FetchFailed("the answer was cut short", again=True)
-        if isinstance(error, requests.Timeout):
+        if isinstance(error, (requests.Timeout, ReadTimeoutError)):
             return FetchFailed("the service does not answer in time", service_is_down=True)
         if isinstance(error, requests.ConnectionError):
             return FetchFailed(f"the service does not answer ({_cause(error)})", again=True, service_is_down=True)
@@ -195,7 +195,9 @@ class CutoutClient:
 
     def _body(self, response: requests.Response) -> bytes:
         body = bytearray()
-        for piece in response.iter_content(65536):
+        # read1 returns what has come; iter_content would wait for a whole piece from a service that drips.
+        while piece := response.raw.read1(65536, decode_content=False):
+            self._refuse_late()
             body += piece
             if len(body) > self.policy.max_bytes:
                 raise FetchFailed(f"the answer has more than {self.policy.max_bytes:,} bytes, which no cut-out needs")
@@ -208,7 +210,8 @@ class _PacedAdapter(HTTPAdapter):
     """Keeps requests to the agreed rate, and ends an answer that takes too long.
 
     The timeouts of requests limit silence alone: a byte every half second satisfies them for ever, in the headers too.
-    So a timer shuts the connection down when the time is up.
+    So a timer shuts the connection down when the time is up. While a body is read, the client looks at `too_late`
+    itself: a connection that will close after the answer has let go of its socket by then.
     """
 
     def __init__(self, policy: RatePolicy) -> None:
