@@ -28,6 +28,7 @@ from catbuilder.active_learning.candidates import (
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace, replace_older
+from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import atomic_write
 from catbuilder.core.recipe import load_recipe
@@ -199,6 +200,7 @@ def _check_request(strategy: str, purpose: Purpose) -> None:
     if strategy not in STRATEGIES:
         *most, last = STRATEGIES
         raise InputError(f"there is no strategy '{strategy}' of selection; use {', '.join(most)} or {last}")
+    require_one_of(purpose, get_args(Purpose), "the purpose of a selection")
     if purpose == "calibration" and strategy != "random":
         raise InputError(
             f"objects chosen by '{strategy}' cannot calibrate, since they are not a random sample of the pool; use "

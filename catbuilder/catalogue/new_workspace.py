@@ -8,6 +8,7 @@ from typing import Any
 
 from catbuilder.catalogue.database import create_catalog
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import name_list
 from catbuilder.core.errors import ConfigError, WorkspaceError
 from catbuilder.core.files import write_text
 from catbuilder.core.settings import WorkspaceConfig, load_settings
@@ -15,7 +16,7 @@ from catbuilder.core.settings import WorkspaceConfig, load_settings
 
 def create_workspace(
     path: str | Path,
-    classes: Sequence[str] | None = None,
+    classes: str | Sequence[str] | None = None,
     stamp_size: int | None = None,
     recipe: str | None = None,
 ) -> Workspace:
@@ -53,7 +54,11 @@ def create_workspace(
     """
     path = Path(path).resolve()
     settings = path / "catbuilder.toml"
-    asked = {"classes": None if classes is None else tuple(classes), "stamp_size": stamp_size, "recipe": recipe}
+    asked = {
+        "classes": None if classes is None else tuple(name_list(classes)),
+        "stamp_size": stamp_size,
+        "recipe": recipe,
+    }
     asked = {name: value for name, value in asked.items() if value is not None}
     if settings.exists() and any((path / name).exists() for name in ("catalog.duckdb", "log.jsonl", "stamps")):
         raise WorkspaceError(f"{path} is a workspace already; use it with -w {path}, or choose another folder")

@@ -200,7 +200,7 @@ class Recipe(Settings):
         return [key for key in mine | theirs if theirs.get(key) not in (mine.get(key), "auto")]
 
 
-def load_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe:
+def load_recipe(name_or_file: str | Path, changes: str | Sequence[str] = ()) -> Recipe:
     """Read a shipped recipe by name (`demo`), or any TOML file by path.
 
     Parameters
@@ -227,6 +227,7 @@ def load_recipe(name_or_file: str | Path, changes: Sequence[str] = ()) -> Recipe
     >>> recipe = catbuilder.load_recipe("real", ["promotion.policy=certified", "members=3"])
     >>> catbuilder.run_rounds(workspace, 3, recipe)
     """
+    changes = [changes] if isinstance(changes, str) else changes
     path = Path(name_or_file)
     if path.suffix != ".toml":
         path = rounds_folder() / f"{name_or_file}.toml"

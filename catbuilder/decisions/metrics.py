@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.round_records import require_round
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import require_one_of
 from catbuilder.core.resources import query
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def metrics(
     >>> catbuilder.metrics(workspace, [1, 3]).to_pylist()
     """
     if by is not None:
+        require_one_of(by, BIN_VARIABLES, "the quantity of bins")
         return _read(workspace, "decisions/metrics_by", rounds, variable=BIN_VARIABLES[by])
     return _read(workspace, "decisions/metrics_all" if every else "decisions/metrics", rounds)
 

@@ -12,13 +12,14 @@ from catbuilder.catalogue.round_records import NOW, require_round
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import name_list
 from catbuilder.core.errors import QueryError
 from catbuilder.core.progress import Update
 
 
 def count_objects(
     workspace: Workspace,
-    by: Sequence[str] = ("survey", "source", "label"),
+    by: str | Sequence[str] = ("survey", "source", "label"),
     *,
     at: int | None = None,
     where: str | None = None,
@@ -57,6 +58,7 @@ def count_objects(
     --------
     >>> catbuilder.count_objects(workspace, ["survey", "label"], where="mag_r < 17").to_pylist()
     """
+    by = name_list(by)
     with workspace.reading() as con:
         _check_columns(con, by)
         if at is not None:

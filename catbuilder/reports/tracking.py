@@ -11,11 +11,12 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
@@ -88,6 +89,7 @@ def track(workspace: Workspace, to: Tracker, place: str = "", *, reporter: Repor
     --------
     >>> place, rounds = catbuilder.track(workspace, "tensorboard")
     """
+    require_one_of(to, get_args(Tracker), "a tracker")
     rounds = tracked_rounds(workspace)
     if not rounds:
         raise RoundError("no round has a model yet, so there is nothing to track; run one with: catbuilder round")

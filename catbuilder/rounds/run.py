@@ -142,6 +142,8 @@ def run_rounds(
     ranks = ranks_on(hosts, ranks)
     if n < 1:
         raise InputError(f"{n} rounds cannot be run; give 1 or more")
+    if ranks < 1:
+        raise InputError(f"{ranks} processes cannot train; give 1 or more")
     if not 0 <= seed < 2**63:  # DuckDB's BIGINT has 64 bits, one of them the sign
         raise InputError(f"the seed {seed} cannot be recorded; give a whole number from 0 to {2**63 - 1}")
     reporter = reporter or Reporter(quiet=True)

@@ -15,6 +15,7 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.read_then_record import read_then_record
 from catbuilder.catalogue.workspace import Recording, Workspace
+from catbuilder.core.arguments import name_list
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.sets.aliases import AliasReport, find_aliases
@@ -88,7 +89,7 @@ class CrossmatchReport:
 def crossmatch(
     workspace: Workspace,
     radius_arcsec: float = 1.0,
-    surveys: Sequence[str] | None = None,
+    surveys: str | Sequence[str] | None = None,
     *,
     progress: Progress | None = None,
 ) -> CrossmatchReport:
@@ -123,6 +124,7 @@ def crossmatch(
     ...     print(match.survey_a, match.survey_b, match.pairs)
     """
     check_radius(radius_arcsec)
+    surveys = None if surveys is None else name_list(surveys)
     for name in surveys or ():
         workspace.check_survey(name)
     with workspace.reading() as con:

@@ -22,6 +22,7 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_numbe
 from catbuilder.catalogue.label_events import record_events
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
+from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
@@ -221,6 +222,7 @@ def ingest_survey(
     --------
     >>> catbuilder.ingest_survey(workspace, "des_dr1_main.fits", "des").objects_added
     """
+    require_one_of(kind, ARCHIVES, "the kind of a survey table")
     file, archive = Path(file), ARCHIVES[kind]
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)

@@ -54,7 +54,7 @@ def ranks_on(hosts: str, ranks: int | None) -> int:
         Hosts and `ranks` disagree.
     """
     if not hosts:
-        return ranks or 1
+        return 1 if ranks is None else ranks
     slots = sum(host.slots for host in parse_hosts(hosts))
     if ranks not in (None, slots):
         raise InputError(f"--hosts {hosts} has {slots} processes and not {ranks}; leave --np out")

@@ -1,0 +1,18 @@
+"""Check the arguments of public calls: a word out of a few, and names as a list or as text with commas."""
+
+from collections.abc import Iterable, Sequence
+
+from catbuilder.core.errors import InputError
+
+
+def require_one_of(value: object, choices: Iterable[str], what: str) -> None:
+    """Raise InputError, with the choices, if a value is none of them."""
+    known = list(choices)
+    if value not in known:
+        raise InputError(f"{what} cannot be '{value}'; use {', '.join(known[:-1])} or {known[-1]}")
+
+
+def name_list(names: str | Sequence[str]) -> list[str]:
+    """Give names as a list; text is split at its commas, as on the command line."""
+    given = names.split(",") if isinstance(names, str) else names
+    return [name.strip() for name in given]
