@@ -11,7 +11,7 @@ from pathlib import Path
 from catbuilder.catalogue.connection import fetch_number
 from catbuilder.catalogue.schema import apply_views
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import CatalogueDamaged
+from catbuilder.core.errors import CatalogueDamaged, InputError
 from catbuilder.core.files import atomic_write, sha256_file
 from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
@@ -72,6 +72,8 @@ def compact(workspace: Workspace, keep: int = 3, *, reporter: Reporter | None = 
     --------
     >>> catbuilder.compact(workspace, keep=1).models
     """
+    if keep < 1:
+        raise InputError(f"{keep} models cannot be kept; give 1 or more: the latest is always needed")
     reporter = reporter or Reporter(quiet=True)
     moved, scores, size = [], 0, 0
     with workspace.round_lock():

@@ -116,6 +116,8 @@ def export(
 
 
 def _check(target: Path, fits_plus: bool) -> None:
+    if not target.name:
+        raise InputError(f"'{target}' names no file to write; give one, as in: catbuilder export catalogue.fits")
     suffix = target.suffix.lower()
     if suffix not in FORMATS:
         raise InputError(

@@ -28,6 +28,9 @@ def test_text_with_commas_is_a_list_of_names(workspace, tmp_path):
         (lambda w, t: catbuilder.ingest_survey(w, t, "fish"), "kind of a survey table cannot be 'fish'; use gz1"),
         (lambda w, t: catbuilder.metrics(w, by="fish"), "quantity of bins cannot be 'fish'"),
         (lambda w, t: catbuilder.track(w, "fish"), "a tracker cannot be 'fish'; use tensorboard or mlflow"),
+        (lambda w, t: catbuilder.export(w, ""), "names no file to write"),
+        (lambda w, t: catbuilder.export_labels(w, "."), "names no file to write"),
+        (lambda w, t: catbuilder.compact(w, 0), "0 models cannot be kept"),
         (lambda w, t: catbuilder.run_rounds(w, 1, "demo", ranks=0), "0 processes cannot train; give 1 or more"),
     ],
 )
