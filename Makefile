@@ -25,7 +25,7 @@ test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m '
 	@# files side by side, in the order of tests/conftest.py: most wait for a process
 	@$(PYTEST) --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-quick: $(READY) ## the tests that are neither slow nor start processes, in a minute; with ARGS too
+quick: $(READY) ## the tests that are neither slow nor start processes, some six minutes; with ARGS too
 	@$(PYTEST) --numprocesses 2 --dist loadfile -m "not slow and not process" $(ARGS)
 
 lint: $(READY) ## ruff (rules and format), mypy, bandit and pip-audit
