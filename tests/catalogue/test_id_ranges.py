@@ -1,5 +1,4 @@
-"""A lens shows some of the objects, and ranges of ids together show each object once: what is asked of a survey of
-hundreds of millions is asked so. Here the ranges hold a few objects, and must give what one query over all gives."""
+"""Queries restricted to ranges of object ids together give what one query over all objects gives."""
 
 import pyarrow as pa
 import pytest
@@ -24,7 +23,7 @@ AT = "SELECT * FROM catalog_at({}) ORDER BY survey, object_id"
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
     """Two closed rounds; read only."""
-    return surveyed(tmp_path_factory.mktemp("lens") / "ws")
+    return surveyed(tmp_path_factory.mktemp("id_ranges") / "ws")
 
 
 @pytest.fixture
@@ -44,7 +43,7 @@ def test_ranges_together_show_every_object_once_as_of_any_round(survey, at, obje
         assert sorted(seen, key=lambda row: row[:2]) == con.execute(AT.format(at)).fetchall()
 
 
-def test_a_lens_on_chosen_objects_shows_them_in_the_view_too_and_is_gone_afterwards(survey):
+def test_a_restriction_to_chosen_objects_holds_in_the_view_too_and_is_gone_afterwards(survey):
     with survey.reading() as con:
         con.execute("CREATE TEMP TABLE chosen AS SELECT 'des' AS survey, 5::BIGINT AS object_id UNION SELECT 'sdss', 5")
         with pytest.raises(RuntimeError), id_ranges.restricted_to(con, "chosen"):
