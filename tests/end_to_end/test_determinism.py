@@ -1,9 +1,11 @@
-"""The same survey, recipe, seed and number of processes give the same catalogue, bit for bit."""
+"""The same survey, recipe, seed and number of processes give the same catalogue, bit for bit.
+
+For two processes `tests/machine/test_kill.py` shows it, where every run was also killed on the way.
+"""
 
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from support.command_line import CommandLine
@@ -24,12 +26,6 @@ def test_one_process_gives_the_same_catalogue_after_kills_and_in_one_or_two_comm
         *run
     )
     assert_same_contents(catbuilder.workspace, contents(second_round))
-
-
-@needs_horovod
-def test_two_processes_twice(catbuilder: CommandLine, undisturbed: dict[str, list[tuple[Any, ...]]]) -> None:
-    catbuilder.round(np=2)
-    assert_same_contents(catbuilder.workspace, undisturbed)
 
 
 @needs_horovod

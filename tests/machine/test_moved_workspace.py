@@ -1,6 +1,5 @@
 """A workspace that was moved, with other cores, another user, or a lock whose process is dead."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -12,6 +11,7 @@ import pytest
 from support.command_line import CATBUILDER, CommandLine
 from support.contents import assert_same_contents, contents
 from support.disk_faults import needs_root
+from support.forked_processes import run_forked
 
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import sql_folder
@@ -28,10 +28,7 @@ def test_a_round_continues_after_a_move_and_with_other_cores(
     elsewhere = catbuilder.on(tmp_path / "moved")
     catbuilder.workspace.rename(elsewhere.workspace)
     # not kept to one core, as the first part was
-    process = subprocess.run(
-        [CATBUILDER, "-w", elsewhere.workspace, *map(str, elsewhere.round_arguments())],
-        env={**os.environ, "CATBUILDER_FAULT": ""}, capture_output=True, text=True,
-    )  # fmt: skip
+    process = run_forked([CATBUILDER, "-w", str(elsewhere.workspace), *map(str, elsewhere.round_arguments())])
     assert process.returncode == 0, process.stderr
     assert "was planned with 1 threads a process, and this machine would give" in process.stderr
     assert_same_contents(elsewhere.workspace, contents(first_round))

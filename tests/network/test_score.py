@@ -1,5 +1,8 @@
 import json
+import os
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -104,7 +107,10 @@ def test_a_compiled_network_gives_the_same_scores_in_every_place_of_a_batch(surv
 def test_where_nothing_can_be_compiled_one_sentence_says_so(survey, tmp_path):
     recipe = RECIPE.model_copy(update={"scoring": RECIPE.scoring.model_copy(update={"compile": True})})
     here = {"CXX": str(tmp_path / "no-compiler"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path)}
-    done = run_process(SCORE, job(survey, "uncompiled", ((0, 0, 4),), recipe), **here)
+    refused = job(survey, "uncompiled", ((0, 0, 4),), recipe)
+    command = [sys.executable, "-m", SCORE, str(refused.write(refused.folder / "job.json"))]
+    # not a fork: PyTorch looks for the compiler as it is imported
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **here})
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
     assert "test_efficientnet cannot be compiled here" in last and "set scoring.compile to false" in last

@@ -1,7 +1,6 @@
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
@@ -9,6 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from support.forked_processes import ForkedProcess, forked_workers
 from support.needs import needs_horovod
 from support.toy_survey import run, run_process, toy_recipe, toy_workspace, train_job
 
@@ -72,7 +72,7 @@ def test_a_training_resumed_from_a_checkpoint_equals_one_never_interrupted(train
 def test_a_worker_killed_in_the_middle_leaves_a_checkpoint_that_ends_in_the_same_model(trained):
     job = train_job(trained, "killed", toy_recipe())
     path = job.write(job.folder / "job.json")
-    with subprocess.Popen([sys.executable, "-m", TRAIN, str(path)]) as process:
+    with ForkedProcess([sys.executable, "-m", TRAIN, str(path)]) as process:
         while not (checkpoint := job.folder / "checkpoint-001.safetensors").exists() and process.poll() is None:
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
@@ -149,17 +149,20 @@ def test_two_ranks_train_one_network_and_give_the_same_bits_twice(tmp_path):
     workspace = toy_workspace(tmp_path / "survey", n=125)  # 85 for training: no multiple of 2 x 16
     recipe = toy_recipe(batch_size=16, warmup_epochs=1, scale_rate=True)
     for attempt in ("a", "b"):
-        job = train_job(workspace, attempt, recipe)
-        run_ranks(TRAIN, job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
+        run_two_ranks(train_job(workspace, attempt, recipe))
     assert model_hash(workspace, "a") == model_hash(workspace, "b")
     epochs = events(workspace / "a", "epoch")
     assert [line["learning_rate"] for line in epochs] == pytest.approx([3e-3, 6e-3, 6e-3])
     assert load_model(workspace / "a" / "model.safetensors")[1].plan.ranks == 2
     # In three groups, sent while backward computes, the same sums: of two numbers they have no order.
-    job = train_job(workspace, "grouped", recipe.model_copy(update={"training": grouped(recipe, 3)}))
-    run_ranks(TRAIN, job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
+    run_two_ranks(train_job(workspace, "grouped", recipe.model_copy(update={"training": grouped(recipe, 3)})))
     flat, groups = (load_file(workspace / attempt / "model.safetensors") for attempt in ("a", "grouped"))
     assert all(torch.equal(groups[name], tensor) for name, tensor in flat.items())
+
+
+def run_two_ranks(job):
+    with forked_workers():
+        run_ranks(TRAIN, job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
 
 
 def grouped(recipe, groups):

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from support.forked_processes import ForkedProcess, forked_workers
+from support.made_once import shared
 from support.workers_here import workers_here
 from support.workspaces import cli
 
@@ -31,22 +33,24 @@ class CommandLine:
 
     def start(self, *arguments: object, np: int = 1, **environment: str) -> subprocess.Popen[str]:
         """Start a command and let it run."""
-        process = subprocess.Popen(
-            [CATBUILDER, "-w", str(self.workspace), *map(str, arguments)],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=_hear_ctrl_c if np > 1 else _keep_to_one_core,
-        )
+        kind = ForkedProcess if shared() else subprocess.Popen  # a script starts real commands
+        with nullcontext() if np > 1 else _on_one_core():
+            process: subprocess.Popen[str] = kind(
+                [CATBUILDER, "-w", str(self.workspace), *map(str, arguments)],
+                env={**os.environ, **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                preexec_fn=_hear_ctrl_c,
+            )
         self.started.append(process)
         return process
 
     def __call__(self, *arguments: object, expect: int = 0, np: int = 1, **environment: str) -> str:
         """Run a command to its end; gives all it wrote, errors last."""
         if expect >= 0 and not any(environment.values()):
-            with nullcontext() if np > 1 else _on_one_core(), nullcontext() if np > 1 else workers_here():
+            with nullcontext() if np > 1 else _on_one_core(), forked_workers() if np > 1 else workers_here():
                 done = cli("-w", self.workspace, *arguments)
             assert done.code == expect, f"{arguments} ended with {done.code}:\n{done.out}{done.err}"
             return done.out + done.err
@@ -93,18 +97,13 @@ def _hear_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _keep_to_one_core() -> None:
-    """One process of a round plans a thread a core, and threads that wait for a busy core make it many times slower.
-
-    Those who run the tests side by side take the cores in turn, or one core would have all the work.
-    """
-    _hear_ctrl_c()
-    os.sched_setaffinity(0, [_own_core()])
-
-
 @contextmanager
 def _on_one_core() -> Iterator[None]:
-    """Keep this thread, and the threads that it starts, to one core for a while; see `_keep_to_one_core`."""
+    """Keep this thread, and the threads and processes that it starts, to one core for a while.
+
+    One process of a round plans a thread a core, and threads that wait for a busy core make it many times slower. Those
+    who run the tests side by side take the cores in turn, or one core would have all the work.
+    """
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, [_own_core()])
     try:

@@ -11,9 +11,9 @@ def last_steps(catbuilder: CommandLine) -> list[str]:
     return [step for (step,) in rows(catbuilder.workspace, "SELECT step FROM steps ORDER BY run")]
 
 
-def epoch_begun(workspace: Path, epoch: int) -> bool:
-    """Whether some attempt has made its first step of an epoch (counted from 0)."""
-    for log in workspace.glob("rounds/001/attempts/train-*/train.jsonl"):
+def epoch_begun(workspace: Path, epoch: int, attempt: int = 1) -> bool:
+    """Whether an attempt at training has made its first step of an epoch (counted from 0)."""
+    for log in workspace.glob(f"rounds/001/attempts/train-{attempt:02d}/train.jsonl"):
         for line in log.read_text().splitlines(keepends=True):
             if line.endswith("\n") and (event := json.loads(line))["event"] == "step" and event["epoch"] == epoch:
                 return True

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from support.forked_processes import run_forked
 from support.workers_here import do_job
 
 from catbuilder.core.recipe import Recipe
@@ -109,5 +110,4 @@ def run(job: TrainJob | ScoreJob) -> None:
 def run_process(module: str, job: TrainJob | ScoreJob, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a worker process to its end, as the coordinator would."""
     path = job.write(job.folder / "job.json")
-    command = [sys.executable, "-m", module, str(path)]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ | environment)
+    return run_forked([sys.executable, "-m", module, str(path)], **environment)
