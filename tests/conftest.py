@@ -10,6 +10,7 @@ import support.made_once
 from support.command_line import CommandLine
 from support.contents import MadeOnce, after_round, contents
 from support.made_once import share_under
+from support.measured_times import TimesRecorder, is_quick, listed_tests
 from support.small_survey import build, write_recipe
 from support.starts_processes import starts_processes
 
@@ -30,13 +31,28 @@ LONGEST = (
 )  # fmt: skip
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick", action="store_true", help="leave out what is slow, starts processes, or is in times.txt"
+    )
+    parser.addoption("--record-times", action="store_true", help="write tests/times.txt anew")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("--record-times") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(TimesRecorder())
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what starts processes, and put the files of `LONGEST` first; with one worker too, where it does no harm."""
     for item in items:
         if isinstance(item, pytest.Function) and starts_processes(item):
             item.add_marker(pytest.mark.process)
     place = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: place.get(item.path.name, len(place)))
+    if config.getoption("--quick"):
+        listed = listed_tests()
+        items[:] = [item for item in items if is_quick(item, listed)]
 
 
 @pytest.fixture(scope="session", autouse=True)

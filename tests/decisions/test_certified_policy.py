@@ -402,7 +402,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("policy", POLICIES)
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(objects=OBJECTS)
 def test_only_clean_pool_objects_are_ever_promoted(
     objects: list[dict[str, Any]], policy: str, empty: Path, copy_of: Callable[[Path], Path]

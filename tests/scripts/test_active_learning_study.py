@@ -26,13 +26,13 @@ def test_where_the_boundary_is_sharp_margin_needs_fewer_labels_than_random(tmp_p
         x = rng.normal(0, 1, (n, 12))
         return study.Sample(x, (x[:, 0] + x[:, 1] > 0).astype(np.int64))
 
-    samples = {"pool": sample(800), "validation": sample(400), "FO": sample(400)}
+    samples = {"pool": sample(400), "validation": sample(300), "FO": sample(300)}
     options = argparse.Namespace(
-        on="FO", seeds=3, survey="des", round=None, batch=20, labels=160, target=120
+        on="FO", seeds=2, survey="des", round=None, batch=20, labels=120, target=100
     )  # fmt: skip
     reduced = study.reduce_features(samples, 12)
     curves = list(study.run(reduced, tmp_path, 1.0, options))
-    assert len((tmp_path / "curves.jsonl").read_text().splitlines()) == len(curves) == 3 * len(study.STRATEGIES)
+    assert len((tmp_path / "curves.jsonl").read_text().splitlines()) == len(curves) == 2 * len(study.STRATEGIES)
     assert list(study.run(reduced, tmp_path, 1.0, options)) == curves, "the second time they are read"
     by = {name: np.mean([c["FO"][-1] for c in curves if c["strategy"] == name]) for name in study.STRATEGIES}
     assert by["margin"] > by["random"]

@@ -386,7 +386,7 @@ def same_picture_without_position(a: Thing, b: Thing) -> bool:
     return None in (a.spot, b.spot) and a.picture == b.picture and a.quality == b.quality == "ok"
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(things=THINGS)
 def test_whatever_the_catalogue_only_clean_objects_are_trained_on_or_promoted(
     things: list[Thing], empty: Path, copy_of: Callable[[Path], Path], recipe: Recipe

@@ -33,7 +33,8 @@ class CommandLine:
 
     def start(self, *arguments: object, np: int = 1, **environment: str) -> subprocess.Popen[str]:
         """Start a command and let it run."""
-        kind = ForkedProcess if shared() else subprocess.Popen  # a script starts real commands
+        # a script starts real commands; a fork cannot import other packages than those it has
+        kind = ForkedProcess if shared() and "PYTHONPATH" not in environment else subprocess.Popen
         with nullcontext() if np > 1 else _on_one_core():
             process: subprocess.Popen[str] = kind(
                 [CATBUILDER, "-w", str(self.workspace), *map(str, arguments)],
@@ -42,7 +43,7 @@ class CommandLine:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                preexec_fn=_hear_ctrl_c,
+                preexec_fn=hear_ctrl_c,
             )
         self.started.append(process)
         return process
@@ -92,7 +93,7 @@ class CommandLine:
             process.communicate()
 
 
-def _hear_ctrl_c() -> None:
+def hear_ctrl_c() -> None:
     """A test run in the background of a shell has Ctrl-C ignored, and its children with it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from support.command_line import CommandLine
+from support.command_line import CATBUILDER, hear_ctrl_c
 from support.new_workspace import create_workspace
 from support.small_survey import Source, bring_in
 from support.workspaces import SIZE, close_round, galaxy, label_event, write_csv
@@ -87,10 +87,13 @@ class Served:
             yield client
 
 
-def start_serving(workspace: Workspace, recipe: Path, browser: bool = False) -> Served:
+def start_serving(workspace: Workspace, browser: bool = False) -> Served:
     """Start `catbuilder serve` on a free port and wait until it says where."""
     options = () if browser else ("--no-browser",)
-    process = CommandLine(workspace.path, recipe).start("serve", "--port", 0, *options)
+    process: subprocess.Popen[str] = subprocess.Popen(
+        [CATBUILDER, "-w", str(workspace.path), "serve", "--port", "0", *options],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
+    )  # fmt: skip
     assert process.stdout is not None
     for line in process.stdout:
         if found := re.search(r"http://\S+", line):

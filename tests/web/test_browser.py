@@ -40,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(built: Path, tmp_path: Path) -> Iterator[Served]:
-    running = start_serving(Workspace.open(shutil.copytree(built, tmp_path / "ws")), tmp_path / "none.toml")
+    running = start_serving(Workspace.open(shutil.copytree(built, tmp_path / "ws")))
     yield running
     assert "Traceback" not in stop_serving(running)
 

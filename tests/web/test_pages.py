@@ -64,7 +64,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(built: Path, copy_of):
-    running = start_serving(Workspace.open(copy_of(built)), built / "none.toml")
+    running = start_serving(Workspace.open(copy_of(built)))
     yield running
     assert "Traceback" not in stop_serving(running)
 
@@ -128,7 +128,7 @@ def test_the_browser_is_not_started_with_the_printed_token(tmp_path, monkeypatch
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
     script.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{script} %s")
-    served = start_serving(create_workspace(tmp_path / "ws"), tmp_path / "none.toml", browser=True)
+    served = start_serving(create_workspace(tmp_path / "ws"), browser=True)
     try:
         assert httpx.get(served.address).status_code == 303, "it listens, so the browser has been started"
         address = opened.read_text()
@@ -538,7 +538,7 @@ def draw_for_audit(workspace: Workspace, object_id: int) -> None:
 
 def test_an_audit_stays_blind_for_any_request(workspace):
     draw_for_audit(workspace, POOL + 1)
-    served = start_serving(workspace, workspace.path / "none.toml")
+    served = start_serving(workspace)
     try:
         with served.client() as client:
             asked = {"list": list_question_lists(workspace)[0].name, "annotator": "vera", "guess": "before"}
@@ -608,7 +608,7 @@ def test_only_this_machine_can_reach_it(served):
 
 
 def test_an_empty_workspace_shows_what_to_do_next(tmp_path: Path):
-    served = start_serving(create_workspace(tmp_path / "ws"), tmp_path / "none.toml")
+    served = start_serving(create_workspace(tmp_path / "ws"))
     try:
         with served.client() as client:
             for path, words in (
