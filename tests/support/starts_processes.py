@@ -11,7 +11,7 @@ STARTERS = {
     "subprocess", "process", "run_process", "peak_of", "start_round", "sync_playwright",
     "run_ranks", "run_all", "run_everywhere", "after_round", "round_arguments", "choose_precision", "NotebookClient",
 }  # fmt: skip
-FIXTURES = {"catbuilder", "undisturbed", "first_round", "second_round"}
+FIXTURES = {"catbuilder", "undisturbed", "first_round", "second_round", "without_horovod"}
 
 
 def starts_processes(item: pytest.Function) -> bool:
