@@ -53,6 +53,7 @@ class TableFile(ABC):
 
     malformed = "ingest/no_malformed_lines"  # the query that lists malformed lines after a scan
     typed = True  # whether the file states the types of its columns
+    frame = ""  # coordinate frame of the positions as the file states it: "ICRS", "FK5", "FK4 B1950", "GALACTIC" ...
 
     def __init__(self, path: Path, columns: Sequence[FileColumn], limits: Limits) -> None:
         refuse_many_columns(path, len(columns), limits)
