@@ -9,10 +9,18 @@ from catbuilder.cli.options import WorkspaceOption, open_workspace, print_report
 
 CatalogueFile = Annotated[
     Path,
-    typer.Argument(help="CSV (also .csv.gz), FITS (also .fits.gz), VOTable or Parquet (also a folder or glob)."),
+    typer.Argument(help="CSV, FITS or VOTable (also .gz, .bz2, .xz), or Parquet (also a folder or glob)."),
 ]
 KeepOption = Annotated[
     str, typer.Option(help="Other columns of the file to keep, with their units, separated by commas.")
+]
+TableOption = Annotated[
+    str | None,
+    typer.Option(
+        "--table",
+        metavar="NAME",
+        help="Name or number of the table in a FITS file or VOTable with several; by default the one with the columns.",
+    ),
 ]
 UpdateOption = Annotated[
     bool,
@@ -61,10 +69,11 @@ def ingest_gz1(
     survey: Annotated[str, typer.Option(help="Survey whose ids these are.")] = "sdss",
     keep: KeepOption = "",
     update: UpdateOption = False,
+    table: TableOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest the votes of Galaxy Zoo 1, Table 2."""
-    _ingest_survey("gz1", file, survey, keep, update, workspace)
+    _ingest_survey("gz1", file, survey, keep, update, table, workspace)
 
 
 @ingest_app.command("sdss", epilog="Example: catbuilder ingest sdss photoobj.csv.gz --keep extinction_r")
@@ -75,10 +84,11 @@ def ingest_sdss(
     ] = "sdss",
     keep: KeepOption = "",
     update: UpdateOption = False,
+    table: TableOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest rows of SDSS PhotoObj: objid, ra, dec, u, g, r, i, z, petroRad_r, run ..."""
-    _ingest_survey("sdss", file, survey, keep, update, workspace)
+    _ingest_survey("sdss", file, survey, keep, update, table, workspace)
 
 
 @ingest_app.command("des", epilog="Example: catbuilder ingest des des_dr1_main.fits --keep ebv_sfd98,class_star_i")
@@ -87,10 +97,11 @@ def ingest_des(
     survey: Annotated[str, typer.Option(help="Survey whose ids these are; its release is in catbuilder.toml.")] = "des",
     keep: KeepOption = "",
     update: UpdateOption = False,
+    table: TableOption = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest rows of the DES main table, as DESaccess gives them."""
-    _ingest_survey("des", file, survey, keep, update, workspace)
+    _ingest_survey("des", file, survey, keep, update, table, workspace)
 
 
 @ingest_app.command("tiles", epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
@@ -123,13 +134,16 @@ def ingest_tiles(
     print_report(report)
 
 
-def _ingest_survey(kind: str, file: Path, survey: str, keep: str, update: bool, workspace: Path | None) -> None:
+def _ingest_survey(
+    kind: str, file: Path, survey: str, keep: str, update: bool, table: str | None, workspace: Path | None
+) -> None:
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 
     names = [name.strip() for name in keep.split(",") if name.strip()]
     with Reporter().bar(f"reading {file.name}") as progress:
         report = ingest_survey(
-            open_workspace(workspace), file, kind, survey=survey, keep=names, update=update, progress=progress
-        )
+            open_workspace(workspace), file, kind, survey=survey, keep=names, update=update, table=table,
+            progress=progress,
+        )  # fmt: skip
     print_report(report)

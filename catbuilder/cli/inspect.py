@@ -186,6 +186,10 @@ def compare(
         typer.Option("--part", help="Print only this table (default with --format csv or json: agreement)."),
     ] = None,
     survey: Annotated[str | None, typer.Option("--survey", help="Survey of our objects to compare.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Name or number of the table in a file with several."),
+    ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -204,7 +208,7 @@ def compare(
         "", object_id, ra, dec, label, theirs, dict(parse_class_pairs(shares or (), "--share")), least
     )
     request = CompareRequest(of, at, where, by, radius, n)
-    found = compare(opened, file, survey=survey, columns=columns, question=request, reporter=Reporter())
+    found = compare(opened, file, survey=survey, columns=columns, question=request, table=table, reporter=Reporter())
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)
     else:

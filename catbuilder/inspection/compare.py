@@ -24,7 +24,13 @@ from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.decisions.binned_accuracy import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.inspection.other_catalogue import CatalogueColumns, known_layout, read_other_catalogue, resolve_columns
+from catbuilder.inspection.other_catalogue import (
+    CatalogueColumns,
+    choice_of_table,
+    known_layout,
+    read_other_catalogue,
+    resolve_columns,
+)
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one, temporary_survey
 
 VARIABLES = ("mag_r", "radius_arcsec")
@@ -128,6 +134,7 @@ def compare(
     survey: str | None = None,
     columns: CatalogueColumns | None = None,
     question: CompareRequest | None = None,
+    table: str | None = None,
     reporter: Reporter | None = None,
 ) -> Comparison:
     """Compare the catalogue with another one: agreement and Cohen's kappa, overall and in bins of magnitude and size.
@@ -144,6 +151,8 @@ def compare(
         Columns of the file, if its layout is not known or other columns are meant.
     question : CompareRequest, optional
         Column, round, condition and pairing; by default the predicted classes of the target population.
+    table : str, optional
+        Name or number of the table in a FITS file or VOTable with several; by default the one that has the columns.
     reporter : Reporter, optional
         Shows progress and messages; by default nothing is printed.
 
@@ -169,8 +178,9 @@ def compare(
     file = Path(file)
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
-    table = open_table(file, workspace.config.limits)
-    read = resolve_columns(table, known_layout(table), columns or CatalogueColumns(), workspace.config.classes)
+    asked = columns or CatalogueColumns()
+    opened = open_table(file, workspace.config.limits, choice_of_table(table, asked))
+    read = resolve_columns(opened, known_layout(opened), asked, workspace.config.classes)
     _check_classes(workspace, read)
     with workspace.reading() as con:
         if question.at is not None:
@@ -179,7 +189,7 @@ def compare(
         by = question.by or ("id" if read.object_id is not None and read.survey in (None, survey) else "position")
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
-            read_other_catalogue(con, table, read, by == "position", update)
+            read_other_catalogue(con, opened, read, by == "position", update)
         with reporter.bar("matching") as update:
             _pair(con, survey, by, question.radius_arcsec, update)
         _join(con, survey, question)

@@ -15,7 +15,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.user_csv import list_columns
-from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
+from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableChoice, TableFile, folded_name
 from catbuilder.ingest.tables.typed_columns import add_cell_functions
 
 EARLY, LATE = "elliptical", "spiral"
@@ -71,7 +71,21 @@ def known_layout(table: TableFile) -> CatalogueColumns | None:
     Walmsley et al. (2023, MNRAS 526, 4768): predicted shares of the volunteers' answers, paired by position since its
     ids are those of the Legacy Surveys. Cheng et al. (2021, MNRAS 507, 4425): probabilities of elliptical and spiral.
     """
-    names = {column.name.lower(): column.name for column in table.columns}
+    return _layout([column.name for column in table.columns])
+
+
+def choice_of_table(name: str | None, asked: CatalogueColumns) -> TableChoice:
+    """Which table of a file with several is meant: the named one, or that with the asked columns or a known layout."""
+    needed = {folded_name(column) for column in _named(asked)}
+    return TableChoice(
+        name or "",
+        lambda names: needed <= {folded_name(column) for column in names} if needed else _layout(names) is not None,
+        ", ".join(_named(asked)) or "those of a catalogue whose layout is known, or name yours with --id, --label ...",
+    )
+
+
+def _layout(columns: Sequence[str]) -> CatalogueColumns | None:
+    names = {name.lower(): name for name in columns}
     ra, dec = _first(names, "ra", "alphawin_j2000"), _first(names, "dec", "deltawin_j2000")
     if {"coadd_object_id", "flag_ltg"} <= names.keys():
         return CatalogueColumns(
@@ -109,9 +123,9 @@ def resolve_columns(
     columns = replace(columns, **given)
     if columns.label is not None and not columns.meanings:
         columns = replace(columns, meanings={name: name for name in classes})
-    found = {column.name.lower(): column.name for column in table.columns}
+    found = {folded_name(column.name): column.name for column in table.columns}
     for name in _named(columns):
-        if name.lower() not in found:
+        if folded_name(name) not in found:
             raise InputError(f"{table.path} has no column '{name}' (it has {list_columns(list(found.values()))})")
     if columns.label is None and not columns.shares:
         raise InputError(
@@ -140,8 +154,9 @@ def read_other_catalogue(
     InputError
         The ids are floating-point numbers, or the file is damaged.
     """
-    kinds = {column.name.lower(): column for column in table.columns}
-    if columns.object_id is not None and kinds[columns.object_id.lower()].type in _REAL:
+    kinds = {folded_name(column.name): column for column in table.columns}
+    columns = _as_in_file(columns, kinds)
+    if columns.object_id is not None and kinds[folded_name(columns.object_id)].type in _REAL:
         raise InputError(
             f"column {columns.object_id} of {table.path} holds floating-point numbers, which round ids above 2^53; "
             "export it as 64-bit integers, or pair by position: --by position"
@@ -169,6 +184,18 @@ _P_ELLIPTICAL = re.compile(r"(p|prob|probability)_?(e|ell|elliptical|ellipticals
 _P_SPIRAL = re.compile(r"(p|prob|probability)_?(s|sp|spiral|spirals)")
 
 
+def _as_in_file(columns: CatalogueColumns, kinds: Mapping[str, FileColumn]) -> CatalogueColumns:
+    """Spell the names of the columns as the file does."""
+
+    def spelt(name: str | None) -> str | None:
+        return None if name is None else kinds[folded_name(name)].name
+
+    return replace(
+        columns, object_id=spelt(columns.object_id), ra=spelt(columns.ra), dec=spelt(columns.dec),
+        label=spelt(columns.label), shares={ours: spelt(name) or name for ours, name in columns.shares.items()},
+    )  # fmt: skip
+
+
 def _first(names: Mapping[str, str], *wanted: str) -> str | None:
     return next((names[name] for name in wanted if name in names), None)
 
@@ -190,7 +217,7 @@ def _quoted(column: FileColumn) -> str:
 def _number(kinds: Mapping[str, FileColumn], name: str | None, kind: str) -> str:
     if name is None:
         return f"CAST(NULL AS {kind})"
-    cell = _quoted(kinds[name.lower()])
+    cell = _quoted(kinds[folded_name(name)])
     if kind == "BIGINT":  # DuckDB would turn 5.8E17, a rounded id, into a whole number
         return f"CASE WHEN regexp_full_match(trim(CAST({cell} AS VARCHAR)), '\\d+') THEN TRY_CAST({cell} AS BIGINT) END"
     return f"TRY_CAST({cell} AS {kind})"
@@ -198,15 +225,15 @@ def _number(kinds: Mapping[str, FileColumn], name: str | None, kind: str) -> str
 
 def _degrees(kinds: Mapping[str, FileColumn], name: str | None, axis: str) -> str:
     """Return SQL of a coordinate in degrees; text may be sexagesimal."""
-    if name is None or kinds[name.lower()].type != "VARCHAR":
+    if name is None or kinds[folded_name(name)].type != "VARCHAR":
         return _number(kinds, name, "DOUBLE")
-    return f"{axis}_degrees(cell({_quoted(kinds[name.lower()])}))"
+    return f"{axis}_degrees(cell({_quoted(kinds[folded_name(name)])}))"
 
 
 def _label(kinds: Mapping[str, FileColumn], columns: CatalogueColumns) -> str:
     """Return SQL of the class; names and meanings are bound parameters."""
     if columns.label is not None:
-        cell = f"trim(CAST({_quoted(kinds[columns.label.lower()])} AS VARCHAR))"
+        cell = f"trim(CAST({_quoted(kinds[folded_name(columns.label)])} AS VARCHAR))"
         return f"$classes[list_position($codes, regexp_replace({cell}, '{_ZEROS}', ''))]"  # 4.0 is 4
     cells = [_number(kinds, name, "DOUBLE") for name in columns.shares.values()]
     shares = ", ".join(f"CASE WHEN NOT isnan({cell}) THEN {cell} END" for cell in cells)

@@ -31,7 +31,7 @@ from catbuilder.core.sky import SAME_POSITION_ARCSEC
 from catbuilder.core.user_csv import Rejection, see_the_rest
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.ingest.tables.table_file import Progress, TableFile
+from catbuilder.ingest.tables.table_file import Progress, TableChoice, TableFile, folded_name
 from catbuilder.ingest.tables.typed_columns import (
     FileLayout,
     accept_rows,
@@ -109,6 +109,8 @@ class SurveyReport:
         Number of values by which the archive says 'not measured', for each column.
     missing : tuple[str, ...]
         Important columns that the file lacks.
+    notes : tuple[str, ...]
+        Sentences on the file as a whole: a result that the service cut, letters that had to be decoded.
     """
 
     survey: str
@@ -128,6 +130,7 @@ class SurveyReport:
     rejections: tuple[Rejection, ...]
     sentinels: dict[str, int]
     missing: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
@@ -159,8 +162,8 @@ class SurveyReport:
         return [f"{self.differing:,} objects {done}:", *(f"  {difference}" for difference in self.differences)]
 
     def warnings(self) -> list[str]:
-        """List misplaced images and rejected rows, a line each."""
-        lines = []
+        """List what is to be known of the file, misplaced images and rejected rows, a line each."""
+        lines = [f"{note}." for note in self.notes]
         if self.moved:
             lines += [
                 f"{self.moved:,} images have a stated position far from the catalogue's position of their id:",
@@ -185,6 +188,7 @@ def ingest_survey(
     survey: str | None = None,
     keep: Sequence[str] = (),
     update: bool = False,
+    table: str | None = None,
     progress: Progress | None = None,
 ) -> SurveyReport:
     """Ingest a table of a survey in the form in which its archive gives it.
@@ -204,6 +208,8 @@ def ingest_survey(
     update : bool
         Replace the catalogue's values by values of the file that differ. By default they are only reported. An empty
         cell or a 'not measured' counts as a value; a column that the file lacks does not.
+    table : str, optional
+        Name or number of the table in a FITS file or VOTable with several; by default the one that has the columns.
     progress : callable, optional
         Called with the numbers of parts of the file done and in all.
 
@@ -227,22 +233,29 @@ def ingest_survey(
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)
     release = workspace.config.surveys[survey].release
-    table = open_table(file, workspace.config.limits)
-    layout = find_columns(table, archive, keep)
-    _check_columns_release(table, archive, survey, release)
+    opened = open_table(file, workspace.config.limits, _choice(archive, table))
+    layout = find_columns(opened, archive, keep)
+    _check_columns_release(opened, archive, survey, release)
     with workspace.recording(f"ingest {kind} {file.name} --survey {survey}") as recording:
         con = recording.con
-        _prepare(con, table)
+        _prepare(con, opened)
         check_kept_names(con, archive, layout)
         layout = with_stored_types(layout, _types_of(con, archive))
         versions = sky_versions(archive, release)
         seems = "DR8 or later" if versions and 2 not in versions else "DR7 or earlier"
         other = f"its id is numbered by SDSS {seems}, and survey {survey} holds {release}"
-        load_rows(con, table, layout, versions, other, progress or (lambda done, of: None))
-        _check_rows(con, table, survey, release, seems, other)
+        load_rows(con, opened, layout, versions, other, progress or (lambda done, of: None))
+        _check_rows(con, opened, survey, release, seems, other)
         layout = add_kept_columns(con, archive, layout)
         order = "" if accept_rows(con, archive, layout) else "ORDER BY a.object_id"
-        return _record(recording, table, archive, layout, survey, update, order)
+        return _record(recording, opened, archive, layout, survey, update, order)
+
+
+def _choice(archive: Archive, table: str | None) -> TableChoice:
+    """Which table of a file with several is the archive's: the one that is named, or that has its columns."""
+    needed = (archive.id_column, archive.ra, archive.dec, *archive.required)
+    folded = {folded_name(name) for name in needed}
+    return TableChoice(table or "", lambda names: folded <= {folded_name(name) for name in names}, ", ".join(needed))
 
 
 def _check_survey(workspace: Workspace, archive: Archive, survey: str) -> None:
@@ -321,7 +334,7 @@ def _record(
         survey=survey, kind=archive.kind, **counts, updated=update, differences=differences,
         farthest=tuple(_run(con, "ingest/farthest_images", values)), rejections=_rejections(con, values),
         misplaced=misplaced,
-        sentinels=count_sentinels(con, layout), missing=layout.missing,
+        sentinels=count_sentinels(con, layout), missing=layout.missing, notes=tuple(table.notes),
     )  # fmt: skip
 
 
