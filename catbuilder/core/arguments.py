@@ -1,4 +1,4 @@
-"""Check the arguments of public calls: a word out of a few, and names as a list or as text with commas."""
+"""Check the arguments of public calls: a word out of a few, a number in its range, names as a list or as text."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +10,15 @@ def require_one_of(value: object, choices: Iterable[str], what: str) -> None:
     known = list(choices)
     if value not in known:
         raise InputError(f"{what} cannot be '{value}'; use {', '.join(known[:-1])} or {known[-1]}")
+
+
+LARGEST_PIXEL_ARCSEC = 3600.0
+
+
+def require_number_in(value: float | None, above: float, most: float, what: str) -> None:
+    """Raise InputError if a number that was given is not above the one limit and up to the other; NaN is neither."""
+    if value is not None and not above < value <= most:
+        raise InputError(f"{what} cannot be {value:g}; give a number above {above:g} and up to {most:g}")
 
 
 def name_list(names: str | Sequence[str]) -> list[str]:
