@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import AtOption, FormatOption, SurveyOption, WhereOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import (
+    AtOption,
+    FormatOption,
+    StrictOption,
+    SurveyOption,
+    WhereOption,
+    WorkspaceOption,
+    open_workspace,
+)
 
 MosaicOption = Annotated[
     Path | None, typer.Option("--mosaic", help="Also show their images in a figure: OUT.png, .pdf or .svg.")
@@ -186,6 +194,7 @@ def compare(
         typer.Option("--part", help="Print only this table (default with --format csv or json: agreement)."),
     ] = None,
     survey: Annotated[str | None, typer.Option("--survey", help="Survey of our objects to compare.")] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -204,7 +213,7 @@ def compare(
         "", object_id, ra, dec, label, theirs, dict(parse_class_pairs(shares or (), "--share")), least
     )
     request = CompareRequest(of, at, where, by, radius, n)
-    found = compare(opened, file, survey=survey, columns=columns, question=request, reporter=Reporter())
+    found = compare(opened, file, survey=survey, columns=columns, question=request, strict=strict, reporter=Reporter())
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)
     else:
@@ -215,6 +224,11 @@ def compare(
     if mosaic is not None:
         shown = draw_disagreements(opened, found, mosaic)
         print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+    for line in found.warnings():
+        print(line, file=sys.stderr)
+    if found.nothing_used:
+        print("No row of the other catalogue could be compared.", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def sql(

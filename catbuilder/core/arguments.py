@@ -12,13 +12,10 @@ def require_one_of(value: object, choices: Iterable[str], what: str) -> None:
         raise InputError(f"{what} cannot be '{value}'; use {', '.join(known[:-1])} or {known[-1]}")
 
 
-LARGEST_PIXEL_ARCSEC = 3600.0
-
-
-def require_number_in(value: float | None, above: float, most: float, what: str) -> None:
-    """Raise InputError if a number that was given is not above the one limit and up to the other; NaN is neither."""
-    if value is not None and not above < value <= most:
-        raise InputError(f"{what} cannot be {value:g}; give a number above {above:g} and up to {most:g}")
+def require_number_in(value: float | None, low: float, high: float, what: str) -> None:
+    """Raise InputError if a number that was given is not from `low` to `high`; NaN never is."""
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{what} cannot be {value:g}; give a number from {low:g} to {high:g}")
 
 
 def name_list(names: str | Sequence[str]) -> list[str]:

@@ -33,8 +33,9 @@ class CsvLine:
 class CsvLines:
     """Rows of a CSV text, in order. `columns`, once it is set, is the number of cells that a row must have."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], delimiter: str = ",") -> None:
         self.columns: int | None = None
+        self._delimiter = delimiter
         self._lines = _Lines(lines)
         self._left_open: tuple[int, int] | None = None  # lines in which a quoted cell begins and ends
 
@@ -45,7 +46,7 @@ class CsvLines:
     def _next(self) -> CsvLine | None:
         number, self._lines.taken = self._lines.number + 1, []
         try:
-            cells = next(csv.reader(self._lines, strict=True))
+            cells = next(csv.reader(self._lines, delimiter=self._delimiter, strict=True))
         except StopIteration:
             return None
         except csv.Error:
@@ -54,7 +55,7 @@ class CsvLines:
         if self._left_open and number == self._left_open[1] and '"' in taken[0]:
             return CsvLine(number, cells, f"a quote in it ends the cell that begins in row {self._left_open[0]}")
         fault = self._count_fault(cells)
-        if len(taken) > 1 and self.columns is not None and (fault or holds_rows(taken, self.columns)):
+        if len(taken) > 1 and self.columns is not None and (fault or holds_rows(taken, self.columns, self._delimiter)):
             self._left_open = number, self._lines.number
             over = fault or "over lines that look like rows; is a quote missing or too many?"
             return self._first_line_only(number, f"a quoted cell runs on to row {self._lines.number}, {over}")
@@ -64,7 +65,7 @@ class CsvLines:
         """Set the first line aside, and read the lines after it again."""
         first, *later = self._lines.taken
         self._lines.give_again(later)
-        return CsvLine(number, next(csv.reader([first]), []), fault)
+        return CsvLine(number, next(csv.reader([first], delimiter=self._delimiter), []), fault)
 
     def _quote_fault(self) -> str:
         if len(self._lines.taken) == 1 and not self._lines.ended:
@@ -80,12 +81,12 @@ class CsvLines:
         return fault
 
 
-def holds_rows(lines: Sequence[str], columns: int) -> bool:
+def holds_rows(lines: Sequence[str], columns: int, delimiter: str = ",") -> bool:
     """Whether a cell that runs over these lines holds rows, as after a quote that a later stray quote ends.
 
     A line looks like a row if it has the right number of cells and, where the first line has numbers, numbers too.
     """
-    first, *later = (next(csv.reader([line], quoting=csv.QUOTE_NONE), []) for line in lines)
+    first, *later = (next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), []) for line in lines)
     numbers = [place for place, cell in enumerate(first) if is_number(cell.strip(' "'))]
     return any(
         len(cells) == columns and all(is_number(cells[place].strip(' "')) for place in numbers if place < columns)

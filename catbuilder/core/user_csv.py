@@ -126,6 +126,7 @@ def read_table(
     *,
     unique: Sequence[str] = ("object_id",),
     limits: Limits | None = None,
+    delimiter: str = ",",
 ) -> CsvRows:
     """Read a CSV file (UTF-8, with or without a byte order mark) into typed rows.
 
@@ -137,6 +138,7 @@ def read_table(
     columns : the columns to parse, and those that the file must have
     unique : columns whose values together may occur only once
     limits : the most bytes and columns, since the table is held in memory
+    delimiter : the letter between cells
 
     Raises
     ------
@@ -148,7 +150,8 @@ def read_table(
         with open(path, "rb") as file:
             _refuse_other_kinds(path, file.peek(16))
             text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-            table = _read(path, CsvLines(_bounded(path, text, limits.max_csv_mb)), columns, unique, limits)
+            lines = CsvLines(_bounded(path, text, limits.max_csv_mb), delimiter)
+            table = _read(path, lines, columns, unique, limits)
     except FileNotFoundError:
         raise InputError(f"there is no table {path}; give the path of a CSV file with a header row") from None
     except IsADirectoryError:
@@ -217,22 +220,24 @@ def unused_columns(columns: Sequence[str]) -> list[str]:
     return [f"Columns not used: {list_columns(columns)}."] if columns else []
 
 
-def list_rejections(rejections: Sequence[Rejection]) -> list[str]:
+def list_rejections(rejections: Sequence[Rejection], recorded: bool = True) -> list[str]:
     """List the first twenty rejected rows and their reasons, a line each, for a terminal."""
     if not rejections:
         return []
     return [
         f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:",
         *(f"  {in_one_line(rejection, _LONGEST_REJECTION)}" for rejection in rejections[:_LISTED_ROWS]),
-        *see_the_rest(len(rejections), "SELECT * FROM rejections"),
+        *(see_the_rest(len(rejections), "SELECT * FROM rejections") if recorded else _rest(len(rejections))),
     ]
 
 
 def see_the_rest(n: int, query: str) -> list[str]:
     """Name the SQL query that shows all `n` rows of a list, if only the first twenty were listed."""
-    if n <= _LISTED_ROWS:
-        return []
-    return [f'  ... and {n - _LISTED_ROWS} more; see them all with: catbuilder sql "{query}"']
+    return [f'{line}; see them all with: catbuilder sql "{query}"' for line in _rest(n)]
+
+
+def _rest(n: int) -> list[str]:
+    return [f"  ... and {n - _LISTED_ROWS:,} more"] if n > _LISTED_ROWS else []
 
 
 def parse_object_id(text: str) -> tuple[int, str | None]:

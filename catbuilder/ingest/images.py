@@ -17,7 +17,6 @@ from astropy.coordinates import angular_separation
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
-from catbuilder.core.arguments import LARGEST_PIXEL_ARCSEC, require_number_in
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
@@ -161,7 +160,7 @@ def ingest_images(
     rendering : str, optional
         Name of the way in which these images were made; by default survey and folder.
     arcsec_per_pixel : float, optional
-        Pixel scale of the source images in arcsec, above 0 and up to 3600, to be recorded.
+        Pixel scale of the source images in arcsec, to be recorded.
     strict : bool
         Refuse the table, and record nothing, if a row cannot be used; default False.
     progress : callable, optional
@@ -183,7 +182,6 @@ def ingest_images(
     """
     folder, table = Path(folder), Path(table)
     _check_arguments(workspace, folder, survey, (split, default_split), source)
-    require_number_in(arcsec_per_pixel, 0, LARGEST_PIXEL_ARCSEC, "the pixel scale in arcsec")
     columns = _columns(workspace.config.classes, folder.resolve())
     rows_in = read_table(table, columns, limits=workspace.config.limits)
     rows = _good_rows(rows_in)

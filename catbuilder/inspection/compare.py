@@ -5,7 +5,7 @@ accuracy: neither catalogue is the truth. Everything is counted inside DuckDB, o
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +22,16 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
+from catbuilder.core.user_csv import Rejection, list_rejections, refuse_rejections, unused_columns
 from catbuilder.decisions.binned_accuracy import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.inspection.other_catalogue import CatalogueColumns, known_layout, read_other_catalogue, resolve_columns
+from catbuilder.inspection.other_catalogue import (
+    CatalogueColumns,
+    known_layout,
+    read_other_catalogue,
+    resolve_columns,
+    unusable_rows,
+)
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one, temporary_survey
 
 VARIABLES = ("mag_r", "radius_arcsec")
@@ -87,6 +94,10 @@ class Comparison:
         Table with the columns variable, bin_low, bin_high, ours, theirs and objects (number).
     disagreements : pyarrow.Table
         Table with the columns survey, object_id, ours, confidence, theirs, mag_r (mag) and radius_arcsec.
+    rejections : tuple[Rejection, ...]
+        Rows of the other catalogue that could not be used.
+    unused_columns : tuple[str, ...]
+        Columns of the other catalogue that were not used.
     """
 
     title: str
@@ -99,6 +110,13 @@ class Comparison:
     agreement: pa.Table
     confusion: pa.Table
     disagreements: pa.Table
+    rejections: tuple[Rejection, ...] = ()
+    unused_columns: tuple[str, ...] = ()
+
+    @property
+    def nothing_used(self) -> bool:
+        """Whether no row of the other catalogue has a class and a counterpart here."""
+        return not (self.committed and self.paired)
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
@@ -120,6 +138,10 @@ class Comparison:
             )
         return said
 
+    def warnings(self) -> list[str]:
+        """List the rows that could not be used, and the columns that were not."""
+        return list_rejections(self.rejections, recorded=False) + unused_columns(self.unused_columns)
+
 
 def compare(
     workspace: Workspace,
@@ -128,6 +150,7 @@ def compare(
     survey: str | None = None,
     columns: CatalogueColumns | None = None,
     question: CompareRequest | None = None,
+    strict: bool = False,
     reporter: Reporter | None = None,
 ) -> Comparison:
     """Compare the catalogue with another one: agreement and Cohen's kappa, overall and in bins of magnitude and size.
@@ -144,6 +167,8 @@ def compare(
         Columns of the file, if its layout is not known or other columns are meant.
     question : CompareRequest, optional
         Column, round, condition and pairing; by default the predicted classes of the target population.
+    strict : bool
+        Refuse a file with a row that cannot be read or paired for lack of an id or position; default False.
     reporter : Reporter, optional
         Shows progress and messages; by default nothing is printed.
 
@@ -180,10 +205,16 @@ def compare(
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
             read_other_catalogue(con, table, read, by == "position", update)
+        rejections = unusable_rows(con, table, by)
+        if strict:
+            refuse_rejections(file, rejections)
         with reporter.bar("matching") as update:
             _pair(con, survey, by, question.radius_arcsec, update)
         _join(con, survey, question)
-        return _counted(con, workspace.config.classes, question, read.title, survey, by)
+        found = _counted(con, workspace.config.classes, question, read.title, survey, by)
+    used = {name.lower() for name in read.named}
+    unused = tuple(column.name for column in table.columns if column.name.lower() not in used)
+    return replace(found, rejections=rejections, unused_columns=unused)
 
 
 def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path) -> int:

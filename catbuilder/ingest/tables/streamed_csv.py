@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.core.csv_rows import holds_rows
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Limits
@@ -54,7 +55,7 @@ class CsvFile(TableFile):
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
         """Read every cell as text; DuckDB rejects malformed lines."""
-        _refuse_surplus_cells(self.path, len(self.columns))
+        self._odd_quotes = _refuse_surplus_cells(self.path, len(self.columns))
         with duckdb_progress(con, progress):
             yield Scan(
                 f"({query('ingest/scan_csv')})",
@@ -63,13 +64,14 @@ class CsvFile(TableFile):
             )  # fmt: skip
 
     def check_whole(self, con: Connection, records: int) -> None:
-        """Refuse a file with a quoted cell that does not end, if DuckDB skipped rows after it without listing them.
+        """Refuse a file with a quote that nothing ends, or that a later stray one ends, if it swallowed rows.
 
         Raises
         ------
         InputError
-            Rows were lost, as the number of lines shows.
+            Rows were lost, as the number of lines shows, or are text of a cell.
         """
+        _refuse_swallowed_rows(self.path, self._odd_quotes, len(self.columns))
         text = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
         row = first_row(con, text)
         if row is None or row[0] is None:
@@ -94,17 +96,19 @@ class CsvFile(TableFile):
         return row_numbering(firsts[last], [str(self.path)] * int(last.sum()), rows[last])
 
 
-def _refuse_surplus_cells(path: Path, columns: int) -> None:
-    """Refuse a file with a line of far too many cells, or with a wrong gzip checksum.
+def _refuse_surplus_cells(path: Path, columns: int) -> list[int]:
+    """Refuse a file with a line of far too many cells, or a wrong gzip checksum; list lines with an odd quote.
 
     DuckDB's time grows with the square of the surplus cells: 15 s and 1.2 GB for a line of 40,000. And it does not
     check the gzip checksum.
     """
     most = columns + _SURPLUS_CELLS
+    odd_quotes: list[int] = []
     try:
         with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
-            number, cells = 1, 0
+            number, cells, quotes = 1, 0, 0
             while part := file.readline(_CHUNK_BYTES):
+                quotes += part.count(b'"')
                 if len(part) > most:
                     cells += _QUOTED.sub(b"", part).count(b",")
                 if cells > most:
@@ -113,9 +117,42 @@ def _refuse_surplus_cells(path: Path, columns: int) -> None:
                         "remove it, or fetch the file again"
                     )
                 if part.endswith(b"\n"):
-                    number, cells = number + 1, 0
+                    if quotes % 2:
+                        odd_quotes.append(number)
+                    number, cells, quotes = number + 1, 0, 0
     except (OSError, EOFError, zlib.error):
         raise damaged_table(path) from None
+    return odd_quotes
+
+
+def _refuse_swallowed_rows(path: Path, odd_quotes: Sequence[int], columns: int) -> None:
+    """Refuse a file with a quoted cell that runs over lines which look like rows, up to a later stray quote.
+
+    Such a cell begins and ends on lines with an odd number of quotes; to DuckDB it is a cell like any other.
+    """
+    if not odd_quotes:
+        return
+    odd, taken, length = set(odd_quotes), list[str](), 0
+    with _opened_text(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
+            if not taken and number not in odd:
+                continue
+            taken.append(line)
+            length += len(line)
+            if len(taken) > 1 and number in odd and _is_one_row(taken, columns) and holds_rows(taken, columns):
+                raise InputError(
+                    f"{path}: in row {number + 1 - len(taken)} a quoted cell runs on to row {number}, over lines that "
+                    "look like rows; is a quote missing or too many?"
+                )
+            if (len(taken) > 1 and number in odd) or length > _LONGEST_LINE:
+                taken, length = [], 0
+
+
+def _is_one_row(lines: Sequence[str], columns: int) -> bool:
+    try:
+        return [len(cells) for cells in csv.reader(lines, strict=True)] == [columns]
+    except csv.Error:
+        return False
 
 
 def _opened_text(path: Path) -> TextIO:
@@ -150,7 +187,15 @@ def _csv_header(path: Path) -> tuple[list[str], int]:
                         f"{path} has a line of more than {_LONGEST_LINE:,} letters; save it with one row per line"
                     )
                 if "\x00" in line:
-                    raise InputError(f"{path} is not a CSV text file; save it as UTF-8 CSV with a header row")
+                    raise InputError(
+                        f"{path} is not a CSV text file (it has zero bytes, as UTF-16 text has); save it as UTF-8 CSV "
+                        "with a header row"
+                    )
+                if "\r" in line.rstrip("\r\n"):
+                    raise InputError(
+                        f"{path} ends its lines with carriage returns alone, as old Macintosh programs do; save it "
+                        "with the line ends of Linux or Windows"
+                    )
                 if line.strip() and not line.startswith("#"):
                     return next(csv.reader([line])), number
     except (OSError, EOFError, zlib.error, csv.Error) as error:

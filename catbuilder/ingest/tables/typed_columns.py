@@ -171,11 +171,27 @@ def load_rows(
             raise
         reason = in_one_line(str(error).strip().splitlines()[0], _LONGEST_REASON)
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
-    id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
-    con.execute(
-        query(table.malformed), {"id_place": id_place} if table.malformed == "ingest/malformed_csv_lines" else {}
-    )
-    table.check_whole(con, fetch_number(con, "SELECT count(*) FROM incoming"))
+    find_malformed_lines(con, table, layout.object_id.name, fetch_number(con, "SELECT count(*) FROM incoming"))
+
+
+def find_malformed_lines(con: Connection, table: TableFile, object_id: str | None, records: int) -> None:
+    """Make the temporary table `malformed` of the lines that a scan could not read, and check that no other is missing.
+
+    Parameters
+    ----------
+    object_id : name of the column of ids, if there is one
+    records : number of rows that the scan gave
+
+    Raises
+    ------
+    InputError
+        Rows are neither among the records nor among the malformed lines.
+    """
+    names = [column.name.lower() for column in table.columns]
+    place = names.index(object_id.lower()) + 1 if object_id is not None else 0
+    by_lines = table.malformed == "ingest/malformed_csv_lines"
+    con.execute(query(table.malformed), {"id_place": place} if by_lines else {})
+    table.check_whole(con, records)
 
 
 def add_kept_columns(con: Connection, archive: Archive, layout: FileLayout) -> FileLayout:
