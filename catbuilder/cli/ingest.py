@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import WorkspaceOption, open_workspace, print_report
+from catbuilder.cli.options import StrictOption, WorkspaceOption, open_workspace, print_ingest
 
 CatalogueFile = Annotated[
     Path,
@@ -48,7 +48,8 @@ def ingest_images(
     ] = None,
     source: Annotated[str, typer.Option(help="Origin of the labels: human, galaxy_zoo or imported.")] = "imported",
     rendering: Annotated[str | None, typer.Option(help="Name of the way in which these images were made.")] = None,
-    arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images.")] = None,
+    arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images, arcsec.")] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest a folder of images and the table that names them."""
@@ -58,9 +59,9 @@ def ingest_images(
     with Reporter().bar("reading images") as update:
         report = ingest_images(
             open_workspace(workspace), folder, table, survey=survey, split=split, source=source, rendering=rendering,
-            arcsec_per_pixel=arcsec_per_pixel, progress=update,
+            arcsec_per_pixel=arcsec_per_pixel, strict=strict, progress=update,
         )  # fmt: skip
-    print_report(report)
+    print_ingest(report)
 
 
 @ingest_app.command("gz1", epilog="Example: catbuilder ingest gz1 GalaxyZoo1_DR_table2.csv.gz")
@@ -70,10 +71,11 @@ def ingest_gz1(
     keep: KeepOption = "",
     update: UpdateOption = False,
     table: TableOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest the votes of Galaxy Zoo 1, Table 2."""
-    _ingest_survey("gz1", file, survey, keep, update, table, workspace)
+    _ingest_survey("gz1", file, survey, keep, update, table, strict, workspace)
 
 
 @ingest_app.command("sdss", epilog="Example: catbuilder ingest sdss photoobj.csv.gz --keep extinction_r")
@@ -85,10 +87,11 @@ def ingest_sdss(
     keep: KeepOption = "",
     update: UpdateOption = False,
     table: TableOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest rows of SDSS PhotoObj: objid, ra, dec, u, g, r, i, z, petroRad_r, run ..."""
-    _ingest_survey("sdss", file, survey, keep, update, table, workspace)
+    _ingest_survey("sdss", file, survey, keep, update, table, strict, workspace)
 
 
 @ingest_app.command("des", epilog="Example: catbuilder ingest des des_dr1_main.fits --keep ebv_sfd98,class_star_i")
@@ -98,10 +101,11 @@ def ingest_des(
     keep: KeepOption = "",
     update: UpdateOption = False,
     table: TableOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest rows of the DES main table, as DESaccess gives them."""
-    _ingest_survey("des", file, survey, keep, update, table, workspace)
+    _ingest_survey("des", file, survey, keep, update, table, strict, workspace)
 
 
 @ingest_app.command("tiles", epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
@@ -121,6 +125,7 @@ def ingest_tiles(
     objects: Annotated[
         Path | None, typer.Option(help="CSV with object_id, ra, dec and optional radius_arcsec: cut only these.")
     ] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Cut colour stamps of a survey's objects from its coadd tiles."""
@@ -129,13 +134,14 @@ def ingest_tiles(
 
     with Reporter().bar("cutting stamps") as update:
         report = ingest_tiles(
-            open_workspace(workspace), folder, survey=survey, bands=bands, size=size, objects=objects, progress=update
-        )
-    print_report(report)
+            open_workspace(workspace), folder, survey=survey, bands=bands, size=size, objects=objects, strict=strict,
+            progress=update,
+        )  # fmt: skip
+    print_ingest(report)
 
 
 def _ingest_survey(
-    kind: str, file: Path, survey: str, keep: str, update: bool, table: str | None, workspace: Path | None
+    kind: str, file: Path, survey: str, keep: str, update: bool, table: str | None, strict: bool, workspace: Path | None
 ) -> None:
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.tables.survey_catalogue import ingest_survey
@@ -143,7 +149,7 @@ def _ingest_survey(
     names = [name.strip() for name in keep.split(",") if name.strip()]
     with Reporter().bar(f"reading {file.name}") as progress:
         report = ingest_survey(
-            open_workspace(workspace), file, kind, survey=survey, keep=names, update=update, table=table,
+            open_workspace(workspace), file, kind, survey=survey, keep=names, update=update, table=table, strict=strict,
             progress=progress,
         )  # fmt: skip
-    print_report(report)
+    print_ingest(report)

@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import AtOption, FormatOption, SurveyOption, WhereOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import (
+    AtOption,
+    FormatOption,
+    StrictOption,
+    SurveyOption,
+    WhereOption,
+    WorkspaceOption,
+    open_workspace,
+)
 
 MosaicOption = Annotated[
     Path | None, typer.Option("--mosaic", help="Also show their images in a figure: OUT.png, .pdf or .svg.")
@@ -190,6 +198,7 @@ def compare(
         str | None,
         typer.Option("--table", metavar="NAME", help="Name or number of the table in a file with several."),
     ] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -208,7 +217,9 @@ def compare(
         "", object_id, ra, dec, label, theirs, dict(parse_class_pairs(shares or (), "--share")), least
     )
     request = CompareRequest(of, at, where, by, radius, n)
-    found = compare(opened, file, survey=survey, columns=columns, question=request, table=table, reporter=Reporter())
+    found = compare(
+        opened, file, survey=survey, columns=columns, question=request, table=table, strict=strict, reporter=Reporter()
+    )
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)
     else:
@@ -219,6 +230,11 @@ def compare(
     if mosaic is not None:
         shown = draw_disagreements(opened, found, mosaic)
         print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+    for line in found.warnings():
+        print(line, file=sys.stderr)
+    if found.nothing_used:
+        print("No row of the other catalogue could be compared.", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def sql(

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from catbuilder.catalogue.connection import Connection, was_interrupted
+from catbuilder.catalogue.connection import Connection, fetch_number, was_interrupted
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.core.user_csv import list_columns
+from catbuilder.core.user_csv import Rejection, list_columns
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableChoice, TableFile, folded_name
-from catbuilder.ingest.tables.typed_columns import add_cell_functions
+from catbuilder.ingest.tables.typed_columns import add_cell_functions, find_malformed_lines
 
 EARLY, LATE = "elliptical", "spiral"
 _REAL = ("FLOAT", "DOUBLE")
@@ -63,6 +63,12 @@ class CatalogueColumns:
         """Return our classes that the file can name."""
         return set(self.meanings.values()) | set(self.shares)
 
+    @property
+    def named(self) -> list[str]:
+        """Return the columns of the file that are read."""
+        named = [self.object_id, self.ra, self.dec, self.label, *self.shares.values()]
+        return [name for name in named if name is not None]
+
 
 def known_layout(table: TableFile) -> CatalogueColumns | None:
     """Recognise a published catalogue by the names of its columns, in any case; None for any other file.
@@ -76,11 +82,11 @@ def known_layout(table: TableFile) -> CatalogueColumns | None:
 
 def choice_of_table(name: str | None, asked: CatalogueColumns) -> TableChoice:
     """Which table of a file with several is meant: the named one, or that with the asked columns or a known layout."""
-    needed = {folded_name(column) for column in _named(asked)}
+    needed = {folded_name(column) for column in asked.named}
     return TableChoice(
         name or "",
         lambda names: needed <= {folded_name(column) for column in names} if needed else _layout(names) is not None,
-        ", ".join(_named(asked)) or "those of a catalogue whose layout is known, or name yours with --id, --label ...",
+        ", ".join(asked.named) or "those of a catalogue whose layout is known, or name yours with --id, --label ...",
     )
 
 
@@ -124,7 +130,7 @@ def resolve_columns(
     if columns.label is not None and not columns.meanings:
         columns = replace(columns, meanings={name: name for name in classes})
     found = {folded_name(column.name): column.name for column in table.columns}
-    for name in _named(columns):
+    for name in columns.named:
         if folded_name(name) not in found:
             raise InputError(f"{table.path} has no column '{name}' (it has {list_columns(list(found.values()))})")
     if columns.label is None and not columns.shares:
@@ -163,7 +169,7 @@ def read_other_catalogue(
         )
     add_cell_functions(con)
     try:
-        with table.scan(con, _named(columns), progress) as scan:
+        with table.scan(con, columns.named, progress) as scan:
             text = query("inspection/compare_read_other").format(
                 object_id=_number(kinds, columns.object_id, "BIGINT"),
                 ra=_degrees(kinds, columns.ra, "ra"),
@@ -177,6 +183,14 @@ def read_other_catalogue(
             raise
         reason = in_one_line(str(error).strip().splitlines()[0])
         raise InputError(f"{table.path} cannot be read ({reason}); download or write it again") from None
+    find_malformed_lines(con, table, columns.object_id, fetch_number(con, "SELECT count(*) FROM theirs"))
+
+
+def unusable_rows(con: Connection, table: TableFile, by: str) -> tuple[Rejection, ...]:
+    """List the rows of the file that cannot be paired by 'id' or 'position', and its malformed lines."""
+    con.register("pieces", table.numbering(con))
+    rows = con.execute(query("inspection/compare_unusable_rows"), {"by": by, "file": str(table.path)}).fetchall()
+    return tuple(Rejection(*row) for row in rows)
 
 
 _ZEROS = r"\.0*$"  # of a whole number written as 4.0, in a cell or in a class code
@@ -202,11 +216,6 @@ def _first(names: Mapping[str, str], *wanted: str) -> str | None:
 
 def _matching(names: Mapping[str, str], pattern: re.Pattern[str]) -> str | None:
     return next((name for lower, name in names.items() if pattern.fullmatch(lower)), None)
-
-
-def _named(columns: CatalogueColumns) -> list[str]:
-    named = [columns.object_id, columns.ra, columns.dec, columns.label, *columns.shares.values()]
-    return [name for name in named if name is not None]
 
 
 def _quoted(column: FileColumn) -> str:

@@ -54,7 +54,7 @@ def open_unpacked(path: Path) -> Unpacked:
 
 
 def refuse_other_content(path: Path, expected: str) -> None:
-    """Refuse a file whose first bytes show that it is not a file of the format `expected`, in words that say what it is.
+    """Refuse a file whose first bytes show that it is not of the format `expected`, in words that say what it is.
 
     Raises
     ------

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.core.csv_rows import holds_rows
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Limits
@@ -62,6 +63,7 @@ class CsvFile(TableFile):
     def __init__(self, path: Path, limits: Limits, choice: TableChoice) -> None:
         header = _csv_header(path, choice)
         self._lines_before = header.lines
+        self._odd_quotes: list[int] = []  # lines with one, which a scan finds
         if len(header.names) == 1 and (
             found := next((name for mark, name in _OTHER_MARKS.items() if mark in header.names[0]), None)
         ):
@@ -79,22 +81,22 @@ class CsvFile(TableFile):
         source = f"({query('ingest/scan_csv')})"
         if not packing(self.path):
             with open(self.path, "rb") as file:
-                for _ in _checked(self.path, file, len(self.columns)):
-                    pass
+                deque(_checked(self.path, file, len(self.columns), self._odd_quotes), maxlen=0)
             with duckdb_progress(con, progress):
                 yield Scan(source, {"file": str(self.path), **values})
             return
-        with _piped(self.path, len(self.columns)) as pipe, duckdb_progress(con, progress):
+        with _piped(self.path, len(self.columns), self._odd_quotes) as pipe, duckdb_progress(con, progress):
             yield Scan(source, {"file": pipe, **values})
 
     def check_whole(self, con: Connection, records: int) -> None:
-        """Refuse a file with a quoted cell that does not end, if DuckDB skipped rows after it without listing them.
+        """Refuse a file with a quote that nothing ends, or that a later stray one ends, if it swallowed rows.
 
         Raises
         ------
         InputError
-            Rows were lost, as the number of lines shows.
+            Rows were lost, as the number of lines shows, or are text of a cell.
         """
+        _refuse_swallowed_rows(self.path, self._odd_quotes, len(self.columns))
         text = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
         row = first_row(con, text)
         if row is None or row[0] is None:
@@ -114,14 +116,16 @@ class CsvFile(TableFile):
         return numbering_without(self.path, self._lines_before, np.union1d(malformed, np.array(blank, np.int64)))
 
 
-def _checked(path: Path, file: IO[bytes], columns: int) -> Iterator[bytes]:
+def _checked(path: Path, file: IO[bytes], columns: int, odd_quotes: list[int]) -> Iterator[bytes]:
     """Give the bytes of a file part by part, and refuse a line of far too many cells before it is given.
 
+    Lines with an odd number of quotes are added to `odd_quotes`.
     DuckDB's time grows with the square of the surplus cells: 15 s and 1.2 GB for a line of 40,000.
     """
     most = columns + _SURPLUS_CELLS
-    number, cells = 1, 0
+    number, cells, quotes = 1, 0, 0
     while part := file.readline(_CHUNK_BYTES):
+        quotes += part.count(b'"')
         if len(part) > most:
             cells += _QUOTED.sub(b"", part).count(b",")
         if cells > most:
@@ -131,11 +135,13 @@ def _checked(path: Path, file: IO[bytes], columns: int) -> Iterator[bytes]:
             )
         yield part
         if part.endswith(b"\n"):
-            number, cells = number + 1, 0
+            if quotes % 2:
+                odd_quotes.append(number)
+            number, cells, quotes = number + 1, 0, 0
 
 
 @contextmanager
-def _piped(path: Path, columns: int) -> Iterator[str]:
+def _piped(path: Path, columns: int, odd_quotes: list[int]) -> Iterator[str]:
     """Unpack a file into a pipe while the body runs, and give the pipe's path.
 
     Raises
@@ -149,7 +155,7 @@ def _piped(path: Path, columns: int) -> Iterator[str]:
     def feed() -> None:
         try:
             with suppress(BrokenPipeError), open(writing, "wb", _CHUNK_BYTES) as out, open_unpacked(path) as file:
-                out.writelines(_checked(path, file, columns))  # until DuckDB stops reading; it says why
+                out.writelines(_checked(path, file, columns, odd_quotes))  # until DuckDB stops reading; it says why
         except InputError as error:
             errors.append(error)
         except UNPACKING_ERRORS:
@@ -164,6 +170,36 @@ def _piped(path: Path, columns: int) -> Iterator[str]:
         thread.join()
         if errors:
             raise errors[0]
+
+
+def _refuse_swallowed_rows(path: Path, odd_quotes: Sequence[int], columns: int) -> None:
+    """Refuse a file with a quoted cell that runs over lines which look like rows, up to a later stray quote.
+
+    Such a cell begins and ends on lines with an odd number of quotes; to DuckDB it is a cell like any other.
+    """
+    if not odd_quotes:
+        return
+    odd, taken, length = set(odd_quotes), list[str](), 0
+    with _opened_text(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
+            if not taken and number not in odd:
+                continue
+            taken.append(line)
+            length += len(line)
+            if len(taken) > 1 and number in odd and _is_one_row(taken, columns) and holds_rows(taken, columns):
+                raise InputError(
+                    f"{path}: in row {number + 1 - len(taken)} a quoted cell runs on to row {number}, over lines that "
+                    "look like rows; is a quote missing or too many?"
+                )
+            if (len(taken) > 1 and number in odd) or length > _LONGEST_LINE:
+                taken, length = [], 0
+
+
+def _is_one_row(lines: Sequence[str], columns: int) -> bool:
+    try:
+        return [len(cells) for cells in csv.reader(lines, strict=True)] == [columns]
+    except csv.Error:
+        return False
 
 
 def _opened_text(path: Path) -> TextIO:
@@ -197,7 +233,15 @@ def _csv_header(path: Path, choice: TableChoice) -> _Header:
                         f"{path} has a line of more than {_LONGEST_LINE:,} letters; save it with one row per line"
                     )
                 if "\x00" in line:
-                    raise InputError(f"{path} is not a CSV text file; save it as UTF-8 CSV with a header row")
+                    raise InputError(
+                        f"{path} is not a CSV text file (it has zero bytes, as UTF-16 text has); save it as UTF-8 CSV "
+                        "with a header row"
+                    )
+                if "\r" in line.rstrip("\r\n"):
+                    raise InputError(
+                        f"{path} ends its lines with carriage returns alone, as old Macintosh programs do; save it "
+                        "with the line ends of Linux or Windows"
+                    )
                 if line.startswith("#"):
                     commented.append(line.lstrip("#"))
                 elif line.strip():

@@ -28,7 +28,7 @@ from catbuilder.core.machine import usable_cores
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_POSITION_ARCSEC
-from catbuilder.core.user_csv import Rejection, see_the_rest
+from catbuilder.core.user_csv import Rejection, refuse_rejections, see_the_rest
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tables.table_file import Progress, TableChoice, TableFile, folded_name
@@ -132,6 +132,11 @@ class SurveyReport:
     missing: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def nothing_used(self) -> bool:
+        """Whether no row could be used."""
+        return self.rejected == self.rows
+
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
         what = "votes" if self.kind == "gz1" else "measurements"
@@ -139,7 +144,7 @@ class SurveyReport:
             f"{self.rows:,} rows read: {self.objects_added:,} objects added to {self.survey}, {what} of "
             f"{self.rows_added:,} objects added, {self.unchanged:,} were there already."
         ]
-        if self.rejected == self.rows:
+        if self.nothing_used:
             lines.append("No row could be used.")
         elif self.unchanged == self.rows - self.rejected:
             lines.append("Nothing has changed.")
@@ -189,6 +194,7 @@ def ingest_survey(
     keep: Sequence[str] = (),
     update: bool = False,
     table: str | None = None,
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> SurveyReport:
     """Ingest a table of a survey in the form in which its archive gives it.
@@ -210,6 +216,8 @@ def ingest_survey(
         cell or a 'not measured' counts as a value; a column that the file lacks does not.
     table : str, optional
         Name or number of the table in a FITS file or VOTable with several; by default the one that has the columns.
+    strict : bool
+        Refuse the file, and record nothing, if a row cannot be used; default False.
     progress : callable, optional
         Called with the numbers of parts of the file done and in all.
 
@@ -248,7 +256,7 @@ def ingest_survey(
         _check_rows(con, opened, survey, release, seems, other)
         layout = add_kept_columns(con, archive, layout)
         order = "" if accept_rows(con, archive, layout) else "ORDER BY a.object_id"
-        return _record(recording, opened, archive, layout, survey, update, order)
+        return _record(recording, opened, archive, layout, survey, update, strict, order)
 
 
 def _choice(archive: Archive, table: str | None) -> TableChoice:
@@ -306,8 +314,9 @@ def _types_of(con: Connection, archive: Archive) -> dict[str, str]:
 
 
 def _record(
-    recording: Recording, table: TableFile, archive: Archive, layout: FileLayout, survey: str, update: bool, order: str
-) -> SurveyReport:
+    recording: Recording, table: TableFile, archive: Archive, layout: FileLayout, survey: str, update: bool,
+    strict: bool, order: str,
+) -> SurveyReport:  # fmt: skip
     """Compare the rows with the catalogue and insert the new ones; `order` sorts those that do not come in order."""
     con = recording.con
     values = {
@@ -318,6 +327,12 @@ def _record(
     _find_known(con, archive, layout, values)
     count_rows = query("ingest/count_rows")
     counts = fetch_arrow(con, count_rows, _bound(count_rows, values)).to_pylist()[0]
+    if counts["rejected"]:
+        con.register("pieces", table.numbering(con))
+        _run(con, "ingest/record_rejected_rows", values)
+    rejections = _rejections(con, values)
+    if strict:
+        refuse_rejections(table.path, rejections, counts["rejected"])
     differences = _differences(con, layout, values)
     _run(con, "ingest/insert_new_objects", values, order=order)
     columns = "".join(f', a."{field.ours}"' for field in layout.of_archive + layout.kept)
@@ -326,13 +341,10 @@ def _record(
         _run(con, "ingest/insert_updated_objects", values, magnitudes=_magnitudes(layout))
         _run(con, "ingest/insert_updated_rows", values, table=archive.table, merged=_merged(con, archive, layout))
         _run(con, "ingest/record_revisions", values)
-    if counts["rejected"]:
-        con.register("pieces", table.numbering(con))
-        _run(con, "ingest/record_rejected_rows", values)
     misplaced = _remove_misplaced(recording, values) if counts["moved"] else 0
     return SurveyReport(
         survey=survey, kind=archive.kind, **counts, updated=update, differences=differences,
-        farthest=tuple(_run(con, "ingest/farthest_images", values)), rejections=_rejections(con, values),
+        farthest=tuple(_run(con, "ingest/farthest_images", values)), rejections=rejections,
         misplaced=misplaced,
         sentinels=count_sentinels(con, layout), missing=layout.missing, notes=tuple(table.notes),
     )  # fmt: skip

@@ -199,7 +199,7 @@ def _whole(text: str) -> int | None:
         return None
     if text.startswith("0x"):
         return int(text[2:], 16)
-    whole, point, zeros = text.partition(".")  # 7.0 is 7
+    whole, _, zeros = text.partition(".")  # 7.0 is 7
     if zeros.strip("0"):
         raise ValueError(text)
     return int(whole)

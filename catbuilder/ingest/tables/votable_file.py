@@ -14,9 +14,7 @@ import pyarrow as pa
 from astropy.io import votable
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
-from catbuilder.core.errors import InputError
 from catbuilder.core.library_warnings import collect_warnings
-from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables.packed_file import open_unpacked
 from catbuilder.ingest.tables.table_file import (
@@ -33,10 +31,8 @@ from catbuilder.ingest.tables.votable_cells import SetAside, read_tabledata
 from catbuilder.ingest.tables.votable_header import no_votable, read_votable_header
 
 # Deviations from the standard in what is not used here, or whose meaning is plain: identifiers, addresses, descriptors,
-# namespaces, versions and elements at wrong places. Not among them: values that astropy changes or cuts (W46, W51, W36).
-_HARMLESS = (
-    r"^W(02|03|04|05|06|07|09|10|11|12|15|17|20|21|22|26|27|28|29|32|33|34|35|40|41|42|43|44|45|47|48|50|52|53|54|57): ",
-)
+# namespaces, versions and elements at wrong places. Not among them: values that astropy changes or cuts (W36, W46, W51).
+_HARMLESS = (r"^W(0[2-79]|1[0-257]|2[0-26-9]|3[2-5]|4[0-5]|4[78]|5[02-47]): ",)
 
 
 class VotableFile(TableFile):
