@@ -1,4 +1,4 @@
-"""VizieR declared ids as `short` that do not fit 16 bits: readers clip each of them to 32767, and one object remains."""
+"""VizieR declared ids as `short` that do not fit 16 bits: clipped to 32767, they are all one object."""
 
 from pathlib import Path
 
