@@ -35,6 +35,7 @@ from catbuilder.core.user_csv import (
     label_column,
     list_rejections,
     number_column,
+    position_columns,
     read_table,
     see_the_rest,
 )
@@ -198,8 +199,7 @@ def _columns(classes: Sequence[str], root: Path) -> tuple[CsvColumn, ...]:
     """The columns of a table of images in the folder `root`."""
     return (
         OBJECT_ID,
-        number_column("ra", 0.0, 360.0),
-        number_column("dec", -90.0, 90.0),
+        *position_columns(),
         label_column(classes),
         choice_column("split", SPLITS),
         choice_column("domain", DOMAINS),
