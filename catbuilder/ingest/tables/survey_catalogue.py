@@ -31,6 +31,7 @@ from catbuilder.core.sky import SAME_POSITION_ARCSEC
 from catbuilder.core.user_csv import Rejection, see_the_rest
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.ingest.tables.open_table import open_table
+from catbuilder.ingest.tables.positions import doubt_positions
 from catbuilder.ingest.tables.table_file import Progress, TableFile
 from catbuilder.ingest.tables.typed_columns import (
     FileLayout,
@@ -39,6 +40,7 @@ from catbuilder.ingest.tables.typed_columns import (
     add_kept_columns,
     check_kept_names,
     count_sentinels,
+    count_without_magnitude,
     find_columns,
     load_rows,
     with_stored_types,
@@ -109,6 +111,12 @@ class SurveyReport:
         Number of values by which the archive says 'not measured', for each column.
     missing : tuple[str, ...]
         Important columns that the file lacks.
+    without_magnitude : dict[str, int]
+        Number of fluxes that are not positive and so have no magnitude, for each column.
+    converted : tuple[str, ...]
+        Columns that were converted to other units, and the frame of the positions if it was not ICRS.
+    doubt : str
+        Says that positions without a unit look like hours or radians; empty if they do not.
     """
 
     survey: str
@@ -128,6 +136,9 @@ class SurveyReport:
     rejections: tuple[Rejection, ...]
     sentinels: dict[str, int]
     missing: tuple[str, ...]
+    without_magnitude: dict[str, int]
+    converted: tuple[str, ...]
+    doubt: str
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
@@ -147,6 +158,11 @@ class SurveyReport:
         if self.sentinels:
             counts = ", ".join(f"{n:,} {name}" for name, n in self.sentinels.items())
             lines.append(f"Values that mean 'not measured' became NULL: {counts}.")
+        if self.without_magnitude:
+            counts = ", ".join(f"{n:,} {name}" for name, n in self.without_magnitude.items())
+            lines.append(f"Fluxes that are not positive have no magnitude and became NULL: {counts}.")
+        if self.converted:
+            lines.append(f"Converted: {', '.join(self.converted)}.")
         if self.missing:
             lines.append(f"The file lacks {', '.join(self.missing)}: they are NULL for new objects.")
         return lines + self._difference_lines()
@@ -159,8 +175,8 @@ class SurveyReport:
         return [f"{self.differing:,} objects {done}:", *(f"  {difference}" for difference in self.differences)]
 
     def warnings(self) -> list[str]:
-        """List misplaced images and rejected rows, a line each."""
-        lines = []
+        """List misplaced images and rejected rows, a line each, and say if positions look like hours or radians."""
+        lines = [self.doubt] if self.doubt else []
         if self.moved:
             lines += [
                 f"{self.moved:,} images have a stated position far from the catalogue's position of their id:",
@@ -194,7 +210,7 @@ def ingest_survey(
     workspace : Workspace
         Workspace that the call works on.
     file : str or Path
-        CSV, FITS or VOTable file, or Parquet file, folder or glob.
+        CSV, ECSV, FITS or VOTable file, or Parquet file, folder or glob.
     kind : {"gz1", "sdss", "des"}
         Kind of table: Galaxy Zoo 1 Table 2, SDSS PhotoObj, or DES main table.
     survey : str, optional
@@ -322,6 +338,8 @@ def _record(
         farthest=tuple(_run(con, "ingest/farthest_images", values)), rejections=_rejections(con, values),
         misplaced=misplaced,
         sentinels=count_sentinels(con, layout), missing=layout.missing,
+        without_magnitude=count_without_magnitude(con, layout), converted=tuple(layout.conversions()),
+        doubt=doubt_positions(con, "incoming", "_reason IS NULL") if layout.position.states_no_unit else "",
     )  # fmt: skip
 
 

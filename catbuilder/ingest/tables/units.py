@@ -16,7 +16,9 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.ingest.tables.table_file import FileColumn
 
-Quantity = Literal["ra", "dec", "longitude", "latitude", "magnitude", "arcsec", "pixels", "degrees", "share", ""]
+Quantity = Literal[
+    "ra", "dec", "longitude", "latitude", "magnitude", "arcsec", "pixels", "degrees", "semi-axes", "share", ""
+]
 """What a column measures; "" for one whose unit has no meaning here: counts, flags, names."""
 
 _FORMATS = (None, "fits", "vounit", "cds", "ogip")  # None: astropy's own spelling
@@ -48,6 +50,7 @@ _ACCEPTED: dict[Quantity, str] = {
     "arcsec": "arcsec, arcmin, deg, rad",
     "pixels": "pix, arcsec, arcmin, deg",
     "degrees": "deg, rad, arcmin, arcsec",
+    "semi-axes": "none (a multiple of the semi-major axis), and pix, as archives write it",
     "share": "none (a number without a unit), and %",
 }
 _AB_ZERO_JY = 3631.0  # flux of magnitude 0; 3.631e-6 Jy is a nanomaggy, of magnitude 22.5
@@ -181,7 +184,9 @@ def _convert(unit: u.UnitBase, quantity: Quantity, written: str, arcsec_per_pixe
         if arcsec_per_pixel is None:
             raise ValueError(written)
         return Conversion(written, float(unit.to(u.arcsec)) / arcsec_per_pixel)
-    target = {"arcsec": u.arcsec, "pixels": u.pix, "share": u.dimensionless_unscaled}.get(quantity, u.deg)
+    if quantity == "semi-axes" and unit == u.pix:
+        return Conversion(written)
+    target = {"semi-axes": u.dimensionless_unscaled, "arcsec": u.arcsec, "pixels": u.pix, "share": u.dimensionless_unscaled}.get(quantity, u.deg)
     return Conversion(written, float(unit.to(target)))
 
 
