@@ -20,6 +20,7 @@ from catbuilder.catalogue.workspace import Recording, Workspace, record_rejectio
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
@@ -159,7 +160,7 @@ def ingest_images(
     --------
     >>> catbuilder.ingest_images(workspace, "sdss/", "sdss.csv", survey="sdss", source="galaxy_zoo").added
     """
-    folder, table = Path(folder), Path(table)
+    folder, table = named_path(folder, "the folder of images"), named_path(table, "the table of images")
     _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())
     rows_in = read_table(table, columns, limits=workspace.config.limits)

@@ -20,6 +20,7 @@ from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
+from catbuilder.core.paths import named_path
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.decisions.binned_accuracy import MAX_BINS, MIN_OBJECTS
@@ -166,7 +167,7 @@ def compare(
     >>> found = catbuilder.compare(workspace, "vega_ferrero.fits", survey="des")
     >>> found.agreement.to_pylist()[0]["kappa"]
     """
-    file = Path(file)
+    file = named_path(file, "the other catalogue")
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
     table = open_table(file, workspace.config.limits)

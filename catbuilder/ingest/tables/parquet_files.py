@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from catbuilder.catalogue.connection import Connection
+from catbuilder.catalogue.connection import Connection, literal_path
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
@@ -47,7 +47,7 @@ class ParquetFiles(TableFile):
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
         """Read the rows of all parts, one part after the other."""
         with duckdb_progress(con, progress):
-            yield Scan(f"({query('ingest/scan_parquet')})", {"files": [str(part) for part in self._parts]})
+            yield Scan(f"({query('ingest/scan_parquet')})", {"files": [literal_path(part) for part in self._parts]})
 
     def numbering(self, con: Connection) -> pa.Table:
         """Number the rows from 1 in each part."""
@@ -65,8 +65,15 @@ def parquet_parts(path: Path) -> list[Path]:
             raise InputError(f"the folder {path} holds no .parquet file; give a folder of the parts of one table")
         return parts
     if path.suffix.lower() in (".parquet", ".pq"):
-        return sorted(Path(name) for name in glob.glob(str(path), recursive=True)) if not path.is_file() else [path]
+        return [path] if path.is_file() else _matching(path)
     return []
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """List the files that match a pattern; a folder that exists under the name in it is that folder and no pattern."""
+    folder = next((place for place in pattern.parents if place.is_dir()), Path())
+    rest = pattern.relative_to(folder)
+    return sorted(folder / name for name in glob.glob(str(rest), root_dir=folder, recursive=True))
 
 
 def _footer(part: Path) -> tuple[list[FileColumn], int]:

@@ -15,7 +15,7 @@ from typing import TextIO, cast
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row, literal_path
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Limits
@@ -58,7 +58,7 @@ class CsvFile(TableFile):
         with duckdb_progress(con, progress):
             yield Scan(
                 f"({query('ingest/scan_csv')})",
-                {"file": str(self.path), "skip": self._header_line,
+                {"file": literal_path(self.path), "skip": self._header_line,
                  "columns": {column.name: "VARCHAR" for column in self.columns}},
             )  # fmt: skip
 

@@ -25,6 +25,7 @@ from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_POSITION_ARCSEC
@@ -239,7 +240,7 @@ def ingest_survey(
     >>> catbuilder.ingest_survey(workspace, "des_dr1_main.fits", "des").objects_added
     """
     require_one_of(kind, ARCHIVES, "the kind of a survey table")
-    file, archive = Path(file), ARCHIVES[kind]
+    file, archive = named_path(file, "the file of the catalogue"), ARCHIVES[kind]
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)
     release = workspace.config.surveys[survey].release
