@@ -6,6 +6,7 @@ J2000 differs from ICRS by less than 0.03 arcsec and counts as ICRS.
 
 import re
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +39,7 @@ _NAMES = {
 }  # fmt: skip
 _EQUATORIAL = ("icrs", "fk5", "fk4", "fk4-no-e")
 _SAME_EQUINOX = 1e-3  # years
+_KEYS = ("radesys", "radecsys", "coordsys", "coosys", "coordinate_frame", "coordinate_system", "frame")
 
 
 class Frame:
@@ -88,6 +90,26 @@ class Frame:
             ra[good], dec[good] = found.ra.deg, found.dec.deg
         columns = [pa.array(values, mask=~good) for values in (ra, dec)]
         return pa.StructArray.from_arrays(columns, ["ra", "dec"])
+
+
+def frame_in(metadata: Mapping[str, object]) -> str:
+    """Find the frame that the metadata of a table state: keys of a FITS header, or a SkyCoord that astropy wrote."""
+    keys = {str(key).lower(): value for key, value in metadata.items()}
+    stated = next((str(keys[key]) for key in _KEYS if isinstance(keys.get(key), str) and keys[key]), "")
+    if keys.get("frame") == stated and not _parse(stated)[0]:
+        stated = ""  # the number of an image is called frame too
+    equinox = keys.get("equinox")
+    mixins = keys.get("__serialized_columns__")
+    coordinates = [one for one in mixins.values() if "frame" in one] if isinstance(mixins, Mapping) else []
+    if not stated and len(coordinates) == 1:
+        stated, equinox = str(coordinates[0]["frame"]), coordinates[0].get("equinox")
+    if isinstance(equinox, Time):
+        equinox = equinox.value if isinstance(equinox.value, str) else equinox.jyear_str
+    if isinstance(equinox, int | float) and not stated:
+        stated = "FK4" if equinox < 1984 else "FK5"  # FITS standard 4.0, section 8.3
+    if not equinox or _parse(stated)[0] in ("icrs", "galactic", "supergalactic"):
+        return stated
+    return f"{stated or 'FK5'} {equinox}"
 
 
 def _parse(stated: str) -> tuple[str, str]:

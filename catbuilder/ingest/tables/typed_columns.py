@@ -283,7 +283,8 @@ def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> Typed
             f"--keep {name}: {table.path} has no such column (it has {', '.join(found)}); name one of them"
         )
     cell = found[name.lower()]
-    return TypedColumn(cell, Measurement(cell.name, name.lower(), cell.type), guessed=not table.typed)
+    kind = "DOUBLE" if cell.type.startswith("DECIMAL") else cell.type
+    return TypedColumn(cell, Measurement(cell.name, name.lower(), kind), guessed=not table.typed)
 
 
 def _check_types(table: TableFile, layout: FileLayout) -> None:
