@@ -23,7 +23,7 @@ from catbuilder.core.interrupts import defer_interrupts
 from catbuilder.core.kill_points import fault_point
 from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
-from catbuilder.core.settings import WorkspaceConfig, load_settings
+from catbuilder.core.settings import WorkspaceConfig, did_you_mean, load_settings
 from catbuilder.core.user_csv import Rejection
 from catbuilder.core.version import __version__
 
@@ -92,8 +92,7 @@ class Workspace:
     def check_survey(self, survey: str) -> None:
         """Raise InputError if `catbuilder.toml` has no such survey."""
         if survey not in self.config.surveys:
-            near = difflib.get_close_matches(survey, self.config.surveys, n=1)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            hint = did_you_mean(survey, list(self.config.surveys))
             raise InputError(
                 f"unknown survey '{survey}'; this workspace has {', '.join(self.config.surveys)}{hint}; if it is "
                 f"another, add a line [surveys.{survey}] to {self.path / 'catbuilder.toml'} and give the command again"

@@ -11,6 +11,7 @@ from catbuilder.cli.options import (
     FILE,
     AtOption,
     FormatOption,
+    StrictOption,
     SurveyOption,
     WhereOption,
     WorkspaceOption,
@@ -197,6 +198,11 @@ def compare(
         typer.Option("--part", help="Print only this table (default with --format csv or json: agreement)."),
     ] = None,
     survey: Annotated[str | None, typer.Option("--survey", help="Survey of our objects to compare.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Name or number of the table in a file with several."),
+    ] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -215,7 +221,9 @@ def compare(
         "", object_id, ra, dec, label, theirs, dict(parse_class_pairs(shares or (), "--share")), least
     )
     request = CompareRequest(of, at, where, by, radius, n)
-    found = compare(opened, file, survey=survey, columns=columns, question=request, reporter=Reporter())
+    found = compare(
+        opened, file, survey=survey, columns=columns, question=request, table=table, strict=strict, reporter=Reporter()
+    )
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)
     else:
@@ -226,6 +234,11 @@ def compare(
     if mosaic is not None:
         shown = draw_disagreements(opened, found, mosaic)
         print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+    for line in found.warnings():
+        print(line, file=sys.stderr)
+    if found.nothing_used:
+        print("No row of the other catalogue could be compared.", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def sql(

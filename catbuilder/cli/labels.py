@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from catbuilder.cli.empty_values import Verb
-from catbuilder.cli.options import FILE, FormatOption, SurveyOption, WorkspaceOption, open_workspace, tell_rejections
+from catbuilder.cli.options import (
+    FILE,
+    FormatOption,
+    StrictListOption,
+    StrictOption,
+    SurveyOption,
+    WorkspaceOption,
+    open_workspace,
+    print_ingest,
+)
 
 labels_app = typer.Typer(
     help="Import labels, export labels, compare annotators.", no_args_is_help=True, rich_markup_mode=None
@@ -89,6 +98,7 @@ def labels_import(
         typer.Option(metavar="ANSWER=CLASS", help="Class that a volunteers' answer stands for; can be repeated."),
     ] = None,
     survey: SurveyOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Import labels from a table, or answers from Zooniverse or Label Studio."""
@@ -102,9 +112,9 @@ def labels_import(
         survey=survey,
         layout=parse_layout(layout),
         answers=answer or (),
+        strict=strict,
     )
-    print("\n".join(report.sentences()))
-    tell_rejections(report.rejections)
+    print_ingest(report)
 
 
 @labels_app.command(
@@ -116,6 +126,7 @@ def labels_export(
     table: Annotated[
         Path | None, typer.Option(help="CSV of the objects to be labelled (default: all open questions of `select`).")
     ] = None,
+    strict: StrictListOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Export current labels as CSV, or objects to label for Zooniverse or Label Studio."""
@@ -132,7 +143,7 @@ def labels_export(
         return
     from catbuilder.active_learning.platform_subjects import export_subjects
 
-    print(f"{export_subjects(opened, target, chosen, table)} objects written to {target}.")
+    print(f"{export_subjects(opened, target, chosen, table, strict=strict)} objects written to {target}.")
     print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
 
 

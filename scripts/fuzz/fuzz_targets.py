@@ -199,7 +199,7 @@ def _user_csv(path: Path) -> None:
 
 
 def _label_csv(path: Path) -> None:
-    columns = label_columns(WorkspaceConfig().classes)
+    columns = label_columns(WorkspaceConfig().classes, ("des", "sdss"))
     table = read_table(path, columns, unique=("survey", "object_id", "source", "annotator"))
     read_label_rows(
         table,

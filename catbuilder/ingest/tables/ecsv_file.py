@@ -4,10 +4,7 @@ astropy reads it as a whole, in memory. A coordinate column (SkyCoord) becomes t
 degrees), named after it if there are several.
 """
 
-import gzip
-import io
 import warnings
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,10 +22,10 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables.frames import frame_in
+from catbuilder.ingest.tables.packed_file import UNPACKING_ERRORS, open_unpacked
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, damaged_table, sql_type
 
 _FIRST_LINE = b"# %ECSV"
-_GZIP = b"\x1f\x8b"
 
 
 class EcsvFile(TableFile):
@@ -61,25 +58,19 @@ class EcsvFile(TableFile):
 def is_ecsv(path: Path) -> bool:
     """Whether a file, packed or not, begins as ECSV does."""
     try:
-        with _opened(path) as file:
+        with open_unpacked(path) as file:
             return file.read(len(_FIRST_LINE)) == _FIRST_LINE
-    except (OSError, EOFError, zlib.error):
+    except UNPACKING_ERRORS:
         return False
-
-
-def _opened(path: Path) -> io.BufferedReader | gzip.GzipFile:
-    with open(path, "rb") as file:
-        packed = file.read(2) == _GZIP
-    return gzip.GzipFile(path) if packed else open(path, "rb")
 
 
 def _text(path: Path, limits: Limits) -> str:
     """Read the whole file, unpacked, within the limit of tables that are held in memory."""
     most = limits.max_csv_mb * 1_000_000
     try:
-        with _opened(path) as file:
+        with open_unpacked(path) as file:
             content = file.read(most + 1)
-    except (OSError, EOFError, zlib.error):
+    except UNPACKING_ERRORS:
         raise damaged_table(path) from None
     if len(content) > most:
         raise InputError(

@@ -16,7 +16,7 @@ from astropy.table.meta import get_header_from_yaml
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.ingest.tables.frames import frame_in
-from catbuilder.ingest.tables.table_file import FileColumn, sql_type, unit_text
+from catbuilder.ingest.tables.table_file import FileColumn, folded_name, sql_type, unit_text
 
 _WHOLE = ("TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT")
 _REAL = ("FLOAT", "DOUBLE")
@@ -62,7 +62,7 @@ def read_footer(part: Path) -> Footer:
     except Exception as error:
         reason = in_one_line(error) or type(error).__name__
         raise InputError(f"{part} cannot be read as Parquet ({reason}); fetch or write it again") from None
-    names = [name.lower() for name in schema.names]
+    names = [folded_name(name) for name in schema.names]
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise InputError(f"{part} has the column '{in_one_line(repeated, 60)}' twice; keep one of them")
@@ -78,8 +78,8 @@ def unite(footers: Sequence[Footer]) -> list[FileColumn]:
     first: dict[str, str] = {}
     for footer in footers:
         for name in footer.types:
-            first.setdefault(name.lower(), name)
-    by_part = [(footer, {name.lower(): kind for name, kind in footer.types.items()}) for footer in footers]
+            first.setdefault(folded_name(name), name)
+    by_part = [(footer, {folded_name(name): kind for name, kind in footer.types.items()}) for footer in footers]
     columns = []
     for key, name in first.items():
         kinds = {kinds.get(key, "missing"): footer.part for footer, kinds in reversed(by_part)}
@@ -119,7 +119,7 @@ def _type(kind: pa.DataType) -> str | None:
 
 def _unit_of(footer: Footer, key: str) -> str | None:
     """Return the unit of a column; None if the part has no such column or only NULLs in it."""
-    name = next((name for name in footer.types if name.lower() == key), None)
+    name = next((name for name in footer.types if folded_name(name) == key), None)
     return None if name is None or footer.types[name] == _EMPTY else footer.units.get(name, "")
 
 

@@ -85,8 +85,9 @@ class PositionColumns:
         return {"ra": self.ra, "dec": self.dec}
 
 
-def doubt_positions(con: Connection, table: str, condition: str) -> str:
+def doubt_positions(con: Connection, table: str, condition: str, position: PositionColumns) -> list[str]:
     """Say if positions (columns `ra` and `dec` of a table of ours) that state no unit look like hours or radians."""
     text = query("ingest/range_of_positions").format(table=table, condition=condition)
     n, *limits = first_row(con, text) or (0,)
-    return doubt_degrees(n, (limits[0], limits[1]), (limits[2], limits[3])) if n else ""
+    doubt = doubt_degrees(n, (limits[0], limits[1]), (limits[2], limits[3])) if n else ""
+    return [doubt] if doubt and position.states_no_unit else []

@@ -22,7 +22,7 @@ from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import healpix_cell
 from catbuilder.ingest.tables.archives import Archive, Measurement
 from catbuilder.ingest.tables.positions import PositionColumns
-from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
+from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile, folded_name
 from catbuilder.ingest.tables.units import Conversion, conversion_of, describe
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
@@ -189,11 +189,27 @@ def load_rows(
             raise
         reason = in_one_line(str(error).strip().splitlines()[0], _LONGEST_REASON)
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
-    id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
-    con.execute(
-        query(table.malformed), {"id_place": id_place} if table.malformed == "ingest/malformed_csv_lines" else {}
-    )
-    table.check_whole(con, fetch_number(con, "SELECT count(*) FROM incoming"))
+    find_malformed_lines(con, table, layout.object_id.name, fetch_number(con, "SELECT count(*) FROM incoming"))
+
+
+def find_malformed_lines(con: Connection, table: TableFile, object_id: str | None, records: int) -> None:
+    """Make the temporary table `malformed` of the lines that a scan could not read, and check that no other is missing.
+
+    Parameters
+    ----------
+    object_id : name of the column of ids, if there is one
+    records : number of rows that the scan gave
+
+    Raises
+    ------
+    InputError
+        Rows are neither among the records nor among the malformed lines.
+    """
+    names = [folded_name(column.name) for column in table.columns]
+    place = names.index(folded_name(object_id)) + 1 if object_id is not None else 0
+    by_lines = table.malformed == "ingest/malformed_csv_lines"
+    con.execute(query(table.malformed), {"id_place": place} if by_lines else {})
+    table.check_whole(con, records)
 
 
 def add_kept_columns(con: Connection, archive: Archive, layout: FileLayout) -> FileLayout:
