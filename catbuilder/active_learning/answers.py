@@ -15,6 +15,7 @@ from catbuilder.catalogue.workspace import Recording, Workspace, record_rejectio
 from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
+from catbuilder.core.paths import file_to_write, named_path
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import for_spreadsheet
 from catbuilder.core.user_csv import (
@@ -146,7 +147,7 @@ def import_labels(
     --------
     >>> catbuilder.import_labels(workspace, "labels.csv", source="human").recorded
     """
-    file = Path(file)
+    file = named_path(file, "the table of labels")
     require_one_of(layout, get_args(Layout), "the layout of labels")
     if survey is not None:
         workspace.check_survey(survey)
@@ -230,7 +231,7 @@ def export_labels(workspace: Workspace, file: str | Path) -> int:
     --------
     >>> catbuilder.export_labels(workspace, "labels.csv")
     """
-    file = Path(file)
+    file = file_to_write(file)
     with workspace.reading() as con:
         cursor = con.execute(query("active_learning/export_labels"))
         names = [column[0] for column in cursor.description or []]

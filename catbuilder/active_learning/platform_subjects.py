@@ -21,6 +21,7 @@ from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import write_text
+from catbuilder.core.paths import folder_to_write, named_path
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader
 from catbuilder.core.user_csv import OBJECT_ID, read_table, survey_column
@@ -69,8 +70,8 @@ def export_subjects(
     --------
     >>> catbuilder.export_subjects(workspace, "subjects", "zooniverse")
     """
-    folder = Path(folder)
-    table = None if table is None else Path(table)
+    folder = folder_to_write(folder)
+    table = None if table is None else named_path(table, "the table of objects")
     if layout not in MANIFEST:
         raise InputError(f"objects cannot be exported in the layout '{layout}'; use {' or '.join(MANIFEST)}")
     if (folder / MANIFEST[layout]).exists():

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from catbuilder.cli.empty_values import Verb
 from catbuilder.cli.options import StrictOption, WorkspaceOption, open_workspace, print_ingest
 
 CatalogueFile = Annotated[
@@ -34,7 +35,7 @@ ingest_app = typer.Typer(help="Ingest images and tables.", no_args_is_help=True,
 
 
 @ingest_app.command(
-    "images", epilog="Example: catbuilder ingest images cutouts --table cutouts/labels.csv --survey sdss"
+    "images", cls=Verb, epilog="Example: catbuilder ingest images cutouts --table cutouts/labels.csv --survey sdss"
 )
 def ingest_images(
     folder: Annotated[Path, typer.Argument(help="Folder of JPEG or PNG images.")],
@@ -64,7 +65,7 @@ def ingest_images(
     print_ingest(report)
 
 
-@ingest_app.command("gz1", epilog="Example: catbuilder ingest gz1 GalaxyZoo1_DR_table2.csv.gz")
+@ingest_app.command("gz1", cls=Verb, epilog="Example: catbuilder ingest gz1 GalaxyZoo1_DR_table2.csv.gz")
 def ingest_gz1(
     file: CatalogueFile,
     survey: Annotated[str, typer.Option(help="Survey whose ids these are.")] = "sdss",
@@ -78,7 +79,7 @@ def ingest_gz1(
     _ingest_survey("gz1", file, survey, keep, update, table, strict, workspace)
 
 
-@ingest_app.command("sdss", epilog="Example: catbuilder ingest sdss photoobj.csv.gz --keep extinction_r")
+@ingest_app.command("sdss", cls=Verb, epilog="Example: catbuilder ingest sdss photoobj.csv.gz --keep extinction_r")
 def ingest_sdss(
     file: CatalogueFile,
     survey: Annotated[
@@ -94,7 +95,9 @@ def ingest_sdss(
     _ingest_survey("sdss", file, survey, keep, update, table, strict, workspace)
 
 
-@ingest_app.command("des", epilog="Example: catbuilder ingest des des_dr1_main.fits --keep ebv_sfd98,class_star_i")
+@ingest_app.command(
+    "des", cls=Verb, epilog="Example: catbuilder ingest des des_dr1_main.fits --keep ebv_sfd98,class_star_i"
+)
 def ingest_des(
     file: CatalogueFile,
     survey: Annotated[str, typer.Option(help="Survey whose ids these are; its release is in catbuilder.toml.")] = "des",
@@ -108,7 +111,7 @@ def ingest_des(
     _ingest_survey("des", file, survey, keep, update, table, strict, workspace)
 
 
-@ingest_app.command("tiles", epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
+@ingest_app.command("tiles", cls=Verb, epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
 def ingest_tiles(
     folder: Annotated[
         Path,

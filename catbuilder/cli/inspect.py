@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import typer
 
 from catbuilder.cli.options import (
+    FIGURE,
+    FILE,
     AtOption,
     FormatOption,
     StrictOption,
@@ -17,7 +19,7 @@ from catbuilder.cli.options import (
 )
 
 MosaicOption = Annotated[
-    Path | None, typer.Option("--mosaic", help="Also show their images in a figure: OUT.png, .pdf or .svg.")
+    Path | None, typer.Option("--mosaic", **FIGURE, help="Also show their images in a figure: OUT.png, .pdf or .svg.")
 ]
 
 
@@ -129,7 +131,9 @@ def diff(
     examples: Annotated[
         int, typer.Option(min=0, max=1000, help="Number of objects to list for each kind of change.")
     ] = 3,
-    out: Annotated[Path | None, typer.Option("--out", help="Write every object that changed to this CSV file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", **FILE, help="Write every object that changed to this CSV file.")
+    ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -265,7 +269,9 @@ def sql(
             "give one SELECT, or --example NAME; the names are listed by: catbuilder sql --examples"
         )
     text = query if query is not None else cookbook.cookbook_query(example or "").sql
-    with query_stream(open_workspace(workspace), text, memory_mb=memory_limit, timeout_s=timeout) as reader:
+    opened = open_workspace(workspace)
+    values: Literal["text", "json"] = "json" if format == "json" else "text"
+    with query_stream(opened, text, memory_mb=memory_limit, timeout_s=timeout, values=values) as reader:
         show(reader, format)
 
 

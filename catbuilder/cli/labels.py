@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
+from catbuilder.cli.empty_values import Verb
 from catbuilder.cli.options import (
+    FILE,
     FormatOption,
     StrictListOption,
     StrictOption,
@@ -39,16 +41,24 @@ def select(
     ] = "training",
     survey: SurveyOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the list to this CSV, to be filled in (default: print it).")
+        Path | None, typer.Option(**FILE, help="Write the list to this CSV, to be filled in (default: print it).")
     ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
     """List objects for a person to label, without the prediction."""
-    from catbuilder.active_learning.select_objects import STRATEGIES, parse_purpose, select_objects, write_questions
+    from catbuilder.active_learning.select_objects import (
+        STRATEGIES,
+        parse_purpose,
+        refuse_answers,
+        select_objects,
+        write_questions,
+    )
     from catbuilder.core.table_text import show
 
     opened = open_workspace(workspace)
+    if out is not None:
+        refuse_answers(out)
     objects = select_objects(opened, strategy, n, purpose=parse_purpose(purpose), survey=survey)
     if out is not None and objects.num_rows:
         write_questions(objects, out)
@@ -66,7 +76,7 @@ def select(
     )
 
 
-@labels_app.command("import", epilog="Example: catbuilder labels import mine.csv --source human")
+@labels_app.command("import", cls=Verb, epilog="Example: catbuilder labels import mine.csv --source human")
 def labels_import(
     table: Annotated[
         Path,
@@ -107,9 +117,11 @@ def labels_import(
     print_ingest(report)
 
 
-@labels_app.command("export", epilog="Example: catbuilder labels export subjects --layout zooniverse --table ask.csv")
+@labels_app.command(
+    "export", cls=Verb, epilog="Example: catbuilder labels export subjects --layout zooniverse --table ask.csv"
+)
 def labels_export(
-    target: Annotated[Path, typer.Argument(help="CSV to write; for zooniverse and labelstudio, a new folder.")],
+    target: Annotated[str, typer.Argument(help="CSV to write; for zooniverse and labelstudio, a new folder.")],
     layout: Annotated[str, typer.Option(help=f"{_LAYOUTS} The last two export images to be labelled.")] = "plain",
     table: Annotated[
         Path | None, typer.Option(help="CSV of the objects to be labelled (default: all open questions of `select`).")
@@ -135,7 +147,7 @@ def labels_export(
     print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
 
 
-@labels_app.command("agreement", epilog="Example: catbuilder labels agreement --format csv")
+@labels_app.command("agreement", cls=Verb, epilog="Example: catbuilder labels agreement --format csv")
 def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
     """Show how well each pair of annotators agrees, as Cohen's kappa."""
     from catbuilder.active_learning.agreement import annotator_agreement

@@ -3,9 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import typer
+
+from catbuilder.core.paths import figure_to_write, file_to_write, folder_to_write
 
 if TYPE_CHECKING:
     from catbuilder.catalogue.workspace import Workspace
@@ -29,6 +31,11 @@ ChangesOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of the recipe for this run; can be repeated."),
 ]
+
+# Options of what is written. Whether it can be is checked before the verb does or prints anything.
+FILE: dict[str, Any] = {"parser": file_to_write, "metavar": "PATH"}
+FIGURE: dict[str, Any] = {"parser": figure_to_write, "metavar": "PATH"}
+FOLDER: dict[str, Any] = {"parser": folder_to_write, "metavar": "PATH"}
 
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a table with a row that cannot be used, and record nothing.")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from catbuilder.core.column_names import meant_column
+from catbuilder.core.coordinates import DEC_LIMITS, RA_LIMITS, Axis, read_degrees, wrap_ra
 from catbuilder.core.csv_rows import CsvLine, CsvLines
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
@@ -270,6 +271,17 @@ def number_column(name: str, low: float, high: float, *, required: bool = False)
     return CsvColumn(name, partial(_parse_number, name, low, high), required)
 
 
+def position_columns(*, required: bool = False) -> tuple[CsvColumn, CsvColumn]:
+    """Declare the columns `ra` and `dec` (ICRS): degrees, or hours (for dec degrees), minutes and seconds.
+
+    Right ascensions below 0 are those above 180: -0.1 becomes 359.9.
+    """
+    return (
+        CsvColumn("ra", partial(_parse_coordinate, "ra"), required),
+        CsvColumn("dec", partial(_parse_coordinate, "dec"), required),
+    )
+
+
 def choice_column(name: str, choices: Sequence[str]) -> CsvColumn:
     """Declare a column whose cells are one of a few words, or empty."""
     return CsvColumn(name, partial(_parse_choice, name, choices))
@@ -296,6 +308,19 @@ def _parse_number(column: str, low: float, high: float, text: str) -> float | No
     if not low <= value <= high:
         raise BadValue(f"{column} is {_shown(text)}, outside {low:g} to {high:g}")
     return value
+
+
+def _parse_coordinate(axis: Axis, text: str) -> float | None:
+    if text.lower() in ("", "nan", "null", "none"):
+        return None
+    value = read_degrees(text, axis)
+    if value is None:
+        hours = "hours" if axis == "ra" else "degrees"
+        raise BadValue(f"{axis} is '{_shown(text)}', neither degrees nor {hours}, minutes and seconds")
+    low, high = RA_LIMITS if axis == "ra" else DEC_LIMITS
+    if not low <= value <= high:
+        raise BadValue(f"{axis} is {_shown(text)}, outside {low:g} to {high:g} degrees")
+    return wrap_ra(value) if axis == "ra" else value
 
 
 def _parse_choice(column: str, choices: Sequence[str], text: str) -> str:

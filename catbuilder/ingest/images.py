@@ -20,6 +20,7 @@ from catbuilder.catalogue.workspace import Recording, Workspace, record_rejectio
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import count, in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
@@ -35,6 +36,7 @@ from catbuilder.core.user_csv import (
     label_column,
     list_rejections,
     number_column,
+    position_columns,
     read_table,
     see_the_rest,
     unused_columns,
@@ -180,7 +182,7 @@ def ingest_images(
     --------
     >>> catbuilder.ingest_images(workspace, "sdss/", "sdss.csv", survey="sdss", source="galaxy_zoo").added
     """
-    folder, table = Path(folder), Path(table)
+    folder, table = named_path(folder, "the folder of images"), named_path(table, "the table of images")
     _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())
     rows_in = read_table(table, columns, limits=workspace.config.limits)
@@ -223,8 +225,7 @@ def _columns(classes: Sequence[str], root: Path) -> tuple[CsvColumn, ...]:
     """The columns of a table of images in the folder `root`."""
     return (
         OBJECT_ID,
-        number_column("ra", 0.0, 360.0),
-        number_column("dec", -90.0, 90.0),
+        *position_columns(),
         label_column(classes),
         choice_column("split", SPLITS),
         choice_column("domain", DOMAINS),

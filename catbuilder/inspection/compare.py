@@ -20,6 +20,7 @@ from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
+from catbuilder.core.paths import named_path
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.user_csv import Rejection, list_rejections, refuse_rejections, unused_columns
@@ -200,7 +201,7 @@ def compare(
     >>> found = catbuilder.compare(workspace, "vega_ferrero.fits", survey="des")
     >>> found.agreement.to_pylist()[0]["kappa"]
     """
-    file = Path(file)
+    file = named_path(file, "the other catalogue")
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
     asked = columns or CatalogueColumns()

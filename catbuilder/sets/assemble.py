@@ -17,6 +17,7 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_numbe
 from catbuilder.catalogue.label_events import fresh_labels, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
 from catbuilder.core.errors import ConfigError, InputError
+from catbuilder.core.paths import named_path
 from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
 from catbuilder.core.user_csv import (
@@ -204,8 +205,8 @@ def assemble(
     >>> report = catbuilder.assemble(workspace, "paper", hp="hp.csv")
     >>> report.counts.to_pylist()
     """
-    hp = None if hp is None else Path(hp)
-    fo = None if fo is None else Path(fo)
+    hp = None if hp is None else named_path(hp, "the table of HP")
+    fo = None if fo is None else named_path(fo, "the table of FO")
     recipe = workspace.recipe(recipe)
     sets = recipe.sets
     _check_settings(workspace, sets)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import fetch_number, first_row
 from catbuilder.catalogue.workspace import Workspace, record_rejections
 from catbuilder.core.errors import InputError
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import count
 from catbuilder.core.user_csv import (
@@ -118,7 +119,7 @@ def add_test_set(
     --------
     >>> catbuilder.add_test_set(workspace, "HP", "hp.csv", survey="des").members
     """
-    table = Path(table)
+    table = named_path(table, "the table of the test set")
     if not name.isidentifier():
         raise InputError(f"'{name}' cannot name a test set; use letters, digits and _ (HP, FO ...)")
     if name in _RESERVED_NAMES:

@@ -1,4 +1,4 @@
-"""Open a catalogue file by the ending of its name: CSV, FITS, VOTable or Parquet.
+"""Open a catalogue file by the ending of its name: CSV, ECSV, FITS, VOTable or Parquet.
 
 Whether a file is compressed is told by its first bytes, not by its name.
 """
@@ -7,16 +7,18 @@ from pathlib import Path
 
 from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
+from catbuilder.ingest.tables.ecsv_file import EcsvFile, is_ecsv
 from catbuilder.ingest.tables.fits_table import FitsFile
 from catbuilder.ingest.tables.packed_file import PACKED_ENDINGS, refuse_other_content
-from catbuilder.ingest.tables.parquet_files import ParquetFiles, parquet_parts
+from catbuilder.ingest.tables.parquet_files import ParquetFiles
+from catbuilder.ingest.tables.parquet_folder import parquet_parts
 from catbuilder.ingest.tables.streamed_csv import CsvFile
 from catbuilder.ingest.tables.table_file import ANY_TABLE, TableChoice, TableFile
 from catbuilder.ingest.tables.votable_file import VotableFile
 
 
 def open_table(path: Path, limits: Limits | None = None, choice: TableChoice = ANY_TABLE) -> TableFile:
-    """Open a .csv, .fits, .fit, .vot, .xml or .votable file, also compressed, or a file, folder or glob of Parquet.
+    """Open a .csv, .ecsv, .fits, .fit, .vot, .xml or .votable file, also compressed, or a file, folder or glob of Parquet.
 
     Parameters
     ----------
@@ -37,7 +39,10 @@ def open_table(path: Path, limits: Limits | None = None, choice: TableChoice = A
     if parts:
         return ParquetFiles(path, parts, limits)
     if not path.is_file():
-        raise InputError(f"there is no file {path}; give a CSV, FITS, VOTable or Parquet file, or a folder of Parquet")
+        raise InputError(f"there is no file {path}; give a CSV, ECSV, FITS, VOTable or Parquet file, or a folder of Parquet")
+    if name.endswith(".ecsv") or (name.endswith(".csv") and is_ecsv(path)):
+        refuse_other_content(path, "ECSV")
+        return EcsvFile(path, limits)
     if name.endswith(".csv"):
         refuse_other_content(path, "CSV")
         return CsvFile(path, limits, choice)
@@ -48,5 +53,6 @@ def open_table(path: Path, limits: Limits | None = None, choice: TableChoice = A
         refuse_other_content(path, "VOTable")
         return VotableFile(path, limits, choice)
     raise InputError(
-        f"{path} has an unknown ending; give .csv, .fits, .vot, .xml, .votable (also with .gz, .bz2 or .xz) or .parquet"
+        f"{path} has an unknown ending; give .csv, .ecsv, .fits, .vot, .xml, .votable (also with .gz, .bz2 or .xz) or "
+        ".parquet"
     )

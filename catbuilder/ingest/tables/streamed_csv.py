@@ -18,7 +18,7 @@ from typing import TextIO
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row, literal_path
 from catbuilder.core.csv_rows import holds_rows
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
@@ -83,10 +83,10 @@ class CsvFile(TableFile):
             with open(self.path, "rb") as file:
                 deque(_checked(self.path, file, len(self.columns), self._odd_quotes), maxlen=0)
             with duckdb_progress(con, progress):
-                yield Scan(source, {"file": str(self.path), **values})
+                yield Scan(source, {"file": literal_path(self.path), **values})
             return
         with _piped(self.path, len(self.columns), self._odd_quotes) as pipe, duckdb_progress(con, progress):
-            yield Scan(source, {"file": pipe, **values})
+            yield Scan(source, {"file": literal_path(Path(pipe)), **values})
 
     def check_whole(self, con: Connection, records: int) -> None:
         """Refuse a file with a quote that nothing ends, or that a later stray one ends, if it swallowed rows.

@@ -25,12 +25,14 @@ from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_POSITION_ARCSEC
 from catbuilder.core.user_csv import Rejection, refuse_rejections, see_the_rest
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.ingest.tables.open_table import open_table
+from catbuilder.ingest.tables.positions import doubt_positions
 from catbuilder.ingest.tables.table_file import Progress, TableChoice, TableFile, folded_name
 from catbuilder.ingest.tables.typed_columns import (
     FileLayout,
@@ -39,6 +41,7 @@ from catbuilder.ingest.tables.typed_columns import (
     add_kept_columns,
     check_kept_names,
     count_sentinels,
+    count_without_magnitude,
     find_columns,
     load_rows,
     with_stored_types,
@@ -109,8 +112,13 @@ class SurveyReport:
         Number of values by which the archive says 'not measured', for each column.
     missing : tuple[str, ...]
         Important columns that the file lacks.
+    without_magnitude : dict[str, int]
+        Number of fluxes that are not positive and so have no magnitude, for each column.
+    converted : tuple[str, ...]
+        Columns that were converted to other units, and the frame of the positions if it was not ICRS.
     notes : tuple[str, ...]
-        Sentences on the file as a whole: a result that the service cut, letters that had to be decoded.
+        Sentences on the file as a whole: a result that the service cut, letters that had to be decoded, positions
+        without a unit that look like hours or radians.
     """
 
     survey: str
@@ -130,6 +138,8 @@ class SurveyReport:
     rejections: tuple[Rejection, ...]
     sentinels: dict[str, int]
     missing: tuple[str, ...]
+    without_magnitude: dict[str, int]
+    converted: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -155,6 +165,11 @@ class SurveyReport:
         if self.sentinels:
             counts = ", ".join(f"{n:,} {name}" for name, n in self.sentinels.items())
             lines.append(f"Values that mean 'not measured' became NULL: {counts}.")
+        if self.without_magnitude:
+            counts = ", ".join(f"{n:,} {name}" for name, n in self.without_magnitude.items())
+            lines.append(f"Fluxes that are not positive have no magnitude and became NULL: {counts}.")
+        if self.converted:
+            lines.append(f"Converted: {', '.join(self.converted)}.")
         if self.missing:
             lines.append(f"The file lacks {', '.join(self.missing)}: they are NULL for new objects.")
         return lines + self._difference_lines()
@@ -204,7 +219,7 @@ def ingest_survey(
     workspace : Workspace
         Workspace that the call works on.
     file : str or Path
-        CSV, FITS or VOTable file, or Parquet file, folder or glob.
+        CSV, ECSV, FITS or VOTable file, or Parquet file, folder or glob.
     kind : {"gz1", "sdss", "des"}
         Kind of table: Galaxy Zoo 1 Table 2, SDSS PhotoObj, or DES main table.
     survey : str, optional
@@ -237,7 +252,7 @@ def ingest_survey(
     >>> catbuilder.ingest_survey(workspace, "des_dr1_main.fits", "des").objects_added
     """
     require_one_of(kind, ARCHIVES, "the kind of a survey table")
-    file, archive = Path(file), ARCHIVES[kind]
+    file, archive = named_path(file, "the file of the catalogue"), ARCHIVES[kind]
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)
     release = workspace.config.surveys[survey].release
@@ -346,7 +361,9 @@ def _record(
         survey=survey, kind=archive.kind, **counts, updated=update, differences=differences,
         farthest=tuple(_run(con, "ingest/farthest_images", values)), rejections=rejections,
         misplaced=misplaced,
-        sentinels=count_sentinels(con, layout), missing=layout.missing, notes=tuple(table.notes),
+        sentinels=count_sentinels(con, layout), missing=layout.missing,
+        without_magnitude=count_without_magnitude(con, layout), converted=tuple(layout.conversions()),
+        notes=(*table.notes, *doubt_positions(con, "incoming", "_reason IS NULL", layout.position)),
     )  # fmt: skip
 
 

@@ -36,13 +36,25 @@ _SQL_TYPES = {
 }  # fmt: skip
 
 
+_MOST_DIGITS = 38  # of DuckDB's decimals
+
+
 @dataclass(frozen=True)
 class FileColumn:
-    """A column of a file: its name there, and DuckDB's type of its cells ("" if they are not single values)."""
+    """A column of a file.
+
+    Attributes
+    ----------
+    name : its name there
+    type : DuckDB's type of its cells, "" if they are not single values
+    unit : as the file states it, "" if it states none
+    fault : why it cannot be used, as the end of a sentence; "" if it can
+    """
 
     name: str
     type: str
     unit: str = ""
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -166,8 +178,10 @@ def sql_type(kind: pa.DataType) -> str:
     """Return DuckDB's type of an Arrow type; "" for lists, blobs and other types without a single plain value."""
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
-    if pa.types.is_decimal(kind) and kind.scale == 0:
-        return "HUGEINT"  # the type in which databases export 64-bit unsigned numbers
+    if pa.types.is_decimal(kind) and kind.precision > _MOST_DIGITS:
+        return "DOUBLE"  # as which DuckDB reads it
+    if pa.types.is_decimal(kind):  # databases export 64-bit unsigned numbers as decimals without a fraction
+        return "HUGEINT" if kind.scale == 0 else f"DECIMAL({kind.precision},{kind.scale})"
     return _SQL_TYPES.get(kind, "")
 
 

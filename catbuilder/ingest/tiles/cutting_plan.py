@@ -30,6 +30,7 @@ from catbuilder.core.user_csv import (
     Rejection,
     number_column,
     parse_object_id,
+    position_columns,
     read_table,
 )
 from catbuilder.ingest.tiles.tile_folder import Tile
@@ -42,8 +43,7 @@ _PAPER_PETROSIAN_RADII = 4.0
 
 _LIST_COLUMNS = (
     OBJECT_ID,
-    number_column("ra", 0.0, 360.0, required=True),
-    number_column("dec", -90.0, 90.0, required=True),
+    *position_columns(required=True),
     number_column("radius_arcsec", 0.0, 1e5),
 )
 

@@ -23,6 +23,7 @@ from catbuilder.catalogue.workspace import Workspace, record_rejections, replace
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import require_stamp_size, write_shard
@@ -178,9 +179,12 @@ def ingest_tiles(
     >>> catbuilder.ingest_tiles(workspace, "coadds/", survey="des", bands="gri").added
     """
     _check(workspace, survey)
-    folder = Path(folder).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
+    folder = named_path(
+        folder, "the folder of tiles"
+    ).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
     tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)
-    cutting = plan_cutting(workspace, tiles, survey, size, Path(objects) if objects else None, strict)
+    table = None if objects is None else named_path(objects, "the table of objects")
+    cutting = plan_cutting(workspace, tiles, survey, size, table, strict)
     counts = _Counts(unchanged=cutting.unchanged, refused=[*refused, *cutting.refused])
     _cut_all(workspace, tiles, cutting, survey, counts, progress)
     report = TileReport(

@@ -2,5 +2,5 @@
 -- its name says.
 SELECT *
 FROM read_csv($file, skip = $skip, columns = $columns, header = false, auto_detect = false, all_varchar = true,
-              delim = ',', quote = '"', escape = '"', store_rejects = true,
+              delim = ',', quote = '"', escape = '"', store_rejects = true, hive_partitioning = false,
               compression = 'none')
