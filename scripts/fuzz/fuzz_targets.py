@@ -390,7 +390,8 @@ _VOT_WORDS = (
     b"<!DOCTYPE v [<!ENTITY a 'aaaa'>]>", b"&a;", b"<![CDATA[", b"]]>", b"<!--", b"<VALUES null='1'/>",
     b'precision="F2"',
     b"<PARAM name='p' datatype='int' value='x'/>", b"<INFO name='QUERY_STATUS' value='ERROR'>", b"arraysize='1*'",
-    b"datatype='short'", b"datatype='bit'", b"<COOSYS ID='a' system='galactic'/>", b"-9223372036854775809", b"0x1f", b"ref='t'", b"encoding='gzip'", b"nrows='99999999999'",
+    b"datatype='short'", b"datatype='bit'", b"<COOSYS ID='a' system='galactic'/>", b"-9223372036854775809", b"0x1f",
+    b"ref='t'", b"encoding='gzip'", b"nrows='99999999999'",
 )  # fmt: skip
 _TOML_WORDS = (
     b"[network]", b"[[training.stages]]", b"[", b"]", b"{", b"}", b"= ", b'"""', b"'", b"nan", b"inf", b"1979-05-27",
