@@ -22,7 +22,8 @@ def count(path):
     """Number of rows of a file, each of which is read."""
     table = open_table(path)
     with duckdb.connect() as con, table.scan(con, ["COADD_OBJECT_ID"], lambda done, of: None) as scan:
-        return con.execute(f"SELECT count(COADD_OBJECT_ID) FROM {scan.source}", scan.parameters).fetchone()[0]
+        [(number,)] = con.execute(f"SELECT count(COADD_OBJECT_ID) FROM {scan.source}", scan.parameters).fetchall()
+        return number
 
 
 @pytest.mark.parametrize("packed", PACKERS)
