@@ -1,7 +1,8 @@
 -- Applied with `views.sql`, with its slots filled in for the catalogue's classes and archives.
 
--- Posteriors of every model, in the catalogue and in archived files. DuckDB's lambda and list functions take longer for
--- an object than reading it, so all that follows is plain arithmetic on the columns of the classes.
+-- Posteriors of every model, in the catalogue and in archived files, whose folders are names and no partitions.
+-- DuckDB's lambda and list functions take longer for an object than reading it, so all that follows is plain arithmetic
+-- on the columns of the classes.
 CREATE OR REPLACE VIEW scores AS
     SELECT * FROM posteriors{archived};
 

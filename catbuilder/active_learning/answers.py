@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 
@@ -11,8 +12,10 @@ from catbuilder.active_learning.platform_answers import Layout, parse_answer_cla
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
+from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
+from catbuilder.core.paths import file_to_write, named_path
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import for_spreadsheet
 from catbuilder.core.user_csv import (
@@ -23,8 +26,11 @@ from catbuilder.core.user_csv import (
     CsvRows,
     Rejection,
     label_column,
+    list_rejections,
     number_column,
     read_table,
+    survey_column,
+    unused_columns,
 )
 from catbuilder.decisions.audit import update_audits
 
@@ -43,17 +49,30 @@ class ImportReport:
         Rows that were left out.
     audits : tuple[str, ...]
         Effect on the audits of certified batches, a sentence each.
+    unused_columns : tuple[str, ...]
+        Columns of the table that are not used, some with a hint; none for the exports of platforms.
     """
 
     recorded: int
     unchanged: int
     rejections: tuple[Rejection, ...]
     audits: tuple[str, ...] = ()
+    unused_columns: tuple[str, ...] = ()
+
+    @property
+    def nothing_used(self) -> bool:
+        """Whether no row could be used."""
+        return not (self.recorded or self.unchanged)
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
         said = [f"{self.recorded} labels recorded, {self.unchanged} were there already."]
+        said += unused_columns(self.unused_columns)
         return said + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
+
+    def warnings(self) -> list[str]:
+        """List the rejected rows."""
+        return list_rejections(self.rejections)
 
 
 def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[str, ...]]:
@@ -87,9 +106,11 @@ def import_labels(
     survey: str | None = None,
     layout: Layout = "plain",
     answers: Sequence[str] = (),
+    strict: bool = False,
 ) -> ImportReport:
     """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
 
+    Names of columns may be in any case.
     A label that stands already, from the same source and annotator, changes nothing. A label of an image that is an
     alias of a catalogued object is recorded for that object. A person's label of an object in an audit answers the
     audit; if it breaks the audit, the batch is retracted in the same transaction (`audit.update_audits`).
@@ -108,6 +129,8 @@ def import_labels(
         Layout of the file; default 'plain'.
     answers : sequence of str
         Class that an answer of a platform means, each like `"Features or disk=spiral"`; none by default.
+    strict : bool
+        Refuse the file, and record nothing, if a row cannot be used; default False.
 
     Returns
     -------
@@ -117,18 +140,22 @@ def import_labels(
     Raises
     ------
     InputError
-        The file cannot be read or is not of that layout, the source cannot be imported, or an answer names no class.
+        The file cannot be read or is not of that layout, the source cannot be imported, the survey is unknown, or an
+        answer names no class.
 
     Examples
     --------
     >>> catbuilder.import_labels(workspace, "labels.csv", source="human").recorded
     """
-    file = Path(file)
+    file = named_path(file, "the table of labels")
+    require_one_of(layout, get_args(Layout), "the layout of labels")
+    if survey is not None:
+        workspace.check_survey(survey)
     if source is None:
         source = "imported" if layout == "plain" else "human"
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
-    columns = label_columns(workspace.config.classes)
+    columns = label_columns(workspace.config.classes, list(workspace.config.surveys))
     if layout == "plain":
         unique = ("survey", "object_id", "source", "annotator")
         table = read_table(file, columns, unique=unique, limits=workspace.config.limits)
@@ -139,9 +166,12 @@ def import_labels(
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
         events = read_label_rows(table, source, survey, known, by_id)
+        if strict:
+            table.refuse_rejections()
         recorded, audits = record_answers(recording, events)
         record_rejections(recording, table.rejections)
-    return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits)
+    unused = table.unused if layout == "plain" else ()  # a platform's export has many columns, and always the same
+    return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits, unused)
 
 
 def read_label_rows(
@@ -168,11 +198,11 @@ def read_label_rows(
     return pa.Table.from_pylist(events, schema=EVENTS)
 
 
-def label_columns(classes: Sequence[str]) -> tuple[CsvColumn, ...]:
+def label_columns(classes: Sequence[str], surveys: Sequence[str]) -> tuple[CsvColumn, ...]:
     """Declare the columns of a table of labels."""
     return (
         OBJECT_ID,
-        CsvColumn("survey"),
+        survey_column(surveys),
         label_column(classes, required=True),
         number_column("confidence", 0.0, 1.0),
         CsvColumn("source", _source),
@@ -201,7 +231,7 @@ def export_labels(workspace: Workspace, file: str | Path) -> int:
     --------
     >>> catbuilder.export_labels(workspace, "labels.csv")
     """
-    file = Path(file)
+    file = file_to_write(file)
     with workspace.reading() as con:
         cursor = con.execute(query("active_learning/export_labels"))
         names = [column[0] for column in cursor.description or []]
@@ -232,12 +262,12 @@ def _event(
     known: dict[tuple[str, int], int],
     by_id: dict[int, list[str]],
 ) -> dict[str, object]:
-    object_id, _ = row["object_id"]
-    where = row["survey"] or survey or _only_survey(object_id, by_id)
+    object_id, name = row["object_id"]
+    where = row["survey"] or survey or _only_survey(object_id, name, by_id)
     if (where, object_id) not in known:
-        raise BadValue(f"no object {object_id} of survey {where} is in the catalogue; ingest it first")
+        raise BadValue(f"no object {name or object_id} of survey {where} is in the catalogue; ingest it first")
     stands_for = known[where, object_id]
-    given_to = "" if stands_for == object_id else f", where it is given to image {object_id}"
+    given_to = "" if stands_for == object_id else f", where it is given to image {name or object_id}"
     return {
         "survey": where,
         "object_id": stands_for,
@@ -250,11 +280,11 @@ def _event(
     }
 
 
-def _only_survey(object_id: int, by_id: dict[int, list[str]]) -> str:
+def _only_survey(object_id: int, name: str | None, by_id: dict[int, list[str]]) -> str:
     surveys = by_id.get(object_id, [])
     if len(surveys) != 1:
         what = f"is in {' and '.join(sorted(surveys))}" if surveys else "is not in the catalogue"
-        raise BadValue(f"object {object_id} {what}; ingest it, or name its survey with --survey")
+        raise BadValue(f"object {name or object_id} {what}; ingest it, or name its survey with --survey")
     return surveys[0]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row, literal_path
 from catbuilder.catalogue.features import feature_files
 from catbuilder.catalogue.id_ranges import each_range, make_table, restricted_to
 from catbuilder.catalogue.workspace import Workspace
@@ -105,9 +105,9 @@ def objects_with_features(
     """
     from catbuilder.catalogue.features import features_of
 
-    files = [str(file) for file in feature_files(workspace.round_folder(model))]
+    files = [literal_path(file) for file in feature_files(workspace.round_folder(model))]
     if files:
-        kept = "SELECT DISTINCT survey, object_id FROM read_parquet($files)"
+        kept = "SELECT DISTINCT survey, object_id FROM read_parquet($files, hive_partitioning = false)"
         con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {kept}", {"files": files})
         with restricted_to(con, "considered"):
             con.execute(

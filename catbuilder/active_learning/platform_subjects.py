@@ -21,14 +21,18 @@ from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import write_text
+from catbuilder.core.paths import folder_to_write, named_path
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader
-from catbuilder.core.user_csv import OBJECT_ID, CsvColumn, read_table
+from catbuilder.core.user_csv import OBJECT_ID, read_table, survey_column
 
+_LISTED = pa.schema([("survey", pa.string()), ("object_id", pa.int64()), ("name", pa.string())])
 MANIFEST = {"zooniverse": "manifest.csv", "labelstudio": "tasks.json"}
 
 
-def export_subjects(workspace: Workspace, folder: str | Path, layout: Layout, table: str | Path | None = None) -> int:
+def export_subjects(
+    workspace: Workspace, folder: str | Path, layout: Layout, table: str | Path | None = None, *, strict: bool = False
+) -> int:
     """Write the stamps of objects and their manifest into a new folder, for a labelling platform.
 
     Stamps are PNG files, unchanged. Layout 'zooniverse': `manifest.csv` beside the images, its fields hidden from
@@ -46,6 +50,8 @@ def export_subjects(workspace: Workspace, folder: str | Path, layout: Layout, ta
     table : str or Path, optional
         CSV file with the columns `object_id` and `survey`, such as `catbuilder select` writes; by default all selected
         objects without an answer.
+    strict : bool
+        Also refuse rows that only repeat an earlier row; other rows that cannot be used always are. Default False.
 
     Returns
     -------
@@ -64,15 +70,17 @@ def export_subjects(workspace: Workspace, folder: str | Path, layout: Layout, ta
     --------
     >>> catbuilder.export_subjects(workspace, "subjects", "zooniverse")
     """
-    folder = Path(folder)
-    table = None if table is None else Path(table)
+    folder = folder_to_write(folder)
+    table = None if table is None else named_path(table, "the table of objects")
     if layout not in MANIFEST:
         raise InputError(f"objects cannot be exported in the layout '{layout}'; use {' or '.join(MANIFEST)}")
     if (folder / MANIFEST[layout]).exists():
         raise InputError(f"{folder / MANIFEST[layout]} exists already; give another folder")
     if table is None:
         update_stale_firewall(workspace)
-    objects = _stamped(workspace, list_open_questions(workspace) if table is None else _listed(workspace, table))
+    objects = _stamped(
+        workspace, list_open_questions(workspace) if table is None else _listed(workspace, table, strict)
+    )
     images = folder if layout == "zooniverse" else folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     for name, stamp in _stamps(workspace, objects):
@@ -86,14 +94,13 @@ def export_subjects(workspace: Workspace, folder: str | Path, layout: Layout, ta
     return len(rows)
 
 
-def _listed(workspace: Workspace, file: Path) -> pa.Table:
+def _listed(workspace: Workspace, file: Path, strict: bool) -> pa.Table:
     """Read the objects that a table names; any bad row is an error, since all must be labelled."""
-    columns = [OBJECT_ID, CsvColumn("survey", required=True)]
+    columns = [OBJECT_ID, survey_column(list(workspace.config.surveys), required=True)]
     table = read_table(file, columns, unique=("survey", "object_id"), limits=workspace.config.limits)
-    rows = [{"survey": row["survey"], "object_id": row["object_id"][0]} for row in table.rows]
-    if table.rejections:
-        raise InputError(f"{table.rejections[0]}; mend the table, or leave the row out")
-    return pa.Table.from_pylist(rows, schema=pa.schema([("survey", pa.string()), ("object_id", pa.int64())]))
+    table.refuse_rejections(repeats=strict)
+    rows = [dict(zip(_LISTED.names, (row["survey"], *row["object_id"]), strict=True)) for row in table.rows]
+    return pa.Table.from_pylist(rows, schema=_LISTED)
 
 
 def _stamped(workspace: Workspace, asked: pa.Table) -> pa.Table:
@@ -109,9 +116,10 @@ def _stamped(workspace: Workspace, asked: pa.Table) -> pa.Table:
         with restricted_to(con, "considered"):
             objects = fetch_arrow(con, query("active_learning/good_stamps"))
     found = set(zip(objects["survey"].to_pylist(), objects["object_id"].to_pylist(), strict=True))
-    for survey, object_id in zip(asked["survey"].to_pylist(), asked["object_id"].to_pylist(), strict=True):
-        if (survey, object_id) not in found:
-            raise InputError(f"{survey} {object_id} has no good stamp in the catalogue; leave it out of the table")
+    for one in asked.select(["survey", "object_id", "name"]).to_pylist():
+        if (one["survey"], one["object_id"]) not in found:
+            which = f"{one['survey']} {one['name'] or one['object_id']}"
+            raise InputError(f"{which} has no good stamp in the catalogue; leave it out of the table")
     return objects
 
 

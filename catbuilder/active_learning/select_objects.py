@@ -160,12 +160,17 @@ def write_questions(objects: pa.Table, file: Path) -> None:
     InputError
         The file exists already, and may hold answers.
     """
-    if file.exists():
-        raise InputError(f"{file} exists and may hold answers; import and move it, or name another file")
+    refuse_answers(file)
     with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:
         writer = csv.DictWriter(out, objects.column_names)
         writer.writeheader()
         writer.writerows(objects.to_pylist())
+
+
+def refuse_answers(file: Path) -> None:
+    """Raise InputError if a list of questions is there already."""
+    if file.exists():
+        raise InputError(f"{file} exists and may hold answers; import and move it, or name another file")
 
 
 def update_stale_firewall(workspace: Workspace) -> None:

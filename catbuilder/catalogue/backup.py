@@ -28,6 +28,7 @@ from catbuilder.core.files import (
     sha256_file,
     write_text,
 )
+from catbuilder.core.paths import folder_to_write, named_path
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query
 from catbuilder.core.version import __version__
@@ -125,7 +126,7 @@ def backup(workspace: Workspace, dest: str | Path, *, progress: Update | None = 
     --------
     >>> catbuilder.backup(workspace, "/backup/des-y1").damaged
     """
-    dest = Path(dest).resolve()
+    dest = folder_to_write(dest, "the folder of the backup").resolve()
     _earlier(workspace, dest)  # before anything is written there
     dest.mkdir(parents=True, exist_ok=True)
     with exclusive_lock(dest / ".lock", f"a backup to {dest} is under way"):
@@ -203,7 +204,8 @@ def restore(source: str | Path, place: str | Path, *, progress: Update | None = 
     --------
     >>> catbuilder.restore("/backup/des-y1", "des-y1")
     """
-    source, place = Path(source), Path(place).resolve()
+    source = named_path(source, "the folder of the backup")
+    place = folder_to_write(place, "the folder of the workspace").resolve()
     found = _read(source)
     _refuse_no_workspace(place)
     if (place / "catbuilder.toml").exists() and (standing := _whole_workspace(place)) is not None:

@@ -8,7 +8,7 @@ that `catalog_at` of any round answers as before.
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.catalogue.connection import fetch_number
+from catbuilder.catalogue.connection import fetch_number, literal_path
 from catbuilder.catalogue.schema import apply_views
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatalogueDamaged, InputError
@@ -102,7 +102,8 @@ def _write(workspace: Workspace, model: int, scores: int) -> Path:
                 f"COPY (SELECT * FROM posteriors WHERE model = {model} ORDER BY survey, object_id, run) "
                 f"TO '{str(temporary).replace(chr(39), chr(39) * 2)}' (FORMAT parquet, COMPRESSION zstd)"
             )
-            written = fetch_number(con, "SELECT count(*) FROM read_parquet($file)", {"file": str(temporary)})
+            text = "SELECT count(*) FROM read_parquet($file, hive_partitioning = false)"
+            written = fetch_number(con, text, {"file": literal_path(temporary)})
             if written != scores:
                 raise CatalogueDamaged(
                     f"{file} holds {written} of {scores} scores; nothing was moved; give the same command again"

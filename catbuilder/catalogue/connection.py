@@ -1,5 +1,6 @@
 """Open DuckDB connections, run queries, and explain DuckDB's errors."""
 
+import glob
 import logging
 import os
 import re
@@ -18,6 +19,7 @@ from catbuilder.core.errors import (
     CatalogueDamaged,
     CatbuilderError,
     ConfigError,
+    InputError,
     SchemaError,
     WorkspaceBusy,
 )
@@ -69,10 +71,11 @@ def limit_memory(con: Connection, most: int | None = None) -> None:
 def allow_only_catalogue(con: Connection) -> None:
     """Restrict this connection for good to reading the catalogue and its archived scores, and no other file."""
     files = [file for (file,) in con.execute("SELECT file FROM archives").fetchall()]
-    folder = first_row(con, "SELECT getvariable('workspace')")
-    allowed = [str(Path(folder[0]) / file) for file in files] if folder else []
+    folder = catalogue_file(con).parent
+    # DuckDB looks for the pattern first, then for the file that it finds
+    allowed = {text for file in files for text in (str(folder / file), literal_path(folder / file))}
     if allowed:
-        listed = ", ".join(f"'{_quoted(path)}'" for path in allowed)
+        listed = ", ".join(f"'{_quoted(path)}'" for path in sorted(allowed))
         con.execute(f"SET allowed_paths = [{listed}]")
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
@@ -81,15 +84,38 @@ def allow_only_catalogue(con: Connection) -> None:
 def another_connection(con: Connection) -> Connection:
     """Open another connection to the same open catalogue, for another thread."""
     own = con.cursor()
-    folder = first_row(con, "SELECT getvariable('workspace')")
-    if folder:
-        _set_workspace_folder(own, folder[0])  # each connection has its own variables
+    _set_workspace_folder(own, catalogue_file(con).parent)  # each connection has its own variables
     return own
 
 
-def _set_workspace_folder(con: Connection, folder: str) -> None:
+def catalogue_file(con: Connection) -> Path:
+    """Give the path of the file that a connection has open."""
+    row = first_row(con, "SELECT path FROM duckdb_databases() WHERE database_name = current_database()")
+    assert row is not None
+    return Path(row[0])
+
+
+def _set_workspace_folder(con: Connection, folder: Path) -> None:
     """Tell the view `scores` the folder of the workspace, whose archives it reads."""
-    con.execute("SET VARIABLE workspace = $folder", {"folder": folder})
+    con.execute("SET VARIABLE workspace = $folder", {"folder": literal_path(folder)})
+
+
+def literal_path(path: Path) -> str:
+    """Write the path of a file so that DuckDB reads that file alone.
+
+    DuckDB takes a path that it reads for a pattern: `cat1.csv` would be read in place of `cat[1].csv` (duckdb#4699).
+
+    Raises
+    ------
+    InputError
+        DuckDB can read no file of this name.
+    """
+    text = glob.escape(str(path.absolute()))  # absolute: DuckDB has its own meaning for a ~ at the beginning
+    if "\\" in text and text != str(path.absolute()):  # in a pattern it takes a backslash for a slash
+        raise InputError(f"{path} has a backslash beside one of [ * ? in its path, which cannot be read; rename it")
+    if any("\ud800" <= letter <= "\udfff" for letter in text):  # how Python writes bytes that are not UTF-8
+        raise InputError(f"the path {in_one_line(path)} is not valid UTF-8, so it cannot be read; rename it")
+    return text
 
 
 def was_interrupted(error: Exception) -> bool:
@@ -135,7 +161,7 @@ def open_connection(path: Path, read_only: bool, wait_s: float | None) -> Connec
                 keep_copy_if_truncated(path)
             try:
                 con = duckdb.connect(str(path), read_only=read_only, config=_SETTINGS)
-                _set_workspace_folder(con, str(path.parent.resolve()))
+                _set_workspace_folder(con, path.parent.resolve())
                 return con
             except duckdb.Error as error:
                 holder = _holder(str(error))

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from catbuilder.catalogue.connection import literal_path
 from catbuilder.catalogue.database import create_catalog
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import name_list
 from catbuilder.core.errors import ConfigError, WorkspaceError
 from catbuilder.core.files import write_text
+from catbuilder.core.paths import named_path
 from catbuilder.core.settings import WorkspaceConfig, load_settings
 
 
@@ -52,7 +54,8 @@ def create_workspace(
     --------
     >>> workspace = catbuilder.create_workspace("des-y2", classes=["elliptical", "spiral"], stamp_size=96)
     """
-    path = Path(path).resolve()
+    path = named_path(path, "the folder of the workspace").resolve()
+    literal_path(path)  # a folder that DuckDB could not read later is refused now
     settings = path / "catbuilder.toml"
     asked = {
         "classes": None if classes is None else tuple(name_list(classes)),

@@ -105,7 +105,9 @@ def _predictions(con: Connection) -> str:
         (sql_folder() / "predictions.sql")
         .read_text(encoding="utf-8")
         .format(
-            archived=f" UNION ALL BY NAME SELECT * FROM read_parquet({below})" if files else "",
+            archived=f" UNION ALL BY NAME SELECT * FROM read_parquet({below}, hive_partitioning = false)"
+            if files
+            else "",
             labels=" ".join(f"WHEN {name} = greatest({', '.join(columns)}) THEN '{name[2:]}'" for name in columns),
             posteriors=", ".join(columns),
             # the second highest posterior is the maximum of the minima of all pairs

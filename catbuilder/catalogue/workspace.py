@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from catbuilder.catalogue.connection import Connection, roll_back
+from catbuilder.catalogue.connection import Connection, literal_path, roll_back
 from catbuilder.catalogue.database import connect
 from catbuilder.catalogue.latest_round_and_run import last_event, last_recording, last_round
 from catbuilder.catalogue.schema import classes_of
@@ -21,8 +21,9 @@ from catbuilder.core.errors import CatalogueDamaged, ConfigError, InputError, Wo
 from catbuilder.core.files import append_line, exclusive_lock
 from catbuilder.core.interrupts import defer_interrupts
 from catbuilder.core.kill_points import fault_point
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
-from catbuilder.core.settings import WorkspaceConfig, load_settings
+from catbuilder.core.settings import WorkspaceConfig, did_you_mean, load_settings
 from catbuilder.core.user_csv import Rejection
 from catbuilder.core.version import __version__
 
@@ -61,7 +62,8 @@ class Workspace:
         ConfigError
             A setting in `catbuilder.toml` is wrong.
         """
-        path = Path(path).resolve()
+        path = named_path(path, "the folder of the workspace").resolve()
+        literal_path(path)  # a folder that DuckDB could not read later is refused now
         if not (path / "catbuilder.toml").is_file():
             what = "is not a workspace" if path.is_dir() else "does not exist"
             near = _workspaces_near(path)
@@ -90,8 +92,7 @@ class Workspace:
     def check_survey(self, survey: str) -> None:
         """Raise InputError if `catbuilder.toml` has no such survey."""
         if survey not in self.config.surveys:
-            near = difflib.get_close_matches(survey, self.config.surveys, n=1)
-            hint = f" (did you mean '{near[0]}'?)" if near else ""
+            hint = did_you_mean(survey, list(self.config.surveys))
             raise InputError(
                 f"unknown survey '{survey}'; this workspace has {', '.join(self.config.surveys)}{hint}; if it is "
                 f"another, add a line [surveys.{survey}] to {self.path / 'catbuilder.toml'} and give the command again"

@@ -1,6 +1,5 @@
 """The verbs that publish the catalogue: export, release and track."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,7 +9,7 @@ from catbuilder.cli.options import AtOption, FormatOption, WhereOption, Workspac
 
 def export(
     target: Annotated[
-        Path,
+        str,
         typer.Argument(help="File to write: OUT.fits, OUT.vot, OUT.parquet or OUT.csv; or DIR.hats, a new folder."),
     ],
     at: AtOption = None,

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import WorkspaceOption, open_workspace, print_report
+from catbuilder.cli.options import FILE, WorkspaceOption, open_workspace, print_report
 
 
 def fetch(
@@ -42,7 +42,7 @@ def fetch(
 
 
 def cutouts(
-    file: Annotated[Path, typer.Option("--list", help="CSV to write: the table of a DESaccess cut-out job.")],
+    file: Annotated[Path, typer.Option("--list", **FILE, help="CSV to write: the table of a DESaccess cut-out job.")],
     survey: Annotated[str, typer.Option(help="Survey of the objects.")] = "des",
     where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
     size: Annotated[

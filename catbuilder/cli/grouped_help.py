@@ -4,6 +4,8 @@ from typing import Any, ClassVar
 
 from typer.core import TyperGroup
 
+from catbuilder.cli.empty_values import refuse_empty
+
 
 class GroupedHelp(TyperGroup):
     """A command group whose help lists its commands under their `rich_help_panel`, in a given order.
@@ -17,6 +19,11 @@ class GroupedHelp(TyperGroup):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.commands = {name: self.commands[name] for name in self.order}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words before the verb."""
+        refuse_empty(self, ctx, args)
+        return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Write a section for each heading."""

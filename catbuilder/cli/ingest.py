@@ -5,14 +5,23 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import WorkspaceOption, open_workspace, print_report
+from catbuilder.cli.empty_values import Verb
+from catbuilder.cli.options import StrictOption, WorkspaceOption, open_workspace, print_ingest
 
 CatalogueFile = Annotated[
     Path,
-    typer.Argument(help="CSV (also .csv.gz), FITS (also .fits.gz), VOTable or Parquet (also a folder or glob)."),
+    typer.Argument(help="CSV, FITS or VOTable (also .gz, .bz2, .xz), or Parquet (also a folder or glob)."),
 ]
 KeepOption = Annotated[
     str, typer.Option(help="Other columns of the file to keep, with their units, separated by commas.")
+]
+TableOption = Annotated[
+    str | None,
+    typer.Option(
+        "--table",
+        metavar="NAME",
+        help="Name or number of the table in a FITS file or VOTable with several; by default the one with the columns.",
+    ),
 ]
 UpdateOption = Annotated[
     bool,
@@ -26,7 +35,7 @@ ingest_app = typer.Typer(help="Ingest images and tables.", no_args_is_help=True,
 
 
 @ingest_app.command(
-    "images", epilog="Example: catbuilder ingest images cutouts --table cutouts/labels.csv --survey sdss"
+    "images", cls=Verb, epilog="Example: catbuilder ingest images cutouts --table cutouts/labels.csv --survey sdss"
 )
 def ingest_images(
     folder: Annotated[Path, typer.Argument(help="Folder of JPEG or PNG images.")],
@@ -40,7 +49,8 @@ def ingest_images(
     ] = None,
     source: Annotated[str, typer.Option(help="Origin of the labels: human, galaxy_zoo or imported.")] = "imported",
     rendering: Annotated[str | None, typer.Option(help="Name of the way in which these images were made.")] = None,
-    arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images.")] = None,
+    arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images, arcsec.")] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest a folder of images and the table that names them."""
@@ -50,24 +60,26 @@ def ingest_images(
     with Reporter().bar("reading images") as update:
         report = ingest_images(
             open_workspace(workspace), folder, table, survey=survey, split=split, source=source, rendering=rendering,
-            arcsec_per_pixel=arcsec_per_pixel, progress=update,
+            arcsec_per_pixel=arcsec_per_pixel, strict=strict, progress=update,
         )  # fmt: skip
-    print_report(report)
+    print_ingest(report)
 
 
-@ingest_app.command("gz1", epilog="Example: catbuilder ingest gz1 GalaxyZoo1_DR_table2.csv.gz")
+@ingest_app.command("gz1", cls=Verb, epilog="Example: catbuilder ingest gz1 GalaxyZoo1_DR_table2.csv.gz")
 def ingest_gz1(
     file: CatalogueFile,
     survey: Annotated[str, typer.Option(help="Survey whose ids these are.")] = "sdss",
     keep: KeepOption = "",
     update: UpdateOption = False,
+    table: TableOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest the votes of Galaxy Zoo 1, Table 2."""
-    _ingest_survey("gz1", file, survey, keep, update, workspace)
+    _ingest_survey("gz1", file, survey, keep, update, table, strict, workspace)
 
 
-@ingest_app.command("sdss", epilog="Example: catbuilder ingest sdss photoobj.csv.gz --keep extinction_r")
+@ingest_app.command("sdss", cls=Verb, epilog="Example: catbuilder ingest sdss photoobj.csv.gz --keep extinction_r")
 def ingest_sdss(
     file: CatalogueFile,
     survey: Annotated[
@@ -75,25 +87,31 @@ def ingest_sdss(
     ] = "sdss",
     keep: KeepOption = "",
     update: UpdateOption = False,
+    table: TableOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest rows of SDSS PhotoObj: objid, ra, dec, u, g, r, i, z, petroRad_r, run ..."""
-    _ingest_survey("sdss", file, survey, keep, update, workspace)
+    _ingest_survey("sdss", file, survey, keep, update, table, strict, workspace)
 
 
-@ingest_app.command("des", epilog="Example: catbuilder ingest des des_dr1_main.fits --keep ebv_sfd98,class_star_i")
+@ingest_app.command(
+    "des", cls=Verb, epilog="Example: catbuilder ingest des des_dr1_main.fits --keep ebv_sfd98,class_star_i"
+)
 def ingest_des(
     file: CatalogueFile,
     survey: Annotated[str, typer.Option(help="Survey whose ids these are; its release is in catbuilder.toml.")] = "des",
     keep: KeepOption = "",
     update: UpdateOption = False,
+    table: TableOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest rows of the DES main table, as DESaccess gives them."""
-    _ingest_survey("des", file, survey, keep, update, workspace)
+    _ingest_survey("des", file, survey, keep, update, table, strict, workspace)
 
 
-@ingest_app.command("tiles", epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
+@ingest_app.command("tiles", cls=Verb, epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
 def ingest_tiles(
     folder: Annotated[
         Path,
@@ -110,6 +128,7 @@ def ingest_tiles(
     objects: Annotated[
         Path | None, typer.Option(help="CSV with object_id, ra, dec and optional radius_arcsec: cut only these.")
     ] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Cut colour stamps of a survey's objects from its coadd tiles."""
@@ -118,18 +137,22 @@ def ingest_tiles(
 
     with Reporter().bar("cutting stamps") as update:
         report = ingest_tiles(
-            open_workspace(workspace), folder, survey=survey, bands=bands, size=size, objects=objects, progress=update
-        )
-    print_report(report)
+            open_workspace(workspace), folder, survey=survey, bands=bands, size=size, objects=objects, strict=strict,
+            progress=update,
+        )  # fmt: skip
+    print_ingest(report)
 
 
-def _ingest_survey(kind: str, file: Path, survey: str, keep: str, update: bool, workspace: Path | None) -> None:
+def _ingest_survey(
+    kind: str, file: Path, survey: str, keep: str, update: bool, table: str | None, strict: bool, workspace: Path | None
+) -> None:
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 
     names = [name.strip() for name in keep.split(",") if name.strip()]
     with Reporter().bar(f"reading {file.name}") as progress:
         report = ingest_survey(
-            open_workspace(workspace), file, kind, survey=survey, keep=names, update=update, progress=progress
-        )
-    print_report(report)
+            open_workspace(workspace), file, kind, survey=survey, keep=names, update=update, table=table, strict=strict,
+            progress=progress,
+        )  # fmt: skip
+    print_ingest(report)

@@ -6,10 +6,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import AtOption, FormatOption, SurveyOption, WhereOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import (
+    FIGURE,
+    FILE,
+    AtOption,
+    FormatOption,
+    StrictOption,
+    SurveyOption,
+    WhereOption,
+    WorkspaceOption,
+    open_workspace,
+)
 
 MosaicOption = Annotated[
-    Path | None, typer.Option("--mosaic", help="Also show their images in a figure: OUT.png, .pdf or .svg.")
+    Path | None, typer.Option("--mosaic", **FIGURE, help="Also show their images in a figure: OUT.png, .pdf or .svg.")
 ]
 
 
@@ -121,7 +131,9 @@ def diff(
     examples: Annotated[
         int, typer.Option(min=0, max=1000, help="Number of objects to list for each kind of change.")
     ] = 3,
-    out: Annotated[Path | None, typer.Option("--out", help="Write every object that changed to this CSV file.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", **FILE, help="Write every object that changed to this CSV file.")
+    ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -186,6 +198,11 @@ def compare(
         typer.Option("--part", help="Print only this table (default with --format csv or json: agreement)."),
     ] = None,
     survey: Annotated[str | None, typer.Option("--survey", help="Survey of our objects to compare.")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--table", metavar="NAME", help="Name or number of the table in a file with several."),
+    ] = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -204,7 +221,9 @@ def compare(
         "", object_id, ra, dec, label, theirs, dict(parse_class_pairs(shares or (), "--share")), least
     )
     request = CompareRequest(of, at, where, by, radius, n)
-    found = compare(opened, file, survey=survey, columns=columns, question=request, reporter=Reporter())
+    found = compare(
+        opened, file, survey=survey, columns=columns, question=request, table=table, strict=strict, reporter=Reporter()
+    )
     if format != "table" or part is not None:
         show(getattr(found, part or "agreement"), format)
     else:
@@ -215,6 +234,11 @@ def compare(
     if mosaic is not None:
         shown = draw_disagreements(opened, found, mosaic)
         print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+    for line in found.warnings():
+        print(line, file=sys.stderr)
+    if found.nothing_used:
+        print("No row of the other catalogue could be compared.", file=sys.stderr)
+        raise typer.Exit(1)
 
 
 def sql(
@@ -245,7 +269,9 @@ def sql(
             "give one SELECT, or --example NAME; the names are listed by: catbuilder sql --examples"
         )
     text = query if query is not None else cookbook.cookbook_query(example or "").sql
-    with query_stream(open_workspace(workspace), text, memory_mb=memory_limit, timeout_s=timeout) as reader:
+    opened = open_workspace(workspace)
+    values: Literal["text", "json"] = "json" if format == "json" else "text"
+    with query_stream(opened, text, memory_mb=memory_limit, timeout_s=timeout, values=values) as reader:
         show(reader, format)
 
 

@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import FormatOption, SurveyOption, WorkspaceOption, open_workspace, tell_rejections
+from catbuilder.cli.empty_values import Verb
+from catbuilder.cli.options import (
+    FILE,
+    FormatOption,
+    StrictListOption,
+    StrictOption,
+    SurveyOption,
+    WorkspaceOption,
+    open_workspace,
+    print_ingest,
+)
 
 labels_app = typer.Typer(
     help="Import labels, export labels, compare annotators.", no_args_is_help=True, rich_markup_mode=None
@@ -31,16 +41,24 @@ def select(
     ] = "training",
     survey: SurveyOption = None,
     out: Annotated[
-        Path | None, typer.Option(help="Write the list to this CSV, to be filled in (default: print it).")
+        Path | None, typer.Option(**FILE, help="Write the list to this CSV, to be filled in (default: print it).")
     ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
     """List objects for a person to label, without the prediction."""
-    from catbuilder.active_learning.select_objects import STRATEGIES, parse_purpose, select_objects, write_questions
+    from catbuilder.active_learning.select_objects import (
+        STRATEGIES,
+        parse_purpose,
+        refuse_answers,
+        select_objects,
+        write_questions,
+    )
     from catbuilder.core.table_text import show
 
     opened = open_workspace(workspace)
+    if out is not None:
+        refuse_answers(out)
     objects = select_objects(opened, strategy, n, purpose=parse_purpose(purpose), survey=survey)
     if out is not None and objects.num_rows:
         write_questions(objects, out)
@@ -58,7 +76,7 @@ def select(
     )
 
 
-@labels_app.command("import", epilog="Example: catbuilder labels import mine.csv --source human")
+@labels_app.command("import", cls=Verb, epilog="Example: catbuilder labels import mine.csv --source human")
 def labels_import(
     table: Annotated[
         Path,
@@ -80,6 +98,7 @@ def labels_import(
         typer.Option(metavar="ANSWER=CLASS", help="Class that a volunteers' answer stands for; can be repeated."),
     ] = None,
     survey: SurveyOption = None,
+    strict: StrictOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Import labels from a table, or answers from Zooniverse or Label Studio."""
@@ -93,18 +112,21 @@ def labels_import(
         survey=survey,
         layout=parse_layout(layout),
         answers=answer or (),
+        strict=strict,
     )
-    print("\n".join(report.sentences()))
-    tell_rejections(report.rejections)
+    print_ingest(report)
 
 
-@labels_app.command("export", epilog="Example: catbuilder labels export subjects --layout zooniverse --table ask.csv")
+@labels_app.command(
+    "export", cls=Verb, epilog="Example: catbuilder labels export subjects --layout zooniverse --table ask.csv"
+)
 def labels_export(
-    target: Annotated[Path, typer.Argument(help="CSV to write; for zooniverse and labelstudio, a new folder.")],
+    target: Annotated[str, typer.Argument(help="CSV to write; for zooniverse and labelstudio, a new folder.")],
     layout: Annotated[str, typer.Option(help=f"{_LAYOUTS} The last two export images to be labelled.")] = "plain",
     table: Annotated[
         Path | None, typer.Option(help="CSV of the objects to be labelled (default: all open questions of `select`).")
     ] = None,
+    strict: StrictListOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Export current labels as CSV, or objects to label for Zooniverse or Label Studio."""
@@ -121,11 +143,11 @@ def labels_export(
         return
     from catbuilder.active_learning.platform_subjects import export_subjects
 
-    print(f"{export_subjects(opened, target, chosen, table)} objects written to {target}.")
+    print(f"{export_subjects(opened, target, chosen, table, strict=strict)} objects written to {target}.")
     print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
 
 
-@labels_app.command("agreement", epilog="Example: catbuilder labels agreement --format csv")
+@labels_app.command("agreement", cls=Verb, epilog="Example: catbuilder labels agreement --format csv")
 def labels_agreement(workspace: WorkspaceOption = None, format: FormatOption = "table") -> None:
     """Show how well each pair of annotators agrees, as Cohen's kappa."""
     from catbuilder.active_learning.agreement import annotator_agreement

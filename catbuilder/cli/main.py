@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from catbuilder.cli import export, fetch, inspect, labels, results, rounds, sets, web, workspace
+from catbuilder.cli.empty_values import Verb
 from catbuilder.cli.grouped_help import GroupedHelp
 from catbuilder.cli.ingest import ingest_app
 from catbuilder.cli.options import WorkspaceOption, named_before_verb
@@ -93,7 +94,7 @@ for _heading, _verbs in _VERBS.items():
         if isinstance(_verb, typer.Typer):
             app.add_typer(_verb, name=_name, epilog=_epilog, rich_help_panel=_heading)
         else:
-            app.command(_name, epilog=_epilog, rich_help_panel=_heading)(_verb)
+            app.command(_name, cls=Verb, epilog=_epilog, rich_help_panel=_heading)(_verb)
 
 _INTERRUPTED = 130
 

@@ -3,9 +3,11 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 import typer
+
+from catbuilder.core.paths import figure_to_write, file_to_write, folder_to_write
 
 if TYPE_CHECKING:
     from catbuilder.catalogue.workspace import Workspace
@@ -30,6 +32,19 @@ ChangesOption = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of the recipe for this run; can be repeated."),
 ]
 
+# Options of what is written. Whether it can be is checked before the verb does or prints anything.
+FILE: dict[str, Any] = {"parser": file_to_write, "metavar": "PATH"}
+FIGURE: dict[str, Any] = {"parser": figure_to_write, "metavar": "PATH"}
+FOLDER: dict[str, Any] = {"parser": folder_to_write, "metavar": "PATH"}
+
+StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Refuse a table with a row that cannot be used, and record nothing.")
+]
+StrictListOption = Annotated[
+    bool,
+    typer.Option("--strict", help="Also refuse rows that only repeat an earlier row; other bad rows always are."),
+]
+
 named_before_verb: dict[str, Path] = {}  # the workspace of: catbuilder -w WS verb
 
 
@@ -52,6 +67,22 @@ class Report(Protocol):
     def warnings(self) -> list[str]:
         """List what a person should look at, a line each."""
         ...
+
+
+class IngestReport(Report, Protocol):
+    """The result of a library call that reads rows of a user."""
+
+    @property
+    def nothing_used(self) -> bool:
+        """Whether none of them could be used."""
+        ...
+
+
+def print_ingest(report: IngestReport) -> None:
+    """Print a result; exit with 1 if nothing of the input could be used."""
+    print_report(report)
+    if report.nothing_used:
+        raise typer.Exit(1)
 
 
 def print_report(report: Report) -> None:

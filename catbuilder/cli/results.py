@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import FIGURE, FOLDER, FormatOption, WorkspaceOption, open_workspace
 
 if TYPE_CHECKING:
     from catbuilder.catalogue.workspace import Workspace
@@ -28,7 +28,8 @@ def metrics(
         typer.Option("--by", help="Purity and completeness in bins of this quantity (default: of the latest round)."),
     ] = None,
     figure: Annotated[
-        Path | None, typer.Option(help="Plot accuracy against coverage, a line per round: OUT.png, .pdf or .svg.")
+        Path | None,
+        typer.Option(**FIGURE, help="Plot accuracy against coverage, a line per round: OUT.png, .pdf or .svg."),
     ] = None,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
@@ -52,13 +53,13 @@ def metrics(
 
 def report(
     target: Annotated[
-        Path | None, typer.Argument(help="OUT.html (default: reports/report-<round>.html in the workspace).")
+        str | None, typer.Argument(help="OUT.html (default: reports/report-<round>.html in the workspace).")
     ] = None,
     at: Annotated[
         int | None, typer.Option("--at", help="Report as of the end of this round (default: the last closed one).")
     ] = None,
     figures: Annotated[
-        Path | None, typer.Option("--figures", help="Also write each figure as PNG and PDF to this folder.")
+        Path | None, typer.Option("--figures", **FOLDER, help="Also write each figure as PNG and PDF to this folder.")
     ] = None,
     workspace: WorkspaceOption = None,
 ) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from catbuilder.cli.empty_values import Verb
 from catbuilder.cli.options import ChangesOption, FormatOption, WorkspaceOption, open_workspace
 from catbuilder.cli.results import show_metrics
 
@@ -89,7 +90,9 @@ def rollback(
     print("\n".join(rollback(open_workspace(workspace), to).sentences()))
 
 
-@experiment_app.command("recursion", epilog="Example: catbuilder experiment recursion --seeds 10 --recipe real")
+@experiment_app.command(
+    "recursion", cls=Verb, epilog="Example: catbuilder experiment recursion --seeds 10 --recipe real"
+)
 def recursion(
     seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; finished ones are not run again.")] = 10,
     rounds: Annotated[int, typer.Option(min=2, help="Rounds per seed; the last is compared with the first.")] = 2,

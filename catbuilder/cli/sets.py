@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import FormatOption, WorkspaceOption, open_workspace, tell_rejections
+from catbuilder.cli.options import FormatOption, StrictListOption, WorkspaceOption, open_workspace, tell_rejections
 
 
 def crossmatch(
@@ -45,6 +45,7 @@ def assemble(
     fo: Annotated[
         Path | None, typer.Option(help="CSV of the pairs of FO, with the same columns (default: by rule).")
     ] = None,
+    strict: StrictListOption = False,
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
@@ -58,7 +59,7 @@ def assemble(
     from catbuilder.sets.assemble import PAPER_COUNTS, assemble
 
     opened = open_workspace(workspace)
-    report = assemble(opened, recipe, hp=hp, fo=fo)
+    report = assemble(opened, recipe, hp=hp, fo=fo, strict=strict)
     paper = [PAPER_COUNTS.get((row["part"], row["survey"], row["class"])) for row in report.counts.to_pylist()]
     show(report.counts.append_column("paper", pa.array(paper, pa.int64())), format)
     print("\n".join(report.sentences()), file=sys.stdout if format == "table" else sys.stderr)
@@ -67,12 +68,16 @@ def assemble(
 def testset(
     name: Annotated[str, typer.Argument(help="Name of the test set: HP, FO, or another.")],
     survey: Annotated[str, typer.Option(help="Survey of the objects: sdss, des ...")],
-    table: Annotated[Path, typer.Option(help="CSV with object_id and label (the true class; may be empty).")],
+    table: Annotated[Path, typer.Option(help="CSV with object_id and label, the true class (or empty: unknown).")],
+    no_truth: Annotated[
+        bool, typer.Option("--no-truth", help="Allow a set without true classes: it is scored, but never measured.")
+    ] = False,
+    strict: StrictListOption = False,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Declare a fixed test set. It cannot be changed afterwards."""
     from catbuilder.sets.testsets import add_test_set
 
-    report = add_test_set(open_workspace(workspace), name, table, survey=survey)
+    report = add_test_set(open_workspace(workspace), name, table, survey=survey, without_truth=no_truth, strict=strict)
     print("\n".join(report.sentences()))
     tell_rejections(report.rejections)

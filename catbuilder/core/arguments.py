@@ -1,4 +1,4 @@
-"""Check the arguments of public calls: a word out of a few, and names as a list or as text with commas."""
+"""Check the arguments of public calls: a word out of a few, a number in its range, names as a list or as text."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,6 +10,12 @@ def require_one_of(value: object, choices: Iterable[str], what: str) -> None:
     known = list(choices)
     if value not in known:
         raise InputError(f"{what} cannot be '{value}'; use {', '.join(known[:-1])} or {known[-1]}")
+
+
+def require_number_in(value: float | None, low: float, high: float, what: str) -> None:
+    """Raise InputError if a number that was given is not from `low` to `high`; NaN never is."""
+    if value is not None and not low <= value <= high:
+        raise InputError(f"{what} cannot be {value:g}; give a number from {low:g} to {high:g}")
 
 
 def name_list(names: str | Sequence[str]) -> list[str]:

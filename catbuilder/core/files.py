@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from catbuilder.core.errors import InputError, WorkspaceBusy
+from catbuilder.core.errors import WorkspaceBusy
 from catbuilder.core.kill_points import fault_point
 
 
@@ -22,14 +22,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path to write to; afterwards sync it and rename it to `path`.
 
     If the body raises, nothing appears under `path` and the temporary file is removed.
-
-    Raises
-    ------
-    InputError
-        The path has no file name, as that of an empty shell variable.
     """
-    if not path.name:
-        raise InputError(f"'{path}' names no file to write; give a file name")
     path.parent.mkdir(parents=True, exist_ok=True)
     # The suffix stays last, since some writers choose a format by it.
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")

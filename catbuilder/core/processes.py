@@ -1,4 +1,4 @@
-"""End a helper process together with the process that started it, and keep Ctrl-C from it."""
+"""End a helper process together with the process that started it; keep Ctrl-C and stray modules from it."""
 
 import os
 import signal
@@ -35,10 +35,17 @@ def ignore_interrupts() -> Iterator[None]:
     """Start processes in the body that ignore Ctrl-C; deliver our own Ctrl-C after the body.
 
     A terminal sends Ctrl-C to the whole process group, and a helper that is still importing would print a traceback.
-    A helper needs no signal of its own: it ends with the pool or, by `end_with_parent`, with its coordinator.
+    A helper needs no signal of its own: it ends with the pool or, by `end_with_parent`, with its coordinator. Nor does
+    it import from the current folder, where a file of the user may have the name of a library (PYTHONSAFEPATH).
     """
+    safe = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if safe is None:
+            os.environ.pop("PYTHONSAFEPATH", None)
+        else:
+            os.environ["PYTHONSAFEPATH"] = safe

@@ -14,6 +14,11 @@ def in_one_line(text: object, longest: int = LONGEST) -> str:
     return plain if len(said) <= longest else f"{plain[:longest]} ..."
 
 
+def count(n: int, thing: str) -> str:
+    """Write a number of things: 1 row, 2,000 rows."""
+    return f"{n:,} {thing}{'' if n == 1 else 's'}"
+
+
 def printable(text: str) -> str:
     """Escape every control character except line breaks, and whatever is not valid Unicode."""
     return "".join(

@@ -184,7 +184,7 @@ def _keys_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[st
 
 def did_you_mean(word: str, known: list[str]) -> str:
     """Suggest the known word most similar to an unknown one; empty if none is similar."""
-    close = difflib.get_close_matches(word[:_LONGEST_REPEATED], known, n=1)
+    close = difflib.get_close_matches(word[:_LONGEST_REPEATED].lower(), known, n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
 
 

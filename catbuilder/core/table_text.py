@@ -13,6 +13,9 @@ if TYPE_CHECKING:  # importing it takes 0.1 s, too long for an answer of a few r
     import pyarrow as pa
 
 TABLE_ROWS = 1000  # of a printed table; CSV and JSON give all rows
+# Metadata of text columns of an Arrow schema, whose values DuckDB has written as JSON or as numbers of any size.
+JSON_TEXT, NUMBER_TEXT = {"catbuilder": "json"}, {"catbuilder": "number"}
+_MOST_DIGITS = 17  # of a number with a fraction that every reader of JSON keeps
 
 
 def show(source: "pa.Table | pa.RecordBatchReader", how: str = "table") -> None:
@@ -67,7 +70,15 @@ def numeric_columns(schema: "pa.Schema") -> list[str]:
     from pyarrow import types
 
     numbers = (types.is_integer, types.is_floating, types.is_decimal)
-    return [field.name for field in schema if any(is_number(field.type) for is_number in numbers)]
+    return [
+        field.name
+        for field in schema
+        if any(is_number(field.type) for is_number in numbers) or _is_marked(field, NUMBER_TEXT)
+    ]
+
+
+def _is_marked(field: "pa.Field", mark: dict[str, str]) -> bool:
+    return (field.metadata or {}).get(b"catbuilder") == mark["catbuilder"].encode()
 
 
 def to_python_values(column: "pa.Array") -> list[Any]:
@@ -125,9 +136,14 @@ def _needs_text(kind: "pa.DataType") -> bool:
 
 def _as_json(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     first = True
+    readers = [_from_json if _is_marked(field, JSON_TEXT) else None for field in schema]
     sys.stdout.write("[")
     for batch in batches:
-        for row in zip(*map(to_python_values, batch.columns), strict=True):
+        columns = [
+            to_python_values(column) if read is None else list(map(read, to_python_values(column)))
+            for column, read in zip(batch.columns, readers, strict=True)
+        ]
+        for row in zip(*columns, strict=True):
             sys.stdout.write("\n " if first else ",\n ")
             named = zip(schema.names, row, strict=True)
             json.dump({key: _plain(key, value) for key, value in named}, sys.stdout)
@@ -135,19 +151,45 @@ def _as_json(schema: "pa.Schema", batches: Iterable["pa.RecordBatch"]) -> None:
     sys.stdout.write("]\n" if first else "\n]\n")
 
 
+def _from_json(text: str | None) -> Any:
+    """Read a value that DuckDB has written as JSON; text if it is nested too deeply."""
+    if text is None:
+        return None
+    try:
+        return json.loads(text, parse_int=_whole_number, parse_float=_number, parse_constant=lambda name: None)
+    except RecursionError:
+        return text
+
+
+def _whole_number(text: str) -> int | str:
+    return int(text) if len(text) <= _MOST_DIGITS else text
+
+
+def _number(text: str) -> float | str:
+    digits = text.lower().partition("e")[0].replace(".", "").lstrip("-0")
+    return float(text) if len(digits) <= _MOST_DIGITS else text
+
+
 def _cell(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
 
 
 def _plain(key: str, value: Any) -> Any:
+    """Make a value one that every reader of JSON keeps: no integer beyond 2^53, no NaN, no infinity."""
+    if isinstance(value, dict):
+        return {name: _plain(name, one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(key, one) for one in value]
     if isinstance(value, int) and not isinstance(value, bool) and ("object_id" in key or abs(value) > 2**53):
         return str(value)
     if isinstance(value, float) and not math.isfinite(value):
-        return None  # JSON has neither NaN nor infinity
+        return None
     if value is None or isinstance(value, str | int | float | bool):
         return value
     return str(value)

@@ -5,8 +5,8 @@ Python, and a table above `limits.max_csv_mb` is refused. For the archives' cata
 `catbuilder.ingest.tables.streamed_csv`, where DuckDB streams the rows.
 """
 
-import csv
 import hashlib
+import io
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from catbuilder.core.column_names import meant_column
+from catbuilder.core.coordinates import DEC_LIMITS, RA_LIMITS, Axis, read_degrees, wrap_ra
+from catbuilder.core.csv_rows import CsvLine, CsvLines
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
-from catbuilder.core.settings import Limits
+from catbuilder.core.settings import Limits, did_you_mean
 
 _INT64_MAX = 2**63 - 1
 _MOST_DIGITS = 4000  # Python makes no number of more than 4,300
@@ -25,6 +28,13 @@ _LONGEST_REASON = 500
 _LONGEST_REJECTION = 1000  # letters
 _LISTED_COLUMNS = 20
 _LISTED_ROWS = 20
+_ROWS_IN_AN_ERROR = 3
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
+_OTHER_KINDS = {
+    b"\xff\xfe": "UTF-16 text", b"\xfe\xff": "UTF-16 text", b"PK\x03\x04": "a workbook of a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet", b"\x1f\x8b": "compressed by gzip", b"SIMPLE  =": "a FITS file",
+    b"PAR1": "a Parquet file", b"<?xml": "an XML file", b"<VOTABLE": "a VOTable", b"# %ECSV": "an ECSV table",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,9 +45,15 @@ class Rejection:
     row: int  # as a text editor counts: the header is row 1
     object_id: str
     reason: str
+    repeated: bool = False  # the row says only what an earlier one says, so that nothing is lost without it
 
     def __str__(self) -> str:
-        return f"{self.file}, row {self.row} (object_id {self.object_id or 'empty'}): {self.reason}"
+        return f"{self.file}, {self.place}: {self.reason}"
+
+    @property
+    def place(self) -> str:
+        """Row and id, without the file."""
+        return f"row {self.row} (object_id {self.object_id or 'empty'})"
 
 
 class BadValue(ValueError):
@@ -53,7 +69,7 @@ class CsvColumn:
 
     Attributes
     ----------
-    name : as in the header row
+    name : in lower case; the header row may have it in any case
     parse : turns the text of a cell into its value; raises `BadValue` for a text that cannot be used
     required : whether the table must have the column. Without it, an absent column or an empty cell gives None; with
         it, `parse` sees the empty text too
@@ -66,7 +82,7 @@ class CsvColumn:
 
 @dataclass(frozen=True)
 class CsvRow:
-    """One row: `row["ra"]` is the value of a declared column, `cells` has the texts of all columns."""
+    """One row: `row["ra"]` is the value of a declared column, `cells` has the texts of all by lower-case name."""
 
     number: int  # as a text editor counts: the header is row 1
     cells: dict[str, str]
@@ -81,13 +97,15 @@ class CsvRows:
     """The good rows of a CSV file, and its rejected ones."""
 
     path: Path
-    columns: list[str]  # of the header
+    columns: list[str]  # of the header, in lower case
     rows: list[CsvRow] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
+    unused: tuple[str, ...] = ()  # columns that are not declared, as the header has them; some with a hint
 
-    def reject(self, row: int, cells: dict[str, str], reason: str) -> None:
+    def reject(self, row: int, cells: dict[str, str], reason: str, *, repeated: bool = False) -> None:
         """List a row among the rejections."""
-        self.rejections.append(Rejection(str(self.path), row, cells.get("object_id", ""), reason))
+        object_id = in_one_line(cells.get("object_id", ""))
+        self.rejections.append(Rejection(str(self.path), row, object_id, reason, repeated))
 
     def parse(self, columns: Sequence[CsvColumn]) -> None:
         """Parse the cells of every row; rows with a bad cell move to the rejections."""
@@ -98,6 +116,10 @@ class CsvRows:
             except BadValue as error:
                 self.reject(row.number, row.cells, str(error))
 
+    def refuse_rejections(self, *, repeats: bool = True) -> None:
+        """Raise InputError if a row was rejected; without `repeats`, rows that repeat an earlier one may be."""
+        refuse_rejections(self.path, [one for one in self.rejections if repeats or not one.repeated])
+
 
 def read_table(
     path: Path,
@@ -105,17 +127,19 @@ def read_table(
     *,
     unique: Sequence[str] = ("object_id",),
     limits: Limits | None = None,
+    delimiter: str = ",",
 ) -> CsvRows:
     """Read a CSV file (UTF-8, with or without a byte order mark) into typed rows.
 
-    Rows with a bad cell, a wrong number of cells or a repeated id are rejected. Columns that are not declared are
-    kept as text.
+    Columns are found by name in any case. Rows with a bad cell, a wrong number of cells, a quote that does not end or a
+    repeated id are rejected. Columns that are not declared are kept as text, and listed as unused.
 
     Parameters
     ----------
     columns : the columns to parse, and those that the file must have
     unique : columns whose values together may occur only once
     limits : the most bytes and columns, since the table is held in memory
+    delimiter : the letter between cells
 
     Raises
     ------
@@ -123,30 +147,46 @@ def read_table(
         The file does not exist, is not CSV text, is too large, lacks a required column or has no row at all.
     """
     limits = limits or Limits()
-    required = [column.name for column in columns if column.required]
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = _numbered(_bounded(path, file, limits.max_csv_mb))
-            header = [name.strip() for name in next(lines, (1, []))[1]]
-            refuse_many_columns(path, len(header), limits)
-            _require(path, header, required)
-            table = CsvRows(path, header)
-            _fill(table, lines, [name for name in unique if name in header])
+        with open(path, "rb") as file:
+            _refuse_other_kinds(path, file.peek(16))
+            text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+            lines = CsvLines(_bounded(path, text, limits.max_csv_mb), delimiter)
+            table = _read(path, lines, columns, unique, limits)
     except FileNotFoundError:
         raise InputError(f"there is no table {path}; give the path of a CSV file with a header row") from None
     except IsADirectoryError:
         raise InputError(f"{path} is a folder; give the path of a CSV file with a header row") from None
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); give the path of a CSV file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        reason = in_one_line(error)
-        raise InputError(f"{path} is not a CSV text file ({reason}); save it as UTF-8 CSV with a header row") from None
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path} is not a CSV text file in UTF-8 ({_place_of(path, error)}); save it as UTF-8 CSV"
+        ) from None
     except ValueError as error:  # a zero byte in the path
         raise InputError(f"{in_one_line(path)} cannot be the path of a file ({error}); give a CSV file") from None
     if not table.rows and not table.rejections:
         raise InputError(f"{path} has a header but no rows; add rows, or give another table")
     table.parse(columns)
     return table
+
+
+def refuse_rejections(path: Path, rejections: Sequence[Rejection], n: int | None = None) -> None:
+    """Raise InputError if rows could not be used: for what is written once, and where the user wants all or nothing.
+
+    Parameters
+    ----------
+    n : number of rejected rows, if not all are listed
+    """
+    n = len(rejections) if n is None else n
+    if n:
+        first = "; ".join(f"{one.place}: {one.reason}" for one in rejections[:_ROWS_IN_AN_ERROR])
+        more = f"; and {n - _ROWS_IN_AN_ERROR:,} more" if n > _ROWS_IN_AN_ERROR else ""
+        rows = "a row" if n == 1 else f"{n:,} rows"
+        raise InputError(
+            f"{path} is refused and nothing is recorded, since {rows} could not be used: {first}{more}; mend the "
+            "table, or take the rows out"
+        )
 
 
 def parse_cells(cells: dict[str, str], columns: Sequence[CsvColumn]) -> dict[str, Any]:
@@ -176,22 +216,29 @@ def list_columns(columns: Sequence[str]) -> str:
     return ", ".join([*(_shown(name) for name in columns[:_LISTED_COLUMNS]), *more])
 
 
-def list_rejections(rejections: Sequence[Rejection]) -> list[str]:
+def unused_columns(columns: Sequence[str]) -> list[str]:
+    """Name the columns of a table that were not used, in one sentence for a person; none if all were."""
+    return [f"Columns not used: {list_columns(columns)}."] if columns else []
+
+
+def list_rejections(rejections: Sequence[Rejection], recorded: bool = True) -> list[str]:
     """List the first twenty rejected rows and their reasons, a line each, for a terminal."""
     if not rejections:
         return []
     return [
         f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:",
         *(f"  {in_one_line(rejection, _LONGEST_REJECTION)}" for rejection in rejections[:_LISTED_ROWS]),
-        *see_the_rest(len(rejections), "SELECT * FROM rejections"),
+        *(see_the_rest(len(rejections), "SELECT * FROM rejections") if recorded else _rest(len(rejections))),
     ]
 
 
 def see_the_rest(n: int, query: str) -> list[str]:
     """Name the SQL query that shows all `n` rows of a list, if only the first twenty were listed."""
-    if n <= _LISTED_ROWS:
-        return []
-    return [f'  ... and {n - _LISTED_ROWS} more; see them all with: catbuilder sql "{query}"']
+    return [f'{line}; see them all with: catbuilder sql "{query}"' for line in _rest(n)]
+
+
+def _rest(n: int) -> list[str]:
+    return [f"  ... and {n - _LISTED_ROWS:,} more"] if n > _LISTED_ROWS else []
 
 
 def parse_object_id(text: str) -> tuple[int, str | None]:
@@ -201,6 +248,8 @@ def parse_object_id(text: str) -> tuple[int, str | None]:
     """
     if not text:
         raise BadValue("object_id is empty; every row needs one")
+    if '"' in text or not text.isprintable():  # what a stray quote leaves behind
+        raise BadValue(f"object_id {_shown(text)} has a quote or a line break in it; is a quote missing or too many?")
     if text.isascii() and text.isdigit():
         if len(text) > _MOST_DIGITS or int(text) > _INT64_MAX:
             raise BadValue(f"object_id {_shown(text)} does not fit 64 bits; add a letter to make it a text id")
@@ -222,9 +271,25 @@ def number_column(name: str, low: float, high: float, *, required: bool = False)
     return CsvColumn(name, partial(_parse_number, name, low, high), required)
 
 
+def position_columns(*, required: bool = False) -> tuple[CsvColumn, CsvColumn]:
+    """Declare the columns `ra` and `dec` (ICRS): degrees, or hours (for dec degrees), minutes and seconds.
+
+    Right ascensions below 0 are those above 180: -0.1 becomes 359.9.
+    """
+    return (
+        CsvColumn("ra", partial(_parse_coordinate, "ra"), required),
+        CsvColumn("dec", partial(_parse_coordinate, "dec"), required),
+    )
+
+
 def choice_column(name: str, choices: Sequence[str]) -> CsvColumn:
     """Declare a column whose cells are one of a few words, or empty."""
     return CsvColumn(name, partial(_parse_choice, name, choices))
+
+
+def survey_column(surveys: Sequence[str], *, required: bool = False) -> CsvColumn:
+    """Declare the column `survey`: one of the workspace's surveys."""
+    return CsvColumn("survey", partial(_parse_survey, surveys), required)
 
 
 def label_column(classes: Sequence[str], *, required: bool = False) -> CsvColumn:
@@ -245,9 +310,31 @@ def _parse_number(column: str, low: float, high: float, text: str) -> float | No
     return value
 
 
+def _parse_coordinate(axis: Axis, text: str) -> float | None:
+    if text.lower() in ("", "nan", "null", "none"):
+        return None
+    value = read_degrees(text, axis)
+    if value is None:
+        hours = "hours" if axis == "ra" else "degrees"
+        raise BadValue(f"{axis} is '{_shown(text)}', neither degrees nor {hours}, minutes and seconds")
+    low, high = RA_LIMITS if axis == "ra" else DEC_LIMITS
+    if not low <= value <= high:
+        raise BadValue(f"{axis} is {_shown(text)}, outside {low:g} to {high:g} degrees")
+    return wrap_ra(value) if axis == "ra" else value
+
+
 def _parse_choice(column: str, choices: Sequence[str], text: str) -> str:
     if text not in choices:
         raise BadValue(f"unknown {column} '{_shown(text)}'; use {', '.join(choices)}")
+    return text
+
+
+def _parse_survey(surveys: Sequence[str], text: str) -> str:
+    if not text:
+        raise BadValue(f"survey is empty; fill in one of {', '.join(surveys)}")
+    if text not in surveys:
+        near = did_you_mean(text, list(surveys))
+        raise BadValue(f"unknown survey '{_shown(text)}'{near}; this workspace has {', '.join(surveys)}")
     return text
 
 
@@ -259,15 +346,90 @@ def _parse_class(classes: Sequence[str], text: str) -> str:
     return text
 
 
-def _require(path: Path, columns: list[str], required: Sequence[str]) -> None:
-    if not any(columns):
+def _read(path: Path, lines: CsvLines, columns: Sequence[CsvColumn], unique: Sequence[str], limits: Limits) -> CsvRows:
+    header = _header(path, lines, [column.name for column in columns if column.required], limits)
+    lines.columns = len(header)
+    names = [name.lower() for name in header]
+    declared = [column.name for column in columns]
+    free = [name for name in declared if name not in names]
+    unused = [name + _hint(name, free) for name in header if name.lower() not in declared and name]
+    table = CsvRows(path, names, unused=tuple(unused))
+    _fill(table, iter(lines), [name for name in unique if name in names])
+    return table
+
+
+def _header(path: Path, lines: CsvLines, required: Sequence[str], limits: Limits) -> list[str]:
+    """Read the header row, which comments may precede; it may begin with '#' itself."""
+    header: list[str] = []
+    for line in lines:
+        if line.fault:
+            raise InputError(f"{path}: in row {line.number}, the header, {line.fault}")
+        if line.is_blank:
+            continue
+        header = [cell.strip() for cell in line.cells]
+        if not header[0].startswith("#"):
+            break
+        header[0] = header[0].lstrip("# ")
+        if {name.lower() for name in header} >= set(required) and (required or len(header) > 1):
+            break
+    refuse_many_columns(path, len(header), limits)
+    _require(path, header, required)
+    return header
+
+
+def _require(path: Path, header: list[str], required: Sequence[str]) -> None:
+    if not any(header):
         raise InputError(f"{path} is empty; it needs a header row with {', '.join(required)}")
-    for name in required:
-        if name not in columns:
-            raise InputError(f"{path} has no column '{name}' (it has {list_columns(columns)}); add or rename it")
-    repeated = [name for name, n in Counter(columns).items() if n > 1]
+    if any("\0" in name for name in header):
+        raise InputError(f"{path} is not a CSV text file (it has zero bytes, as UTF-16 has); save it as UTF-8 CSV")
+    separators = [name for mark, name in _SEPARATORS.items() if mark in header[0]]
+    if len(header) == 1 and separators:
+        raise InputError(f"{path} has {separators[0]} between its cells; save it with commas")
+    repeated = [name for name, n in Counter(name.lower() for name in header).items() if n > 1]
     if repeated:
-        raise InputError(f"{path} has the column '{_shown(repeated[0])}' twice; keep one of them")
+        raise InputError(f"{path} {_repeated([name for name in header if name.lower() == repeated[0]])}")
+    lower = [name.lower() for name in header]
+    for name in required:
+        if name not in lower:
+            likely = next((given for given in header if meant_column(given, [name])), None)
+            mend = f"rename '{_shown(likely)}' to it" if likely else "add or rename it"
+            raise InputError(f"{path} has no column '{name}' (it has {list_columns(header)}); {mend}")
+
+
+def _repeated(names: Sequence[str]) -> str:
+    first, second = names[:2]
+    if not first:
+        return f"has {len(names)} columns without a name; name them, or take them out"
+    if first == second:
+        return f"has the column '{_shown(first)}' twice; keep one of them"
+    return f"has the columns '{_shown(first)}' and '{_shown(second)}', which differ by case alone; keep one of them"
+
+
+def _hint(name: str, declared: Sequence[str]) -> str:
+    meant = meant_column(name, declared)
+    return f" (is it {meant}? then rename it)" if meant else ""
+
+
+def _refuse_other_kinds(path: Path, start: bytes) -> None:
+    kind = next((kind for mark, kind in _OTHER_KINDS.items() if start.startswith(mark)), None)
+    if kind is not None:
+        raise InputError(
+            f"{path} is {kind} and not a CSV text file; save it as CSV: UTF-8 text, commas between the cells, and a "
+            "header row"
+        )
+
+
+def _place_of(path: Path, error: UnicodeDecodeError) -> str:
+    """Say which row holds bytes that are not UTF-8, by a second look at the file; a pipe cannot be read again."""
+    if path.is_file():
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    line.decode("utf-8-sig")
+                except UnicodeDecodeError as again:
+                    byte = line[again.start]
+                    return f"row {number} has the byte 0x{byte:02x}, as text in Latin-1 or Windows-1252 may"
+    return in_one_line(error)
 
 
 def _shown(text: str) -> str:
@@ -287,30 +449,24 @@ def _bounded(path: Path, file: TextIO, most_mb: int) -> Iterator[str]:
         yield line
 
 
-def _numbered(file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
-    """Each row, the header included, with the number of its first line: a quoted cell may hold line breaks."""
-    reader = csv.reader(file)
-    first = 1
-    for cells in reader:
-        yield first, cells
-        first = reader.line_num + 1
-
-
-def _fill(table: CsvRows, lines: Iterator[tuple[int, list[str]]], unique: Sequence[str]) -> None:
-    seen: dict[tuple[str, ...], int] = {}
-    for row, line in lines:
-        if not any(cell.strip() for cell in line):
+def _fill(table: CsvRows, lines: Iterator[CsvLine], unique: Sequence[str]) -> None:
+    seen: dict[tuple[str, ...], CsvRow] = {}
+    for line in lines:
+        cells = dict(zip(table.columns, (from_spreadsheet(cell.strip()) for cell in line.cells), strict=False))
+        row = CsvRow(line.number, cells)
+        if line.fault:
+            table.reject(row.number, cells, line.fault)
+        elif line.is_blank:
             continue
-        cells = dict(zip(table.columns, (from_spreadsheet(cell.strip()) for cell in line), strict=False))
-        if len(line) != len(table.columns):
-            table.reject(row, cells, f"it has {len(line)} cells where the header has {len(table.columns)}")
-            continue
-        key = tuple(_plain(cells[name]) for name in unique)
-        if cells.get("object_id") and key in seen:
-            table.reject(row, cells, f"the same {' and '.join(unique)} is already in row {seen[key]}")
-            continue
-        seen[key] = row
-        table.rows.append(CsvRow(row, cells))
+        elif any("\0" in cell for cell in line.cells):
+            table.reject(row.number, cells, "it has zero bytes; is the file damaged, or in UTF-16?")
+        else:
+            earlier = seen.setdefault(tuple(_plain(cells[name]) for name in unique), row)
+            if earlier is not row and cells.get("object_id"):
+                reason = f"the same {' and '.join(unique)} is already in row {earlier.number}"
+                table.reject(row.number, cells, reason, repeated=cells == earlier.cells)
+            else:
+                table.rows.append(row)
 
 
 def _plain(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row, literal_path
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import NothingToCertify
@@ -105,7 +105,11 @@ def spent_delta(con: Connection, target: str, before: int = 2**31 - 1) -> float:
 
 def record_calibrator(recording: Recording, plan: RoundPlan, shards: list[Path]) -> None:
     """Fit the model's calibrator to the scores in its shards and record it; do nothing without calibration labels."""
-    parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": [str(path) for path in shards]}
+    parameters = {
+        "round": plan.round,
+        "target": plan.recipe.sets.target,
+        "files": [literal_path(path) for path in shards],
+    }
     objects = fetch_arrow(recording.con, query("decisions/calibrator_objects"), parameters)
     if not objects.num_rows:
         return

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow, literal_path
 from catbuilder.catalogue.features import feature_files, features_of
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Workspace
@@ -209,7 +209,7 @@ def _weights(con: Connection, workspace: Workspace, plan: RoundPlan, objects: pa
     """Compare calibration and pool by their features, and weight the calibration objects if they differ."""
     n = objects.num_rows
     plain = _Weights(np.ones(n), np.ones(n, bool), False)
-    files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
+    files = [literal_path(file) for file in feature_files(workspace.round_folder(plan.round))]
     kept = fetch_arrow(con, query("decisions/certify_features"), {"files": files}) if files else objects.slice(0, 0)
     pool, _ = features_of(workspace, plan.round, kept)
     features, known = features_of(workspace, plan.round, objects)

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow, literal_path
 from catbuilder.catalogue.features import feature_files, features_of
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording, Workspace
@@ -74,7 +74,7 @@ def record_shifts(recording: Recording, shifts: Shifts) -> None:
 
 
 def _samples(con: Connection, workspace: Workspace, plan: RoundPlan) -> dict[str, _Sample]:
-    files = [str(file) for file in feature_files(workspace.round_folder(plan.round))]
+    files = [literal_path(file) for file in feature_files(workspace.round_folder(plan.round))]
     if not files:
         return {name: _Sample(np.empty((0, 0), np.float32), []) for name in SAMPLES}
     parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": files}

@@ -7,6 +7,7 @@ from pathlib import Path
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
+from catbuilder.core.paths import file_to_write, folder_to_write
 from catbuilder.core.progress import Reporter
 from catbuilder.exports.rows import Selection, open_selection
 
@@ -95,12 +96,11 @@ def export(
     --------
     >>> catbuilder.export(workspace, "spirals.fits", at=2, where="label = 'spiral'").rows
     """
-    target = Path(target)
-    suffix = target.suffix.lower()
     exports = workspace.path / "exports"
-    if target.parent.absolute() == exports.absolute():
+    if Path(target).parent.absolute() == exports.absolute():
         exports.mkdir(exist_ok=True)  # the workspace's own place for them
-    _check(target, fits_plus)
+    target = _checked(target, fits_plus)
+    suffix = target.suffix.lower()
     with open_selection(workspace, target, at, where, reporter or Reporter(quiet=True)) as selection:
         if suffix == ".hats":
             from catbuilder.exports.hats import write_hats
@@ -115,10 +115,11 @@ def export(
         )  # fmt: skip
 
 
-def _check(target: Path, fits_plus: bool) -> None:
-    if not target.name:
-        raise InputError(f"'{target}' names no file to write; give one, as in: catbuilder export catalogue.fits")
+def _checked(given: str | Path, fits_plus: bool) -> Path:
+    target = Path(given)
     suffix = target.suffix.lower()
+    if not target.name or target.name == ".." or not str(given).strip():
+        raise InputError(f"'{given}' names no file to write; give one, as in: catbuilder export catalogue.fits")
     if suffix not in FORMATS:
         raise InputError(
             f"the suffix of '{target.name}' is not that of a format; use .fits, .vot, .parquet or .csv, or .hats for a "
@@ -126,14 +127,14 @@ def _check(target: Path, fits_plus: bool) -> None:
         )
     if fits_plus and FORMATS[suffix] != "FITS":
         raise InputError(f"--fits-plus needs a file that ends in .fits, not '{target.name}'; change the name")
+    if suffix != ".hats":
+        return file_to_write(given)
+    from catbuilder.exports.hats import check_hats_target
+
     if not target.parent.is_dir():
         raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
-    if suffix == ".hats":
-        from catbuilder.exports.hats import check_hats_target
-
-        check_hats_target(target)
-    elif target.is_dir():
-        raise InputError(f"{target} is a folder; choose another name for the file")
+    check_hats_target(target)
+    return folder_to_write(target)
 
 
 def _writer(suffix: str, fits_plus: bool) -> Callable[[Selection, Path], None]:

@@ -20,8 +20,9 @@ from catbuilder.catalogue.workspace import Recording, Workspace, record_rejectio
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.safe_text import count, in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
 from catbuilder.core.user_csv import (
@@ -35,8 +36,10 @@ from catbuilder.core.user_csv import (
     label_column,
     list_rejections,
     number_column,
+    position_columns,
     read_table,
     see_the_rest,
+    unused_columns,
 )
 from catbuilder.ingest.picture import FLAGGED_STAMPS, Picture, count_flags, read_picture
 from catbuilder.sets.aliases import copy_from_images
@@ -60,6 +63,10 @@ class IngestReport:
         Rows that were left out.
     flagged_files : tuple[str, ...]
         "file: flags or reason", a line for each flagged image.
+    unused_columns : tuple[str, ...]
+        Columns of the table that are not used, some with a hint.
+    without_position : int
+        Number of objects of the table whose position neither the table nor the catalogue has.
     """
 
     added: int
@@ -67,13 +74,27 @@ class IngestReport:
     unchanged: int
     rejections: tuple[Rejection, ...]
     flagged_files: tuple[str, ...]
+    unused_columns: tuple[str, ...] = ()
+    without_position: int = 0
+
+    @property
+    def nothing_used(self) -> bool:
+        """Whether no row of the table could be used."""
+        return not (self.added or self.flagged_files or self.unchanged)
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
         lines = [f"{self.added} objects added, {self.unchanged} were there already."]
+        lines += unused_columns(self.unused_columns)
+        if self.without_position:
+            lines.append(
+                f"Warning: {count(self.without_position, 'object')} of the table have no position (ra and dec). The "
+                "firewall cannot compare positions for them: it knows a galaxy of a test set among them by its id or "
+                "its picture alone, and may let it be trained on."
+            )
         if self.flagged:
-            count, flags = len(self.flagged_files), count_flags(self.flagged)
-            lines.append(f"{count} more are kept out of training and scoring for their quality ({flags}):")
+            n, flags = len(self.flagged_files), count_flags(self.flagged)
+            lines.append(f"{n} more are kept out of training and scoring for their quality ({flags}):")
             lines += [f"  {line}" for line in self.flagged_files[:20]]
         return lines
 
@@ -115,6 +136,7 @@ def ingest_images(
     source: str = "imported",
     rendering: str | None = None,
     arcsec_per_pixel: float | None = None,
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Ingest a folder of JPEG or PNG images and the table that names them.
@@ -127,7 +149,7 @@ def ingest_images(
         Folder of the images.
     table : str or Path
         CSV file with `object_id`, `file` (path below the folder) and optionally `ra`, `dec` (ICRS, degrees), `label`,
-        `split`, `mag_g`, `mag_r`, `mag_i` (mag), `radius_arcsec`, `domain`.
+        `split`, `mag_g`, `mag_r`, `mag_i` (mag), `radius_arcsec`, `domain`; names of columns in any case.
     survey : str
         Survey of the objects.
     split : {"train", "validation", "calibration", "pool", "none"}, optional
@@ -141,6 +163,8 @@ def ingest_images(
         Name of the way in which these images were made; by default survey and folder.
     arcsec_per_pixel : float, optional
         Pixel scale of the source images in arcsec, to be recorded.
+    strict : bool
+        Refuse the table, and record nothing, if a row cannot be used; default False.
     progress : callable, optional
         Called with the numbers of images done and in all.
 
@@ -158,12 +182,14 @@ def ingest_images(
     --------
     >>> catbuilder.ingest_images(workspace, "sdss/", "sdss.csv", survey="sdss", source="galaxy_zoo").added
     """
-    folder, table = Path(folder), Path(table)
+    folder, table = named_path(folder, "the folder of images"), named_path(table, "the table of images")
     _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())
     rows_in = read_table(table, columns, limits=workspace.config.limits)
     rows = _good_rows(rows_in)
     rows, known = _separate_known(workspace, rows, rows_in, survey)
+    if strict:
+        rows_in.refuse_rejections()
     _store_stamps(workspace, survey, rows, progress)
     with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
         incoming = _as_table(
@@ -174,8 +200,9 @@ def ingest_images(
         _record_measurements(recording, rows + known, survey)
         record_events(recording, fresh_labels(recording, _label_events(rows + known, survey, source)))
         record_rejections(recording, rows_in.rejections)
+        without_position = _count_without_position(recording, rows + known, survey)
     copy_from_images(workspace)
-    return _report(rows, len(known), rows_in)
+    return _report(rows, len(known), rows_in, without_position)
 
 
 def _check_arguments(
@@ -198,8 +225,7 @@ def _columns(classes: Sequence[str], root: Path) -> tuple[CsvColumn, ...]:
     """The columns of a table of images in the folder `root`."""
     return (
         OBJECT_ID,
-        number_column("ra", 0.0, 360.0),
-        number_column("dec", -90.0, 90.0),
+        *position_columns(),
         label_column(classes),
         choice_column("split", SPLITS),
         choice_column("domain", DOMAINS),
@@ -288,6 +314,14 @@ def _position_conflict(row: _Row, known: tuple[float | None, float | None, str] 
     return (
         f"the position {ra}, {dec}, {apart:.0f} arcsec away; is the id right?" if apart > SAME_POSITION_ARCSEC else None
     )
+
+
+def _count_without_position(recording: Recording, rows: list[_Row], survey: str) -> int:
+    """Count the objects whose position neither the table nor an earlier file gives."""
+    lacking = pa.array([row.object_id for row in rows if row.ra is None], pa.int64())
+    recording.con.register("wanted", pa.table({"object_id": lacking}))
+    places = recording.con.execute(query("ingest/known_positions"), {"survey": survey}).fetchall()
+    return sum(ra is None for _, ra, _, _ in places)
 
 
 def _record_new_splits(recording: Recording, known: list[_Row], survey: str, split: str | None) -> None:
@@ -418,11 +452,14 @@ def _as_table(
     return pa.table({**columns, **{name: pa.repeat(value, len(rows)) for name, value in constant.items()}})
 
 
-def _report(rows: list[_Row], unchanged: int, table: CsvRows) -> IngestReport:
+def _report(rows: list[_Row], unchanged: int, table: CsvRows, without_position: int) -> IngestReport:
     flagged: Counter[str] = Counter()
     lines = []
     for row in rows:
         if row.picture and row.picture.flags:
             flagged.update(row.picture.flags)
             lines.append(f"{row.cells['file']}: {row.picture.reason or ', '.join(row.picture.flags)}")
-    return IngestReport(len(rows) - len(lines), dict(flagged), unchanged, tuple(table.rejections), tuple(lines))
+    return IngestReport(
+        len(rows) - len(lines), dict(flagged), unchanged, tuple(table.rejections), tuple(lines), table.unused,
+        without_position,
+    )  # fmt: skip

@@ -9,7 +9,7 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.database import read_everything
 from catbuilder.catalogue.id_ranges import query_each_range
-from catbuilder.catalogue.round_records import read_plan
+from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import damaged_shards
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import sha256_file
@@ -17,9 +17,11 @@ from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
 from catbuilder.decisions.certificate_check import check_certificates
 from catbuilder.inspection.check_files import damaged_round_files, truncated_log
+from catbuilder.inspection.check_scores import differing_scores
 from catbuilder.sets.rendering_bias import rendering_warnings
 
 _ROUNDS_WHOLE = "Manifests, scores, features and checkpoints of every round are unchanged."
+_SCORES_KEPT = "Recorded scores are those in the score files, and their calibrated confidences follow from them."
 _BY_OBJECT = "-- Object by object."
 
 
@@ -95,8 +97,8 @@ def check(workspace: Workspace, *, deep: bool = False, progress: Update | None =
     workspace : Workspace
         Workspace that the call works on.
     deep : bool
-        Also read every byte: verify catalogue blocks, stamps, manifests, scores and checkpoints by their hashes. This
-        takes longer. Default False.
+        Also read every byte: verify catalogue blocks, stamps, manifests, scores and checkpoints by their hashes, and
+        compare the recorded scores with the files. This takes longer. Default False.
     progress : callable, optional
         Called with the numbers of files done and in all.
 
@@ -128,9 +130,11 @@ def check(workspace: Workspace, *, deep: bool = False, progress: Update | None =
     findings.append(_models(workspace, models, progress))
     findings.append(_finding("recordings", "No recording was interrupted half-way.", log))
     if deep:
-        findings.append(_finding("rounds", _ROUNDS_WHOLE, damaged_round_files(workspace, plans)))
+        damaged = {plan.round: damaged_round_files(workspace, [plan]) for plan in plans}
+        findings.append(_finding("rounds", _ROUNDS_WHOLE, [fault for faults in damaged.values() for fault in faults]))
         faults = [f"{name} is missing or damaged" for name in damaged_shards(workspace.path, archived, progress)]
         findings.append(_finding("archives", "Archived scores are the files that were recorded.", faults))
+        findings.append(_scores(workspace, [] if faults else [plan for plan in plans if not damaged[plan.round]]))
     return CheckReport(tuple(findings))
 
 
@@ -170,6 +174,14 @@ def _certificates(con: Connection) -> Finding:
     faults = [fault for (number,) in rounds for fault in check_certificates(con, read_plan(con, number))]
     promise = "Every certificate can be recomputed from the catalogue: calibration objects, errors, bounds, batch."
     return _finding("certificates", promise, faults)
+
+
+def _scores(workspace: Workspace, plans: list[RoundPlan]) -> Finding:
+    """Compare the recorded scores of rounds, whose files are undamaged, with these files."""
+    with workspace.reading() as con:
+        found = [differing_scores(con, workspace, plan) for plan in plans]
+    faults = tuple(fault for said, _ in found for fault in said)
+    return Finding("scores", _SCORES_KEPT, faults[:10], sum(count for _, count in found))
 
 
 def _finding(name: str, promise: str, faults: list[str]) -> Finding:

@@ -5,7 +5,7 @@ accuracy: neither catalogue is the truth. Everything is counted inside DuckDB, o
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
@@ -20,11 +20,21 @@ from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
+from catbuilder.core.paths import named_path
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
+from catbuilder.core.user_csv import Rejection, list_rejections, refuse_rejections, unused_columns
 from catbuilder.decisions.binned_accuracy import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.inspection.other_catalogue import CatalogueColumns, known_layout, read_other_catalogue, resolve_columns
+from catbuilder.ingest.tables.table_file import folded_name
+from catbuilder.inspection.other_catalogue import (
+    CatalogueColumns,
+    choice_of_table,
+    known_layout,
+    read_other_catalogue,
+    resolve_columns,
+    unusable_rows,
+)
 from catbuilder.sets.pairs import Progress, Side, check_radius, find_candidates, pair_one_to_one, temporary_survey
 
 VARIABLES = ("mag_r", "radius_arcsec")
@@ -87,6 +97,12 @@ class Comparison:
         Table with the columns variable, bin_low, bin_high, ours, theirs and objects (number).
     disagreements : pyarrow.Table
         Table with the columns survey, object_id, ours, confidence, theirs, mag_r (mag) and radius_arcsec.
+    rejections : tuple[Rejection, ...]
+        Rows of the other catalogue that could not be used.
+    unused_columns : tuple[str, ...]
+        Columns of the other catalogue that were not used.
+    notes : tuple[str, ...]
+        Sentences on the other catalogue's file as a whole: a result that the service cut, letters that were decoded.
     """
 
     title: str
@@ -99,6 +115,14 @@ class Comparison:
     agreement: pa.Table
     confusion: pa.Table
     disagreements: pa.Table
+    rejections: tuple[Rejection, ...] = ()
+    unused_columns: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nothing_used(self) -> bool:
+        """Whether no row of the other catalogue has a class and a counterpart here."""
+        return not (self.committed and self.paired)
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
@@ -120,6 +144,11 @@ class Comparison:
             )
         return said
 
+    def warnings(self) -> list[str]:
+        """List what is to be known of the file, the rows that could not be used, and the columns that were not."""
+        notes = [f"{note}." for note in self.notes]
+        return notes + list_rejections(self.rejections, recorded=False) + unused_columns(self.unused_columns)
+
 
 def compare(
     workspace: Workspace,
@@ -128,6 +157,8 @@ def compare(
     survey: str | None = None,
     columns: CatalogueColumns | None = None,
     question: CompareRequest | None = None,
+    table: str | None = None,
+    strict: bool = False,
     reporter: Reporter | None = None,
 ) -> Comparison:
     """Compare the catalogue with another one: agreement and Cohen's kappa, overall and in bins of magnitude and size.
@@ -144,6 +175,10 @@ def compare(
         Columns of the file, if its layout is not known or other columns are meant.
     question : CompareRequest, optional
         Column, round, condition and pairing; by default the predicted classes of the target population.
+    table : str, optional
+        Name or number of the table in a FITS file or VOTable with several; by default the one that has the columns.
+    strict : bool
+        Refuse a file with a row that cannot be read or paired for lack of an id or position; default False.
     reporter : Reporter, optional
         Shows progress and messages; by default nothing is printed.
 
@@ -166,11 +201,12 @@ def compare(
     >>> found = catbuilder.compare(workspace, "vega_ferrero.fits", survey="des")
     >>> found.agreement.to_pylist()[0]["kappa"]
     """
-    file = Path(file)
+    file = named_path(file, "the other catalogue")
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
-    table = open_table(file, workspace.config.limits)
-    read = resolve_columns(table, known_layout(table), columns or CatalogueColumns(), workspace.config.classes)
+    asked = columns or CatalogueColumns()
+    opened = open_table(file, workspace.config.limits, choice_of_table(table, asked))
+    read = resolve_columns(opened, known_layout(opened), asked, workspace.config.classes)
     _check_classes(workspace, read)
     with workspace.reading() as con:
         if question.at is not None:
@@ -179,11 +215,17 @@ def compare(
         by = question.by or ("id" if read.object_id is not None and read.survey in (None, survey) else "position")
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
-            read_other_catalogue(con, table, read, by == "position", update)
+            read_other_catalogue(con, opened, read, by == "position", update)
+        rejections = unusable_rows(con, opened, by)
+        if strict:
+            refuse_rejections(file, rejections)
         with reporter.bar("matching") as update:
             _pair(con, survey, by, question.radius_arcsec, update)
         _join(con, survey, question)
-        return _counted(con, workspace.config.classes, question, read.title, survey, by)
+        found = _counted(con, workspace.config.classes, question, read.title, survey, by)
+    used = {folded_name(name) for name in read.named}
+    unused = tuple(column.name for column in opened.columns if folded_name(column.name) not in used)
+    return replace(found, rejections=rejections, unused_columns=unused, notes=tuple(opened.notes))
 
 
 def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path) -> int:

@@ -13,6 +13,7 @@ from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError, NothingToScore
 from catbuilder.core.figure_files import save_figure
+from catbuilder.core.paths import figure_to_write
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import StampReader, Stamps
 
@@ -70,7 +71,7 @@ def draw_mosaic(workspace: Workspace, pictures: Sequence[MosaicStamp], file: str
     --------
     >>> catbuilder.draw_mosaic(workspace, [catbuilder.MosaicStamp("des", 5, "spiral")], "spirals.png")
     """
-    file = Path(file)
+    file = figure_to_write(file)
     from matplotlib.figure import Figure
 
     if len(pictures) > MOST_STAMPS:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 import duckdb
 
-from catbuilder.catalogue.connection import Connection, was_interrupted
+from catbuilder.catalogue.connection import Connection, fetch_number, was_interrupted
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.core.user_csv import list_columns
-from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
-from catbuilder.ingest.tables.typed_columns import add_cell_functions
+from catbuilder.core.user_csv import Rejection, list_columns
+from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableChoice, TableFile, folded_name
+from catbuilder.ingest.tables.typed_columns import add_cell_functions, find_malformed_lines
 
 EARLY, LATE = "elliptical", "spiral"
 _REAL = ("FLOAT", "DOUBLE")
@@ -63,6 +63,12 @@ class CatalogueColumns:
         """Return our classes that the file can name."""
         return set(self.meanings.values()) | set(self.shares)
 
+    @property
+    def named(self) -> list[str]:
+        """Return the columns of the file that are read."""
+        named = [self.object_id, self.ra, self.dec, self.label, *self.shares.values()]
+        return [name for name in named if name is not None]
+
 
 def known_layout(table: TableFile) -> CatalogueColumns | None:
     """Recognise a published catalogue by the names of its columns, in any case; None for any other file.
@@ -71,7 +77,21 @@ def known_layout(table: TableFile) -> CatalogueColumns | None:
     Walmsley et al. (2023, MNRAS 526, 4768): predicted shares of the volunteers' answers, paired by position since its
     ids are those of the Legacy Surveys. Cheng et al. (2021, MNRAS 507, 4425): probabilities of elliptical and spiral.
     """
-    names = {column.name.lower(): column.name for column in table.columns}
+    return _layout([column.name for column in table.columns])
+
+
+def choice_of_table(name: str | None, asked: CatalogueColumns) -> TableChoice:
+    """Which table of a file with several is meant: the named one, or that with the asked columns or a known layout."""
+    needed = {folded_name(column) for column in asked.named}
+    return TableChoice(
+        name or "",
+        lambda names: needed <= {folded_name(column) for column in names} if needed else _layout(names) is not None,
+        ", ".join(asked.named) or "those of a catalogue whose layout is known, or name yours with --id, --label ...",
+    )
+
+
+def _layout(columns: Sequence[str]) -> CatalogueColumns | None:
+    names = {name.lower(): name for name in columns}
     ra, dec = _first(names, "ra", "alphawin_j2000"), _first(names, "dec", "deltawin_j2000")
     if {"coadd_object_id", "flag_ltg"} <= names.keys():
         return CatalogueColumns(
@@ -109,9 +129,9 @@ def resolve_columns(
     columns = replace(columns, **given)
     if columns.label is not None and not columns.meanings:
         columns = replace(columns, meanings={name: name for name in classes})
-    found = {column.name.lower(): column.name for column in table.columns}
-    for name in _named(columns):
-        if name.lower() not in found:
+    found = {folded_name(column.name): column.name for column in table.columns}
+    for name in columns.named:
+        if folded_name(name) not in found:
             raise InputError(f"{table.path} has no column '{name}' (it has {list_columns(list(found.values()))})")
     if columns.label is None and not columns.shares:
         raise InputError(
@@ -140,15 +160,16 @@ def read_other_catalogue(
     InputError
         The ids are floating-point numbers, or the file is damaged.
     """
-    kinds = {column.name.lower(): column for column in table.columns}
-    if columns.object_id is not None and kinds[columns.object_id.lower()].type in _REAL:
+    kinds = {folded_name(column.name): column for column in table.columns}
+    columns = _as_in_file(columns, kinds)
+    if columns.object_id is not None and kinds[folded_name(columns.object_id)].type in _REAL:
         raise InputError(
             f"column {columns.object_id} of {table.path} holds floating-point numbers, which round ids above 2^53; "
             "export it as 64-bit integers, or pair by position: --by position"
         )
     add_cell_functions(con)
     try:
-        with table.scan(con, _named(columns), progress) as scan:
+        with table.scan(con, columns.named, progress) as scan:
             text = query("inspection/compare_read_other").format(
                 object_id=_number(kinds, columns.object_id, "BIGINT"),
                 ra=_degrees(kinds, columns.ra, "ra"),
@@ -162,11 +183,31 @@ def read_other_catalogue(
             raise
         reason = in_one_line(str(error).strip().splitlines()[0])
         raise InputError(f"{table.path} cannot be read ({reason}); download or write it again") from None
+    find_malformed_lines(con, table, columns.object_id, fetch_number(con, "SELECT count(*) FROM theirs"))
+
+
+def unusable_rows(con: Connection, table: TableFile, by: str) -> tuple[Rejection, ...]:
+    """List the rows of the file that cannot be paired by 'id' or 'position', and its malformed lines."""
+    con.register("pieces", table.numbering(con))
+    rows = con.execute(query("inspection/compare_unusable_rows"), {"by": by, "file": str(table.path)}).fetchall()
+    return tuple(Rejection(*row) for row in rows)
 
 
 _ZEROS = r"\.0*$"  # of a whole number written as 4.0, in a cell or in a class code
 _P_ELLIPTICAL = re.compile(r"(p|prob|probability)_?(e|ell|elliptical|ellipticals)")
 _P_SPIRAL = re.compile(r"(p|prob|probability)_?(s|sp|spiral|spirals)")
+
+
+def _as_in_file(columns: CatalogueColumns, kinds: Mapping[str, FileColumn]) -> CatalogueColumns:
+    """Spell the names of the columns as the file does."""
+
+    def spelt(name: str | None) -> str | None:
+        return None if name is None else kinds[folded_name(name)].name
+
+    return replace(
+        columns, object_id=spelt(columns.object_id), ra=spelt(columns.ra), dec=spelt(columns.dec),
+        label=spelt(columns.label), shares={ours: spelt(name) or name for ours, name in columns.shares.items()},
+    )  # fmt: skip
 
 
 def _first(names: Mapping[str, str], *wanted: str) -> str | None:
@@ -177,11 +218,6 @@ def _matching(names: Mapping[str, str], pattern: re.Pattern[str]) -> str | None:
     return next((name for lower, name in names.items() if pattern.fullmatch(lower)), None)
 
 
-def _named(columns: CatalogueColumns) -> list[str]:
-    named = [columns.object_id, columns.ra, columns.dec, columns.label, *columns.shares.values()]
-    return [name for name in named if name is not None]
-
-
 def _quoted(column: FileColumn) -> str:
     """Quote the name of a column as an SQL identifier."""
     return '"' + column.name.replace('"', '""') + '"'
@@ -190,7 +226,7 @@ def _quoted(column: FileColumn) -> str:
 def _number(kinds: Mapping[str, FileColumn], name: str | None, kind: str) -> str:
     if name is None:
         return f"CAST(NULL AS {kind})"
-    cell = _quoted(kinds[name.lower()])
+    cell = _quoted(kinds[folded_name(name)])
     if kind == "BIGINT":  # DuckDB would turn 5.8E17, a rounded id, into a whole number
         return f"CASE WHEN regexp_full_match(trim(CAST({cell} AS VARCHAR)), '\\d+') THEN TRY_CAST({cell} AS BIGINT) END"
     return f"TRY_CAST({cell} AS {kind})"
@@ -198,15 +234,15 @@ def _number(kinds: Mapping[str, FileColumn], name: str | None, kind: str) -> str
 
 def _degrees(kinds: Mapping[str, FileColumn], name: str | None, axis: str) -> str:
     """Return SQL of a coordinate in degrees; text may be sexagesimal."""
-    if name is None or kinds[name.lower()].type != "VARCHAR":
+    if name is None or kinds[folded_name(name)].type != "VARCHAR":
         return _number(kinds, name, "DOUBLE")
-    return f"{axis}_degrees(cell({_quoted(kinds[name.lower()])}))"
+    return f"{axis}_degrees(cell({_quoted(kinds[folded_name(name)])}))"
 
 
 def _label(kinds: Mapping[str, FileColumn], columns: CatalogueColumns) -> str:
     """Return SQL of the class; names and meanings are bound parameters."""
     if columns.label is not None:
-        cell = f"trim(CAST({_quoted(kinds[columns.label.lower()])} AS VARCHAR))"
+        cell = f"trim(CAST({_quoted(kinds[folded_name(columns.label)])} AS VARCHAR))"
         return f"$classes[list_position($codes, regexp_replace({cell}, '{_ZEROS}', ''))]"  # 4.0 is 4
     cells = [_number(kinds, name, "DOUBLE") for name in columns.shares.values()]
     shares = ", ".join(f"CASE WHEN NOT isnan({cell}) THEN {cell} END" for cell in cells)

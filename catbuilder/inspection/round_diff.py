@@ -16,8 +16,9 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.id_ranges import each_range, query_each_range
 from catbuilder.catalogue.round_records import require_closed
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import InputError, RoundError
+from catbuilder.core.errors import RoundError
 from catbuilder.core.files import atomic_write
+from catbuilder.core.paths import file_to_write
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 
@@ -125,8 +126,7 @@ def write_changed(workspace: Workspace, first: int, last: int, file: Path, repor
     InputError
         The file is a folder, or its folder does not exist.
     """
-    if file.is_dir() or not file.parent.is_dir():
-        raise InputError(f"{file} cannot be written; give the path of a file in an existing folder")
+    file = file_to_write(file)
     written = 0
     text = query("inspection/diff_changed").format(objects=query("inspection/diff_objects"))
     with workspace.reading() as con, (reporter or Reporter(quiet=True)).bar("writing"):

@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ from catbuilder.catalogue.connection import allow_only_catalogue
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import CatbuilderError, QueryError
 from catbuilder.core.processes import end_with_parent
+from catbuilder.core.table_text import JSON_TEXT, NUMBER_TEXT
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,6 +38,10 @@ _BATCH_ROWS = 10_000
 _NO_LIMIT_MB = 2**40
 _LONGEST_SQL = 1_000_000  # bytes: parsing 50 MB took 8 s and 1 GB
 _LONGEST_REASON = 500  # characters: DuckDB quotes the query and values of any length
+# Types whose values a printed table, CSV and JSON write themselves; DuckDB writes all others as text.
+_PLAIN = {"boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint",
+          "float", "double", "varchar", "null"}  # fmt: skip
+_LARGE_NUMBERS = {"decimal", "hugeint", "uhugeint", "bignum"}
 # EXPLAIN and its options; comments before it are removed first.
 _EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b|ANALYSE\b)?\s*(?:\([^()]*\))?", re.IGNORECASE)
 
@@ -50,6 +55,8 @@ def query_stream(
     timeout_s: float = TIMEOUT_S,
     batch_rows: int = _BATCH_ROWS,
     largest_mb: int = _NO_LIMIT_MB,
+    values: Literal["typed", "text", "json"] = "typed",
+    longest: int = 0,
 ) -> Iterator[pa.RecordBatchReader]:
     """Run one SELECT and read its result batch by batch.
 
@@ -57,6 +64,8 @@ def query_stream(
     ----------
     batch_rows : largest number of rows of a batch
     largest_mb : largest size of the result; the child process refuses more
+    values : "typed", or to be shown: lists, intervals, times and the like as DuckDB prints them ("text"), or as JSON
+    longest : cut texts after one character more than this, so that a reader sees that they are longer; 0: never
 
     Raises
     ------
@@ -67,9 +76,9 @@ def query_stream(
     if len(text) > _LONGEST_SQL:
         raise QueryError(f"the query has {len(text):,} bytes and at most {_LONGEST_SQL:,} are allowed; shorten it")
     with _spill_folder(workspace) as spill:
-        command = [str(workspace.path), str(memory_mb), str(os.getpid()), spill, str(batch_rows), str(largest_mb)]
+        command = [workspace.path, memory_mb, os.getpid(), spill, batch_rows, largest_mb, values, longest]
         child = subprocess.Popen(
-            [sys.executable, "-m", "catbuilder.inspection.sandbox", *command],
+            [sys.executable, "-P", "-m", "catbuilder.inspection.sandbox", *map(str, command)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         with _answers(child, text, memory_mb, timeout_s) as reader:
@@ -156,7 +165,9 @@ def _failure(child: subprocess.Popen[bytes], out_of_time: bool, memory_mb: int, 
     return QueryError(f"the query was stopped (its memory limit is {memory_mb} MB); narrow it, or raise --memory-limit")
 
 
-def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, largest_mb: int) -> None:
+def _serve(
+    workspace_path: str, memory_mb: int, spill: str, batch_rows: int, largest_mb: int, values: str, longest: int
+) -> None:
     """Run in the child process: read a query from standard input, write its result to standard output."""
     import duckdb
 
@@ -171,17 +182,19 @@ def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, lar
         con.execute("SET allow_community_extensions = false")
         allow_only_catalogue(con)
         try:
-            reader = con.sql(one_reading_statement(con, sql)).to_arrow_reader(batch_rows)
-            left = largest_mb * 2**20 - reader.schema.serialize().size  # column names count too
+            found = con.sql(one_reading_statement(con, sql))
+            reader = (found if values == "typed" else _shown(found, values, longest)).to_arrow_reader(batch_rows)
+            schema = reader.schema if values == "typed" else _marked(reader.schema, found, values)
+            left = largest_mb * 2**20 - schema.serialize().size  # column names count too
             too_large = QueryError(f"the result is larger than {largest_mb} MB; narrow it")
             if left < 0:
                 raise too_large
-            with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
+            with pa.ipc.new_stream(sys.stdout.buffer, schema) as out:
                 for batch in reader:
                     left -= batch.nbytes
                     if left < 0:
                         raise too_large
-                    out.write_batch(batch)
+                    out.write_batch(pa.RecordBatch.from_arrays(batch.columns, schema=schema))
         except (MemoryError, duckdb.OutOfMemoryException) as error:
             if "max_temp_directory_size" in str(error):
                 raise QueryError(
@@ -195,6 +208,36 @@ def _serve(workspace_path: str, memory_mb: int, spill: str, batch_rows: int, lar
             raise QueryError(f"the query failed: {_said(error)}") from None
 
 
+def _shown(found: "duckdb.DuckDBPyRelation", values: str, longest: int) -> "duckdb.DuckDBPyRelation":
+    """Let DuckDB write every value that is not plain as text, and cut texts."""
+    columns = []
+    for place, (name, kind) in enumerate(zip(found.columns, found.types, strict=True), start=1):
+        if not _is_plain(kind):
+            text = f"CAST({f'to_json(#{place})' if values == 'json' else f'#{place}'} AS VARCHAR)"
+        else:
+            text = f"#{place}"
+        if longest and (kind.id == "varchar" or not _is_plain(kind)):
+            text = f"left({text}, {longest + 1})"
+        columns.append(f'{text} AS "{name.replace(chr(34), chr(34) * 2)}"')
+    return found.project(", ".join(columns))
+
+
+def _marked(schema: pa.Schema, found: "duckdb.DuckDBPyRelation", values: str) -> pa.Schema:
+    """Mark the columns that hold JSON as text, or numbers as text."""
+    fields = []
+    for field, kind in zip(schema, found.types, strict=True):
+        if not _is_plain(kind) and values == "json":
+            field = field.with_metadata(JSON_TEXT)
+        elif kind.id in _LARGE_NUMBERS:
+            field = field.with_metadata(NUMBER_TEXT)
+        fields.append(field)
+    return pa.schema(fields)
+
+
+def _is_plain(kind: "duckdb.sqltypes.DuckDBPyType") -> bool:
+    return kind.id in _PLAIN and str(kind) != "JSON"  # which is a VARCHAR by another name
+
+
 def _limit(memory_mb: int, disk_mb: int) -> None:
     """Set kernel limits on memory and file size, and forbid core dumps."""
     for what, limit in (
@@ -206,21 +249,37 @@ def _limit(memory_mb: int, disk_mb: int) -> None:
 
 
 def one_reading_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> str:
-    """Return the text of the query's single statement: a SELECT, or an EXPLAIN of one.
+    """Return the text of the query's single statement: a SELECT or what stands for one, or an EXPLAIN of it.
 
     Raises
     ------
     QueryError
-        The text is not valid SQL, not one statement, or not a SELECT.
+        The text is not valid SQL, not one statement, or it does more than read.
     """
     statement = _one_statement(con, sql)
-    kind = statement.type.name
-    if kind == "EXPLAIN":
-        # ANALYZE runs the statement, which may be COPY ... TO a file that DuckDB may touch
-        kind = _one_statement(con, _explained(statement.query)).type.name
-    if kind != "SELECT":
-        raise QueryError(f"only SELECT is allowed, not {kind}; the catalogue is read-only")
-    return str(statement.query)
+    text, kind = str(statement.query), statement.type.name
+    # ANALYZE runs the statement, which may be COPY ... TO a file that DuckDB may touch
+    explained = _explained(text)
+    if explained != text:
+        kind = _one_statement(con, explained).type.name
+    if kind != "SELECT" and not (kind == "MULTI" and _stands_in_from(con, explained)):
+        what = f"not {kind}" if kind != "MULTI" else "or a PIVOT whose result is only shown"
+        raise QueryError(f"only SELECT is allowed, {what}; the catalogue is read-only")
+    return text
+
+
+def _stands_in_from(con: "duckdb.DuckDBPyConnection", text: str) -> bool:
+    """Whether a statement is a query, since it can stand in brackets after FROM.
+
+    A PIVOT whose columns are still to be found is parsed as several statements, as is a COPY or CREATE TABLE of one;
+    only the first is a query.
+    """
+    import duckdb
+
+    try:
+        return len(con.extract_statements(f"SELECT * FROM ({text}\n)")) == 1
+    except duckdb.Error:
+        return False
 
 
 def _one_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statement":
@@ -238,9 +297,9 @@ def _one_statement(con: "duckdb.DuckDBPyConnection", sql: str) -> "duckdb.Statem
 
 
 def _explained(text: str) -> str:
-    """Return the statement after EXPLAIN. Unknown options are left in place, so the rest is no SELECT."""
+    """Return the statement after EXPLAIN, or the same text. Unknown options are left, so the rest is no SELECT."""
     uncommented = re.sub(r"^(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", "", text, flags=re.DOTALL)
-    return _EXPLAIN.sub("", uncommented, count=1)
+    return _EXPLAIN.sub("", uncommented, count=1) if _EXPLAIN.match(uncommented) else text
 
 
 def _said(error: Exception) -> str:
@@ -255,7 +314,10 @@ def _said(error: Exception) -> str:
 if __name__ == "__main__":
     try:
         end_with_parent(int(sys.argv[3]))  # without its parent nothing would stop it after the timeout
-        _serve(sys.argv[1], int(sys.argv[2]), sys.argv[4], int(sys.argv[5]), int(sys.argv[6]))
+        _serve(
+            sys.argv[1], int(sys.argv[2]), sys.argv[4], int(sys.argv[5]), int(sys.argv[6]), sys.argv[7],
+            int(sys.argv[8]),
+        )  # fmt: skip
     except CatbuilderError as refusal:
         print(refusal, file=sys.stderr)
         sys.exit(3)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row, literal_path
 from catbuilder.catalogue.features import feature_files
 from catbuilder.catalogue.id_ranges import IdRange, restricted_to
 from catbuilder.catalogue.round_records import require_round
@@ -135,7 +135,7 @@ def similar(
     with workspace.reading() as con:
         survey, number = find_object(con, str(object_id), survey)
         chosen = _round_with_features(con, workspace, round_number)
-        files = [str(file) for file in _files(workspace, chosen)]
+        files = [literal_path(file) for file in _files(workspace, chosen)]
         features = _kept_features(con, files, survey, number)
         if features is None:
             place = _stamp_of(con, survey, number)
@@ -199,7 +199,7 @@ def _files(workspace: Workspace, number: int) -> list[Path]:
 
 
 def _kept_features(con: Connection, files: list[str], survey: str, number: int) -> list[float] | None:
-    text = "SELECT features FROM read_parquet(?) WHERE survey = ? AND object_id = ?"
+    text = "SELECT features FROM read_parquet(?, hive_partitioning = false) WHERE survey = ? AND object_id = ?"
     row = first_row(con, text, [files, survey, number])
     return None if row is None else list(row[0])
 

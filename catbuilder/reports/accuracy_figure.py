@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from catbuilder.core.errors import RoundError
-from catbuilder.core.figure_files import require_picture, save_figure
+from catbuilder.core.figure_files import save_figure
+from catbuilder.core.paths import figure_to_write
 from catbuilder.reports.figure_style import MARKERS, SEQUENCE
 
 _PANEL_INCHES = 3.4, 2.8  # a column of most journals is about 3.4 inches wide
@@ -44,8 +45,7 @@ def draw_accuracy(curves: pa.Table, file: str | Path) -> None:
     --------
     >>> catbuilder.draw_accuracy(catbuilder.accuracy_curves(workspace), "accuracy.pdf")
     """
-    file = Path(file)
-    require_picture(file)
+    file = figure_to_write(file)
     if not curves.num_rows:
         raise RoundError(
             "no test set with true classes has been measured, so there is no curve to draw; "

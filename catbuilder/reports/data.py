@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row, literal_path
 from catbuilder.catalogue.features import feature_files
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.round_records import require_closed
@@ -169,7 +169,7 @@ def _picks(con: Connection, at: int, rounds: Sequence[int]) -> list[dict[str, An
 
 
 def _featured(con: Connection, workspace: Workspace, at: int, model: int) -> pa.Table | None:
-    files = [str(file) for file in feature_files(workspace.round_folder(model))] if model else []
+    files = [literal_path(file) for file in feature_files(workspace.round_folder(model))] if model else []
     sets = con.execute(
         "SELECT DISTINCT test_set FROM test_sets WHERE truth IS NOT NULL AND round <= ? ORDER BY test_set DESC", [at]
     ).fetchall()
@@ -177,7 +177,8 @@ def _featured(con: Connection, workspace: Workspace, at: int, model: int) -> pa.
     if not files:
         return None
     con.execute(
-        "CREATE OR REPLACE TEMP TABLE report_kept AS SELECT DISTINCT survey, object_id FROM read_parquet($files)",
+        "CREATE OR REPLACE TEMP TABLE report_kept AS "
+        "SELECT DISTINCT survey, object_id FROM read_parquet($files, hive_partitioning = false)",
         {"files": files},
     )
     with restricted_to(con, "report_kept"):

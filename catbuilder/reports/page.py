@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text
+from catbuilder.core.paths import file_to_write, folder_to_write
 from catbuilder.core.progress import Reporter
 from catbuilder.core.version import __version__
 from catbuilder.reports.accuracy import accuracy_section
@@ -102,10 +103,9 @@ def report(
     --------
     >>> catbuilder.report(workspace, "report.html", at=3, figures="figures").file
     """
-    target = None if target is None else Path(target)
-    figures = None if figures is None else Path(figures)
+    target = None if target is None else _page_to_write(target)
+    figures = None if figures is None else folder_to_write(figures)
     reporter = reporter or Reporter(quiet=True)
-    _check(target, figures)
     data = read_report_data(workspace, at)
     file = target or workspace.path / "reports" / f"report-{data.at}.html"
     makers = _WITH_ROUNDS if data.rounds else _WITHOUT_ROUNDS
@@ -128,15 +128,11 @@ def report(
     return ReportOutcome(file, len(drawings), said, file.stat().st_size)
 
 
-def _check(target: Path | None, figures: Path | None) -> None:
-    if target is not None and target.suffix.lower() not in (".html", ".htm"):
-        raise InputError(f"'{target.name}' is not a name for a report; end it in .html")
-    if target is not None and not target.parent.is_dir():
-        raise InputError(f"there is no folder {target.parent}; make it, or choose another place for {target.name}")
-    if target is not None and target.is_dir():
-        raise InputError(f"{target} is a folder; choose another name for the report")
-    if figures is not None and figures.exists() and not figures.is_dir():
-        raise InputError(f"{figures} is a file; name a folder for the figures with --figures DIR")
+def _page_to_write(target: str | Path) -> Path:
+    name = Path(target).name
+    if name and not name.lower().endswith((".html", ".htm")):
+        raise InputError(f"'{name}' is not a name for a report; end it in .html")
+    return file_to_write(target)
 
 
 def _picture(drawing: Drawing) -> dict[str, Any]:

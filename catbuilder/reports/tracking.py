@@ -18,6 +18,7 @@ from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError, RoundError
+from catbuilder.core.paths import folder_to_write
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
@@ -90,6 +91,8 @@ def track(workspace: Workspace, to: Tracker, place: str = "", *, reporter: Repor
     >>> place, rounds = catbuilder.track(workspace, "tensorboard")
     """
     require_one_of(to, get_args(Tracker), "a tracker")
+    if place and "://" not in place:
+        folder_to_write(place, "the folder to track in")
     rounds = tracked_rounds(workspace)
     if not rounds:
         raise RoundError("no round has a model yet, so there is nothing to track; run one with: catbuilder round")
@@ -235,6 +238,10 @@ def mlflow_address(place: str) -> str:
     if "://" in place:
         return place
     folder = Path(place).resolve()
+    if "?" in str(folder):
+        raise InputError(
+            f"MLflow cannot write to {folder}, because of the question mark; give another folder with --dir"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'mlflow.db'}"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from catbuilder.catalogue.connection import Connection, first_row
+from catbuilder.catalogue.connection import Connection, first_row, literal_path
 from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import verify_stamps
@@ -103,15 +103,15 @@ def record_scores(recording: Recording, plan: RoundPlan, shards: list[Path], rou
     place = {"model": plan.round, "round": round_number, "run": recording.run}
     require_space(shards[0].parent, scored * (8 + 4 * len(plan.classes)), f"{scored:,} scores")
     con.execute(
-        query("rounds/record_scores").format(calibrated=_calibrated(con, plan)),
-        {**place, "files": [str(path) for path in shards]},
+        query("rounds/record_scores").format(calibrated=calibrated_sql(con, plan)),
+        {**place, "files": [literal_path(path) for path in shards]},
     )
     con.execute("INSERT INTO scorings BY NAME SELECT $model AS model, $scored AS scored, $round AS round, $run AS run",
                 {**place, "scored": scored})  # fmt: skip
     return scored
 
 
-def _calibrated(con: Connection, plan: RoundPlan) -> str:
+def calibrated_sql(con: Connection, plan: RoundPlan) -> str:
     """Write the SQL expression of the calibrated confidence of the class of highest posterior.
 
     It is softmax(scale * ln p + shift). The calibrator's numbers are written into the expression: a join with list

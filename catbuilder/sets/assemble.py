@@ -17,9 +17,18 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_numbe
 from catbuilder.catalogue.label_events import fresh_labels, record_events
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
 from catbuilder.core.errors import ConfigError, InputError
+from catbuilder.core.paths import named_path
 from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
-from catbuilder.core.user_csv import BadValue, CsvRow, CsvRows, list_columns, parse_object_id, read_table
+from catbuilder.core.user_csv import (
+    BadValue,
+    CsvRow,
+    CsvRows,
+    list_columns,
+    parse_object_id,
+    read_table,
+    unused_columns,
+)
 from catbuilder.sets.aliases import AliasReport, find_aliases
 from catbuilder.sets.firewall import update_firewall
 from catbuilder.sets.manifest import in_validation
@@ -77,6 +86,8 @@ class AssembleReport:
         Objects by (domain, reason).
     firewall : dict[str, int]
         Objects kept out of training, by rule.
+    unused_columns : tuple[str, ...]
+        Columns of the lists that are not used.
     """
 
     counts: pa.Table
@@ -96,6 +107,7 @@ class AssembleReport:
     images: AliasReport | None = None
     domains: dict[tuple[str, str], int] = field(default_factory=dict)
     firewall: dict[str, int] = field(default_factory=dict)
+    unused_columns: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Describe the sets, beside the table of counts."""
@@ -106,6 +118,7 @@ class AssembleReport:
             f"HP and the overlap: {self.hp_in_overlap:,} galaxies of HP are also in the overlap, {self.hp_in_fo:,} of "
             "them in FO; the two test sets are not disjoint.",
             "Validation of the paper: 963 galaxies of both classes.",
+            *unused_columns(self.unused_columns),
         ]
         if self.frozen:
             text.append(f"{' and '.join(self.frozen)}: written by an earlier call and frozen; not changed.")
@@ -157,6 +170,7 @@ def assemble(
     *,
     hp: str | Path | None = None,
     fo: str | Path | None = None,
+    strict: bool = False,
 ) -> AssembleReport:
     """Build the sets of the first round from the catalogues and their cross-match, by the rules of a recipe's `[sets]`.
 
@@ -169,7 +183,10 @@ def assemble(
         names.
     hp, fo : str or Path, optional
         CSV files that list the pairs of the test sets HP and FO, with one column of ids for each survey, whose name
-        begins with the survey's (`sdss_objid`, `des_coadd_object_id`). By default the set follows the recipe's rule.
+        begins with the survey's (`sdss_objid`, `des_coadd_object_id`). By default the set follows the recipe's rule. A
+        list with a row that cannot be used is refused, since test sets are written once.
+    strict : bool
+        Also refuse rows of the lists that only repeat an earlier row; default False.
 
     Returns
     -------
@@ -188,13 +205,15 @@ def assemble(
     >>> report = catbuilder.assemble(workspace, "paper", hp="hp.csv")
     >>> report.counts.to_pylist()
     """
-    hp = None if hp is None else Path(hp)
-    fo = None if fo is None else Path(fo)
+    hp = None if hp is None else named_path(hp, "the table of HP")
+    fo = None if fo is None else named_path(fo, "the table of FO")
     recipe = workspace.recipe(recipe)
     sets = recipe.sets
     _check_settings(workspace, sets)
     population = load_population(sets.population)
-    lists = {name: _read_list(workspace, file, sets) for name, file in (("HP", hp), ("FO", fo)) if file is not None}
+    lists = {
+        name: _read_list(workspace, file, sets, strict) for name, file in (("HP", hp), ("FO", fo)) if file is not None
+    }
     images = find_aliases(workspace)
     with workspace.reading() as con:
         _check_catalogue(con, sets)
@@ -212,7 +231,10 @@ def assemble(
     firewall = update_firewall(workspace, recipe.firewall.radius_arcsec).excluded
     with workspace.reading() as con:
         counts = fetch_arrow(con, query("sets/assemble_counts"))
-    return AssembleReport(counts, frozen=frozen, images=images, domains=domains, firewall=firewall, **numbers)
+    unused = tuple(dict.fromkeys(name for table in lists.values() for name in table.unused))
+    return AssembleReport(
+        counts, frozen=frozen, images=images, domains=domains, firewall=firewall, unused_columns=unused, **numbers
+    )
 
 
 def _check_settings(workspace: Workspace, sets: Sets) -> None:
@@ -244,29 +266,38 @@ def _check_catalogue(con: Connection, sets: Sets) -> None:
         )
 
 
-def _read_list(workspace: Workspace, file: Path, sets: Sets) -> CsvRows:
+def _read_list(workspace: Workspace, file: Path, sets: Sets, strict: bool) -> CsvRows:
     """Read a list of pairs; its good rows have the values `labelled_id` and `target_id`."""
     table = read_table(file, [], unique=(), limits=workspace.config.limits)
-    names = [next((c for c in table.columns if c.lower().startswith(s)), None) for s in (sets.labelled, sets.target)]
+    names = [next((c for c in table.columns if c.startswith(s)), None) for s in (sets.labelled, sets.target)]
     if None in names:
         raise InputError(
             f"{file} has the columns {list_columns(table.columns)}; a list of pairs needs one that begins with "
             f"'{sets.labelled}' and one that begins with '{sets.target}'"
         )
-    seen: dict[tuple[str, int], int] = {}
+    table.unused = tuple(name for name in table.unused if name.lower() not in names)
+    seen: dict[tuple[str, int], CsvRow] = {}
     good = []
     for row in table.rows:
         pair = [row.cells[str(name)] for name in names]
         try:
             ids = [parse_object_id(text)[0] for text in pair]
-            for place in zip(("labelled", "target"), ids, strict=True):
-                if place in seen:
-                    raise BadValue(f"the id {place[1]} is already in row {seen[place]}")
-            seen.update({place: row.number for place in zip(("labelled", "target"), ids, strict=True)})
-            good.append(CsvRow(row.number, row.cells, dict(zip(("labelled_id", "target_id"), ids, strict=True))))
         except BadValue as error:
             table.reject(row.number, {"object_id": pair[0]}, str(error))
+            continue
+        places = list(zip(("labelled", "target"), ids, strict=True))
+        earlier = [seen.get(place) for place in places]
+        for text, before in zip(pair, earlier, strict=True):
+            if before is not None:
+                repeated = all(one is before for one in earlier) and row.cells == before.cells
+                reason = f"the id {text} is already in row {before.number}"
+                table.reject(row.number, {"object_id": pair[0]}, reason, repeated=repeated)
+                break
+        else:
+            seen |= dict.fromkeys(places, row)
+            good.append(CsvRow(row.number, row.cells, dict(zip(("labelled_id", "target_id"), ids, strict=True))))
     table.rows = good
+    table.refuse_rejections(repeats=strict)
     return table
 
 

@@ -2,25 +2,24 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import fetch_number, first_row
 from catbuilder.catalogue.workspace import Workspace, record_rejections
 from catbuilder.core.errors import InputError
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import count
 from catbuilder.core.user_csv import (
     OBJECT_ID,
-    BadValue,
-    CsvColumn,
-    CsvRow,
     CsvRows,
     Rejection,
     label_column,
+    list_columns,
     number_column,
-    parse_cells,
     read_table,
+    unused_columns,
 )
 
 _RESERVED_NAMES = ("validation", "calibration")  # the table `metrics` lists these beside the test sets
@@ -45,7 +44,9 @@ class TestSetReport:
     already_trained : int
         Number of members that an earlier round trained on: the test set was made too late.
     rejections : tuple[Rejection, ...]
-        Rows that are not members, or members whose true class could not be read.
+        Rows that only repeat an earlier row.
+    unused_columns : tuple[str, ...]
+        Columns of the table that are not used, some with a hint.
     """
 
     name: str
@@ -55,10 +56,13 @@ class TestSetReport:
     known: int
     already_trained: int
     rejections: tuple[Rejection, ...]
+    unused_columns: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Describe the test set, and warn of members that cannot be tested on."""
-        text = [f"Test set {self.name} of {self.survey}: {self.members} objects, {self.with_truth} with a true class."]
+        members = count(self.members, "object")
+        text = [f"Test set {self.name} of {self.survey}: {members}, {self.with_truth} with a true class."]
+        text += unused_columns(self.unused_columns)
         if self.already_trained:
             text.append(
                 f"Warning: earlier rounds were trained on {self.already_trained} of them; the metrics of those rounds "
@@ -66,14 +70,23 @@ class TestSetReport:
             )
         if self.known < self.members:
             missing = self.members - self.known
-            text.append(f"{missing} are not in the catalogue yet; ingest their images to test on them.")
+            text.append(f"{missing} of them are not in the catalogue yet; ingest their images to test on them.")
         return text
 
 
-def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: str) -> TestSetReport:
+def add_test_set(
+    workspace: Workspace,
+    name: str,
+    table: str | Path,
+    *,
+    survey: str,
+    without_truth: bool = False,
+    strict: bool = False,
+) -> TestSetReport:
     """Declare the objects of a table as test set `name` of `survey`, with their true classes.
 
-    Images are ingested separately.
+    Images are ingested separately. A table with a row that cannot be used is refused, since the set could not be
+    completed later.
 
     Parameters
     ----------
@@ -82,10 +95,14 @@ def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: 
     name : str
         Letters, digits and _, such as `"HP"`; it may not begin with a digit.
     table : str or Path
-        CSV file. Column `object_id` is required. `label`, the true class, may be missing or empty; a set without true
-        classes is scored but not measured. `votes` is the fraction of volunteers who voted for `label`, from 0 to 1.
+        CSV file with `object_id`, `label` (the true class, or empty for a member without one) and optionally `votes`,
+        the fraction of volunteers who voted for `label`, from 0 to 1; names of columns in any case.
     survey : str
         Survey of the ids in the table.
+    without_truth : bool
+        Allow a set without any true class, which is scored but not measured; default False.
+    strict : bool
+        Also refuse rows that only repeat an earlier row; default False.
 
     Returns
     -------
@@ -95,13 +112,14 @@ def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: 
     Raises
     ------
     InputError
-        The set exists already for this survey (test sets are written once), or the name is not allowed.
+        The set exists already for this survey (test sets are written once), the name is not allowed, a row cannot be
+        used, or no row has a true class.
 
     Examples
     --------
     >>> catbuilder.add_test_set(workspace, "HP", "hp.csv", survey="des").members
     """
-    table = Path(table)
+    table = named_path(table, "the table of the test set")
     if not name.isidentifier():
         raise InputError(f"'{name}' cannot name a test set; use letters, digits and _ (HP, FO ...)")
     if name in _RESERVED_NAMES:
@@ -109,9 +127,12 @@ def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: 
             f"'{name}' cannot name a test set: catbuilder uses it for its own {name} objects; give another name"
         )
     workspace.check_survey(survey)
-    rows_in = read_table(table, [OBJECT_ID], limits=workspace.config.limits)
-    truth_columns = (label_column(workspace.config.classes), number_column("votes", 0.0, 1.0))
-    rows = [_member(row, rows_in, truth_columns) for row in rows_in.rows]
+    columns = (OBJECT_ID, label_column(workspace.config.classes), number_column("votes", 0.0, 1.0))
+    rows_in = read_table(table, columns, limits=workspace.config.limits)
+    rows_in.refuse_rejections(repeats=strict)
+    rows = [{"object_id": row["object_id"][0], "truth": row["label"], "votes": row["votes"]} for row in rows_in.rows]
+    with_truth = sum(row["truth"] is not None for row in rows)
+    _check_truth(rows_in, with_truth, without_truth)
     with workspace.recording(f"testset {name} --survey {survey}") as recording:
         con = recording.con
         if first_row(con, "SELECT 1 FROM test_sets WHERE test_set = ? AND survey = ? LIMIT 1", [name, survey]):
@@ -123,17 +144,19 @@ def add_test_set(workspace: Workspace, name: str, table: str | Path, *, survey: 
         trained = con.execute(query("sets/trained_test_objects"), {"test_set": name}).fetchall()
         record_rejections(recording, rows_in.rejections)
         ingested = fetch_number(con, query("sets/ingested_test_objects"), {"test_set": name, "survey": survey})
-    with_truth = sum(row["truth"] is not None for row in rows)
     rejections = tuple(rows_in.rejections)
-    return TestSetReport(name, survey, len(rows), with_truth, ingested, len(trained), rejections)
+    return TestSetReport(name, survey, len(rows), with_truth, ingested, len(trained), rejections, rows_in.unused)
 
 
-def _member(row: CsvRow, table: CsvRows, truth_columns: tuple[CsvColumn, ...]) -> dict[str, Any]:
-    """A member with its truth. A bad truth does not cost the membership: the object would be free to train on."""
-    object_id, _ = row["object_id"]
-    try:
-        values = parse_cells(row.cells, truth_columns)
-        return {"object_id": object_id, "truth": values["label"], "votes": values["votes"]}
-    except BadValue as error:
-        table.reject(row.number, row.cells, f"{error}; the object is a member all the same, without a true class")
-        return {"object_id": object_id, "truth": None, "votes": None}
+def _check_truth(table: CsvRows, with_truth: int, without_truth: bool) -> None:
+    """Refuse a set without any true class, unless it was asked for: a misspelt column would be frozen like that."""
+    if with_truth and without_truth:
+        raise InputError(f"{table.path} has true classes in its column label; leave out --no-truth, or the column")
+    if with_truth or without_truth:
+        return
+    what = "has no true class in its column label" if "label" in table.columns else "has no column 'label'"
+    unused = f" (not used are {list_columns(table.unused)})" if table.unused else ""
+    raise InputError(
+        f"{table.path} {what}{unused}, and a test set cannot be changed later; name the column of the true classes "
+        "label, or give --no-truth for a set that is scored but never measured"
+    )

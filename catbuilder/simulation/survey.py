@@ -23,6 +23,7 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write, write_text
+from catbuilder.core.paths import named_path
 from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
@@ -134,7 +135,7 @@ def simulate(
     >>> catbuilder.simulate("demo", 2700, seed=1)
     >>> workspace = catbuilder.open_workspace("demo")
     """
-    workspace = Path(workspace)
+    workspace = named_path(workspace, "the folder of the workspace")
     if not isinstance(plan, SurveyPlan):
         plan = SurveyPlan() if plan is None else SurveyPlan.scaled_to(plan)
     reporter = reporter or Reporter(quiet=True)

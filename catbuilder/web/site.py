@@ -74,6 +74,8 @@ def as_text(value: object) -> str:
     """Write a value of any column, floats with six digits."""
     if value is None:
         return EMPTY
+    if isinstance(value, bool):
+        return "true" if value else "false"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 

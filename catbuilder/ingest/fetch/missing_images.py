@@ -16,6 +16,7 @@ from catbuilder.catalogue.where_condition import condition_errors, confined_cond
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
+from catbuilder.core.paths import file_to_write
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
 
@@ -188,15 +189,11 @@ def write_cutout_list(
     --------
     >>> catbuilder.write_cutout_list(workspace, "cutouts.csv", by="id").listed
     """
-    file = Path(file)
+    file = file_to_write(file)
     targets = objects_without_image(workspace, survey, where=where, width_arcsec=width_arcsec)
     id_column = workspace.config.surveys[survey].id_column
     if by != "position" and id_column.upper() != "COADD_OBJECT_ID":
         raise InputError(f"{survey} has {id_column} as its id, which DESaccess does not know; use --by position")
-    if not file.parent.is_dir():
-        raise InputError(f"there is no folder {file.parent}; make it, or choose another folder for {file.name}")
-    if file.is_dir():
-        raise InputError(f"{file} is a folder; name the file to write, such as {file / 'cutouts.csv'}")
     known = [target for target in targets if by == "position" or not target.named]
     if known:
         with atomic_write(file) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:

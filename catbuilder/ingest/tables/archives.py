@@ -9,6 +9,8 @@ TOPCAT each write them differently.
 import re
 from dataclasses import dataclass, field
 
+from catbuilder.ingest.tables.units import Quantity
+
 _VOTES = ("P_EL", "P_CW", "P_ACW", "P_EDGE", "P_DK", "P_MG", "P_CS", "P_EL_DEBIASED", "P_CS_DEBIASED")
 _BANDS = ("G", "R", "I")
 
@@ -25,6 +27,7 @@ class Measurement:
     sentinels : numbers that mean 'not measured'
     limits : values outside them are wrong
     matters : whether the report says so if the file lacks the column
+    quantity : what it measures, which decides the units that can be converted
     """
 
     theirs: str
@@ -33,6 +36,7 @@ class Measurement:
     sentinels: tuple[float, ...] = ()
     limits: tuple[float, float] | None = None
     matters: bool = False
+    quantity: Quantity = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Archive:
     of_objects : measurements that go to `objects`
     of_archive : measurements that go to `table`
     radius_arcsec : SQL of the angular radius over the catalogue's columns; `radius_needs` are those columns
+    arcsec_per_pixel : scale of columns that are in pixels
     """
 
     kind: str
@@ -65,6 +70,7 @@ class Archive:
     of_archive: tuple[Measurement, ...]
     radius_arcsec: str = "NULL"
     radius_needs: tuple[str, ...] = field(default=())
+    arcsec_per_pixel: float | None = None
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -72,12 +78,15 @@ class Archive:
         return self.of_objects + self.of_archive
 
 
-def _des(theirs: str, kind: str, *, matters: bool = False, sentinels: tuple[float, ...] = ()) -> Measurement:
-    return Measurement(theirs, theirs.lower(), kind, sentinels, matters=matters)
+def _des(
+    theirs: str, kind: str, *, quantity: Quantity = "", matters: bool = False, sentinels: tuple[float, ...] = ()
+) -> Measurement:
+    return Measurement(theirs, theirs.lower(), kind, sentinels, matters=matters, quantity=quantity)
 
 
-def _sdss(theirs: str, ours: str, kind: str = "FLOAT") -> Measurement:
-    return Measurement(theirs, ours, kind, (-9999.0,) if kind == "FLOAT" else (), matters=kind == "FLOAT")
+def _sdss(theirs: str, ours: str, kind: str = "FLOAT", quantity: Quantity = "") -> Measurement:
+    sentinels = (-9999.0,) if kind == "FLOAT" else ()
+    return Measurement(theirs, ours, kind, sentinels, matters=kind == "FLOAT", quantity=quantity)
 
 
 _NOT_MEASURED = (99.0, -99.0)  # magnitudes and spread models of DES
@@ -88,7 +97,7 @@ GALAXY_ZOO = Archive(
     of_objects=(),
     of_archive=(
         Measurement("NVOTE", "nvote", "INTEGER", limits=(0, 1e6)),
-        *(Measurement(name, name.lower(), "FLOAT", limits=(0, 1), matters=True) for name in _VOTES),
+        *(Measurement(name, name.lower(), "FLOAT", limits=(0, 1), matters=True, quantity="share") for name in _VOTES),
         *(Measurement(name, name.lower(), "TINYINT", limits=(0, 1), matters=True)
           for name in ("SPIRAL", "ELLIPTICAL", "UNCERTAIN")),
     ),
@@ -97,12 +106,12 @@ GALAXY_ZOO = Archive(
 SDSS_PHOTOOBJ = Archive(
     kind="sdss", title="SDSS PhotoObj", table="sdss_photoobj", strength=2, survey="sdss",
     id_column="objID", ra="ra", dec="dec", required=(),
-    of_objects=tuple(_sdss(band.lower(), f"mag_{band.lower()}") for band in _BANDS),
+    of_objects=tuple(_sdss(band.lower(), f"mag_{band.lower()}", quantity="magnitude") for band in _BANDS),
     of_archive=(
-        _sdss("u", "u"), _sdss("z", "z"),
+        _sdss("u", "u", quantity="magnitude"), _sdss("z", "z", quantity="magnitude"),
         _sdss("run", "imaging_run", "INTEGER"), _sdss("rerun", "rerun", "INTEGER"),
         _sdss("camcol", "camcol", "INTEGER"), _sdss("field", "field", "INTEGER"),
-        _sdss("petroRad_r", "petrorad_r"),
+        _sdss("petroRad_r", "petrorad_r", quantity="arcsec"),
     ),
     radius_arcsec="petrorad_r", radius_needs=("petrorad_r",),
 )  # fmt: skip
@@ -111,23 +120,28 @@ DES_MAIN = Archive(
     kind="des", title="the DES main table", table="des_coadd", strength=2, survey="des",
     id_column="COADD_OBJECT_ID", ra="RA", dec="DEC", required=(),
     of_objects=tuple(
-        Measurement(f"MAG_AUTO_{band}", f"mag_{band.lower()}", "FLOAT", _NOT_MEASURED, matters=True) for band in _BANDS
+        Measurement(
+            f"MAG_AUTO_{band}", f"mag_{band.lower()}", "FLOAT", _NOT_MEASURED, matters=True, quantity="magnitude"
+        ) for band in _BANDS
     ),
     of_archive=(
         _des("TILENAME", "VARCHAR"),
-        *(_des(f"MAG_AUTO_{band}", "FLOAT", sentinels=_NOT_MEASURED) for band in "ZY"),
+        *(_des(f"MAG_AUTO_{band}", "FLOAT", quantity="magnitude", sentinels=_NOT_MEASURED) for band in "ZY"),
         *(_des(f"FLAGS_{band}", "SMALLINT", matters=True) for band in _BANDS),
         *(_des(f"IMAFLAGS_ISO_{band}", "INTEGER", matters=True) for band in _BANDS),
         *(_des(f"NEPOCHS_{band}", "SMALLINT", matters=True) for band in _BANDS),
-        *(_des(f"{axis}WIN_IMAGE", "DOUBLE") for axis in "XY"),
-        *(_des(name, "FLOAT") for name in ("A_IMAGE", "B_IMAGE", "THETA_J2000", "KRON_RADIUS")),
-        *(_des(name, "FLOAT", sentinels=_NOT_MEASURED) for name in ("FLUX_RADIUS_I", "FWHM_IMAGE_I")),
+        *(_des(f"{axis}WIN_IMAGE", "DOUBLE", quantity="pixels") for axis in "XY"),
+        *(_des(name, "FLOAT", quantity="pixels") for name in ("A_IMAGE", "B_IMAGE")),
+        _des("THETA_J2000", "FLOAT", quantity="degrees"), _des("KRON_RADIUS", "FLOAT", quantity="semi-axes"),
+        *(_des(name, "FLOAT", quantity="pixels", sentinels=_NOT_MEASURED)
+          for name in ("FLUX_RADIUS_I", "FWHM_IMAGE_I")),
         *(_des(name, "FLOAT", matters=True, sentinels=_NOT_MEASURED)
           for name in ("SPREAD_MODEL_I", "SPREADERR_MODEL_I", "WAVG_SPREAD_MODEL_I", "WAVG_SPREADERR_MODEL_I")),
         _des("EXTENDED_CLASS_COADD", "TINYINT", sentinels=(-9.0,)),
     ),
     # KRON_RADIUS is a multiple of the semi-major axis, which is in pixels
     radius_arcsec=f"kron_radius * a_image * {DES_ARCSEC_PER_PIXEL}", radius_needs=("kron_radius", "a_image"),
+    arcsec_per_pixel=DES_ARCSEC_PER_PIXEL,
 )  # fmt: skip
 
 ARCHIVES = {archive.kind: archive for archive in (GALAXY_ZOO, SDSS_PHOTOOBJ, DES_MAIN)}

@@ -6,13 +6,15 @@ opens a file that was cut short without a warning. Here a header must end within
 
 import math
 import re
-import warnings
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from astropy.io import fits
+from astropy.io.fits.card import Undefined
 
+from catbuilder.core.library_warnings import collect_warnings
 from catbuilder.core.safe_text import in_one_line
 
 BLOCK = 2880
@@ -24,8 +26,10 @@ MOST_HDUS = 1000
 _MOST_HEADER_BYTES = 1456 * BLOCK  # 52,000 cards: fifty for each of 999 columns, the standard's limit
 _MOST_AXES = 999  # FITS standard 4.0, section 4.4.1.1
 _LARGEST = 2**62  # bytes: the limit of seek()
+_HARMLESS = ("header keyword is invalid or follows an unrecognized",)  # a card that nothing here asks for
 _OF_SIZE = re.compile(r"Z?(BITPIX|NAXIS\d*|PCOUNT|GCOUNT|TILE\d+)|TFIELDS")
 _END = b"END".ljust(80)
+_TEXT_CARD = re.compile(rb"([A-Z0-9_-]{1,8}) *= +'((?:[^']|'')*)'")
 
 
 class DamagedHeader(ValueError):
@@ -34,6 +38,34 @@ class DamagedHeader(ValueError):
 
 class _HeaderFile(Protocol):
     def read(self, size: int, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class ReadHeader:
+    """A header, with what astropy does not read.
+
+    Attributes
+    ----------
+    header : letters beyond ASCII, which the standard forbids and observatories write, are `?` in it
+    texts : by keyword, the texts that have such letters
+    notes : warnings of astropy that are not known to be harmless
+    """
+
+    header: fits.Header
+    texts: dict[str, str]
+    notes: list[str]
+
+    def text(self, card: str) -> str:
+        """Text of a card, "" if the header lacks it; raises what astropy raises for a card that cannot be parsed."""
+        value = self.texts.get(card) or self.header.get(card, "")
+        return "" if isinstance(value, Undefined) else str(value).strip()
+
+    def text_if_any(self, card: str) -> str:
+        """Text of a card that one can do without, "" if the header lacks it or it cannot be parsed."""
+        try:
+            return self.text(card)
+        except fits.VerifyError:
+            return ""
 
 
 def read_header(file: _HeaderFile) -> fits.Header:
@@ -46,6 +78,11 @@ def read_header(file: _HeaderFile) -> fits.Header:
     DamagedHeader
         The file ends inside the header, or the header has no END within 4 MB.
     """
+    return read_whole_header(file).header
+
+
+def read_whole_header(file: _HeaderFile) -> ReadHeader:
+    """Read a header as `read_header` does, with its letters beyond ASCII."""
     blocks = bytearray()
     while len(blocks) < _MOST_HEADER_BYTES:
         block = file.read(BLOCK)
@@ -55,10 +92,20 @@ def read_header(file: _HeaderFile) -> fits.Header:
             raise DamagedHeader("it is cut short inside the header")
         blocks += block
         if _ends(block):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about cards that deviate from the standard
-                return fits.Header.fromstring(blocks.decode("latin-1"))
+            plain = blocks.decode("ascii", "replace").replace("\ufffd", "?")
+            with collect_warnings(_HARMLESS) as notes:
+                header = fits.Header.fromstring(plain)
+                list(header.keys())  # astropy looks at a card, and warns, when its keyword is asked for
+            return ReadHeader(header, {} if blocks.isascii() else _texts_beyond_ascii(blocks), notes)
     raise DamagedHeader(f"a header has no END within {_MOST_HEADER_BYTES:,} bytes")
+
+
+def decode_text(text: bytes) -> tuple[str, str]:
+    """Decode a text that should be ASCII as UTF-8 if it is valid, else as Latin-1; returns the encoding's name too."""
+    try:
+        return text.decode("utf-8"), "UTF-8"
+    except UnicodeDecodeError:
+        return text.decode("latin-1"), "Latin-1"
 
 
 def check_sizes(header: fits.Header) -> None:
@@ -98,6 +145,14 @@ def data_bytes(header: fits.Header) -> int:
 def padded_size(size: int) -> int:
     """Round a number of bytes up to whole blocks."""
     return -(-size // BLOCK) * BLOCK
+
+
+def _texts_beyond_ascii(blocks: bytearray) -> dict[str, str]:
+    cards = (bytes(blocks[place : place + 80]) for place in range(0, len(blocks), 80))
+    found = (_TEXT_CARD.match(card) for card in cards if not card.isascii())
+    return {
+        match[1].decode("ascii"): decode_text(match[2].replace(b"''", b"'"))[0].rstrip() for match in found if match
+    }
 
 
 def _ends(block: bytes) -> bool:

@@ -1,19 +1,17 @@
-"""Stream Parquet catalogues into DuckDB: one file, or a folder or glob of parts."""
+"""Stream Parquet catalogues into DuckDB: one file, a folder or pattern of parts, or a HATS catalogue."""
 
-import glob
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from catbuilder.catalogue.connection import Connection
+from catbuilder.catalogue.connection import Connection, literal_path
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
+from catbuilder.ingest.tables.parquet_columns import Footer, read_footer, stated_frame, unite
 from catbuilder.ingest.tables.table_file import (
     FileColumn,
     Progress,
@@ -21,74 +19,58 @@ from catbuilder.ingest.tables.table_file import (
     TableFile,
     duckdb_progress,
     row_numbering,
-    sql_type,
-    unit_text,
 )
 
 
 class ParquetFiles(TableFile):
-    """One Parquet file, or the parts of a table."""
+    """One Parquet file, or the parts of a table, which may hold a column in different types."""
 
     def __init__(self, path: Path, parts: Sequence[Path], limits: Limits) -> None:
-        self._parts = parts
-        footers = [_footer(part) for part in parts]
-        columns, _ = footers[0]
-        for part, (others, _) in zip(parts, footers, strict=True):
-            _check_same(parts[0], columns, part, others)
-        self._rows = [rows for _, rows in footers]
-        super().__init__(path, columns, limits)
+        footers = [read_footer(part) for part in parts]
+        self._alike = _by_columns(footers)
+        self._in_order = [footer for group in self._alike for footer in group]
+        self.frame = stated_frame(footers)
+        super().__init__(path, unite(footers), limits)
 
     @property
     def bytes(self) -> int:
         """Size of all parts on the disk."""
-        return sum(part.stat().st_size for part in self._parts)
+        return sum(footer.part.stat().st_size for footer in self._in_order)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
         """Read the rows of all parts, one part after the other."""
+        wanted = [column for column in self.columns if column.name in names]
+        for column in wanted:
+            if column.fault:
+                raise InputError(f"column {column.name} of {self.path} {column.fault}; give parts of one table")
+        columns = ", ".join(map(_cast, wanted)) or "1"
+        scans = [
+            query("ingest/scan_parquet").format(columns=columns, files=f"files_{place}")
+            for place in range(len(self._alike))
+        ]
+        files = {
+            f"files_{place}": [literal_path(footer.part) for footer in group] for place, group in enumerate(self._alike)
+        }
         with duckdb_progress(con, progress):
-            yield Scan(f"({query('ingest/scan_parquet')})", {"files": [str(part) for part in self._parts]})
+            yield Scan(f"({' UNION ALL '.join(scans)})", files)
 
     def numbering(self, con: Connection) -> pa.Table:
         """Number the rows from 1 in each part."""
         # an empty part begins where the next one does, and would give its name to the rows of that one
-        parts = [(str(part), rows) for part, rows in zip(self._parts, self._rows, strict=True) if rows]
-        firsts = np.concatenate([[0], np.cumsum([rows for _, rows in parts])[:-1]])
-        return row_numbering(firsts, [part for part, _ in parts], [1] * len(parts))
+        parts = [footer for footer in self._in_order if footer.rows]
+        firsts = np.concatenate([[0], np.cumsum([footer.rows for footer in parts])[:-1]])
+        return row_numbering(firsts, [str(footer.part) for footer in parts], [1] * len(parts))
 
 
-def parquet_parts(path: Path) -> list[Path]:
-    """List the Parquet files of a folder, or the file itself."""
-    if path.is_dir():
-        parts = sorted(part for part in path.rglob("*.parquet") if not part.name.startswith(("_", ".")))
-        if not parts:
-            raise InputError(f"the folder {path} holds no .parquet file; give a folder of the parts of one table")
-        return parts
-    if path.suffix.lower() in (".parquet", ".pq"):
-        return sorted(Path(name) for name in glob.glob(str(path), recursive=True)) if not path.is_file() else [path]
-    return []
+def _by_columns(footers: Sequence[Footer]) -> list[list[Footer]]:
+    """Group parts whose columns have the same types: DuckDB reads those in one scan."""
+    groups: dict[frozenset[tuple[str, str | None]], list[Footer]] = {}
+    for footer in footers:
+        groups.setdefault(frozenset(footer.types.items()), []).append(footer)
+    return list(groups.values())
 
 
-def _footer(part: Path) -> tuple[list[FileColumn], int]:
-    """Columns and number of rows of a Parquet file."""
-    try:
-        file = pq.ParquetFile(part)
-        fields, rows = list(file.schema_arrow), file.metadata.num_rows
-        file.close()
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        reason = in_one_line(error)
-        raise InputError(f"{part} cannot be read as Parquet ({reason}); fetch or write it again") from None
-    return [FileColumn(field.name, sql_type(field.type), unit_text(field)) for field in fields], rows
-
-
-def _check_same(first: Path, columns: Sequence[FileColumn], part: Path, others: Sequence[FileColumn]) -> None:
-    here, there = ({column.name: column.type for column in some} for some in (columns, others))
-    faults = [f"lacks {name}" for name in here if name not in there]
-    faults += [f"has {name} besides" for name in there if name not in here]
-    faults += [
-        f"has {name} as {there[name] or 'a list'} and not {here[name] or 'a list'}"
-        for name in here
-        if name in there and here[name] != there[name]
-    ]
-    if faults:
-        raise InputError(f"{part} has other columns than {first}: it {', '.join(faults)}; give parts of one table")
+def _cast(column: FileColumn) -> str:
+    name = '"' + column.name.replace('"', '""') + '"'
+    return f"CAST({name} AS {column.type}) AS {name}" if column.type else name

@@ -4,77 +4,104 @@ For the small tables that users write themselves, with typed rows in Python, see
 """
 
 import csv
-import gzip
+import io
+import os
 import re
-import zlib
+import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row, literal_path
+from catbuilder.core.csv_rows import holds_rows
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Limits
+from catbuilder.ingest.tables.packed_file import UNPACKING_ERRORS, Unpacked, open_unpacked, packing
 from catbuilder.ingest.tables.table_file import (
     FileColumn,
     Progress,
     Scan,
+    TableChoice,
     TableFile,
     damaged_table,
     duckdb_progress,
-    row_numbering,
+    numbering_without,
 )
 
 _OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # separators of files that are named .csv
 _CHUNK_BYTES = 1 << 20
 _SURPLUS_CELLS = 1000  # beyond those of the header; DuckDB rejects lines with fewer
 _QUOTED = re.compile(rb'"[^"]*"')
+_COMMENTS = 100  # lines before the header that may be the header
 _LONGEST_LINE = 4_000_000  # letters: DuckDB reads lines of up to 2 MB
 
 
+@dataclass(frozen=True)
+class _Header:
+    """The names of a CSV file's columns, and the number of lines before the first row."""
+
+    names: list[str]
+    lines: int
+
+
 class CsvFile(TableFile):
-    """A CSV file as archives write it; a byte order mark and lines with '#' may precede the header."""
+    """A CSV file as archives write it; a byte order mark and lines with '#' may precede the header.
+
+    The header may itself begin with '#', as numpy.savetxt and astropy's commented header write it.
+    """
 
     malformed = "ingest/malformed_csv_lines"
     typed = False
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        header, self._header_line = _csv_header(path)
-        if len(header) == 1 and (
-            found := next((name for mark, name in _OTHER_MARKS.items() if mark in header[0]), None)
+    def __init__(self, path: Path, limits: Limits, choice: TableChoice) -> None:
+        header = _csv_header(path, choice)
+        self._lines_before = header.lines
+        self._odd_quotes: list[int] = []  # lines with one, which a scan finds
+        if len(header.names) == 1 and (
+            found := next((name for mark, name in _OTHER_MARKS.items() if mark in header.names[0]), None)
         ):
             raise InputError(f"{path} has {found} between its cells; save it with commas")
-        names = [cell.strip() or f"column {place}" for place, cell in enumerate(header, 1)]
-        super().__init__(path, [FileColumn(name, "VARCHAR") for name in names], limits)
+        super().__init__(path, [FileColumn(name, "VARCHAR") for name in header.names], limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
-        """Read every cell as text; DuckDB rejects malformed lines."""
-        _refuse_surplus_cells(self.path, len(self.columns))
-        with duckdb_progress(con, progress):
-            yield Scan(
-                f"({query('ingest/scan_csv')})",
-                {"file": str(self.path), "skip": self._header_line,
-                 "columns": {column.name: "VARCHAR" for column in self.columns}},
-            )  # fmt: skip
+        """Read every cell as text; DuckDB rejects malformed lines.
+
+        A compressed file is unpacked here and fed to DuckDB through a pipe: DuckDB tells gzip by the file's name, does
+        not check its checksum, and refuses zero bytes behind it. That is no slower than to let DuckDB unpack it.
+        """
+        values = {"skip": self._lines_before, "columns": {column.name: "VARCHAR" for column in self.columns}}
+        source = f"({query('ingest/scan_csv')})"
+        if not packing(self.path):
+            with open(self.path, "rb") as file:
+                deque(_checked(self.path, file, len(self.columns), self._odd_quotes), maxlen=0)
+            with duckdb_progress(con, progress):
+                yield Scan(source, {"file": literal_path(self.path), **values})
+            return
+        with _piped(self.path, len(self.columns), self._odd_quotes) as pipe, duckdb_progress(con, progress):
+            yield Scan(source, {"file": literal_path(Path(pipe)), **values})
 
     def check_whole(self, con: Connection, records: int) -> None:
-        """Refuse a file with a quoted cell that does not end, if DuckDB skipped rows after it without listing them.
+        """Refuse a file with a quote that nothing ends, or that a later stray one ends, if it swallowed rows.
 
         Raises
         ------
         InputError
-            Rows were lost, as the number of lines shows.
+            Rows were lost, as the number of lines shows, or are text of a cell.
         """
+        _refuse_swallowed_rows(self.path, self._odd_quotes, len(self.columns))
         text = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
         row = first_row(con, text)
         if row is None or row[0] is None:
             return
-        lines = sum(number > self._header_line and not blank for number, blank in _lines(self.path))
+        lines = sum(number > self._lines_before and not blank for number, blank in _lines(self.path))
         lost = lines - records - fetch_number(con, "SELECT count(*) FROM malformed")
         if lost > 0:
             raise InputError(
@@ -85,44 +112,99 @@ class CsvFile(TableFile):
     def numbering(self, con: Connection) -> pa.Table:
         """Number the rows by lines as a text editor counts, with malformed and blank ones."""
         malformed = fetch_arrow(con, "SELECT row FROM malformed").column(0).to_numpy()
-        blank = [number for number, is_blank in _lines(self.path) if number > self._header_line and is_blank]
-        skipped = np.union1d(malformed, np.array(blank, np.int64)).astype(np.int64)
-        rows = np.concatenate([[self._header_line], skipped]) + 1
-        firsts = rows - self._header_line - 1 - np.arange(len(rows))
-        # of consecutive skipped lines, the last one gives the line of the next record
-        last = np.append(firsts[1:] != firsts[:-1], True)
-        return row_numbering(firsts[last], [str(self.path)] * int(last.sum()), rows[last])
+        blank = [number for number, is_blank in _lines(self.path) if number > self._lines_before and is_blank]
+        return numbering_without(self.path, self._lines_before, np.union1d(malformed, np.array(blank, np.int64)))
 
 
-def _refuse_surplus_cells(path: Path, columns: int) -> None:
-    """Refuse a file with a line of far too many cells, or with a wrong gzip checksum.
+def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: list[int]) -> Iterator[bytes]:
+    """Give the bytes of a file part by part, and refuse a line of far too many cells before it is given.
 
-    DuckDB's time grows with the square of the surplus cells: 15 s and 1.2 GB for a line of 40,000. And it does not
-    check the gzip checksum.
+    Lines with an odd number of quotes are added to `odd_quotes`.
+    DuckDB's time grows with the square of the surplus cells: 15 s and 1.2 GB for a line of 40,000.
     """
     most = columns + _SURPLUS_CELLS
+    number, cells, quotes = 1, 0, 0
+    while part := file.readline(_CHUNK_BYTES):
+        quotes += part.count(b'"')
+        if len(part) > most:
+            cells += _QUOTED.sub(b"", part).count(b",")
+        if cells > most:
+            raise InputError(
+                f"row {number:,} of {path} has more than {most:,} cells where the header has {columns:,}; "
+                "remove it, or fetch the file again"
+            )
+        yield part
+        if part.endswith(b"\n"):
+            if quotes % 2:
+                odd_quotes.append(number)
+            number, cells, quotes = number + 1, 0, 0
+
+
+@contextmanager
+def _piped(path: Path, columns: int, odd_quotes: list[int]) -> Iterator[str]:
+    """Unpack a file into a pipe while the body runs, and give the pipe's path.
+
+    Raises
+    ------
+    InputError
+        At the end: the file is damaged, or a line has far too many cells.
+    """
+    reading, writing = os.pipe()
+    errors: list[InputError] = []
+
+    def feed() -> None:
+        try:
+            with suppress(BrokenPipeError), open(writing, "wb", _CHUNK_BYTES) as out, open_unpacked(path) as file:
+                out.writelines(_checked(path, file, columns, odd_quotes))  # until DuckDB stops reading; it says why
+        except InputError as error:
+            errors.append(error)
+        except UNPACKING_ERRORS:
+            errors.append(damaged_table(path))
+
+    thread = threading.Thread(target=feed, daemon=True)
+    thread.start()
     try:
-        with gzip.open(path) if path.name.lower().endswith(".gz") else open(path, "rb") as file:
-            number, cells = 1, 0
-            while part := file.readline(_CHUNK_BYTES):
-                if len(part) > most:
-                    cells += _QUOTED.sub(b"", part).count(b",")
-                if cells > most:
-                    raise InputError(
-                        f"row {number:,} of {path} has more than {most:,} cells where the header has {columns:,}; "
-                        "remove it, or fetch the file again"
-                    )
-                if part.endswith(b"\n"):
-                    number, cells = number + 1, 0
-    except (OSError, EOFError, zlib.error):
-        raise damaged_table(path) from None
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)
+        thread.join()
+        if errors:
+            raise errors[0]
+
+
+def _refuse_swallowed_rows(path: Path, odd_quotes: Sequence[int], columns: int) -> None:
+    """Refuse a file with a quoted cell that runs over lines which look like rows, up to a later stray quote.
+
+    Such a cell begins and ends on lines with an odd number of quotes; to DuckDB it is a cell like any other.
+    """
+    if not odd_quotes:
+        return
+    odd, taken, length = set(odd_quotes), list[str](), 0
+    with _opened_text(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
+            if not taken and number not in odd:
+                continue
+            taken.append(line)
+            length += len(line)
+            if len(taken) > 1 and number in odd and _is_one_row(taken, columns) and holds_rows(taken, columns):
+                raise InputError(
+                    f"{path}: in row {number + 1 - len(taken)} a quoted cell runs on to row {number}, over lines that "
+                    "look like rows; is a quote missing or too many?"
+                )
+            if (len(taken) > 1 and number in odd) or length > _LONGEST_LINE:
+                taken, length = [], 0
+
+
+def _is_one_row(lines: Sequence[str], columns: int) -> bool:
+    try:
+        return [len(cells) for cells in csv.reader(lines, strict=True)] == [columns]
+    except csv.Error:
+        return False
 
 
 def _opened_text(path: Path) -> TextIO:
     # DuckDB rejects lines that are not UTF-8; here lines are only counted
-    if path.name.lower().endswith(".gz"):
-        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8-sig", errors="replace", newline="\n"))
-    return open(path, encoding="utf-8-sig", errors="replace", newline="\n")
+    return io.TextIOWrapper(open_unpacked(path), encoding="utf-8-sig", errors="replace", newline="\n")
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bool]]:
@@ -138,8 +220,9 @@ def _lines(path: Path) -> Iterator[tuple[int, bool]]:
                 yield number, blank
 
 
-def _csv_header(path: Path) -> tuple[list[str], int]:
-    """The header's cells and its line number (the first is 1)."""
+def _csv_header(path: Path, choice: TableChoice) -> _Header:
+    """Find the header: the first line without '#', or the last before it if that one alone has the columns."""
+    commented: deque[str] = deque(maxlen=_COMMENTS)
     try:
         with _opened_text(path) as file:
             number = 0
@@ -150,9 +233,29 @@ def _csv_header(path: Path) -> tuple[list[str], int]:
                         f"{path} has a line of more than {_LONGEST_LINE:,} letters; save it with one row per line"
                     )
                 if "\x00" in line:
-                    raise InputError(f"{path} is not a CSV text file; save it as UTF-8 CSV with a header row")
-                if line.strip() and not line.startswith("#"):
-                    return next(csv.reader([line])), number
-    except (OSError, EOFError, zlib.error, csv.Error) as error:
+                    raise InputError(
+                        f"{path} is not a CSV text file (it has zero bytes, as UTF-16 text has); save it as UTF-8 CSV "
+                        "with a header row"
+                    )
+                if "\r" in line.rstrip("\r\n"):
+                    raise InputError(
+                        f"{path} ends its lines with carriage returns alone, as old Macintosh programs do; save it "
+                        "with the line ends of Linux or Windows"
+                    )
+                if line.startswith("#"):
+                    commented.append(line.lstrip("#"))
+                elif line.strip():
+                    names = _names(line)
+                    if not choice.fits(names):
+                        above = map(_names, reversed(commented))
+                        header = next((one for one in above if len(one) == len(names) and choice.fits(one)), None)
+                        if header:
+                            return _Header(header, number - 1)
+                    return _Header(names, number)
+    except (*UNPACKING_ERRORS, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV ({error}); fetch or save it again") from None
     raise InputError(f"{path} is empty; it needs a header row with the names of the columns")
+
+
+def _names(line: str) -> list[str]:
+    return [cell.strip() or f"column {place}" for place, cell in enumerate(next(csv.reader([line]), []), 1)]

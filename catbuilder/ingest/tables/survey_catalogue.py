@@ -25,13 +25,15 @@ from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_POSITION_ARCSEC
-from catbuilder.core.user_csv import Rejection, see_the_rest
+from catbuilder.core.user_csv import Rejection, refuse_rejections, see_the_rest
 from catbuilder.ingest.tables.archives import ARCHIVES, Archive, release_by_columns, sky_versions
 from catbuilder.ingest.tables.open_table import open_table
-from catbuilder.ingest.tables.table_file import Progress, TableFile
+from catbuilder.ingest.tables.positions import doubt_positions
+from catbuilder.ingest.tables.table_file import Progress, TableChoice, TableFile, folded_name
 from catbuilder.ingest.tables.typed_columns import (
     FileLayout,
     accept_rows,
@@ -39,6 +41,7 @@ from catbuilder.ingest.tables.typed_columns import (
     add_kept_columns,
     check_kept_names,
     count_sentinels,
+    count_without_magnitude,
     find_columns,
     load_rows,
     with_stored_types,
@@ -109,6 +112,13 @@ class SurveyReport:
         Number of values by which the archive says 'not measured', for each column.
     missing : tuple[str, ...]
         Important columns that the file lacks.
+    without_magnitude : dict[str, int]
+        Number of fluxes that are not positive and so have no magnitude, for each column.
+    converted : tuple[str, ...]
+        Columns that were converted to other units, and the frame of the positions if it was not ICRS.
+    notes : tuple[str, ...]
+        Sentences on the file as a whole: a result that the service cut, letters that had to be decoded, positions
+        without a unit that look like hours or radians.
     """
 
     survey: str
@@ -128,6 +138,14 @@ class SurveyReport:
     rejections: tuple[Rejection, ...]
     sentinels: dict[str, int]
     missing: tuple[str, ...]
+    without_magnitude: dict[str, int]
+    converted: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nothing_used(self) -> bool:
+        """Whether no row could be used."""
+        return self.rejected == self.rows
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
@@ -136,7 +154,7 @@ class SurveyReport:
             f"{self.rows:,} rows read: {self.objects_added:,} objects added to {self.survey}, {what} of "
             f"{self.rows_added:,} objects added, {self.unchanged:,} were there already."
         ]
-        if self.rejected == self.rows:
+        if self.nothing_used:
             lines.append("No row could be used.")
         elif self.unchanged == self.rows - self.rejected:
             lines.append("Nothing has changed.")
@@ -147,6 +165,11 @@ class SurveyReport:
         if self.sentinels:
             counts = ", ".join(f"{n:,} {name}" for name, n in self.sentinels.items())
             lines.append(f"Values that mean 'not measured' became NULL: {counts}.")
+        if self.without_magnitude:
+            counts = ", ".join(f"{n:,} {name}" for name, n in self.without_magnitude.items())
+            lines.append(f"Fluxes that are not positive have no magnitude and became NULL: {counts}.")
+        if self.converted:
+            lines.append(f"Converted: {', '.join(self.converted)}.")
         if self.missing:
             lines.append(f"The file lacks {', '.join(self.missing)}: they are NULL for new objects.")
         return lines + self._difference_lines()
@@ -159,8 +182,8 @@ class SurveyReport:
         return [f"{self.differing:,} objects {done}:", *(f"  {difference}" for difference in self.differences)]
 
     def warnings(self) -> list[str]:
-        """List misplaced images and rejected rows, a line each."""
-        lines = []
+        """List what is to be known of the file, misplaced images and rejected rows, a line each."""
+        lines = [f"{note}." for note in self.notes]
         if self.moved:
             lines += [
                 f"{self.moved:,} images have a stated position far from the catalogue's position of their id:",
@@ -185,6 +208,8 @@ def ingest_survey(
     survey: str | None = None,
     keep: Sequence[str] = (),
     update: bool = False,
+    table: str | None = None,
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> SurveyReport:
     """Ingest a table of a survey in the form in which its archive gives it.
@@ -194,7 +219,7 @@ def ingest_survey(
     workspace : Workspace
         Workspace that the call works on.
     file : str or Path
-        CSV, FITS or VOTable file, or Parquet file, folder or glob.
+        CSV, ECSV, FITS or VOTable file, or Parquet file, folder or glob.
     kind : {"gz1", "sdss", "des"}
         Kind of table: Galaxy Zoo 1 Table 2, SDSS PhotoObj, or DES main table.
     survey : str, optional
@@ -204,6 +229,10 @@ def ingest_survey(
     update : bool
         Replace the catalogue's values by values of the file that differ. By default they are only reported. An empty
         cell or a 'not measured' counts as a value; a column that the file lacks does not.
+    table : str, optional
+        Name or number of the table in a FITS file or VOTable with several; by default the one that has the columns.
+    strict : bool
+        Refuse the file, and record nothing, if a row cannot be used; default False.
     progress : callable, optional
         Called with the numbers of parts of the file done and in all.
 
@@ -223,26 +252,33 @@ def ingest_survey(
     >>> catbuilder.ingest_survey(workspace, "des_dr1_main.fits", "des").objects_added
     """
     require_one_of(kind, ARCHIVES, "the kind of a survey table")
-    file, archive = Path(file), ARCHIVES[kind]
+    file, archive = named_path(file, "the file of the catalogue"), ARCHIVES[kind]
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)
     release = workspace.config.surveys[survey].release
-    table = open_table(file, workspace.config.limits)
-    layout = find_columns(table, archive, keep)
-    _check_columns_release(table, archive, survey, release)
+    opened = open_table(file, workspace.config.limits, table_of(archive, table))
+    layout = find_columns(opened, archive, keep)
+    _check_columns_release(opened, archive, survey, release)
     with workspace.recording(f"ingest {kind} {file.name} --survey {survey}") as recording:
         con = recording.con
-        _prepare(con, table)
+        _prepare(con, opened)
         check_kept_names(con, archive, layout)
         layout = with_stored_types(layout, _types_of(con, archive))
         versions = sky_versions(archive, release)
         seems = "DR8 or later" if versions and 2 not in versions else "DR7 or earlier"
         other = f"its id is numbered by SDSS {seems}, and survey {survey} holds {release}"
-        load_rows(con, table, layout, versions, other, progress or (lambda done, of: None))
-        _check_rows(con, table, survey, release, seems, other)
+        load_rows(con, opened, layout, versions, other, progress or (lambda done, of: None))
+        _check_rows(con, opened, survey, release, seems, other)
         layout = add_kept_columns(con, archive, layout)
         order = "" if accept_rows(con, archive, layout) else "ORDER BY a.object_id"
-        return _record(recording, table, archive, layout, survey, update, order)
+        return _record(recording, opened, archive, layout, survey, update, strict, order)
+
+
+def table_of(archive: Archive, name: str | None) -> TableChoice:
+    """Which table of a file with several is the archive's: the one that is named, or that has its columns."""
+    needed = (archive.id_column, archive.ra, archive.dec, *archive.required)
+    folded = {folded_name(name) for name in needed}
+    return TableChoice(name or "", lambda names: folded <= {folded_name(name) for name in names}, ", ".join(needed))
 
 
 def _check_survey(workspace: Workspace, archive: Archive, survey: str) -> None:
@@ -293,8 +329,9 @@ def _types_of(con: Connection, archive: Archive) -> dict[str, str]:
 
 
 def _record(
-    recording: Recording, table: TableFile, archive: Archive, layout: FileLayout, survey: str, update: bool, order: str
-) -> SurveyReport:
+    recording: Recording, table: TableFile, archive: Archive, layout: FileLayout, survey: str, update: bool,
+    strict: bool, order: str,
+) -> SurveyReport:  # fmt: skip
     """Compare the rows with the catalogue and insert the new ones; `order` sorts those that do not come in order."""
     con = recording.con
     values = {
@@ -305,6 +342,12 @@ def _record(
     _find_known(con, archive, layout, values)
     count_rows = query("ingest/count_rows")
     counts = fetch_arrow(con, count_rows, _bound(count_rows, values)).to_pylist()[0]
+    if counts["rejected"]:
+        con.register("pieces", table.numbering(con))
+        _run(con, "ingest/record_rejected_rows", values)
+    rejections = _rejections(con, values)
+    if strict:
+        refuse_rejections(table.path, rejections, counts["rejected"])
     differences = _differences(con, layout, values)
     _run(con, "ingest/insert_new_objects", values, order=order)
     columns = "".join(f', a."{field.ours}"' for field in layout.of_archive + layout.kept)
@@ -313,15 +356,14 @@ def _record(
         _run(con, "ingest/insert_updated_objects", values, magnitudes=_magnitudes(layout))
         _run(con, "ingest/insert_updated_rows", values, table=archive.table, merged=_merged(con, archive, layout))
         _run(con, "ingest/record_revisions", values)
-    if counts["rejected"]:
-        con.register("pieces", table.numbering(con))
-        _run(con, "ingest/record_rejected_rows", values)
     misplaced = _remove_misplaced(recording, values) if counts["moved"] else 0
     return SurveyReport(
         survey=survey, kind=archive.kind, **counts, updated=update, differences=differences,
-        farthest=tuple(_run(con, "ingest/farthest_images", values)), rejections=_rejections(con, values),
+        farthest=tuple(_run(con, "ingest/farthest_images", values)), rejections=rejections,
         misplaced=misplaced,
         sentinels=count_sentinels(con, layout), missing=layout.missing,
+        without_magnitude=count_without_magnitude(con, layout), converted=tuple(layout.conversions()),
+        notes=(*table.notes, *doubt_positions(con, "incoming", "_reason IS NULL", layout.position)),
     )  # fmt: skip
 
 

@@ -21,7 +21,9 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.sky import healpix_cell
 from catbuilder.ingest.tables.archives import Archive, Measurement
-from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile
+from catbuilder.ingest.tables.positions import PositionColumns
+from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile, folded_name
+from catbuilder.ingest.tables.units import Conversion, conversion_of, describe
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
@@ -38,6 +40,7 @@ class TypedColumn:
     cell: FileColumn
     measurement: Measurement
     guessed: bool = False  # a kept column of a file without types: read as text; all cells together decide its type
+    conversion: Conversion = Conversion()
 
     @property
     def ours(self) -> str:
@@ -50,8 +53,7 @@ class FileLayout:
     """The columns of a file that are read."""
 
     object_id: FileColumn
-    ra: FileColumn
-    dec: FileColumn
+    position: PositionColumns
     of_objects: tuple[TypedColumn, ...]
     of_archive: tuple[TypedColumn, ...]
     kept: tuple[TypedColumn, ...]
@@ -65,7 +67,20 @@ class FileLayout:
     @property
     def names(self) -> list[str]:
         """Columns of the file that must be read."""
-        return [cell.name for cell in (self.object_id, self.ra, self.dec, *(field.cell for field in self.fields))]
+        return [cell.name for cell in self.cells]
+
+    @property
+    def cells(self) -> list[FileColumn]:
+        """These columns."""
+        return [self.object_id, self.position.ra, self.position.dec, *(field.cell for field in self.fields)]
+
+    def conversions(self) -> list[str]:
+        """Say which columns are in other units than the catalogue's: 'RA from rad to deg'."""
+        return self.position.conversions() + [
+            describe(field.cell.name, field.conversion, field.measurement.quantity)
+            for field in self.fields
+            if field.conversion.changes
+        ]
 
 
 def find_columns(table: TableFile, archive: Archive, keep: Sequence[str]) -> FileLayout:
@@ -74,7 +89,7 @@ def find_columns(table: TableFile, archive: Archive, keep: Sequence[str]) -> Fil
     Raises
     ------
     InputError
-        A required column is missing or of a wrong type, or a column to keep cannot be kept.
+        A required column is missing, of a wrong type or in an unknown unit, or a column to keep cannot be kept.
     """
     found = {column.name.lower(): column for column in table.columns}
     needed = (archive.id_column, archive.ra, archive.dec, *archive.required)
@@ -92,8 +107,11 @@ def find_columns(table: TableFile, archive: Archive, keep: Sequence[str]) -> Fil
     kept = [field for field in asked if field.ours not in known]
     object_id, ra, dec = (found[name.lower()] for name in (archive.id_column, archive.ra, archive.dec))
     missing = tuple(m.theirs for m in archive.measurements if m.matters and m.theirs.lower() not in found)
-    of_objects, of_archive = _present(archive.of_objects, found), _present(archive.of_archive, found)
-    layout = FileLayout(object_id, ra, dec, of_objects, of_archive, tuple(kept), missing)
+    position = PositionColumns(ra, dec, table.frame, table.path)
+    of_objects, of_archive = (
+        _present(table, archive, measurements, found) for measurements in (archive.of_objects, archive.of_archive)
+    )
+    layout = FileLayout(object_id, position, of_objects, of_archive, tuple(kept), missing)
     _check_types(table, layout)
     return layout
 
@@ -141,29 +159,29 @@ def load_rows(
         The file is cut short, or cannot be read in the format of its name.
     """
     fields = layout.fields
-    typed = [
-        f'{_typed(field.cell.type, field.measurement.type, f"_cell_{field.ours}")} AS "{field.ours}"'
-        for field in fields
-    ]
+    typed = [f'{_converted(field)} AS "{field.ours}"' for field in fields]
     cells = [f'{_cell(field.cell)} AS "_cell_{field.ours}"' for field in fields]
+    position = layout.position
     place = {
         "object_id": _whole_positive(layout.object_id),
-        "ra": _degrees(layout.ra, "ra"),
-        "dec": _degrees(layout.dec, "dec"),
+        "_longitude": position.degrees_sql("_ra", "ra"),
+        "_latitude": position.degrees_sql("_dec", "dec"),
     }
-    where = {"id": layout.object_id, "ra": layout.ra, "dec": layout.dec}
+    where = {"id": layout.object_id, "ra": position.ra, "dec": position.dec}
+    position.add_functions(con)
     try:
         with table.scan(con, layout.names, progress) as scan:
             text = query("ingest/load_rows").format(
                 columns="".join(f'"{field.ours}", ' for field in fields),
                 faults="\n           ".join(fault for field in fields for fault in _faults(field)),
                 typed=", ".join([*(f"{text} AS {name}" for name, text in place.items()), *typed]),
+                placed=position.icrs_sql("_longitude", "_latitude"),
                 cells=", ".join([*(f"{_cell(cell)} AS _{name}" for name, cell in where.items()), *cells]),
                 source=scan.source,
             )
             names = {name: cell.name for name, cell in where.items()}
-            release = {"sky_versions": sky_versions, "other_release": other_release}
-            con.execute(text, {**scan.parameters, **names, **release})
+            about = {"sky_versions": sky_versions, "other_release": other_release, "spelling": position.spelling}
+            con.execute(text, {**scan.parameters, **names, **about})
     except (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.FatalException):
         raise
     except duckdb.Error as error:
@@ -171,11 +189,27 @@ def load_rows(
             raise
         reason = in_one_line(str(error).strip().splitlines()[0], _LONGEST_REASON)
         raise InputError(f"{table.path} cannot be read ({reason}); fetch or write it again") from None
-    id_place = [column.name for column in table.columns].index(layout.object_id.name) + 1
-    con.execute(
-        query(table.malformed), {"id_place": id_place} if table.malformed == "ingest/malformed_csv_lines" else {}
-    )
-    table.check_whole(con, fetch_number(con, "SELECT count(*) FROM incoming"))
+    find_malformed_lines(con, table, layout.object_id.name, fetch_number(con, "SELECT count(*) FROM incoming"))
+
+
+def find_malformed_lines(con: Connection, table: TableFile, object_id: str | None, records: int) -> None:
+    """Make the temporary table `malformed` of the lines that a scan could not read, and check that no other is missing.
+
+    Parameters
+    ----------
+    object_id : name of the column of ids, if there is one
+    records : number of rows that the scan gave
+
+    Raises
+    ------
+    InputError
+        Rows are neither among the records nor among the malformed lines.
+    """
+    names = [folded_name(column.name) for column in table.columns]
+    place = names.index(folded_name(object_id)) + 1 if object_id is not None else 0
+    by_lines = table.malformed == "ingest/malformed_csv_lines"
+    con.execute(query(table.malformed), {"id_place": place} if by_lines else {})
+    table.check_whole(con, records)
 
 
 def add_kept_columns(con: Connection, archive: Archive, layout: FileLayout) -> FileLayout:
@@ -229,12 +263,30 @@ def count_sentinels(con: Connection, layout: FileLayout) -> dict[str, int]:
     return {field.cell.name: count for field, count in zip(marked, row, strict=True) if count}
 
 
+def count_without_magnitude(con: Connection, layout: FileLayout) -> dict[str, int]:
+    """Count the fluxes of each column that are not positive and so have no magnitude."""
+    fluxes = [field for field in layout.fields if field.conversion.is_flux]
+    if not fluxes:
+        return {}
+    counts = ", ".join(f"count(*) FILTER (\"{field.ours}\" = 'infinity')" for field in fluxes)
+    row = first_row(con, f"SELECT {counts} FROM incoming WHERE _reason IS NULL") or ()
+    return {field.cell.name: count for field, count in zip(fluxes, row, strict=True) if count}
+
+
 def _healpix(ra: pa.ChunkedArray, dec: pa.ChunkedArray) -> pa.Array:
     return pa.array(healpix_cell(np.asarray(ra), np.asarray(dec)))
 
 
-def _present(measurements: Sequence[Measurement], found: Mapping[str, FileColumn]) -> tuple[TypedColumn, ...]:
-    return tuple(TypedColumn(found[m.theirs.lower()], m) for m in measurements if m.theirs.lower() in found)
+def _present(
+    table: TableFile, archive: Archive, measurements: Sequence[Measurement], found: Mapping[str, FileColumn]
+) -> tuple[TypedColumn, ...]:
+    there = [(found[m.theirs.lower()], m) for m in measurements if m.theirs.lower() in found]
+    return tuple(
+        TypedColumn(
+            cell, m, conversion=conversion_of(cell, m.quantity, table.path, arcsec_per_pixel=archive.arcsec_per_pixel)
+        )
+        for cell, m in there
+    )
 
 
 def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> TypedColumn:
@@ -247,23 +299,38 @@ def _kept(table: TableFile, found: Mapping[str, FileColumn], name: str) -> Typed
             f"--keep {name}: {table.path} has no such column (it has {', '.join(found)}); name one of them"
         )
     cell = found[name.lower()]
-    return TypedColumn(cell, Measurement(cell.name, name.lower(), cell.type), guessed=not table.typed)
+    kind = "DOUBLE" if cell.type.startswith("DECIMAL") else cell.type
+    return TypedColumn(cell, Measurement(cell.name, name.lower(), kind), guessed=not table.typed)
 
 
 def _check_types(table: TableFile, layout: FileLayout) -> None:
-    for cell in (layout.object_id, layout.ra, layout.dec, *(field.cell for field in layout.fields)):
-        if not cell.type:
-            raise InputError(
-                f"column {cell.name} of {table.path} does not hold one value per row; make it a plain column"
-            )
+    for cell in layout.cells:
+        check_usable(table, cell)
     if layout.object_id.type == "BOOLEAN":
         raise InputError(
             f"column {layout.object_id.name} of {table.path} holds truth values; export the ids as 64-bit integers"
         )
-    if layout.object_id.type not in (*_WHOLE, "VARCHAR"):
+    if layout.object_id.type in _REAL:
         raise InputError(
             f"column {layout.object_id.name} of {table.path} holds floating-point numbers, which rounded the ids "
             "beyond 2^53; export it as 64-bit integers"
+        )
+
+
+def check_usable(table: TableFile, cell: FileColumn) -> None:
+    """Refuse a column that is needed and whose cells are no plain values, or differ in kind from part to part.
+
+    Raises
+    ------
+    InputError
+        It is such a column.
+    """
+    if cell.fault:
+        raise InputError(f"column {cell.name} of {table.path} {cell.fault}; give parts of one table")
+    if not cell.type:
+        raise InputError(
+            f"column {cell.name} of {table.path} does not hold one value per row (a number, a text or a truth value); "
+            "make it a plain column"
         )
 
 
@@ -276,12 +343,25 @@ def _cell(cell: FileColumn) -> str:
     return f'"{cell.name}"'
 
 
+def _converted(field: TypedColumn) -> str:
+    """SQL of the value in the catalogue's type and unit; numbers that mean 'not measured' stay as they are."""
+    cell, target = f"_cell_{field.ours}", field.measurement.type
+    if not field.conversion.changes:
+        return _typed(field.cell.type, target, cell)
+    number = f'TRY_CAST("{cell}" AS DOUBLE)'
+    converted = field.conversion.sql(number)
+    if field.measurement.sentinels and not field.conversion.is_flux:  # as a flux, 99 is a value
+        converted = f"CASE WHEN {number} IN {_listed(field.measurement.sentinels)} THEN {number} ELSE {converted} END"
+    return f"TRY_CAST({converted} AS {target})"
+
+
 def _typed(source: str, target: str, cell: str) -> str:
     """SQL of the cell in the catalogue's type, NULL if it cannot be converted."""
     if source == target:
         return f'"{cell}"'
-    if target in _WHOLE and source in (*_REAL, "VARCHAR"):  # DuckDB rounds 1.5 to 2 silently
-        whole = f'"{cell}" = trunc("{cell}")' if source in _REAL else f"regexp_full_match(\"{cell}\", '{_WHOLE_TEXT}')"
+    if target in _WHOLE and source not in (*_WHOLE, "BOOLEAN"):  # DuckDB rounds 1.5 to 2 silently
+        is_text = source == "VARCHAR"
+        whole = f"regexp_full_match(\"{cell}\", '{_WHOLE_TEXT}')" if is_text else f'"{cell}" = trunc("{cell}")'
         return f'CASE WHEN {whole} THEN TRY_CAST("{cell}" AS {target}) END'
     return f'TRY_CAST("{cell}" AS {target})'
 
@@ -290,7 +370,7 @@ def _faults(field: TypedColumn) -> list[str]:
     """Branches of the CASE that states what is wrong with a record."""
     name, ours, target = field.cell.name, field.ours, field.measurement.type
     faults = []
-    if field.cell.type != target:
+    if field.cell.type != target or field.conversion.changes:
         kind = "a whole number" if target in _WHOLE else "a number" if target in _REAL else target
         faults.append(
             f'WHEN "_cell_{ours}" IS NOT NULL AND "{ours}" IS NULL '
@@ -308,11 +388,9 @@ def _faults(field: TypedColumn) -> list[str]:
 
 def _whole_positive(cell: FileColumn) -> str:
     check = r"regexp_full_match(_id, '\d+')" if cell.type == "VARCHAR" else "_id >= 0"
+    if cell.type not in (*_WHOLE, "VARCHAR"):  # a decimal: DuckDB would round
+        check += " AND _id = trunc(_id)"
     return f"CASE WHEN {check} THEN TRY_CAST(_id AS BIGINT) END"
-
-
-def _degrees(cell: FileColumn, axis: str) -> str:
-    return f"{axis}_degrees(_{axis})" if cell.type == "VARCHAR" else f"TRY_CAST(_{axis} AS DOUBLE)"
 
 
 def _measured(field: TypedColumn) -> str:

@@ -1,114 +1,104 @@
-"""Read the first table of a VOTable file into DuckDB."""
+"""Read a table of a VOTable file into DuckDB (VOTable 1.1 to 1.5, IVOA recommendations).
 
-import warnings
+The cells of TABLEDATA are read here, by `votable_cells`: astropy clips a number that does not fit the declared type,
+and an empty integer becomes 0 in files before version 1.3. astropy reads BINARY and BINARY2, where neither can happen.
+"""
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from xml.parsers import expat
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from astropy.io import votable
 
-from catbuilder.catalogue.connection import Connection
-from catbuilder.core.errors import InputError
-from catbuilder.core.safe_text import in_one_line
+from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.core.library_warnings import collect_warnings
 from catbuilder.core.settings import Limits
-from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, sql_type, unit_text
+from catbuilder.ingest.tables.packed_file import open_unpacked
+from catbuilder.ingest.tables.table_file import (
+    FileColumn,
+    Progress,
+    Scan,
+    TableChoice,
+    TableFile,
+    choose_table,
+    numbering_without,
+    sql_type,
+)
+from catbuilder.ingest.tables.votable_cells import SetAside, read_tabledata
+from catbuilder.ingest.tables.votable_header import no_votable, read_votable_header
 
-_VOTABLE_TYPES = {
-    "boolean": pa.bool_(), "bit": pa.bool_(), "unsignedByte": pa.uint8(), "short": pa.int16(), "int": pa.int32(),
-    "long": pa.int64(), "float": pa.float32(), "double": pa.float64(),
-}  # fmt: skip
+# Deviations from the standard in what is not used here, or whose meaning is plain: identifiers, addresses, descriptors,
+# namespaces, versions and elements at wrong places. Not among them: values that astropy changes (W36, W46, W51).
+_HARMLESS = (r"^W(0[2-79]|1[0-257]|2[0-26-9]|3[2-5]|4[0-5]|4[78]|5[02-47]): ",)
 
 
 class VotableFile(TableFile):
-    """The first table of a VOTable; astropy parses the wanted columns as a whole, in memory."""
+    """A table of a VOTable, whose wanted columns are held in memory."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        size = path.stat().st_size
-        if size > limits.max_votable_mb * 1_000_000:
-            raise InputError(
-                f"{path} is a VOTable of {size / 1e6:,.0f} MB, above the limit of "
-                f"{limits.max_votable_mb:,} MB, and would be held in memory; convert it to FITS or Parquet (TOPCAT can)"
-            )
-        self._fields = _votable_fields(path)
-        super().__init__(path, [FileColumn(f.name, sql_type(f.type), unit_text(f)) for f in self._fields], limits)
+    malformed = "ingest/malformed_votable_rows"
+
+    def __init__(self, path: Path, limits: Limits, choice: TableChoice) -> None:
+        header = read_votable_header(path, limits)
+        tables = header.tables_with_rows
+        listed = [(table.number, table.name, [column.name for column in table.columns]) for table in tables]
+        self._table = tables[choose_table(path, listed, choice)]
+        self._set_aside: list[SetAside] = []
+        columns = [FileColumn(column.name, sql_type(column.kind), column.unit) for column in self._table.columns]
+        super().__init__(path, columns, limits)
+        self.frame = header.frame(self._table)
+        self._overflow = header.overflow
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
-        """Read the rows into memory."""
-        places = [place for place, field in enumerate(self._fields) if field.name in names]
+        """Read the rows into memory; rows with a cell that does not fit its column are set aside."""
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # most archives' VOTables deviate from the standard
-                table = votable.parse(self.path, columns=places).get_first_table()
-            wanted = [self._fields[place] for place in places]
-            cells = [table.array[name] for name in table.array.dtype.names] if places else []
-            arrays = [_masked_to_arrow(values, field.type) for values, field in zip(cells, wanted, strict=True)]
+            if self._table.serialisation == "TABLEDATA" or not self._table.serialisation:
+                rows, self._set_aside = read_tabledata(self.path, self._table, names)
+            else:
+                rows = self._from_binary(names)
         # Damaged content makes astropy raise errors of many kinds: ValueError, IndexError, AttributeError ...
         except Exception as error:
-            raise _no_votable(self.path, error) from None
-        con.register("file_stream", pa.table(arrays, schema=pa.schema(wanted)))
+            raise no_votable(self.path, error) from None
+        con.register("file_stream", rows)
         try:
             yield Scan("file_stream", {})
         finally:
             con.unregister("file_stream")
+            con.register("set_aside", pa.Table.from_pylist([vars(row) for row in self._set_aside], SetAside.SCHEMA))
+        held = rows.num_rows + len(self._set_aside)
+        if self._overflow is not None:
+            words = f": {self._overflow}" if self._overflow else ""
+            self.notes.append(
+                f"the service cut the result at {held:,} rows (QUERY_STATUS OVERFLOW){words}; {self.path} lacks the "
+                "others: ask for more rows, or for the table in parts"
+            )
+        elif self._table.rows not in (None, held):
+            self.notes.append(f"{self.path} declares {self._table.rows:,} rows and holds {held:,}; is it whole?")
+
+    def numbering(self, con: Connection) -> pa.Table:
+        """Number the rows from 1, with those that were set aside."""
+        skipped = fetch_arrow(con, "SELECT row FROM malformed ORDER BY row").column(0).to_numpy()
+        return numbering_without(self.path, 0, skipped)
+
+    def _from_binary(self, names: Sequence[str]) -> pa.Table:
+        wanted = [(place, column) for place, column in enumerate(self._table.columns) if column.name in names]
+        with collect_warnings(_HARMLESS) as told, open_unpacked(self.path) as file:
+            parsed = votable.parse(file, columns=[place for place, _ in wanted], table_number=self._table.number - 1)
+            table = next(table for table in parsed.iter_tables() if not table.is_empty())
+        self.notes += [f"{self.path}: the library that reads its cells says: {text}" for text in told]
+        cells = [table.array[name] for name in table.array.dtype.names] if wanted else []
+        arrays = [_to_arrow(values, column.kind) for values, (_, column) in zip(cells, wanted, strict=True)]
+        return pa.table(arrays, schema=pa.schema([(column.name, column.kind) for _, column in wanted]))
 
 
-def _votable_fields(path: Path) -> list[pa.Field]:
-    """The columns that the first table declares.
-
-    The whole text is parsed once, in C, to refuse two dangers: a STREAM href, which makes astropy fetch any file or
-    address, and entities that expand to gigabytes.
-    """
-    fields: list[pa.Field] = []
-    tables = 0
-
-    def begins(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal tables
-        kind = tag.rpartition(":")[2]
-        tables += kind == "TABLE"
-        if kind == "STREAM" and attributes.get("href"):
-            raise _Forbidden("its rows are at another address (STREAM href), which is not followed")
-        if kind == "FIELD" and tables <= 1:
-            name = attributes.get("name") or attributes.get("ID") or ""
-            unit = {"unit": attributes.get("unit", "")}
-            fields.append(pa.field(name, _votable_type(attributes), metadata=unit))
-
-    def defines(*_: object) -> None:
-        raise _Forbidden("it defines XML entities, which no VOTable needs")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EntityDeclHandler = begins, defines
-    try:
-        with open(path, "rb") as file:
-            parser.ParseFile(file)
-    # ExpatError, LookupError of an unknown encoding, our own _Forbidden ...
-    except Exception as error:
-        raise _no_votable(path, error) from None
-    if not fields:
-        raise InputError(f"{path} holds no table; give a VOTable with the catalogue in its first TABLE")
-    return fields
-
-
-class _Forbidden(Exception):
-    """Raised and caught in this module: the VOTable uses a feature that is refused."""
-
-
-def _no_votable(path: Path, error: Exception) -> InputError:
-    reason = in_one_line(error) or type(error).__name__
-    return InputError(f"{path} cannot be read as a VOTable ({reason}); fetch it again, or save it as FITS (TOPCAT can)")
-
-
-def _votable_type(attributes: dict[str, str]) -> pa.DataType:
-    kind, size = attributes.get("datatype", ""), attributes.get("arraysize", "1")
-    if kind in ("char", "unicodeChar"):
-        return pa.string() if "x" not in size else pa.null()
-    return _VOTABLE_TYPES.get(kind, pa.null()) if size == "1" else pa.null()
-
-
-def _masked_to_arrow(values: np.ma.MaskedArray, kind: pa.DataType) -> pa.Array:
+def _to_arrow(values: np.ma.MaskedArray[Any, Any], kind: pa.DataType) -> pa.Array:
+    if values.dtype == object or values.ndim > 1:  # arrays of at most one value
+        single = [np.ma.ravel(np.ma.asarray(value)) for value in values]
+        if not pa.types.is_string(kind):
+            return pa.array([None if not len(one) or one[0] is np.ma.masked else one[0].item() for one in single], kind)
     if pa.types.is_string(kind):
         return pa.array([None if text is np.ma.masked else str(text) for text in values], kind)
     return pa.array(np.ma.getdata(values), kind, mask=np.ma.getmaskarray(values))

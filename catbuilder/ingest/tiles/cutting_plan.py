@@ -30,6 +30,7 @@ from catbuilder.core.user_csv import (
     Rejection,
     number_column,
     parse_object_id,
+    position_columns,
     read_table,
 )
 from catbuilder.ingest.tiles.tile_folder import Tile
@@ -42,8 +43,7 @@ _PAPER_PETROSIAN_RADII = 4.0
 
 _LIST_COLUMNS = (
     OBJECT_ID,
-    number_column("ra", 0.0, 360.0, required=True),
-    number_column("dec", -90.0, 90.0, required=True),
+    *position_columns(required=True),
     number_column("radius_arcsec", 0.0, 1e5),
 )
 
@@ -72,6 +72,7 @@ class CuttingPlan:
     whole_cubes: tuple[str, ...]
     refused: tuple[Rejection, ...]  # cubes whose name is another object's
     rejections: tuple[Rejection, ...]
+    unused_columns: tuple[str, ...]  # of the table
 
     def improves(self, row: int, files: str) -> bool:
         """Whether a stamp from these files that lacks pixels is better than none or than the earlier one."""
@@ -93,17 +94,19 @@ class _Listed:
 
 
 def plan_cutting(
-    workspace: Workspace, tiles: list[Tile], survey: str, size: str | None, table: Path | None
+    workspace: Workspace, tiles: list[Tile], survey: str, size: str | None, table: Path | None, strict: bool
 ) -> CuttingPlan:
     """Plan the stamps to cut, and add objects that only the table or a cube knows to the catalogue.
 
     Raises
     ------
     InputError
-        `size` is neither a number of radii nor `paper`, or the table cannot be used.
+        `size` is neither a number of radii nor `paper`, or the table cannot be used; if `strict`, a row of it.
     """
     rule = _Widths(workspace.config.stamps, survey, size)
-    listed, rejections = _listed(workspace, survey, table)
+    listed, rows = _listed(workspace, survey, table)
+    if strict and rows is not None:
+        rows.refuse_rejections()
     _add_objects(workspace, survey, listed)
     with workspace.reading() as con:
         found = _on_tiles(con, tiles, survey)
@@ -123,12 +126,12 @@ def plan_cutting(
         waiting = fetch_number(
             con, query("ingest/count_objects_without_stamp"), {"survey": survey, "listed": table is not None}
         )
-    return _planned(tiles, found, cubes, rule, waiting, tuple(refused.values()), tuple(rejections))
+    return _planned(tiles, found, cubes, rule, waiting, tuple(refused.values()), rows)
 
 
 def _planned(
     tiles: list[Tile], found: dict[str, np.ndarray], cubes: dict[int, _Listed], rule: "_Widths", waiting: int,
-    refused: tuple[Rejection, ...], rejections: tuple[Rejection, ...],
+    refused: tuple[Rejection, ...], rows: CsvRows | None,
 ) -> CuttingPlan:  # fmt: skip
     on_tiles = np.unique(found["object_id"][found["stamped"]])
     files = np.array([tile.files for tile in tiles], object)[found["tile"]]
@@ -156,7 +159,8 @@ def _planned(
         without_radius=int(unknown[fresh].sum()),
         whole_cubes=tuple(tiles[number].name for number in cubes),
         refused=refused,
-        rejections=rejections,
+        rejections=() if rows is None else tuple(rows.rejections),
+        unused_columns=() if rows is None else rows.unused,
     )
 
 
@@ -204,10 +208,10 @@ def _parse_radii(size: str) -> float:
     return radii
 
 
-def _listed(workspace: Workspace, survey: str, path: Path | None) -> tuple[list[_Listed], list[Rejection]]:
+def _listed(workspace: Workspace, survey: str, path: Path | None) -> tuple[list[_Listed], CsvRows | None]:
     """Good rows of the user's table; an id that the catalogue has at another position is rejected."""
     if path is None:
-        return [], []
+        return [], None
     table = read_table(path, _LIST_COLUMNS, limits=workspace.config.limits)
     rows = []
     for row in table.rows:
@@ -218,7 +222,7 @@ def _listed(workspace: Workspace, survey: str, path: Path | None) -> tuple[list[
             rows.append((row, _Listed(object_id, name, row["ra"], row["dec"], row["radius_arcsec"])))
     known = _known_positions(workspace, survey, [one for _, one in rows])
     listed = [one for row, one in rows if _at_known_position(table, row, one, known)]
-    return listed, table.rejections
+    return listed, table
 
 
 def _at_known_position(table: CsvRows, row: CsvRow, one: _Listed, known: _Positions) -> bool:

@@ -23,10 +23,11 @@ from catbuilder.catalogue.workspace import Workspace, record_rejections, replace
 from catbuilder.core.errors import WorkerDied
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
+from catbuilder.core.paths import named_path
 from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.resources import query
 from catbuilder.core.stamps import require_stamp_size, write_shard
-from catbuilder.core.user_csv import Rejection, list_rejections, see_the_rest
+from catbuilder.core.user_csv import Rejection, list_rejections, see_the_rest, unused_columns
 from catbuilder.ingest.picture import FLAGGED_STAMPS, count_flags
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain, group_into_strips
 from catbuilder.ingest.tiles.cutting_plan import CuttingPlan, plan_cutting
@@ -67,6 +68,8 @@ class TileReport:
         Tiles and files that were left out.
     rejections : tuple[Rejection, ...]
         Rows of the table of objects that were left out.
+    unused_columns : tuple[str, ...]
+        Columns of the table of objects that are not used, some with a hint.
     """
 
     tiles: int
@@ -80,11 +83,19 @@ class TileReport:
     whole_cubes: tuple[str, ...]
     refused: tuple[Rejection, ...]
     rejections: tuple[Rejection, ...]
+    unused_columns: tuple[str, ...] = ()
+
+    @property
+    def nothing_used(self) -> bool:
+        """Whether no tile, or no row of the table of objects, could be used."""
+        cut = self.added or self.flagged_objects or self.unchanged
+        return not cut and bool(self.refused or self.rejections)
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
         cut = self.added + len(self.flagged_objects)
         lines = [f"{cut} stamps cut from {self.tiles} tiles; {self.unchanged} objects there had one already."]
+        lines += unused_columns(self.unused_columns)
         if not cut:
             lines.append("There is nothing to do.")
         if self.whole_cubes:
@@ -123,6 +134,7 @@ def ingest_tiles(
     bands: str | None = None,
     size: str | None = None,
     objects: str | Path | None = None,
+    strict: bool = False,
     progress: Progress | None = None,
 ) -> TileReport:
     """Cut colour stamps of a survey's objects from the coadd tiles, or cubes of bands, of a folder.
@@ -146,6 +158,8 @@ def ingest_tiles(
     objects : str or Path, optional
         CSV file with `object_id`, `ra`, `dec` (ICRS, degrees) and optionally `radius_arcsec`. Only these are cut, and
         those that the catalogue does not have are added to it.
+    strict : bool
+        Refuse the table of objects, and record nothing, if a row of it cannot be used; default False.
     progress : callable, optional
         Called with the numbers of stamps done and in all.
 
@@ -165,15 +179,18 @@ def ingest_tiles(
     >>> catbuilder.ingest_tiles(workspace, "coadds/", survey="des", bands="gri").added
     """
     _check(workspace, survey)
-    folder = Path(folder).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
+    folder = named_path(
+        folder, "the folder of tiles"
+    ).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
     tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)
-    cutting = plan_cutting(workspace, tiles, survey, size, Path(objects) if objects else None)
+    table = None if objects is None else named_path(objects, "the table of objects")
+    cutting = plan_cutting(workspace, tiles, survey, size, table, strict)
     counts = _Counts(unchanged=cutting.unchanged, refused=[*refused, *cutting.refused])
     _cut_all(workspace, tiles, cutting, survey, counts, progress)
     report = TileReport(
         len(tiles), counts.added, counts.replaced, dict(counts.flagged), tuple(counts.flagged_objects),
         counts.unchanged, cutting.outside, cutting.without_radius, cutting.whole_cubes, tuple(counts.refused),
-        cutting.rejections,
+        cutting.rejections, cutting.unused_columns,
     )  # fmt: skip
     left_out = _not_yet_recorded(workspace, [*report.refused, *report.rejections])
     if left_out:

@@ -80,7 +80,7 @@ def _failed(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:
 def _start(worker: Worker) -> subprocess.Popen[bytes]:
     with open(worker.log, "wb") as log, ignore_interrupts():  # the coordinator handles Ctrl-C
         return subprocess.Popen(
-            [sys.executable, "-m", worker.module, str(worker.job)],
+            [sys.executable, "-P", "-m", worker.module, str(worker.job)],
             env={**os.environ, **worker.environment},
             stdin=subprocess.DEVNULL,
             stdout=log,

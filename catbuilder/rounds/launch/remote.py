@@ -257,7 +257,7 @@ def _compare(starter: _Starter, ours: Here, folder: Path) -> None:
 
 def _command(host: str) -> list[str]:
     """What starts the starter of a host."""
-    words = [sys.executable, "-m", "catbuilder.rounds.launch.host_agent"]
+    words = [sys.executable, "-P", "-m", "catbuilder.rounds.launch.host_agent"]
     if _is_this_machine(host):
         return words
     if "PYTHONPATH" in os.environ:  # the rest of the environment comes later, but this one finds the starter

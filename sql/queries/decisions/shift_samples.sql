@@ -1,6 +1,6 @@
 -- The samples that the shift meters compare, among the objects whose features were kept: labelled galaxies of the
 -- training split, the calibration galaxies that a certificate may count, and the pool objects that it may promote.
-WITH kept AS (SELECT survey, object_id FROM read_parquet($files)),
+WITH kept AS (SELECT survey, object_id FROM read_parquet($files, hive_partitioning = false)),
      samples AS (
     SELECT 'labelled' AS sample, survey, object_id
     FROM catalog_at($round)

@@ -1,5 +1,5 @@
 -- Load every record of the file with typed values, and the reason if it cannot be used. The slots are lists of
--- expressions over our own column names: raw cells, typed values, columns to keep, and faults. Our own names begin with
+-- expressions over our own column names: raw cells, typed values, ICRS positions, columns to keep, and faults. Our own names begin with
 -- _, which the names of columns to keep cannot.
 CREATE TEMP TABLE incoming AS
 SELECT object_id, ra, dec, {columns}
@@ -14,12 +14,11 @@ SELECT object_id, ra, dec, {columns}
            WHEN _ra IS NULL AND _dec IS NULL THEN 'it has no position'
            WHEN _ra IS NULL THEN $ra || ' is missing'
            WHEN _dec IS NULL THEN $dec || ' is missing'
-           WHEN ra IS NULL THEN $ra || ' is ''' || left(CAST(_ra AS VARCHAR), 80)
-               || ''', neither degrees nor hours, minutes and seconds'
-           WHEN dec IS NULL THEN $dec || ' is ''' || left(CAST(_dec AS VARCHAR), 80)
+           WHEN _longitude IS NULL THEN $ra || ' is ''' || left(CAST(_ra AS VARCHAR), 80) || $spelling
+           WHEN _latitude IS NULL THEN $dec || ' is ''' || left(CAST(_dec AS VARCHAR), 80)
                || ''', neither degrees nor degrees, minutes and seconds'
-           WHEN ra NOT BETWEEN 0 AND 360 THEN $ra || ' is ' || ra || ' deg, outside 0 to 360'
-           WHEN dec NOT BETWEEN -90 AND 90 THEN $dec || ' is ' || dec || ' deg, outside -90 to 90'
+           WHEN _longitude NOT BETWEEN -180 AND 360 THEN $ra || ' is ' || _longitude || ' deg, outside -180 to 360'
+           WHEN _latitude NOT BETWEEN -90 AND 90 THEN $dec || ' is ' || _latitude || ' deg, outside -90 to 90'
            {faults}
        END AS _reason
-FROM (SELECT *, {typed} FROM (SELECT {cells} FROM {source}))
+FROM (SELECT *, {placed} FROM (SELECT *, {typed} FROM (SELECT {cells} FROM {source})))

@@ -15,7 +15,7 @@ SELECT first_row + later AS row, coalesce(nullif(trim(string_split(text, ',')[$i
             WHEN fault = 'TOO MANY COLUMNS' THEN 'it has more cells than the header'
             WHEN fault = 'UNQUOTED VALUE' THEN 'a quoted cell does not end'
             WHEN fault = 'INVALID ENCODING' THEN 'it is not UTF-8 text'
-            WHEN fault = 'LINE SIZE OVER MAXIMUM' THEN 'it is longer than the limit of a line'
+            WHEN fault = 'LINE SIZE OVER MAXIMUM' THEN 'it is longer than 2,000,000 bytes, the limit of a line'
             ELSE 'it cannot be read as a row' END AS reason
 FROM taken
 WHERE trim(text, chr(13) || ' ') <> ''

@@ -1,2 +1,2 @@
--- Every row of the Parquet files.
-SELECT * FROM read_parquet($files, hive_partitioning = false)
+-- Every row of Parquet files whose columns have the same types.
+SELECT {columns} FROM read_parquet(${files}, hive_partitioning = false)

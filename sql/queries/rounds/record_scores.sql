@@ -3,4 +3,4 @@
 INSERT INTO posteriors BY NAME
 -- Calibrated: softmax(scale * ln p + shift) of the class of highest posterior; NULL for a model without a calibrator.
 SELECT s.*, {calibrated} AS calibrated_confidence, $model AS model, $round AS round, $run AS run
-FROM read_parquet($files) AS s
+FROM read_parquet($files, hive_partitioning = false) AS s

@@ -265,7 +265,7 @@ def test_what_is_no_position_is_none_and_never_an_error(text):
         assert ra is None and dec is None
 
 
-@pytest.mark.parametrize("ra", ["25:00:00", "12:60:00", "12:00:61", "12h30m", "12:30", "x", "-1:00:00"])
+@pytest.mark.parametrize("ra", ["25:00:00", "12:60:00", "12:00:61", "12m30s", "12:30", "x", "-25:00:00"])
 def test_a_text_that_is_no_position_is_rejected_by_its_value(workspace, tmp_path, ra):
     file = gz1_csv(tmp_path / "gz.csv", (SDSS, ra, "+01:02:03", 0.9), (SDSS + 1, "10:00:00", "-00:30:00.0", 0.9))
     report = ingest_survey(workspace, file, "gz1")
@@ -286,8 +286,8 @@ def test_votes_are_kept_with_flags_and_shown_as_the_catalogue_s_votes(workspace,
     [
         ({"RA": [math.nan, 1, 2]}, "RA is missing"),
         ({"RA": [math.nan, 1, 2], "DEC": [math.nan, 1, 2]}, "it has no position"),
-        ({"RA": [-0.1, 1, 2]}, "RA is -0.1 deg, outside 0 to 360"),
-        ({"RA": [math.inf, 1, 2]}, "RA is inf deg, outside 0 to 360"),
+        ({"RA": [-180.5, 1, 2]}, "RA is -180.5 deg, outside -180 to 360"),
+        ({"RA": [math.inf, 1, 2]}, "RA is inf deg, outside -180 to 360"),
         ({"DEC": [-90.5, 1, 2]}, "DEC is -90.5 deg, outside -90 to 90"),
         ({"COADD_OBJECT_ID": [-5, 1, 2]}, "COADD_OBJECT_ID -5 is not a whole positive number"),
         ({"FLAGS_G": np.array([70000, 1, 2])}, "FLAGS_G is '70000', which is not a whole number that fits SMALLINT"),
@@ -367,7 +367,7 @@ def test_a_repeated_id_keeps_its_first_row(workspace):
 
 
 def test_many_rejections_are_all_recorded_and_the_first_twenty_told(workspace):
-    report = ingest_des(workspace, des_table(range(1, 102), RA=np.full(101, -1.0)))
+    report = ingest_des(workspace, des_table(range(1, 102), RA=np.full(101, 361.0)))
     assert report.rejected == 101 and report.objects_added == 0
     assert [r.row for r in report.rejections] == list(range(1, 21))
     assert ask(workspace, "SELECT count(*), max(row) FROM rejections") == [(101, 101)]

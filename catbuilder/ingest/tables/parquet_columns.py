@@ -1,0 +1,179 @@
+"""Read the columns of Parquet files: types, units and frame, and one set of columns for parts that differ harmlessly.
+
+Units come from the metadata of a column (`unit`), or from those of the file: the table that astropy writes
+(`table_meta_yaml`), or the VOTable of a VOParquet file (IVOA note VOParquet, version 1.0).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.parsers import expat
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from astropy.table.meta import get_header_from_yaml
+
+from catbuilder.core.errors import InputError
+from catbuilder.core.safe_text import in_one_line
+from catbuilder.ingest.tables.frames import frame_in
+from catbuilder.ingest.tables.table_file import FileColumn, folded_name, sql_type, unit_text
+
+_WHOLE = ("TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT")
+_REAL = ("FLOAT", "DOUBLE")
+_EMPTY = ""  # type of a column that holds nothing but NULL in a part; distinct from None, no single value
+
+
+@dataclass(frozen=True)
+class Footer:
+    """What a Parquet file says of itself.
+
+    Attributes
+    ----------
+    part : the file
+    types : DuckDB's type of each column by its name, "" if it is always NULL, None if its cells are no single values
+    units : the unit of each column that has one
+    frame : the frame of the positions, "" if it is not stated
+    rows : number of rows
+    """
+
+    part: Path
+    types: dict[str, str | None]
+    units: dict[str, str]
+    frame: str
+    rows: int
+
+
+def read_footer(part: Path) -> Footer:
+    """Read the footer of a Parquet file.
+
+    Raises
+    ------
+    InputError
+        It is no Parquet file, or has a column twice.
+    """
+    try:
+        file = pq.ParquetFile(part)
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+        file.close()
+        metadata = {str(key, "utf-8", "replace"): value for key, value in (schema.metadata or {}).items()}
+        units, frame = _of_file(metadata)
+        units |= {field.name: unit for field in schema if (unit := unit_text(field))}
+    # damaged metadata make pyarrow, YAML and astropy raise errors of many kinds
+    except Exception as error:
+        reason = in_one_line(error) or type(error).__name__
+        raise InputError(f"{part} cannot be read as Parquet ({reason}); fetch or write it again") from None
+    names = [folded_name(name) for name in schema.names]
+    repeated = next((name for name in names if names.count(name) > 1), None)
+    if repeated is not None:
+        raise InputError(f"{part} has the column '{in_one_line(repeated, 60)}' twice; keep one of them")
+    return Footer(part, {field.name: _type(field.type) for field in schema}, units, frame, rows)
+
+
+def unite(footers: Sequence[Footer]) -> list[FileColumn]:
+    """Give the columns of all parts together.
+
+    Whole numbers of different widths become the widest, whole and real numbers real ones. A column that a part lacks, or
+    holds as another kind of thing, has a `fault`: it matters only if the column is needed.
+    """
+    first: dict[str, str] = {}
+    for footer in footers:
+        for name in footer.types:
+            first.setdefault(folded_name(name), name)
+    by_part = [(footer, {folded_name(name): kind for name, kind in footer.types.items()}) for footer in footers]
+    columns = []
+    for key, name in first.items():
+        kinds = {kinds.get(key, "missing"): footer.part for footer, kinds in reversed(by_part)}
+        lacking = kinds.pop("missing", None)
+        column = _united(name, kinds)
+        if lacking is not None:
+            column = replace(column, fault=f"is missing in {lacking}")
+        unit, *others = {unit: None for footer, _ in by_part if (unit := _unit_of(footer, key)) is not None} or [""]
+        if others:
+            column = replace(column, fault=f"has the unit '{unit}' in one part and '{others[0]}' in another")
+        columns.append(replace(column, unit=unit))
+    return columns
+
+
+def stated_frame(footers: Sequence[Footer]) -> str:
+    """Give the frame that the parts state.
+
+    Raises
+    ------
+    InputError
+        They state different ones.
+    """
+    frames = {footer.frame: footer.part for footer in reversed(footers)}
+    if len(frames) > 1:
+        (one, part), (other, there), *_ = frames.items()
+        raise InputError(f"{part} states the frame '{one}' and {there} '{other}'; give parts of one table")
+    return next(iter(frames), "")
+
+
+def _type(kind: pa.DataType) -> str | None:
+    if pa.types.is_null(kind):
+        return _EMPTY
+    if pa.types.is_temporal(kind) and not pa.types.is_interval(kind):
+        return "VARCHAR"
+    return sql_type(kind) or None
+
+
+def _unit_of(footer: Footer, key: str) -> str | None:
+    """Return the unit of a column; None if the part has no such column or only NULLs in it."""
+    name = next((name for name in footer.types if folded_name(name) == key), None)
+    return None if name is None or footer.types[name] == _EMPTY else footer.units.get(name, "")
+
+
+def _united(name: str, kinds: Mapping[str | None, Path]) -> FileColumn:
+    """Give the one type of a column that has these types in some part each."""
+    some = [kind for kind in kinds if kind != _EMPTY]
+    if not some:
+        return FileColumn(name, "VARCHAR")
+    if len(some) == 1 or None in some:
+        return FileColumn(name, some[0] if len(some) == 1 and some[0] else "")
+    numbers = [kind for kind in some if kind in (*_WHOLE, *_REAL) or str(kind).startswith("DECIMAL")]
+    if len(numbers) < len(some):
+        (one, part), (other, there), *_ = ((kind, kinds[kind]) for kind in reversed(some))
+        return FileColumn(name, "", fault=f"is {one} in {part} and {other} in {there}")
+    if all(kind in _WHOLE for kind in some):
+        return FileColumn(name, _widest([str(kind) for kind in some]))
+    return FileColumn(name, "DOUBLE")
+
+
+def _widest(kinds: Iterable[str]) -> str:
+    widest = max(kinds, key=_WHOLE.index)
+    return "HUGEINT" if widest == "UBIGINT" else "BIGINT" if widest != "HUGEINT" else widest
+
+
+def _of_file(metadata: Mapping[str, bytes]) -> tuple[dict[str, str], str]:
+    """Units and frame in the metadata of the file."""
+    keys = {key.lower(): value.decode("utf-8", "replace") for key, value in metadata.items()}
+    units: dict[str, str] = {}
+    frame = frame_in(keys)
+    if "table_meta_yaml" in keys:
+        header = get_header_from_yaml(keys["table_meta_yaml"].splitlines())
+        units = {str(column["name"]): str(column["unit"]) for column in header["datatype"] if column.get("unit")}
+        frame = frame or frame_in(header.get("meta") or {})
+    if "ivoa.votable-parquet.content" in keys:
+        units, frame = _of_votable(keys["ivoa.votable-parquet.content"], units, frame)
+    return units, frame
+
+
+def _of_votable(text: str, units: dict[str, str], frame: str) -> tuple[dict[str, str], str]:
+    """Units and frame in the VOTable of a VOParquet file, which has no rows."""
+    found = dict(units)
+    systems: list[str] = []
+
+    def begins(tag: str, attributes: dict[str, str]) -> None:
+        kind = tag.rpartition(":")[2]
+        if kind == "FIELD" and attributes.get("unit"):
+            found[attributes.get("name", "")] = attributes["unit"]
+        if kind == "COOSYS":
+            systems.append(f"{attributes.get('system', '')} {attributes.get('equinox', '')}".strip())
+
+    def defines(*_: object) -> None:
+        raise ValueError("its VOTable defines XML entities")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler, parser.EntityDeclHandler = begins, defines
+    parser.Parse(text, True)
+    return found, frame or (systems[0] if len(systems) == 1 else "")
