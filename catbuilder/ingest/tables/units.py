@@ -24,9 +24,8 @@ Quantity = Literal[
 _FORMATS = (None, "fits", "vounit", "cds", "ogip")  # None: astropy's own spelling
 _SPELLINGS = {
     "degree": "deg", "degrees": "deg", "degs": "deg", "decimal degrees": "deg", "decimaldegrees": "deg", "°": "deg",
-    "radian": "rad", "radians": "rad", "rads": "rad", "arcsecond": "arcsec", "arcseconds": "arcsec", "arcsecs": "arcsec",
-    "asec": "arcsec",
-    "arcminute": "arcmin", "arcminutes": "arcmin", "arcmins": "arcmin", "milliarcsec": "mas", "'": "arcmin",
+    "radian": "rad", "radians": "rad", "rads": "rad", "arcsecond": "arcsec", "arcseconds": "arcsec",
+    "arcsecs": "arcsec", "asec": "arcsec", "arcminute": "arcmin", "arcminutes": "arcmin", "arcmins": "arcmin", "milliarcsec": "mas", "'": "arcmin",
     '"': "arcsec", "''": "arcsec", "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "hour angle": "hourangle",
     "mags": "mag", "magnitude": "mag", "magnitudes": "mag", "luptitude": "mag", "luptitudes": "mag", "asinh mag": "mag",
     "abmag": "mag(AB)", "ab mag": "mag(AB)", "mag_ab": "mag(AB)", "mag ab": "mag(AB)", "ab magnitude": "mag(AB)",
@@ -91,6 +90,9 @@ class Conversion:
             )
         scaled = f"{number} * {self.factor:.17e}" if abs(self.factor - 1) > _SAME else number
         return f"{scaled} + {self.offset:.17e}" if self.offset else scaled
+
+
+UNCHANGED = Conversion()
 
 
 def conversion_of(
@@ -186,7 +188,12 @@ def _convert(unit: u.UnitBase, quantity: Quantity, written: str, arcsec_per_pixe
         return Conversion(written, float(unit.to(u.arcsec)) / arcsec_per_pixel)
     if quantity == "semi-axes" and unit == u.pix:
         return Conversion(written)
-    target = {"semi-axes": u.dimensionless_unscaled, "arcsec": u.arcsec, "pixels": u.pix, "share": u.dimensionless_unscaled}.get(quantity, u.deg)
+    target = {
+        "semi-axes": u.dimensionless_unscaled,
+        "arcsec": u.arcsec,
+        "pixels": u.pix,
+        "share": u.dimensionless_unscaled,
+    }.get(quantity, u.deg)
     return Conversion(written, float(unit.to(target)))
 
 
@@ -207,4 +214,3 @@ def _to_magnitude(unit: u.UnitBase, written: str) -> Conversion:
 
 def _near_one(factor: float) -> float:
     return 1.0 if abs(factor - 1) < _SAME else factor
-
