@@ -41,8 +41,9 @@ _EQUATORIAL = ("icrs", "fk5", "fk4", "fk4-no-e")
 _COLUMNS = {
     ("glon", "glat"): "GALACTIC", ("l", "b"): "GALACTIC", ("gallon", "gallat"): "GALACTIC",
     ("gall", "galb"): "GALACTIC", ("galacticlongitude", "galacticlatitude"): "GALACTIC", ("elon", "elat"): "ECLIPTIC",
-    ("lambda", "beta"): "ECLIPTIC", ("ecllon", "ecllat"): "ECLIPTIC", ("sgl", "sgb"): "SUPERGALACTIC", ("raj2000", "dej2000"): "FK5 J2000",
-    ("raj2000", "decj2000"): "FK5 J2000", ("raicrs", "deicrs"): "ICRS", ("raicrs", "decicrs"): "ICRS",
+    ("lambda", "beta"): "ECLIPTIC", ("ecllon", "ecllat"): "ECLIPTIC", ("sgl", "sgb"): "SUPERGALACTIC",
+    ("raj2000", "dej2000"): "FK5 J2000", ("raj2000", "decj2000"): "FK5 J2000", ("raicrs", "deicrs"): "ICRS",
+    ("raicrs", "decicrs"): "ICRS",
     ("rab1950", "deb1950"): "FK4 B1950", ("rab1950", "decb1950"): "FK4 B1950", ("ra1950", "dec1950"): "FK4 B1950",
     ("ra1950", "de1950"): "FK4 B1950",
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""ECSV as astropy writes it: with commas, under the name .csv, gzipped, with masked cells, and a number beyond its type."""
+"""ECSV as astropy writes it: with commas, named .csv, gzipped, with masked cells, and a number beyond its type."""
 
 import gzip
 from pathlib import Path
