@@ -72,8 +72,8 @@ def read_footer(part: Path) -> Footer:
 def unite(footers: Sequence[Footer]) -> list[FileColumn]:
     """Give the columns of all parts together.
 
-    Whole numbers of different widths become the widest, whole and real numbers real ones. A column that a part lacks, or
-    holds as another kind of thing, has a `fault`: it matters only if the column is needed.
+    Whole numbers of different widths become the widest, whole and real numbers real ones. A column that a part lacks,
+    or holds as another kind of thing, has a `fault`: it matters only if the column is needed.
     """
     first: dict[str, str] = {}
     for footer in footers:
