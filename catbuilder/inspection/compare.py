@@ -19,6 +19,7 @@ from catbuilder.catalogue.id_ranges import make_table
 from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import INT64_MAX, require_number_in, require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
@@ -194,6 +195,11 @@ def compare(
     file = Path(file)
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
+    require_one_of(question.of, _SURE, "the column of ours to compare")
+    if question.by is not None:
+        require_one_of(question.by, ("id", "position"), "the way to pair objects")
+    require_number_in((columns or CatalogueColumns()).least, 0, 1, "the smallest share that counts")
+    require_number_in(question.examples, 0, INT64_MAX, "the number of disagreements")
     table = open_table(file, workspace.config.limits)
     read = resolve_columns(table, known_layout(table), columns or CatalogueColumns(), workspace.config.classes)
     _check_classes(workspace, read)
