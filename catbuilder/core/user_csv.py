@@ -51,8 +51,8 @@ class Rejection:
 
     @property
     def place(self) -> str:
-        """Row and id, without the file."""
-        return f"row {self.row} (object_id {self.object_id or 'empty'})"
+        """Row and id, if the row has one, without the file."""
+        return f"row {self.row} (object_id {self.object_id})" if self.object_id else f"row {self.row}"
 
 
 class BadValue(ValueError):
@@ -354,7 +354,8 @@ def _header(path: Path, lines: CsvLines, required: Sequence[str], limits: Limits
 
 def _require(path: Path, header: list[str], required: Sequence[str]) -> None:
     if not any(header):
-        raise InputError(f"{path} is empty; it needs a header row with {', '.join(required)}")
+        needed = ", ".join(required) or "the names of its columns"
+        raise InputError(f"{path} is empty; it needs a header row with {needed}")
     if any("\0" in name for name in header):
         raise InputError(f"{path} is not a CSV text file (it has zero bytes, as UTF-16 has); save it as UTF-8 CSV")
     separators = [name for mark, name in _SEPARATORS.items() if mark in header[0]]
@@ -437,7 +438,7 @@ def _fill(table: CsvRows, lines: Iterator[CsvLine], unique: Sequence[str]) -> No
             table.reject(row.number, cells, "it has zero bytes; is the file damaged, or in UTF-16?")
         else:
             earlier = seen.setdefault(tuple(_plain(cells[name]) for name in unique), row)
-            if earlier is not row and cells.get("object_id"):
+            if unique and earlier is not row and cells.get("object_id"):
                 reason = f"the same {' and '.join(unique)} is already in row {earlier.number}"
                 table.reject(row.number, cells, reason, repeated=cells == earlier.cells)
             else:

@@ -166,7 +166,7 @@ def test_galaxies_that_come_after_fo_was_written_join_calibration_by_their_hash_
 
 def test_hp_from_a_list_is_that_list(workspace, tmp_path):
     pairs = [[SDSS + i, DES + i] for i in (0, 1, 2, 3)] + [[SDSS + 5, DES + 6]]
-    hp = write_csv(tmp_path / "hp.csv", ["SDSS_objID", "des_COADD_OBJECT_ID", "note"], *(pair + [""] for pair in pairs))
+    hp = write_csv(tmp_path / "hp.csv", ["SDSS_objID", "des_COADD_OBJECT_ID", "note"], *([*pair, ""] for pair in pairs))
     done = cli("-w", workspace.path, "assemble", "--hp", hp)
     assert done.code == 0, done
     assert members(workspace, "HP", "des") == {DES + i for i in (0, 1, 2, 3, 6)}
