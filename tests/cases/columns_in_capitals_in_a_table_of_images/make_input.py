@@ -1,4 +1,4 @@
-"""A table of images names its columns as catalogues do, RA, DEC, Label, Split, MAG_R; another has no known positions."""
+"""A table of images names its columns as catalogues do, RA, DEC, Label, Split; another has no known positions."""
 
 from pathlib import Path
 
