@@ -356,8 +356,6 @@ def _require(path: Path, header: list[str], required: Sequence[str]) -> None:
     if not any(header):
         needed = ", ".join(required) or "the names of its columns"
         raise InputError(f"{path} is empty; it needs a header row with {needed}")
-    if any("\0" in name for name in header):
-        raise InputError(f"{path} is not a CSV text file (it has zero bytes, as UTF-16 has); save it as UTF-8 CSV")
     separators = [name for mark, name in _SEPARATORS.items() if mark in header[0]]
     if len(header) == 1 and separators:
         raise InputError(f"{path} has {separators[0]} between its cells; save it with commas")
@@ -434,8 +432,6 @@ def _fill(table: CsvRows, lines: Iterator[CsvLine], unique: Sequence[str]) -> No
             table.reject(row.number, cells, line.fault)
         elif line.is_blank:
             continue
-        elif any("\0" in cell for cell in line.cells):
-            table.reject(row.number, cells, "it has zero bytes; is the file damaged, or in UTF-16?")
         else:
             earlier = seen.setdefault(tuple(_plain(cells[name]) for name in unique), row)
             if unique and earlier is not row and cells.get("object_id"):
