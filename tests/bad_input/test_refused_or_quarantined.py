@@ -78,7 +78,7 @@ def assert_rejected(done, workspace, row, *words, good=(1,)):
     assert done.code == 0, done
     lines = done.err.splitlines()
     assert lines[0] == "1 row could not be used:" and len(lines) == 2, done.err
-    assert f"t.csv, row {row} (object_id " in lines[1]
+    assert f"t.csv, row {row} (object_id " in lines[1] or f"t.csv, row {row}: object_id is empty" in lines[1]
     for word in words:
         assert word in lines[1], f"{word!r} is not in: {lines[1]}"
     assert loaded(workspace) == list(good)
