@@ -28,7 +28,7 @@ from catbuilder.active_learning.candidates import (
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Workspace, replace_older
-from catbuilder.core.arguments import require_one_of
+from catbuilder.core.arguments import INT64_MAX, require_number_in, require_one_of
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import atomic_write
 from catbuilder.core.recipe import load_recipe
@@ -92,6 +92,7 @@ def select_objects(
     >>> catbuilder.select_objects(workspace, "margin", 100, survey="des").to_pandas()
     """
     _check_request(strategy, purpose)
+    require_number_in(n, 1, INT64_MAX, "the number of objects")
     if survey is not None:
         workspace.check_survey(survey)
     if strategy == "audit":

@@ -15,9 +15,10 @@ def fetch(
         typer.Option(help="sdss, des, decals, or a URL with {ra}, {dec}, {size}; by default the survey's own."),
     ] = None,
     where: Annotated[str | None, typer.Option(help="SQL condition on the columns of the catalogue.")] = None,
-    n: Annotated[int | None, typer.Option("--n", min=1, help="The most images to fetch.")] = None,
+    n: Annotated[int | None, typer.Option("--n", min=1, max=2**63 - 1, help="The most images to fetch.")] = None,
     size: Annotated[
-        float | None, typer.Option(min=1.0, help="Width of every image, arcsec; by default from the object's radius.")
+        float | None,
+        typer.Option(min=1.0, max=3600.0, help="Width of every image, arcsec; by default from the object's radius."),
     ] = None,
     scale: Annotated[
         float | None, typer.Option(min=0.01, help="Arcsec per pixel; by default the service's own.")

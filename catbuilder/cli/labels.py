@@ -34,7 +34,8 @@ def select(
         ),
     ] = "audit",
     n: Annotated[
-        int | None, typer.Option("--n", min=1, help="Largest number of objects (default: 50; all for audit).")
+        int | None,
+        typer.Option("--n", min=1, max=2**63 - 1, help="Largest number of objects (default: 50; all for audit)."),
     ] = None,
     purpose: Annotated[
         str, typer.Option("--for", help="Use of the labels: training, or calibration (only with random).")

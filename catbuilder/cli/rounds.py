@@ -94,14 +94,16 @@ def rollback(
     "recursion", cls=Verb, epilog="Example: catbuilder experiment recursion --seeds 10 --recipe real"
 )
 def recursion(
-    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds; finished ones are not run again.")] = 10,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Number of seeds; finished ones are not run again.")
+    ] = 10,
     rounds: Annotated[int, typer.Option(min=2, help="Rounds per seed; the last is compared with the first.")] = 2,
     recipe: Annotated[
         str | None, typer.Option(help="Name of a shipped recipe, or a TOML file (default: that of the workspace).")
     ] = None,
     ranks: Annotated[int, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")] = 1,
     changes: ChangesOption = None,
-    first_seed: Annotated[int, typer.Option(min=0, help="First seed.")] = 0,
+    first_seed: Annotated[int, typer.Option(min=0, max=2**62, help="First seed.")] = 0,
     grey: Annotated[
         bool, typer.Option("--grey", help="Repeat it on grey images, and report what colour adds.")
     ] = False,

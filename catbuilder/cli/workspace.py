@@ -35,13 +35,19 @@ def init(
 def simulate(
     workspace: Annotated[Path, typer.Argument(help="New folder.")],
     objects: Annotated[
-        int | None, typer.Option("--objects", min=200, help="Number of galaxies, divided among the sets.")
+        int | None,
+        typer.Option("--objects", min=200, max=10_000_000, help="Number of galaxies, divided among the sets."),
     ] = None,
     calibration: Annotated[
         int | None,
-        typer.Option("--calibration", min=0, help="Number of DES galaxies for calibration (default: a fixed share)."),
+        typer.Option(
+            "--calibration",
+            min=0,
+            max=10_000_000,
+            help="Number of DES galaxies for calibration (default: a fixed share).",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Random seed of the simulation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of the simulation.")] = 0,
     stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
 ) -> None:
     """Create a simulated survey whose true classes are known.

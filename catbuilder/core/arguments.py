@@ -18,6 +18,10 @@ def require_number_in(value: float | None, low: float, high: float, what: str) -
         raise InputError(f"{what} cannot be {value:g}; give a number from {low:g} to {high:g}")
 
 
+INT64_MAX = 2**63 - 1
+"""The largest number that DuckDB and numpy take as a seed or a number of rows."""
+
+
 def name_list(names: str | Sequence[str]) -> list[str]:
     """Give names as a list; text is split at its commas, as on the command line."""
     given = names.split(",") if isinstance(names, str) else names

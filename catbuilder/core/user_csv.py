@@ -52,8 +52,8 @@ class Rejection:
 
     @property
     def place(self) -> str:
-        """Row and id, without the file."""
-        return f"row {self.row} (object_id {self.object_id or 'empty'})"
+        """Row and id, if the row has one, without the file."""
+        return f"row {self.row} (object_id {self.object_id})" if self.object_id else f"row {self.row}"
 
 
 class BadValue(ValueError):
@@ -379,9 +379,8 @@ def _header(path: Path, lines: CsvLines, required: Sequence[str], limits: Limits
 
 def _require(path: Path, header: list[str], required: Sequence[str]) -> None:
     if not any(header):
-        raise InputError(f"{path} is empty; it needs a header row with {', '.join(required)}")
-    if any("\0" in name for name in header):
-        raise InputError(f"{path} is not a CSV text file (it has zero bytes, as UTF-16 has); save it as UTF-8 CSV")
+        needed = ", ".join(required) or "the names of its columns"
+        raise InputError(f"{path} is empty; it needs a header row with {needed}")
     separators = [name for mark, name in _SEPARATORS.items() if mark in header[0]]
     if len(header) == 1 and separators:
         raise InputError(f"{path} has {separators[0]} between its cells; save it with commas")
@@ -458,11 +457,9 @@ def _fill(table: CsvRows, lines: Iterator[CsvLine], unique: Sequence[str]) -> No
             table.reject(row.number, cells, line.fault)
         elif line.is_blank:
             continue
-        elif any("\0" in cell for cell in line.cells):
-            table.reject(row.number, cells, "it has zero bytes; is the file damaged, or in UTF-16?")
         else:
             earlier = seen.setdefault(tuple(_plain(cells[name]) for name in unique), row)
-            if earlier is not row and cells.get("object_id"):
+            if unique and earlier is not row and cells.get("object_id"):
                 reason = f"the same {' and '.join(unique)} is already in row {earlier.number}"
                 table.reject(row.number, cells, reason, repeated=cells == earlier.cells)
             else:

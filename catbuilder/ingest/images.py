@@ -91,10 +91,11 @@ class IngestReport:
         lines = [f"{self.added} objects added, {self.unchanged} were there already."]
         lines += unused_columns(self.unused_columns)
         if self.without_position:
+            have, them = ("has", "it") if self.without_position == 1 else ("have", "them")
             lines.append(
-                f"Warning: {count(self.without_position, 'object')} of the table have no position (ra and dec). The "
-                "firewall cannot compare positions for them: it knows a galaxy of a test set among them by its id or "
-                "its picture alone, and may let it be trained on."
+                f"Warning: {count(self.without_position, 'object')} of the table {have} no position (ra and dec). The "
+                f"firewall cannot compare positions for {them}: a galaxy of a test set is then known by its id or "
+                "its picture alone, and may be trained on."
             )
         if self.flagged:
             n, flags = len(self.flagged_files), count_flags(self.flagged)

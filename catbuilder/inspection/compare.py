@@ -19,6 +19,7 @@ from catbuilder.catalogue.id_ranges import make_table
 from catbuilder.catalogue.round_records import NOW, require_closed
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import INT64_MAX, require_number_in, require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.paths import named_path
 from catbuilder.core.progress import Reporter
@@ -208,6 +209,11 @@ def compare(
     question, reporter = question or CompareRequest(), reporter or Reporter(quiet=True)
     check_radius(question.radius_arcsec)
     asked = columns or CatalogueColumns()
+    require_one_of(question.of, _SURE, "the column of ours to compare")
+    if question.by is not None:
+        require_one_of(question.by, ("id", "position"), "the way to pair objects")
+    require_number_in(asked.least, 0, 1, "the smallest share that counts")
+    require_number_in(question.examples, 0, INT64_MAX, "the number of disagreements")
     opened = open_table(file, workspace.config.limits, choice_of_table(table, asked))
     read = resolve_columns(opened, known_layout(opened, question.of), asked, workspace.config.classes)
     _check_classes(workspace, read)

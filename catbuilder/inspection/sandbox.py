@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import allow_only_catalogue
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import require_number_in
 from catbuilder.core.errors import CatbuilderError, QueryError
 from catbuilder.core.processes import end_with_parent
 from catbuilder.core.table_text import JSON_TEXT, NUMBER_TEXT
@@ -36,6 +37,8 @@ _OVERHEAD_MB = 1024  # Python, DuckDB and thread stacks before any data
 _WAIT_S = 20.0  # longest wait for a recording to end
 _BATCH_ROWS = 10_000
 _NO_LIMIT_MB = 2**40
+_MOST_MEMORY_MB = 2**24  # 16 TB
+_LONGEST_TIMEOUT_S = 604_800.0  # a week
 _LONGEST_SQL = 1_000_000  # bytes: parsing 50 MB took 8 s and 1 GB
 _LONGEST_REASON = 500  # characters: DuckDB quotes the query and values of any length
 # Types whose values a printed table, CSV and JSON write themselves; DuckDB writes all others as text.
@@ -72,6 +75,8 @@ def query_stream(
     QueryError
         The query is invalid or not allowed, exceeds its memory or time, or its result is larger than `largest_mb`.
     """
+    require_number_in(timeout_s, 0.001, _LONGEST_TIMEOUT_S, "the time limit of a query, in seconds,")
+    require_number_in(memory_mb, 1, _MOST_MEMORY_MB, "the memory limit of a query, in MB,")
     text = sql.encode(errors="replace")
     if len(text) > _LONGEST_SQL:
         raise QueryError(f"the query has {len(text):,} bytes and at most {_LONGEST_SQL:,} are allowed; shorten it")

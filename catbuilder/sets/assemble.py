@@ -138,7 +138,10 @@ class AssembleReport:
     def _warnings(self) -> list[str]:
         text = []
         if self.hp_unmatched:
-            text.append(f"Warning: {self.hp_unmatched} pairs of the HP list are not pairs of the cross-match.")
+            pairs = (
+                "pair of the HP list is not a pair" if self.hp_unmatched == 1 else "pairs of the HP list are not pairs"
+            )
+            text.append(f"Warning: {self.hp_unmatched} {pairs} of the cross-match.")
         if self.without_votes:
             text.append(f"Warning: {self.without_votes} listed test galaxies have no votes, and so no true class.")
         if self.already_trained:

@@ -21,6 +21,7 @@ import numpy as np
 
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import INT64_MAX, require_number_in
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write, write_text
 from catbuilder.core.paths import named_path
@@ -44,6 +45,7 @@ _SEEN_BY: dict[SetName, tuple[SurveyName, ...]] = {
 _SPLITS: dict[SetName, Split] = {"training": "train", "calibration": "calibration", "pool": "pool"}
 _TEST_SETS: dict[SetName, str] = {"hp": "HP", "fo": "FO"}
 _FIRST_ID: dict[SurveyName, int] = {"sdss": 587724240151707767, "des": 310493763}
+_MOST_GALAXIES = 10_000_000  # of a set; each is an image file
 _BATCH = 16  # galaxies a task: half a second of work
 
 
@@ -136,8 +138,11 @@ def simulate(
     >>> workspace = catbuilder.open_workspace("demo")
     """
     workspace = named_path(workspace, "the folder of the workspace")
+    require_number_in(seed, 0, INT64_MAX, "the seed")
     if not isinstance(plan, SurveyPlan):
         plan = SurveyPlan() if plan is None else SurveyPlan.scaled_to(plan)
+    for name, size in vars(plan).items():
+        require_number_in(size, 0, _MOST_GALAXIES, f"the number of galaxies for {name}")
     reporter = reporter or Reporter(quiet=True)
     exists = (workspace / "catbuilder.toml").is_file()
     opened = (

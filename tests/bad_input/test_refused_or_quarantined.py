@@ -78,7 +78,7 @@ def assert_rejected(done, workspace, row, *words, good=(1,)):
     assert done.code == 0, done
     lines = done.err.splitlines()
     assert lines[0] == "1 row could not be used:" and len(lines) == 2, done.err
-    assert f"t.csv, row {row} (object_id " in lines[1]
+    assert f"t.csv, row {row} (object_id " in lines[1] or f"t.csv, row {row}: object_id is empty" in lines[1]
     for word in words:
         assert word in lines[1], f"{word!r} is not in: {lines[1]}"
     assert loaded(workspace) == list(good)
@@ -104,7 +104,15 @@ def test_a_table_without_object_id_is_refused_with_the_columns_it_has(workspace,
         (b"\x89PNG\r\n\x1a\n\x00\xff\xfe" * 20, "not a CSV text file"),
         ("object_id,file\n1,\xe9.png\n".encode("latin-1"), "not a CSV text file"),
         (b"object_id,file,file\n1,a.png,b.png\n", "the column 'file' twice"),
-        (b"object_id,file\n1," + b"x" * 200_000 + b"\n", "not a CSV text file"),
+        (b"object_id,File,file\n1,a.png,b.png\n", "the columns 'File' and 'file', which differ by case alone"),
+        (b"object_id,file,,\n1,a.png,,\n", "2 columns without a name"),
+        (b"object_id;file\n1;a.png\n", "semicolons between its cells; save it with commas"),
+        (b"object_id\tfile\n1\ta.png\n", "tabs between its cells; save it with commas"),
+        ("object_id,file\n1,a.png\n".encode("utf-16"), "UTF-16 text and not a CSV text file"),
+        ("object_id,file\n1,a.png\n".encode("utf-16-le"), "in row 1, the header, it has zero bytes, as UTF-16 text"),
+        ("object_id,file,n\n1,a.png,\n2,b.png,\xe9\n".encode("latin-1"), "row 3 has the byte 0xe9, as text in Latin-1"),
+        (b"PK\x03\x04" + b"x" * 50, "a workbook of a spreadsheet"),
+        (b'object_id,"file\n1,a.png\n', "in row 1, the header, a quoted cell does not end"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused(workspace, images, tmp_path, content, words):
@@ -132,7 +140,7 @@ def test_a_row_is_named_by_the_line_it_begins_on(ingest, workspace):
 
 
 def test_a_row_with_too_few_or_too_many_cells_is_set_aside(ingest, workspace):
-    assert_rejected(ingest((1, "a.png"), (2,)), workspace, 3, "1 cells where the header has 2")
+    assert_rejected(ingest((1, "a.png"), (2,)), workspace, 3, "1 cell where the header has 2")
     done = ingest((3, "b.png"), (4, "c.jpg", "x"))
     assert "3 cells where the header has 2" in done.err and loaded(workspace) == [1, 3]
 
@@ -246,7 +254,7 @@ def test_an_unknown_word_in_a_cell_is_set_aside(ingest, workspace, column, value
         ("none.png", "there is no file 'none.png'"),
         (".", "there is no file"),
         ("", "file is empty"),
-        ("a\0.png", "is not a valid file name"),
+        ("a\0.png", "it has zero bytes"),
         ("a" * 5000, "is not a valid file name"),
         ("circle.png", "circle.png"),
         ("pipe.png", "there is no file"),
@@ -330,7 +338,7 @@ def test_every_row_is_in_exactly_one_count(workspace, images, tmp_path):
 
 def test_a_table_of_which_nothing_is_good_loads_nothing_and_says_so(ingest, workspace):
     done = ingest((1, "none.png"), ("", "a.png"))
-    assert done.code == 0 and "0 objects added" in done.out and "2 rows could not be used" in done.err
+    assert done.code == 1 and "0 objects added" in done.out and "2 rows could not be used" in done.err
     assert loaded(workspace) == [] and len(rejections(workspace)) == 2
 
 
@@ -559,14 +567,44 @@ def test_a_test_set_is_written_once(workspace, tmp_path):
     assert ask(workspace, "SELECT object_id, truth FROM test_sets ORDER BY ALL") == [(1, "spiral"), (2, None)]
 
 
-def test_bad_rows_of_a_test_set_are_listed_and_their_objects_guarded_all_the_same(workspace, tmp_path):
-    rows = [(1, "spiral", 0.9), (2, "merger", 0.9), (3, "spiral", 1.5), (1, "elliptical", 1), ("x.", "spiral", "")]
-    table = write_csv(tmp_path / "t.csv", ("object_id", "label", "votes"), *rows)
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ((2, "merger", 0.9), "unknown class 'merger'"),
+        ((3, "spiral", 1.5), "votes is 1.5, outside 0 to 1"),
+        ((1, "elliptical", 1), "the same object_id is already in row 2"),
+        ((2,), "it has 1 cell where the header has 3"),
+        (("", "spiral", 1), "object_id is empty"),
+    ],
+)
+def test_a_test_set_with_a_bad_row_is_refused_whole(workspace, tmp_path, row, reason):
+    table = write_csv(
+        tmp_path / "t.csv", ("object_id", "label", "votes"), (1, "spiral", 0.9), row, ("x.", "spiral", "")
+    )
     done = cli("-w", workspace.path, "testset", "HP", "--survey", "des", "--table", table)
-    assert done.code == 0 and "3 rows could not be used" in done.err and "without a true class" in done.err
-    members = ask(workspace, "SELECT object_id, truth FROM test_sets WHERE object_id < 10 ORDER BY ALL")
-    assert members == [(1, "spiral"), (2, None), (3, None)]
-    assert [row for row, _, _ in rejections(workspace)] == [3, 4, 5]
+    failed(done, "refused and nothing is recorded, since a row could not be used: row 3", reason)
+    assert ask(workspace, "SELECT count(*) FROM test_sets") == [(0,)] and rejections(workspace) == []
+
+
+def test_a_row_given_twice_is_one_member_unless_strict_refuses_it(workspace, tmp_path):
+    table = write_csv(tmp_path / "t.csv", ("object_id", "label"), (1, "spiral"), (2, "spiral"), (1, "spiral"))
+    arguments = "-w", workspace.path, "testset", "HP", "--survey", "des", "--table", table
+    failed(cli(*arguments, "--strict"), "the same object_id is already in row 2")
+    done = cli(*arguments)
+    assert done.code == 0 and "2 objects, 2 with a true class" in done.out and "1 row could not be used" in done.err
+
+
+def test_a_test_set_without_truth_needs_the_word(workspace, tmp_path):
+    arguments = "-w", workspace.path, "testset", "HP", "--survey", "des", "--table"
+    misspelt = write_csv(tmp_path / "a.csv", ("object_id", "class"), (1, "spiral"))
+    failed(
+        cli(*arguments, misspelt), "no column 'label' (not used are class (is it label? then rename it))", "--no-truth"
+    )
+    empty = write_csv(tmp_path / "b.csv", ("object_id", "label"), (1, ""))
+    failed(cli(*arguments, empty), "has no true class in its column label")
+    given = write_csv(tmp_path / "c.csv", ("object_id", "label"), (1, "spiral"))
+    failed(cli(*arguments, given, "--no-truth"), "has true classes in its column label")
+    assert "1 object, 0 with a true class" in cli(*arguments, misspelt, "--no-truth").out
 
 
 def test_a_test_set_needs_a_plain_name_and_a_known_survey(workspace, tmp_path):
@@ -615,8 +653,11 @@ def test_labels_name_their_survey_and_source_or_are_refused(labelled, tmp_path):
     again = cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss")
     assert "0 labels recorded, 1 were there" in again.out
     failed(cli("-w", labelled.path, "labels", "import", table, "--source", "promoted"), "cannot be imported")
-    done = cli("-w", labelled.path, "labels", "import", table, "--survey", "lsst")
-    assert "no object 3 of survey lsst" in done.err and "0 labels recorded" in done.out
+    error = failed(cli("-w", labelled.path, "labels", "import", table, "--survey", "DESS"), "unknown survey 'DESS'")
+    assert "did you mean 'des'?" in error
+    other = write_csv(tmp_path / "o.csv", ("object_id", "survey", "label"), (3, "dess", "spiral"), (3, "des", "spiral"))
+    done = cli("-w", labelled.path, "labels", "import", other)
+    assert "unknown survey 'dess' (did you mean 'des'?); this workspace has sdss, des" in done.err and done.code == 0
 
 
 def test_two_sources_may_label_the_same_object_in_one_table(labelled, tmp_path):

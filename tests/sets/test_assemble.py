@@ -165,17 +165,29 @@ def test_galaxies_that_come_after_fo_was_written_join_calibration_by_their_hash_
 
 
 def test_hp_from_a_list_is_that_list(workspace, tmp_path):
-    pairs = [[SDSS + i, DES + i] for i in (0, 1, 2, 3)] + [
-        [SDSS + 5, DES + 6],
-        ["5.8e17", DES + 7],
-        [SDSS + 0, DES + 8],
-    ]
-    hp = write_csv(tmp_path / "hp.csv", ["sdss_objid", "des_coadd_object_id"], *pairs)
+    pairs = [[SDSS + i, DES + i] for i in (0, 1, 2, 3)] + [[SDSS + 5, DES + 6]]
+    hp = write_csv(tmp_path / "hp.csv", ["SDSS_objID", "des_COADD_OBJECT_ID", "note"], *([*pair, ""] for pair in pairs))
     done = cli("-w", workspace.path, "assemble", "--hp", hp)
     assert done.code == 0, done
     assert members(workspace, "HP", "des") == {DES + i for i in (0, 1, 2, 3, 6)}
-    assert "1 pairs of the HP list are not pairs of the cross-match" in done.out
-    assert ask(workspace, "SELECT row FROM rejections ORDER BY row") == [(7,), (8,)]
+    assert (
+        "1 pair of the HP list is not a pair of the cross-match" in done.out and "Columns not used: note." in done.out
+    )
+
+
+def test_a_list_with_a_bad_row_is_refused_whole_but_a_pair_may_be_given_twice(workspace, tmp_path):
+    names, pair = ["sdss_objid", "des_coadd_object_id"], [SDSS, DES]
+    for row, reason in (
+        (["5.8e17", DES + 7], "row 3 (object_id 5.8e17): object_id 5.8e17 is not a whole positive number"),
+        ([SDSS, DES + 8], f"row 3 (object_id {SDSS}): the id {SDSS} is already in row 2"),
+        ([SDSS + 1], "it has 1 cell where the header has 2"),
+    ):
+        hp = write_csv(tmp_path / "hp.csv", names, pair, row, [SDSS + 2, DES + 2])
+        failed(cli("-w", workspace.path, "assemble", "--hp", hp), "hp.csv is refused and nothing is recorded", reason)
+        assert members(workspace, "HP", "des") == set()
+    hp = write_csv(tmp_path / "hp.csv", names, pair, pair)
+    failed(cli("-w", workspace.path, "assemble", "--hp", hp, "--strict"), "is already in row 2")
+    assert cli("-w", workspace.path, "assemble", "--hp", hp).code == 0 and members(workspace, "HP", "des") == {DES}
 
 
 def test_fo_from_a_list_leaves_calibration_to_the_rest(workspace, tmp_path):

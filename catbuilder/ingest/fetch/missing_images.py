@@ -14,12 +14,14 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import INT64_MAX, require_number_in, require_one_of
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.paths import file_to_write
 from catbuilder.core.resources import query
 from catbuilder.core.settings import StampWidths
 
+WIDEST_ARCSEC = 3600.0
 _CHOSEN = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
 
 
@@ -122,6 +124,8 @@ def objects_without_image(
         The condition is not valid.
     """
     workspace.check_survey(survey)
+    require_number_in(n, 1, INT64_MAX, "the number of objects")
+    require_number_in(width_arcsec, 1, WIDEST_ARCSEC, "the width of an image, in arcsec,")
     with workspace.reading() as con:
         _choose(con, where)
         rows = fetch_arrow(con, query("ingest/objects_without_image"), {"survey": survey, "n": n}).to_pylist()
@@ -190,6 +194,7 @@ def write_cutout_list(
     >>> catbuilder.write_cutout_list(workspace, "cutouts.csv", by="id").listed
     """
     file = file_to_write(file)
+    require_one_of(by, ("both", "id", "position"), "the way to identify objects")
     targets = objects_without_image(workspace, survey, where=where, width_arcsec=width_arcsec)
     id_column = workspace.config.surveys[survey].id_column
     if by != "position" and id_column.upper() != "COADD_OBJECT_ID":
