@@ -8,6 +8,7 @@ import typer
 
 from catbuilder.cli.empty_values import Verb
 from catbuilder.cli.options import FILE, FormatOption, SurveyOption, WorkspaceOption, open_workspace, tell_rejections
+from catbuilder.core.safe_text import counted
 
 labels_app = typer.Typer(
     help="Import labels, export labels, compare annotators.", no_args_is_help=True, rich_markup_mode=None
@@ -53,7 +54,7 @@ def select(
     objects = select_objects(opened, strategy, n, purpose=parse_purpose(purpose), survey=survey)
     if out is not None and objects.num_rows:
         write_questions(objects, out)
-        print(f"{objects.num_rows} objects written to {out}.")
+        print(f"{counted(objects.num_rows, 'object')} written to {out}.")
     elif objects.num_rows or format != "table":
         show(objects, format)
     if not objects.num_rows:
@@ -128,11 +129,11 @@ def labels_export(
 
         if table is not None:
             raise InputError("--table lists objects to be labelled; add --layout zooniverse or labelstudio")
-        print(f"{export_labels(opened, target)} labels written to {target}.")
+        print(f"{counted(export_labels(opened, target), 'label')} written to {target}.")
         return
     from catbuilder.active_learning.platform_subjects import export_subjects
 
-    print(f"{export_subjects(opened, target, chosen, table)} objects written to {target}.")
+    print(f"{counted(export_subjects(opened, target, chosen, table), 'object')} written to {target}.")
     print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
 
 

@@ -22,6 +22,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(n: int, noun: str) -> str:
+    """Write a number with its noun: 1 object, 1,200 objects."""
+    return f"{n:,} {noun if n == 1 else f'{noun}s'}"
+
+
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates cells that begin with one of these
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from catbuilder.core.errors import InputError
-from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
+from catbuilder.core.safe_text import counted, from_spreadsheet, in_one_line, is_number
 from catbuilder.core.settings import Limits
 
 _INT64_MAX = 2**63 - 1
@@ -181,7 +181,7 @@ def list_rejections(rejections: Sequence[Rejection]) -> list[str]:
     if not rejections:
         return []
     return [
-        f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:",
+        f"{counted(len(rejections), 'row')} could not be used:",
         *(f"  {in_one_line(rejection, _LONGEST_REJECTION)}" for rejection in rejections[:_LISTED_ROWS]),
         *see_the_rest(len(rejections), "SELECT * FROM rejections"),
     ]

@@ -22,7 +22,7 @@ from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.safe_text import counted, in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
 from catbuilder.core.user_csv import (
@@ -71,7 +71,7 @@ class IngestReport:
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
-        lines = [f"{self.added} objects added, {self.unchanged} were there already."]
+        lines = [f"{counted(self.added, 'object')} added, {self.unchanged} were there already."]
         if self.flagged:
             count, flags = len(self.flagged_files), count_flags(self.flagged)
             lines.append(f"{count} more are kept out of training and scoring for their quality ({flags}):")
@@ -425,5 +425,10 @@ def _report(rows: list[_Row], unchanged: int, table: CsvRows) -> IngestReport:
     for row in rows:
         if row.picture and row.picture.flags:
             flagged.update(row.picture.flags)
-            lines.append(f"{row.cells['file']}: {row.picture.reason or ', '.join(row.picture.flags)}")
+            lines.append(f"{row.cells['file']}: {_why(row.picture, row.path)}")
     return IngestReport(len(rows) - len(lines), dict(flagged), unchanged, tuple(table.rejections), tuple(lines))
+
+
+def _why(picture: Picture, file: Path) -> str:
+    """Say what is wrong with a picture, without the file's name, which stands before it."""
+    return picture.reason.removeprefix(f"{file.name}: ") if picture.reason else ", ".join(picture.flags)

@@ -11,6 +11,7 @@ from catbuilder.catalogue.workspace import Workspace, record_rejections
 from catbuilder.core.errors import InputError
 from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.user_csv import (
     OBJECT_ID,
     BadValue,
@@ -59,7 +60,10 @@ class TestSetReport:
 
     def sentences(self) -> list[str]:
         """Describe the test set, and warn of members that cannot be tested on."""
-        text = [f"Test set {self.name} of {self.survey}: {self.members} objects, {self.with_truth} with a true class."]
+        text = [
+            f"Test set {self.name} of {self.survey}: {counted(self.members, 'object')}, "
+            f"{self.with_truth} with a true class."
+        ]
         if self.already_trained:
             text.append(
                 f"Warning: earlier rounds were trained on {self.already_trained} of them; the metrics of those rounds "
