@@ -17,7 +17,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.paths import file_to_write, named_path
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import for_spreadsheet
+from catbuilder.core.safe_text import counted, for_spreadsheet
 from catbuilder.core.user_csv import (
     OBJECT_ID,
     BadValue,
@@ -66,7 +66,7 @@ class ImportReport:
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
-        said = [f"{self.recorded} labels recorded, {self.unchanged} were there already."]
+        said = [f"{counted(self.recorded, 'label')} recorded, {self.unchanged} were there already."]
         said += unused_columns(self.unused_columns)
         return said + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
 

@@ -31,6 +31,7 @@ from catbuilder.core.files import (
 from catbuilder.core.paths import folder_to_write, named_path
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.version import __version__
 
 CATALOGUE_FILES = ("catbuilder.toml", "log.jsonl", "catalog.duckdb.wal", "catalog.duckdb")
@@ -228,7 +229,10 @@ def restore(source: str | Path, place: str | Path, *, progress: Update | None = 
         place.rmdir()
     atomic_move(draft, place)
     when = f"{found.made_at:%Y-%m-%d %H:%M} UTC"
-    return [*said, f"{place} is as it was at recording {found.recording}, backed up {when}: {len(found.files)} files."]
+    return [
+        *said,
+        f"{place} is as it was at recording {found.recording}, backed up {when}: {counted(len(found.files), 'file')}.",
+    ]
 
 
 def copy_catalogue(workspace: Workspace, place: Path) -> None:

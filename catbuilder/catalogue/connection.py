@@ -118,6 +118,13 @@ def literal_path(path: Path) -> str:
     return text
 
 
+def require_readable_folder(workspace: Path) -> None:
+    """Raise InputError if DuckDB could not open the catalogue of a workspace in this folder, or read its files."""
+    if "\\" in str(workspace):  # it takes a backslash for a slash when it opens a catalogue
+        raise InputError(f"{workspace} has a backslash in its path, which DuckDB cannot read; name another folder")
+    literal_path(workspace)
+
+
 def was_interrupted(error: Exception) -> bool:
     """Whether DuckDB raised this error because of Ctrl-C, in a query or in Python code that the query calls."""
     return str(error) == "Query interrupted" or "KeyboardInterrupt" in str(error)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from catbuilder.catalogue.connection import literal_path
+from catbuilder.catalogue.connection import require_readable_folder
 from catbuilder.catalogue.database import create_catalog
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import name_list
@@ -55,7 +55,7 @@ def create_workspace(
     >>> workspace = catbuilder.create_workspace("des-y2", classes=["elliptical", "spiral"], stamp_size=96)
     """
     path = named_path(path, "the folder of the workspace").resolve()
-    literal_path(path)  # a folder that DuckDB could not read later is refused now
+    require_readable_folder(path)
     settings = path / "catbuilder.toml"
     asked = {
         "classes": None if classes is None else tuple(name_list(classes)),

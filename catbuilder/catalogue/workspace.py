@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from catbuilder.catalogue.connection import Connection, literal_path, roll_back
+from catbuilder.catalogue.connection import Connection, require_readable_folder, roll_back
 from catbuilder.catalogue.database import connect
 from catbuilder.catalogue.latest_round_and_run import last_event, last_recording, last_round
 from catbuilder.catalogue.schema import classes_of
@@ -63,7 +63,7 @@ class Workspace:
             A setting in `catbuilder.toml` is wrong.
         """
         path = named_path(path, "the folder of the workspace").resolve()
-        literal_path(path)  # a folder that DuckDB could not read later is refused now
+        require_readable_folder(path)
         if not (path / "catbuilder.toml").is_file():
             what = "is not a workspace" if path.is_dir() else "does not exist"
             near = _workspaces_near(path)

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from catbuilder.cli.options import AtOption, FormatOption, WhereOption, WorkspaceOption, open_workspace
+from catbuilder.core.safe_text import counted
 
 
 def export(
@@ -91,7 +92,7 @@ def track(
     from catbuilder.reports.tracking import mlflow_address, track
 
     where, written = track(open_workspace(workspace), to, place, reporter=Reporter())
-    print(f"{written} rounds written; rounds that were there already are unchanged.")
+    print(f"{counted(written, 'round')} written; rounds that were there already are unchanged.")
     look = f"mlflow ui --backend-store-uri {mlflow_address(where)}"
     if to == "tensorboard":
         look = f"tensorboard --logdir {where}"

@@ -17,6 +17,7 @@ from catbuilder.cli.options import (
     WorkspaceOption,
     open_workspace,
 )
+from catbuilder.core.safe_text import counted
 
 MosaicOption = Annotated[
     Path | None, typer.Option("--mosaic", **FIGURE, help="Also show their images in a figure: OUT.png, .pdf or .svg.")
@@ -42,8 +43,8 @@ def status(
         print("Only the objects are counted so far. Count the rest (a minute or two) with: catbuilder status --count",
               file=sys.stderr)  # fmt: skip
     elif found.recordings_since:
-        print(f"These counts are {found.recordings_since} recordings old; count again with: catbuilder status --count",
-              file=sys.stderr)  # fmt: skip
+        age = counted(found.recordings_since, "recording")
+        print(f"These counts are {age} old; count again with: catbuilder status --count", file=sys.stderr)
     if format == "table":
         if found.rounds.num_rows:
             print()
@@ -98,7 +99,7 @@ def similar(
     show(found.table(), format)
     if mosaic is not None:
         shown = draw_similar(opened, found, mosaic)
-        print(f"{shown} images are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+        print(f"{counted(shown, 'image')} shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
 
 
 def count(
@@ -153,7 +154,10 @@ def diff(
             show(getattr(found, name), format)
     if out is not None:
         written = write_changed(opened, first, last, out, Reporter())
-        print(f"{written} changed objects are listed in {out}.", file=sys.stdout if format == "table" else sys.stderr)
+        print(
+            f"{counted(written, 'changed object')} listed in {out}.",
+            file=sys.stdout if format == "table" else sys.stderr,
+        )
 
 
 def compare(
@@ -235,7 +239,9 @@ def compare(
             show(getattr(found, name), format)
     if mosaic is not None:
         shown = draw_disagreements(opened, found, mosaic)
-        print(f"{shown} disagreements are shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr)
+        print(
+            f"{counted(shown, 'disagreement')} shown in {mosaic}.", file=sys.stdout if format == "table" else sys.stderr
+        )
     for line in found.warnings():
         print(line, file=sys.stderr)
     if found.nothing_used:

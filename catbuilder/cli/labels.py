@@ -17,6 +17,7 @@ from catbuilder.cli.options import (
     open_workspace,
     print_ingest,
 )
+from catbuilder.core.safe_text import counted
 
 labels_app = typer.Typer(
     help="Import labels, export labels, compare annotators.", no_args_is_help=True, rich_markup_mode=None
@@ -63,7 +64,7 @@ def select(
     objects = select_objects(opened, strategy, n, purpose=parse_purpose(purpose), survey=survey)
     if out is not None and objects.num_rows:
         write_questions(objects, out)
-        print(f"{objects.num_rows} objects written to {out}.")
+        print(f"{counted(objects.num_rows, 'object')} written to {out}.")
     elif objects.num_rows or format != "table":
         show(objects, format)
     if not objects.num_rows:
@@ -140,11 +141,12 @@ def labels_export(
 
         if table is not None:
             raise InputError("--table lists objects to be labelled; add --layout zooniverse or labelstudio")
-        print(f"{export_labels(opened, target)} labels written to {target}.")
+        print(f"{counted(export_labels(opened, target), 'label')} written to {target}.")
         return
     from catbuilder.active_learning.platform_subjects import export_subjects
 
-    print(f"{export_subjects(opened, target, chosen, table, strict=strict)} objects written to {target}.")
+    written = export_subjects(opened, target, chosen, table, strict=strict)
+    print(f"{counted(written, 'object')} written to {target}.")
     print(f"Next, once they are labelled: catbuilder labels import EXPORT --layout {chosen}")
 
 

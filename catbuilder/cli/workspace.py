@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from catbuilder.cli.options import WorkspaceOption, open_workspace
+from catbuilder.core.safe_text import counted
 
 
 def init(
@@ -82,7 +83,7 @@ def backup(
     with Reporter().bar("backing up") as update:
         report = backup(open_workspace(workspace), dest, progress=update)
     print(
-        f"Backed up to {dest} as of recording {report.recording}: {report.copied} files copied "
+        f"Backed up to {dest} as of recording {report.recording}: {counted(report.copied, 'file')} copied "
         f"({report.copied_bytes / 1e6:.1f} MB), {report.unchanged} unchanged."
     )
     if report.damaged:
@@ -120,9 +121,9 @@ def compact(
 
     report = compact(open_workspace(workspace), keep, reporter=Reporter())
     if not report.models:
-        print(f"Nothing to move: the catalogue has scores of no more than {keep} models.")
+        print(f"Nothing to move: the catalogue has scores of no more than {counted(keep, 'model')}.")
         return
     print(
-        f"{report.scores:,} scores of {len(report.models)} models moved to scores/ ({report.bytes / 1e6:,.0f} MB); "
-        f"{report.freed / 1e6:,.0f} MB inside the catalogue file are free for reuse."
+        f"{counted(report.scores, 'score')} of {counted(len(report.models), 'model')} moved to scores/ "
+        f"({report.bytes / 1e6:,.0f} MB); {report.freed / 1e6:,.0f} MB inside the catalogue file are free for reuse."
     )

@@ -18,7 +18,8 @@ def named_path(path: str | Path, what: str) -> Path:
     """
     if not str(path).strip():
         raise InputError(f"{what} is empty, as a shell variable is that was never set; give a name")
-    return Path(path)
+    # pyarrow and astropy take a ~ for the home folder, which the shell has done already where it was meant
+    return Path(path).absolute() if str(path).startswith("~") else Path(path)
 
 
 def file_to_write(path: str | Path, what: str = "the file to write") -> Path:

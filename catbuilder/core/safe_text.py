@@ -14,17 +14,17 @@ def in_one_line(text: object, longest: int = LONGEST) -> str:
     return plain if len(said) <= longest else f"{plain[:longest]} ..."
 
 
-def count(n: int, thing: str) -> str:
-    """Write a number of things: 1 row, 2,000 rows."""
-    return f"{n:,} {thing}{'' if n == 1 else 's'}"
-
-
 def printable(text: str) -> str:
     """Escape every control character except line breaks, and whatever is not valid Unicode."""
     return "".join(
         letter if letter.isprintable() or letter == "\n" else letter.encode("unicode_escape", "replace").decode()
         for letter in text
     )
+
+
+def counted(n: int, noun: str) -> str:
+    """Write a number with its noun: 1 object, 1,200 objects."""
+    return f"{n:,} {noun if n == 1 else f'{noun}s'}"
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates cells that begin with one of these

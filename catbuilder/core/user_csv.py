@@ -18,7 +18,7 @@ from catbuilder.core.column_names import meant_column
 from catbuilder.core.coordinates import DEC_LIMITS, RA_LIMITS, Axis, read_degrees, wrap_ra
 from catbuilder.core.csv_rows import CsvLine, CsvLines
 from catbuilder.core.errors import InputError
-from catbuilder.core.safe_text import from_spreadsheet, in_one_line, is_number
+from catbuilder.core.safe_text import counted, from_spreadsheet, in_one_line, is_number
 from catbuilder.core.settings import Limits, did_you_mean
 
 _INT64_MAX = 2**63 - 1
@@ -226,7 +226,7 @@ def list_rejections(rejections: Sequence[Rejection], recorded: bool = True) -> l
     if not rejections:
         return []
     return [
-        f"{len(rejections)} row{'s' if len(rejections) > 1 else ''} could not be used:",
+        f"{counted(len(rejections), 'row')} could not be used:",
         *(f"  {in_one_line(rejection, _LONGEST_REJECTION)}" for rejection in rejections[:_LISTED_ROWS]),
         *(see_the_rest(len(rejections), "SELECT * FROM rejections") if recorded else _rest(len(rejections))),
     ]

@@ -9,6 +9,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.paths import file_to_write, folder_to_write
 from catbuilder.core.progress import Reporter
+from catbuilder.core.safe_text import counted
 from catbuilder.exports.rows import Selection, open_selection
 
 FORMATS = {".fits": "FITS", ".fit": "FITS", ".vot": "VOTable", ".parquet": "VOParquet", ".csv": "CSV", ".hats": "HATS"}
@@ -40,9 +41,11 @@ class ExportReport:
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
-        said = [f"{self.rows} objects, {self.columns} columns written."]
+        said = [f"{counted(self.rows, 'object')}, {counted(self.columns, 'column')} written."]
         if self.without_position:
-            said.append(f"{self.without_position} objects without a position were left out: HATS needs one.")
+            said.append(
+                f"{counted(self.without_position, 'object')} without a position left out: HATS needs one."
+            )
         return said
 
 

@@ -30,6 +30,7 @@ from catbuilder.core.files import (
 )
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.settings import ReleaseSettings
 from catbuilder.decisions.certificates import certificate_sentence, read_certificates
 from catbuilder.exports.cds import write_cds
@@ -88,7 +89,9 @@ class ReleaseReport:
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
-        said = [f"Released {self.rows} objects of round {self.round} in {self.folder}: {', '.join(self.files)}."]
+        said = [
+            f"Released {counted(self.rows, 'object')} of round {self.round} in {self.folder}: {', '.join(self.files)}."
+        ]
         if self.without_cds:
             said.append(
                 f"The fixed-width file catalog.dat was left out, since there are more than {CDS_ROWS:,} objects; write "

@@ -23,7 +23,7 @@ from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import count, in_one_line
+from catbuilder.core.safe_text import counted, in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
 from catbuilder.core.user_csv import (
@@ -88,13 +88,13 @@ class IngestReport:
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
-        lines = [f"{self.added} objects added, {self.unchanged} were there already."]
+        lines = [f"{counted(self.added, 'object')} added, {self.unchanged} were there already."]
         lines += unused_columns(self.unused_columns)
         if self.without_position:
             have, them = ("has", "it") if self.without_position == 1 else ("have", "them")
             lines.append(
-                f"Warning: {count(self.without_position, 'object')} of the table {have} no position (ra and dec). The "
-                f"firewall cannot compare positions for {them}: a galaxy of a test set is then known by its id or "
+                f"Warning: {counted(self.without_position, 'object')} of the table {have} no position (ra and dec). "
+                f"The firewall cannot compare positions for {them}: a galaxy of a test set is then known by its id or "
                 "its picture alone, and may be trained on."
             )
         if self.flagged:
@@ -466,8 +466,13 @@ def _report(rows: list[_Row], unchanged: int, table: CsvRows, without_position: 
     for row in rows:
         if row.picture and row.picture.flags:
             flagged.update(row.picture.flags)
-            lines.append(f"{row.cells['file']}: {row.picture.reason or ', '.join(row.picture.flags)}")
+            lines.append(f"{row.cells['file']}: {_why(row.picture, row.path)}")
     return IngestReport(
         len(rows) - len(lines), dict(flagged), unchanged, tuple(table.rejections), tuple(lines), table.unused,
         without_position,
     )  # fmt: skip
+
+
+def _why(picture: Picture, file: Path) -> str:
+    """Say what is wrong with a picture, without the file's name, which stands before it."""
+    return picture.reason.removeprefix(f"{file.name}: ") if picture.reason else ", ".join(picture.flags)

@@ -15,6 +15,7 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.files import sha256_file
 from catbuilder.core.progress import Update
 from catbuilder.core.resources import query, sql_folder
+from catbuilder.core.safe_text import counted
 from catbuilder.decisions.certificate_check import check_certificates
 from catbuilder.inspection.check_files import damaged_round_files, truncated_log
 from catbuilder.inspection.check_scores import differing_scores
@@ -52,7 +53,7 @@ class Finding:
     @property
     def result(self) -> str:
         """Say how the check ended: ok, warning, or the number of faults."""
-        return f"{self.count} faults" if self.count else "warning" if self.warnings else "ok"
+        return counted(self.count, "fault") if self.count else "warning" if self.warnings else "ok"
 
 
 @dataclass(frozen=True)

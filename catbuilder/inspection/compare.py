@@ -24,6 +24,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.paths import named_path
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.user_csv import Rejection, list_rejections, refuse_rejections, unused_columns
 from catbuilder.decisions.binned_accuracy import MAX_BINS, MIN_OBJECTS
 from catbuilder.ingest.tables.open_table import open_table
@@ -130,8 +131,9 @@ class Comparison:
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
         said = [
-            f"{self.title}: {self.theirs:,} rows, of which {self.committed:,} commit to a class; {self.paired:,} are "
-            f"objects of {self.survey} here (by {self.by}), and {self.compared:,} have a class in both catalogues."
+            f"{self.title}: {counted(self.theirs, 'row')}, of which {self.committed:,} commit to a class; "
+            f"{self.paired:,} are objects of {self.survey} here (by {self.by}), and {self.compared:,} have a class in "
+            "both catalogues."
         ]
         if self.compared:
             whole = self.agreement.to_pylist()[0]

@@ -21,6 +21,7 @@ from catbuilder.core.files import atomic_write
 from catbuilder.core.paths import file_to_write
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 
 CHANGES = ("added", "changed", "retracted", "restated")
 """Kinds of changes: a new label; another label; no label any more; the same label from another source."""
@@ -70,7 +71,7 @@ class RoundDiff:
         )
         return [
             f"From round {self.first} to round {self.last}: labels: {', '.join(told) or 'no change'}; "
-            f"the predicted class of {moved:,} objects changed."
+            f"the predicted class of {counted(moved, 'object')} changed."
         ]
 
 

@@ -60,7 +60,7 @@ def _embedding(data: ReportData) -> Iterator[Part]:
     yield _drawing(data, large)
     yield _overlap(data, large)
     if few:
-        yield missing_part(f"Not shown, with fewer than {MIN_SAMPLE} objects with features: {', '.join(few)}")
+        yield missing_part(f"No points of samples with fewer than {MIN_SAMPLE} objects with features: {', '.join(few)}")
 
 
 def _groups(data: ReportData, objects: pa.Table) -> dict[str, tuple[Features, list[str]]]:

@@ -9,6 +9,7 @@ from catbuilder.catalogue.round_records import open_plan, read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import RoundError
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class RollbackReport:
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""
         return [
-            f"{self.retracted} promotions retracted, {self.reinstated} reinstated.",
+            f"{counted(self.retracted, 'promotion')} retracted, {self.reinstated} reinstated.",
             "The next round continues from there.",
         ]
 

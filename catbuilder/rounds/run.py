@@ -22,6 +22,7 @@ from catbuilder.core.kill_points import fault_point
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import decide, record_decisions
@@ -351,7 +352,7 @@ def _score(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
         record_calibrator(recording, plan, shards)
         n = record_scores(recording, plan, shards, plan.round)
         record_step(recording, plan.round, "scored", json.dumps({"objects": n}))
-    reporter.say(f"round {plan.round}: {n} objects scored")
+    reporter.say(f"round {plan.round}: {counted(n, 'object')} scored")
 
 
 def _scored_shards(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> list[Path]:

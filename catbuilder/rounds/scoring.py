@@ -21,6 +21,7 @@ from catbuilder.core.files import atomic_move, sha256_file, sync_folder
 from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
 from catbuilder.rounds.launch.hosts import assign_to_hosts, parse_hosts
 from catbuilder.rounds.launch.processes import Worker, thread_settings, threads_for
@@ -49,7 +50,7 @@ class ScoreReport:
 
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""
-        return [f"{self.scored} objects scored by the model of round {self.round}."]
+        return [f"{counted(self.scored, 'object')} scored by the model of round {self.round}."]
 
 
 def score_manifest_in_shards(

@@ -10,7 +10,7 @@ from catbuilder.catalogue.workspace import Workspace, record_rejections
 from catbuilder.core.errors import InputError
 from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import count
+from catbuilder.core.safe_text import counted
 from catbuilder.core.user_csv import (
     OBJECT_ID,
     CsvRows,
@@ -60,8 +60,10 @@ class TestSetReport:
 
     def sentences(self) -> list[str]:
         """Describe the test set, and warn of members that cannot be tested on."""
-        members = count(self.members, "object")
-        text = [f"Test set {self.name} of {self.survey}: {members}, {self.with_truth} with a true class."]
+        text = [
+            f"Test set {self.name} of {self.survey}: {counted(self.members, 'object')}, "
+            f"{self.with_truth} with a true class."
+        ]
         text += unused_columns(self.unused_columns)
         if self.already_trained:
             text.append(

@@ -296,7 +296,7 @@ def test_an_unreadable_image_is_kept_apart_with_a_reason_and_loads_once_mended(
     good = (images / "c.jpg").read_bytes()
     (images / "c.jpg").write_bytes(spoil(good))
     done = ingest((1, "a.png"), (2, "c.jpg"))
-    assert done.code == 0 and "1 objects added" in done.out and "1 unreadable" in done.out
+    assert done.code == 0 and "1 object added" in done.out and "1 unreadable" in done.out
     assert f"c.jpg: {ask(workspace, 'SELECT reason FROM stamps WHERE object_id = 2')[0][0]}".endswith(
         next(line for line in done.out.splitlines() if reason in line).partition("c.jpg: ")[2]
     )
@@ -305,7 +305,7 @@ def test_an_unreadable_image_is_kept_apart_with_a_reason_and_loads_once_mended(
         ("unreadable", "artefact"),
     ]
     (images / "c.jpg").write_bytes(good)
-    assert "1 objects added, 1 were there already" in ingest((1, "a.png"), (2, "c.jpg")).out
+    assert "1 object added, 1 were there already" in ingest((1, "a.png"), (2, "c.jpg")).out
     assert ask(workspace, "SELECT quality, domain FROM catalog ORDER BY object_id") == [("ok", "in")] * 2
     assert cli("-w", workspace.path, "check").code == 0
 
@@ -642,14 +642,14 @@ def labelled(workspace):
 def test_a_label_that_cannot_be_recorded_is_set_aside(labelled, tmp_path, row, reason):
     table = write_csv(tmp_path / "t.csv", ("object_id", "label", "confidence"), (1, "spiral", 0.5), row)
     done = cli("-w", labelled.path, "labels", "import", table)
-    assert done.code == 0 and "1 labels recorded" in done.out and "t.csv, row 3" in done.err and reason in done.err
+    assert done.code == 0 and "1 label recorded" in done.out and "t.csv, row 3" in done.err and reason in done.err
     assert ask(labelled, "SELECT survey, object_id, label FROM labels") == [("des", 1, "spiral")]
     assert len(rejections(labelled)) == 1
 
 
 def test_labels_name_their_survey_and_source_or_are_refused(labelled, tmp_path):
     table = write_csv(tmp_path / "t.csv", ("object_id", "label"), (3, "spiral"))
-    assert "1 labels recorded" in cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss").out
+    assert "1 label recorded" in cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss").out
     again = cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss")
     assert "0 labels recorded, 1 were there" in again.out
     failed(cli("-w", labelled.path, "labels", "import", table, "--source", "promoted"), "cannot be imported")

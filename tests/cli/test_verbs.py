@@ -189,7 +189,7 @@ def test_why_of_an_unknown_or_ambiguous_id_says_what_to_do(survey):
     failed(cli("-w", survey.path, "why", "999"), "no object 999")
     failed(cli("-w", survey.path, "why", "9", "--survey", "sdss"), "no object 9 of survey sdss", "it is in des")
     failed(cli("-w", survey.path, "why", "5.5"), "5.5 is not a whole positive number")
-    failed(cli("-w", survey.path, "why", ""), "object_id is empty")
+    failed(cli("-w", survey.path, "why", ""), "OBJECT_ID is empty")
 
 
 def test_the_catalogue_of_an_earlier_round_is_one_query(survey):
@@ -271,7 +271,7 @@ def test_exporting_and_importing_in_place_repeats_no_persons_label(workspace, tm
 def test_a_persons_label_outweighs_the_promotion_and_the_story_says_so(workspace, tmp_path):
     table = write_csv(tmp_path / "mine.csv", ("object_id", "label", "annotator"), (7, "spiral", "nina"))
     done = cli("-w", workspace.path, "labels", "import", table, "--source", "human", "--survey", "des")
-    assert done.out == "1 labels recorded, 0 were there already.\n"
+    assert done.out == "1 label recorded, 0 were there already.\n"
     told = cli("-w", workspace.path, "why", "7").out
     assert re.search(r"source +human", told) and "spiral from human (nina): imported from mine.csv, row 2" in told
 
@@ -280,9 +280,9 @@ def test_a_file_that_cannot_be_written_is_an_error_of_one_line(survey, tmp_path)
     (tmp_path / "file").write_text("x")
     (tmp_path / "out.fits").mkdir()
     for verb, place, said in (
-        ("labels export", ".", "space"),
-        ("labels export", "file/x.csv", "space"),
-        ("export", "out.fits", "is a folder; choose another name"),
+        ("labels export", ".", "is a folder; give the name of a file"),
+        ("labels export", "file/x.csv", "is a file and not a folder"),
+        ("export", "out.fits", "is a folder; give the name of a file"),
     ):
         failed(cli("-w", survey.path, *verb.split(), tmp_path / place), str(tmp_path), said)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "out.fits"]
@@ -298,7 +298,7 @@ def test_the_folder_exports_of_a_workspace_is_made_and_no_other(workspace, tmp_p
 
 def test_rollback_takes_later_promotions_back_and_reinstates_earlier_ones(workspace):
     done = cli("-w", workspace.path, "rollback", "--to", 1)
-    assert "1 promotions retracted, 1 reinstated" in done.out
+    assert "1 promotion retracted, 1 reinstated" in done.out
     promoted = "SELECT object_id, label FROM catalog WHERE source = 'promoted' ORDER BY ALL"
     assert ask(workspace, promoted) == [(5, "elliptical"), (6, "spiral")]
     assert ask(workspace, promoted.replace("catalog", "catalog_at(2)")) == [(5, "elliptical"), (7, "elliptical")]

@@ -1,9 +1,9 @@
 """A path is checked before work is done for it: by every verb and by the public API."""
 
-import catbuilder
 import pytest
 from support.workspaces import cli, failed, surveyed
 
+import catbuilder
 from catbuilder.core.errors import CatbuilderError, InputError
 from catbuilder.core.paths import figure_to_write, file_to_write, folder_to_write
 
@@ -103,7 +103,7 @@ def test_targets_of_other_verbs_are_refused_in_one_sentence(verb, words, survey,
 )  # fmt: skip
 def test_the_public_api_takes_no_empty_path_for_the_current_folder(call, survey, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CatbuilderError, match="is empty|names no file"):
+    with pytest.raises(CatbuilderError, match=r"is empty|names no file"):
         call(survey)
     assert not list(tmp_path.iterdir())
 

@@ -120,7 +120,7 @@ def test_any_table_can_be_described_on_the_command_line(ours, tmp_path):
     assert done.code == 0, done.err
     assert "agree on 96.25 %" in done.out and "That is agreement, not accuracy" in done.out
     assert "accuracy" not in done.out.replace("not accuracy", "")
-    assert "3 disagreements are shown in" in done.out and Image.open(picture).height > 100
+    assert "3 disagreements shown in" in done.out and Image.open(picture).height > 100
     done = cli("-w", ours.path, "compare", path, "--survey", "des", *arguments, "--part", "disagreements", "--format",
                "json", "--where", "mag_r < 18")  # fmt: skip
     assert [row["object_id"] for row in json.loads(done.out)] == [str(IDS[i]) for i in WRONG if i < 40]

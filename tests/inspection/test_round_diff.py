@@ -57,7 +57,7 @@ def test_every_changed_object_goes_to_a_csv_file(changed, tmp_path):
     assert "1 added, 1 changed, 1 restated; the predicted class of 6 objects changed" in done.out
     rows = list(csv.DictReader(out.open()))
     assert [int(row["object_id"]) for row in rows] == [1, 3, 5, 6, 7, 8, 9]
-    assert f"{len(rows)} changed objects are listed in {out}" in done.out
+    assert f"{len(rows)} changed objects listed in {out}" in done.out
 
 
 def test_one_part_is_printed_for_programs(changed):

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+from support.command_line import CATBUILDER
 from support.workspaces import COMMAND, ask, cli, failed, peak_of, surveyed
 
 from catbuilder.core.errors import QueryError
@@ -41,7 +42,7 @@ def test_json_gives_ids_and_large_numbers_as_text_and_what_is_no_number_as_null(
     rows = json.loads(done.out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert rows[0] == {
         "object_id": "1", "x": None, "label": "elliptical", "east": False, "big": "9007199254740993", "far": None,
-        "list": "[1, 2]", "text": 'a,"b',
+        "list": [1, 2], "text": 'a,"b',
     }  # fmt: skip
     assert rows[1]["east"] is True and rows[1]["x"] is None
     assert json.loads(sql("SELECT 1 AS a WHERE false", "--format", "json").out) == []
@@ -87,7 +88,94 @@ def test_every_type_can_be_printed(sql, how):
 def test_times_that_python_does_not_know_are_printed_all_the_same(sql, how):
     query = "SELECT DATE '9999-12-31' + 3000000 AS d, ['infinity'::TIMESTAMP, NULL] AS l, t.* FROM test_all_types() t"
     done = sql(query, "--format", how)
-    assert (done.code, done.err) == (0, "") and "18213-09-20" in done.out and "value out of range" in done.out
+    assert (done.code, done.err) == (0, "") and "18213-09-20" in done.out and "290309-12-22 (BC)" in done.out
+
+
+AS_DUCKDB = """SELECT INTERVAL 9 SECOND AS took,
+               [1, NULL] AS list, {'a': 'x', 'object_id': 5} AS struct, MAP {'k': 1} AS map,
+               1.10::DECIMAL(9, 2) AS dec, 'x'::BLOB AS bytes, TIMESTAMPTZ '2024-01-01 00:00:00.5+02' AS zone,
+               '01'::BIT AS bit, sum(2) AS total, [{'d': INTERVAL 1 DAY, 'n': NULL}] AS nested, 'b'::ENUM ('b') AS enum,
+               '{"a": [1, 9007199254740993]}'::JSON AS json, ['nan'::DOUBLE, 0.5] AS numbers"""  # fmt: skip
+
+
+def test_values_are_printed_as_duckdb_prints_them(sql):
+    text = {
+        "took": "00:00:09", "list": "[1, NULL]", "struct": "{'a': x, 'object_id': 5}", "map": "{k=1}", "dec": "1.10",
+        "bytes": "x", "zone": "2023-12-31 22:00:00.5+00", "bit": "01", "total": "2",
+        "nested": "[{'d': 1 day, 'n': NULL}]", "enum": "b", "json": '{"a": [1, 9007199254740993]}',
+        "numbers": "[nan, 0.5]",
+    }  # fmt: skip
+    assert next(csv.DictReader(io.StringIO(sql(AS_DUCKDB, "--format", "csv").out))) == text
+    printed = sql(AS_DUCKDB).out
+    assert [cell for cell in text.values() if cell not in printed] == []
+
+
+def test_json_has_lists_structs_and_maps_as_json(sql):
+    assert json.loads(sql(AS_DUCKDB, "--format", "json").out) == [
+        {"took": "00:00:09", "list": [1, None], "struct": {"a": "x", "object_id": "5"}, "map": {"k": 1}, "dec": 1.1,
+         "bytes": "x", "zone": "2023-12-31 22:00:00.5+00", "bit": "01", "total": 2,
+         "nested": [{"d": "1 day", "n": None}], "enum": "b", "json": {"a": [1, "9007199254740993"]},
+         "numbers": [None, 0.5]}
+    ]  # fmt: skip
+
+
+def test_python_gets_typed_values(survey):
+    table = query_table(survey, AS_DUCKDB)
+    kinds = {name: str(table.schema.field(name).type) for name in ("took", "list", "dec", "zone")}
+    assert kinds == {
+        "took": "month_day_nano_interval", "list": "list<l: int32>", "dec": "decimal128(9, 2)",
+        "zone": "timestamp[us, tz=UTC]",
+    }  # fmt: skip
+
+
+def test_texts_are_cut_where_a_longest_is_asked_for(survey):
+    with query_stream(survey, "SELECT range(9) AS l, 'abcdef' AS t, 12345 AS n", values="text", longest=3) as reader:
+        assert reader.read_all().to_pylist() == [{"l": "[0, ", "t": "abcd", "n": 12345}]
+
+
+def test_rows_that_are_shown_keep_their_order(sql):
+    out = sql("SELECT i, [i] AS l FROM range(300000) t(i) ORDER BY i DESC", "--format", "csv").out.splitlines()
+    assert out[1:] == [f'{i},"[{i}]"' for i in range(299_999, -1, -1)]
+
+
+PIVOTS = [
+    "PIVOT (SELECT survey, label FROM catalog) ON label USING count(*)",
+    "PIVOT catalog ON label IN ('spiral') USING count(*) GROUP BY survey",
+    "EXPLAIN PIVOT catalog ON label",
+    "WITH p AS (PIVOT catalog ON label USING count(*) GROUP BY survey) SELECT * FROM p -- remark",
+    "FROM (PIVOT catalog ON label GROUP BY survey)", "SUMMARIZE catalog", "SHOW ALL TABLES", "SHOW catalog", "DESCRIBE",
+    "UNPIVOT (SELECT 1 AS a, 2 AS b) ON a, b", "VALUES (1, 2)", "TABLE catalog", "DESCRIBE SELECT 1", "(SELECT 1)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", PIVOTS)
+def test_what_stands_for_a_select_is_allowed(sql, query):
+    done = sql(query)
+    assert done.code == 0 and done.out.strip() and done.err == ""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "COPY (PIVOT catalog ON label) TO '{catalogue}.wal' (FORMAT csv)",
+        "EXPLAIN ANALYZE COPY (PIVOT catalog ON label) TO '{catalogue}.wal' (FORMAT csv)",
+        "CREATE TEMP TABLE x AS PIVOT catalog ON label", "CREATE VIEW x AS PIVOT catalog ON label",
+        "INSERT INTO runs PIVOT catalog ON label",
+        "PIVOT catalog ON label; COPY (SELECT 1) TO '{catalogue}.wal' (FORMAT csv)",
+    ],
+)  # fmt: skip
+def test_a_pivot_that_is_more_than_shown_is_refused(sql, survey, query):
+    before = sorted(survey.path.iterdir())
+    failed(sql(query.format(catalogue=survey.catalog_file)))
+    assert sorted(survey.path.iterdir()) == before
+
+
+def test_a_file_in_the_current_folder_does_not_stand_in_for_a_library(survey, tmp_path):
+    for name in ("duckdb", "pyarrow", "random", "catbuilder"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a stray file was imported')")
+    command = [CATBUILDER, "-w", str(survey.path), "sql", "SELECT 41 + 1 AS answer"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0 and "42" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(

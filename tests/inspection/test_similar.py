@@ -85,5 +85,5 @@ def test_an_object_whose_features_were_not_kept_is_embedded_from_its_stamp(first
 
     picture = workspace.path / "alike.png"
     done = cli("-w", workspace.path, "similar", object_id, "--survey", survey, "--n", "5", "--mosaic", picture)
-    assert "6 images are shown in" in done.out
+    assert "6 images shown in" in done.out
     assert Image.open(picture).width > 500

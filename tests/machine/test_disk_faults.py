@@ -239,7 +239,7 @@ def test_a_truncated_write_ahead_log_is_kept_and_the_step_is_repeated(with_log: 
     assert labels(with_log) == 0, "DuckDB takes it without a word"
     assert found(with_log.workspace) == {"recordings"}
     said = with_log("labels", "import", tmp_path / "mine.csv", "--survey", "des", "--source", "human")
-    assert "1 labels recorded" in said and "catalog.duckdb.wal.damaged-1" in said and "it is cut off" in said
+    assert "1 label recorded" in said and "catalog.duckdb.wal.damaged-1" in said and "it is cut off" in said
     assert (with_log.workspace / "catalog.duckdb.wal.damaged-1").read_bytes() == left
     assert labels(with_log) == 1 and not found(with_log.workspace)
 

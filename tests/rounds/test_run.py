@@ -101,7 +101,7 @@ def test_queries_and_labels_work_while_a_round_trains(
     assert re.fullmatch(rf"Error: a round is under way in \S+ \(process {process.pid} on .*\); wait .*\n", refusal)
 
     table = write_csv(tmp_path / "mine.csv", [{"object_id": chosen, "label": other, "annotator": "me"}])
-    assert "1 labels recorded" in catbuilder("labels", "import", table, "--source", "human")
+    assert "1 label recorded" in catbuilder("labels", "import", table, "--source", "human")
 
     trainer.resume()
     assert process.wait(timeout=300) == 0

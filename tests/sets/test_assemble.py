@@ -341,7 +341,7 @@ def test_an_image_under_a_catalogued_id_but_far_from_its_position_is_refused(wor
         [SDSS + 3, "a.png", ra, dec + 2 / 3600], [SDSS + 4, "b.png", ra, dec],
     )  # fmt: skip
     done = cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "sdss")
-    assert "1 objects added" in done.out and "is the id right?" in done.err, done
+    assert "1 object added" in done.out and "is the id right?" in done.err, done
 
 
 # --- the real catalogues

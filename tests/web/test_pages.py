@@ -357,24 +357,23 @@ def test_the_sql_page_is_read_only(served, browser):
 
 def test_the_sql_page_cuts_long_values(browser):
     for query, words in (
-        ("SELECT range(5000000)", "larger than 8 MB"),
-        ("SELECT repeat('x', 20000) FROM range(500)", "larger than 8 MB"),
+        (f"SELECT {'repeat(chr(120), 1000), ' * 20} FROM range(600)", "larger than 8 MB"),
         ("SELECT " + "1," * 1100, "1,100 columns, more than 1,000"),
     ):
         answered = browser.post("/sql", data={"text": query})
         assert answered.status_code == 400 and words in answered.text and len(answered.content) < 100_000, query
-    long = "SELECT range(200000), [range(200000)], repeat('x', 1000000), repeat('x', 1000000)::BLOB"
+    long = "SELECT range(5000000), [range(200000)], repeat('x', 1000000), repeat('x', 1000000)::BLOB"
     answered = browser.post("/sql", data={"text": long})
     assert answered.text.count(" ...</td>") == 4 and len(answered.content) < 100_000
 
 
 def test_the_sql_page_shows_values_of_every_type(browser):
     values = {
-        "'infinity'::timestamp": "9223372036854775807", "DATE '20000-01-01'": "20000-01-01", "NULL": "\N{EN DASH}",
-        "{'a': [1, NULL], 'b': 'x'}": "{a: [1, NULL], b: 'x'}", "MAP {'k': 2}": "[{key: 'k', value: 2}]",
+        "'infinity'::timestamp": "infinity", "DATE '20000-01-01'": "20000-01-01", "NULL": "\N{EN DASH}",
+        "{'a': [1, NULL], 'b': 'x'}": "{'a': [1, NULL], 'b': x}", "MAP {'k': 2}": "{k=2}",
         "[DATE '20000-01-01']": "[20000-01-01]", "union_value(n := 5)": "5", "[]": "[]", "[[1], [2]]": "[[1], [2]]",
-        "'x'::ENUM('x', 'y')": "x", "0.5::DECIMAL(4, 2)": "0.50", "true": "True", "'<'::BLOB": "b'<'",
-        "[1, 2]::INTEGER[2]": "[1, 2]", "INTERVAL 3 DAY": "days=3", "'{}'::JSON": "{}",
+        "'x'::ENUM('x', 'y')": "x", "0.5::DECIMAL(4, 2)": "0.50", "true": "true", "'<'::BLOB": "<",
+        "[1, 2]::INTEGER[2]": "[1, 2]", "INTERVAL 3 DAY": "3 days", "'{}'::JSON": "{}",
     }  # fmt: skip
     answered = browser.post("/sql", data={"text": f"SELECT {', '.join(values)}"})
     shown = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", answered.text)]

@@ -17,6 +17,7 @@ from pathlib import Path
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import require_number_in
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
+from catbuilder.core.safe_text import counted
 from catbuilder.core.user_csv import Rejection, list_rejections
 from catbuilder.ingest.fetch.cutout_services import Service, find_service
 from catbuilder.ingest.fetch.missing_images import Target, objects_without_image, still_without_image
@@ -107,7 +108,7 @@ class FetchReport:
         if len(self.failures) > 20:
             lines.append(f"  ... and {len(self.failures) - 20} more; {self.failures_file} lists them all")
         if self.given_up and self.unasked:
-            lines.append(f"Stopped before {self.unasked} objects: {self.given_up}. Try again later.")
+            lines.append(f"Stopped before {counted(self.unasked, 'object')}: {self.given_up}. Try again later.")
         return lines
 
 

@@ -19,6 +19,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.paths import file_to_write
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.settings import StampWidths
 
 WIDEST_ARCSEC = 3600.0
@@ -70,7 +71,7 @@ class CutoutList:
                 f"Nothing to list: every {self.survey} object with a position that meets the condition has an image."
             )
             return [] if self.left_out else [nothing]
-        lines = [f"{self.listed} objects without an image listed in {self.file}."]
+        lines = [f"{counted(self.listed, 'object')} without an image listed in {self.file}."]
         if self.by == "both":
             lines.append("If the service refuses rows with both an id and a position, write the list with --by id.")
         return [

@@ -27,6 +27,7 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.paths import named_path
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.settings import Survey
 from catbuilder.core.sky import SAME_POSITION_ARCSEC
 from catbuilder.core.user_csv import Rejection, refuse_rejections, see_the_rest
@@ -151,8 +152,8 @@ class SurveyReport:
         """Summarise the ingest for a person, a line each."""
         what = "votes" if self.kind == "gz1" else "measurements"
         lines = [
-            f"{self.rows:,} rows read: {self.objects_added:,} objects added to {self.survey}, {what} of "
-            f"{self.rows_added:,} objects added, {self.unchanged:,} were there already."
+            f"{counted(self.rows, 'row')} read: {counted(self.objects_added, 'object')} added to {self.survey}, "
+            f"{what} of {counted(self.rows_added, 'object')} added, {self.unchanged:,} were there already."
         ]
         if self.nothing_used:
             lines.append("No row could be used.")
@@ -193,7 +194,7 @@ class SurveyReport:
             ]
         if self.rejected:
             lines += [
-                f"{self.rejected:,} row{'s' if self.rejected > 1 else ''} could not be used:",
+                f"{counted(self.rejected, 'row')} could not be used:",
                 *(f"  {rejection}" for rejection in self.rejections),
                 *see_the_rest(self.rejected, "SELECT * FROM rejections"),
             ]

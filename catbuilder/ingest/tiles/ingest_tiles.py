@@ -26,6 +26,7 @@ from catbuilder.core.machine import usable_cores
 from catbuilder.core.paths import named_path
 from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.stamps import require_stamp_size, write_shard
 from catbuilder.core.user_csv import Rejection, list_rejections, see_the_rest, unused_columns
 from catbuilder.ingest.picture import FLAGGED_STAMPS, count_flags
@@ -94,7 +95,10 @@ class TileReport:
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
         cut = self.added + len(self.flagged_objects)
-        lines = [f"{cut} stamps cut from {self.tiles} tiles; {self.unchanged} objects there had one already."]
+        lines = [
+            f"{counted(cut, 'stamp')} cut from {counted(self.tiles, 'tile')}; "
+            f"{counted(self.unchanged, 'object')} there had one already."
+        ]
         lines += unused_columns(self.unused_columns)
         if not cut:
             lines.append("There is nothing to do.")

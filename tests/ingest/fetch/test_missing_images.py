@@ -101,7 +101,7 @@ def test_a_folder_that_is_not_there_is_told(workspace, tmp_path):
 
 
 def test_a_folder_in_the_place_of_the_file_is_told(workspace, tmp_path):
-    failed(cli("-w", workspace.path, "cutouts", "--list", tmp_path), "is a folder; name the file")
+    failed(cli("-w", workspace.path, "cutouts", "--list", tmp_path), "is a folder; give the name of a file")
 
 
 def test_an_object_known_by_a_name_is_left_out_where_the_service_wants_its_number(workspace, tmp_path):

@@ -122,7 +122,7 @@ def test_what_is_recorded_says_where_it_came_from_and_how_it_was_made(catalogued
 
 def test_the_same_command_again_has_nothing_to_do(catalogued: Workspace, tile: Path) -> None:
     arguments = ("-w", catalogued.path, "ingest", "tiles", tile, "--survey", "des")
-    assert f"{COUNT} stamps cut from 1 tiles" in cli(*arguments).out
+    assert f"{COUNT} stamps cut from 1 tile" in cli(*arguments).out
     before = ask(catalogued, "SELECT max(run) FROM runs")
     again = cli(*arguments)
     assert "nothing to do" in again.out and f"{COUNT} objects there had one already" in again.out

@@ -1,0 +1,1 @@
+"""DESCRIBE, SUMMARIZE, SHOW, UNPIVOT, VALUES and a query that begins with FROM, as a DuckDB user writes them."""
