@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.arguments import require_pixel_scale
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
 from catbuilder.core.user_csv import Rejection, list_rejections
 from catbuilder.ingest.fetch.cutout_services import Service, find_service
@@ -169,6 +170,7 @@ def fetch(
     >>> catbuilder.fetch(workspace, "des", n=100, where="mag_r < 17").sentences()
     """
     policy = policy or RatePolicy()
+    require_pixel_scale(arcsec_per_pixel, "arcsec_per_pixel")
     chosen = find_service(service or survey, arcsec_per_pixel)
     targets = objects_without_image(workspace, survey, where=where, n=n, width_arcsec=width_arcsec)
     batches = _Batches(workspace, survey, chosen)

@@ -67,6 +67,8 @@ class TileReport:
         Tiles and files that were left out.
     rejections : tuple[Rejection, ...]
         Rows of the table of objects that were left out.
+    remarks : tuple[str, ...]
+        What tiles hold and the ingest does not use: extensions and files that are no known mask or weight.
     """
 
     tiles: int
@@ -80,6 +82,7 @@ class TileReport:
     whole_cubes: tuple[str, ...]
     refused: tuple[Rejection, ...]
     rejections: tuple[Rejection, ...]
+    remarks: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
@@ -106,8 +109,8 @@ class TileReport:
         return lines
 
     def warnings(self) -> list[str]:
-        """List the refused tiles and the rejected rows, and name the queries that show long lists in full."""
-        lines = see_the_rest(len(self.flagged_objects), FLAGGED_STAMPS)
+        """List remarks, refused tiles and rejected rows, and name the queries that show long lists in full."""
+        lines = [*see_the_rest(len(self.flagged_objects), FLAGGED_STAMPS), *self.remarks]
         if self.refused:
             lines.append(f"{len(self.refused)} tiles or files could not be used:")
             lines += [f"  {one.file}: {one.reason}" for one in self.refused[:20]]
@@ -173,7 +176,7 @@ def ingest_tiles(
     report = TileReport(
         len(tiles), counts.added, counts.replaced, dict(counts.flagged), tuple(counts.flagged_objects),
         counts.unchanged, cutting.outside, cutting.without_radius, cutting.whole_cubes, tuple(counts.refused),
-        cutting.rejections,
+        cutting.rejections, _remarks(tiles),
     )  # fmt: skip
     left_out = _not_yet_recorded(workspace, [*report.refused, *report.rejections])
     if left_out:
@@ -197,6 +200,22 @@ class _Counts:
 def _check(workspace: Workspace, survey: str) -> None:
     workspace.check_survey(survey)
     require_stamp_size(workspace.path, workspace.config.stamp_size)
+
+
+def _remarks(tiles: list[Tile]) -> tuple[str, ...]:
+    """Say once, with the names of the tiles, what they hold and nobody uses."""
+    of: dict[tuple[str, str], list[str]] = {}
+    for tile in tiles:
+        by_reason: dict[str, list[str]] = {}
+        for what, reason in tile.remarks:
+            by_reason.setdefault(reason, []).append(what)
+        for reason, several in by_reason.items():
+            of.setdefault((" and ".join(several), reason), []).append(tile.name)
+    return tuple(
+        f"{what[0].upper()}{what[1:]} of {'tile' if len(names) == 1 else 'tiles'} {', '.join(names[:10])}"
+        f"{f' and {len(names) - 10} more' if len(names) > 10 else ''} {reason}."
+        for (what, reason), names in of.items()
+    )
 
 
 def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list[Rejection]:
