@@ -31,6 +31,7 @@ from catbuilder.ingest.picture import FLAGGED_STAMPS, count_flags
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain, group_into_strips
 from catbuilder.ingest.tiles.cutting_plan import CuttingPlan, plan_cutting
 from catbuilder.ingest.tiles.rendering import MISSING_PIXEL_FLAGS, SOFTENING, STRETCH, RenderedStamp
+from catbuilder.ingest.tiles.tile_file import Remark
 from catbuilder.ingest.tiles.tile_folder import Tile, find_tiles
 
 _SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: the most in memory at once, and the most that a kill loses
@@ -110,7 +111,9 @@ class TileReport:
 
     def warnings(self) -> list[str]:
         """List remarks, refused tiles and rejected rows, and name the queries that show long lists in full."""
-        lines = [*see_the_rest(len(self.flagged_objects), FLAGGED_STAMPS), *self.remarks]
+        lines = [*see_the_rest(len(self.flagged_objects), FLAGGED_STAMPS), *self.remarks[:20]]
+        if len(self.remarks) > 20:
+            lines.append(f"{len(self.remarks) - 20} more remarks of this kind are not shown.")
         if self.refused:
             lines.append(f"{len(self.refused)} tiles or files could not be used:")
             lines += [f"  {one.file}: {one.reason}" for one in self.refused[:20]]
@@ -204,17 +207,14 @@ def _check(workspace: Workspace, survey: str) -> None:
 
 def _remarks(tiles: list[Tile]) -> tuple[str, ...]:
     """Say once, with the names of the tiles, what they hold and nobody uses."""
-    of: dict[tuple[str, str], list[str]] = {}
+    of: dict[Remark, list[str]] = {}
     for tile in tiles:
-        by_reason: dict[str, list[str]] = {}
-        for what, reason in tile.remarks:
-            by_reason.setdefault(reason, []).append(what)
-        for reason, several in by_reason.items():
-            of.setdefault((" and ".join(several), reason), []).append(tile.name)
+        for remark in tile.remarks:
+            of.setdefault(remark, []).append(tile.name)
     return tuple(
-        f"{what[0].upper()}{what[1:]} of {'tile' if len(names) == 1 else 'tiles'} {', '.join(names[:10])}"
-        f"{f' and {len(names) - 10} more' if len(names) > 10 else ''} {reason}."
-        for (what, reason), names in of.items()
+        f"{remark.what[0].upper()}{remark.what[1:]} of {'tile' if len(names) == 1 else 'tiles'} {', '.join(names[:10])}"
+        f"{f' and {len(names) - 10} more' if len(names) > 10 else ''} {remark.reason}."
+        for remark, names in of.items()
     )
 
 

@@ -239,7 +239,7 @@ def _zero_point_of_unit(unit: object, side: float) -> float | None:
         one = 1 * u.Unit(str(unit or "").strip())
         if one.unit.is_equivalent(u.Jy / u.sr):
             one = one * (side * u.arcsec) ** 2
-        return float(one.to(u.Jy, u.zero_point_flux(0 * u.ABmag)).to_value(u.ABmag))
+        return float(one.to(u.Jy, u.zero_point_flux((0 * u.ABmag).to(u.Jy))).to_value(u.ABmag))
     except (ValueError, TypeError, u.UnitConversionError):
         return None  # counts, ADU, electrons per second: MAGZERO gives their meaning
 

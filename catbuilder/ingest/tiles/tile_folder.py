@@ -255,7 +255,7 @@ def _with_layer_files(file: TileFile, beside: list[tuple[Path, LayerFile]], limi
         try:
             layers.append(read_layer_file(path, layer.word, file, limits))
         except Unknown as error:
-            remarks.append(Remark(f"the file {path.name}", f"is not used: {error}"))
+            remarks.append(Remark(f"the {layer.word} file", f"is not used: {error}"))
         except BadTile as error:
             raise BadTile(f"{path.name} beside it cannot be used: {error}") from None
     return replace(file, layers=tuple(layers), remarks=tuple(remarks))
