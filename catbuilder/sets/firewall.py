@@ -70,8 +70,8 @@ class FirewallReport:
         if self.by_picture_alone:
             text.append(
                 f"warning: {self.by_picture_alone} objects have no position and were compared by their picture alone: "
-                "a test galaxy's image from another survey, or with another crop, is not recognised; give positions "
-                "where they are known"
+                "a test galaxy's image from another survey, or of another part of its sky, is not recognised; "
+                "give positions where they are known"
             )
         return text
 
@@ -169,7 +169,7 @@ def _like_tests(workspace: Workspace, others: pa.Table, tests: pa.Table) -> pa.T
         (_positioned(others, True), _positioned(tests, False)),
     ):
         if mine.num_rows and theirs.num_rows:
-            pairs = same_picture(read_stamps(workspace, mine), read_stamps(workspace, theirs))
+            pairs = same_picture(read_stamps(workspace, mine), read_stamps(workspace, theirs), other_widths=True)
             places = (
                 np.array([i for i, _, _ in pairs], np.int64),
                 np.array([j for _, j, _ in pairs], np.int64),
