@@ -26,3 +26,19 @@ def name_list(names: str | Sequence[str]) -> list[str]:
     """Give names as a list; text is split at its commas, as on the command line."""
     given = names.split(",") if isinstance(names, str) else names
     return [name.strip() for name in given]
+
+
+PIXEL_SCALES_ARCSEC = (0.001, 60.0)
+"""Pixel scales that an image of galaxies may have: those of telescopes on the ground and in space, with a margin."""
+
+
+def is_pixel_scale(arcsec_per_pixel: float) -> bool:
+    """Test whether a number can be the pixel scale of an image of galaxies; NaN and infinity cannot."""
+    return PIXEL_SCALES_ARCSEC[0] <= arcsec_per_pixel <= PIXEL_SCALES_ARCSEC[1]
+
+
+def require_pixel_scale(arcsec_per_pixel: float | None, what: str) -> None:
+    """Raise InputError if a pixel scale is given and is not one: negative, 0, NaN, infinite or implausible."""
+    if arcsec_per_pixel is not None and not is_pixel_scale(arcsec_per_pixel):
+        low, high = PIXEL_SCALES_ARCSEC
+        raise InputError(f"{what} is {arcsec_per_pixel:g}; give the arcsec per pixel, from {low:g} to {high:g}")

@@ -140,6 +140,7 @@ class Certificate(Settings):
 class Firewall(Settings):
     """Radius around test galaxies within which no galaxy may be trained on."""
 
+    # the smallest: around a galaxy of known size it is two Petrosian or Kron radii, up to 120 arcsec
     radius_arcsec: Annotated[float, Field(ge=5.0)] = 5.0
 
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from astropy import units as u
 from astropy.coordinates import SkyCoord, match_coordinates_sky
 from astropy_healpix import HEALPix, neighbours
+from scipy.spatial import KDTree
 
 _ORDER = 29  # the finest cells that fit 64 bits, 0.4 mas; HATS stores positions like this
 SAME_POSITION_ARCSEC = 5.0  # a position farther than this from the catalogued one of its id means a wrong id
@@ -69,3 +70,43 @@ def nearest(
         SkyCoord(here, np.atleast_1d(dec), unit="deg"), SkyCoord(there, np.atleast_1d(other_dec), unit="deg")
     )
     return np.asarray(index, np.int64), np.asarray(separation.arcsec, np.float64)
+
+
+def nearest_within(
+    ra: npt.ArrayLike,
+    dec: npt.ArrayLike,
+    radius_arcsec: npt.ArrayLike,
+    other_ra: npt.ArrayLike,
+    other_dec: npt.ArrayLike,
+    other_radius_arcsec: npt.ArrayLike,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Find for each position the nearest other position that is closer than the larger of their two radii.
+
+    If the nearest of all is too far, a farther one with a large radius of its own may still be close enough. Only such
+    large ones are searched around, so that millions of positions cost hardly more than `nearest`.
+
+    Returns
+    -------
+    index of the other position, -1 if there is none, and the separation in arcsec, infinite if there is none
+    """
+    index, separation = nearest(ra, dec, other_ra, other_dec)
+    here, there = np.asarray(radius_arcsec, np.float64), np.asarray(other_radius_arcsec, np.float64)
+    if len(index) == 0 or len(there) == 0:
+        return index, separation
+    far = separation > np.maximum(here, there[index])
+    left = np.flatnonzero(far & (separation <= there.max()))
+    index[far], separation[far] = -1, np.inf
+    large = np.flatnonzero(there > here.min())
+    if len(left) == 0 or len(large) == 0:
+        return index, separation
+    mine = SkyCoord(np.asarray(ra)[left], np.asarray(dec)[left], unit="deg")
+    theirs = SkyCoord(np.asarray(other_ra)[large], np.asarray(other_dec)[large], unit="deg")
+    chords = 2 * np.sin(np.radians(there[large] / 3600) / 2) * (1 + 1e-9)
+    found = KDTree(mine.cartesian.xyz.value.T).query_ball_point(theirs.cartesian.xyz.value.T, chords)
+    i = np.concatenate([np.asarray(some, np.int64) for some in found])
+    j = np.repeat(np.arange(len(large)), [len(some) for some in found])
+    apart = mine[i].separation(theirs[j]).arcsec
+    order = np.lexsort((large[j], apart))[::-1]  # the last one written is the nearest
+    order = order[apart[order] <= there[large[j[order]]]]
+    index[left[i[order]]], separation[left[i[order]]] = large[j[order]], apart[order]
+    return index, separation

@@ -17,6 +17,7 @@ from astropy.coordinates import angular_separation
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
+from catbuilder.core.arguments import require_pixel_scale
 from catbuilder.core.coordinates import doubt_positions
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
@@ -169,7 +170,7 @@ def ingest_images(
     rendering : str, optional
         Name of the way in which these images were made; by default survey and folder.
     arcsec_per_pixel : float, optional
-        Pixel scale of the source images in arcsec, to be recorded.
+        Pixel scale of the source images in arcsec, 0.001 to 60, to be recorded.
     strict : bool
         Refuse the table, and record nothing, if a row cannot be used; default False.
     progress : callable, optional
@@ -183,13 +184,14 @@ def ingest_images(
     Raises
     ------
     InputError
-        The folder or the table cannot be used. Single bad rows are rejected and reported.
+        The folder, the table or the pixel scale cannot be used. Single bad rows are rejected and reported.
 
     Examples
     --------
     >>> catbuilder.ingest_images(workspace, "sdss/", "sdss.csv", survey="sdss", source="galaxy_zoo").added
     """
     folder, table = named_path(folder, "the folder of images"), named_path(table, "the table of images")
+    require_pixel_scale(arcsec_per_pixel, "arcsec_per_pixel")
     _check_arguments(workspace, folder, survey, (split, default_split), source)
     columns = _columns(workspace.config.classes, folder.resolve())
     rows_in = read_table(table, columns, limits=workspace.config.limits)

@@ -15,7 +15,9 @@ Both are computed in polar coordinates inside the inscribed circle, where a rota
 conjugate. The moduli of the coefficients do not depend on either, and the product of two moduli is an upper bound of
 the correlation. So the quick search over all pairs (`_candidates`) loses none that the full comparison would accept.
 
-The field of view must be the same: a copy that is cropped or zoomed differently is not found.
+Copies with another field of view are found if asked for: the centre of the wider picture is compared with the whole of
+the narrower one, at widths in steps of 8 % up to a factor of two, and between steps where the evidence is promising.
+Only pairs whose isophotes have the ratio of that step are compared, which spares nine of ten comparisons.
 """
 
 from __future__ import annotations
@@ -44,7 +46,13 @@ class Match(NamedTuple):
     similarity: float
 
 
-def same_picture(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float = SIMILARITY_THRESHOLD) -> list[Match]:
+def same_picture(
+    stamps_a: np.ndarray,
+    stamps_b: np.ndarray,
+    threshold: float = SIMILARITY_THRESHOLD,
+    *,
+    other_widths: bool = False,
+) -> list[Match]:
     """Find all pairs of one stamp of each set that show the same picture, sorted by (i, j).
 
     Similarity is the sum of shape and detail evidence: 0 for most different galaxies, rarely above 17; about 30 to 60
@@ -55,7 +63,18 @@ def same_picture(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float = 
     ----------
     stamps_a, stamps_b : uint8, shapes (n, S, S, 3) and (m, S, S, 3)
     threshold : lowest similarity of a pair
+    other_widths : find copies with half to twice the field of view too, which takes some ten times as long
     """
+    matches = _same_width(stamps_a, stamps_b, threshold)
+    if other_widths and len(stamps_a) and len(stamps_b):
+        best = {(i, j): similarity for i, j, similarity in matches}
+        for i, j, similarity in _other_widths(stamps_a, stamps_b, threshold):
+            best[i, j] = max(best.get((i, j), 0.0), similarity)
+        matches = [Match(i, j, similarity) for (i, j), similarity in best.items()]
+    return sorted(matches)
+
+
+def _same_width(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
     fixed = _features(stamps_b)
     matches: list[Match] = []
     for start, block in _blocks(stamps_a):
@@ -66,7 +85,92 @@ def same_picture(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float = 
             similarity = _similarity(moving, tile, i, j)
             kept = np.flatnonzero(similarity >= threshold)
             matches += [Match(start + int(i[k]), offset + int(j[k]), float(similarity[k])) for k in kept]
-    return sorted(matches)
+    return matches
+
+
+_STEP = 1.08
+"""Ratio of one field of view to the next. Within 4 % of the right one copies keep two thirds of their evidence."""
+
+_STEPS = 9  # 1.08^9 = 2.0
+
+_PROMISING = 15.0
+"""Evidence at a step from which the widths between are tried: of 1,000 pairs of different galaxies one has it."""
+
+_BETWEEN = np.array([-3, -2, -1, 0, 1, 2, 3]) / 6  # steps
+
+_ISOPHOTES = np.array([24, 36, 54, 81, 122], np.float32)
+"""Grey levels at which galaxies are measured; of a copy the pixels have the same levels, whatever its field of view."""
+
+_ISOPHOTE_ERROR = 0.05
+"""Error of the logarithm of the ratio of two radii, beyond half a step."""
+
+_ISOPHOTE_SPREAD = 0.25
+"""Largest difference of that logarithm between isophotes: the profiles of different galaxies are no copies."""
+
+
+def _other_widths(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
+    """Find pairs in which one stamp shows the central part of the other."""
+    best: dict[tuple[int, int], float] = {}
+    for start, block in _blocks(stamps_a):
+        for offset, tile in _blocks(stamps_b, _TILE // 4):
+            ratio = _log_ratio(_isophote_radii(block), _isophote_radii(tile))
+            for step in (*range(-_STEPS, 0), *range(1, _STEPS + 1)):
+                near = np.abs(ratio - step * np.log(_STEP)) <= np.log(_STEP) / 2 + _ISOPHOTE_ERROR
+                i, j = np.nonzero(near)
+                rows, columns = np.unique(i), np.unique(j)
+                if not len(i):
+                    continue
+                a, b = _cropped(block[rows], tile[columns], float(step))
+                k, m = _candidates(a, b, _PROMISING)
+                chosen = near[rows[k], columns[m]]
+                k, m = k[chosen], m[chosen]
+                promising = np.flatnonzero(_similarity(a, b, k, m) >= _PROMISING)
+                for one, other in zip(rows[k[promising]].tolist(), columns[m[promising]].tolist(), strict=True):
+                    pair = block[one : one + 1], tile[other : other + 1]
+                    similarity = max(_similarity_of(*_cropped(*pair, step + between)) for between in _BETWEEN)
+                    place = start + one, offset + other
+                    best[place] = max(best.get(place, 0.0), similarity)
+    return [Match(i, j, similarity) for (i, j), similarity in best.items() if similarity >= threshold]
+
+
+def _similarity_of(a: _Features, b: _Features) -> float:
+    """The evidence for one stamp of each set."""
+    return float(_similarity(a, b, np.zeros(1, np.int64), np.zeros(1, np.int64))[0])
+
+
+def _cropped(a: np.ndarray, b: np.ndarray, step: float) -> tuple[_Features, _Features]:
+    """The features of the field of view that both have, if that of `b` is the wider one by so many steps."""
+    width = _STEP**step
+    return _features(a, min(1.0, width)), _features(b, min(1.0, 1 / width))
+
+
+def _isophote_radii(stamps: np.ndarray) -> np.ndarray:
+    """Measure the logarithm of the radius at which a galaxy falls below each level: (n, levels), NaN where it does not.
+
+    The unit is half the stamp's width. Radii below three pixels or beyond the inscribed circle are not measured.
+    """
+    side = stamps.shape[1]
+    rings = side // 2
+    grey = _blur(stamps.astype(np.float32) @ np.full(3, 1 / 3, np.float32), 1.0)
+    profile = _unroll(grey, rings, 1.0).mean(axis=-1)
+    radius = np.linspace(_INNER, _OUTER, rings)
+    below = profile[:, :, None] < _ISOPHOTES
+    first = below.argmax(axis=1)  # 0 also if it never falls below
+    n = np.arange(len(stamps))[:, None]
+    inside, outside = profile[n, np.maximum(first - 1, 0)], profile[n, first]
+    share = (inside - _ISOPHOTES) / np.where(inside > outside, inside - outside, 1)
+    at = np.maximum(first - 1 + share, 0) * (radius[1] - radius[0]) + radius[0]
+    return np.where((first > 0) & (at > 6 / side), np.log(at), np.nan).astype(np.float32)
+
+
+def _log_ratio(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Compute the logarithm of the ratio of the sizes of each pair, (n, m): the mean over isophotes; NaN if unalike."""
+    ratios = a[:, None, :] - b[None, :, :]
+    known = np.isfinite(ratios)
+    count = known.sum(axis=2)
+    mean = np.where(known, ratios, 0).sum(axis=2) / np.maximum(count, 1)
+    spread = np.where(known, np.abs(ratios - mean[:, :, None]), 0).max(axis=2)
+    return np.where((count > 0) & (spread <= _ISOPHOTE_SPREAD / 2), mean, np.nan)
 
 
 _RINGS, _ANGLES = 24, 128
@@ -112,15 +216,15 @@ class _Features:
         return _Features(self.shape[start:stop], self.detail[start:stop], self.independent[start:stop])
 
 
-def _blocks(stamps: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(stamps: np.ndarray, size: int = _BLOCK) -> Iterator[tuple[int, np.ndarray]]:
     """Split stamps into blocks, so that floating-point copies of the pixels take some tens of MB."""
-    for start in range(0, len(stamps), _BLOCK):
-        yield start, np.asarray(stamps[start : start + _BLOCK])
+    for start in range(0, len(stamps), size):
+        yield start, np.asarray(stamps[start : start + size])
 
 
-def _features(stamps: np.ndarray) -> _Features:
-    """Compute the shape and detail coefficients of any number of stamps."""
-    parts = [_block_features(block) for _, block in _blocks(stamps)]
+def _features(stamps: np.ndarray, part: float = 1.0) -> _Features:
+    """Compute the shape and detail coefficients of the central part (of their width) of any number of stamps."""
+    parts = [_block_features(block, part) for _, block in _blocks(stamps)]
     if not parts:
         shape = np.zeros((0, _SHAPE_LENGTH // len(_SHAPE_ORDERS), len(_SHAPE_ORDERS)), np.complex64)
         detail = np.zeros((0, _RINGS, len(_DETAIL_ORDERS)), np.complex64)
@@ -132,13 +236,13 @@ def _features(stamps: np.ndarray) -> _Features:
     )
 
 
-def _block_features(stamps: np.ndarray) -> _Features:
+def _block_features(stamps: np.ndarray, part: float) -> _Features:
     side = stamps.shape[1]
     # Grey, because JPEG halves the resolution of colour: with colour in the shape more copies were lost than
     # different galaxies told apart.
     grey = stamps.astype(np.float32) @ np.full(3, 1 / 3, np.float32)
-    shape = _shape(_unroll(_blur(grey, side / 48), _RINGS // 2))
-    detail = _detail(_unroll(_blur(grey, side / 64), _RINGS))
+    shape = _shape(_unroll(_blur(grey, part * side / 48), _RINGS // 2, part))
+    detail = _detail(_unroll(_blur(grey, part * side / 64), _RINGS, part))
     blank = (stamps == stamps[:, :1, :1]).all(axis=(1, 2, 3))
     shape[blank], detail[blank] = 0, 0
     independent = _independent_features(detail)
@@ -204,17 +308,17 @@ _INNER, _OUTER = 0.05, 0.95
 """Radii of the rings, as fractions of the inscribed circle's radius; a rotated copy has lost the pixels outside."""
 
 
-def _unroll(images: np.ndarray, rings: int) -> np.ndarray:
-    """Resample (n, S, S) to polar (n, rings, angles)."""
+def _unroll(images: np.ndarray, rings: int, part: float) -> np.ndarray:
+    """Resample the central part of (n, S, S) to polar (n, rings, angles)."""
     count, side, _ = images.shape
-    polar = _polar_matrix(side, rings) @ images.reshape(count, side * side).T
+    polar = _polar_matrix(side, rings, part) @ images.reshape(count, side * side).T
     return np.ascontiguousarray(polar.T).reshape(count, rings, _ANGLES)
 
 
-@lru_cache(maxsize=8)
-def _polar_matrix(side: int, rings: int) -> sparse.csr_array:
+@lru_cache(maxsize=64)
+def _polar_matrix(side: int, rings: int, part: float) -> sparse.csr_array:
     """Build the sparse matrix that interpolates bilinearly from a square grid to rings x angles."""
-    radius = np.linspace(_INNER, _OUTER, rings)[:, None] * side / 2
+    radius = np.linspace(_INNER, _OUTER, rings)[:, None] * part * side / 2
     angle = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
     centre = (side - 1) / 2
     y, x = centre + radius * np.sin(angle), centre + radius * np.cos(angle)

@@ -50,7 +50,9 @@ def scored(tmp_path_factory) -> Path:
             [recording.round, recording.run],
         )
         recording.con.execute(
-            "INSERT INTO exclusions SELECT 'des', 66, 'position', 'HP', 'des', 65, 1.0, NULL, ?, ?",
+            "INSERT INTO exclusions (survey, object_id, rule, test_set, test_survey, test_object_id, "
+            "separation_arcsec, similarity, round, run) "
+            "SELECT 'des', 66, 'position', 'HP', 'des', 65, 1.0, NULL, ?, ?",
             [recording.round, recording.run],
         )
     finish_round(workspace)

@@ -240,7 +240,10 @@ def test_a_closed_round_reads_the_same_after_whatever_comes_later(workspace):
             "INSERT INTO test_sets VALUES ('FO', 'des', 8, 'spiral', 1, ?, ?, NULL)", [3, recording.run]
         )
         recording.con.execute(
-            "INSERT INTO exclusions VALUES ('des', 7, 'position', 'FO', 'des', 8, 1.5, NULL, 3, ?)", [recording.run]
+            "INSERT INTO exclusions (survey, object_id, rule, test_set, test_survey, test_object_id, "
+            "separation_arcsec, similarity, round, run) "
+            "VALUES ('des', 7, 'position', 'FO', 'des', 8, 1.5, NULL, 3, ?)",
+            [recording.run],
         )
     third = close_round(workspace, {("des", n): (0.5, 0.5) for n in range(1, 9)}, trained_on=[("des", 20, "training",
                         "spiral")])  # fmt: skip

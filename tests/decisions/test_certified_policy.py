@@ -426,7 +426,9 @@ def test_only_clean_pool_objects_are_ever_promoted(
                                       [o["survey"], n, *place])  # fmt: skip
             if o["is_excluded"]:
                 recording.con.execute(
-                    "INSERT INTO exclusions VALUES (?, ?, 'position', 'HP', 'sdss', 1, 0.5, NULL, ?, ?)",
+                    "INSERT INTO exclusions (survey, object_id, rule, test_set, test_survey, test_object_id, "
+                    "separation_arcsec, similarity, round, run) "
+                    "VALUES (?, ?, 'position', 'HP', 'sdss', 1, 0.5, NULL, ?, ?)",
                     [o["survey"], n, *place],
                 )
     recipe = RECIPE.model_copy(update={

@@ -237,7 +237,10 @@ def test_a_label_given_to_an_image_later_is_copied_by_the_next_call(workspace):
 def test_what_the_firewall_knows_of_an_image_holds_for_the_object(workspace, tmp_path):
     with workspace.recording("firewall") as recording:
         recording.con.execute(
-            "INSERT INTO exclusions VALUES ('sdss', 2, 'content', 'HP', 'des', 9, NULL, 0.98, 1, ?)", [recording.run]
+            "INSERT INTO exclusions (survey, object_id, rule, test_set, test_survey, test_object_id, "
+            "separation_arcsec, similarity, round, run) "
+            "VALUES ('sdss', 2, 'content', 'HP', 'des', 9, NULL, 0.98, 1, ?)",
+            [recording.run],
         )
     assert find_aliases(workspace).exclusions == 1
     asked = "SELECT rule, test_survey, test_object_id, similarity > 0.97 FROM exclusions WHERE object_id = ?"

@@ -29,18 +29,19 @@ from support.small_survey import (
     write_image,
     write_recipe,
 )
-from support.workspaces import add_events, add_objects, label_event
+from support.workspaces import add_events, add_objects, ask, label_event
 
 from catbuilder.catalogue.round_records import score_manifest_file, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
+from catbuilder.core.sky import nearest_within
 from catbuilder.core.stamps import write_shard
 from catbuilder.decisions.promote import decide
 from catbuilder.ingest.images import ingest_images
 from catbuilder.inspection.why import why
 from catbuilder.rounds.planning import make_plan
-from catbuilder.sets.firewall import FirewallReport
+from catbuilder.sets.firewall import FirewallReport, update_firewall
 from catbuilder.sets.testsets import add_test_set
 
 ARCSEC = 1 / 3600
@@ -471,3 +472,104 @@ def test_the_report_names_exclusions_by_rule_and_warns_of_objects_that_cannot_be
     assert excluded == "kept out as possible test or calibration objects: 1 by content, 2 by position"
     assert unguarded.startswith("warning: 3 test objects have neither position nor image")
     assert alone.startswith("warning: 4 objects have no position")
+
+
+def add_galaxies(workspace: Workspace, *galaxies: tuple[str, int, float, float | None, str]) -> None:
+    """Record galaxies on one meridian: survey, id, arcsec north of declination 12, radius and split."""
+    with workspace.recording("galaxies") as recording:
+        for place, (survey, object_id, north, radius, split) in enumerate(galaxies):
+            add_objects(
+                recording, survey, [object_id], ra=80.0, dec=12 + north * ARCSEC, healpix=place << 42,
+                radius_arcsec=radius, split=split,
+            )  # fmt: skip
+
+
+def add_test_galaxies(workspace: Workspace, *ids: int) -> None:
+    with workspace.recording("HP") as recording:
+        for object_id in ids:
+            recording.con.execute(
+                "INSERT INTO test_sets VALUES ('HP', 'sdss', ?, NULL, NULL, ?, ?, NULL)",
+                [object_id, recording.round, recording.run],
+            )
+
+
+def found_by_position(workspace: Workspace, least: float = 5.0) -> dict[int, tuple[int, float]]:
+    """The galaxies that the firewall excludes by position: their test galaxy, and the radius."""
+    update_firewall(workspace, least)
+    text = "SELECT object_id, test_object_id, round(radius_arcsec, 3) FROM exclusions WHERE rule = 'position'"
+    return {object_id: (test, radius) for object_id, test, radius in ask(workspace, text)}
+
+
+@pytest.fixture
+def one_meridian(empty: Path, copy_of: Callable[[Path], Path]) -> Workspace:
+    """A workspace without objects; 1 and 2 of sdss will be test galaxies."""
+    workspace = Workspace.open(copy_of(empty))
+    add_test_galaxies(workspace, 1, 2)
+    return workspace
+
+
+def test_the_radius_is_two_radii_of_the_larger_of_the_two_galaxies(one_meridian: Workspace) -> None:
+    add_galaxies(
+        one_meridian,
+        ("sdss", 1, 0.0, 10.0, "pool"),  # the test galaxies
+        ("sdss", 2, 1000.0, 3.0, "pool"),
+        ("des", 11, 19.9, None, "pool"),  # inside the first
+        ("des", 12, -20.1, 4.0, "pool"),
+        ("des", 13, 1029.0, 15.0, "train"),  # which reaches the second
+        ("des", 14, 1005.9, 1.0, "train"),
+        ("des", 15, 1006.1, 1.0, "train"),
+    )
+    assert found_by_position(one_meridian) == {11: (1, 20.0), 13: (2, 30.0), 14: (2, 6.0)}
+
+
+def test_a_size_that_is_unknown_or_absurd_gives_the_smallest_or_the_largest_radius(one_meridian: Workspace) -> None:
+    add_galaxies(
+        one_meridian,
+        ("sdss", 1, 0.0, None, "pool"),
+        ("sdss", 2, 5000.0, float("nan"), "pool"),
+        ("des", 11, 4.9, -8.0, "pool"),
+        ("des", 12, -5.1, float("nan"), "pool"),
+        ("des", 13, 5004.9, 0.0, "pool"),
+        ("des", 14, 5119.0, 9e4, "pool"),
+        ("des", 15, 5121.0, 9e4, "pool"),
+    )
+    assert found_by_position(one_meridian) == {11: (1, 5.0), 13: (2, 5.0), 14: (2, 120.0)}
+
+
+def test_the_nearest_test_galaxy_that_reaches_the_object_is_named(one_meridian: Workspace) -> None:
+    """The nearest is too small to reach it; of two that do, the nearer one is named."""
+    add_test_galaxies(one_meridian, 3)
+    add_galaxies(
+        one_meridian,
+        ("sdss", 1, 0.0, 1.0, "pool"),
+        ("sdss", 2, 50.0, 40.0, "pool"),
+        ("sdss", 3, -60.0, 50.0, "pool"),
+        ("des", 11, 8.0, 1.0, "pool"),
+    )
+    assert found_by_position(one_meridian) == {11: (2, 80.0)}
+
+
+def test_the_recipe_s_radius_is_the_least(one_meridian: Workspace) -> None:
+    add_galaxies(one_meridian, ("sdss", 1, 0.0, 6.0, "pool"), ("des", 11, 29.0, 2.0, "pool"))
+    assert found_by_position(one_meridian) == {}
+    assert found_by_position(one_meridian, least=30.0) == {11: (1, 30.0)}
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6), st.sampled_from([-89.97, 0.0, 45.0]),
+    st.sampled_from([10.0, 100.0]),
+)  # fmt: skip
+def test_the_nearest_within_is_that_of_a_search_of_all_pairs(
+    n: int, m: int, seed: int, dec: float, spread: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    ra, dec_a, other_ra, other_dec = (rng.uniform(-spread, spread, k) * ARCSEC for k in (n, n, m, m))
+    ra, other_ra, dec_a, other_dec = ra % 360, other_ra % 360, dec + dec_a, dec + other_dec
+    radius, other_radius = rng.choice([5.0, 20.0, 60.0], n), rng.choice([5.0, 9.0, 80.0], m)
+    index, separation = nearest_within(ra, dec_a, radius, other_ra, other_dec, other_radius)
+    apart = SkyCoord(ra, dec_a, unit="deg")[:, None].separation(SkyCoord(other_ra, other_dec, unit="deg")[None]).arcsec
+    apart = np.where(apart <= np.maximum(radius[:, None], other_radius), apart, np.inf)
+    assert np.allclose(separation, apart.min(axis=1), rtol=1e-6)
+    assert ((index >= 0) == np.isfinite(separation)).all()
+    assert np.allclose(apart[np.arange(n), index][index >= 0], separation[index >= 0], rtol=1e-6)

@@ -1,6 +1,5 @@
 """`same_picture` finds copies after rescaling, re-encoding, rotation and flips, and no look-alikes."""
 
-import io
 from pathlib import Path
 
 import numpy as np
@@ -8,31 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
+from support.galaxy_pictures import elliptical, jpeg
 
 from catbuilder.ingest.picture import read_picture
 from catbuilder.sets.same_picture import same_picture
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data is absent: real images not tested")
-
-
-def elliptical(seed: int, side: int = 200, companions: int = 4) -> Image.Image:
-    """A smooth galaxy; its size (within 15 %), noise and companions depend on the seed."""
-    random = np.random.default_rng(seed)
-    y, x = np.mgrid[:side, :side] - (side - 1) / 2
-    light = 190 * np.exp(-np.hypot(x, 1.3 * y) / (random.uniform(0.075, 0.1) * side))
-    for _ in range(companions):
-        radius, angle = side * random.uniform(0.15, 0.45), random.uniform(0, 2 * np.pi)
-        distance = np.hypot(x - radius * np.cos(angle), y - radius * np.sin(angle))
-        light += random.uniform(30, 150) * np.exp(-((distance / (0.015 * side)) ** 2))
-    pixels = light[..., None] * [1.0, 0.8, 0.6] + random.normal(25, 6, (side, side, 3))
-    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
-
-
-def jpeg(image: Image.Image, quality: int) -> Image.Image:
-    buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=quality)
-    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
 
 
 def stamps(images: list[Image.Image], size: int = 96) -> np.ndarray:

@@ -516,7 +516,10 @@ def test_objects_that_became_test_galaxies_leave_the_list(workspace):
         place = [recording.round, recording.run]
         recording.con.execute("INSERT INTO test_sets VALUES ('FO', 'des', ?, 'spiral', 0.9, ?, ?, NULL)", [one, *place])
         recording.con.execute(
-            "INSERT INTO exclusions SELECT 'des', ?, 'position', 'FO', 'des', ?, 1.0, NULL, ?, ?", [other, one, *place]
+            "INSERT INTO exclusions (survey, object_id, rule, test_set, test_survey, test_object_id, "
+            "separation_arcsec, similarity, round, run) "
+            "SELECT 'des', ?, 'position', 'FO', 'des', ?, 1.0, NULL, ?, ?",
+            [other, one, *place],
         )
     left = {one.object_id for one in read_questions(workspace, name, "vera")}
     assert len(left) == 2 and not left & {one, other}

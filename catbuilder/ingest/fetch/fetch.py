@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.arguments import require_number_in
+from catbuilder.core.arguments import require_number_in, require_pixel_scale
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
 from catbuilder.core.safe_text import counted
 from catbuilder.core.user_csv import Rejection, list_rejections
@@ -172,6 +172,7 @@ def fetch(
     """
     policy = policy or RatePolicy()
     require_number_in(policy.rate_per_s, 0.001, 1e6, "the number of requests per second")
+    require_pixel_scale(arcsec_per_pixel, "arcsec_per_pixel")
     chosen = find_service(service or survey, arcsec_per_pixel)
     targets = objects_without_image(workspace, survey, where=where, n=n, width_arcsec=width_arcsec)
     batches = _Batches(workspace, survey, chosen)

@@ -5,7 +5,9 @@ than whole rows saves nothing. Objects that are close in y therefore share one r
 of one plane is in memory (some 40 MB of a DES tile), never a whole plane. Workers do not open the catalogue.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy.io import fits
 
+from catbuilder.ingest.tiles.pixel_layers import PixelLayer, find_bad
 from catbuilder.ingest.tiles.rendering import MARGIN, Bools, Floats, RenderedStamp, mask_dead_lines, render
 from catbuilder.ingest.tiles.tile_file import last_line
 
@@ -23,13 +26,13 @@ _LANCZOS_REACH = 8  # px beyond the box at least
 
 @dataclass(frozen=True)
 class Plane:
-    """One band of a tile: where its pixels are in a file, and its mask and weight if the file has them."""
+    """One band of a tile: where its pixels are in a file, and its masks and weights."""
 
     path: str
     hdu: int
     layer: int | None  # of a cube
-    mask: int | None  # HDU in which every value but 0 is bad
-    weight: int | None  # HDU in which 0 is bad
+    band: str
+    masks: tuple[PixelLayer, ...]  # and weights
     unit: float  # nanomaggies per square arcsec in one count
 
 
@@ -80,7 +83,9 @@ def cut_strip(strip: Strip) -> list[RenderedStamp]:
 def cut_strip_or_explain(strip: Strip) -> list[RenderedStamp] | str:
     """Render the stamps of a strip, or return what is wrong with a damaged file, so that other strips are still cut."""
     try:
-        return cut_strip(strip)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about headers, which `tile_file` has read and told of
+            return cut_strip(strip)
     # Damaged compressed data raise OSError, ValueError, zlib.error and more.
     except Exception as error:
         return last_line(error)
@@ -119,6 +124,13 @@ class _TileSection:
             slice(max(self.left, 0), max(min(self.left + self.side, shape[1]), 0)),
         )
 
+    def part(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """Where rows and columns of the tile are in the square."""
+        return (
+            slice(rows.start - self.bottom, rows.stop - self.bottom),
+            slice(columns.start - self.left, columns.stop - self.left),
+        )
+
 
 def _read_plane(
     plane: Plane, shape: tuple[int, int], sections: Sequence[_TileSection], into: Sequence[Floats], bad: Sequence[Bools]
@@ -127,29 +139,31 @@ def _read_plane(
     covered = [section.within(shape) for section in sections]
     rows = slice(min(r.start for r, _ in covered), max(r.stop for r, _ in covered))
     columns = slice(min(c.start for _, c in covered), max(c.stop for _, c in covered))
-    # Without a memory map, whose pages would count as memory used, up to the whole file.
-    with fits.open(plane.path, memmap=False) as file:
-        for hdu, layer in ((plane.hdu, plane.layer), (plane.mask, None), (plane.weight, None)):
-            if hdu is None:
-                continue
-            floats = file[hdu].header["BITPIX"] < 0  # in whole numbers zeros occur by chance
-            pixels = _rows(file[hdu], layer, rows, columns)
-            for section, (r, c), band, wrong in zip(sections, covered, into, bad, strict=True):
-                here = pixels[
-                    r.start - rows.start : r.stop - rows.start, c.start - columns.start : c.stop - columns.start
-                ]
-                there = (
-                    slice(r.start - section.bottom, r.stop - section.bottom),
-                    slice(c.start - section.left, c.stop - section.left),
-                )
-                if hdu == plane.hdu:
-                    np.multiply(here, plane.unit, out=band[there], casting="same_kind")
-                    if floats:
-                        wrong[there] |= mask_dead_lines(here)
-                elif hdu == plane.mask:
-                    wrong[there] |= here != 0
-                else:
-                    wrong[there] |= ~(here > 0)
+    with ExitStack() as stack:
+        # Without a memory map, whose pages would count as memory used, up to the whole file.
+        files = {
+            path: stack.enter_context(fits.open(path, memmap=False))
+            for path in {plane.path, *(mask.path for mask in plane.masks)}
+        }
+        image = files[plane.path][plane.hdu]
+        floats = image.header["BITPIX"] < 0  # in whole numbers zeros occur by chance
+        pixels = _rows(image, plane.layer, rows, columns)
+        for section, (r, c), band, wrong in zip(sections, covered, into, bad, strict=True):
+            here = pixels[_shifted(r, rows), _shifted(c, columns)]
+            there = section.part(r, c)
+            np.multiply(here, plane.unit, out=band[there], casting="same_kind")
+            if floats:
+                wrong[there] |= mask_dead_lines(here)
+        for mask in plane.masks:
+            pixels = _rows(files[mask.path][mask.hdu], plane.layer if mask.is_cube else None, rows, columns)
+            bits = mask.bits_of(plane.band)
+            for section, (r, c), wrong in zip(sections, covered, bad, strict=True):
+                wrong[section.part(r, c)] |= find_bad(mask.kind, bits, pixels[_shifted(r, rows), _shifted(c, columns)])
+
+
+def _shifted(part: slice, whole: slice) -> slice:
+    """The part of the rows or columns that were read, counted from the first of them."""
+    return slice(part.start - whole.start, part.stop - whole.start)
 
 
 def _rows(hdu: fits.ImageHDU, layer: int | None, rows: slice, columns: slice) -> npt.NDArray[Any]:

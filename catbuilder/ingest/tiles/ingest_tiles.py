@@ -33,6 +33,7 @@ from catbuilder.ingest.picture import FLAGGED_STAMPS, count_flags
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain, group_into_strips
 from catbuilder.ingest.tiles.cutting_plan import CuttingPlan, plan_cutting
 from catbuilder.ingest.tiles.rendering import MISSING_PIXEL_FLAGS, SOFTENING, STRETCH, RenderedStamp
+from catbuilder.ingest.tiles.tile_file import Remark
 from catbuilder.ingest.tiles.tile_folder import Tile, find_tiles
 
 _SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: the most in memory at once, and the most that a kill loses
@@ -71,6 +72,8 @@ class TileReport:
         Rows of the table of objects that were left out.
     unused_columns : tuple[str, ...]
         Columns of the table of objects that are not used, some with a hint.
+    remarks : tuple[str, ...]
+        What tiles hold and the ingest does not use: extensions and files that are no known mask or weight.
     """
 
     tiles: int
@@ -85,6 +88,7 @@ class TileReport:
     refused: tuple[Rejection, ...]
     rejections: tuple[Rejection, ...]
     unused_columns: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def nothing_used(self) -> bool:
@@ -121,8 +125,10 @@ class TileReport:
         return lines
 
     def warnings(self) -> list[str]:
-        """List the refused tiles and the rejected rows, and name the queries that show long lists in full."""
-        lines = see_the_rest(len(self.flagged_objects), FLAGGED_STAMPS)
+        """List remarks, refused tiles and rejected rows, and name the queries that show long lists in full."""
+        lines = [*see_the_rest(len(self.flagged_objects), FLAGGED_STAMPS), *self.remarks[:20]]
+        if len(self.remarks) > 20:
+            lines.append(f"{len(self.remarks) - 20} more remarks of this kind are not shown.")
         if self.refused:
             lines.append(f"{len(self.refused)} tiles or files could not be used:")
             lines += [f"  {one.file}: {one.reason}" for one in self.refused[:20]]
@@ -194,7 +200,7 @@ def ingest_tiles(
     report = TileReport(
         len(tiles), counts.added, counts.replaced, dict(counts.flagged), tuple(counts.flagged_objects),
         counts.unchanged, cutting.outside, cutting.without_radius, cutting.whole_cubes, tuple(counts.refused),
-        cutting.rejections, cutting.unused_columns,
+        cutting.rejections, cutting.unused_columns, _remarks(tiles),
     )  # fmt: skip
     left_out = _not_yet_recorded(workspace, [*report.refused, *report.rejections])
     if left_out:
@@ -218,6 +224,19 @@ class _Counts:
 def _check(workspace: Workspace, survey: str) -> None:
     workspace.check_survey(survey)
     require_stamp_size(workspace.path, workspace.config.stamp_size)
+
+
+def _remarks(tiles: list[Tile]) -> tuple[str, ...]:
+    """Say once, with the names of the tiles, what they hold and nobody uses."""
+    of: dict[Remark, list[str]] = {}
+    for tile in tiles:
+        for remark in tile.remarks:
+            of.setdefault(remark, []).append(tile.name)
+    return tuple(
+        f"{remark.what[0].upper()}{remark.what[1:]} of {'tile' if len(names) == 1 else 'tiles'} {', '.join(names[:10])}"
+        f"{f' and {len(names) - 10} more' if len(names) > 10 else ''} {remark.reason}."
+        for remark, names in of.items()
+    )
 
 
 def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list[Rejection]:

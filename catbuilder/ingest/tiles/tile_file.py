@@ -1,21 +1,27 @@
-"""Read the headers of one FITS tile: check that the file is complete, and find its image, bands, WCS and zero point.
+"""Read the headers of one FITS tile: check that the file is complete, and find its image, masks, bands and WCS.
 
 The headers are first read block by block (`fits_header`), because astropy trusts them. So every header is read twice, a
-few kilobytes.
+few kilobytes. What a file holds and nobody uses is a remark, and the report of the ingest lists these.
 """
 
 import math
 import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS
+from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_area, proj_plane_pixel_scales
 
+from catbuilder.core.arguments import PIXEL_SCALES_ARCSEC, is_pixel_scale
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables.fits_header import (
     MOST_HDUS,
@@ -25,32 +31,52 @@ from catbuilder.ingest.tables.fits_header import (
     padded_size,
     read_header,
 )
+from catbuilder.ingest.tiles.pixel_layers import LAYER_NAMES, PixelLayer, Unknown, read_layer
 
 _MOST_FILLING = 2**20  # bytes
 _SQUARE = 0.05  # by which a pixel's sides may differ: distortions reach 1 %
 _FILTERS = "ugrizy"
-_READ_LATER = ("MAGZERO", "SURVEY", "RADESYS")
+_READ_LATER = ("MAGZERO", "SURVEY", "RADESYS", "BUNIT")
+_SCIENCE = ("SCI", "IMAGE", "COMPRESSED_IMAGE", "PRIMARY")  # names of the science image, by precedence
+_SAME_ZERO_POINT = 0.01  # mag
+
+# Warnings of astropy that change no pixel and no position: wcslib's repairs of spellings (FITSFixedWarning), and these.
+_HARMLESS = (
+    "Card is too long",  # a comment is shortened
+    "Invalid 'BLANK' keyword",  # of an image of floating-point numbers, which has NaN
+    "non-ASCII characters are present",  # in a comment or a name that is not read
+    "Header block contains null bytes",  # as padding
+    "Unexpected extra padding",  # after the last data; `_check_filler` has looked at it
+    "The following header keyword is invalid",  # and is skipped; the cards that are used are checked one by one
+)
 
 
 class BadTile(Exception):
     """A tile or a file that cannot be used, with the reason; `find_tiles` turns it into a rejection."""
 
 
+class Remark(NamedTuple):
+    """Something that a tile has and that is not used as it stands."""
+
+    what: str  # "the extension CTX"
+    reason: str  # "is not used: ..."
+
+
 @dataclass(frozen=True)
 class TileFile:
-    """The headers of one file: where its image, mask and weight are, and its bands."""
+    """The headers of one file: where its image, masks and weights are, and its bands."""
 
     path: Path
     hdu: int
     header: fits.Header
     shape: tuple[int, ...]
-    mask: int | None
-    weight: int | None
+    layers: tuple[PixelLayer, ...]  # masks and weights
     bands: str  # the letter of each layer of a cube, or of the one band
+    remarks: tuple[Remark, ...] = ()
 
 
 def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -> TileFile:
-    """Find the image of a file: the HDU named SCI, else the first image that is not a mask or weight.
+    """Find the image of a file, its masks and weights: the HDU named SCI or IMAGE, else the primary or the only image.
 
     Parameters
     ----------
@@ -60,26 +86,65 @@ def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -
     Raises
     ------
     BadTile
-        The file is damaged, cut short or too large, holds no image, or its header contradicts the band in its name.
+        The file is damaged, cut short or too large, holds no image or several, or its header contradicts the band in
+        its name.
     """
     limits = limits or Limits()
+    remarks: list[Remark] = []
     try:
         _refuse_damaged(path, limits.max_tile_side, limits.max_image_pixels)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # problems are refused below, in one sentence
-            with fits.open(path, memmap=False) as file:
-                number, names = _image(file)
-                header, shape = file[number].header.copy(), tuple(file[number].shape)
-                named = [*_filters(file[0].header), *_filters(header)]
+        with _listed_warnings(remarks), fits.open(path, memmap=False) as file:
+            names = _image_names(file)
+            number = _science_image(names)
+            header, shape = file[number].header.copy(), tuple(file[number].shape)
+            named = [*_filters(file[0].header), *_filters(header)]
             band = _named_band(header, shape, band, named)
+            layers = _layers(path, file, names, number, remarks)
             for card in _READ_LATER:
                 header.get(card)  # astropy parses a card on access, and raises then
+            if "BSOFTEN" in header and "BOFFSET" in header:
+                raise BadTile(
+                    "its pixels are asinh magnitudes (BSOFTEN, BOFFSET), as Pan-STARRS stores its stacks; convert them "
+                    "to linear fluxes and remove these cards"
+                )
     except BadTile:
         raise
     # A damaged header makes astropy raise errors of many kinds: OSError, ValueError, OverflowError ...
     except Exception as error:
         raise BadTile(f"it cannot be read as FITS ({last_line(error)}); fetch it again") from None
-    return TileFile(path, number, header, shape, names.get("MSK"), names.get("WGT"), band)
+    return TileFile(path, number, header, shape, layers, band, tuple(remarks))
+
+
+def read_layer_file(path: Path, name: str, image: TileFile, limits: Limits | None = None) -> PixelLayer:
+    """Find the mask or weight in a file of its own, beside the image.
+
+    Parameters
+    ----------
+    name : the word in the file's name, in capitals: MASK, WT ...
+
+    Raises
+    ------
+    BadTile
+        The file is damaged, cut short or too large.
+    Unknown
+        It holds no image, or several, or its meaning is unknown.
+    """
+    limits = limits or Limits()
+    try:
+        _refuse_damaged(path, limits.max_tile_side, limits.max_image_pixels)
+        with _listed_warnings([]), fits.open(path, memmap=False) as file:
+            names = _image_names(file)
+            numbers = [k for k, found in names.items() if found == name] or list(names)
+            if len(numbers) != 1:
+                raise Unknown(f"it holds {len(numbers)} images")
+            layer, _ = read_layer(
+                str(path), numbers[0], name, file[numbers[0]], file[0].header, image.shape, set(names.values())
+            )
+            return layer
+    except (BadTile, Unknown) as error:
+        raise type(error)(str(error)) from None
+    except Exception as error:
+        raise BadTile(f"it cannot be read as FITS ({last_line(error)}); fetch it again") from None
 
 
 def _named_band(header: fits.Header, shape: tuple[int, ...], band: str | None, named: list[str]) -> str:
@@ -96,17 +161,20 @@ def _named_band(header: fits.Header, shape: tuple[int, ...], band: str | None, n
     return band
 
 
-def read_wcs(file: TileFile) -> WCS:
-    """Read the world coordinate system of a file, and check that its pixels are square.
+def read_wcs(file: TileFile, remarks: list[Remark]) -> WCS:
+    """Read the world coordinate system of a file, and check that its pixels are square and of a plausible size.
+
+    Parameters
+    ----------
+    remarks : astropy's warnings are added to them, but for the harmless ones
 
     Raises
     ------
     BadTile
-        They are missing or invalid, or the pixels are not square.
+        They are missing or invalid, or the pixels are not square, or too small or large for an image of galaxies.
     """
     name = file.path.name
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # FITSFixedWarning: harmless spellings that wcslib corrects
+    with _listed_warnings(remarks):
         try:
             wcs = WCS(file.header, naxis=2)
             usable = wcs.has_celestial and np.isfinite(pixel_side(wcs)) and pixel_side(wcs) > 0
@@ -119,6 +187,12 @@ def read_wcs(file: TileFile) -> WCS:
             raise BadTile(f"the world coordinates of {name} are invalid ({last_line(error)})") from None
     if not usable:
         raise BadTile(f"{name} has no world coordinates (CTYPE1, CRVAL1, CD1_1 ...); objects cannot be found")
+    if not is_pixel_scale(pixel_side(wcs)):
+        low, high = PIXEL_SCALES_ARCSEC
+        raise BadTile(
+            f"{name} has pixels of {pixel_side(wcs):.3g} arcsec by its WCS, not {low:g} to {high:g}; correct CD, PC "
+            "or CDELT, which are in degrees unless CUNIT1 and CUNIT2 say otherwise"
+        )
     sides = 3600 * proj_plane_pixel_scales(wcs)
     if max(sides) > (1 + _SQUARE) * min(sides):
         raise BadTile(f"{name} has pixels of {sides[0]:.3f} x {sides[1]:.3f} arcsec; resample it to square ones")
@@ -130,15 +204,21 @@ def pixel_side(wcs: WCS) -> float:
     return float(np.sqrt(proj_plane_pixel_area(wcs))) * 3600
 
 
-def read_zero_point(file: TileFile, usual: float | None) -> float:
-    """Read the AB magnitude of one count: MAGZERO, or the survey's usual zero point.
+def read_zero_point(file: TileFile, usual: float | None, side: float, remarks: list[Remark]) -> float:
+    """Read the AB magnitude of one count: MAGZERO, else that of the unit BUNIT, else the survey's usual zero point.
+
+    Parameters
+    ----------
+    side : of a pixel, arcsec, for units of surface brightness
+    remarks : a unit that contradicts MAGZERO is added to them
 
     Raises
     ------
     BadTile
         There is none, or it is not between 10 and 40 mag.
     """
-    value = file.header.get("MAGZERO", usual)
+    by_unit = _zero_point_of_unit(file.header.get("BUNIT"), side)
+    value = file.header.get("MAGZERO", usual if by_unit is None else by_unit)
     if value is None:
         raise BadTile(f"{file.path.name} has no MAGZERO, nor has its survey a usual one; add the card MAGZERO (AB mag)")
     try:
@@ -147,7 +227,21 @@ def read_zero_point(file: TileFile, usual: float | None) -> float:
         zero_point = np.nan
     if not 10 <= zero_point <= 40:
         raise BadTile(f"{file.path.name} has MAGZERO = {str(value)[:40]}; give the AB magnitude of one count, 10 to 40")
+    if by_unit is not None and abs(by_unit - zero_point) > _SAME_ZERO_POINT:
+        what = f"the unit BUNIT = {in_one_line(file.header['BUNIT'], 40)}"
+        remarks.append(Remark(what, f"is not used: it means {by_unit:.2f} mag, and MAGZERO says {zero_point:g}"))
     return zero_point
+
+
+def _zero_point_of_unit(unit: object, side: float) -> float | None:
+    """The AB magnitude of one count in a unit of flux (nJy, nanomaggy) or surface brightness (MJy/sr), else None."""
+    try:
+        one = 1 * u.Unit(str(unit or "").strip())
+        if one.unit.is_equivalent(u.Jy / u.sr):
+            one = one * (side * u.arcsec) ** 2
+        return float(one.to(u.Jy, u.zero_point_flux((0 * u.ABmag).to(u.Jy))).to_value(u.ABmag))
+    except (ValueError, TypeError, u.UnitConversionError):
+        return None  # counts, ADU, electrons per second: MAGZERO gives their meaning
 
 
 def last_line(error: Exception) -> str:
@@ -214,14 +308,64 @@ def _refuse_large(header: fits.Header, longest_side: int, block_pixels: int) -> 
             )
 
 
-def _image(file: fits.HDUList) -> tuple[int, dict[str, int]]:
-    """The number of the image's HDU, and the numbers of all HDUs by name."""
-    names = {hdu.name: k for k, hdu in enumerate(file)}
-    images = [k for k, hdu in enumerate(file) if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2]
-    images = [k for k in images if file[k].name not in ("MSK", "WGT")]
+@contextmanager
+def _listed_warnings(remarks: list[Remark]) -> Iterator[None]:
+    """Add what astropy warns of to the remarks, but for the harmless classes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for warning in caught:
+        text = in_one_line(warning.message, 200)
+        if not issubclass(warning.category, FITSFixedWarning) and not text.startswith(_HARMLESS):
+            remarks.append(Remark("the header", f"makes astropy warn: {text}"))
+
+
+def _image_names(file: fits.HDUList) -> dict[int, str]:
+    """The names of the HDUs with images, by number; HSC once gave them by the card EXTTYPE."""
+    return {
+        k: str(hdu.name or hdu.header.get("EXTTYPE", "")).strip().upper()
+        for k, hdu in enumerate(file)
+        if hdu.is_image and hdu.header.get("NAXIS", 0) >= 2
+    }
+
+
+def _science_image(names: dict[int, str]) -> int:
+    """Choose the HDU of the science image by its name, or the only image that is not a mask or weight."""
+    images = [k for k, name in names.items() if name not in LAYER_NAMES]
     if not images:
         raise BadTile("it holds no image")
-    return (names["SCI"] if names.get("SCI") in images else images[0]), names
+    for name in _SCIENCE:
+        images = [k for k in images if names[k] == name] or images
+        if names[images[0]] == name:
+            break
+    if len(images) > 1:
+        listed = ", ".join(f"HDU {k} {names[k]}".rstrip() for k in images[:10])
+        raise BadTile(
+            f"it holds {len(images)} images ({listed}), and any may be the science image; name that one SCI (EXTNAME), "
+            "or split the file"
+        )
+    return images[0]
+
+
+def _layers(
+    path: Path, file: fits.HDUList, names: dict[int, str], number: int, remarks: list[Remark]
+) -> tuple[PixelLayer, ...]:
+    """The file's masks and weights; other images are remarked upon."""
+    layers = []
+    for k, name in names.items():
+        if k == number:
+            continue
+        what = f"the extension {name}" if name else f"HDU {k}"
+        try:
+            layer, remark = read_layer(
+                str(path), k, name, file[k], file[0].header, tuple(file[number].shape), set(names.values())
+            )
+            layers.append(layer)
+            if remark:
+                remarks.append(Remark(what, remark))
+        except Unknown as error:
+            remarks.append(Remark(what, f"is not used: {error}"))
+    return tuple(layers)
 
 
 def _filters(header: fits.Header) -> list[str]:

@@ -1,13 +1,14 @@
 """Find the coadd tiles in a folder: group files into tiles, check their headers, convert sky to pixel positions.
 
 A tile is either one file per band, named `..._g.fits` or `..._g.fits.fz` as DES does, or one cube of bands whose header
-names them. Only headers are read here. A tile that is cut short, has no world coordinate system or has misaligned bands
-is refused as a whole, by name, because half a tile would give false colours. A bad file affects its own tile only.
+names them. Masks and weights are in the same files or beside them (`layer_files`). Only headers are read here. A tile
+that is cut short, has no world coordinate system or has misaligned bands is refused as a whole, by name, because half a
+tile would give false colours. A bad file affects its own tile only.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -22,11 +23,15 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.settings import Limits
 from catbuilder.core.user_csv import Rejection
 from catbuilder.ingest.tiles.cutouts import Plane
+from catbuilder.ingest.tiles.layer_files import LayerFile, recognise_layer_file
+from catbuilder.ingest.tiles.pixel_layers import Unknown
 from catbuilder.ingest.tiles.rendering import BANDS
 from catbuilder.ingest.tiles.tile_file import (
     BadTile,
+    Remark,
     TileFile,
     pixel_side,
+    read_layer_file,
     read_tile_file,
     read_wcs,
     read_zero_point,
@@ -56,6 +61,7 @@ class Tile:
     shape: tuple[int, int]  # rows, columns
     wcs: WCS
     is_cube: bool
+    remarks: tuple[Remark, ...] = ()  # what its files hold and nobody uses
 
     @cached_property  # used for each object, and astropy copies the whole WCS for it
     def arcsec_per_pixel(self) -> float:
@@ -202,11 +208,13 @@ def _read_all(
     """
     tiles: dict[tuple[str, bool], list[TileFile]] = {}
     broken = set()
-    for path in paths:
+    images, beside = _split_layer_files(paths, refused)
+    for path in images:
         stem = _stem(path)
         named = _BAND_FILE.fullmatch(stem)
         try:
             file = read_tile_file(path, named["band"].lower() if named else None, limits)
+            file = _with_layer_files(file, beside.get(stem, []), limits)
             is_cube = len(file.shape) == 3
             members = tiles.setdefault((named["tile"] if named and not is_cube else stem, is_cube), [])
             if not _has_twin(file, members):
@@ -216,6 +224,41 @@ def _read_all(
             if named:
                 broken.add(named["tile"])
     return tiles, broken
+
+
+def _split_layer_files(
+    paths: Sequence[Path], refused: list[Rejection]
+) -> tuple[list[Path], dict[str, list[tuple[Path, LayerFile]]]]:
+    """Separate images from files that hold a mask or weight, listed by the name of their image."""
+    stems = {_stem(path) for path in paths}
+    images: list[Path] = []
+    beside: dict[str, list[tuple[Path, LayerFile]]] = {}
+    seen: set[str] = set()
+    for path in paths:
+        layer = recognise_layer_file(_stem(path), stems)
+        if layer is None:
+            images.append(path)
+        elif not layer.images:
+            reason = f"its name says that it is no image ({layer.word.lower()}), and there is no image beside it"
+            refused.append(Rejection(str(path), 0, "", f"{reason}; rename it if it is one"))
+        elif _stem(path) not in seen:  # else the compressed copy of one that was read
+            for image in layer.images:
+                beside.setdefault(image, []).append((path, layer))
+        seen.add(_stem(path))
+    return images, beside
+
+
+def _with_layer_files(file: TileFile, beside: list[tuple[Path, LayerFile]], limits: Limits | None) -> TileFile:
+    """Add the masks and weights in files of their own to those of the image's file."""
+    layers, remarks = list(file.layers), list(file.remarks)
+    for path, layer in beside:
+        try:
+            layers.append(read_layer_file(path, layer.word, file, limits))
+        except Unknown as error:
+            remarks.append(Remark(f"the {layer.word} file", f"is not used: {error}"))
+        except BadTile as error:
+            raise BadTile(f"{path.name} beside it cannot be used: {error}") from None
+    return replace(file, layers=tuple(layers), remarks=tuple(remarks))
 
 
 def _stem(path: Path) -> str:
@@ -244,30 +287,31 @@ def _tile(name: str, files: list[TileFile], survey: str, wanted: str | None) -> 
                 f"band {band} is missing (it has {', '.join(present)}); fetch it, or choose other bands with --bands"
             )
     chosen = files * 3 if is_cube else [next(f for f in files if f.bands == band) for band in bands]
-    wcs = read_wcs(chosen[0])
+    remarks = [remark for file in chosen for remark in file.remarks]
+    wcs = read_wcs(chosen[0], remarks)
     shape = (chosen[0].shape[-2], chosen[0].shape[-1])
     if not is_cube:
         for file in chosen[1:]:
-            _refuse_other_grid(chosen[0], wcs, file)
+            _refuse_other_grid(chosen[0], wcs, file, remarks)
     _refuse_other_layers(chosen)
     planes = tuple(
-        Plane(str(file.path), file.hdu, present.index(band) if is_cube else None, file.mask, file.weight,
-              _unit(file, survey, wcs))
+        Plane(str(file.path), file.hdu, present.index(band) if is_cube else None, band, file.layers,
+              _unit(file, survey, wcs, remarks))
         for file, band in zip(chosen, bands, strict=True)
     )  # fmt: skip
-    return Tile(name, planes, bands, shape, wcs, is_cube)
+    return Tile(name, planes, bands, shape, wcs, is_cube, tuple(dict.fromkeys(remarks)))
 
 
 def _refuse_other_layers(files: Sequence[TileFile]) -> None:
     """Refuse a tile if only some files have a mask or weight: a file cut short after its image has lost them."""
-    for layer in ("mask", "weight"):
-        having = [file for file in files if getattr(file, layer) is not None]
-        lacking = [file.path.name for file in files if getattr(file, layer) is None]
+    for kind in ("mask", "weight"):
+        having = [file.path.name for file in files if any(layer.kind == kind for layer in file.layers)]
+        lacking = [file.path.name for file in files if file.path.name not in having]
         if having and lacking:
-            raise BadTile(f"{lacking[0]} has no {layer} and {having[0].path.name} has one; fetch the first again")
+            raise BadTile(f"{lacking[0]} has no {kind} and {having[0]} has one; fetch the first again")
 
 
-def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile) -> None:
+def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile, remarks: list[Remark]) -> None:
     if first.shape != other.shape:
         sizes = [" x ".join(str(side) for side in file.shape[::-1]) for file in (first, other)]
         raise BadTile(
@@ -275,18 +319,18 @@ def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile) -> None:
         )
     rows, columns = first.shape
     x, y = np.array([0, columns, 0, columns, columns / 2]), np.array([0, 0, rows, rows, rows / 2])
-    apart = wcs.pixel_to_world(x, y).separation(read_wcs(other).pixel_to_world(x, y)).to_value(u.arcsec).max()
+    apart = wcs.pixel_to_world(x, y).separation(read_wcs(other, remarks).pixel_to_world(x, y)).to_value(u.arcsec).max()
     if apart > _ALIGNED_PIXELS * pixel_side(wcs):
         raise BadTile(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must be aligned")
 
 
-def _unit(file: TileFile, survey: str, wcs: WCS) -> float:
+def _unit(file: TileFile, survey: str, wcs: WCS, remarks: list[Remark]) -> float:
     """Nanomaggies per square arcsec in one count.
 
     The header's card SURVEY has precedence over the workspace's name of the survey.
     """
     made_by = str(file.header.get("SURVEY", "")).strip().lower()
     maker = _MAKERS.get(made_by, survey)
-    zero_point = read_zero_point(file, _ZERO_POINTS.get(maker))
     side = _COUNTS_PER_ARCSEC.get(maker, pixel_side(wcs))
+    zero_point = read_zero_point(file, _ZERO_POINTS.get(maker), side, remarks)
     return float(10 ** (-0.4 * (zero_point - 22.5)) / side**2)

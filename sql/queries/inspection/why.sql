@@ -40,6 +40,7 @@ SELECT round, what, detail FROM (
     UNION ALL
     SELECT round, run, 6, 'firewall', 'may be ' || test_survey || ' ' || test_object_id || ' of ' || test_set || ' by ' || rule
            || coalesce(format(', {:.2f} arcsec away', separation_arcsec), '')
+           || coalesce(format(' and within {:.1f}', radius_arcsec), '')
            || coalesce(format(', likeness {:.3f}', similarity), '') || ': never trained on, never promoted'
     FROM exclusions WHERE survey = $survey AND object_id = $object_id
     UNION ALL

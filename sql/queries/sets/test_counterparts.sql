@@ -8,7 +8,7 @@ guarded AS (
     SELECT survey, object_id, 'calibration'
     FROM calibration AS c ANTI JOIN test_sets AS t ON t.survey = c.survey AND t.object_id = c.object_id)
 SELECT m.survey, m.object_id, 'counterpart' AS rule, t.test_set, t.survey AS test_survey,
-       t.object_id AS test_object_id, m.separation_arcsec, NULL AS similarity
+       t.object_id AS test_object_id, m.separation_arcsec, NULL AS radius_arcsec, NULL AS similarity
 FROM (
     SELECT survey_a AS survey, object_id_a AS object_id, survey_b AS other, object_id_b AS other_id,
            separation_arcsec FROM matches
