@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.active_learning.platform_answers import Layout, parse_answer_classes, read_annotations
+from catbuilder.active_learning.answer_meanings import parse_answer_classes
+from catbuilder.active_learning.counted_question import WantedQuestion
+from catbuilder.active_learning.platform_answers import PlatformLabels, read_annotations
+from catbuilder.active_learning.platform_layouts import Layout, require_layout
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
@@ -43,17 +46,27 @@ class ImportReport:
         Rows that were left out.
     audits : tuple[str, ...]
         Effect on the audits of certified batches, a sentence each.
+    votes : tuple[str, ...]
+        What became of the answers of a platform, a sentence each.
+    look_at : tuple[str, ...]
+        What a person should look at in the answers of a platform, a sentence each.
     """
 
     recorded: int
     unchanged: int
     rejections: tuple[Rejection, ...]
     audits: tuple[str, ...] = ()
+    votes: tuple[str, ...] = ()
+    look_at: tuple[str, ...] = ()
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
         said = [f"{self.recorded} labels recorded, {self.unchanged} were there already."]
-        return said + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
+        return said + list(self.votes) + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
+
+    def warnings(self) -> list[str]:
+        """Return what a person should look at, as sentences."""
+        return list(self.look_at)
 
 
 def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[str, ...]]:
@@ -87,8 +100,15 @@ def import_labels(
     survey: str | None = None,
     layout: Layout = "plain",
     answers: Sequence[str] = (),
+    task: str | None = None,
+    workflow: str | None = None,
+    workflow_versions: Sequence[str] = (),
+    subjects: str | Path | None = None,
 ) -> ImportReport:
     """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
+
+    The layouts of platforms hold the answers of people. The latest answer of each person to one question counts, also
+    one that means no class. The class that more than half of them mean becomes the label, with its share as confidence.
 
     A label that stands already, from the same source and annotator, changes nothing. A label of an image that is an
     alias of a catalogued object is recorded for that object. A person's label of an object in an audit answers the
@@ -99,7 +119,8 @@ def import_labels(
     workspace : Workspace
         Workspace that the call works on.
     file : str or Path
-        CSV file, or the file of answers that the platform gives.
+        CSV file, or the answers that the platform gives: Zooniverse's classifications or reductions (CSV), Label
+        Studio's JSON, JSON-MIN, CSV or TSV.
     source : {"human", "galaxy_zoo", "imported"}, optional
         Source of rows that do not give one; by default 'imported', or 'human' for the layouts of platforms.
     survey : str, optional
@@ -107,7 +128,16 @@ def import_labels(
     layout : {"plain", "zooniverse", "labelstudio"}
         Layout of the file; default 'plain'.
     answers : sequence of str
-        Class that an answer of a platform means, each like `"Features or disk=spiral"`; none by default.
+        Class that an answer of a platform means, each like `"Features or disk=spiral"`, or `"Star=none"` if it means no
+        class; none by default. An answer that nothing explains means no class.
+    task : str, optional
+        Task (of Label Studio: control) whose answers count; by default the only one with answers that mean a class.
+    workflow : str, optional
+        Number of the Zooniverse workflow whose answers count.
+    workflow_versions : sequence of str
+        Versions of the workflow whose answers count, such as `"5.17"`, or `"5"` for all of 5; default all.
+    subjects : str or Path, optional
+        Zooniverse's export of subjects, which tells the objects that they show; reductions need it.
 
     Returns
     -------
@@ -117,7 +147,8 @@ def import_labels(
     Raises
     ------
     InputError
-        The file cannot be read or is not of that layout, the source cannot be imported, or an answer names no class.
+        The file cannot be read or is not of that layout, the source cannot be imported, an answer names no class, or
+        several questions could be meant.
 
     Examples
     --------
@@ -129,19 +160,35 @@ def import_labels(
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
     columns = label_columns(workspace.config.classes)
+    found: PlatformLabels | None = None
     if layout == "plain":
+        if answers or workflow_versions or any(option is not None for option in (task, workflow, subjects)):
+            raise InputError(
+                "--answer, --task, --workflow, --workflow-version and --subjects are for answers from a platform; give "
+                "--layout zooniverse or labelstudio with them"
+            )
+        require_layout(file, "plain")
         unique = ("survey", "object_id", "source", "annotator")
         table = read_table(file, columns, unique=unique, limits=workspace.config.limits)
     else:
-        meanings = parse_answer_classes(answers, workspace.config.classes)
-        table = read_annotations(file, layout, meanings, workspace.config.limits)
+        found = read_annotations(
+            file,
+            layout,
+            parse_answer_classes(answers, workspace.config.classes),
+            workspace.config.limits,
+            wanted=WantedQuestion(task, workflow, tuple(workflow_versions)),
+            survey=survey,
+            subjects=None if subjects is None else Path(subjects),
+        )
+        table = found.table
         table.parse(columns)
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
         events = read_label_rows(table, source, survey, known, by_id)
         recorded, audits = record_answers(recording, events)
         record_rejections(recording, table.rejections)
-    return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits)
+    said = (found.sentences, found.warnings) if found is not None else ((), ())
+    return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits, *said)
 
 
 def read_label_rows(

@@ -7,6 +7,7 @@ Python, and a table above `limits.max_csv_mb` is refused. For the archives' cata
 
 import csv
 import hashlib
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -105,6 +106,7 @@ def read_table(
     *,
     unique: Sequence[str] = ("object_id",),
     limits: Limits | None = None,
+    delimiter: str = ",",
 ) -> CsvRows:
     """Read a CSV file (UTF-8, with or without a byte order mark) into typed rows.
 
@@ -116,6 +118,7 @@ def read_table(
     columns : the columns to parse, and those that the file must have
     unique : columns whose values together may occur only once
     limits : the most bytes and columns, since the table is held in memory
+    delimiter : the letter between cells
 
     Raises
     ------
@@ -126,7 +129,7 @@ def read_table(
     required = [column.name for column in columns if column.required]
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            lines = _numbered(_bounded(path, file, limits.max_csv_mb))
+            lines = _numbered(_bounded(path, file, limits.max_csv_mb), delimiter)
             header = [name.strip() for name in next(lines, (1, []))[1]]
             refuse_many_columns(path, len(header), limits)
             _require(path, header, required)
@@ -287,9 +290,10 @@ def _bounded(path: Path, file: TextIO, most_mb: int) -> Iterator[str]:
         yield line
 
 
-def _numbered(file: Iterator[str]) -> Iterator[tuple[int, list[str]]]:
+def _numbered(file: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
     """Each row, the header included, with the number of its first line: a quoted cell may hold line breaks."""
-    reader = csv.reader(file)
+    csv.field_size_limit(sys.maxsize)  # a drawing in an export takes millions of letters; `_bounded` limits the whole
+    reader = csv.reader(file, delimiter=delimiter)
     first = 1
     for cells in reader:
         yield first, cells

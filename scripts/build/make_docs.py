@@ -36,7 +36,8 @@ def command_line() -> str:
         arguments = [name if one.required else f"[{name}]" for one in verb.params if (name := _argument(one))]
         usage = " ".join(["catbuilder", words, *arguments, "[OPTIONS]"])
         parts += [f"\n## {words}\n", f"{verb.help.strip()}\n", f"```text\n{usage}\n```\n", *_options(verb)]
-        parts.append(f"\nExample:\n\n    {verb.epilog.removeprefix('Example: ')}")
+        examples = verb.epilog.removeprefix("Example: ").split("\n\n")
+        parts.append("\n".join(["\nExample:\n", *(f"    {example}" for example in examples)]))
     return GENERATED + "\n".join(parts) + "\n"
 
 
