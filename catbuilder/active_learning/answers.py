@@ -11,6 +11,7 @@ from catbuilder.active_learning.answer_meanings import parse_answer_classes
 from catbuilder.active_learning.counted_question import WantedQuestion
 from catbuilder.active_learning.platform_answers import PlatformLabels, read_annotations
 from catbuilder.active_learning.platform_layouts import Layout, require_layout
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
@@ -27,9 +28,12 @@ from catbuilder.core.user_csv import (
     Rejection,
     label_column,
     number_column,
+    parse_object_id,
     read_table,
 )
 from catbuilder.decisions.audit import update_audits
+
+_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,7 @@ def import_labels(
         events = read_label_rows(table, source, survey, known, by_id)
         recorded, audits = record_answers(recording, events)
         record_rejections(recording, table.rejections)
-    said = (found.sentences, found.warnings) if found is not None else ((), ())
+        said = () if found is None else (found.sentences, found.warnings + _still_labelled(recording, found, known))
     return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits, *said)
 
 
@@ -259,6 +263,28 @@ def export_labels(workspace: Workspace, file: str | Path) -> int:
         for row in rows:
             writer.writerow([for_spreadsheet(value) if isinstance(value, str) else value for value in row])
     return len(rows)
+
+
+def _still_labelled(recording: Recording, found: PlatformLabels, known: dict[tuple[str, int], int]) -> tuple[str, ...]:
+    """Say which objects without a majority keep a label that was given when fewer people had answered."""
+    named = [(cells["survey"], parse_object_id(cells["object_id"])[0]) for cells in found.undecided]
+    objects = [{"survey": where, "object_id": known[where, one]} for where, one in named if (where, one) in known]
+    if not objects:
+        return ()
+    schema = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
+    recording.con.register("undecided", pa.Table.from_pylist(objects, schema=schema))
+    recording.con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM undecided")
+    with restricted_to(recording.con, "looked_at"):
+        rows = recording.con.execute(query("active_learning/labels_without_majority")).fetchall()
+    recording.con.unregister("undecided")
+    if not rows:
+        return ()
+    listed = ", ".join(f"{where} {object_id} ({label})" for where, object_id, label in rows[:_LISTED])
+    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    return (
+        f"{len(rows)} object{' without a majority keeps its' if len(rows) == 1 else 's without a majority keep their'} "
+        f"earlier label: {listed}{more}.",
+    )
 
 
 def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], dict[int, list[str]]]:

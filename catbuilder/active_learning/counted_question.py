@@ -4,6 +4,7 @@
 one workflow count, and no others. Where several could be meant, the user has to name one.
 """
 
+import shlex
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -70,8 +71,7 @@ def choose_question(
         raise InputError(f"{file} has no answers to any question; give an export that has some")
     meant = _count([answer for answer in left if any(meanings.of(choice) for choice in answer.choices)])
     if meant:
-        answered = _count([answer for answer in left if answer.choices])
-        meant.update({q: n for q, n in answered.items() if q.task.lower() in found.likely_tasks})
+        meant += _like(meant, left, found.likely_tasks)
     else:
         meant = _count([answer for answer in left if any(meanings.knows(choice) for choice in answer.choices)])
     if not meant:
@@ -102,6 +102,19 @@ def describe_question(question: Question) -> str:
 def list_questions(counts: Counter[Question]) -> str:
     """List questions with their numbers of answers, the most answered first."""
     return _list(counts, ())
+
+
+def _like(meant: Counter[Question], answers: Sequence[Answer], likely_tasks: frozenset[str]) -> Counter[Question]:
+    """Find further questions that could be meant: of a usual name, or all of whose answers a meant one has too."""
+    said: dict[Question, set[str]] = {}
+    for answer in answers:
+        said.setdefault(answer.question, set()).update(plain(choice) for choice in answer.choices)
+    others = {
+        question: 1
+        for question, words in said.items()
+        if words and (question.task.lower() in likely_tasks or any(words <= said[one] for one in meant))
+    }
+    return Counter(others)
 
 
 def _under_one_text(answers: Sequence[Answer]) -> list[Answer]:
@@ -163,9 +176,9 @@ def _options(rivals: Counter[Question], answers: Sequence[Answer]) -> str:
     first = max(rivals, key=lambda question: rivals[question])
     options = []
     if len({question.task for question in rivals}) > 1:
-        options.append(f"--task '{in_one_line(first.task, _LONGEST)}'")
+        options.append(f"--task {shlex.quote(in_one_line(first.task, _LONGEST))}")
     if len({question.workflow for question in rivals}) > 1:
-        options.append(f"--workflow {in_one_line(first.workflow, _LONGEST)}")
+        options.append(f"--workflow {shlex.quote(in_one_line(first.workflow, _LONGEST))}")
     if not options:
         versions = _versions(first, answers) or ["VERSION"]
         options += [f"--workflow-version {version}" for version in versions]

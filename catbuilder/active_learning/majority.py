@@ -102,11 +102,12 @@ def majority_class(votes: Mapping[str | None, int]) -> str:
             return name
     ordered = sorted(votes.items(), key=lambda item: (-item[1], item[0] or ""))
     said = [
-        f"{number} of {people} {'person' if people == 1 else 'people'} "
-        + ("gave an answer that means no class" if name is None else f"answered {name}")
+        f"{number} {'gave an answer that means no class' if name is None else f'answered {name}'}"
         for name, number in ordered
     ]
-    raise BadValue(f"{', '.join(said)}: there is no majority for a class")
+    raise BadValue(
+        f"of {people} {'person' if people == 1 else 'people'} {', '.join(said)}: there is no majority for a class"
+    )
 
 
 def _latest(given: Sequence[Answer]) -> Answer:

@@ -43,6 +43,7 @@ class PlatformLabels:
     passed_over : rows, annotations and answers that say nothing
     unusable : rows that could not be read, and answers that cannot count
     of_other_questions : answers to other tasks or workflows
+    undecided : survey and object_id of objects without a majority
     sentences : all this as sentences
     warnings : what a person should look at, a sentence each
     """
@@ -53,6 +54,7 @@ class PlatformLabels:
     passed_over: int
     unusable: int
     of_other_questions: int
+    undecided: tuple[dict[str, str], ...]
     sentences: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -93,17 +95,19 @@ def read_annotations(
         found = _read_labelstudio(file, meanings, limits, survey, wanted.task)
     if not found.answers:
         unusable = len(found.table.rejections)
-        return PlatformLabels(found.table, 0, 0, found.passed_over, unusable, 0, (), tuple(found.notes))
+        return PlatformLabels(found.table, 0, 0, found.passed_over, unusable, 0, (), (), tuple(found.notes))
     chosen = choose_question(file, found, meanings, wanted)
     count = count_answers(chosen.answers, meanings)
     for answer, reason in count.unusable:
         found.table.reject(answer.row, answer.cells, reason)
     unusable = len(found.table.rejections)
+    undecided = []
     for votes in count.objects:
         try:
             found.table.rows.append(CsvRow(votes.row, votes.cells | _label(votes, layout)))
         except BadValue as error:
             found.table.reject(votes.row, votes.cells, str(error))
+            undecided.append(votes.cells)
     found.table.rows.sort(key=lambda row: row.number)
     found.table.rejections.sort(key=lambda rejection: rejection.row)
     return PlatformLabels(
@@ -113,6 +117,7 @@ def read_annotations(
         count.passed_over + found.passed_over,
         unusable,
         chosen.others.total(),
+        tuple(undecided),
         tuple(_sentences(chosen, count, found, unusable)),
         tuple(found.notes + _warnings(chosen, count, meanings)),
     )
@@ -149,7 +154,9 @@ def _label(votes: ObjectVotes, layout: Layout) -> dict[str, str]:
 
 
 def _sentences(chosen: ChosenQuestion, count: AnswerCount, found: PeopleAnswers, unusable: int) -> list[str]:
-    said = [f"{count.counted:,} answers to {describe_question(chosen.question)} counted"]
+    said = [
+        f"{count.counted:,} answer{'' if count.counted == 1 else 's'} to {describe_question(chosen.question)} counted"
+    ]
     passed_over = count.passed_over + found.passed_over
     said += [f"{count.replaced:,} replaced by a later one of the same person"] if count.replaced else []
     said += [f"{passed_over:,} passed over"] if passed_over else []
@@ -172,5 +179,5 @@ def _warnings(chosen: ChosenQuestion, count: AnswerCount, meanings: AnswerMeanin
     unused = meanings.never_given([choice for answer in chosen.answers for choice in answer.choices])
     if unused:
         named = ", ".join(f"'{in_one_line(answer, 60)}'" for answer in unused[:_LISTED])
-        said.append(f"Nobody answered {named}: is --answer spelt as in the file?")
+        said.append(f"Nobody answered {named}; check that --answer spells it as the file does.")
     return said

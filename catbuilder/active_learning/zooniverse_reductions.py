@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from catbuilder.active_learning.people_answers import Answer, PeopleAnswers, Question, without_case
 from catbuilder.active_learning.zooniverse_subjects import SubjectObjects, json_cell, subject_number
 from catbuilder.core.errors import InputError
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
 from catbuilder.core.user_csv import BadValue, CsvRow, read_table
 
@@ -32,6 +33,7 @@ _NO_ANSWERS = ("aggregation_version", "user_ids", "gold_standard", "metadata", "
 _HIDDEN = "#/!&"
 _LONGEST_DICT = 200_000  # letters
 _MOST_PEOPLE = 10**9
+_LISTED = 10
 
 
 class _Reduction(NamedTuple):
@@ -75,7 +77,10 @@ def read_reductions(
                 read.append(_reduction(row.number, cells, data))
         except BadValue as error:
             found.table.reject(row.number, {}, str(error))
-    found.notes += [f"{n:,} rows of {reducer} hold no votes, and were not read." for reducer, n in unread.items()]
+    found.notes += [
+        f"{n:,} row{'' if n == 1 else 's'} of {in_one_line(reducer, 60)} hold no votes, and were not read."
+        for reducer, n in unread.most_common(_LISTED)
+    ]
     _add_answers(found, read, subjects)
     return found
 

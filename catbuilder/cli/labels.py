@@ -106,7 +106,10 @@ def labels_import(
     workflow: Annotated[str | None, typer.Option(help="Number of the Zooniverse workflow whose answers count.")] = None,
     workflow_version: Annotated[
         list[str] | None,
-        typer.Option(help="Version of the workflow, such as 5.17, or 5 for all of 5; can be repeated (default: all)."),
+        typer.Option(
+            metavar="VERSION",
+            help="Version of the workflow, such as 5.17, or 5 for all of 5; can be repeated (default: all).",
+        ),
     ] = None,
     subjects: Annotated[
         Path | None,

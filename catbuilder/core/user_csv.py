@@ -116,7 +116,7 @@ def read_table(
     Parameters
     ----------
     columns : the columns to parse, and those that the file must have
-    unique : columns whose values together may occur only once
+    unique : columns whose values together may occur only once; none if rows may repeat
     limits : the most bytes and columns, since the table is held in memory
     delimiter : the letter between cells
 
@@ -310,7 +310,7 @@ def _fill(table: CsvRows, lines: Iterator[tuple[int, list[str]]], unique: Sequen
             table.reject(row, cells, f"it has {len(line)} cells where the header has {len(table.columns)}")
             continue
         key = tuple(_plain(cells[name]) for name in unique)
-        if cells.get("object_id") and key in seen:
+        if unique and cells.get("object_id") and key in seen:
             table.reject(row, cells, f"the same {' and '.join(unique)} is already in row {seen[key]}")
             continue
         seen[key] = row

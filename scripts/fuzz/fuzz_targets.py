@@ -251,14 +251,15 @@ _REDUCTIONS = (
     b"subject_id,workflow_id,task,reducer,data.smooth,data.features,data.aggregation_version\n"
     b"5,1,T0,question_reducer,7.0,2.0,4.1.0\n6,1,T0,question_reducer,,3.0,4.1.0\n",
     b'id,reducer_key,workflow_id,subject_id,subgroup,data\n1,votes,1,5,_default,"{""0"": 3, ""1"": 1}"\n',
-    b"subject_id,workflow_id,task,reducer,data\n5,1,T0,question_reducer,\"OrderedDict([('smooth', 3), ('star', 1)])\"\n",
+    b"subject_id,workflow_id,task,reducer,data\n5,1,T0,question_reducer,\"OrderedDict([('smooth', 3)])\"\n",
     b"subject_id,workflow_id,task,reducer,data.most_likely,data.num_votes,data.agreement\n"
     b"5,1,T0,question_consensus_reducer,smooth,7,0.7\n",
 )
 _LABEL_STUDIO = (
-    b'[{"id": 1, "data": {"survey": "des", "object_id": "1"}, "annotations": [{"id": 1, "completed_by": {"email": "a@b"}, '
-    b'"created_at": "2026-11-20T10:00:00Z", "result": [{"type": "choices", "from_name": "label", "value": {"choices": '
-    b'["spiral"]}}]}, {"id": 2, "completed_by": 7, "was_cancelled": true, "result": []}]}]',
+    b'[{"id": 1, "data": {"survey": "des", "object_id": "1"}, "annotations": [{"id": 1, '
+    b'"completed_by": {"email": "a@b"}, "created_at": "2026-11-20T10:00:00Z", "result": [{"type": "choices", '
+    b'"from_name": "label", "value": {"choices": ["spiral"]}}]}, '
+    b'{"id": 2, "completed_by": 7, "was_cancelled": true, "result": []}]}]',
     b'[{"image": "x", "survey": "des", "object_id": 1, "label": {"choices": ["spiral", "elliptical"]}, "annotator": 1, '
     b'"annotation_id": 1, "lead_time": 3.2}, {"object_id": "1", "label": "Smooth", "annotator": "a@b"}]',
 )

@@ -99,7 +99,7 @@ def test_votes_come_before_their_consensus_in_one_file(tmp_path):
     )
     found = read(file)
     assert labels(found) == {2**53 + 1: ("elliptical", "zooniverse: 4 of 4")} and found.counted == 4
-    assert "1 rows of survey_reducer hold no votes" in found.warnings[0]
+    assert "1 row of survey_reducer hold no votes" in found.warnings[0]
 
 
 def test_tasks_of_a_decision_tree_are_kept_apart(tmp_path):
