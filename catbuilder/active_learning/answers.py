@@ -8,7 +8,11 @@ from typing import get_args
 
 import pyarrow as pa
 
-from catbuilder.active_learning.platform_answers import Layout, parse_answer_classes, read_annotations
+from catbuilder.active_learning.answer_meanings import parse_answer_classes
+from catbuilder.active_learning.counted_question import WantedQuestion
+from catbuilder.active_learning.platform_answers import PlatformLabels, read_annotations
+from catbuilder.active_learning.platform_layouts import Layout, require_layout
+from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
@@ -28,11 +32,14 @@ from catbuilder.core.user_csv import (
     label_column,
     list_rejections,
     number_column,
+    parse_object_id,
     read_table,
     survey_column,
     unused_columns,
 )
 from catbuilder.decisions.audit import update_audits
+
+_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,10 @@ class ImportReport:
         Rows that were left out.
     audits : tuple[str, ...]
         Effect on the audits of certified batches, a sentence each.
+    votes : tuple[str, ...]
+        What became of the answers of a platform, a sentence each.
+    look_at : tuple[str, ...]
+        What a person should look at in the answers of a platform, a sentence each.
     unused_columns : tuple[str, ...]
         Columns of the table that are not used, some with a hint; none for the exports of platforms.
     """
@@ -57,6 +68,8 @@ class ImportReport:
     unchanged: int
     rejections: tuple[Rejection, ...]
     audits: tuple[str, ...] = ()
+    votes: tuple[str, ...] = ()
+    look_at: tuple[str, ...] = ()
     unused_columns: tuple[str, ...] = ()
 
     @property
@@ -66,13 +79,13 @@ class ImportReport:
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
-        said = [f"{counted(self.recorded, 'label')} recorded, {self.unchanged} were there already."]
+        said = [f"{counted(self.recorded, 'label')} recorded, {self.unchanged} were there already.", *self.votes]
         said += unused_columns(self.unused_columns)
         return said + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
 
     def warnings(self) -> list[str]:
-        """List the rejected rows."""
-        return list_rejections(self.rejections)
+        """Return what a person should look at, and the rejected rows."""
+        return [*self.look_at, *list_rejections(self.rejections)]
 
 
 def record_answers(recording: Recording, events: pa.Table) -> tuple[int, tuple[str, ...]]:
@@ -106,11 +119,18 @@ def import_labels(
     survey: str | None = None,
     layout: Layout = "plain",
     answers: Sequence[str] = (),
+    task: str | None = None,
+    workflow: str | None = None,
+    workflow_versions: Sequence[str] = (),
+    subjects: str | Path | None = None,
     strict: bool = False,
 ) -> ImportReport:
     """Record labels from a CSV file with `object_id`, `label` and optionally survey, confidence, annotator, source.
 
-    Names of columns may be in any case.
+    Names of columns may be in any case. The layouts of platforms hold the answers of people. The latest answer of each
+    person to one question counts, also one that means no class. The class that more than half of them mean becomes the
+    label, with its share as confidence.
+
     A label that stands already, from the same source and annotator, changes nothing. A label of an image that is an
     alias of a catalogued object is recorded for that object. A person's label of an object in an audit answers the
     audit; if it breaks the audit, the batch is retracted in the same transaction (`audit.update_audits`).
@@ -120,7 +140,8 @@ def import_labels(
     workspace : Workspace
         Workspace that the call works on.
     file : str or Path
-        CSV file, or the file of answers that the platform gives.
+        CSV file, or the answers that the platform gives: Zooniverse's classifications or reductions (CSV), Label
+        Studio's JSON, JSON-MIN, CSV or TSV.
     source : {"human", "galaxy_zoo", "imported"}, optional
         Source of rows that do not give one; by default 'imported', or 'human' for the layouts of platforms.
     survey : str, optional
@@ -128,7 +149,16 @@ def import_labels(
     layout : {"plain", "zooniverse", "labelstudio"}
         Layout of the file; default 'plain'.
     answers : sequence of str
-        Class that an answer of a platform means, each like `"Features or disk=spiral"`; none by default.
+        Class that an answer of a platform means, each like `"Features or disk=spiral"`, or `"Star=none"` if it means no
+        class; none by default. An answer that nothing explains means no class.
+    task : str, optional
+        Task (of Label Studio: control) whose answers count; by default the only one with answers that mean a class.
+    workflow : str, optional
+        Number of the Zooniverse workflow whose answers count.
+    workflow_versions : sequence of str
+        Versions of the workflow whose answers count, such as `"5.17"`, or `"5"` for all of 5; default all.
+    subjects : str or Path, optional
+        Zooniverse's export of subjects, which tells the objects that they show; reductions need it.
     strict : bool
         Refuse the file, and record nothing, if a row cannot be used; default False.
 
@@ -140,8 +170,8 @@ def import_labels(
     Raises
     ------
     InputError
-        The file cannot be read or is not of that layout, the source cannot be imported, the survey is unknown, or an
-        answer names no class.
+        The file cannot be read or is not of that layout, the source cannot be imported, the survey is unknown, an
+        answer names no class, or several questions could be meant.
 
     Examples
     --------
@@ -156,12 +186,27 @@ def import_labels(
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
     columns = label_columns(workspace.config.classes, list(workspace.config.surveys))
+    found: PlatformLabels | None = None
     if layout == "plain":
+        if answers or workflow_versions or any(option is not None for option in (task, workflow, subjects)):
+            raise InputError(
+                "--answer, --task, --workflow, --workflow-version and --subjects are for answers from a platform; give "
+                "--layout zooniverse or labelstudio with them"
+            )
+        require_layout(file, "plain")
         unique = ("survey", "object_id", "source", "annotator")
         table = read_table(file, columns, unique=unique, limits=workspace.config.limits)
     else:
-        meanings = parse_answer_classes(answers, workspace.config.classes)
-        table = read_annotations(file, layout, meanings, workspace.config.limits)
+        found = read_annotations(
+            file,
+            layout,
+            parse_answer_classes(answers, workspace.config.classes),
+            workspace.config.limits,
+            wanted=WantedQuestion(task, workflow, tuple(workflow_versions)),
+            survey=survey,
+            subjects=None if subjects is None else Path(subjects),
+        )
+        table = found.table
         table.parse(columns)
     with workspace.recording(f"labels import {file.name}") as recording:
         known, by_id = _known_objects(recording)
@@ -170,8 +215,11 @@ def import_labels(
             table.refuse_rejections()
         recorded, audits = record_answers(recording, events)
         record_rejections(recording, table.rejections)
+        said = () if found is None else (found.sentences, found.warnings + _still_labelled(recording, found, known))
+    votes, look_at = said or ((), ())
     unused = table.unused if layout == "plain" else ()  # a platform's export has many columns, and always the same
-    return ImportReport(recorded, events.num_rows - recorded, tuple(table.rejections), audits, unused)
+    rejected = tuple(table.rejections)
+    return ImportReport(recorded, events.num_rows - recorded, rejected, audits, votes, look_at, unused)
 
 
 def read_label_rows(
@@ -242,6 +290,28 @@ def export_labels(workspace: Workspace, file: str | Path) -> int:
         for row in rows:
             writer.writerow([for_spreadsheet(value) if isinstance(value, str) else value for value in row])
     return len(rows)
+
+
+def _still_labelled(recording: Recording, found: PlatformLabels, known: dict[tuple[str, int], int]) -> tuple[str, ...]:
+    """Say which objects without a majority keep a label that was given when fewer people had answered."""
+    named = [(cells["survey"], parse_object_id(cells["object_id"])[0]) for cells in found.undecided]
+    objects = [{"survey": where, "object_id": known[where, one]} for where, one in named if (where, one) in known]
+    if not objects:
+        return ()
+    schema = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
+    recording.con.register("undecided", pa.Table.from_pylist(objects, schema=schema))
+    recording.con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM undecided")
+    with restricted_to(recording.con, "looked_at"):
+        rows = recording.con.execute(query("active_learning/labels_without_majority")).fetchall()
+    recording.con.unregister("undecided")
+    if not rows:
+        return ()
+    listed = ", ".join(f"{where} {object_id} ({label})" for where, object_id, label in rows[:_LISTED])
+    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
+    return (
+        f"{len(rows)} object{' without a majority keeps its' if len(rows) == 1 else 's without a majority keep their'} "
+        f"earlier label: {listed}{more}.",
+    )
 
 
 def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], dict[int, list[str]]]:

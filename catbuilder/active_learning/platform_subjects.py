@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from catbuilder.active_learning.platform_answers import Layout
+from catbuilder.active_learning.platform_layouts import Layout
 from catbuilder.active_learning.select_objects import list_open_questions, update_stale_firewall
 from catbuilder.catalogue.connection import fetch_arrow
 from catbuilder.catalogue.id_ranges import restricted_to

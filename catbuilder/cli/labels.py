@@ -78,13 +78,22 @@ def select(
     )
 
 
-@labels_app.command("import", cls=Verb, epilog="Example: catbuilder labels import mine.csv --source human")
+_IMPORT_EXAMPLES = """Example: catbuilder labels import mine.csv --source human
+
+catbuilder labels import classifications.csv --layout zooniverse --answer Smooth=elliptical --answer Star=none
+
+catbuilder labels import question_reducer.csv --layout zooniverse --subjects subjects.csv --task T0
+
+catbuilder labels import project-1.json --layout labelstudio"""
+
+
+@labels_app.command("import", cls=Verb, epilog=_IMPORT_EXAMPLES)
 def labels_import(
     table: Annotated[
         Path,
         typer.Argument(
-            help="CSV with object_id, label; optional survey, annotator, confidence, source. With --layout: the "
-            "classification export of Zooniverse (CSV) or of Label Studio (JSON)."
+            help="CSV with object_id, label; optional survey, annotator, confidence, source. With --layout zooniverse: "
+            "the export of classifications, or reductions (CSV); with --layout labelstudio: JSON, JSON-MIN, CSV or TSV."
         ),
     ],
     source: Annotated[
@@ -97,7 +106,27 @@ def labels_import(
     layout: Annotated[str, typer.Option(help=_LAYOUTS)] = "plain",
     answer: Annotated[
         list[str] | None,
-        typer.Option(metavar="ANSWER=CLASS", help="Class that a volunteers' answer stands for; can be repeated."),
+        typer.Option(
+            metavar="ANSWER=CLASS",
+            help="Class that a volunteers' answer stands for, or none; can be repeated. Answers that mean no class "
+            "count against the others.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Task whose answers count (default: the only one with answers that mean a class)."),
+    ] = None,
+    workflow: Annotated[str | None, typer.Option(help="Number of the Zooniverse workflow whose answers count.")] = None,
+    workflow_version: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="VERSION",
+            help="Version of the workflow, such as 5.17, or 5 for all of 5; can be repeated (default: all).",
+        ),
+    ] = None,
+    subjects: Annotated[
+        Path | None,
+        typer.Option(help="Zooniverse's export of subjects, which tells the object of each; reductions need it."),
     ] = None,
     survey: SurveyOption = None,
     strict: StrictOption = False,
@@ -105,7 +134,7 @@ def labels_import(
 ) -> None:
     """Import labels from a table, or answers from Zooniverse or Label Studio."""
     from catbuilder.active_learning.answers import import_labels
-    from catbuilder.active_learning.platform_answers import parse_layout
+    from catbuilder.active_learning.platform_layouts import parse_layout
 
     report = import_labels(
         open_workspace(workspace),
@@ -114,6 +143,10 @@ def labels_import(
         survey=survey,
         layout=parse_layout(layout),
         answers=answer or (),
+        task=task,
+        workflow=workflow,
+        workflow_versions=workflow_version or (),
+        subjects=subjects,
         strict=strict,
     )
     print_ingest(report)
@@ -132,7 +165,7 @@ def labels_export(
     workspace: WorkspaceOption = None,
 ) -> None:
     """Export current labels as CSV, or objects to label for Zooniverse or Label Studio."""
-    from catbuilder.active_learning.platform_answers import parse_layout
+    from catbuilder.active_learning.platform_layouts import parse_layout
     from catbuilder.core.errors import InputError
 
     opened, chosen = open_workspace(workspace), parse_layout(layout)

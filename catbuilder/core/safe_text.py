@@ -1,7 +1,7 @@
 """Quote text from files safely: without line breaks or control characters in messages, without formulas in CSV."""
 
 LONGEST = 200
-"""Characters that a message repeats; a cell of a table may have 131,072."""
+"""Characters that a message repeats; a cell of a table may have millions."""
 
 
 def in_one_line(text: object, longest: int = LONGEST) -> str:

@@ -137,7 +137,7 @@ def read_table(
     Parameters
     ----------
     columns : the columns to parse, and those that the file must have
-    unique : columns whose values together may occur only once
+    unique : columns whose values together may occur only once; none if rows may repeat
     limits : the most bytes and columns, since the table is held in memory
     delimiter : the letter between cells
 

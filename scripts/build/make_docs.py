@@ -36,7 +36,8 @@ def command_line() -> str:
         arguments = [name if one.required else f"[{name}]" for one in verb.params if (name := _argument(one))]
         usage = " ".join(["catbuilder", words, *arguments, "[OPTIONS]"])
         parts += [f"\n## {words}\n", f"{verb.help.strip()}\n", f"```text\n{usage}\n```\n", *_options(verb)]
-        parts.append(f"\nExample:\n\n    {verb.epilog.removeprefix('Example: ')}")
+        examples = verb.epilog.removeprefix("Example: ").split("\n\n")
+        parts.append("\n".join(["\nExample:\n", *(f"    {example}" for example in examples)]))
     return GENERATED + "\n".join(parts) + "\n"
 
 
@@ -124,8 +125,8 @@ Every column of every table and view, from the comments in the schema itself; th
     catbuilder sql "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
 
 `catalog_at(r)` and its like (`standing_labels_at`, `standing_objects_at`, `standing_matches_at` ...) take a round's
-number and give the table as it stood when that round closed; `standing_labels_at()`, without a number, gives it as it is
-now: [the catalogue](catalogue.md).
+number and give the table as it stood when that round closed; `standing_labels_at()`, without a number, gives it as it
+is now: [the catalogue](catalogue.md).
 """
 
 _COOKBOOK = """# SQL cookbook

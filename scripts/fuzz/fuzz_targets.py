@@ -24,11 +24,14 @@ from astropy.table import Table
 from fuzz_mutations import Mutation, spoil_card, spoil_chunk, spoil_tensors
 from PIL import Image
 
+from catbuilder.active_learning.answer_meanings import parse_answer_classes
 from catbuilder.active_learning.answers import label_columns, read_label_rows
+from catbuilder.active_learning.platform_answers import read_annotations
+from catbuilder.active_learning.platform_layouts import Layout
 from catbuilder.core.errors import CatbuilderError, InputError
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query, rounds_folder
-from catbuilder.core.settings import WorkspaceConfig, load_settings
+from catbuilder.core.settings import Limits, WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, require_stamp_size
 from catbuilder.core.user_csv import OBJECT_ID, number_column, read_table
 from catbuilder.ingest.picture import read_picture
@@ -243,9 +246,65 @@ def _label_csv(path: Path) -> None:
     _all_printable([rejection.reason for rejection in table.rejections])
 
 
-def _all_printable(reasons: Sequence[str]) -> None:
+def _answers_of(layout: Layout) -> Callable[[Path], None]:
+    """Read a platform's answers as `labels import` does, before it looks for the objects in the catalogue."""
+    classes = WorkspaceConfig().classes
+    meanings = parse_answer_classes(["Smooth=elliptical", "Features=spiral", "Star=none", "0=spiral"], classes)
+
+    def parse(path: Path) -> None:
+        subjects = path.with_name("subjects.csv")
+        subjects.write_text('subject_id,metadata,locations\n5,"{""#object_id"": 1, ""survey"": ""des""}",{}\n')
+        found = read_annotations(
+            path, layout, meanings, Limits(), survey="des", subjects=subjects if layout == "zooniverse" else None
+        )
+        found.table.parse(label_columns(classes))
+        read_label_rows(found.table, "human", "des", {("des", 1): 1}, {1: ["des"]})
+        _all_printable([rejection.reason for rejection in found.table.rejections])
+        _all_printable([*found.sentences, *found.warnings], longest=20_000)
+
+    return parse
+
+
+def _classifications() -> list[bytes]:
+    from support.platform_exports import classification, task, write_classifications
+
+    combo = {"task": "T9", "task_label": None, "value": [task("Smooth"), task(["Ring", "Bar"], "T2", "Anything odd?")]}
+    drawing = task([{"tool": 0, "x": 1.5, "y": 2.5, "details": [{"value": 0}]}], "T5", "Mark it")
+    rows = [
+        classification("ann", 1, task("Smooth"), drawing), classification("not-logged-in-a", 1, combo),
+        classification("ann", 1, task("Features"), when="2026-11-21T10:00:00Z"),
+        classification("", 5, task(None), {"error": "task cannot be exported"}, fields={"file": "x.png"}),
+    ]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        return [write_classifications(Path(folder) / "c.csv", rows).read_bytes()]
+
+
+_REDUCTIONS = (
+    b"subject_id,workflow_id,task,reducer,data.smooth,data.features,data.aggregation_version\n"
+    b"5,1,T0,question_reducer,7.0,2.0,4.1.0\n6,1,T0,question_reducer,,3.0,4.1.0\n",
+    b'id,reducer_key,workflow_id,subject_id,subgroup,data\n1,votes,1,5,_default,"{""0"": 3, ""1"": 1}"\n',
+    b"subject_id,workflow_id,task,reducer,data\n5,1,T0,question_reducer,\"OrderedDict([('smooth', 3)])\"\n",
+    b"subject_id,workflow_id,task,reducer,data.most_likely,data.num_votes,data.agreement\n"
+    b"5,1,T0,question_consensus_reducer,smooth,7,0.7\n",
+)
+_LABEL_STUDIO = (
+    b'[{"id": 1, "data": {"survey": "des", "object_id": "1"}, "annotations": [{"id": 1, '
+    b'"completed_by": {"email": "a@b"}, "created_at": "2026-11-20T10:00:00Z", "result": [{"type": "choices", '
+    b'"from_name": "label", "value": {"choices": ["spiral"]}}]}, '
+    b'{"id": 2, "completed_by": 7, "was_cancelled": true, "result": []}]}]',
+    b'[{"image": "x", "survey": "des", "object_id": 1, "label": {"choices": ["spiral", "elliptical"]}, "annotator": 1, '
+    b'"annotation_id": 1, "lead_time": 3.2}, {"object_id": "1", "label": "Smooth", "annotator": "a@b"}]',
+)
+_LABEL_STUDIO_TABLES = (
+    b'"annotation_id","annotator","created_at","label","lead_time","object_id","survey"\n'
+    b'1,7,"2026-11-20T10:00:00Z","{""choices"": [""spiral"", ""Smooth""]}",3.2,1,"des"\n2,8,"","spiral",1,1,"des"\n',
+    b"annotation_id\tannotator\tchoice\tobject_id\n1\t7\tspiral\t1\n",
+)
+
+
+def _all_printable(reasons: Sequence[str], longest: int = 1000) -> None:
     for reason in reasons:
-        if not reason.isprintable() or len(reason) > 1000:
+        if not reason.isprintable() or len(reason) > longest:
             raise AssertionError(f"a reason that is no printable line: {reason[:300]!r}")
 
 
@@ -401,6 +460,13 @@ _ECSV_WORDS = (
     b"!!python/object/apply:os.system [ls]", b"__serialized_columns__:", b"RADESYS: FK4", b"EQUINOX: 1950.0",
     b"__class__: astropy.coordinates.sky_coordinate.SkyCoord", b"# meta: {frame: galactic}", b"99999999999999999999",
 )  # fmt: skip
+_ANSWER_WORDS = (
+    b'""task"": ""T0""', b'""value""', b'""T1""', b'""Smooth""', b'""Star""', b'[""Smooth"", ""Features""]', b"null",
+    b'""#object_id""', b"1e400", b"9007199254740993", b'"', b'""', b",", b"[", b"]", b"{", b"}", b"\n", b"data.star",
+    b"data.None", b"Counter({'smooth': 2})", b"nan", b"2.5", b"question_reducer", b"smooth", b"T1", b"\t",
+    b'{"choices": ["spiral"]}', b'"annotator"', b'"label": "spiral"', b'"object_id": 1.0', b'"completed_by": null',
+    b'"\\ud800"', b'"was_cancelled": true', b"spiral", b"elliptical", b"(" * 300, b"[" * 300,
+)  # fmt: skip
 _VOT_WORDS = (
     b"<TR>", b"</TR>", b"<TD>", b"<TABLE>", b"<FIELD name='a' datatype='double'/>", b"<RESOURCE>", b"arraysize='*'",
     b"arraysize='9999999999'", b'datatype="char"', b"<STREAM href='file:///etc/passwd'>", b"<BINARY2>",
@@ -448,6 +514,18 @@ TARGETS: dict[str, Target] = {
     "votable": Target("a.vot", _votables, _survey_table, _VOT_WORDS, share=8),
     "user csv": Target("a.csv", _csvs, _user_csv, _CSV_WORDS, share=45),
     "labels csv": Target("a.csv", _csvs, _label_csv, _CSV_WORDS, share=35),
+    "zooniverse classifications": Target(
+        "a.csv", _classifications, _answers_of("zooniverse"), _ANSWER_WORDS, share=20
+    ),
+    "zooniverse reductions": Target(
+        "a.csv", lambda: list(_REDUCTIONS), _answers_of("zooniverse"), _ANSWER_WORDS, share=20
+    ),
+    "label studio json": Target(
+        "a.json", lambda: list(_LABEL_STUDIO), _answers_of("labelstudio"), _ANSWER_WORDS, share=20
+    ),
+    "label studio table": Target(
+        "a.csv", lambda: list(_LABEL_STUDIO_TABLES), _answers_of("labelstudio"), _ANSWER_WORDS, share=15
+    ),
     "recipe": Target("a.toml", _recipes, _recipe, _TOML_WORDS, share=30),
     "recipe --set": Target(
         "a.txt", lambda: [b"members=3", b"sets.cuts.spiral=0.5\ntraining.stages.0.epochs=2"], _changed_recipe,

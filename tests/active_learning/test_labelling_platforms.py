@@ -13,8 +13,9 @@ from PIL import Image
 from support.new_workspace import create_workspace
 from support.workspaces import SIZE, add_objects, ask, cli, failed, galaxy, write_csv, write_images
 
+from catbuilder.active_learning.answer_meanings import parse_answer_classes
 from catbuilder.active_learning.answers import import_labels
-from catbuilder.active_learning.platform_answers import parse_answer_classes, read_annotations
+from catbuilder.active_learning.platform_answers import read_annotations
 from catbuilder.active_learning.platform_subjects import export_subjects
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.workspace import Workspace
@@ -111,7 +112,9 @@ def test_the_majority_of_zooniverse_answers_becomes_the_label(workspace, tmp_pat
     )  # fmt: skip
     done = cli("-w", workspace.path, "labels", "import", said, "--layout", "zooniverse")
     assert done.code == 0 and "3 labels recorded" in done.out and "2 rows could not be used" in done.err
-    assert "there is no majority" in done.err and "'A star' means no class" in done.err
+    assert (
+        "there is no majority" in done.err and "mean no class, and count against the others: 'A star' (1)" in done.err
+    )
     assert standing(workspace) == {
         IDS[0]: ("spiral", "human", "zooniverse: 2 of 3", pytest.approx(0.6667)),
         IDS[1]: ("elliptical", "human", "ann", None),
@@ -187,7 +190,7 @@ def test_labels_survive_the_round_trip_through_either_layout(tmp_path_factory, s
         "labelstudio": annotated(folder / "l.json", tasks, {n: [("ann", kind)] for n, kind in said.items()}),
     }
     for layout, file in files.items():
-        table = read_annotations(file, layout, parse_answer_classes((), CLASSES), Limits())
+        table = read_annotations(file, layout, parse_answer_classes((), CLASSES), Limits()).table
         found = {(row.cells["survey"], int(row.cells["object_id"])): row.cells["label"] for row in table.rows}
         assert found == {("des", IDS[n]): kind for n, kind in said.items()}
 
@@ -225,11 +228,11 @@ def test_bad_rows_are_rejected_and_the_good_ones_load(workspace, tmp_path):
         "annotations is not JSON",
         "has no object_id",
         "exactly one subject",
-        "no answer in words",
+        "is not a list of answers",
         "no object 77",
     ):
         assert any(words in reason for reason in reasons), (words, reasons)
-    assert [rejection.row for rejection in report.rejections] == [3, 4, 5, 6, 7, 8]
+    assert [rejection.row for rejection in report.rejections] == [3, 4, 5, 6, 8]
 
 
 def test_inconsistent_options_are_refused(workspace, tmp_path):
@@ -239,4 +242,11 @@ def test_inconsistent_options_are_refused(workspace, tmp_path):
     done = cli("-w", workspace.path, "labels", "import", file, "--layout", "zooniverse", "--answer", "Smooth=round")
     failed(done, "Smooth=round", "ANSWER=CLASS", "elliptical, spiral")
     failed(cli("-w", workspace.path, "labels", "export", tmp_path / "l.csv", "--table", table), "--layout zooniverse")
-    failed(cli("-w", workspace.path, "labels", "import", table, "--layout", "zooniverse"), "no column 'annotations'")
+    failed(
+        cli("-w", workspace.path, "labels", "import", table, "--layout", "zooniverse"),
+        "is a plain table",
+        "leave out --layout",
+    )
+    for options in (("--answer", "x=spiral"), ("--task", "T0"), ("--workflow", "1"), ("--subjects", table)):
+        failed(cli("-w", workspace.path, "labels", "import", table, *options), "--layout zooniverse or labelstudio")
+    failed(cli("-w", workspace.path, "labels", "import", file), "export of classifications", "--layout zooniverse")

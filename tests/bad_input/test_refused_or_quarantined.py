@@ -122,6 +122,13 @@ def test_a_file_that_is_no_table_is_refused(workspace, images, tmp_path, content
     assert loaded(workspace) == []
 
 
+def test_a_cell_of_any_length_costs_its_own_row_alone(workspace, images, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text(f"object_id,file\n1,{'x' * 200_000}\n2,a.png\n")
+    done = cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "des")
+    assert done.code == 0 and "row 2 (object_id 1)" in done.err and loaded(workspace) == [2]
+
+
 def test_a_table_that_is_missing_or_a_folder_or_below_a_file_is_refused(workspace, images, tmp_path):
     for table in (tmp_path / "none.csv", images, images / "a.png" / "t.csv"):
         failed(cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "des"), str(table))

@@ -49,7 +49,7 @@ class ParquetFiles(TableFile):
             query("ingest/scan_parquet").format(columns=columns, files=f"files_{place}")
             for place in range(len(self._alike))
         ]
-        files = {
+        files: dict[str, object] = {
             f"files_{place}": [literal_path(footer.part) for footer in group] for place, group in enumerate(self._alike)
         }
         with duckdb_progress(con, progress):
