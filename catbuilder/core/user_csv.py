@@ -349,7 +349,9 @@ def _parse_class(classes: Sequence[str], text: str) -> str:
 def _read(path: Path, lines: CsvLines, columns: Sequence[CsvColumn], unique: Sequence[str], limits: Limits) -> CsvRows:
     header = _header(path, lines, [column.name for column in columns if column.required], limits)
     lines.columns = len(header)
-    names = [name.lower() for name in header]
+    # without declared columns the caller reads the names, whose case may matter: data.None beside data.none
+    names = [name.lower() for name in header] if columns else header
+    _refuse_repeated(path, header, names)
     declared = [column.name for column in columns]
     free = [name for name in declared if name not in names]
     unused = [name + _hint(name, free) for name in header if name.lower() not in declared and name]
@@ -384,15 +386,20 @@ def _require(path: Path, header: list[str], required: Sequence[str]) -> None:
     separators = [name for mark, name in _SEPARATORS.items() if mark in header[0]]
     if len(header) == 1 and separators:
         raise InputError(f"{path} has {separators[0]} between its cells; save it with commas")
-    repeated = [name for name, n in Counter(name.lower() for name in header).items() if n > 1]
-    if repeated:
-        raise InputError(f"{path} {_repeated([name for name in header if name.lower() == repeated[0]])}")
     lower = [name.lower() for name in header]
     for name in required:
         if name not in lower:
             likely = next((given for given in header if meant_column(given, [name])), None)
             mend = f"rename '{_shown(likely)}' to it" if likely else "add or rename it"
             raise InputError(f"{path} has no column '{name}' (it has {list_columns(header)}); {mend}")
+
+
+def _refuse_repeated(path: Path, header: Sequence[str], names: Sequence[str]) -> None:
+    repeated = [name for name, n in Counter(names).items() if n > 1]
+    if repeated:
+        raise InputError(
+            f"{path} {_repeated([cell for cell, name in zip(header, names, strict=True) if name == repeated[0]])}"
+        )
 
 
 def _repeated(names: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ import duckdb
 from catbuilder.catalogue.connection import Connection, fetch_number, was_interrupted
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
-from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.safe_text import counted, in_one_line
 from catbuilder.core.user_csv import Rejection, list_columns
 from catbuilder.ingest.tables.frames import frame_of_columns
 from catbuilder.ingest.tables.positions import PositionColumns, doubt_positions
@@ -221,7 +221,7 @@ def read_other_catalogue(
     return [
         *_conversions(table, kinds, columns, position),
         *(doubt_positions(con, "theirs", "healpix IS NOT NULL", position) if position else ()),
-        *([f"{others:,} rows of other surveys than {survey} were left out"] if others else ()),
+        *([f"{counted(others, 'row')} of other surveys than {survey} left out"] if others else ()),
     ]
 
 
@@ -240,6 +240,8 @@ def check_values(con: Connection, table: TableFile, columns: CatalogueColumns, e
     if columns.label is None:
         return
     counts = con.execute(query("inspection/compare_values")).fetchall()
+    if not counts:
+        return  # no row could be used, which is said with the reasons
     codes = list(columns.meanings)
     found = {codes[code - 1] for code, _, _ in counts if code is not None}
     absent = [code for code in codes if code not in found]

@@ -31,7 +31,7 @@ def test_content_is_recognised(tmp_path: Path, content: str):
         assert recognise(tmp_path / "f") == content
 
 
-@pytest.mark.parametrize("content", set(FILES) - {"unknown"})
+@pytest.mark.parametrize("content", sorted(set(FILES) - {"unknown"}))
 @pytest.mark.parametrize("layout", ["plain", "zooniverse", "labelstudio"])
 def test_a_wrong_layout_is_told_with_the_right_one(tmp_path: Path, content: str, layout: Layout):
     (tmp_path / "f").write_text(FILES[content])
