@@ -227,10 +227,10 @@ def compare(
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
             notes = read_other_catalogue(con, opened, read, survey, by == "position", update)
-        check_values(con, opened, read, every=bool(asked.meanings))
         rejections = unusable_rows(con, opened, by)
         if strict:
             refuse_rejections(file, rejections)
+        check_values(con, opened, read, every=bool(asked.meanings), some_rejected=bool(rejections))
         with reporter.bar("matching") as update:
             _pair(con, survey, by, question.radius_arcsec, update)
         _join(con, survey, question)

@@ -225,12 +225,15 @@ def read_other_catalogue(
     ]
 
 
-def check_values(con: Connection, table: TableFile, columns: CatalogueColumns, every: bool) -> None:
+def check_values(
+    con: Connection, table: TableFile, columns: CatalogueColumns, *, every: bool, some_rejected: bool
+) -> None:
     """Refuse a comparison with values of the class that never occur in `theirs`.
 
     Parameters
     ----------
     every : each value must occur, as when the user gave them; else one of them
+    some_rejected : whether rows could not be used; then none may be left, which is said with the reasons
 
     Raises
     ------
@@ -240,8 +243,8 @@ def check_values(con: Connection, table: TableFile, columns: CatalogueColumns, e
     if columns.label is None:
         return
     counts = con.execute(query("inspection/compare_values")).fetchall()
-    if not counts:
-        return  # no row could be used, which is said with the reasons
+    if not counts and some_rejected:
+        return
     codes = list(columns.meanings)
     found = {codes[code - 1] for code, _, _ in counts if code is not None}
     absent = [code for code in codes if code not in found]
