@@ -33,7 +33,7 @@ export CATBUILDER_WORKSPACE=$workspace
 declare_set() {
     local known
     known=$(catbuilder sql "SELECT count(*) FROM test_sets WHERE test_set = '$1' AND survey = '$2'" --format csv | tail -n 1)
-    [ "$known" != 0 ] || catbuilder testset "$1" --survey "$2" --table "$3"
+    [ "$known" != 0 ] || catbuilder testset "$1" --survey "$2" --table "$3" "${@:4}"
 }
 ingest() { catbuilder ingest images "$data/$1" --table "$2" --survey "$3" "${@:4}"; }
 
@@ -63,7 +63,7 @@ catbuilder assemble --recipe "${RECIPE:-real}" --hp "$data/catalogs/hp_test_set.
 
 # FO galaxies of DES without id or position: they are scored, and the firewall keeps their pictures out of training.
 ingest des_fo/images "$data/des_fo/objects.csv" des --split none
-declare_set FO_unnamed des "$data/des_fo/objects.csv"
+declare_set FO_unnamed des "$data/des_fo/objects.csv" --no-truth
 
 catbuilder round --n "${ROUNDS:-3}" --recipe "${RECIPE:-real}" --np "${NP:-2}" --seed "$seed"
 

@@ -354,7 +354,9 @@ def test_a_test_set_declared_while_a_round_runs_is_respected_by_its_decisions(
     plan = make_plan(workspace, load_recipe(tiny_recipe), 1, 0, Reporter(quiet=True))
     pool = rows(workspace, "SELECT object_id FROM catalog WHERE split = 'pool' AND test_set IS NULL AND quality = 'ok'")
     late = pool[0][0]
-    add_test_set(workspace, "LATE", write_csv(tmp_path / "late.csv", [{"object_id": late}]), survey="des")
+    add_test_set(
+        workspace, "LATE", write_csv(tmp_path / "late.csv", [{"object_id": late}]), survey="des", without_truth=True
+    )
     finish_by_hand(workspace, plan, {("des", number): 0.999 for (number,) in pool})
     assert late not in promoted(workspace) and promoted(workspace)
 
