@@ -17,7 +17,11 @@ import atheris
 _OURS = [
     "catbuilder.core.settings",
     "catbuilder.ingest.tables.fits_header",
+    "catbuilder.ingest.tables.fits_columns",
     "catbuilder.ingest.tables.fits_table",
+    "catbuilder.ingest.tables.packed_file",
+    "catbuilder.ingest.tables.votable_cells",
+    "catbuilder.ingest.tables.votable_header",
     "catbuilder.catalogue.label_events",
     "catbuilder.core.user_csv",
     "catbuilder.ingest.tables.table_file",

@@ -34,6 +34,7 @@ from catbuilder.core.user_csv import OBJECT_ID, number_column, read_table
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.archives import GALAXY_ZOO
 from catbuilder.ingest.tables.open_table import open_table
+from catbuilder.ingest.tables.survey_catalogue import table_of
 from catbuilder.ingest.tables.typed_columns import find_columns, load_rows
 from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain
 from catbuilder.ingest.tiles.tile_folder import find_tiles
@@ -111,8 +112,20 @@ def _fits_tables() -> list[bytes]:
         fits.Column("HEAP", "PJ()", array=[[1], [1, 2], [], [4], [5]]),
     ]  # fmt: skip
     tables = [fits.BinTableHDU.from_columns(columns), fits.BinTableHDU.from_columns(columns[:6], nrows=0)]
-    lists = [[fits.PrimaryHDU(), tables[0]], [fits.PrimaryHDU(np.zeros((4, 4))), fits.ImageHDU(), tables[1]]]
-    return [_bytes_of(hdus) for hdus in lists]
+    texts = [
+        fits.Column("OBJID", "I19", array=np.arange(3) + 2**53), fits.Column("RA", "D25.17", array=[1.5, 2.5, 3.5]),
+        fits.Column("DEC", "F8.3", array=[1.5, 2.5, 3.5]), fits.Column("NVOTE", "I4", array=[1, 2, 3], null="---"),
+        fits.Column("P_EL_DEBIASED", "E14.6", array=[0.1] * 3), fits.Column("P_CS_DEBIASED", "F4.2", array=[0.1] * 3),
+        fits.Column("NAME", "A8", array=["abc", "", "d e"]),
+    ]  # fmt: skip
+    log = fits.BinTableHDU.from_columns([fits.Column("NIGHT", "J", array=[1, 2])], name="LOG")
+    log.header["RADESYS"], log.header["OBSERVER"] = "FK5", "J?rg"
+    lists = [
+        [fits.PrimaryHDU(), tables[0]], [fits.PrimaryHDU(np.zeros((4, 4))), fits.ImageHDU(), tables[1]],
+        [fits.PrimaryHDU(), fits.TableHDU.from_columns(texts)], [fits.PrimaryHDU(), log, tables[0]],
+    ]  # fmt: skip
+    written = [_bytes_of(hdus) for hdus in lists]
+    return [*written, written[3].replace(b"J?rg", b"J\xfcrg").replace(b"d e", "dé".encode())]
 
 
 def _bytes_of(hdus: Sequence[object]) -> bytes:
@@ -134,7 +147,8 @@ def _survey_csvs() -> list[bytes]:
     quoted = (
         b'# a comment\nOBJID,RA,DEC,NVOTE,P_EL_DEBIASED,P_CS_DEBIASED,note\n1,2,3,4,0.5,0.5,"a ""b"", c\nd"\n2,,,,,,\n'
     )
-    return [_GZ1, b"\xef\xbb\xbf" + _GZ1.replace(b"\r\n", b"\n"), quoted, _GZ1.replace(b"0.61", b"=1+1")]
+    commented = b"# made by numpy\n# " + _GZ1.replace(b"\r\n", b"\n")
+    return [commented, _GZ1, b"\xef\xbb\xbf" + _GZ1.replace(b"\r\n", b"\n"), quoted, _GZ1.replace(b"0.61", b"=1+1")]
 
 
 def _parquets() -> list[bytes]:
@@ -162,7 +176,13 @@ def _votables() -> list[bytes]:
         out = io.BytesIO()
         from_table(rows).to_xml(out, tabledata_format=kind)
         found.append(out.getvalue())
-    return found
+    said = (
+        b'<INFO name="QUERY_STATUS" value="OVERFLOW">cut</INFO><COOSYS ID="c" system="eq_FK5" equinox="J2000"/>'
+        b'<TABLE ID="t" name="log"><FIELD name="n" datatype="int" arraysize="1"><VALUES null="-9"/></FIELD><DATA>'
+        b"<TABLEDATA><TR><TD>0x1f</TD></TR><TR><TD>99999999999</TD></TR></TABLEDATA></DATA></TABLE>"
+    )
+    place = found[0].index(b"<TABLE")
+    return [*found, found[0][:place] + said + found[0][place:]]
 
 
 def _ecsvs() -> list[bytes]:
@@ -179,7 +199,7 @@ def _ecsvs() -> list[bytes]:
 
 def _survey_table(path: Path) -> None:
     """What an ingest does with a table before it compares it with the catalogue."""
-    table = open_table(path)
+    table = open_table(path, choice=table_of(GALAXY_ZOO, None))
     layout = find_columns(table, GALAXY_ZOO, [])
     with duckdb.connect(config={"threads": 1}) as con:
         con.execute("SET memory_limit = '1GB'")
@@ -387,7 +407,9 @@ _VOT_WORDS = (
     b"<FITS extnum='1'>",
     b"<!DOCTYPE v [<!ENTITY a 'aaaa'>]>", b"&a;", b"<![CDATA[", b"]]>", b"<!--", b"<VALUES null='1'/>",
     b'precision="F2"',
-    b"<PARAM name='p' datatype='int' value='x'/>", b"ref='t'", b"encoding='gzip'", b"nrows='99999999999'",
+    b"<PARAM name='p' datatype='int' value='x'/>", b"<INFO name='QUERY_STATUS' value='ERROR'>", b"arraysize='1*'",
+    b"datatype='short'", b"datatype='bit'", b"<COOSYS ID='a' system='galactic'/>", b"-9223372036854775809", b"0x1f",
+    b"ref='t'", b"encoding='gzip'", b"nrows='99999999999'",
 )  # fmt: skip
 _TOML_WORDS = (
     b"[network]", b"[[training.stages]]", b"[", b"]", b"{", b"}", b"= ", b'"""', b"'", b"nan", b"inf", b"1979-05-27",
@@ -417,6 +439,8 @@ TARGETS: dict[str, Target] = {
     "image": Target("a.img", _images, _image, structured=spoil_chunk, share=40),
     "fits table": Target("a.fits", _fits_tables, _survey_table, structured=spoil_card, share=4),
     "fits table, gzipped": Target("a.fits.gz", _fits_tables, _survey_table, structured=spoil_card, share=2),
+    "survey csv, gzipped": Target("a.csv.gz", _survey_csvs, _survey_table, _CSV_WORDS, share=3),
+    "votable, gzipped": Target("a.vot.gz", _votables, _survey_table, _VOT_WORDS, share=3),
     "fits tile": Target("t/cube.fits", _tiles, _tile, structured=spoil_card, share=4),
     "survey csv": Target("a.csv", _survey_csvs, _survey_table, _CSV_WORDS, share=8),
     "parquet": Target("a.parquet", _parquets, _survey_table, share=8),

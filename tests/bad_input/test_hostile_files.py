@@ -22,6 +22,7 @@ from support.workspaces import ask, cli, surveyed, write_csv, write_images
 
 from catbuilder.core.errors import ConfigError, InputError, WeightsError, WorkspaceError
 from catbuilder.core.recipe import load_recipe
+from catbuilder.core.resources import query
 from catbuilder.core.safe_text import for_spreadsheet, from_spreadsheet, in_one_line
 from catbuilder.core.settings import Limits, WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, require_stamp_size
@@ -145,7 +146,7 @@ def twice(card: str, value: object, data: bytes) -> bytes:
         (table_of(TFIELDS="'a'"), "TFIELDS is 'a'"),
         (table_of(NAXIS1=2 * 10**9, TFORM1="'2000000000A'"), "limits.max_row_bytes"),
         (table_of(TFORM1="'9999K'"), "compressed or damaged"),
-        (table_of(TFORM1="'ZZ'"), "cannot be read as FITS"),
+        (table_of(TFORM1="'ZZ'"), "has a damaged column"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -233,13 +234,20 @@ def test_a_votable_in_an_encoding_that_nobody_knows_is_refused(tmp_path):
     ("fields", "row"),
     [
         ('<FIELD name="RA" datatype="double"/>', "<TR><TD>1</TD><TD>2</TD><TD>3</TD></TR>"),
-        ('<GROUP><FIELD name="RA" datatype="double"/></GROUP>', "<TR><TD>1</TD><TD>2</TD></TR>"),
+        ('<FIELD name="RA" datatype="double"/>', "<TR/>"),
         ('<GROUP><FIELD name="RA" datatype="double"/></GROUP>', "<TR><TD>1</TD></TR>"),
     ],
 )
-def test_a_votable_whose_rows_have_another_number_of_columns_than_its_header_is_refused(tmp_path, fields, row):
-    text = VOTABLE.format(doctype="", fields=fields, data=f"<TABLEDATA>{row}</TABLEDATA>")
-    assert "cannot be read as a VOTable" in refused(tmp_path / "a.vot", text.encode())
+def test_a_votable_row_with_another_number_of_cells_than_there_are_columns_is_set_aside(tmp_path, fields, row):
+    data = f"<TABLEDATA>{row}<TR><TD>7</TD><TD>8</TD></TR></TABLEDATA>"
+    (tmp_path / "a.vot").write_text(VOTABLE.format(doctype="", fields=fields, data=data))
+    table = open_table(tmp_path / "a.vot")
+    with _connection() as con:
+        with table.scan(con, ["OBJID", "RA"], lambda done, of: None) as scan:
+            assert con.execute(f"SELECT * FROM {scan.source}").fetchall() == [(7, 8.0)]
+        con.execute(query(table.malformed))
+        [(number, reason)] = con.execute("SELECT row, reason FROM malformed").fetchall()
+    assert number == 1 and "where the table has 2 columns" in reason
 
 
 # --- CSV and Parquet

@@ -7,6 +7,7 @@ of text; these are passed on as text.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from catbuilder.core.safe_text import in_one_line
 from catbuilder.ingest.tables.fits_header import DamagedHeader, ReadHeader, decode_text
 
 _MOST_COLUMNS = 999  # FITS standard 4.0, section 7.3.1
-_MOST_WIDTH = 2**31 - 1  # bytes of a cell
 _ASCII_FORMAT = re.compile(r"([AIFED])(\d{1,9})(?:\.\d{1,3})?")
 # How a value is displayed does not change it.
 _HARMLESS = (r"\(TDISPn\)", r"\(TBCOLn\)")
@@ -74,17 +74,11 @@ def binary_columns(read: ReadHeader, notes: list[str]) -> tuple[list[FitsColumn]
         columns = fits.BinTableHDU.fromstring(header.tostring().encode("ascii", "replace")).columns
         dtype = columns.dtype.newbyteorder(">")
     notes += told
-    return [
-        FitsColumn(
-            name,
-            read.text(f"TUNIT{k}"),
-            dtype[f"C{k}"],
-            kind,
-            lambda raw, found, c=column, t=kind: _cells(c, raw, t, found),
-        )
-        for k, (name, column) in enumerate(zip(names, columns, strict=True), 1)
-        for kind in [_arrow_type(column, dtype[f"C{k}"])]
-    ], dtype
+    found = []
+    for k, (name, column) in enumerate(zip(names, columns, strict=True), 1):
+        kind = _arrow_type(column, dtype[f"C{k}"])
+        found.append(FitsColumn(name, read.text(f"TUNIT{k}"), dtype[f"C{k}"], kind, partial(_cells, column, kind)))
+    return found, dtype
 
 
 def ascii_columns(read: ReadHeader) -> tuple[list[FitsColumn], np.dtype[Any]]:
@@ -98,20 +92,15 @@ def ascii_columns(read: ReadHeader) -> tuple[list[FitsColumn], np.dtype[Any]]:
             raise DamagedHeader(f"its header is damaged (TBCOL{k} or TFORM{k} of the column {in_one_line(name, 60)})")
         if (header.get(f"TSCAL{k}", 1), header.get(f"TZERO{k}", 0)) != (1, 0):
             raise DamagedHeader(f"column {in_one_line(name, 60)} of its ASCII table is scaled, which is not read")
-        null = read.text(f"TNULL{k}")
         starts.append(start - 1)
-        columns.append(
-            FitsColumn(
-                name, read.text(f"TUNIT{k}"), np.dtype(f"S{form[2]}"), pa.string(),
-                lambda raw, found, null=null, real=form[1] in "FED": _ascii_cells(raw, null, real, found),
-            )
-        )  # fmt: skip
+        convert = partial(_ascii_cells, read.text(f"TNULL{k}"), form[1] in "FED")
+        columns.append(FitsColumn(name, read.text(f"TUNIT{k}"), np.dtype(f"S{form[2]}"), pa.string(), convert))
     fields = [f"C{k}" for k in range(1, len(names) + 1)]
     formats = [column.dtype for column in columns]
     return columns, np.dtype({"names": fields, "formats": formats, "offsets": starts, "itemsize": row_bytes})
 
 
-def _ascii_cells(raw: npt.NDArray[Any], null: str, real: bool, found: set[str]) -> pa.Array:
+def _ascii_cells(null: str, real: bool, raw: npt.NDArray[Any], found: set[str]) -> pa.Array:
     """Cells of an ASCII table as text: NULL where blank or the column's null, 1.5D3 as 1.5E3."""
     texts = pc.utf8_trim_whitespace(_texts(raw, found))
     texts = pc.if_else(pc.is_in(texts, pa.array(["", null])), pa.scalar(None, pa.string()), texts)
@@ -145,7 +134,7 @@ def _is_offset(column: fits.Column, native: np.dtype[Any]) -> bool:
     return column.bscale in (None, "", 1) and column.bzero == middle and (native.kind == "i" or native.itemsize == 1)
 
 
-def _cells(column: fits.Column, raw: npt.NDArray[Any], kind: pa.DataType, found: set[str]) -> pa.Array:
+def _cells(column: fits.Column, kind: pa.DataType, raw: npt.NDArray[Any], found: set[str]) -> pa.Array:
     code = column.format.format
     if code == "A":
         return _texts(raw, found)

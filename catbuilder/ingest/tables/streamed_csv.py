@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TextIO
+from typing import TextIO
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from catbuilder.core.csv_rows import holds_rows
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.settings import Limits
-from catbuilder.ingest.tables.packed_file import UNPACKING_ERRORS, open_unpacked, packing
+from catbuilder.ingest.tables.packed_file import UNPACKING_ERRORS, Unpacked, open_unpacked, packing
 from catbuilder.ingest.tables.table_file import (
     FileColumn,
     Progress,
@@ -116,7 +116,7 @@ class CsvFile(TableFile):
         return numbering_without(self.path, self._lines_before, np.union1d(malformed, np.array(blank, np.int64)))
 
 
-def _checked(path: Path, file: IO[bytes], columns: int, odd_quotes: list[int]) -> Iterator[bytes]:
+def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: list[int]) -> Iterator[bytes]:
     """Give the bytes of a file part by part, and refuse a line of far too many cells before it is given.
 
     Lines with an odd number of quotes are added to `odd_quotes`.

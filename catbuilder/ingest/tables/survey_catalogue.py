@@ -256,7 +256,7 @@ def ingest_survey(
     survey = survey or archive.survey
     _check_survey(workspace, archive, survey)
     release = workspace.config.surveys[survey].release
-    opened = open_table(file, workspace.config.limits, _choice(archive, table))
+    opened = open_table(file, workspace.config.limits, table_of(archive, table))
     layout = find_columns(opened, archive, keep)
     _check_columns_release(opened, archive, survey, release)
     with workspace.recording(f"ingest {kind} {file.name} --survey {survey}") as recording:
@@ -274,11 +274,11 @@ def ingest_survey(
         return _record(recording, opened, archive, layout, survey, update, strict, order)
 
 
-def _choice(archive: Archive, table: str | None) -> TableChoice:
+def table_of(archive: Archive, name: str | None) -> TableChoice:
     """Which table of a file with several is the archive's: the one that is named, or that has its columns."""
     needed = (archive.id_column, archive.ra, archive.dec, *archive.required)
     folded = {folded_name(name) for name in needed}
-    return TableChoice(table or "", lambda names: folded <= {folded_name(name) for name in names}, ", ".join(needed))
+    return TableChoice(name or "", lambda names: folded <= {folded_name(name) for name in names}, ", ".join(needed))
 
 
 def _check_survey(workspace: Workspace, archive: Archive, survey: str) -> None:

@@ -31,7 +31,7 @@ from catbuilder.ingest.tables.votable_cells import SetAside, read_tabledata
 from catbuilder.ingest.tables.votable_header import no_votable, read_votable_header
 
 # Deviations from the standard in what is not used here, or whose meaning is plain: identifiers, addresses, descriptors,
-# namespaces, versions and elements at wrong places. Not among them: values that astropy changes or cuts (W36, W46, W51).
+# namespaces, versions and elements at wrong places. Not among them: values that astropy changes (W36, W46, W51).
 _HARMLESS = (r"^W(0[2-79]|1[0-257]|2[0-26-9]|3[2-5]|4[0-5]|4[78]|5[02-47]): ",)
 
 

@@ -189,7 +189,7 @@ class _HeaderParser:
         self._table = VotableTable(
             len(self.header.tables) + 1, name.strip() or id_, id_, ref, int(rows) if rows.isdecimal() else None
         )
-        if ref in self._by_id:  # columns declared once for several tables
+        if ref and ref in self._by_id:  # columns declared once for several tables
             self._table.columns += self._by_id[ref].columns
         self._by_id[id_] = self._table
         self.header.tables.append(self._table)
