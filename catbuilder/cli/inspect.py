@@ -157,12 +157,14 @@ def diff(
 
 
 def compare(
-    file: Annotated[Path, typer.Argument(help="The other catalogue: CSV, FITS, VOTable or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="The other catalogue: CSV, ECSV, FITS, VOTable or Parquet.")],
     object_id: Annotated[
         str | None, typer.Option("--id", metavar="COLUMN", help="Its column of object ids of the survey.")
     ] = None,
-    ra: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column of right ascension (ICRS).")] = None,
-    dec: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column of declination (ICRS).")] = None,
+    ra: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Its column of right ascension (or longitude).")
+    ] = None,
+    dec: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column of declination (or latitude).")] = None,
     label: Annotated[str | None, typer.Option(metavar="COLUMN", help="Its column of classes.")] = None,
     meanings: Annotated[
         list[str] | None,

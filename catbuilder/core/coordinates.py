@@ -8,6 +8,7 @@ the two with astropy.
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 from catbuilder.core.safe_text import is_number
@@ -53,6 +54,15 @@ def read_degrees(text: str, axis: Axis) -> float | None:
 def wrap_ra(ra: float) -> float:
     """Give the right ascension from 0 to 360 of one from -180 to 360 (degrees)."""
     return ra + 360.0 if ra < 0 else ra
+
+
+def doubt_positions(places: Sequence[tuple[float | None, float | None]]) -> str:
+    """Say in a sentence that positions (ra, dec) may be in hours or radians; "" if they do not seem so."""
+    known = [(ra, dec) for ra, dec in places if ra is not None and dec is not None]
+    if not known:
+        return ""
+    ra, dec = zip(*known, strict=True)
+    return doubt_degrees(len(known), (min(ra), max(ra)), (min(dec), max(dec)))
 
 
 def doubt_degrees(n: int, ra: tuple[float, float], dec: tuple[float, float]) -> str:

@@ -17,6 +17,7 @@ from astropy.coordinates import angular_separation
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
+from catbuilder.core.coordinates import doubt_positions
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
@@ -67,6 +68,8 @@ class IngestReport:
         Columns of the table that are not used, some with a hint.
     without_position : int
         Number of objects of the table whose position neither the table nor the catalogue has.
+    doubt : str
+        Says that the positions look like hours or radians; empty if they do not.
     """
 
     added: int
@@ -76,6 +79,7 @@ class IngestReport:
     flagged_files: tuple[str, ...]
     unused_columns: tuple[str, ...] = ()
     without_position: int = 0
+    doubt: str = ""
 
     @property
     def nothing_used(self) -> bool:
@@ -99,8 +103,9 @@ class IngestReport:
         return lines
 
     def warnings(self) -> list[str]:
-        """List the rejected rows, and name the queries that show long lists in full."""
-        return see_the_rest(len(self.flagged_files), FLAGGED_STAMPS) + list_rejections(self.rejections)
+        """Say if positions look like hours, list the rejected rows, and name queries that show long lists in full."""
+        doubt = [f"{self.doubt}."] if self.doubt else []
+        return doubt + see_the_rest(len(self.flagged_files), FLAGGED_STAMPS) + list_rejections(self.rejections)
 
 
 @dataclass
@@ -148,7 +153,8 @@ def ingest_images(
     folder : str or Path
         Folder of the images.
     table : str or Path
-        CSV file with `object_id`, `file` (path below the folder) and optionally `ra`, `dec` (ICRS, degrees), `label`,
+        CSV file with `object_id`, `file` (path below the folder) and optionally `ra`, `dec` (ICRS, degrees or
+        sexagesimal), `label`,
         `split`, `mag_g`, `mag_r`, `mag_i` (mag), `radius_arcsec`, `domain`; names of columns in any case.
     survey : str
         Survey of the objects.
@@ -187,6 +193,7 @@ def ingest_images(
     columns = _columns(workspace.config.classes, folder.resolve())
     rows_in = read_table(table, columns, limits=workspace.config.limits)
     rows = _good_rows(rows_in)
+    doubt = doubt_positions([(row.ra, row.dec) for row in rows])
     rows, known = _separate_known(workspace, rows, rows_in, survey)
     if strict:
         rows_in.refuse_rejections()
@@ -202,7 +209,7 @@ def ingest_images(
         record_rejections(recording, rows_in.rejections)
         without_position = _count_without_position(recording, rows + known, survey)
     copy_from_images(workspace)
-    return _report(rows, len(known), rows_in, without_position)
+    return replace(_report(rows, len(known), rows_in, without_position), doubt=doubt)
 
 
 def _check_arguments(

@@ -51,7 +51,7 @@ class CatalogueFilter(BaseModel):
     band: Literal["g", "r", "i"] = Field(default="r", title="Band")
     brightest: float | None = Field(default=None, title="Brightest magnitude", ge=-50, le=50, allow_inf_nan=False)
     faintest: float | None = Field(default=None, title="Faintest magnitude", ge=-50, le=50, allow_inf_nan=False)
-    ra: float | None = Field(default=None, title="RA", ge=0, le=360, allow_inf_nan=False)  # ICRS, deg
+    ra: float | None = Field(default=None, title="RA", ge=-180, le=360, allow_inf_nan=False)  # ICRS, deg
     dec: float | None = Field(default=None, title="Dec", ge=-90, le=90, allow_inf_nan=False)
     radius: float | None = Field(default=None, title="Radius", gt=0, le=60 * WIDEST_DEG, allow_inf_nan=False)  # arcmin
 

@@ -29,6 +29,7 @@ from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tables.table_file import folded_name
 from catbuilder.inspection.other_catalogue import (
     CatalogueColumns,
+    check_values,
     choice_of_table,
     known_layout,
     read_other_catalogue,
@@ -102,7 +103,8 @@ class Comparison:
     unused_columns : tuple[str, ...]
         Columns of the other catalogue that were not used.
     notes : tuple[str, ...]
-        Sentences on the other catalogue's file as a whole: a result that the service cut, letters that were decoded.
+        Sentences on the other catalogue's file as a whole: a result that the service cut, letters that were decoded,
+        units and frames that were converted, positions that look like hours or radians.
     """
 
     title: str
@@ -168,7 +170,7 @@ def compare(
     workspace : Workspace
         Workspace that the call works on.
     file : str or Path
-        CSV, FITS, VOTable or Parquet file of the other catalogue.
+        CSV, ECSV, FITS, VOTable or Parquet file of the other catalogue.
     survey : str, optional
         Survey of the objects to compare; by default that of the file's ids, or the only survey with objects.
     columns : CatalogueColumns, optional
@@ -190,7 +192,8 @@ def compare(
     Raises
     ------
     InputError
-        The file cannot be read or lacks a column, none of its classes is ours, or the survey is unknown.
+        The file cannot be read or lacks a column, none of its classes is ours, a value of the class never occurs, or
+        the survey is unknown.
     RoundError
         There is no round `at`, or it is not closed.
     QueryError
@@ -206,7 +209,7 @@ def compare(
     check_radius(question.radius_arcsec)
     asked = columns or CatalogueColumns()
     opened = open_table(file, workspace.config.limits, choice_of_table(table, asked))
-    read = resolve_columns(opened, known_layout(opened), asked, workspace.config.classes)
+    read = resolve_columns(opened, known_layout(opened, question.of), asked, workspace.config.classes)
     _check_classes(workspace, read)
     with workspace.reading() as con:
         if question.at is not None:
@@ -215,7 +218,8 @@ def compare(
         by = question.by or ("id" if read.object_id is not None and read.survey in (None, survey) else "position")
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
-            read_other_catalogue(con, opened, read, by == "position", update)
+            notes = read_other_catalogue(con, opened, read, survey, by == "position", update)
+        check_values(con, opened, read, every=bool(asked.meanings))
         rejections = unusable_rows(con, opened, by)
         if strict:
             refuse_rejections(file, rejections)
@@ -225,7 +229,7 @@ def compare(
         found = _counted(con, workspace.config.classes, question, read.title, survey, by)
     used = {folded_name(name) for name in read.named}
     unused = tuple(column.name for column in opened.columns if folded_name(column.name) not in used)
-    return replace(found, rejections=rejections, unused_columns=unused, notes=tuple(opened.notes))
+    return replace(found, rejections=rejections, unused_columns=unused, notes=(*opened.notes, *notes))
 
 
 def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path) -> int:

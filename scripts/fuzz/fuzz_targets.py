@@ -185,6 +185,18 @@ def _votables() -> list[bytes]:
     return [*found, found[0][:place] + said + found[0][place:]]
 
 
+def _ecsvs() -> list[bytes]:
+    rows = Table.read(_GZ1.decode().splitlines(), format="ascii.csv")
+    rows["RA"].unit, rows["P_EL_DEBIASED"].unit = "hourangle", "%"
+    rows.meta["RADESYS"] = "FK4"
+    found = []
+    for delimiter in (" ", ","):
+        out = io.StringIO()
+        rows.write(out, format="ascii.ecsv", delimiter=delimiter)
+        found.append(out.getvalue().encode())
+    return found
+
+
 def _survey_table(path: Path) -> None:
     """What an ingest does with a table before it compares it with the catalogue."""
     table = open_table(path, choice=table_of(GALAXY_ZOO, None))
@@ -383,6 +395,12 @@ _CSV_WORDS = (
     b"human", b"promoted", b"survey", b"des", b"sdss", b"=cmd|' /C calc'!A0", b"@SUM(1)", b"-1", b"1e5",
     b"\xe2\x80\xae",
 )  # fmt: skip
+_ECSV_WORDS = (
+    b"# %ECSV 1.0", b"# - {name: a, unit: deg, datatype: float64}", b"datatype: int8", b"subtype: json", b'""', b"nan",
+    b"subtype: float64[3]", b"unit: !astropy.units.Unit {unit: mag(AB)}", b"# - !!omap", b"&id001", b"*id001",
+    b"!!python/object/apply:os.system [ls]", b"__serialized_columns__:", b"RADESYS: FK4", b"EQUINOX: 1950.0",
+    b"__class__: astropy.coordinates.sky_coordinate.SkyCoord", b"# meta: {frame: galactic}", b"99999999999999999999",
+)  # fmt: skip
 _VOT_WORDS = (
     b"<TR>", b"</TR>", b"<TD>", b"<TABLE>", b"<FIELD name='a' datatype='double'/>", b"<RESOURCE>", b"arraysize='*'",
     b"arraysize='9999999999'", b'datatype="char"', b"<STREAM href='file:///etc/passwd'>", b"<BINARY2>",
@@ -426,6 +444,7 @@ TARGETS: dict[str, Target] = {
     "fits tile": Target("t/cube.fits", _tiles, _tile, structured=spoil_card, share=4),
     "survey csv": Target("a.csv", _survey_csvs, _survey_table, _CSV_WORDS, share=8),
     "parquet": Target("a.parquet", _parquets, _survey_table, share=8),
+    "ecsv": Target("a.ecsv", _ecsvs, _survey_table, _ECSV_WORDS, share=8),
     "votable": Target("a.vot", _votables, _survey_table, _VOT_WORDS, share=8),
     "user csv": Target("a.csv", _csvs, _user_csv, _CSV_WORDS, share=45),
     "labels csv": Target("a.csv", _csvs, _label_csv, _CSV_WORDS, share=35),

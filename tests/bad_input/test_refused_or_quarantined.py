@@ -196,15 +196,15 @@ def test_every_text_is_an_id_of_63_bits_or_is_refused(text):
 @pytest.mark.parametrize(
     ("ra", "dec", "reason"),
     [
-        (400, 0, "ra is 400, outside 0 to 360"),
-        (-1, 0, "ra is -1, outside"),
+        (400, 0, "ra is 400, outside -180 to 360 degrees"),
+        (-181, 0, "ra is -181, outside"),
         (10, 91, "dec is 91, outside -90 to 90"),
         (10, "", "only one of ra and dec"),
         ("", -5, "only one of ra and dec"),
         (10, "nan", "only one of ra and dec"),
         ("inf", 0, "ra is inf, outside"),
         ("-nan", 0, "ra is -nan, outside"),
-        ("01:02:03", 0, "ra is '01:02:03', which is not a number"),
+        ("01:62:03", 0, "ra is '01:62:03', neither degrees nor hours, minutes and seconds"),
     ],
 )
 def test_a_bad_position_is_set_aside(ingest, workspace, ra, dec, reason):

@@ -1,1 +1,1 @@
-"""Read survey tables: CSV, FITS, VOTable and Parquet."""
+"""Read survey tables: CSV, ECSV, FITS, VOTable and Parquet."""

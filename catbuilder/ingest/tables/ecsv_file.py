@@ -35,7 +35,9 @@ class EcsvFile(TableFile):
         text = _text(path, limits)
         try:
             table = _read(text)
-            cells = [(name, _to_arrow(column), str(getattr(column, "unit", None) or "")) for name, column in _flat(table)]
+            cells = [
+                (name, _to_arrow(column), str(getattr(column, "unit", None) or "")) for name, column in _flat(table)
+            ]
         # A damaged header makes astropy and YAML raise errors of many kinds
         except Exception as error:
             reason = in_one_line(error) or type(error).__name__
@@ -74,8 +76,8 @@ def _text(path: Path, limits: Limits) -> str:
         raise damaged_table(path) from None
     if len(content) > most:
         raise InputError(
-            f"{path} is an ECSV file of more than {limits.max_csv_mb:,} MB, and would be held in memory; save it as FITS "
-            "or Parquet, or raise limits.max_csv_mb in catbuilder.toml"
+            f"{path} is an ECSV file of more than {limits.max_csv_mb:,} MB, and would be held in memory; save it as "
+            "FITS or Parquet, or raise limits.max_csv_mb in catbuilder.toml"
         )
     try:
         return content.decode("utf-8-sig")
@@ -84,7 +86,7 @@ def _text(path: Path, limits: Limits) -> str:
 
 
 def _read(text: str) -> Table:
-    """Let astropy read the text; what it would only warn of, such as a number too large for its type, is an error."""
+    """Let astropy read the text; what it would only warn of, such as a number beyond its type, is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warnings.simplefilter("ignore", UnitsWarning)  # `units` reads the units that are needed

@@ -18,7 +18,7 @@ from catbuilder.ingest.tables.votable_file import VotableFile
 
 
 def open_table(path: Path, limits: Limits | None = None, choice: TableChoice = ANY_TABLE) -> TableFile:
-    """Open a .csv, .ecsv, .fits, .fit, .vot, .xml or .votable file, also compressed, or a file, folder or glob of Parquet.
+    """Open a .csv, .ecsv, .fits, .vot, .xml or .votable file, also compressed, or a file, folder or glob of Parquet.
 
     Parameters
     ----------
@@ -41,7 +41,9 @@ def open_table(path: Path, limits: Limits | None = None, choice: TableChoice = A
             refuse_other_content(path, "Parquet")
         return ParquetFiles(path, parts, limits)
     if not path.is_file():
-        raise InputError(f"there is no file {path}; give a CSV, ECSV, FITS, VOTable or Parquet file, or a folder of Parquet")
+        raise InputError(
+            f"there is no file {path}; give a CSV, ECSV, FITS, VOTable or Parquet file, or a folder of Parquet"
+        )
     if name.endswith(".ecsv") or (name.endswith(".csv") and is_ecsv(path)):
         refuse_other_content(path, "ECSV")
         return EcsvFile(path, limits)

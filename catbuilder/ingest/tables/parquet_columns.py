@@ -4,7 +4,7 @@ Units come from the metadata of a column (`unit`), or from those of the file: th
 (`table_meta_yaml`), or the VOTable of a VOParquet file (IVOA note VOParquet, version 1.0).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.parsers import expat
@@ -32,6 +32,7 @@ class Footer:
     part : the file
     types : DuckDB's type of each column by its name, "" if it is always NULL, None if its cells are no single values
     units : the unit of each column that has one
+    masks : the column of truth values that says where a column has no value, as astropy writes masked columns
     frame : the frame of the positions, "" if it is not stated
     rows : number of rows
     """
@@ -39,6 +40,7 @@ class Footer:
     part: Path
     types: dict[str, str | None]
     units: dict[str, str]
+    masks: dict[str, str]
     frame: str
     rows: int
 
@@ -56,7 +58,7 @@ def read_footer(part: Path) -> Footer:
         schema, rows = file.schema_arrow, file.metadata.num_rows
         file.close()
         metadata = {str(key, "utf-8", "replace"): value for key, value in (schema.metadata or {}).items()}
-        units, frame = _of_file(metadata)
+        units, masks, frame = _of_file(metadata)
         units |= {field.name: unit for field in schema if (unit := unit_text(field))}
     # damaged metadata make pyarrow, YAML and astropy raise errors of many kinds
     except Exception as error:
@@ -66,14 +68,16 @@ def read_footer(part: Path) -> Footer:
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise InputError(f"{part} has the column '{in_one_line(repeated, 60)}' twice; keep one of them")
-    return Footer(part, {field.name: _type(field.type) for field in schema}, units, frame, rows)
+    types = {field.name: _type(field.type) for field in schema}
+    masks = {name: mask for name, mask in masks.items() if types.get(name) and types.get(mask) == "BOOLEAN"}
+    return Footer(part, types, units, masks, frame, rows)
 
 
 def unite(footers: Sequence[Footer]) -> list[FileColumn]:
     """Give the columns of all parts together.
 
-    Whole numbers of different widths become the widest, whole and real numbers real ones. A column that a part lacks, or
-    holds as another kind of thing, has a `fault`: it matters only if the column is needed.
+    Whole numbers of different widths become the widest, whole and real numbers real ones. A column that a part lacks,
+    or holds as another kind of thing, has a `fault`: it matters only if the column is needed.
     """
     first: dict[str, str] = {}
     for footer in footers:
@@ -144,18 +148,32 @@ def _widest(kinds: Iterable[str]) -> str:
     return "HUGEINT" if widest == "UBIGINT" else "BIGINT" if widest != "HUGEINT" else widest
 
 
-def _of_file(metadata: Mapping[str, bytes]) -> tuple[dict[str, str], str]:
-    """Units and frame in the metadata of the file."""
+def _of_file(metadata: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str], str]:
+    """Units, masks and frame in the metadata of the file."""
     keys = {key.lower(): value.decode("utf-8", "replace") for key, value in metadata.items()}
     units: dict[str, str] = {}
+    masks: dict[str, str] = {}
     frame = frame_in(keys)
     if "table_meta_yaml" in keys:
         header = get_header_from_yaml(keys["table_meta_yaml"].splitlines())
         units = {str(column["name"]): str(column["unit"]) for column in header["datatype"] if column.get("unit")}
-        frame = frame or frame_in(header.get("meta") or {})
+        meta = header.get("meta") or {}
+        masks = dict(_masked(meta.get("__serialized_columns__")))
+        frame = frame or frame_in(meta)
     if "ivoa.votable-parquet.content" in keys:
         units, frame = _of_votable(keys["ivoa.votable-parquet.content"], units, frame)
-    return units, frame
+    return units, masks, frame
+
+
+def _masked(serialized: object) -> Iterator[tuple[str, str]]:
+    """Find the pairs of a column and its mask in what astropy says of the columns that it took apart."""
+    if not isinstance(serialized, Mapping):
+        return
+    data, mask = serialized.get("data"), serialized.get("mask")
+    if isinstance(data, Mapping) and isinstance(mask, Mapping):
+        yield str(data.get("name")), str(mask.get("name"))
+    for part in serialized.values():
+        yield from _masked(part)
 
 
 def _of_votable(text: str, units: dict[str, str], frame: str) -> tuple[dict[str, str], str]:

@@ -23,7 +23,7 @@ from catbuilder.core.sky import healpix_cell
 from catbuilder.ingest.tables.archives import Archive, Measurement
 from catbuilder.ingest.tables.positions import PositionColumns
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableFile, folded_name
-from catbuilder.ingest.tables.units import Conversion, conversion_of, describe
+from catbuilder.ingest.tables.units import UNCHANGED, Conversion, conversion_of, describe
 
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
@@ -40,7 +40,7 @@ class TypedColumn:
     cell: FileColumn
     measurement: Measurement
     guessed: bool = False  # a kept column of a file without types: read as text; all cells together decide its type
-    conversion: Conversion = Conversion()
+    conversion: Conversion = UNCHANGED
 
     @property
     def ours(self) -> str:

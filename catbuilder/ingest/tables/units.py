@@ -23,17 +23,25 @@ Quantity = Literal[
 
 _FORMATS = (None, "fits", "vounit", "cds", "ogip")  # None: astropy's own spelling
 _SPELLINGS = {
-    "degree": "deg", "degrees": "deg", "degs": "deg", "decimal degrees": "deg", "decimaldegrees": "deg", "°": "deg",
-    "radian": "rad", "radians": "rad", "rads": "rad", "arcsecond": "arcsec", "arcseconds": "arcsec", "arcsecs": "arcsec",
-    "asec": "arcsec",
-    "arcminute": "arcmin", "arcminutes": "arcmin", "arcmins": "arcmin", "milliarcsec": "mas", "'": "arcmin",
-    '"': "arcsec", "''": "arcsec", "hr": "h", "hrs": "h", "hour": "h", "hours": "h", "hour angle": "hourangle",
-    "mags": "mag", "magnitude": "mag", "magnitudes": "mag", "luptitude": "mag", "luptitudes": "mag", "asinh mag": "mag",
-    "abmag": "mag(AB)", "ab mag": "mag(AB)", "mag_ab": "mag(AB)", "mag ab": "mag(AB)", "ab magnitude": "mag(AB)",
-    "ab magnitudes": "mag(AB)", "mag (ab)": "mag(AB)", "nanomaggies": "nmgy", "nmaggies": "nmgy",
-    "nmaggy": "nmgy", "maggies": "mgy", "nanojansky": "nJy", "microjansky": "uJy", "millijansky": "mJy",
-    "jansky": "Jy", "pixels": "pix", "pixel": "pix", "px": "pix", "percent": "%", "per cent": "%",
-}  # fmt: skip
+    "deg": ("degree", "degrees", "degs", "decimal degrees", "decimaldegrees", "°"),
+    "rad": ("radian", "radians", "rads"),
+    "arcsec": ("arcsecond", "arcseconds", "arcsecs", "asec", '"', "''"),
+    "arcmin": ("arcminute", "arcminutes", "arcmins", "'"),
+    "mas": ("milliarcsec",),
+    "h": ("hr", "hrs", "hour", "hours"),
+    "hourangle": ("hour angle",),
+    "mag": ("mags", "magnitude", "magnitudes", "luptitude", "luptitudes", "asinh mag"),
+    "mag(AB)": ("abmag", "ab mag", "mag_ab", "mag ab", "mag (ab)", "ab magnitude", "ab magnitudes"),
+    "nmgy": ("nanomaggies", "nmaggies", "nmaggy"),
+    "mgy": ("maggies",),
+    "nJy": ("nanojansky",),
+    "uJy": ("microjansky",),
+    "mJy": ("millijansky",),
+    "Jy": ("jansky",),
+    "pix": ("pixel", "pixels", "px"),
+    "%": ("percent", "per cent"),
+}
+_MEANT = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
 _NO_UNIT = {"", "-", "--", "---", "none", "null", "n/a", "unitless", "dimensionless", "1"}
 _SEXAGESIMAL = {
     "hms": "h", "h:m:s": "h", "hh:mm:ss": "h", "hh:mm:ss.ss": "h", "hh:mm:ss.sss": "h", "h m s": "h", "hh mm ss": "h",
@@ -91,6 +99,9 @@ class Conversion:
             )
         scaled = f"{number} * {self.factor:.17e}" if abs(self.factor - 1) > _SAME else number
         return f"{scaled} + {self.offset:.17e}" if self.offset else scaled
+
+
+UNCHANGED = Conversion()
 
 
 def conversion_of(
@@ -155,7 +166,7 @@ def _parse(text: str) -> u.UnitBase:
     squeezed = " ".join(text.split())
     unquoted = squeezed.strip("\"' ") or squeezed  # VizieR quotes some
     for candidate in (squeezed, unquoted, unquoted.lower()):
-        known = _SPELLINGS.get(candidate.lower(), candidate)
+        known = _MEANT.get(candidate.lower(), candidate)
         for form in _FORMATS:
             try:
                 with warnings.catch_warnings():
@@ -186,7 +197,12 @@ def _convert(unit: u.UnitBase, quantity: Quantity, written: str, arcsec_per_pixe
         return Conversion(written, float(unit.to(u.arcsec)) / arcsec_per_pixel)
     if quantity == "semi-axes" and unit == u.pix:
         return Conversion(written)
-    target = {"semi-axes": u.dimensionless_unscaled, "arcsec": u.arcsec, "pixels": u.pix, "share": u.dimensionless_unscaled}.get(quantity, u.deg)
+    target = {
+        "semi-axes": u.dimensionless_unscaled,
+        "arcsec": u.arcsec,
+        "pixels": u.pix,
+        "share": u.dimensionless_unscaled,
+    }.get(quantity, u.deg)
     return Conversion(written, float(unit.to(target)))
 
 
@@ -207,4 +223,3 @@ def _to_magnitude(unit: u.UnitBase, written: str) -> Conversion:
 
 def _near_one(factor: float) -> float:
     return 1.0 if abs(factor - 1) < _SAME else factor
-

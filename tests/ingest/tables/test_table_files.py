@@ -289,7 +289,7 @@ def test_parts_whose_types_differ_harmlessly_are_one_table_and_rows_keep_their_p
     decimals = pa.array([decimal.Decimal(2**63 + 1)], pa.decimal128(20, 0))
     folder = write_parts(
         tmp_path / "p",
-        pa.table({"id": pa.array([1, 2], pa.int32()), "x": pa.array([1.5, 2], pa.float32()), "t": ["a", "b"], "n": pa.nulls(2)}),
+        pa.table({"id": pa.array([1, 2], pa.int32()), "x": np.float32([1.5, 2]), "t": ["a", "b"], "n": pa.nulls(2)}),
         pa.table({"t": pa.array(["é"], pa.large_string()), "n": [3], "ID": pa.array([2**60], pa.int64()), "x": [0.1]}),
         pa.table({"id": pa.array([4], pa.int32()), "x": pa.array([4], pa.float32()), "t": ["d"], "n": pa.nulls(1)}),
         pa.table({"id": decimals, "x": [5], "t": pa.array(["e"]).dictionary_encode(), "n": [None]}),
