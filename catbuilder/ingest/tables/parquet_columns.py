@@ -4,17 +4,17 @@ Units come from the metadata of a column (`unit`), or from those of the file: th
 (`table_meta_yaml`), or the VOTable of a VOParquet file (IVOA note VOParquet, version 1.0).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.parsers import expat
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy.table.meta import get_header_from_yaml
 
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
+from catbuilder.ingest.tables.astropy_metadata import read_astropy_yaml
 from catbuilder.ingest.tables.frames import frame_in
 from catbuilder.ingest.tables.table_file import FileColumn, folded_name, sql_type, unit_text
 
@@ -155,25 +155,11 @@ def _of_file(metadata: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, s
     masks: dict[str, str] = {}
     frame = frame_in(keys)
     if "table_meta_yaml" in keys:
-        header = get_header_from_yaml(keys["table_meta_yaml"].splitlines())
-        units = {str(column["name"]): str(column["unit"]) for column in header["datatype"] if column.get("unit")}
-        meta = header.get("meta") or {}
-        masks = dict(_masked(meta.get("__serialized_columns__")))
-        frame = frame or frame_in(meta)
+        found = read_astropy_yaml(keys["table_meta_yaml"].splitlines())
+        units, masks, frame = found.units, found.masks, frame or found.frame
     if "ivoa.votable-parquet.content" in keys:
         units, frame = _of_votable(keys["ivoa.votable-parquet.content"], units, frame)
     return units, masks, frame
-
-
-def _masked(serialized: object) -> Iterator[tuple[str, str]]:
-    """Find the pairs of a column and its mask in what astropy says of the columns that it took apart."""
-    if not isinstance(serialized, Mapping):
-        return
-    data, mask = serialized.get("data"), serialized.get("mask")
-    if isinstance(data, Mapping) and isinstance(mask, Mapping):
-        yield str(data.get("name")), str(mask.get("name"))
-    for part in serialized.values():
-        yield from _masked(part)
 
 
 def _of_votable(text: str, units: dict[str, str], frame: str) -> tuple[dict[str, str], str]:

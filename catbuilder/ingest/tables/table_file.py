@@ -1,8 +1,8 @@
 """Base class of catalogue files that DuckDB can stream: CSV, ECSV, FITS, VOTable, Parquet.
 
 DuckDB reads CSV and Parquet itself; FITS becomes a stream of Arrow batches. All three take little memory whatever the
-number of rows. A VOTable or ECSV file is parsed as a whole, so a large one is refused. Cells are passed on as the file has them;
-`typed_columns` decides for all formats what they mean and which are wrong.
+number of rows. A VOTable or ECSV file is parsed as a whole, so a large one is refused. Cells are passed on as the file
+has them; `typed_columns` decides for all formats what they mean and which are wrong.
 """
 
 import threading

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io.votable import from_table
-from astropy.table import MaskedColumn, Table
+from astropy.table import MaskedColumn, QTable, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -77,7 +77,7 @@ def as_fits(made: Rows, units: Units, folder: Path) -> Path:
         table[name].fill_value = -32_768
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that the FITS standard does not list
-        table.write(folder / "t.fits")
+        QTable(table).write(folder / "t.fits")  # a Table would leave out units that FITS does not know
     return folder / "t.fits"
 
 
@@ -89,7 +89,7 @@ def votable(kind: str) -> Callable[[Rows, Units, Path], Path]:
             for field in tree.get_first_table().fields:
                 if field.name in ("id", "small"):
                     field.values.null = -32_768
-            tree.to_xml(folder / "t.vot", tabledata_format=kind)
+            tree.to_xml(str(folder / "t.vot"), tabledata_format=kind)
         return folder / "t.vot"
 
     return write
@@ -154,8 +154,10 @@ def comparable(name: str, cell: object, nan_is_null: bool) -> object:
 @given(data=st.data())
 def test_a_table_written_in_any_format_is_read_back_equal(kind, data, tmp_path_factory):
     made = data.draw(tables if kind not in UCS2 else tables.filter(lambda some: max(map(ord, str(some))) < 0x10000))
-    some_units = [unit for unit in UNITS if kind != "fits" or "(" not in unit]  # astropy leaves mag(AB) out of FITS
-    units = data.draw(st.fixed_dictionaries({name: st.sampled_from(some_units) for name in ("real", "single")}))
+    some = [
+        unit for unit in UNITS if kind != "fits" or "(" not in unit
+    ]  # astropy loses mag(AB) of masked columns there
+    units = data.draw(st.fixed_dictionaries({name: st.sampled_from(some) for name in ("real", "single")}))
     found, read_units = cells_of(FORMATS[kind](made, units, tmp_path_factory.mktemp("table")))
     as_meant = [
         [{name: comparable(name, row[name], kind in WITHOUT_NAN) for name in NUMPY} for row in some]

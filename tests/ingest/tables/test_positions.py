@@ -40,7 +40,7 @@ def by_sql(text: str) -> tuple[float | None, float | None]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    whole=st.integers(0, 24),
+    whole=st.integers(0, 23),
     m=st.integers(0, 59),
     s=st.decimals(0, 59, places=3),
     sign=st.sampled_from(["", "+", "-"]),
