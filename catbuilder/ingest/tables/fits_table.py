@@ -18,6 +18,7 @@ from catbuilder.catalogue.connection import Connection
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line, is_number
 from catbuilder.core.settings import Limits
+from catbuilder.ingest.tables.astropy_metadata import AstropyMetadata, lines_in_comments, read_astropy_yaml
 from catbuilder.ingest.tables.fits_columns import ascii_columns, binary_columns, column_names
 from catbuilder.ingest.tables.fits_header import (
     MOST_HDUS,
@@ -54,6 +55,7 @@ class FitsTable:
     columns : its columns
     is_ascii : whether its cells are text
     frame : coordinate frame that the header states
+    left_by_astropy : units that FITS does not know, and the frame of coordinates, if astropy wrote the file
     notes : what astropy warned of
     delivered : rows that `batches` has given so far; fewer than `rows` at the end if the file was cut short
     broken_off : whether `batches` found that a compressed file is cut short
@@ -73,6 +75,7 @@ class FitsTable:
         found = tables[choose_table(path, [(one.number, one.name, one.columns) for one in tables], choice)]
         header = found.read.header
         self._offset, self.is_ascii, self.frame = found.offset, found.is_ascii, _frame(found.read)
+        self.left_by_astropy = _left_by_astropy(path, found.read)
         self.rows, self._row_bytes = int(header["NAXIS2"]), int(header["NAXIS1"])
         if self._row_bytes > limits.max_row_bytes:
             raise InputError(
@@ -181,6 +184,16 @@ def _tables(path: Path) -> list[_Found]:
         raise InputError(f"{path} cannot be read as FITS ({reason}); fetch or write it again") from None
 
 
+def _left_by_astropy(path: Path, read: ReadHeader) -> AstropyMetadata:
+    lines = lines_in_comments([str(card) for card in read.header.get("COMMENT", ())])
+    try:
+        return read_astropy_yaml(lines) if lines else AstropyMetadata()
+    # damaged YAML makes its parser and astropy raise errors of many kinds
+    except Exception as error:
+        reason = in_one_line(error) or type(error).__name__
+        raise InputError(f"{path} has damaged comments of astropy on its columns ({reason}); write it again") from None
+
+
 def _frame(read: ReadHeader) -> str:
     """The frame of the positions by RADESYS and EQUINOX, such as "FK5 2000.0"; "" if the header states none."""
     system = (read.text_if_any("RADESYS") or read.text_if_any("RADECSYS")).upper()
@@ -195,9 +208,13 @@ class FitsFile(TableFile):
 
     def __init__(self, path: Path, limits: Limits, choice: TableChoice) -> None:
         self._table = FitsTable(path, limits, choice)
-        columns = [FileColumn(column.name, sql_type(column.kind), column.unit) for column in self._table.columns]
+        units = self._table.left_by_astropy.units
+        columns = [
+            FileColumn(column.name, sql_type(column.kind), column.unit or units.get(column.name, ""))
+            for column in self._table.columns
+        ]
         super().__init__(path, columns, limits)
-        self.typed, self.frame = not self._table.is_ascii, self._table.frame
+        self.typed, self.frame = not self._table.is_ascii, self._table.frame or self._table.left_by_astropy.frame
         self.notes += [f"{path}: the library that reads its columns says: {note}" for note in self._table.notes]
 
     @contextmanager

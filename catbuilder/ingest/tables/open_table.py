@@ -37,6 +37,8 @@ def open_table(path: Path, limits: Limits | None = None, choice: TableChoice = A
     if choice.name and (parts or name.endswith(".csv")):
         raise InputError(f"--table {choice.name}: {path} is one table; --table is for FITS files and VOTables")
     if parts:
+        if path.is_file():
+            refuse_other_content(path, "Parquet")
         return ParquetFiles(path, parts, limits)
     if not path.is_file():
         raise InputError(

@@ -11,10 +11,10 @@ from xml.parsers import expat
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy.table.meta import get_header_from_yaml
 
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
+from catbuilder.ingest.tables.astropy_metadata import read_astropy_yaml
 from catbuilder.ingest.tables.frames import frame_in
 from catbuilder.ingest.tables.table_file import FileColumn, folded_name, sql_type, unit_text
 
@@ -32,6 +32,7 @@ class Footer:
     part : the file
     types : DuckDB's type of each column by its name, "" if it is always NULL, None if its cells are no single values
     units : the unit of each column that has one
+    masks : the column of truth values that says where a column has no value, as astropy writes masked columns
     frame : the frame of the positions, "" if it is not stated
     rows : number of rows
     """
@@ -39,6 +40,7 @@ class Footer:
     part: Path
     types: dict[str, str | None]
     units: dict[str, str]
+    masks: dict[str, str]
     frame: str
     rows: int
 
@@ -56,7 +58,7 @@ def read_footer(part: Path) -> Footer:
         schema, rows = file.schema_arrow, file.metadata.num_rows
         file.close()
         metadata = {str(key, "utf-8", "replace"): value for key, value in (schema.metadata or {}).items()}
-        units, frame = _of_file(metadata)
+        units, masks, frame = _of_file(metadata)
         units |= {field.name: unit for field in schema if (unit := unit_text(field))}
     # damaged metadata make pyarrow, YAML and astropy raise errors of many kinds
     except Exception as error:
@@ -66,7 +68,9 @@ def read_footer(part: Path) -> Footer:
     repeated = next((name for name in names if names.count(name) > 1), None)
     if repeated is not None:
         raise InputError(f"{part} has the column '{in_one_line(repeated, 60)}' twice; keep one of them")
-    return Footer(part, {field.name: _type(field.type) for field in schema}, units, frame, rows)
+    types = {field.name: _type(field.type) for field in schema}
+    masks = {name: mask for name, mask in masks.items() if types.get(name) and types.get(mask) == "BOOLEAN"}
+    return Footer(part, types, units, masks, frame, rows)
 
 
 def unite(footers: Sequence[Footer]) -> list[FileColumn]:
@@ -144,18 +148,18 @@ def _widest(kinds: Iterable[str]) -> str:
     return "HUGEINT" if widest == "UBIGINT" else "BIGINT" if widest != "HUGEINT" else widest
 
 
-def _of_file(metadata: Mapping[str, bytes]) -> tuple[dict[str, str], str]:
-    """Units and frame in the metadata of the file."""
+def _of_file(metadata: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str], str]:
+    """Units, masks and frame in the metadata of the file."""
     keys = {key.lower(): value.decode("utf-8", "replace") for key, value in metadata.items()}
     units: dict[str, str] = {}
+    masks: dict[str, str] = {}
     frame = frame_in(keys)
     if "table_meta_yaml" in keys:
-        header = get_header_from_yaml(keys["table_meta_yaml"].splitlines())
-        units = {str(column["name"]): str(column["unit"]) for column in header["datatype"] if column.get("unit")}
-        frame = frame or frame_in(header.get("meta") or {})
+        found = read_astropy_yaml(keys["table_meta_yaml"].splitlines())
+        units, masks, frame = found.units, found.masks, frame or found.frame
     if "ivoa.votable-parquet.content" in keys:
         units, frame = _of_votable(keys["ivoa.votable-parquet.content"], units, frame)
-    return units, frame
+    return units, masks, frame
 
 
 def _of_votable(text: str, units: dict[str, str], frame: str) -> tuple[dict[str, str], str]:

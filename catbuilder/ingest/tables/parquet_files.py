@@ -1,6 +1,6 @@
 """Stream Parquet catalogues into DuckDB: one file, a folder or pattern of parts, or a HATS catalogue."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from catbuilder.ingest.tables.table_file import (
     Scan,
     TableFile,
     duckdb_progress,
+    folded_name,
     row_numbering,
 )
 
@@ -44,10 +45,9 @@ class ParquetFiles(TableFile):
         for column in wanted:
             if column.fault:
                 raise InputError(f"column {column.name} of {self.path} {column.fault}; give parts of one table")
-        columns = ", ".join(map(_cast, wanted)) or "1"
         scans = [
-            query("ingest/scan_parquet").format(columns=columns, files=f"files_{place}")
-            for place in range(len(self._alike))
+            query("ingest/scan_parquet").format(columns=_cells(wanted, group[0].masks), files=f"files_{place}")
+            for place, group in enumerate(self._alike)
         ]
         files: dict[str, object] = {
             f"files_{place}": [literal_path(footer.part) for footer in group] for place, group in enumerate(self._alike)
@@ -67,10 +67,21 @@ def _by_columns(footers: Sequence[Footer]) -> list[list[Footer]]:
     """Group parts whose columns have the same types: DuckDB reads those in one scan."""
     groups: dict[frozenset[tuple[str, str | None]], list[Footer]] = {}
     for footer in footers:
-        groups.setdefault(frozenset(footer.types.items()), []).append(footer)
+        groups.setdefault(frozenset([*footer.types.items(), *footer.masks.items()]), []).append(footer)
     return list(groups.values())
 
 
-def _cast(column: FileColumn) -> str:
-    name = '"' + column.name.replace('"', '""') + '"'
-    return f"CAST({name} AS {column.type}) AS {name}" if column.type else name
+def _cells(columns: Sequence[FileColumn], masks: Mapping[str, str]) -> str:
+    """Write SQL of the columns, in the type of all parts together, NULL where a mask says so."""
+    masks = {folded_name(name): mask for name, mask in masks.items()}
+    cells = []
+    for column in columns:
+        cell = name = _quoted(column.name)
+        if mask := masks.get(folded_name(column.name)):
+            cell = f"CASE WHEN NOT {_quoted(mask)} THEN {name} END"
+        cells.append(f"CAST({cell} AS {column.type}) AS {name}" if column.type else name)
+    return ", ".join(cells) or "1"
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

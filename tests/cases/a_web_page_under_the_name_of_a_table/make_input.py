@@ -6,5 +6,6 @@ PAGE = "<!DOCTYPE html>\n<html><head><title>502 Proxy Error</title></head><body>
 XHTML = '<?xml version="1.0"?><!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0//EN" ""><html><title>Log in</title></html>'
 Path("page.csv").write_text(PAGE)
 Path("page.fits").write_text(PAGE)
+Path("page.parquet").write_text(PAGE)
 Path("page.vot").write_text(PAGE)
 Path("page.xml").write_text(XHTML)

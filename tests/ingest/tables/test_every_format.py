@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from astropy.table import MaskedColumn, Table
+from astropy.io.votable import from_table
+from astropy.table import MaskedColumn, QTable, Table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +77,7 @@ def as_fits(made: Rows, units: Units, folder: Path) -> Path:
         table[name].fill_value = -32_768
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units that the FITS standard does not list
-        table.write(folder / "t.fits")
+        QTable(table).write(folder / "t.fits")  # a Table would leave out units that FITS does not know
     return folder / "t.fits"
 
 
@@ -84,7 +85,11 @@ def votable(kind: str) -> Callable[[Rows, Units, Path], Path]:
     def write(made: Rows, units: Units, folder: Path) -> Path:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of units that the VOTable standard does not list
-            masked(made, units).write(folder / "t.vot", format="votable", tabledata_format=kind)
+            tree = from_table(masked(made, units))
+            for field in tree.get_first_table().fields:
+                if field.name in ("id", "small"):
+                    field.values.null = -32_768
+            tree.to_xml(str(folder / "t.vot"), tabledata_format=kind)
         return folder / "t.vot"
 
     return write
@@ -118,7 +123,8 @@ FORMATS: dict[str, Callable[[Rows, Units, Path], Path]] = {
     **{kind: votable(kind) for kind in ("tabledata", "binary", "binary2")},
 }  # fmt: skip
 WITHOUT_UNITS = ("csv", "csv.gz")
-WITHOUT_NAN = (*WITHOUT_UNITS, "fits", "tabledata", "binary", "binary2", "parquet of astropy")  # NaN is their NULL
+UCS2 = ("binary", "binary2")  # whose texts have two bytes a letter
+WITHOUT_NAN = (*WITHOUT_UNITS, "fits", "tabledata", "binary", "binary2")  # NaN is their NULL
 
 
 def cells_of(path: Path) -> tuple[Rows, Units]:
@@ -147,8 +153,11 @@ def comparable(name: str, cell: object, nan_is_null: bool) -> object:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_a_table_written_in_any_format_is_read_back_equal(kind, data, tmp_path_factory):
-    made = data.draw(tables)
-    units = data.draw(st.fixed_dictionaries({name: st.sampled_from(UNITS) for name in ("real", "single")}))
+    made = data.draw(tables if kind not in UCS2 else tables.filter(lambda some: max(map(ord, str(some))) < 0x10000))
+    some = [
+        unit for unit in UNITS if kind != "fits" or "(" not in unit
+    ]  # astropy loses mag(AB) of masked columns there
+    units = data.draw(st.fixed_dictionaries({name: st.sampled_from(some) for name in ("real", "single")}))
     found, read_units = cells_of(FORMATS[kind](made, units, tmp_path_factory.mktemp("table")))
     as_meant = [
         [{name: comparable(name, row[name], kind in WITHOUT_NAN) for name in NUMPY} for row in some]
@@ -156,4 +165,4 @@ def test_a_table_written_in_any_format_is_read_back_equal(kind, data, tmp_path_f
     ]
     assert as_meant[0] == as_meant[1]
     stated = {name: unit for name, unit in units.items() if unit and kind not in WITHOUT_UNITS}
-    assert read_units == stated
+    assert {name: unit.replace("pixel", "pix") for name, unit in read_units.items()} == stated

