@@ -43,9 +43,7 @@ class ExportReport:
         """Return the result as sentences."""
         said = [f"{counted(self.rows, 'object')}, {counted(self.columns, 'column')} written."]
         if self.without_position:
-            said.append(
-                f"{counted(self.without_position, 'object')} without a position left out: HATS needs one."
-            )
+            said.append(f"{counted(self.without_position, 'object')} without a position left out: HATS needs one.")
         return said
 
 
