@@ -33,9 +33,9 @@ ChangesOption = Annotated[
 ]
 
 # Options of what is written. Whether it can be is checked before the verb does or prints anything.
-FILE: dict[str, Any] = {"parser": file_to_write, "metavar": "PATH"}
-FIGURE: dict[str, Any] = {"parser": figure_to_write, "metavar": "PATH"}
-FOLDER: dict[str, Any] = {"parser": folder_to_write, "metavar": "PATH"}
+FILE: dict[str, Any] = {"parser": file_to_write, "metavar": "<path>"}
+FIGURE: dict[str, Any] = {"parser": figure_to_write, "metavar": "<path>"}
+FOLDER: dict[str, Any] = {"parser": folder_to_write, "metavar": "<path>"}
 
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a table with a row that cannot be used, and record nothing.")

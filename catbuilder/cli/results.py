@@ -53,7 +53,8 @@ def metrics(
 
 def report(
     target: Annotated[
-        str | None, typer.Argument(help="OUT.html (default: reports/report-<round>.html in the workspace).")
+        str | None,
+        typer.Argument(help="OUT.html (default: reports/report-<round>.html in the workspace)."),
     ] = None,
     at: Annotated[
         int | None, typer.Option("--at", help="Report as of the end of this round (default: the last closed one).")

@@ -6,6 +6,7 @@ Anything else that is raised is a finding.
 
 import io
 import random
+import re
 import sys
 import tempfile
 import warnings
@@ -427,8 +428,14 @@ _QUERIES = (
     "WITH a AS (SELECT 1 AS b UNION ALL SELECT 2) SELECT count(*) FILTER (b > 1) OVER (PARTITION BY b) FROM a;",
     "EXPLAIN ANALYZE SELECT * FROM read_csv('/etc/passwd')", "EXPLAIN (FORMAT json) SELECT 'a''b' -- c\n",
     "COPY (SELECT 1) TO 'x.csv'", "SELECT {'a': [1, 2]}['a'][1], list_transform([1], lambda x: x + 1), $1, ?",
+    "COPY (PIVOT t ON a) TO 'x.csv'", "CREATE TABLE x AS PIVOT t ON a", "EXPLAIN PIVOT t ON a",
     "/* a */ PIVOT t ON a USING sum(b)", "SELECT * EXCLUDE (a) REPLACE (1 AS b) FROM t TABLESAMPLE 5%",
 )  # fmt: skip
+# of a PIVOT whose columns are still to be found, which is parsed as several statements; so is a COPY of one
+_FIRST_WORDS = re.compile(
+    r"[\s(]*(?:EXPLAIN\s+(?:ANALY[ZS]E\b)?[\s(]*)?(?:PIVOT|UNPIVOT|FROM|SELECT|WITH|DESC|SUMMARIZE|SHOW|VALUES|TABLE)",
+    re.IGNORECASE,
+)
 _con: dict[str, duckdb.DuckDBPyConnection] = {}
 
 
@@ -438,9 +445,14 @@ def _sql(path: Path) -> None:
     text = path.read_bytes().decode("utf-8", "replace")[:1_000_000]
     reading = one_reading_statement(con, text)
     kinds = [statement.type.name for statement in con.extract_statements(reading)]
+<<<<<<< HEAD
     if kinds == ["MULTI"]:  # a PIVOT, or what DuckDB makes several statements of: a query if it can stand after FROM
         kinds = ["SELECT"] * len(con.extract_statements(f"SELECT * FROM ({reading}\n)"))
     if kinds not in (["SELECT"], ["EXPLAIN"]):
+=======
+    is_query = kinds == ["MULTI"] and _FIRST_WORDS.match(re.sub(r"/\*.*?\*/|--[^\n]*", " ", reading, flags=re.DOTALL))
+    if kinds not in (["SELECT"], ["EXPLAIN"]) and not is_query:
+>>>>>>> h-a
         raise AssertionError(f"passed as reading: {kinds}")
 
 
