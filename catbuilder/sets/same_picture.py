@@ -111,31 +111,43 @@ _ISOPHOTE_SPREAD = 0.25
 def _other_widths(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
     """Find pairs in which one stamp shows the central part of the other."""
     best: dict[tuple[int, int], float] = {}
-    for start, block in _blocks(stamps_a):
-        for offset, tile in _blocks(stamps_b, _TILE // 4):
-            ratio = _log_ratio(_isophote_radii(block), _isophote_radii(tile))
+    for offset, tile in _blocks(stamps_b, _TILE // 4):
+        fixed, fixed_radii = _centres(tile), _isophote_radii(tile)
+        for start, block in _blocks(stamps_a):
+            moving, ratio = _centres(block), _log_ratio(_isophote_radii(block), fixed_radii)
             for step in (*range(-_STEPS, 0), *range(1, _STEPS + 1)):
-                near = np.abs(ratio - step * np.log(_STEP)) <= np.log(_STEP) / 2 + _ISOPHOTE_ERROR
-                i, j = np.nonzero(near)
-                rows, columns = np.unique(i), np.unique(j)
-                if not len(i):
-                    continue
-                a, b = _cropped(block[rows], tile[columns], float(step))
-                k, m = _candidates(a, b, _PROMISING)
-                chosen = near[rows[k], columns[m]]
-                k, m = k[chosen], m[chosen]
-                promising = np.flatnonzero(_similarity(a, b, k, m) >= _PROMISING)
-                for one, other in zip(rows[k[promising]].tolist(), columns[m[promising]].tolist(), strict=True):
-                    pair = block[one : one + 1], tile[other : other + 1]
-                    similarity = max(_similarity_of(*_cropped(*pair, step + between)) for between in _BETWEEN)
-                    place = start + one, offset + other
-                    best[place] = max(best.get(place, 0.0), similarity)
-    return [Match(i, j, similarity) for (i, j), similarity in best.items() if similarity >= threshold]
+                i, j = _promising(moving[max(-step, 0)], fixed[max(step, 0)], ratio, step)
+                similarity = _between_steps(block, tile, i, j, step)
+                for k in np.flatnonzero(similarity >= threshold):
+                    place = start + int(i[k]), offset + int(j[k])
+                    best[place] = max(best.get(place, 0.0), float(similarity[k]))
+    return [Match(i, j, similarity) for (i, j), similarity in best.items()]
 
 
-def _similarity_of(a: _Features, b: _Features) -> float:
-    """The evidence for one stamp of each set."""
-    return float(_similarity(a, b, np.zeros(1, np.int64), np.zeros(1, np.int64))[0])
+def _centres(stamps: np.ndarray) -> list[_Features]:
+    """The features of the whole stamps, and of their centres at every step down to half the width."""
+    return [_features(stamps, _STEP**-step) for step in range(_STEPS + 1)]
+
+
+def _promising(a: _Features, b: _Features, ratio: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the pairs worth a closer look: their isophotes have the ratio of the step, and their evidence is high."""
+    i, j = _candidates(a, b, _PROMISING)
+    near = np.abs(ratio[i, j] - step * np.log(_STEP)) <= np.log(_STEP) / 2 + _ISOPHOTE_ERROR
+    i, j = i[near], j[near]
+    high = _similarity(a, b, i, j) >= _PROMISING
+    return i[high], j[high]
+
+
+def _between_steps(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray, step: int) -> np.ndarray:
+    """Compute the evidence for the pairs (i, j) at the best of the widths around a step, float32."""
+    best = np.zeros(len(i), np.float32)
+    for first in range(0, len(i), _BLOCK):
+        piece = slice(first, first + _BLOCK)
+        one = np.arange(len(i[piece]))
+        for between in _BETWEEN:
+            found = _similarity(*_cropped(a[i[piece]], b[j[piece]], step + between), one, one)
+            best[piece] = np.maximum(best[piece], found)
+    return best
 
 
 def _cropped(a: np.ndarray, b: np.ndarray, step: float) -> tuple[_Features, _Features]:
