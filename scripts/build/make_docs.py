@@ -1,4 +1,4 @@
-"""Write what follows from the program in docs/: command line, data dictionary, SQL cookbook, map of the packages.
+"""Write what follows from the program in docs/: command line, data dictionary, cookbook, map of packages, input cases.
 
 python scripts/build/make_docs.py            writes them
 python scripts/build/make_docs.py --check    writes nothing; exits with 1 and names the pages that are out of date
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import input_cases
 import package_map
 import typer
 import typer.main
@@ -148,6 +149,7 @@ PAGES = {
     "cli.md": command_line,
     "data-dictionary.md": dictionary,
     "cookbook.md": cookbook,
+    "input.md": lambda: input_cases.with_cases(DOCS / "input.md"),
     "pictures/packages.svg": package_map.draw,
 }
 
