@@ -35,13 +35,11 @@ def _lists() -> str:
     parts = []
     for kind, title in KINDS.items():
         parts += [f"### {title} (`{kind}`)\n", "| situation | tried on | source |", "|---|---|---|"]
-        cases = [case for case in CASES if read_case(case)["kind"] == kind]
-        parts += [
-            _row(
-                [_situation(case), ", ".join(_readers(read_case(case))), ", ".join(_several(read_case(case)["source"]))]
-            )
-            for case in cases
-        ]
+        for case in CASES:
+            expected = read_case(case)
+            if expected["kind"] == kind:
+                lists = (_readers(expected), _several(expected["source"]))
+                parts.append(_row([_situation(case), *(", ".join(names) for names in lists)]))
         parts.append("")
     return "\n".join(parts)
 

@@ -47,7 +47,9 @@ def test_pages_that_follow_from_the_program_are_up_to_date():
 def test_a_page_that_is_out_of_date_is_named(tmp_path):
     (tmp_path / "scripts" / "build").mkdir(parents=True)
     (tmp_path / "docs").mkdir()
-    for name in ("make_docs.py", "package_map.py"):
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    shutil.copy(ROOT / "docs" / "input.md", tmp_path / "docs")
+    for name in ("make_docs.py", "package_map.py", "input_cases.py"):
         shutil.copy(ROOT / "scripts" / "build" / name, tmp_path / "scripts" / "build")
     script = tmp_path / "scripts" / "build" / "make_docs.py"
     assert "wrote docs/cli.md" in run(script).stdout
