@@ -56,9 +56,9 @@ def test_the_help_of_every_verb_ends_in_an_example_that_parses(words, command):
     done = cli(*words, "--help")
     assert done.code == 0 and done.err == ""
     assert " ".join(done.out.split()).endswith(" ".join(command.epilog.split()))
-    example = command.epilog.removeprefix("Example: ")
-    assert example.startswith(f"catbuilder {' '.join(words)}")
-    parse_command(example)
+    for example in command.epilog.removeprefix("Example: ").split("\n\n"):
+        assert example.startswith(f"catbuilder {' '.join(words)}")
+        parse_command(example)
 
 
 @pytest.mark.parametrize(("words", "command"), VERBS, ids=[" ".join(words) for words, _ in VERBS])

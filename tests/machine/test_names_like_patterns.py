@@ -15,7 +15,7 @@ from catbuilder.catalogue.connection import literal_path
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
-from catbuilder.ingest.tables.parquet_files import parquet_parts
+from catbuilder.ingest.tables.parquet_folder import parquet_parts
 
 PATTERN, MATCHED = "ws [1]*'s {a,b} x=1", "ws 1's {a,b} x=1"
 RELEASE = '\n[release]\ntitle = "t"\nlicence = "CC0-1.0"\ncreators = [{family = "a", given = "b"}]\n'
