@@ -206,9 +206,10 @@ def restore(source: str | Path, place: str | Path, *, progress: Update | None = 
     >>> catbuilder.restore("/backup/des-y1", "des-y1")
     """
     source = named_path(source, "the folder of the backup")
-    place = folder_to_write(place, "the folder of the workspace").resolve()
+    place = named_path(place, "the folder of the workspace").resolve()
     found = _read(source)
     _refuse_no_workspace(place)
+    folder_to_write(place)
     if (place / "catbuilder.toml").exists() and (standing := _whole_workspace(place)) is not None:
         return _put_files_back(found, source, standing)
     draft = place.with_name(f".{place.name}.restoring")

@@ -304,6 +304,7 @@ def test_an_unreadable_image_is_kept_apart_with_a_reason_and_loads_once_mended(
     (images / "c.jpg").write_bytes(spoil(good))
     done = ingest((1, "a.png"), (2, "c.jpg"))
     assert done.code == 0 and "1 object added" in done.out and "1 unreadable" in done.out
+    assert done.out.count("c.jpg") == 1, "the file is named twice"
     assert f"c.jpg: {ask(workspace, 'SELECT reason FROM stamps WHERE object_id = 2')[0][0]}".endswith(
         next(line for line in done.out.splitlines() if reason in line).partition("c.jpg: ")[2]
     )

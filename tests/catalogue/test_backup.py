@@ -213,7 +213,7 @@ def test_a_backup_goes_to_a_folder_of_its_own(workspace: Workspace, tmp_path: Pa
     (tmp_path / "other" / "thesis.tex").touch()
     with pytest.raises(InputError, match="holds files that are not a backup"):
         backup(workspace, tmp_path / "other")
-    with pytest.raises(InputError, match="holds files that are not a backup"):
+    with pytest.raises(InputError, match="is a file; give the name of a folder"):
         backup(workspace, tmp_path / "other" / "thesis.tex")
     with pytest.raises(InputError, match=r"is not a backup: it has no backup.json"):
         restore(tmp_path / "other", tmp_path / "ws")
