@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageOps
-from support.galaxy_pictures import elliptical, jpeg
+from support.galaxy_pictures import crop, elliptical, jpeg
 
 from catbuilder.ingest.picture import read_picture
 from catbuilder.sets.same_picture import same_picture
+from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
+from catbuilder.simulation.telescopes import SDSS, Scene
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.exists(), reason="../shared/data is absent: real images not tested")
@@ -56,6 +58,46 @@ def test_a_copy_is_found_and_only_the_copy(change, size):
 def test_different_smooth_galaxies_do_not_match(companions):
     images = stamps([elliptical(seed, companions=companions) for seed in range(40)])
     assert duplicates(images) == []
+
+
+CROPPED = {
+    "half": lambda image: crop(image, 0.25),
+    "three quarters, re-encoded": lambda image: jpeg(crop(image, 0.375), 95),
+    "nine tenths, turned": lambda image: crop(image, 0.45).rotate(90),
+    "1.5 times, mirrored": lambda image: ImageOps.mirror(crop(image, 0.75)),
+    "twice": lambda image: image,
+    "twice, mirrored and re-encoded": lambda image: jpeg(ImageOps.flip(image), 90),
+}
+
+
+@pytest.fixture(scope="module")
+def simulated() -> list[Image.Image]:
+    """Galaxies as the simulated SDSS sees them, with twice the field of view of a stamp."""
+    plan = SurveyPlan(training=0, hp=16, fo=0, calibration=0, pool=0, faults=0)
+    return [Image.fromarray(Scene(galaxy).colour_stamp(SDSS, 160, seed=3)) for galaxy in draw_galaxies(plan, seed=3)]
+
+
+@pytest.mark.parametrize("change", CROPPED)
+@pytest.mark.parametrize("kind", ["drawn", "simulated"])
+def test_a_copy_with_another_field_of_view_is_found_and_only_the_copy(kind, change, simulated):
+    wide = simulated if kind == "simulated" else [elliptical(seed, 400, companions=12) for seed in range(12)]
+    originals, copies = stamps([crop(image, 0.5) for image in wide], 64), stamps([CROPPED[change](i) for i in wide], 64)
+    found = same_picture(originals, copies, other_widths=True)
+    assert all(match.i == match.j for match in found) and len(found) >= 0.9 * len(wide)
+    assert same_picture(originals, copies) == []
+
+
+@pytest.mark.parametrize("kind", [0, 1, 4, "simulated"])
+def test_different_galaxies_do_not_match_at_any_width(kind, simulated):
+    images = simulated if kind == "simulated" else [elliptical(seed, companions=kind) for seed in range(24)]
+    found = same_picture(stamps(images, 64), stamps(images, 64), other_widths=True)
+    assert [(match.i, match.j) for match in found] == [(k, k) for k in range(len(images))]
+
+
+def test_a_blank_stamp_matches_nothing_at_any_width():
+    images = np.concatenate([np.full((2, 64, 64, 3), 90, np.uint8), stamps([elliptical(1)], 64)])
+    assert [(match.i, match.j) for match in same_picture(images, images, other_widths=True)] == [(2, 2)]
+    assert same_picture(images[:0], images, other_widths=True) == []
 
 
 def test_twins_that_differ_only_in_their_noise_do_not_match():
@@ -124,6 +166,17 @@ def test_different_real_galaxies_do_not_match(a, b):
 @pytest.mark.parametrize("folder", ["sdss_gz2", "des_pool", "sdss_gz1_spirals"])
 def test_real_galaxies_of_one_survey_are_all_different(folder):
     assert duplicates(real(folder, 400)) == []
+
+
+@pytest.mark.real
+@needs_data
+def test_crops_of_real_test_images_are_found_among_training_images():
+    paths = sorted((DATA / "sdss_gz2").rglob("*.jpg"))[:60]
+    images = [Image.open(path).convert("RGB") for path in paths]
+    shares = [0.375, 0.75, 1.0] * 20
+    hidden = [jpeg(ImageOps.mirror(crop(i, share)), 90) for i, share in zip(images, shares, strict=True)]
+    matches = same_picture(stamps([crop(i, 0.5) for i in images], 64), stamps(hidden, 64), other_widths=True)
+    assert all(match.i == match.j for match in matches) and len(matches) >= 57
 
 
 @pytest.mark.real
