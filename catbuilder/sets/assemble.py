@@ -272,13 +272,15 @@ def _check_catalogue(con: Connection, sets: Sets) -> None:
 def _read_list(workspace: Workspace, file: Path, sets: Sets, strict: bool) -> CsvRows:
     """Read a list of pairs; its good rows have the values `labelled_id` and `target_id`."""
     table = read_table(file, [], unique=(), limits=workspace.config.limits)
-    names = [next((c for c in table.columns if c.lower().startswith(s.lower())), None) for s in (sets.labelled, sets.target)]
+    names = [
+        next((c for c in table.columns if c.lower().startswith(s.lower())), None) for s in (sets.labelled, sets.target)
+    ]
     if None in names:
         raise InputError(
             f"{file} has the columns {list_columns(table.columns)}; a list of pairs needs one that begins with "
             f"'{sets.labelled}' and one that begins with '{sets.target}'"
         )
-    table.unused = tuple(name for name in table.unused if name.lower() not in names)
+    table.unused = tuple(name for name in table.unused if name not in names)
     seen: dict[tuple[str, int], CsvRow] = {}
     good = []
     for row in table.rows:

@@ -20,6 +20,7 @@ DATA = ROOT.parent / "shared" / "data"
 pytestmark = [
     pytest.mark.real,
     pytest.mark.slow,
+    pytest.mark.timeout(1600),
     pytest.mark.skipif(not DATA.is_dir(), reason="the optional folder ../shared/data is not here"),
 ]
 
@@ -33,7 +34,7 @@ def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         env={**os.environ, "RECIPE": str(recipe), "ROUNDS": "1", "NP": "2"},
         check=True,
         capture_output=True,
-        timeout=500,
+        timeout=1500,
     )
     return Workspace.open(workspace)
 

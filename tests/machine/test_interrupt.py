@@ -4,10 +4,8 @@ import json
 import os
 import signal
 import subprocess
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
@@ -24,12 +22,10 @@ def begun(attempt: Path, epoch: int) -> bool:
     return any(event["event"] == "step" and event["epoch"] == epoch for event in map(json.loads, lines))
 
 
-def ctrl_c(process: subprocess.Popen[str], workers: list[psutil.Process]) -> None:
-    """What a terminal sends: to the command and to every process of its group that is still there."""
-    os.kill(process.pid, signal.SIGINT)
-    for worker in workers:
-        with suppress(psutil.NoSuchProcess):
-            worker.send_signal(signal.SIGINT)
+def ctrl_c(catbuilder: CommandLine, process: subprocess.Popen[str]) -> None:
+    """What a terminal sends: to the command and to every process of its group."""
+    for member in (process.pid, *(worker.pid for worker in catbuilder.processes("catbuilder.network.train"))):
+        os.kill(member, signal.SIGINT)
 
 
 def ended(process: subprocess.Popen[str]) -> str:
@@ -41,21 +37,20 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def test_ctrl_c_waits_for_the_safe_point_and_a_second_one_does_not(catbuilder: CommandLine, first_round: Path) -> None:
+    catbuilder.forked = False  # imports give the time to press Ctrl-C in a certain epoch
     attempts = catbuilder.workspace / "rounds" / "001" / "attempts"
     process = catbuilder.start_round()
-    workers = wait_for(lambda: catbuilder.processes("catbuilder.network.train"), 300)
     wait_for(lambda: begun(attempts / "train-01", 0), 300)
-    ctrl_c(process, workers)
+    ctrl_c(catbuilder, process)
     said = ended(process)
     assert "stopping at the end of this epoch, with its checkpoint (Ctrl-C again to stop at once)" in said
     assert (attempts / "train-01" / "checkpoint-001.safetensors").exists()
     assert not list(attempts.glob("train-01/model*"))
 
     process = catbuilder.start_round()
-    workers = wait_for(lambda: catbuilder.processes("catbuilder.network.train"), 300)
     wait_for(lambda: begun(attempts / "train-02", 1), 300)
-    ctrl_c(process, workers)
-    ctrl_c(process, workers)
+    ctrl_c(catbuilder, process)
+    ctrl_c(catbuilder, process)
     assert "stopping at the end of this epoch" in ended(process)
     assert not list(attempts.glob("train-02/model*"))
 

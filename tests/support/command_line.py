@@ -30,11 +30,12 @@ class CommandLine:
     def __init__(self, workspace: Path, recipe: Path) -> None:
         self.workspace, self.recipe = workspace, recipe
         self.started: list[subprocess.Popen[str]] = []
+        self.forked = shared()  # a script starts real commands
 
     def start(self, *arguments: object, np: int = 1, **environment: str) -> subprocess.Popen[str]:
         """Start a command and let it run."""
-        # a script starts real commands; a fork cannot import other packages than those it has
-        kind = ForkedProcess if shared() and "PYTHONPATH" not in environment else subprocess.Popen
+        # a fork cannot import other packages than those it has
+        kind = ForkedProcess if self.forked and "PYTHONPATH" not in environment else subprocess.Popen
         with nullcontext() if np > 1 else _on_one_core():
             process: subprocess.Popen[str] = kind(
                 [CATBUILDER, "-w", str(self.workspace), *map(str, arguments)],

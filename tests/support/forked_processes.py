@@ -51,6 +51,7 @@ class ForkedProcess(subprocess.Popen[Any]):
                 "environment": dict(os.environ if environment is None else environment),
                 "folder": str(cwd or Path.cwd()),
                 "cores": sorted(os.sched_getaffinity(0)),
+                "blocked_signals": sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, []))),
             }
             self.pid = self._fork(request, streams)
             self._child_created = True
@@ -163,6 +164,7 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
         os.environ.update(request["environment"])
         os.sched_setaffinity(0, request["cores"])
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked_signals"])
         code = _run(request["arguments"])
     except BaseException:
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
