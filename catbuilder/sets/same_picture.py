@@ -96,8 +96,8 @@ _STEPS = 9  # 1.08^9 = 2.0
 _LESS_EVIDENCE = 1.5
 """Subtracted at other widths, since so many are tried. Among 780,000 pairs of different galaxies evidence of 19 was 3
 times (DES) to 10 times (SDSS) as frequent as at the same width, and the highest, of two edge-on DES discs, was 21.8.
-So no pair of 3.1 million from SDSS, DES and DECam (64 px) reaches the threshold; the highest is 20.3. Recall is measured
-by `scripts/study/picture_crops.py`."""
+So no pair of 3.1 million from SDSS, DES and DECam (64 px) reaches the threshold; the highest is 20.3.
+`scripts/study/picture_crops.py` measures the recall."""
 
 _PROMISING = 15.0
 """Evidence at a step from which the widths between are tried: of 1,000 pairs of different galaxies one has it."""

@@ -1,4 +1,4 @@
-"""How many copies with another field of view the firewall recognises by their picture, and how many false alarms it has.
+"""How many copies with another field of view the firewall recognises by their picture, and how many false alarms.
 
 Every galaxy is cut out of the middle of a wide picture, once with half its width, the original, and once with another
 width, the copy. Copies are as cut, re-encoded as JPEG of quality 75, or mirrored, turned and re-encoded with 90. All
