@@ -84,5 +84,6 @@ def doubt_degrees(n: int, ra: tuple[float, float], dec: tuple[float, float]) -> 
     what = "positions" if unit == "radians" else "right ascensions"
     return (
         f"All {n:,} {what} lie in the range of {unit} (right ascension {ra[0]:.4g} to {ra[1]:.4g}) and state no unit: "
-        f"they were read as degrees; if they are {unit}, state the unit in the file, or multiply them by {factor}"
+        f"they were read as degrees; if they are {unit}, multiply them by {factor}, or state the unit if the format "
+        "has units"
     )

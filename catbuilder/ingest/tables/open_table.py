@@ -34,7 +34,7 @@ def open_table(path: Path, limits: Limits | None = None, choice: TableChoice = A
     for ending in PACKED_ENDINGS:
         name = name.removesuffix(ending)
     parts = parquet_parts(path)
-    if choice.name and (parts or name.endswith(".csv")):
+    if choice.name and (parts or name.endswith((".csv", ".ecsv"))):
         raise InputError(f"--table {choice.name}: {path} is one table; --table is for FITS files and VOTables")
     if parts:
         if path.is_file():
