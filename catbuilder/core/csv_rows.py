@@ -60,7 +60,8 @@ class CsvLines:
             return self._first_line_only(number, self._quote_fault())
         taken = lines.taken
         if self._left_open and number == self._left_open[1]:
-            return CsvLine(number, cells, f"a quote in it ends the cell that begins in row {self._left_open[0]}")
+            fault = f"a quote in it ends the cell that begins in row {self._left_open[0]}"
+            return self._first_line_only(number, fault)
         fault = self._fault(cells, taken[-1])
         if len(taken) > 1 and self.columns is not None and (fault or holds_rows(taken, self.columns, self._delimiter)):
             self._left_open = number, lines.number
@@ -96,7 +97,7 @@ def holds_rows(lines: Sequence[str], columns: int, delimiter: str = ",") -> bool
 
     A line looks like a row if it has the right number of cells and, where the first line has numbers, numbers too.
     """
-    first, *later = (next(csv.reader([line], delimiter=delimiter, quoting=csv.QUOTE_NONE), []) for line in lines)
+    first, *later = (line.rstrip("\r\n").split(delimiter) for line in lines)
     numbers = [place for place, cell in enumerate(first) if is_number(cell.strip(' "'))]
     return any(
         len(cells) == columns and all(is_number(cells[place].strip(' "')) for place in numbers if place < columns)

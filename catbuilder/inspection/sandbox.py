@@ -45,8 +45,8 @@ _LONGEST_REASON = 500  # characters: DuckDB quotes the query and values of any l
 _PLAIN = {"boolean", "tinyint", "smallint", "integer", "bigint", "utinyint", "usmallint", "uinteger", "ubigint",
           "float", "double", "varchar", "null"}  # fmt: skip
 _LARGE_NUMBERS = {"decimal", "hugeint", "uhugeint", "bignum"}
-# EXPLAIN and its options; comments before it are removed first.
-_EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b|ANALYSE\b)?\s*(?:\([^()]*\))?", re.IGNORECASE)
+# EXPLAIN and its options; comments before it are removed first. No comment within: DuckDB would read past its end.
+_EXPLAIN = re.compile(r"\s*EXPLAIN\b\s*(?:ANALYZE\b|ANALYSE\b)?\s*(?:\([\w\s,]*\))?", re.IGNORECASE)
 
 
 @contextmanager

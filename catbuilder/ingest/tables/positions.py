@@ -65,9 +65,10 @@ class PositionColumns:
     def degrees_sql(self, cell: str, axis: Axis) -> str:
         """Write the SQL of a coordinate in degrees, in the file's frame; NULL if the cell is none."""
         unit, column = self._units[axis], self._columns()[axis]
-        number = unit.sql(f"TRY_CAST({cell} AS DOUBLE)")
         if column.type != "VARCHAR":
-            return number
+            return unit.sql(f"TRY_CAST({cell} AS DOUBLE)")
+        # plain_signs: a typographic minus
+        number = unit.sql(f"coalesce(TRY_CAST({cell} AS DOUBLE), TRY_CAST(plain_signs({cell}) AS DOUBLE))")
         if axis == "ra" and self.frame.is_equatorial:
             if unit.sexagesimal is None:  # with degrees stated, 10:12:34 may be hours or degrees
                 return f"coalesce({number}, lettered(plain_signs({cell}), 15))"

@@ -138,6 +138,8 @@ def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: list[int]) ->
             if quotes % 2:
                 odd_quotes.append(number)
             number, cells, quotes = number + 1, 0, 0
+    if quotes % 2:  # the last line has no line break
+        odd_quotes.append(number)
 
 
 @contextmanager
@@ -186,12 +188,15 @@ def _refuse_swallowed_rows(path: Path, odd_quotes: Sequence[int], columns: int) 
                 continue
             taken.append(line)
             length += len(line)
-            if len(taken) > 1 and number in odd and _is_one_row(taken, columns) and holds_rows(taken, columns):
-                raise InputError(
-                    f"{path}: in row {number + 1 - len(taken)} a quoted cell runs on to row {number}, over lines that "
-                    "look like rows; is a quote missing or too many?"
-                )
-            if (len(taken) > 1 and number in odd) or length > _LONGEST_LINE:
+            if len(taken) > 1 and number in odd:
+                is_row = _is_one_row(taken, columns)
+                if is_row and holds_rows(taken, columns):
+                    raise InputError(
+                        f"{path}: in row {number + 1 - len(taken)} a quoted cell runs on to row {number}, over lines "
+                        "that look like rows; is a quote missing or too many?"
+                    )
+                taken, length = ([], 0) if is_row else ([line], len(line))  # a stray quote before the cell's first
+            elif length > _LONGEST_LINE:
                 taken, length = [], 0
 
 

@@ -185,6 +185,10 @@ def _of_sexagesimal(column: FileColumn, written: str, unit: str, quantity: Quant
 
 
 def _convert(unit: u.UnitBase, quantity: Quantity, written: str, arcsec_per_pixel: float | None) -> Conversion:
+    if isinstance(unit, u.function.FunctionUnitBase) and not (quantity == "magnitude" and isinstance(unit, u.MagUnit)):
+        raise ValueError(written)  # astropy converts logarithmic units too, but by no factor
+    if quantity in ("dec", "latitude", "longitude") and unit == u.hourangle:
+        raise ValueError(written)
     if quantity == "ra" and unit in (u.h, u.hourangle):
         return Conversion(written, 15.0, sexagesimal=15)
     if quantity == "ra":

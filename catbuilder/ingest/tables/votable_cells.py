@@ -155,7 +155,10 @@ def _convert(texts: list[str], column: VotableColumn) -> tuple[pa.Array, list[in
         trimmed = pc.utf8_trim_whitespace(pa.array(texts, pa.string()))
         trimmed = pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
         try:
-            if pa.types.is_integer(column.kind):
+            is_hex = (
+                pa.types.is_integer(column.kind) and pc.any(pc.match_substring(trimmed, "x", ignore_case=True)).as_py()
+            )
+            if pa.types.is_integer(column.kind) and not is_hex:  # Arrow would wrap 0xFFFF to -1
                 return trimmed.cast(column.kind), []
             if pa.types.is_floating(column.kind):
                 values = trimmed.cast(pa.float64())

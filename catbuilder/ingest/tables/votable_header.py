@@ -83,11 +83,18 @@ class VotableHeader:
 
     def frame(self, table: VotableTable) -> str:
         """The frame that the table's positions refer to, or else the only one that the file names; "" if none."""
-        referring = [column for column in table.columns if column.ref in self.systems]
+        equatorial = [column for column in table.columns if _is_equatorial(column)]
+        referring = [column for column in equatorial or table.columns if column.ref in self.systems]
         main = [column for column in referring if "meta.main" in column.ucd.lower() or "_main" in column.ucd.lower()]
         found = dict.fromkeys(self.systems[column.ref] for column in main or referring)
-        found = found or dict.fromkeys([*self.systems.values(), *self.frames])
+        referred = {column.ref for column in table.columns}  # by galactic coordinates beside ours, say
+        unreferred = [frame for name, frame in self.systems.items() if name not in referred]
+        found = found or dict.fromkeys([*unreferred, *self.frames])
         return next(iter(found)) if len(found) == 1 else ""
+
+
+def _is_equatorial(column: VotableColumn) -> bool:
+    return column.ucd.lower().startswith("pos.eq") or column.name.lower() in ("ra", "dec")
 
 
 class Forbidden(Exception):
@@ -157,6 +164,7 @@ class _HeaderParser:
         self.expat.StartElementHandler, self.expat.EntityDeclHandler = self._begins, _defines
         self._by_id: dict[str, VotableTable] = {}
         self._table: VotableTable | None = None
+        self._within = ""
         self._info: dict[str, str] = {}
         self._words: list[str] = []
 
@@ -164,6 +172,8 @@ class _HeaderParser:
         kind = tag.rpartition(":")[2]
         if kind in ("TR", "TD"):
             return
+        if kind in ("FIELD", "PARAM", "TABLE", "RESOURCE"):
+            self._within = kind
         header, get = self.header, attributes.get
         if kind == "STREAM" and get("href"):
             raise Forbidden("its rows are at another address (STREAM href), which is not followed")
@@ -171,7 +181,7 @@ class _HeaderParser:
             self._begin_table(get("name", ""), get("ID", ""), get("ref", ""), get("nrows", ""))
         elif kind == "FIELD" and self._table is not None:
             self._table.columns.append(_column(attributes))
-        elif kind == "VALUES" and self._table is not None and self._table.columns and "null" in attributes:
+        elif kind == "VALUES" and self._table is not None and self._within == "FIELD" and "null" in attributes:
             self._table.columns[-1].null[:] = [attributes["null"].strip()]
         elif kind in _SERIALISATIONS and self._table is not None:
             self._table.serialisation = kind
