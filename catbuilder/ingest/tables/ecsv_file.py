@@ -26,6 +26,7 @@ from catbuilder.ingest.tables.packed_file import UNPACKING_ERRORS, open_unpacked
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, damaged_table, sql_type
 
 _FIRST_LINE = b"# %ECSV"
+_MARK = b"\xef\xbb\xbf"  # byte order mark, which some editors write
 
 
 class EcsvFile(TableFile):
@@ -40,7 +41,8 @@ class EcsvFile(TableFile):
             ]
         # A damaged header makes astropy and YAML raise errors of many kinds
         except Exception as error:
-            reason = in_one_line(error) or type(error).__name__
+            told = isinstance(error, ValueError | OverflowError | Warning)  # others are of the parser itself
+            reason = (in_one_line(error) if told else "") or "its header is damaged"
             raise InputError(f"{path} cannot be read as ECSV ({reason}); write it again") from None
         self._columns = {name: values for name, values, _ in cells}
         self.frame = "" if _coordinates(table) else frame_in(table.meta)
@@ -61,7 +63,7 @@ def is_ecsv(path: Path) -> bool:
     """Whether a file, packed or not, begins as ECSV does."""
     try:
         with open_unpacked(path) as file:
-            return file.read(len(_FIRST_LINE)) == _FIRST_LINE
+            return file.read(len(_MARK + _FIRST_LINE)).removeprefix(_MARK).startswith(_FIRST_LINE)
     except UNPACKING_ERRORS:
         return False
 
@@ -79,8 +81,11 @@ def _text(path: Path, limits: Limits) -> str:
             f"{path} is an ECSV file of more than {limits.max_csv_mb:,} MB, and would be held in memory; save it as "
             "FITS or Parquet, or raise limits.max_csv_mb in catbuilder.toml"
         )
+    content = content.removeprefix(_MARK)
+    if not content.startswith(_FIRST_LINE):
+        raise InputError(f"{path} does not begin with '# %ECSV', as ECSV does; write it again, or name it .csv")
     try:
-        return content.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({in_one_line(error)}); write it again") from None
 
