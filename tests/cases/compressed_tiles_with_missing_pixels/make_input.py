@@ -19,3 +19,6 @@ for folder, how in (("t", "real"), ("u", "integer"), ("v", "plain")):
             hdu = fits.CompImageHDU(whole, header) if how == "integer" else fits.ImageHDU(whole, header)
         fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(f"{folder}/T_{band}.fits")
 write_objects()
+for first, name in ((10, "u.csv"), (20, "v.csv")):
+    lines = Path("objects.csv").read_text().splitlines()
+    Path(name).write_text("\n".join([lines[0], *(f"{first + k},{lines[k].split(',', 1)[1]}" for k in (1, 2))]) + "\n")

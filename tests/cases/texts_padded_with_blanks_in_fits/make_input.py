@@ -13,7 +13,6 @@ fits.BinTableHDU.from_columns([fits.Column("ID", "7A", array=ids), fits.Column("
 data = Path("padded.fits").read_bytes().replace(b"spiral\0\0\0\0", b"spiral    ")
 Path("padded.fits").write_bytes(data)
 Path("labels.csv").write_text("object_id,label\n1000,spiral\n1001,elliptical\n1002,elliptical\n")
-Path("sdss.csv").write_text("objID,ra,dec\n1,1,1\n")
 columns = [
     fits.Column("COADD_OBJECT_ID", "K", array=[1, 2]),
     fits.Column("RA", "D", array=[10.5, 11.5]),

@@ -10,5 +10,8 @@ for first, kind in ((1, "binary"), (11, "binary2")):
     table["FLAGS_G"] = MaskedColumn(np.array([0, 3], np.int16), mask=[True, False])
     table["TILENAME"] = MaskedColumn(["DES 1", ""], mask=[False, True])
     found = from_table(table)
+    fields = {one.name: one for one in found.get_first_table().fields}
+    if kind == "binary":
+        fields["FLAGS_G"].values.null = -1
     found.set_all_tables_format(kind)
     found.to_xml(f"{kind}.vot")
