@@ -14,4 +14,9 @@ fits.TableHDU.from_columns(columns).writeto("ascii.fits")
 with open("ascii.fits", "rb") as file:
     data = file.read()
 with open("ascii.fits", "wb") as file:
-    file.write(data.replace(b"8888", b"    ").replace(b"9999", b"   -").replace(b"18.500", b"   NaN").replace(b"11.125", b"      "))
+    file.write(
+        data.replace(b"8888", b"    ")
+        .replace(b"9999", b"   -")
+        .replace(b"18.500", b"   NaN")
+        .replace(b"11.125", b"      ")
+    )

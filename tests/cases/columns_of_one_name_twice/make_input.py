@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from astropy.io import fits
 from astropy.table import Table
 from support.table_formats import POSITION, field, votable
 

@@ -15,5 +15,7 @@ found[3]["predictions"] = [286]
 found[2]["predictions"] = [annotation(None, "elliptical", model_version="m")]
 Path("a.json").write_text(json.dumps(found))
 write_tasks(Path("b.json"), [*tasks[:1], (1004, [annotation(7, "elliptical"), annotation(8, "elliptical", id=72)])])
-old = [{"id": 9, "data": {"object_id": 1005, "survey": "des"}, "completions": [annotation(7, "spiral")], "predictions": []}]
+old = [
+    {"id": 9, "data": {"object_id": 1005, "survey": "des"}, "completions": [annotation(7, "spiral")], "predictions": []}
+]
 Path("old.json").write_text(json.dumps(old))

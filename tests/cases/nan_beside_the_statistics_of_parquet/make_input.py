@@ -1,4 +1,4 @@
-"""A Parquet file of pyarrow: the statistics of a column do not tell of its NaN, by which queries were answered wrongly."""
+"""A Parquet file of pyarrow: the statistics of a column do not tell of its NaN, and queries were answered wrongly."""
 
 import math
 from pathlib import Path
