@@ -339,7 +339,7 @@ def _cell(cell: FileColumn) -> str:
     if cell.type == "VARCHAR":
         return f'cell("{cell.name}")'
     if cell.type in _REAL:
-        return f'CASE WHEN NOT isnan("{cell.name}") THEN "{cell.name}" END'
+        return f'without_nan("{cell.name}")'
     return f'"{cell.name}"'
 
 

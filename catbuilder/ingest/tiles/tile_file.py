@@ -266,6 +266,7 @@ def _refuse_damaged(path: Path, longest_side: int, block_pixels: int) -> None:
                 check_sizes(header)
             except DamagedHeader as error:
                 raise BadTile(f"{error} at byte {end:,}; fetch it again") from None
+            _refuse_odd_scale(header)
             _refuse_large(header, longest_side, block_pixels)
             declared = file.tell() + data_bytes(header)
             if declared > length:
@@ -283,6 +284,14 @@ def _check_filler(end: int, length: int) -> None:
         raise BadTile("it cannot be read as FITS (it does not begin with SIMPLE); fetch it again")
     if length - end > _MOST_FILLING:
         raise BadTile(f"{length - end:,} bytes after byte {end:,} belong to no header; fetch it again")
+
+
+def _refuse_odd_scale(header: fits.Header) -> None:
+    """Refuse a scale of the pixels that is no number: astropy multiplies by it as it is."""
+    for card in ("BSCALE", "BZERO"):
+        value = header.get(card, 1)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise BadTile(f"its {card} is {in_one_line(repr(value), 40)}, which is not a number; correct this card")
 
 
 def _refuse_large(header: fits.Header, longest_side: int, block_pixels: int) -> None:
