@@ -341,7 +341,7 @@ def _label(table: TableFile, kinds: Mapping[str, FileColumn], columns: Catalogue
     for name in columns.shares.values():
         column = kinds[folded_name(name)]
         number = conversion_of(column, "share", table.path).sql(f"TRY_CAST({_quoted(column)} AS DOUBLE)")
-        cells.append(f"CASE WHEN NOT isnan({number}) THEN {number} END")
+        cells.append(f"without_nan({number})")
     shares = ", ".join(cells)
     largest = f"list_max([{shares}])"
     # two equal largest shares commit to neither class
