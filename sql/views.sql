@@ -65,21 +65,28 @@ CREATE OR REPLACE MACRO standing_splits_at(at_round := now_round()) AS TABLE
                WHERE table_name = 'splits' AND round <= at_round) AS r
         ON r.survey = s.survey AND r.object_id = s.object_id AND r.replaced_run = s.run;
 
--- Objects whose latest score may be from an older model: their image was rejected or assigned to another object after
--- an older model scored it, or an older model scored objects that were ingested later.
+-- Objects whose standing prediction may be another model's than the speaking one's: their image was rejected or assigned
+-- to another object after an older model scored it, or `score` had another model score objects ingested later.
 CREATE OR REPLACE MACRO strays_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id FROM stamps WHERE quality <> 'ok' AND round <= at_round
     UNION SELECT survey, object_id FROM aliases WHERE round <= at_round
+    -- later recordings of another model, but not of a round that does not speak, which scored everything there was
     UNION SELECT s.survey, s.object_id FROM scores AS s
     SEMI JOIN (SELECT model, run FROM scorings WHERE round <= at_round
-               QUALIFY model < max(model) OVER () AND run > max(run) FILTER (model = round) OVER ()) AS late
+               QUALIFY model <> speaker_at(at_round) AND model <> round
+                   AND run > max(run) FILTER (model = round AND model = speaker_at(at_round)) OVER ()) AS late
         ON late.model = s.model AND late.run = s.run;
 
--- The latest score of each object. Every round scores all objects with a good image, so that the newest model's score
--- is the latest for nearly all; ranking the scores of every object would sort 1e9 rows. A model scores an object once.
+-- The model whose predictions stand: the last round's, unless it was refused.
+CREATE OR REPLACE MACRO speaker_at(at_round := now_round()) AS
+    (SELECT arg_max(model, round) FROM speakers WHERE round <= at_round);
+
+-- The standing prediction of each object: that of the speaking model. Every round scores all objects with a good image,
+-- so that this is the one for nearly all; ranking the scores of every object would sort 1e9 rows. A model scores an
+-- object once.
 CREATE OR REPLACE MACRO latest_predictions_at(at_round := now_round()) AS TABLE
     SELECT * FROM predictions AS p
-    SEMI JOIN (SELECT max(model) AS model FROM scorings WHERE round <= at_round) AS newest ON newest.model = p.model
+    SEMI JOIN (SELECT speaker_at(at_round) AS model) AS speaking ON speaking.model = p.model
     ANTI JOIN strays_at(at_round) AS s ON s.survey = p.survey AND s.object_id = p.object_id
     WHERE p.round <= at_round
     UNION ALL
@@ -87,7 +94,8 @@ CREATE OR REPLACE MACRO latest_predictions_at(at_round := now_round()) AS TABLE
         SELECT * FROM predictions AS p
         SEMI JOIN strays_at(at_round) AS s ON s.survey = p.survey AND s.object_id = p.object_id
         WHERE p.round <= at_round
-        QUALIFY row_number() OVER (PARTITION BY p.survey, p.object_id ORDER BY p.model DESC, p.round DESC) = 1);
+        QUALIFY row_number() OVER (PARTITION BY p.survey, p.object_id
+                                   ORDER BY p.model = speaker_at(at_round) DESC, p.model DESC, p.round DESC) = 1);
 
 CREATE OR REPLACE MACRO test_members_at(at_round := now_round()) AS TABLE
     SELECT survey, object_id, string_agg(test_set, ',' ORDER BY test_set) AS test_set, max(votes) AS votes
@@ -202,6 +210,12 @@ CREATE OR REPLACE MACRO doubt_by(strategy, margin, uncertainty, mutual_informati
 CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS
     md5_number_lower(purpose || ' ' || survey || ' ' || object_id) / 18446744073709551616.0;
 
+-- Rounds whose model speaks or spoke, and that no later `rollback` has undone.
+CREATE OR REPLACE MACRO standing_speakers() AS TABLE
+    SELECT s.* FROM speakers AS s
+    WHERE s.model = s.round
+      AND coalesce((SELECT min(b.to_round) FROM rollbacks AS b WHERE b.run > s.run), s.round) >= s.round;
+
 -- Promotion cuts of rounds before `at_round` that no later `rollback` has undone.
 CREATE OR REPLACE MACRO standing_cuts_at(at_round := now_round()) AS TABLE
     SELECT c.* FROM promotion_cuts AS c
@@ -254,8 +268,9 @@ CREATE OR REPLACE MACRO calibration_at(at_round := now_round()) AS TABLE
         SELECT m.survey_a, m.object_id_a FROM standing_matches_at(at_round) AS m
         JOIN standing_votes_at(at_round) AS g ON g.survey = m.survey_b AND g.object_id = m.object_id_b) AS v
         ON v.survey = c.survey AND v.object_id = c.object_id
-    -- objects that any network was trained on do not measure its errors on new objects
-    ANTI JOIN (SELECT survey, object_id FROM training WHERE round <= at_round) AS t
+    -- objects that any network was trained on do not measure its errors on new objects; those whose image taught as the
+    -- pool's images do, with their true class unused, still represent the pool
+    ANTI JOIN (SELECT survey, object_id FROM training WHERE role <> 'teaching' AND round <= at_round) AS t
         ON t.survey = c.survey AND t.object_id = c.object_id
     ANTI JOIN (SELECT survey, object_id FROM asked_at(at_round) GROUP BY ALL
                HAVING NOT bool_or(coalesce(purpose, '') = 'calibration')) AS n

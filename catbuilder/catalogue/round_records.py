@@ -39,8 +39,11 @@ class RoundPlan(BaseModel):
     number: int = 1  # of this plan among the plans of the round
     attempts_since: int = 1  # number of the first plan whose unfinished work this plan can resume
     training: int  # objects in the manifest, by role
+    teaching: int = 0
     validation: int
     scored: int
+    teacher: int | None = None  # the model whose predictions teach; None if the recipe has no teaching, or no model yet
+    averaged_with: tuple[int, ...] = ()  # earlier rounds whose networks belong to this round's model too
     manifest_sha256: str
     score_manifest_sha256: str
     catbuilder: str = __version__

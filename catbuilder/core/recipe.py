@@ -70,6 +70,17 @@ class Training(Settings):
     channels_last: bool = True
     # buffers in which gradients are averaged over ranks: with several, sending overlaps with the backward pass
     gradient_groups: Positive = 1
+    # "batch": batch normalisation by each batch's own statistics, once the backbone learns; "frozen": always by those
+    # of the starting weights, which a batch of 16 augmented images does not disturb
+    batchnorm: Literal["batch", "frozen"] = "batch"
+    # average of the weights over the steps of training, w <- ema w + (1 - ema) new; the average is validated and kept
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # which epoch's network is kept: that of the least validation loss, or the last, after every stage's full length
+    keep: Literal["best", "last"] = "best"
+    # the rate of each layer of the backbone is that of the next one times this
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    # random numbers of seed and round ("round"), or of the seed alone: then rounds differ by what they train on only
+    streams: Literal["round", "seed"] = "round"
 
 
 class Augmentation(Settings):
@@ -88,6 +99,8 @@ class Augmentation(Settings):
     background: Annotated[float, Field(ge=0)] = 0.0  # a level in [-b, b] is added, of full scale
     noise: Annotated[float, Field(ge=0)] = 0.0  # Gaussian noise of up to this sigma, of full scale
     blur: Annotated[float, Field(ge=0)] = 0.0  # Gaussian seeing of up to this sigma, px of 64
+    # whether images of the target survey are shifted too; if not, only their geometry changes
+    shift_target: bool = True
 
 
 class Validation(Settings):
@@ -111,10 +124,39 @@ class Scoring(Settings):
     labelled_features: Annotated[int, Field(ge=0)] = 1000  # training objects whose features are kept, for shift meters
 
 
+class Teaching(Settings):
+    """What a network learns from images of the pool that nobody labelled: the predictions of earlier rounds' models.
+
+    Without this section promoted labels train (Khan et al. 2019, section III); with it they do not.
+    """
+
+    # share of the target survey's pool, and of its calibration images, that teaches: the most confident of each class
+    surest: Annotated[float, Field(gt=0, le=1)] = 0.8
+    images: Positive = 4000  # at most, drawn by a hash of the id
+    share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of each batch
+    target: Literal["hard", "soft"] = "hard"  # the predicted class, or the posterior
+    human_weight: Annotated[float, Field(gt=0)] = 5.0  # of an image that a person labelled, in the loss
+    # what fills that share of each batch: images of the pool, or, as the control of an experiment, labelled ones again
+    source: Literal["pool", "labelled"] = "pool"
+
+
+class Speaking(Settings):
+    """Which model's predictions stand in the catalogue."""
+
+    # "round": the networks of the round; "mean": their mean posterior with the networks of earlier rounds
+    model: Literal["round", "mean"] = "round"
+    rounds: Positive = 5  # most recent rounds whose networks are averaged
+    # a new model does not speak if galaxies of known class on which it differs from the speaking one favour that one,
+    # by a one-sided sign test at this level; 0: it always speaks
+    gate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
 class Promotion(Settings):
     """Which scores become labels, and when a promoted label is retracted."""
 
-    policy: Literal["top_k", "threshold", "certified"] = "top_k"
+    # "none" promotes nothing: the control of an experiment
+    policy: Literal["top_k", "threshold", "certified", "none"] = "top_k"
+    per_survey: bool = False  # top_k: so many of each class in each survey, and not in all surveys together
     per_class: Positive = 1000  # top_k
     threshold: Fraction = 0.99  # threshold
     floor: Fraction = 0.5  # a promoted object scored below this, or as another class, is retracted
@@ -167,6 +209,8 @@ class Recipe(Settings):
     augmentation: Augmentation = Augmentation()
     validation: Validation = Validation()
     scoring: Scoring = Scoring()
+    teaching: Teaching | None = None
+    speaking: Speaking = Speaking()
     promotion: Promotion = Promotion()
     certificate: Certificate = Certificate()
     firewall: Firewall = Firewall()

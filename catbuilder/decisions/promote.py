@@ -1,6 +1,6 @@
 """Promote pool objects to labels by a policy, and retract promoted labels that the new model contradicts.
 
-The recipe's `promotion.policy` names one of three policies, each a function here, listed in `_POLICIES`:
+The recipe's `promotion.policy` names one of four policies, each a function here, listed in `_POLICIES`:
 
 - `top_k` (`_promote_top_k`): the most confident objects of each class (Khan et al. 2019, section III), at or above the
   floor; query `decisions/promote_top_k.sql`.
@@ -8,6 +8,7 @@ The recipe's `promotion.policy` names one of three policies, each a function her
   `decisions/promote_threshold.sql`.
 - `certified` (`_promote_certified`): as many objects as an upper bound on the error rate allows; `certify_round` in
   `certified_policy` decides. It is the only policy that states an error rate.
+- `none` (`promote_nothing`): no object. It is also what a model that does not speak promotes.
 
 To add a policy: name it in `core.recipe.Promotion.policy`; write a query `promote_<policy>.sql` that makes label events
 of the temporary table `promotable`; write a function here that runs it, and list the function in `_POLICIES`.
@@ -73,8 +74,14 @@ def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
 
 def _promote_top_k(con: Connection, _: Workspace, plan: RoundPlan) -> Decisions:
     settings = plan.recipe.promotion
-    find_promotable(con, plan.round, settings.floor, settings.per_class)
-    return _with_cuts(con, fetch_arrow(con, query("decisions/promote_top_k"), {"per_class": settings.per_class}))
+    # Ranked together, one survey's surest objects may leave another none.
+    pools = con.execute("SELECT DISTINCT survey FROM standing_splits_at() WHERE split = 'pool' ORDER BY 1").fetchall()
+    surveys: list[str | None] = [survey for (survey,) in pools] if settings.per_survey else [None]
+    promotions = []
+    for survey in surveys or [None]:
+        find_promotable(con, plan.round, settings.floor, settings.per_class, survey)
+        promotions.append(fetch_arrow(con, query("decisions/promote_top_k"), {"per_class": settings.per_class}))
+    return _with_cuts(con, pa.concat_tables(promotions))
 
 
 def _promote_threshold(con: Connection, _: Workspace, plan: RoundPlan) -> Decisions:
@@ -94,10 +101,16 @@ def _promote_certified(con: Connection, workspace: Workspace, plan: RoundPlan) -
     )
 
 
+def promote_nothing(*_: object) -> Decisions:
+    """Make the decisions of a round that promotes nothing and retracts nothing."""
+    return Decisions(EVENTS.empty_table(), CUTS.empty_table())
+
+
 _POLICIES: dict[str, Callable[[Connection, Workspace, RoundPlan], Decisions]] = {
     "top_k": _promote_top_k,
     "threshold": _promote_threshold,
     "certified": _promote_certified,
+    "none": promote_nothing,
 }
 
 

@@ -7,7 +7,7 @@ found first, and of these the ones that may be promoted. If they are too few, le
 from collections.abc import Sequence
 
 from catbuilder.catalogue.connection import Connection
-from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_to
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_to, sql_literal
 from catbuilder.catalogue.schema import data_dictionary
 from catbuilder.core.resources import query
 
@@ -17,7 +17,9 @@ _FIRST_FLOORS = (0.999, 0.99, 0.9)  # posteriors above which the most confident 
 Steps = dict[str, list[tuple[int, int]]]  # by class: (step of confidence, number of objects), highest first
 
 
-def find_promotable(con: Connection, round_number: int, least: float, most: int | None) -> None:
+def find_promotable(
+    con: Connection, round_number: int, least: float, most: int | None, survey: str | None = None
+) -> None:
     """Fill the temporary table `promotable` with the objects that may be promoted, with the round's scores.
 
     Parameters
@@ -25,11 +27,12 @@ def find_promotable(con: Connection, round_number: int, least: float, most: int 
     least : lowest confidence
     most : so many of the most confident objects of each class suffice (ties are broken by survey and object_id); None
         for all
+    survey : only objects of this survey
     """
-    parameters = {"round": round_number, "least": least, "most": most}
+    parameters = {"round": round_number, "least": least, "most": most, "survey": survey}
     wanted = 2 * most if most is not None else None
     while True:
-        steps, whole = _surest_steps(con, round_number, least, wanted)
+        steps, whole = _surest_steps(con, round_number, least, wanted, survey)
         taken, objects = _down_to(steps, wanted)
         if objects > _MAX_TOGETHER:
             make_table(con, "promotable", query("decisions/promotable"), parameters)
@@ -42,7 +45,9 @@ def find_promotable(con: Connection, round_number: int, least: float, most: int 
         wanted *= 8
 
 
-def _surest_steps(con: Connection, round_number: int, least: float, wanted: int | None) -> tuple[Steps, bool]:
+def _surest_steps(
+    con: Connection, round_number: int, least: float, wanted: int | None, survey: str | None
+) -> tuple[Steps, bool]:
     """Count the most confident objects of each class by steps of confidence: `wanted` or more, or all above `least`.
 
     Returns
@@ -52,27 +57,30 @@ def _surest_steps(con: Connection, round_number: int, least: float, wanted: int 
     columns = _posterior_columns(con)
     floors = [floor for floor in _FIRST_FLOORS if floor > least] if wanted is not None else []
     for floor in floors:
-        steps = _steps_above(con, columns, round_number, floor, least)
+        steps = _steps_above(con, columns, round_number, floor, least, survey)
         if len(steps) == len(columns) and all(
             sum(n for _, n in of_class) >= (wanted or 0) for of_class in steps.values()
         ):
             return steps, False
-    return _steps_above(con, columns, round_number, least, least), True
+    return _steps_above(con, columns, round_number, least, least, survey), True
 
 
 def _posterior_columns(con: Connection) -> list[str]:
     return [column.name for column in data_dictionary(con, "posteriors") if column.name.startswith("p_")]
 
 
-def _steps_above(con: Connection, columns: Sequence[str], round_number: int, floor: float, least: float) -> Steps:
+def _steps_above(
+    con: Connection, columns: Sequence[str], round_number: int, floor: float, least: float, survey: str | None
+) -> Steps:
     """Make the temporary view `surest` of the objects above a floor of confidence, and count them by class and step.
 
     Comparing the stored columns with constants is four times as fast as computing every object's confidence first.
     """
     some = " OR ".join(f'"{name}" >= {floor - 1e-6!r}::FLOAT' for name in columns)  # rounding must not lose an object
+    here = "" if survey is None else f"AND survey = {sql_literal(survey)}"
     con.execute(
         f"CREATE OR REPLACE TEMP VIEW surest AS SELECT * FROM predictions WHERE model = {round_number:d} AND ({some}) "
-        f"AND predicted_confidence BETWEEN {floor!r}::DOUBLE AND 1"  # excludes NaN
+        f"{here} AND predicted_confidence BETWEEN {floor!r}::DOUBLE AND 1"  # excludes NaN
     )
     steps: Steps = {}
     for label, step, objects in con.execute(query("decisions/promotion_steps"), {"least": least}).fetchall():

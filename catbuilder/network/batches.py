@@ -43,10 +43,28 @@ def epoch_batches(n: int, batch_size: int, rank: int, ranks: int, order_seed: in
     The last global batch is filled from the beginning of the permutation, so that every rank has the same number of
     full batches; otherwise the allreduce would hang.
     """
-    order = np.random.default_rng(order_seed).permutation(n)
     steps = -(-n // (batch_size * ranks))
-    order = np.resize(order, (steps, ranks, batch_size))
-    return list(order[:, rank])
+    return _cut(np.random.default_rng(order_seed).permutation(n), steps, batch_size, rank, ranks)
+
+
+def mixed_batches(
+    labelled: int, taught: int, batch_size: int, share: float, rank: int, ranks: int, order_seed: int
+) -> list[Positions]:
+    """Make the batches of one rank in one epoch of labelled and taught images, whose positions follow one another.
+
+    An epoch shows every labelled image once. The taught ones fill `share` of each batch: where they are more than an
+    epoch needs, a part of them is drawn, and where they are fewer, they come several times.
+    """
+    generator = np.random.default_rng(order_seed)
+    own = batch_size - max(1, min(batch_size - 1, round(share * batch_size)))
+    steps = -(-labelled // (own * ranks))
+    of_labelled = _cut(generator.permutation(labelled), steps, own, rank, ranks)
+    of_taught = _cut(labelled + generator.permutation(taught), steps, batch_size - own, rank, ranks)
+    return [np.concatenate(both) for both in zip(of_labelled, of_taught, strict=True)]
+
+
+def _cut(order: Positions, steps: int, batch_size: int, rank: int, ranks: int) -> list[Positions]:
+    return list(np.resize(order, (steps, ranks, batch_size))[:, rank])
 
 
 def ordered_batches(first: int, end: int, batch_size: int) -> list[Positions]:

@@ -1,7 +1,8 @@
 """Save and load checkpoints and models: safetensors files with metadata and a checksum.
 
 The checksum covers tensors and metadata: safetensors notices a truncated file, but not a flipped bit. A checkpoint
-holds the network, Adam's moments, and the best weights so far unless these are the network's own. The metadata is one
+holds the network, Adam's moments, the moving average of the weights if there is one, and the best weights so far unless
+these are the network's own. The metadata is one
 JSON text under one key: several keys would be stored in an order that changes from run to run, and equal trainings must
 give equal bytes.
 """
@@ -16,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torch.optim.swa_utils import AveragedModel
 
 from catbuilder.core.errors import WeightsError, WorkerDied
 from catbuilder.core.files import atomic_write
@@ -43,15 +45,23 @@ def state_copy(network: nn.Module) -> State:
 
 
 def save_checkpoint(
-    folder: Path, training: TrainingSummary, network: nn.Module, optimiser: Optimizer, best: State | None
+    folder: Path,
+    training: TrainingSummary,
+    network: nn.Module,
+    optimiser: Optimizer,
+    average: AveragedModel | None,
+    best: State | None,
 ) -> Path:
     """Write `checkpoint-<epoch>.safetensors` and delete all but the last two.
 
     Parameters
     ----------
-    best : weights of the best epoch, or None if these are the network's own
+    average : the moving average of the network's weights, if there is one
+    best : weights of the best epoch, or None if these are the average, or without one the network's own
     """
     tensors = {f"network.{name}": tensor for name, tensor in state_copy(network).items()}
+    if average is not None:
+        tensors |= {f"average.{name}": tensor for name, tensor in state_copy(average.module).items()}
     tensors |= {f"best.{name}": tensor for name, tensor in (best or {}).items()}
     for name, parameter in network.named_parameters():
         for part, tensor in optimiser.state.get(parameter, {}).items():
@@ -64,9 +74,9 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, plan: CardPlan, network: nn.Module, optimiser: Optimizer
+    path: Path, plan: CardPlan, network: nn.Module, optimiser: Optimizer, average: AveragedModel | None
 ) -> tuple[TrainingSummary, State]:
-    """Restore network and optimiser from a checkpoint; give its metadata and the best weights.
+    """Restore network, optimiser and moving average from a checkpoint; give its metadata and the best weights.
 
     Raises
     ------
@@ -85,12 +95,15 @@ def load_checkpoint(
         )
     try:
         network.load_state_dict(_under("network.", tensors))
+        if average is not None:
+            average.module.load_state_dict(_under("average.", tensors))
+            average.n_averaged.fill_(1)  # only the first update copies the weights
         _load_adam(network, optimiser, tensors)
     except RuntimeError:  # other names or shapes
         raise WorkerDied(
             f"{path} does not fit the recipe's network; remove it and give the same command again"
         ) from None
-    return training, _under("best.", tensors) or state_copy(network)
+    return training, _under("best.", tensors) or state_copy(network if average is None else average.module)
 
 
 def save_model(path: Path, weights: State, card: ModelCard) -> None:

@@ -122,12 +122,17 @@ def set_trainable_from(network: GalaxyNetwork, first: str) -> None:
         )
 
 
-def train_mode(network: GalaxyNetwork) -> None:
-    """Put the network in training mode, but let frozen batch normalisations use their stored statistics."""
+def train_mode(network: GalaxyNetwork, frozen: bool = False) -> None:
+    """Put the network in training mode, but let frozen batch normalisations use their stored statistics.
+
+    Parameters
+    ----------
+    frozen : all of them are; otherwise only those whose weights do not learn
+    """
     network.train()
     for module in network.backbone.modules():
-        own = list(module.parameters(recurse=False))
-        if isinstance(module, nn.modules.batchnorm._BatchNorm) and not any(p.requires_grad for p in own):
+        learns = any(p.requires_grad for p in module.parameters(recurse=False))
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and (frozen or not learns):
             module.eval()
 
 

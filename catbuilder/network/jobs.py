@@ -4,8 +4,9 @@ Workers never open the catalogue. They read this file, the manifest it names and
 into the folder of their attempt. The coordinator checks these files and records them.
 
 The manifest of a training job is a Parquet file with the columns `survey`, `object_id`, `shard` (path of the
-stamp shard below the workspace), `row` (in that shard), `role` ('training' or 'validation') and `label`
-(index into the classes); that of a scoring job has `survey`, `object_id`, `shard`, `row` and
+stamp shard below the workspace), `row` (in that shard), `role` ('training', 'teaching' or 'validation') and `label`
+(index into the classes). If images without a label teach, it has `weight` (in the loss) and `posterior` (of a soft
+target, else NULL) too. That of a scoring job has `survey`, `object_id`, `shard`, `row` and
 `keep_features` (boolean).
 """
 
@@ -39,6 +40,7 @@ class _Job(BaseModel):
 class TrainJob(_Job):
     """Train on the manifest; write `checkpoint-<epoch>.safetensors`, `train.jsonl` and `model.safetensors`."""
 
+    repeats_labelled: bool = False  # labelled images fill the share of each batch that pool images would have
     resume_from: Path | None = None  # the last undamaged checkpoint of an earlier attempt
 
 

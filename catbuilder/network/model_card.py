@@ -51,6 +51,16 @@ class EpochResult(BaseModel):
     validation_shifted: float | None = None
     accuracy: dict[str, float] = {}  # of clean validation stamps, by survey
     accuracy_shifted: dict[str, float] = {}
+    recall: dict[str, float] = {}  # of clean validation stamps, by class
+
+    @property
+    def has_collapsed(self) -> bool:
+        """Whether the network tells the classes hardly better than chance, as one that answers one class for all.
+
+        The mean recall of the classes must be above chance by a tenth of what lies between chance and certainty.
+        """
+        chance = 1 / max(1, len(self.recall))
+        return len(self.recall) > 1 and sum(self.recall.values()) * chance < chance + 0.1 * (1 - chance)
 
 
 class TrainingSummary(BaseModel):

@@ -36,8 +36,11 @@ def next_epoch(training: Training, ranks: int, losses: Sequence[float | None]) -
     Notes
     -----
     Patience and plateau start again in each stage, as in the paper. The warm-up counts epochs of the whole training,
-    since only the first gradients of a new optimiser need it.
+    since only the first gradients of a new optimiser need it. If the last epoch is kept, every stage has its full
+    length and no plateau lowers the rate: a rate annealed to its end is what makes the last epoch good.
     """
+    if training.keep == "last":
+        losses = [None] * len(losses)
     first = 0  # epoch at which the stage began
     for number, stage in enumerate(training.stages):
         done = losses[first : first + stage.epochs]
@@ -51,8 +54,13 @@ def next_epoch(training: Training, ranks: int, losses: Sequence[float | None]) -
     return None
 
 
-def best_epoch(losses: Sequence[float | None]) -> int:
-    """Find the epoch with the smallest loss, the earliest of equals; the last epoch if none was validated."""
+def kept_epoch(training: Training, losses: Sequence[float | None]) -> int:
+    """Find the epoch whose network is kept: by `training.keep` the last, or the one of least validation loss.
+
+    Of equal losses the earliest counts; the last epoch is kept if none was validated.
+    """
+    if training.keep == "last":
+        return len(losses) - 1
     known = [(loss, epoch) for epoch, loss in enumerate(losses) if loss is not None and math.isfinite(loss)]
     return min(known)[1] if known else len(losses) - 1
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.catalogue.read_then_record import recording_directly_after, retry_when_overtaken
 from catbuilder.catalogue.round_records import (
     RoundPlan,
     describe_processes,
+    read_plan,
     record_step,
     score_manifest_file,
     training_manifest_file,
@@ -24,6 +26,7 @@ from catbuilder.core.machine import has_gpu, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.rounds.choose_precision import choose_precision
 from catbuilder.rounds.launch.hosts import parse_hosts
@@ -123,7 +126,7 @@ def verify_manifests(workspace: Workspace, plan: RoundPlan, reporter: Reporter) 
     file = training_manifest_file(workspace, plan.round)
     if not file.is_file() or sha256_file(file) != plan.manifest_sha256:
         with workspace.reading(wait_s=None) as con:
-            table = training_manifest(workspace, con, plan.round, plan.recipe)
+            table = training_manifest(workspace, con, plan.round, plan.recipe, plan.teacher)
         _rebuild(file, table, plan.manifest_sha256, plan, reporter)
     file = score_manifest_file(workspace, plan.round)
     if not file.is_file() or sha256_file(file) != plan.score_manifest_sha256:
@@ -153,7 +156,10 @@ def _plan_after(
     """Write the manifests and record the plan; raises `Overtaken` if recording `run` is no longer the last."""
     with workspace.reading() as con:
         number = last_round(con) + 1
-        training = training_manifest(workspace, con, number, recipe)
+        speaker = _standing_speaker(con)
+        teacher = speaker if recipe.teaching is not None else None
+        training = training_manifest(workspace, con, number, recipe, teacher)
+        averaged = _averaged_with(con, recipe, speaker)
         scoring = score_manifest(con, recipe)
     _rename_lost_round(workspace.round_folder(number))
     write_manifest(training, training_manifest_file(workspace, number))
@@ -162,8 +168,8 @@ def _plan_after(
     ranks, threads, hosts = processes
     plan = RoundPlan(
         round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
-        threads=threads, hosts=hosts, training=roles.count("training"), validation=roles.count("validation"),
-        scored=scoring.num_rows,
+        threads=threads, hosts=hosts, training=roles.count("training"), teaching=roles.count("teaching"),
+        validation=roles.count("validation"), scored=scoring.num_rows, teacher=teacher, averaged_with=averaged,
         manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
         score_manifest_sha256=sha256_file(score_manifest_file(workspace, number)),
     )  # fmt: skip
@@ -171,6 +177,20 @@ def _plan_after(
     with recording_directly_after(workspace, run, f"round {number}: planned", wait_s=None) as recording:
         _record_plan(recording, plan, training)
     return plan
+
+
+def _standing_speaker(con: Connection) -> int | None:
+    """Find the last round whose model was let speak, apart from rounds that a rollback has undone."""
+    (model,) = con.execute("SELECT max(model) FROM standing_speakers()").fetchall()[0]
+    return model
+
+
+def _averaged_with(con: Connection, recipe: Recipe, speaker: int | None) -> tuple[int, ...]:
+    """List the rounds whose networks the new round's model has besides its own: those of the model that speaks."""
+    if recipe.speaking.model == "round" or speaker is None or recipe.speaking.rounds == 1:
+        return ()
+    earlier = (*read_plan(con, speaker).averaged_with, speaker)
+    return earlier[-(recipe.speaking.rounds - 1) :]
 
 
 def _rename_lost_round(folder: Path) -> None:
@@ -202,6 +222,11 @@ def _report_plan(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> N
         f"round {plan.round}: recipe {plan.recipe.name}, seed {plan.seed}, {describe_processes(plan)}; "
         f"{plan.training} to train on, {plan.validation} for validation, {plan.scored} to score"
     )
+    if plan.teaching:
+        reporter.say(
+            f"round {plan.round}: {counted(plan.teaching, 'image')} without a label teach too, by the predictions of "
+            f"the model of round {plan.teacher}"
+        )
     width = plan.recipe.network.image_size
     if not plan.hosts and not has_gpu() and width >= _WANTS_GPU_PX:
         reporter.say(

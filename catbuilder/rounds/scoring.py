@@ -144,7 +144,7 @@ def score(workspace: Workspace, round_number: int | None = None, *, reporter: Re
     workspace : Workspace
         The workspace whose objects are scored.
     round_number : int, optional
-        The round whose model scores; by default the latest closed one.
+        The round whose model scores; by default the one that speaks.
     reporter : Reporter, optional
         Shows progress and warnings; by default nothing is printed.
 
@@ -195,7 +195,8 @@ def _on_this_machine(plan: RoundPlan) -> RoundPlan:
 
 def _closed_plan(con: Connection, round_number: int | None) -> RoundPlan:
     rows = con.execute(
-        "SELECT round FROM round_status WHERE step = 'closed' AND round IN (SELECT model FROM models) ORDER BY round"
+        "SELECT round FROM round_status WHERE step = 'closed' AND round IN (SELECT model FROM models) "
+        "ORDER BY round = speaker_at(), round"
     ).fetchall()
     closed = [number for (number,) in rows]
     if round_number is not None and round_number not in closed:

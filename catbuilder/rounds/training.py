@@ -4,6 +4,9 @@ The members of an ensemble differ only by their seed, which sets the starting we
 augmentation and the dropout (Lakshminarayanan et al. 2017, arXiv:1612.01474). They train in turn, each with all ranks
 of the round, so each has the memory and the bits of a network that trains alone. The price is that training takes as
 many times longer as there are members. Finished members are kept, so a kill costs at most an epoch of one of them.
+
+A training may collapse: its network answers one class for nearly everything. Such a network is trained again from
+another seed, `_TRIES` times in all; the last is then recorded as collapsed, and its round neither speaks nor promotes.
 """
 
 import os
@@ -12,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from catbuilder.catalogue.round_records import RoundPlan, training_manifest_file
+from catbuilder.catalogue.connection import Connection
+from catbuilder.catalogue.round_records import RoundPlan, read_plan, training_manifest_file
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.errors import CatalogueDamaged
 from catbuilder.core.files import atomic_move, quarantine, sha256_file
@@ -28,10 +32,10 @@ from catbuilder.rounds.worker_logs import TrainingLog
 
 @dataclass(frozen=True)
 class Member:
-    """One network of a round: its number in the ensemble, its seed, and the file of the trained network."""
+    """One network of a round: its number in the ensemble, its seeds, and the file of the trained network."""
 
     number: int  # from 0
-    seed: int
+    seeds: tuple[int, ...]  # of the first training, and of the others if it collapses
     file: Path  # safetensors
     attempts: str  # beginning of the names of its attempts' folders
     title: str  # in messages: 'round 3' for a single network, else 'round 3, network 2 of 5'
@@ -42,17 +46,27 @@ class TrainedMember:
     """What the catalogue records of a trained network."""
 
     member: Member
+    seed: int
+    collapsed: bool
     sha256: str
     epochs: int
     best_epoch: int  # from 1
     validation_loss: float | None
 
 
-def member_seed(seed: int, number: int) -> int:
-    """Compute the seed of a member, 63 bits; member 0 has the round's own, so that it equals a single network."""
-    if number == 0:
+_TRIES = 3  # trainings of a network that collapses
+
+
+def member_seed(seed: int, number: int, again: int = 0) -> int:
+    """Compute the seed of a member, 63 bits; member 0 has the round's own, so that it equals a single network.
+
+    Parameters
+    ----------
+    again : how many trainings of it have collapsed
+    """
+    if number == again == 0:
         return seed
-    child = np.random.SeedSequence(seed, spawn_key=(number,))
+    child = np.random.SeedSequence(seed, spawn_key=(number, again) if again else (number,))
     return int(child.generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
@@ -62,7 +76,7 @@ def members_of(workspace: Workspace, plan: RoundPlan) -> list[Member]:
     return [
         Member(
             number=number,
-            seed=member_seed(plan.seed, number),
+            seeds=tuple(member_seed(plan.seed, number, again) for again in range(_TRIES)),
             file=folder / (f"model-{number}.safetensors" if number else "model.safetensors"),
             attempts=plan.attempts(f"member-{number}" if number else "train"),
             title=f"round {plan.round}" + (f", network {number + 1} of {of}" if of > 1 else ""),
@@ -87,16 +101,19 @@ def train_members(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> 
     for member in members_of(workspace, plan):
         _quarantine_damaged([member.file], reporter)
         if not member.file.exists():
-            atomic_move(_trained_attempt(workspace, plan, member, reporter), member.file)  # under the round lock
+            atomic_move(
+                _trained_without_collapse(workspace, plan, member, reporter), member.file
+            )  # under the round lock
             fault_point("train.after_member")
         trained.append(_verified(plan, member))
-        for checkpoint in _attempts(workspace, plan, member, "checkpoint-*"):
-            checkpoint.unlink()  # each three times the size of the model, and no longer needed
+        for again in range(_TRIES):
+            for checkpoint in _attempts(workspace, plan, member, again, "checkpoint-*"):
+                checkpoint.unlink()  # each three times the size of the model, and no longer needed
     return trained
 
 
 def verified_models(workspace: Workspace, plan: RoundPlan, reporter: Reporter | None = None) -> list[Path]:
-    """List the files of a round's recorded networks, in order, after checking their hashes.
+    """List the files of the networks of a round's model, its own first, after checking their hashes.
 
     Parameters
     ----------
@@ -110,10 +127,12 @@ def verified_models(workspace: Workspace, plan: RoundPlan, reporter: Reporter | 
     """
     with workspace.reading(wait_s=None) as con:
         recorded = dict(con.execute(query("catalogue/model_files")).fetchall())
-    members = members_of(workspace, plan)
-    expected = {member.file: recorded[str(member.file.relative_to(workspace.path))] for member in members}
+        files = [member.file for member in members_of(workspace, plan)]
+        own = set(files)
+        files += borrowed_networks(workspace, con, plan)
+    expected = {file: recorded[str(file.relative_to(workspace.path))] for file in files}
     damaged = [file for file in expected if not file.exists() or sha256_file(file) != expected[file]]
-    if damaged and reporter is not None:
+    if damaged and reporter is not None and own.issuperset(damaged):
         for file in damaged:
             kept = f" (the damaged file is kept as {quarantine(file).name})" if file.exists() else ""
             reporter.say(f"warning: {file} is missing or damaged{kept}; training it again")
@@ -127,22 +146,34 @@ def verified_models(workspace: Workspace, plan: RoundPlan, reporter: Reporter | 
     return list(expected)
 
 
+def borrowed_networks(workspace: Workspace, con: Connection, plan: RoundPlan) -> list[Path]:
+    """List the files of the earlier rounds' networks with which a round's own ones are averaged."""
+    plans = [read_plan(con, number) for number in plan.averaged_with]
+    return [member.file for earlier in plans for member in members_of(workspace, earlier)]
+
+
 def record_models(recording: Recording, workspace: Workspace, plan: RoundPlan, trained: list[TrainedMember]) -> None:
     """Record the round's model in `models`, and each network of an ensemble in `members`."""
-    network = plan.recipe.network
+    network, borrowed = plan.recipe.network, borrowed_networks(workspace, recording.con, plan)
     for found in trained:
         member, file = found.member, str(found.member.file.relative_to(workspace.path))
         outcome = [found.epochs, found.best_epoch, found.validation_loss, plan.round, recording.run]
         if member.number == 0:
             recording.con.execute(
-                "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [plan.round, file, found.sha256, network.backbone, network.weights, member.seed, *outcome],
-            )
-        if len(trained) > 1:
+                "INSERT INTO models VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                [plan.round, file, found.sha256, network.backbone, network.weights, found.seed, *outcome,
+                 any(one.collapsed for one in trained)],
+            )  # fmt: skip
+        if len(trained) + len(borrowed) > 1:
             recording.con.execute(
                 "INSERT INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [plan.round, member.number, member.seed, file, found.sha256, *outcome],
+                [plan.round, member.number, found.seed, file, found.sha256, *outcome],
             )
+    recording.con.execute(
+        query("rounds/record_borrowed_members"),
+        {"model": plan.round, "own": len(trained), "run": recording.run,
+         "files": [str(file.relative_to(workspace.path)) for file in borrowed]},
+    )  # fmt: skip
 
 
 def _verified(plan: RoundPlan, member: Member) -> TrainedMember:
@@ -151,27 +182,51 @@ def _verified(plan: RoundPlan, member: Member) -> TrainedMember:
     found = card.plan
     # Compare the recipes, not their hashes: a hash covers the default of a setting that came with a newer catbuilder,
     # and the card of a model that was trained before it lacks that setting.
-    planned = (plan.recipe, plan.manifest_sha256, member.seed, plan.round, plan.ranks)
-    if (card.recipe, found.manifest_sha256, found.seed, found.round, found.ranks) != planned:
+    planned = (plan.recipe, plan.manifest_sha256, plan.round, plan.ranks)
+    same = (card.recipe, found.manifest_sha256, found.round, found.ranks) == planned
+    if not same or found.seed not in member.seeds:
         raise CatalogueDamaged(
             f"{member.file} was trained by another plan than that of {member.title}; move it elsewhere and "
             "give the same command again"
         )
     best = card.history[card.best_epoch]
-    return TrainedMember(member, sha256_file(member.file), len(card.history), card.best_epoch + 1, best.validation_loss)
+    return TrainedMember(
+        member, found.seed, best.has_collapsed, sha256_file(member.file), len(card.history), card.best_epoch + 1,
+        best.validation_loss,
+    )  # fmt: skip
 
 
-def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, reporter: Reporter) -> Path:
+def _trained_without_collapse(workspace: Workspace, plan: RoundPlan, member: Member, reporter: Reporter) -> Path:
+    """Train a network, again from other seeds if it collapses; give the file of the last one."""
+    for again in range(_TRIES):
+        model = _trained_attempt(workspace, plan, member, again, reporter)
+        card = read_model_card(model)
+        if not card.history[card.best_epoch].has_collapsed:
+            break
+        left = _TRIES - again - 1
+        reporter.say(
+            f"warning: {member.title}: the training collapsed (the network tells the classes of the validation set "
+            f"hardly better than chance); "
+            + ("training it again from another seed" if left else "the round neither speaks nor promotes")
+        )
+    return model
+
+
+def _attempt_names(member: Member, again: int) -> str:
+    return f"{member.attempts}-again-{again}" if again else member.attempts
+
+
+def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, again: int, reporter: Reporter) -> Path:
     """Return a finished model of an earlier attempt, or train one from the last undamaged checkpoint."""
-    for model in _quarantine_damaged(sorted(_attempts(workspace, plan, member, "model")), reporter):
+    for model in _quarantine_damaged(sorted(_attempts(workspace, plan, member, again, "model")), reporter):
         return model
-    checkpoints = _quarantine_damaged(_attempts(workspace, plan, member, "checkpoint-*"), reporter)
+    checkpoints = _quarantine_damaged(_attempts(workspace, plan, member, again, "checkpoint-*"), reporter)
     last = max(checkpoints, key=lambda path: (path.name, path.parent.name), default=None)
-    attempt = new_attempt(workspace.round_folder(plan.round), member.attempts)
+    attempt = new_attempt(workspace.round_folder(plan.round), _attempt_names(member, again))
     job = TrainJob(
         workspace=workspace.path, manifest=training_manifest_file(workspace, plan.round), folder=attempt,
-        recipe=plan.recipe, classes=plan.classes, seed=member.seed, round=plan.round, threads=plan.threads,
-        coordinator=os.getpid(), resume_from=last,
+        recipe=plan.recipe, classes=plan.classes, seed=member.seeds[again], round=plan.round, threads=plan.threads,
+        coordinator=os.getpid(), repeats_labelled=_repeats_labelled(plan), resume_from=last,
     )  # fmt: skip
     if last is not None:
         reporter.say(f"{member.title}: training continues after {last.stem.replace('-', ' of epoch ')}")
@@ -194,6 +249,12 @@ def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, repo
     return attempt / "model.safetensors"
 
 
+def _repeats_labelled(plan: RoundPlan) -> bool:
+    """Whether labelled images take the place of those that a teacher would teach: the control of an experiment."""
+    teaching = plan.recipe.teaching
+    return teaching is not None and teaching.source == "labelled" and plan.teacher is not None
+
+
 def _quarantine_damaged(files: list[Path], reporter: Reporter) -> list[Path]:
     """Return the undamaged ones of the checkpoints or models; rename the others and report them."""
     there = [file for file in files if file.exists()]
@@ -204,6 +265,7 @@ def _quarantine_damaged(files: list[Path], reporter: Reporter) -> list[Path]:
     return whole
 
 
-def _attempts(workspace: Workspace, plan: RoundPlan, member: Member, name: str) -> list[Path]:
-    """List the files of that name from all attempts to train the member."""
-    return list(workspace.round_folder(plan.round).glob(f"attempts/{member.attempts}-*/{name}.safetensors"))
+def _attempts(workspace: Workspace, plan: RoundPlan, member: Member, again: int, name: str) -> list[Path]:
+    """List the files of that name from all attempts to train the member from one of its seeds."""
+    attempts = f"{_attempt_names(member, again)}-[0-9]*"
+    return list(workspace.round_folder(plan.round).glob(f"attempts/{attempts}/{name}.safetensors"))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -18,18 +19,25 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, NothingToTrain
 from catbuilder.core.files import atomic_write
-from catbuilder.core.recipe import Recipe
+from catbuilder.core.recipe import Recipe, Teaching
 from catbuilder.core.resources import query
 from catbuilder.core.sky import nearest, neighbourhood
 from catbuilder.sets.firewall import read_stamps
 from catbuilder.sets.same_picture import same_picture
 
 
-def training_manifest(workspace: Workspace, con: Connection, round_number: int, recipe: Recipe) -> pa.Table:
-    """List every labelled object that may be trained on in this round, with its role.
+def training_manifest(
+    workspace: Workspace, con: Connection, round_number: int, recipe: Recipe, teacher: int | None = None
+) -> pa.Table:
+    """List every object that this round may train or validate on, with its role.
 
-    Returns a table of survey, object_id, shard, row, role ('training' or 'validation'), label (index into the
-    classes), class, source; sorted by survey and object_id.
+    Returns a table of survey, object_id, shard, row, role ('training', 'teaching' or 'validation'), label (index into
+    the classes), class, source; sorted by survey and object_id. If the recipe lets images without a label teach, it has
+    weight (float32) and posterior (list of float32, of a soft target) too.
+
+    Parameters
+    ----------
+    teacher : the model whose predictions teach; None if there is none yet
 
     Raises
     ------
@@ -38,6 +46,10 @@ def training_manifest(workspace: Workspace, con: Connection, round_number: int, 
     """
     classes = workspace.config.classes
     candidates = fetch_arrow(con, query("sets/training_candidates"), {"round": round_number})
+    columns = [*_COLUMNS]
+    if recipe.teaching is not None:
+        candidates = _with_teaching(con, candidates, round_number, recipe, recipe.teaching, teacher)
+        columns += ["weight", "posterior"]
     roles = _roles(workspace, candidates, recipe)
     table = candidates.append_column("role", pa.array(roles, pa.string())).filter(
         pa.array([r is not None for r in roles], pa.bool_())
@@ -52,9 +64,36 @@ def training_manifest(workspace: Workspace, con: Connection, round_number: int, 
             "with labels of every class (catbuilder ingest images DIR --table T.csv --survey sdss)"
         )
     labels = pa.array([classes.index(label) for label in table["class"].to_pylist()], pa.int64())
-    return table.append_column("label", labels).select(
-        ["survey", "object_id", "shard", "row", "role", "label", "class", "source"]
-    )
+    return table.append_column("label", labels).select(columns)
+
+
+_COLUMNS = ("survey", "object_id", "shard", "row", "role", "label", "class", "source")
+_TAUGHT = "taught"  # source of an image that teaches by a prediction
+
+
+def _with_teaching(
+    con: Connection, labelled: pa.Table, round_number: int, recipe: Recipe, teaching: Teaching, teacher: int | None
+) -> pa.Table:
+    """Leave out promoted labels; add the images that teach by the teacher's predictions, and everybody's weight."""
+    labelled = labelled.filter(pc.not_equal(labelled["source"], "promoted"))
+    parameters = {
+        "round": round_number, "model": teacher, "target": recipe.sets.target, "surest": teaching.surest,
+        "images": teaching.images if teaching.source == "pool" else 0,
+    }  # fmt: skip
+    taught = fetch_arrow(con, query("sets/teaching_candidates"), parameters)
+    if teaching.target == "hard":
+        taught = taught.drop_columns(["posterior"])
+    table = pa.concat_tables([labelled, taught.cast(_like(labelled, taught))], promote_options="default")
+    if "posterior" not in table.column_names:
+        table = table.append_column("posterior", pa.nulls(table.num_rows, pa.list_(pa.float32())))
+    weights = pc.if_else(pc.equal(table["source"], "human"), teaching.human_weight, 1.0).cast(pa.float32())
+    return table.append_column("weight", weights).sort_by([("survey", "ascending"), ("object_id", "ascending")])
+
+
+def _like(model: pa.Table, table: pa.Table) -> pa.Schema:
+    """Give the columns of a table the types that another table has for them."""
+    known = {field.name: field for field in model.schema}
+    return pa.schema([known.get(field.name, field) for field in table.schema])
 
 
 def score_manifest(con: Connection, recipe: Recipe, unscored_by: int | None = None) -> pa.Table:
@@ -95,7 +134,7 @@ def write_manifest(table: pa.Table, path: Path) -> None:
 
 
 def _roles(workspace: Workspace, candidates: pa.Table, recipe: Recipe) -> list[str | None]:
-    """Assign 'training', 'validation', or None to an object that is too near a validation object to train on."""
+    """Assign 'training', 'teaching' or 'validation', or None to an object too near a validation object to train on."""
     groups = _groups(workspace, candidates)
     split = np.array(candidates["split"].to_pylist(), dtype=object)
     asserted = np.array([source != "promoted" for source in candidates["source"].to_pylist()], bool)
@@ -104,9 +143,10 @@ def _roles(workspace: Workspace, candidates: pa.Table, recipe: Recipe) -> list[s
     held_groups = set(groups[validation])
     beside = np.array([group in held_groups for group in groups], bool) & ~validation
     beside |= ~validation & _near(candidates, validation, recipe.firewall.radius_arcsec)
+    taught = np.array([source == _TAUGHT for source in candidates["source"].to_pylist()], bool)
     return [
-        "validation" if is_validation else None if is_beside else "training"
-        for is_validation, is_beside in zip(validation, beside, strict=True)
+        "validation" if is_validation else None if is_beside else "teaching" if is_taught else "training"
+        for is_validation, is_beside, is_taught in zip(validation, beside, taught, strict=True)
     ]
 
 

@@ -90,15 +90,12 @@ def measure(job: TrainJob, turns: int, steps: int) -> None:
 
 
 def whole_steps(trainer, gradients, batches, ahead: Iterator, steps: int) -> None:
-    from torch import from_numpy
-
     from catbuilder.network.galaxy_network import train_mode
 
     train_mode(trainer.network)
     for _ in range(steps):
         step, stamps = next(ahead)
-        labels = from_numpy(trainer.training.labels[batches[step]])
-        trainer.step(stamps, labels, (0, 1, 0, step, trainer.rank), gradients)
+        trainer.step(stamps, batches[step], (0, 1, 0, step, trainer.rank), gradients)
 
 
 class Alone:

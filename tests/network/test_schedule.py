@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catbuilder.core.recipe import Stage, Training
-from catbuilder.network.schedule import best_epoch, max_epochs, next_epoch
+from catbuilder.network.schedule import kept_epoch, max_epochs, next_epoch
 
 PAPER = Training(
     stages=(
@@ -73,11 +73,18 @@ def test_a_cosine_stage_starts_at_its_rate_and_falls_towards_nothing():
 def test_without_validation_nothing_stops_early_and_the_last_epoch_is_kept():
     nothing = [None] * 10
     assert len(planned(PAPER, nothing)) == 10
-    assert best_epoch(nothing) == 9
+    assert kept_epoch(PAPER, nothing) == 9
 
 
-def test_the_best_epoch_is_the_earliest_of_equals_and_never_one_that_is_not_a_number():
-    assert best_epoch([math.nan, 0.5, 0.4, 0.4]) == 2
+def test_the_kept_epoch_is_the_earliest_of_equals_and_never_one_that_is_not_a_number():
+    assert kept_epoch(PAPER, [math.nan, 0.5, 0.4, 0.4]) == 2
+
+
+def test_with_the_last_epoch_kept_no_loss_ends_a_stage_or_lowers_its_rate():
+    last = PAPER.model_copy(update={"keep": "last"})
+    worse = [0.1 + n for n in range(10)]
+    assert planned(last, worse) == planned(last, [None] * 10)
+    assert kept_epoch(last, worse) == 9
 
 
 @given(settings, st.lists(loss, min_size=30, max_size=30), st.integers(1, 8))
