@@ -65,6 +65,12 @@ CREATE OR REPLACE MACRO standing_splits_at(at_round := now_round()) AS TABLE
                WHERE table_name = 'splits' AND round <= at_round) AS r
         ON r.survey = s.survey AND r.object_id = s.object_id AND r.replaced_run = s.run;
 
+-- The model that speaks, whose predictions stand: the newest that was not refused.
+CREATE OR REPLACE MACRO speaker_at(at_round := now_round()) AS
+    coalesce((SELECT max(model) FROM scorings
+              WHERE round <= at_round AND model NOT IN (SELECT model FROM refusals WHERE round <= at_round)),
+             (SELECT max(model) FROM scorings WHERE round <= at_round));
+
 -- Objects whose standing prediction may be another model's than the speaking one's: their image was rejected or assigned
 -- to another object after an older model scored it, or `score` had another model score objects ingested later.
 CREATE OR REPLACE MACRO strays_at(at_round := now_round()) AS TABLE
@@ -76,10 +82,6 @@ CREATE OR REPLACE MACRO strays_at(at_round := now_round()) AS TABLE
                QUALIFY model <> speaker_at(at_round) AND model <> round
                    AND run > max(run) FILTER (model = round AND model = speaker_at(at_round)) OVER ()) AS late
         ON late.model = s.model AND late.run = s.run;
-
--- The model whose predictions stand: the last round's, unless it was refused.
-CREATE OR REPLACE MACRO speaker_at(at_round := now_round()) AS
-    (SELECT arg_max(model, round) FROM speakers WHERE round <= at_round);
 
 -- The standing prediction of each object: that of the speaking model. Every round scores all objects with a good image,
 -- so that this is the one for nearly all; ranking the scores of every object would sort 1e9 rows. A model scores an
@@ -212,7 +214,8 @@ CREATE OR REPLACE MACRO uniform_draw(purpose, survey, object_id) AS
 
 -- Rounds whose model speaks or spoke, and that no later `rollback` has undone.
 CREATE OR REPLACE MACRO standing_speakers() AS TABLE
-    SELECT s.* FROM speakers AS s
+    SELECT s.model FROM scorings AS s
+    ANTI JOIN refusals AS f ON f.model = s.model
     WHERE s.model = s.round
       AND coalesce((SELECT min(b.to_round) FROM rollbacks AS b WHERE b.run > s.run), s.round) >= s.round;
 

@@ -79,6 +79,9 @@ class Training(Settings):
     keep: Literal["best", "last"] = "best"
     # the rate of each layer of the backbone is that of the next one times this
     layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    # trainings of a network that collapses (it tells the classes of the validation set hardly better than chance), each
+    # from another seed, before its round neither speaks nor promotes; with 1 nothing is looked at
+    tries: Positive = 3
     # random numbers of seed and round ("round"), or of the seed alone: then rounds differ by what they train on only
     streams: Literal["round", "seed"] = "round"
 

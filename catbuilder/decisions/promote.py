@@ -8,7 +8,7 @@ The recipe's `promotion.policy` names one of four policies, each a function here
   `decisions/promote_threshold.sql`.
 - `certified` (`_promote_certified`): as many objects as an upper bound on the error rate allows; `certify_round` in
   `certified_policy` decides. It is the only policy that states an error rate.
-- `none` (`promote_nothing`): no object. It is also what a model that does not speak promotes.
+- `none` (`_promote_nothing`): no object.
 
 To add a policy: name it in `core.recipe.Promotion.policy`; write a query `promote_<policy>.sql` that makes label events
 of the temporary table `promotable`; write a function here that runs it, and list the function in `_POLICIES`.
@@ -30,6 +30,7 @@ from catbuilder.core.resources import query
 from catbuilder.decisions.audit import queue_audit
 from catbuilder.decisions.certified_policy import CUTS, certify_round
 from catbuilder.decisions.promotion_candidates import find_promotable
+from catbuilder.decisions.speaking import reason_to_refuse
 
 _CERTIFICATES = pa.schema(
     [
@@ -53,6 +54,7 @@ class Decisions:
     certificates: list[dict[str, object]] = field(default_factory=list)
     calibration: pa.Table | None = None
     messages: list[str] = field(default_factory=list)
+    refusal: str = ""  # why the round's model does not speak
 
     @property
     def events(self) -> pa.Table:
@@ -63,10 +65,15 @@ class Decisions:
 def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
     """Retract promoted labels that the round's model contradicts, then promote objects of the pool.
 
+    A model that should not speak (see `speaking`) does neither.
+
     An object can be promoted if it is in the pool and in the target population, has a good stamp and no label, and is
     not excluded by the firewall. An object whose label is retracted in this round cannot be promoted in it. Ties of
     confidence are broken by survey and object_id, so the same scores always give the same labels.
     """
+    refusal = reason_to_refuse(con, plan)
+    if refusal:
+        return replace(_promote_nothing(), refusal=refusal)
     retractions = _retractions(con, plan)
     promoted = _POLICIES[plan.recipe.promotion.policy](con, workspace, plan)
     return replace(promoted, retractions=retractions)
@@ -101,8 +108,8 @@ def _promote_certified(con: Connection, workspace: Workspace, plan: RoundPlan) -
     )
 
 
-def promote_nothing(*_: object) -> Decisions:
-    """Make the decisions of a round that promotes nothing and retracts nothing."""
+def _promote_nothing(*_: object) -> Decisions:
+    """Promote no object."""
     return Decisions(EVENTS.empty_table(), CUTS.empty_table())
 
 
@@ -110,7 +117,7 @@ _POLICIES: dict[str, Callable[[Connection, Workspace, RoundPlan], Decisions]] = 
     "top_k": _promote_top_k,
     "threshold": _promote_threshold,
     "certified": _promote_certified,
-    "none": promote_nothing,
+    "none": _promote_nothing,
 }
 
 
@@ -137,6 +144,11 @@ def record_decisions(recording: Recording, plan: RoundPlan, decisions: Decisions
     con = recording.con
     record_events(recording, decisions.events, plan.round)
     place: dict[str, object] = {"round": plan.round, "run": recording.run}
+    if decisions.refusal:
+        con.execute(
+            "INSERT INTO refusals BY NAME SELECT $round AS model, $reason AS reason, $round AS round, $run AS run",
+            {**place, "reason": decisions.refusal},
+        )
     con.register("incoming", decisions.cuts.cast(CUTS))
     con.execute("INSERT INTO promotion_cuts BY NAME SELECT *, $round AS round, $run AS run FROM incoming", place)
     if decisions.calibration is None:

@@ -6,47 +6,27 @@ people labelled since the speaking model was trained; never a test set, and neve
 on which the two models differ say which is better, so a sign test counts those (McNemar 1947).
 """
 
-from dataclasses import dataclass
-
 from scipy.stats import binomtest
 
 from catbuilder.catalogue.connection import Connection, first_row
 from catbuilder.catalogue.round_records import RoundPlan
-from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Which model speaks after a round, and why a new one was refused ('' if it was not)."""
-
-    model: int
-    reason: str = ""
-
-
-def judge_model(con: Connection, plan: RoundPlan) -> Verdict:
-    """Decide which model speaks after the round: its own, or the one that spoke before."""
-    before = first_row(con, "SELECT arg_max(model, round) FROM speakers WHERE round < ?", [plan.round])
-    speaking = before[0] if before else None
+def reason_to_refuse(con: Connection, plan: RoundPlan) -> str:
+    """Say why the round's model should not speak; '' if it should."""
     if first_row(con, "SELECT 1 FROM models WHERE model = ? AND collapsed", [plan.round]):
-        return Verdict(speaking if speaking is not None else plan.round, "its training collapsed")
+        return "its training collapsed to an answer hardly better than chance"
     level = plan.recipe.speaking.gate
-    if speaking is None or not level:
-        return Verdict(plan.round)
-    place = {"round": plan.round, "new": plan.round, "old": speaking}
-    new_right, old_right = con.execute(query("decisions/disagreements"), place).fetchall()[0]
+    before = first_row(con, "SELECT max(model) FROM standing_speakers() WHERE model < ?", [plan.round])
+    if not level or before is None or before[0] is None:
+        return ""
+    new_right, old_right = con.execute(
+        query("decisions/disagreements"), {"round": plan.round, "new": plan.round, "old": before[0]}
+    ).fetchall()[0]
     if old_right > new_right and binomtest(new_right, new_right + old_right, alternative="less").pvalue < level:
-        return Verdict(
-            speaking,
+        return (
             f"of the {new_right + old_right} galaxies of known class on which it differs from the model of round "
-            f"{speaking}, that one is right on {old_right}",
+            f"{before[0]}, that one is right on {old_right}"
         )
-    return Verdict(plan.round)
-
-
-def record_verdict(recording: Recording, plan: RoundPlan, verdict: Verdict) -> None:
-    """Record which model speaks after the round."""
-    recording.con.execute(
-        "INSERT INTO speakers VALUES (?, ?, ?, ?)",
-        [plan.round, verdict.model, verdict.reason or None, recording.run],
-    )
+    return ""

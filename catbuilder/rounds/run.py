@@ -25,9 +25,8 @@ from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted
 from catbuilder.decisions.calibration_set import calibration_metrics, record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
-from catbuilder.decisions.promote import decide, promote_nothing, record_decisions
+from catbuilder.decisions.promote import decide, record_decisions
 from catbuilder.decisions.shift_meters import measure_shift, record_shifts
-from catbuilder.decisions.speaking import judge_model, record_verdict
 from catbuilder.rounds.launch.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.rounds.launch.processes import threads_for
 from catbuilder.rounds.planning import plan_next_round, threads_per_rank, verify_manifests
@@ -48,16 +47,13 @@ class RoundOutcome:
         Number of promoted objects by class.
     retracted : int
         Number of promotions that the round took back.
-    speaking : int, optional
-        The round whose model still speaks, if this round's was refused.
     refused : str
-        Why it was refused.
+        Why the round's model does not speak, so that an earlier one's predictions stand in the catalogue; else empty.
     """
 
     round: int
     promoted: dict[str, int]
     retracted: int
-    speaking: int | None = None
     refused: str = ""
 
 
@@ -385,31 +381,27 @@ def _decide(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     with workspace.reading(wait_s=None) as con:
         shifts = measure_shift(con, workspace, plan)
     with workspace.recording(f"round {plan.round}: decided", wait_s=None) as recording:
-        verdict = judge_model(recording.con, plan)
-        record_verdict(recording, plan, verdict)
-        decisions = promote_nothing() if verdict.reason else decide(recording.con, workspace, plan)
+        decisions = decide(recording.con, workspace, plan)
         record_decisions(recording, plan, decisions)
         record_shifts(recording, shifts)
         labels = decisions.promotions["label"].to_pylist()
         promoted = {name: labels.count(name) for name in plan.classes if name in labels}
         details = {"promoted": promoted, "retracted": decisions.retractions.num_rows}
-        if verdict.reason:
-            details |= {"speaking": verdict.model, "refused": verdict.reason}
+        if decisions.refusal:
+            details["refused"] = decisions.refusal
         record_step(recording, plan.round, "decided", json.dumps(details))
         fault_point("decide.before_commit")
     fault_point("decide.after_commit")
-    if verdict.reason:
-        reporter.say(f"warning: {_refusal(plan.round, verdict.model, verdict.reason)}")
+    if decisions.refusal:
+        reporter.say(
+            f"warning: the model of round {plan.round} does not speak: {decisions.refusal}; its scores are kept, and "
+            "the predictions of the model before it still stand"
+        )
     unseen = shifts.messages if plan.recipe.promotion.policy == "certified" else ()
     for sentence in [*decisions.messages, *unseen]:
         reporter.say(f"round {plan.round}: {sentence}")
     counts = ", ".join(f"{n} {name}" for name, n in promoted.items()) or "nothing"
     reporter.say(f"round {plan.round}: promoted {counts}; retracted {decisions.retractions.num_rows}")
-
-
-def _refusal(number: int, speaking: int, reason: str) -> str:
-    stays = "its predictions stand for want of others" if speaking == number else f"round {speaking} still speaks"
-    return f"the model of round {number} does not speak, since {reason}; {stays}, and nothing is promoted"
 
 
 def _evaluate(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:

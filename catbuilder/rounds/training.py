@@ -6,7 +6,7 @@ of the round, so each has the memory and the bits of a network that trains alone
 many times longer as there are members. Finished members are kept, so a kill costs at most an epoch of one of them.
 
 A training may collapse: its network answers one class for nearly everything. Such a network is trained again from
-another seed, `_TRIES` times in all; the last is then recorded as collapsed, and its round neither speaks nor promotes.
+another seed, `training.tries` times in all; the last is then recorded as collapsed, and its round neither speaks nor promotes.
 """
 
 import os
@@ -54,9 +54,6 @@ class TrainedMember:
     validation_loss: float | None
 
 
-_TRIES = 3  # trainings of a network that collapses
-
-
 def member_seed(seed: int, number: int, again: int = 0) -> int:
     """Compute the seed of a member, 63 bits; member 0 has the round's own, so that it equals a single network.
 
@@ -76,7 +73,7 @@ def members_of(workspace: Workspace, plan: RoundPlan) -> list[Member]:
     return [
         Member(
             number=number,
-            seeds=tuple(member_seed(plan.seed, number, again) for again in range(_TRIES)),
+            seeds=tuple(member_seed(plan.seed, number, again) for again in range(plan.recipe.training.tries)),
             file=folder / (f"model-{number}.safetensors" if number else "model.safetensors"),
             attempts=plan.attempts(f"member-{number}" if number else "train"),
             title=f"round {plan.round}" + (f", network {number + 1} of {of}" if of > 1 else ""),
@@ -106,7 +103,7 @@ def train_members(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> 
             )  # under the round lock
             fault_point("train.after_member")
         trained.append(_verified(plan, member))
-        for again in range(_TRIES):
+        for again in range(len(member.seeds)):
             for checkpoint in _attempts(workspace, plan, member, again, "checkpoint-*"):
                 checkpoint.unlink()  # each three times the size of the model, and no longer needed
     return trained
@@ -191,19 +188,19 @@ def _verified(plan: RoundPlan, member: Member) -> TrainedMember:
         )
     best = card.history[card.best_epoch]
     return TrainedMember(
-        member, found.seed, best.has_collapsed, sha256_file(member.file), len(card.history), card.best_epoch + 1,
+        member, found.seed, len(member.seeds) > 1 and best.has_collapsed, sha256_file(member.file), len(card.history), card.best_epoch + 1,
         best.validation_loss,
     )  # fmt: skip
 
 
 def _trained_without_collapse(workspace: Workspace, plan: RoundPlan, member: Member, reporter: Reporter) -> Path:
     """Train a network, again from other seeds if it collapses; give the file of the last one."""
-    for again in range(_TRIES):
+    for again in range(len(member.seeds)):
         model = _trained_attempt(workspace, plan, member, again, reporter)
         card = read_model_card(model)
-        if not card.history[card.best_epoch].has_collapsed:
+        if len(member.seeds) == 1 or not card.history[card.best_epoch].has_collapsed:
             break
-        left = _TRIES - again - 1
+        left = len(member.seeds) - again - 1
         reporter.say(
             f"warning: {member.title}: the training collapsed (the network tells the classes of the validation set "
             f"hardly better than chance); "

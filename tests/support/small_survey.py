@@ -36,6 +36,7 @@ learning_rate = 2e-3
 warmup_epochs = 0
 scale_rate = false
 channels_last = false
+tries = 1
 [[training.stages]]
 epochs = 2
 train_from = "all"
@@ -160,7 +161,7 @@ def finish_by_hand(workspace: Workspace, plan: RoundPlan, spiral: Mapping[tuple[
     number = plan.round
     with workspace.recording("trained to evaluated") as recording:
         recording.con.execute(
-            "INSERT INTO models VALUES (?, 'by hand', '', '', 'none', 0, 1, 1, 0.5, ?, ?)",
+            "INSERT INTO models VALUES (?, 'by hand', '', '', 'none', 0, 1, 1, 0.5, ?, ?, false)",
             [number, number, recording.run],
         )
         record_calibrator(recording, plan, [file])

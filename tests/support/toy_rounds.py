@@ -34,6 +34,7 @@ learning_rate = 3e-3
 warmup_epochs = 0
 scale_rate = false
 channels_last = false
+tries = 1
 [[training.stages]]
 epochs = 4
 train_from = "all"

@@ -198,7 +198,7 @@ def close_round(
         record_step(recording, number, "planned", "{}")
     with workspace.recording("round: trained") as recording:
         recording.con.execute(
-            "INSERT INTO models VALUES (?, ?, ?, 'test_efficientnet', 'none', ?, 3, 2, 0.5, ?, ?)",
+            "INSERT INTO models VALUES (?, ?, ?, 'test_efficientnet', 'none', ?, 3, 2, 0.5, ?, ?, false)",
             [number, f"rounds/{number:03d}/model.safetensors", f"{number:x}" * 64, seed, number, recording.run],
         )
         record_step(recording, number, "trained", "{}")
