@@ -6,7 +6,8 @@ of the round, so each has the memory and the bits of a network that trains alone
 many times longer as there are members. Finished members are kept, so a kill costs at most an epoch of one of them.
 
 A training may collapse: its network answers one class for nearly everything. Such a network is trained again from
-another seed, `training.tries` times in all; the last is then recorded as collapsed, and its round neither speaks nor promotes.
+another seed, `training.tries` times in all; the last is then recorded as collapsed, and its round neither speaks nor
+promotes.
 """
 
 import os
@@ -187,10 +188,9 @@ def _verified(plan: RoundPlan, member: Member) -> TrainedMember:
             "give the same command again"
         )
     best = card.history[card.best_epoch]
-    return TrainedMember(
-        member, found.seed, len(member.seeds) > 1 and best.has_collapsed, sha256_file(member.file), len(card.history), card.best_epoch + 1,
-        best.validation_loss,
-    )  # fmt: skip
+    collapsed = len(member.seeds) > 1 and best.has_collapsed
+    epochs = (len(card.history), card.best_epoch + 1)
+    return TrainedMember(member, found.seed, collapsed, sha256_file(member.file), *epochs, best.validation_loss)
 
 
 def _trained_without_collapse(workspace: Workspace, plan: RoundPlan, member: Member, reporter: Reporter) -> Path:
