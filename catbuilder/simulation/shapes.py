@@ -110,7 +110,7 @@ def _spiral_lights(rng: np.random.Generator, stage: float, reddening: float, lan
     arms = (1 - bulge) * float(np.clip((0.2 + 0.3 * stage) * rng.lognormal(0, 0.3), 0.08, 0.6))
     bar = (1 - bulge) * float(rng.uniform(0.08, 0.2)) if rng.random() < 0.35 else 0.0
     lane = -min(0.09 * lane, 0.13) * (1 - bulge)
-    disc_colour = float(0.71 - 0.26 * stage + rng.normal(0, 0.07))
+    disc_colour = float(0.69 - 0.26 * stage + rng.normal(0, 0.065))
     bulge_colour = max(disc_colour, float(rng.normal(0.82, 0.06)))
     shares: list[tuple[Part, float, float]] = [
         ("bulge", bulge, bulge_colour),
@@ -132,7 +132,7 @@ def _lenticular(rng: np.random.Generator) -> Shape:
     radius = _radius(rng, mag, 3.0)
     bulge = float(rng.uniform(0.3, 0.65))
     bar = (1 - bulge) * float(rng.uniform(0.08, 0.2)) if rng.random() < 0.25 else 0.0
-    disc_colour = float(rng.normal(0.62, 0.07) if rng.random() < 0.1 else rng.normal(0.76, 0.06))
+    disc_colour = float(rng.normal(0.62, 0.07) if rng.random() < 0.1 else rng.normal(0.785, 0.06))
     bulge_colour = disc_colour + 0.06
     shares: list[tuple[Part, float, float]] = [
         ("bulge", bulge, bulge_colour), ("disc", 1 - bulge - bar, disc_colour), ("bar", bar, bulge_colour)
@@ -155,7 +155,7 @@ def _elliptical(rng: np.random.Generator) -> Shape:
     radius = _radius(rng, mag, 2.6)
     # The bright ones are the more concentrated.
     first = int(rng.integers(3)) + (1 if mag < _TYPICAL else 0) + (1 if rng.random() < 0.3 else 0)
-    colour = float(rng.normal(0.64, 0.08) if rng.random() < 0.12 else rng.normal(0.82, 0.06))
+    colour = float(rng.normal(0.64, 0.08) if rng.random() < 0.12 else rng.normal(0.835, 0.06))
     return _shape(
         "elliptical",
         mag,

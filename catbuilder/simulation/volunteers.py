@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from catbuilder.simulation.galaxy import Exposure, Galaxy, Label
 
@@ -20,7 +21,7 @@ CUTS: dict[Label, float] = {"elliptical": 0.926, "spiral": 0.985}
 
 _VOLUNTEERS = 40
 _SDSS_SEEING = 1.32  # arcsec, in r
-_PECULIAR = 0.8  # scatter of a galaxy's logit about that of its twins
+_PECULIAR = 1.3  # scatter of a galaxy's logit about that of its twins: of a t distribution, since some images mislead all
 
 
 @dataclass(frozen=True)
@@ -66,9 +67,9 @@ class Votes:
 def cast_votes(galaxy: Galaxy, rng: np.random.Generator) -> Votes:
     """Let the volunteers vote on the SDSS image of a galaxy."""
     detail = visible_detail(galaxy.radius_arcsec, galaxy.mag_r, galaxy.sdss)
-    spiral = _logistic(_evidence(galaxy, detail) + rng.normal(0, _PECULIAR))
+    spiral = expit(_evidence(galaxy, detail) + _PECULIAR * rng.standard_t(4))
     do_not_know, merger = 0.003 + 0.03 * (1 - detail) ** 2, 0.003
-    edge_on = _logistic((galaxy.inclination_deg - 76) / 4) if galaxy.inclination_deg > 0 else 0.5
+    edge_on = expit((galaxy.inclination_deg - 76) / 4) if galaxy.inclination_deg > 0 else 0.5
     clockwise = 0.5 + math.copysign(0.45 * detail, galaxy.pitch_deg) if galaxy.arms else 0.5
     chances = np.array([
         1 - spiral, spiral * (1 - edge_on) * clockwise, spiral * (1 - edge_on) * (1 - clockwise), spiral * edge_on
@@ -82,20 +83,20 @@ def cast_votes(galaxy: Galaxy, rng: np.random.Generator) -> Votes:
 def visible_detail(radius_arcsec: float, mag_r: float, exposure: Exposure) -> float:
     """Compute how much of a galaxy's structure an SDSS image shows, from 0 to 1: by its size in seeing, and its light."""
     size = math.log2(max(radius_arcsec, 0.1) / (2.2 * _SDSS_SEEING * exposure.seeing))
-    return _logistic(2.2 + 2.0 * size - 0.9 * (mag_r - 16.5) - 1.5 * math.log(exposure.noise))
+    return float(expit(1.6 + 2.0 * size - 0.9 * (mag_r - 16.5) - 1.5 * math.log(exposure.noise)))
 
 
 def _evidence(galaxy: Galaxy, detail: float) -> float:
     """Compute the logit of a vote for spiral."""
     cosine = math.cos(math.radians(galaxy.inclination_deg)) if galaxy.kind != "elliptical" else 1.0
-    edge_on = _logistic((0.2 - cosine) / 0.04)
+    edge_on = expit((0.2 - cosine) / 0.04)
     if galaxy.kind == "spiral":
-        contrast = min(galaxy.fraction("arms") / 0.25, 1.4) ** 0.7
+        contrast = min(galaxy.fraction("arms") / 0.28, 1.3)
         arms = contrast * min(0.35 + cosine, 1.0) * (1 - edge_on)
-        return -2.4 + 8.5 * detail * max(arms, 0.85 * edge_on)
+        return -2.8 + 10.0 * detail * max(arms, 0.85 * edge_on)
     # Edge-on they are disputed: without arms to see, a flat disc is called a spiral by half of the volunteers.
-    flat = edge_on if galaxy.kind == "lenticular" else _logistic((0.45 - galaxy.axis_ratio) / 0.05) * 0.5
-    return -4.2 + 1.4 * (1 - detail) + 4.0 * flat
+    flat = edge_on if galaxy.kind == "lenticular" else expit((0.45 - galaxy.axis_ratio) / 0.05) * 0.5
+    return -4.4 + 1.4 * (1 - detail) + 4.0 * flat
 
 
 def _bias(galaxy: Galaxy) -> float:
@@ -112,7 +113,3 @@ def _debiased(
     return Votes(
         elliptical, clockwise, anticlockwise, edge_on, do_not_know, merger, both * share, both * (1 - share)
     )  # fmt: skip
-
-
-def _logistic(x: float) -> float:
-    return 1 / (1 + math.exp(-x))
