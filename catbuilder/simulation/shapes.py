@@ -109,7 +109,7 @@ def _spiral_lights(rng: np.random.Generator, stage: float, reddening: float, lan
     bulge = float(np.clip(0.42 - 0.36 * stage + rng.normal(0, 0.07), 0.03, 0.6))
     arms = (1 - bulge) * float(np.clip((0.2 + 0.3 * stage) * rng.lognormal(0, 0.3), 0.08, 0.6))
     bar = (1 - bulge) * float(rng.uniform(0.08, 0.2)) if rng.random() < 0.35 else 0.0
-    lane = -min(0.09 * lane, 0.13) * (1 - bulge)
+    lane = -min(0.11 * lane, 0.15) * (1 - bulge)
     disc_colour = float(0.69 - 0.26 * stage + rng.normal(0, 0.065))
     bulge_colour = max(disc_colour, float(rng.normal(0.82, 0.06)))
     shares: list[tuple[Part, float, float]] = [
