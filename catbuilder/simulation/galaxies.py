@@ -1,4 +1,4 @@
-"""Choose the galaxies of a simulated survey: how many of each class a set has, where they lie, and which had clean votes.
+"""Choose the galaxies of a simulated survey: how many of each class, where they lie, and which had clean votes.
 
 All galaxies are drawn alike (`shapes`), easy and difficult ones. Those of the training set and of HP have clean votes
 (`volunteers`): candidates are drawn until the votes on one pass the cut. So the training set lacks what volunteers
@@ -95,8 +95,9 @@ def draw_voted_galaxies(plan: SurveyPlan, seed: int) -> list[tuple[Galaxy, Votes
         faults = _faults_of(plan) if set_name == "pool" else {}
         for k in range(size):
             number = len(made)
-            place = _Place(number, set_name, faults.get(k, ""), *positions[number].tolist(),
-                           exposures[0][number], exposures[1][number])  # fmt: skip
+            ra, dec = positions[number].tolist()
+            sdss, des = (of_survey[number] for of_survey in exposures)
+            place = _Place(number, set_name, faults.get(k, ""), ra, dec, sdss, des)
             made.append(_choose(place, "spiral" if k < spirals else "elliptical", seed))
     return made
 

@@ -1,4 +1,4 @@
-"""Write the tables of a simulated survey, in the form in which real ones come: images, test sets, votes; and the truth."""
+"""Write the tables of a simulated survey, in the form of real ones: images, test sets, votes; and the truth."""
 
 import csv
 import math
@@ -26,7 +26,7 @@ _TEST_SETS: dict[SetName, str] = {"hp": "HP", "fo": "FO"}
 
 @dataclass(frozen=True)
 class SimulatedTable:
-    """A table and how to bring it in: `ingest images` of `folder`, `testset` if `test_set` is given, `ingest gz1` else."""
+    """A table, for `ingest images` if it has a `folder`, `testset` if it has a `test_set`, and `ingest gz1` else."""
 
     name: str
     survey: SurveyName
@@ -50,7 +50,7 @@ class Sighting:
 
 
 def write_tables(folder: Path, sightings: Sequence[Sighting]) -> Iterator[SimulatedTable]:
-    """Write `truth.csv`, and yield the tables to ingest: each set's images, true classes of the test sets, the votes."""
+    """Write `truth.csv`, and yield the tables to ingest: images, true classes of the test sets, votes."""
     _write_table(folder / "truth.csv", [_truth_row(s) for s in sightings])
     for set_name in ("hp", "fo", "training", "calibration", "pool"):
         for survey in SEEN_BY[set_name]:

@@ -39,7 +39,6 @@ from catbuilder.simulation.source_tables import SEEN_BY, Sighting, SimulatedTabl
 from catbuilder.simulation.telescopes import arcsec_per_pixel, write_stamps
 from catbuilder.simulation.volunteers import Votes
 
-
 _FIRST_ID: dict[SurveyName, int] = {"sdss": 587724240151707767, "des": 310493763}
 _MOST_GALAXIES = 10_000_000  # of a set; each is an image file
 _BATCH = 16  # galaxies a task: half a second of work
@@ -90,8 +89,8 @@ def simulate(
     """Simulate a survey into `<workspace>/sources` and ingest it.
 
     An interrupted simulation continues with the same call. Test sets are declared before anything else is ingested, so
-    the firewall works from the start. Training galaxies are labelled by simulated volunteers, whose votes are ingested as
-    those of Galaxy Zoo 1 are; the classes of test and calibration galaxies are the true ones.
+    the firewall works from the start. Training galaxies are labelled by simulated volunteers, whose votes are ingested
+    as those of Galaxy Zoo 1 are. The classes of test and calibration galaxies are the true ones.
 
     Parameters
     ----------
@@ -211,7 +210,9 @@ def simulate_sources(
 
 def _claim(folder: Path, plan: SurveyPlan, seed: int, stamp_size: int) -> None:
     """Write the settings into `plan.json`; refuse a folder in which other settings were used."""
-    settings = json.dumps({"simulator": _VERSION, "seed": seed, "stamp_size": stamp_size, **asdict(plan)}, indent=1) + "\n"
+    settings = (
+        json.dumps({"simulator": _VERSION, "seed": seed, "stamp_size": stamp_size, **asdict(plan)}, indent=1) + "\n"
+    )
     note = folder / "plan.json"
     if note.exists() and note.read_text(encoding="utf-8") != settings:
         raise InputError(

@@ -2,8 +2,8 @@
 
 A galaxy is a sum of parts. Sersic bulge, exponential disc and bar are analytic profiles; the arms are one small image
 of a logarithmic spiral, made face-on and tilted by GalSim (80 x 80 pixels, finer than either survey's seeing); a dust
-lane is a thin profile of negative flux. Each band weighs the same parts by its own fluxes, so a galaxy is built once and
-convolved six times, for two surveys and three bands.
+lane is a thin profile of negative flux. Each band weighs the same parts by its own fluxes, so a galaxy is built once
+and convolved six times, for two surveys and three bands.
 
 Fluxes are in nanomaggies (magnitude 22.5 is one). Pixels and the typical seeing and depth are those of SDSS DR7 and DES
 DR1; seeing and depth vary with the place (`exposures`). The renderings imitate the public colour stamps: SDSS dark with

@@ -21,7 +21,8 @@ CUTS: dict[Label, float] = {"elliptical": 0.926, "spiral": 0.985}
 
 _VOLUNTEERS = 40
 _SDSS_SEEING = 1.32  # arcsec, in r
-_PECULIAR = 1.3  # scatter of a galaxy's logit about that of its twins: of a t distribution, since some images mislead all
+_PECULIAR = 1.3  # scatter of a galaxy's logit about that of its twins
+_FREEDOM = 4  # of Student's t, by which it scatters: some images mislead nearly every volunteer
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Votes:
 def cast_votes(galaxy: Galaxy, rng: np.random.Generator) -> Votes:
     """Let the volunteers vote on the SDSS image of a galaxy."""
     detail = visible_detail(galaxy.radius_arcsec, galaxy.mag_r, galaxy.sdss)
-    spiral = expit(_evidence(galaxy, detail) + _PECULIAR * rng.standard_t(4))
+    spiral = expit(_evidence(galaxy, detail) + _PECULIAR * rng.standard_t(_FREEDOM))
     do_not_know, merger = 0.003 + 0.03 * (1 - detail) ** 2, 0.003
     edge_on = expit((galaxy.inclination_deg - 76) / 4) if galaxy.inclination_deg > 0 else 0.5
     clockwise = 0.5 + math.copysign(0.45 * detail, galaxy.pitch_deg) if galaxy.arms else 0.5
@@ -77,11 +78,11 @@ def cast_votes(galaxy: Galaxy, rng: np.random.Generator) -> Votes:
     counts = rng.multinomial(
         max(int(rng.poisson(_VOLUNTEERS)), 20), [*chances * (1 - do_not_know - merger), do_not_know, merger]
     )
-    return _debiased(*counts.tolist(), bias=_bias(galaxy))
+    return _debiased(counts.tolist(), _bias(galaxy))
 
 
 def visible_detail(radius_arcsec: float, mag_r: float, exposure: Exposure) -> float:
-    """Compute how much of a galaxy's structure an SDSS image shows, from 0 to 1: by its size in seeing, and its light."""
+    """Compute how much of its structure an SDSS image shows, from 0 to 1: by size in units of seeing, and by light."""
     size = math.log2(max(radius_arcsec, 0.1) / (2.2 * _SDSS_SEEING * exposure.seeing))
     return float(expit(1.6 + 2.0 * size - 0.9 * (mag_r - 16.5) - 1.5 * math.log(exposure.noise)))
 
@@ -104,12 +105,10 @@ def _bias(galaxy: Galaxy) -> float:
     return math.exp(-2.0 * (1 - visible_detail(galaxy.radius_arcsec, galaxy.mag_r, Exposure())))
 
 
-def _debiased(
-    elliptical: int, clockwise: int, anticlockwise: int, edge_on: int, do_not_know: int, merger: int, bias: float
-) -> Votes:
+def _debiased(counts: list[int], bias: float) -> Votes:
+    """Multiply the votes for elliptical by `bias`, and leave the sum of the two shares as it is."""
+    elliptical, clockwise, anticlockwise, edge_on, *_ = counts
     spiral = clockwise + anticlockwise + edge_on
-    both = (elliptical + spiral) / (elliptical + spiral + do_not_know + merger)
+    both = (elliptical + spiral) / sum(counts)
     share = bias * elliptical / (bias * elliptical + spiral) if elliptical else 0.0
-    return Votes(
-        elliptical, clockwise, anticlockwise, edge_on, do_not_know, merger, both * share, both * (1 - share)
-    )  # fmt: skip
+    return Votes(*counts, both * share, both * (1 - share))
