@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from catbuilder.core.recipe import load_recipe
 from catbuilder.simulation.galaxies import SurveyPlan, draw_voted_galaxies
 from catbuilder.simulation.galaxy import Galaxy
 from catbuilder.simulation.volunteers import CUTS, Votes
@@ -72,6 +73,10 @@ def test_the_cut_leaves_the_planned_number_with_a_few_wrong_labels(sky):
     assert 0.01 < wrong < 0.045
     uncut = np.mean([v.label != g.label for g, v in sky["fo"]])
     assert uncut > 2 * wrong, "without the cut, volunteers are wrong more often"
+
+
+def test_the_cuts_are_those_of_the_recipe_of_the_paper():
+    assert load_recipe("paper").sets.cuts == CUTS
 
 
 def test_the_cut_leaves_out_the_difficult_ones(sky):
