@@ -61,10 +61,9 @@ class Galaxy:
     """True values of one simulated object.
 
     `label` is the class and `kind` the type: a lenticular is an early type, so its class is elliptical.
-    `radius_arcsec` is the half-light radius of an elliptical along its long axis over the square root of
-    `axis_ratio`, or of a disc seen face-on; `axis_ratio` is that of the projected disc or of the elliptical;
-    `sersic` belongs to the elliptical or the bulge. `texture` is the seed of the knots along the arms. Both
-    surveys see the same shape.
+    `radius_arcsec` is the half-light radius of an elliptical (the geometric mean of its axes), or of a disc seen
+    face-on; `axis_ratio` is that of the projected disc or of the elliptical; `sersic` belongs to the elliptical or the
+    bulge. `texture` is the seed of the knots along the arms. Both surveys see the same shape.
     """
 
     number: int

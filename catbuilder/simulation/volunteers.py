@@ -107,8 +107,10 @@ def _bias(galaxy: Galaxy) -> float:
 
 def _debiased(counts: list[int], bias: float) -> Votes:
     """Multiply the votes for elliptical by `bias`, and leave the sum of the two shares as it is."""
-    elliptical, clockwise, anticlockwise, edge_on, *_ = counts
+    elliptical, clockwise, anticlockwise, edge_on, do_not_know, merger = counts
     spiral = clockwise + anticlockwise + edge_on
     both = (elliptical + spiral) / sum(counts)
     share = bias * elliptical / (bias * elliptical + spiral) if elliptical else 0.0
-    return Votes(*counts, both * share, both * (1 - share))
+    return Votes(
+        elliptical, clockwise, anticlockwise, edge_on, do_not_know, merger, both * share, both * (1 - share)
+    )  # fmt: skip
