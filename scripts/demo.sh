@@ -37,7 +37,7 @@ catbuilder sql "
 echo "Gains of a point or two are the noise of one seed. Where a later round loses, look at what it learned from:"
 catbuilder sql "SELECT round, label, source, count(*) AS objects FROM training WHERE role = 'training'
                 GROUP BY ALL ORDER BY ALL"
-echo "The surest spirals are edge-on, and the rounds learn little from face-on ones: docs/results-recursion.md."
+echo "docs/results-recursion.md compares what is promoted with what is missed."
 
 echo
 echo "== Proofs, a file and a report for a colleague"

@@ -53,7 +53,8 @@ def simulate(
 ) -> None:
     """Create a simulated survey whose true classes are known.
 
-    SDSS and DES images of the same galaxies are simulated, and ingested like real ones.
+    SDSS and DES images of the same galaxies are simulated, and ingested like real ones. So are the votes of volunteers,
+    which label the training galaxies: a few of these labels are wrong.
     """
     from dataclasses import replace
 

@@ -3,9 +3,12 @@
 Every object has its own random stream, so the files are the same, byte for byte, with any number of processes. A galaxy
 that both surveys see has an id in each (18 digits in SDSS, beyond what a float holds; 9 in DES). Ids are assigned at
 random, so an id reveals nothing about the galaxy. Positions in the two surveys differ by up to 0.1 arcsec.
+
+Training galaxies are labelled by the volunteers' votes, as on the real sky, and a few of these labels are wrong. The
+classes of test and calibration galaxies are the true ones. The votes on what SDSS saw are written in the columns of
+Galaxy Zoo 1 (`sdss/votes.csv`).
 """
 
-import csv
 import json
 import math
 import multiprocessing
@@ -15,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,42 +26,23 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import INT64_MAX, require_number_in
 from catbuilder.core.errors import InputError
-from catbuilder.core.files import atomic_write, write_text
+from catbuilder.core.files import write_text
 from catbuilder.core.paths import named_path
 from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.progress import Reporter
 from catbuilder.ingest.images import ingest_images
+from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 from catbuilder.sets.testsets import add_test_set
-from catbuilder.simulation.galaxies import Galaxy, SetName, SurveyPlan, draw_galaxies, random_stream
+from catbuilder.simulation.galaxies import SurveyPlan, draw_voted_galaxies
+from catbuilder.simulation.galaxy import Galaxy, SurveyName, random_stream
+from catbuilder.simulation.source_tables import SEEN_BY, Sighting, SimulatedTable, count_wrong_labels, write_tables
 from catbuilder.simulation.telescopes import arcsec_per_pixel, write_stamps
+from catbuilder.simulation.volunteers import Votes
 
-SurveyName = Literal["sdss", "des"]
-Split = Literal["train", "calibration", "pool"]
-
-_SEEN_BY: dict[SetName, tuple[SurveyName, ...]] = {
-    "training": ("sdss",),
-    "hp": ("sdss", "des"),
-    "fo": ("sdss", "des"),
-    "calibration": ("des",),
-    "pool": ("des",),
-}
-_SPLITS: dict[SetName, Split] = {"training": "train", "calibration": "calibration", "pool": "pool"}
-_TEST_SETS: dict[SetName, str] = {"hp": "HP", "fo": "FO"}
 _FIRST_ID: dict[SurveyName, int] = {"sdss": 587724240151707767, "des": 310493763}
 _MOST_GALAXIES = 10_000_000  # of a set; each is an image file
 _BATCH = 16  # galaxies a task: half a second of work
-
-
-@dataclass(frozen=True)
-class SimulatedTable:
-    """A table and how to bring it in: `ingest images` of `folder`, or `testset` if `test_set` is given."""
-
-    name: str
-    survey: SurveyName
-    table: Path
-    folder: Path | None = None  # of the images; None for the table of a test set
-    split: Split | None = None
-    test_set: str | None = None
+_VERSION = 2  # of the simulator: another one draws other galaxies from the same seed
 
 
 @dataclass(frozen=True)
@@ -71,26 +55,26 @@ class SimulationReport:
         Folder of the stamps and tables.
     tables : tuple[SimulatedTable, ...]
         The tables written.
+    training : int
+        Number of training galaxies, after the cut on votes.
+    wrong_labels : int
+        Number of these whose label, that of the votes, is not their true class.
     """
 
     sources: Path
     tables: tuple[SimulatedTable, ...]
+    training: int
+    wrong_labels: int
 
     def sentences(self) -> list[str]:
         """Describe the report, one sentence an item."""
-        return [f"Simulated {len(self.tables)} tables in {self.sources} and ingested them."]
-
-
-@dataclass(frozen=True)
-class _Sighting:
-    """One object as listed by one survey."""
-
-    galaxy: Galaxy
-    survey: SurveyName
-    object_id: int
-    ra: float
-    dec: float
-    magnitudes: tuple[float, float, float]  # g, r, i
+        text = [f"Simulated {len(self.tables)} tables in {self.sources} and ingested them."]
+        if self.training:
+            text.append(
+                f"{self.training:,} training galaxies have clean votes, which label them; {self.wrong_labels:,} of "
+                "these labels are wrong."
+            )
+        return text
 
 
 def simulate(
@@ -105,14 +89,16 @@ def simulate(
     """Simulate a survey into `<workspace>/sources` and ingest it.
 
     An interrupted simulation continues with the same call. Test sets are declared before anything else is ingested, so
-    the firewall works from the start.
+    the firewall works from the start. Training galaxies are labelled by simulated volunteers, whose votes are ingested
+    as those of Galaxy Zoo 1 are. The classes of test and calibration galaxies are the true ones.
 
     Parameters
     ----------
     workspace : Path
         Folder of the workspace; it is made if it is not there.
     plan : SurveyPlan or int, optional
-        Numbers of galaxies in each set, or the number in all, 200 or more.
+        Numbers of galaxies in each set, or the number in all, 200 or more. Those of training and HP count what is left
+        after the cut on votes.
     seed : int
         Seed of the sky.
     stamp_size : int
@@ -130,7 +116,7 @@ def simulate(
     Raises
     ------
     InputError
-        The folder already holds the sources of another plan, seed or stamp size.
+        The folder already holds the sources of another plan, seed, stamp size or version of the simulator.
 
     Examples
     --------
@@ -160,7 +146,10 @@ def simulate(
             add_test_set(opened, table.test_set, table.table, survey=table.survey)
         elif table.folder is not None:
             _ingest(opened, table, table.folder, reporter)
-    return SimulationReport(workspace / "sources", tuple(tables))
+        else:
+            ingest_survey(opened, table.table, "gz1", survey=table.survey)
+    training, wrong = count_wrong_labels(workspace / "sources")
+    return SimulationReport(workspace / "sources", tuple(tables), training, wrong)
 
 
 def _ingest(workspace: Workspace, table: SimulatedTable, folder: Path, reporter: Reporter) -> None:
@@ -171,7 +160,7 @@ def _ingest(workspace: Workspace, table: SimulatedTable, folder: Path, reporter:
             table.table,
             survey=table.survey,
             split=table.split,
-            source="imported",
+            source="galaxy_zoo" if table.split == "train" else "imported",
             # The same for all sets of a survey, since they are drawn in the same way.
             rendering=f"catbuilder simulate, {table.survey}",
             arcsec_per_pixel=arcsec_per_pixel(table.survey),
@@ -192,7 +181,8 @@ def simulate_sources(
     Parameters
     ----------
     folder : Path
-        Gets `<survey>/<set>/<object_id>.png` (8-bit RGB), `<survey>/<set>.csv`, `truth.csv` and `plan.json`.
+        Gets `<survey>/<set>/<object_id>.png` (8-bit RGB), `<survey>/<set>.csv`, `sdss/votes.csv`, `truth.csv` and
+        `plan.json`.
     stamp_size : int
         Width of an SDSS stamp in its own pixels of 0.396 arcsec; a DES stamp covers the same angle.
     processes : int, optional
@@ -208,46 +198,50 @@ def simulate_sources(
     Raises
     ------
     InputError
-        The folder already holds the sources of another plan, seed or stamp size.
+        The folder already holds the sources of another plan, seed, stamp size or version of the simulator.
     """
     _claim(folder, plan, seed, stamp_size)
-    sightings = _sightings(draw_galaxies(plan, seed), seed)
+    sightings = _sightings(draw_voted_galaxies(plan, seed), seed)
     for survey, set_name in {(s.survey, s.galaxy.set_name) for s in sightings}:
         (folder / survey / set_name).mkdir(parents=True, exist_ok=True)
     _draw_all(_files(folder, sightings), stamp_size, seed, processes, reporter or Reporter(quiet=True))
-    _write_table(folder / "truth.csv", [_truth_row(s) for s in sightings])
-    return list(_write_tables(folder, sightings))
+    return list(write_tables(folder, sightings))
 
 
 def _claim(folder: Path, plan: SurveyPlan, seed: int, stamp_size: int) -> None:
     """Write the settings into `plan.json`; refuse a folder in which other settings were used."""
-    settings = json.dumps({"seed": seed, "stamp_size": stamp_size, **asdict(plan)}, indent=1) + "\n"
+    settings = (
+        json.dumps({"simulator": _VERSION, "seed": seed, "stamp_size": stamp_size, **asdict(plan)}, indent=1) + "\n"
+    )
     note = folder / "plan.json"
     if note.exists() and note.read_text(encoding="utf-8") != settings:
         raise InputError(
-            f"{folder} holds a survey simulated with another plan, seed or stamp size (see {note}); "
-            "give the same ones, or another folder"
+            f"{folder} holds a survey simulated with another plan, seed, stamp size or version of the simulator (see "
+            f"{note}); give the same ones, or another folder"
         )
     write_text(note, settings)
 
 
-def _sightings(galaxies: Sequence[Galaxy], seed: int) -> list[_Sighting]:
+def _sightings(galaxies: Sequence[tuple[Galaxy, Votes | None]], seed: int) -> list[Sighting]:
     """List the objects of each survey, ordered by survey and object id."""
     listed = []
     rng = random_stream(seed, 1, "survey")
     for survey in ("sdss", "des"):
-        seen = [galaxy for galaxy in galaxies if survey in _SEEN_BY[galaxy.set_name]]
+        seen = [(galaxy, votes) for galaxy, votes in galaxies if survey in SEEN_BY[galaxy.set_name]]
         ids = _FIRST_ID[survey] + rng.permutation(len(seen))
-        listed += [_sighting(galaxy, survey, int(i), rng) for galaxy, i in zip(seen, ids, strict=True)]
+        listed += [_sighting(*one, survey, int(i), rng) for one, i in zip(seen, ids, strict=True)]
     return sorted(listed, key=lambda s: (s.survey, s.object_id))
 
 
-def _sighting(galaxy: Galaxy, survey: SurveyName, object_id: int, rng: np.random.Generator) -> _Sighting:
+def _sighting(
+    galaxy: Galaxy, votes: Votes | None, survey: SurveyName, object_id: int, rng: np.random.Generator
+) -> Sighting:
     # At most 0.05 arcsec in each survey, so that the two positions differ by 0.1 at most.
     offset, angle = rng.uniform(0, 0.05) / 3600, rng.uniform(0, 2 * math.pi)
     g, r, i = np.array(galaxy.magnitudes()) + rng.normal(0, 0.02 if survey == "sdss" else 0.01, 3)
-    return _Sighting(
+    return Sighting(
         galaxy=galaxy,
+        votes=votes,
         survey=survey,
         object_id=object_id,
         ra=(galaxy.ra + offset * math.cos(angle) / math.cos(math.radians(galaxy.dec))) % 360.0,
@@ -256,7 +250,7 @@ def _sighting(galaxy: Galaxy, survey: SurveyName, object_id: int, rng: np.random
     )
 
 
-def _files(folder: Path, sightings: Iterable[_Sighting]) -> list[tuple[Galaxy, dict[str, Path]]]:
+def _files(folder: Path, sightings: Iterable[Sighting]) -> list[tuple[Galaxy, dict[str, Path]]]:
     """List each galaxy with the stamp file in each survey that sees it."""
     files: dict[int, tuple[Galaxy, dict[str, Path]]] = {}
     for s in sightings:
@@ -290,76 +284,3 @@ def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], proces
         with ignore_interrupts():
             counts = pool.map(draw, batches)
         yield from counts
-
-
-def _write_tables(folder: Path, sightings: Sequence[_Sighting]) -> Iterator[SimulatedTable]:
-    """Write the table to ingest each set's images with, and for a test set the table of its true classes."""
-    for set_name in ("hp", "fo", "training", "calibration", "pool"):
-        for survey in _SEEN_BY[set_name]:
-            members = [s for s in sightings if s.survey == survey and s.galaxy.set_name == set_name]
-            if not members:
-                continue
-            split, test_set = _SPLITS.get(set_name), _TEST_SETS.get(set_name)
-            table = folder / survey / f"{set_name}.csv"
-            _write_table(table, [_ingest_row(s, labelled=split in ("train", "calibration")) for s in members])
-            yield SimulatedTable(f"{survey} {set_name}", survey, table, folder / survey / set_name, split)
-            if test_set is not None:
-                table = folder / survey / f"{set_name}-truth.csv"
-                _write_table(table, [{"object_id": s.object_id, "label": s.galaxy.label} for s in members])
-                yield SimulatedTable(f"{survey} {test_set} truth", survey, table, test_set=test_set)
-
-
-def _ingest_row(s: _Sighting, labelled: bool) -> dict[str, Any]:
-    g, r, i = s.magnitudes
-    return {
-        "object_id": s.object_id,
-        "file": f"{s.object_id}.png",
-        "ra": f"{s.ra:.7f}",
-        "dec": f"{s.dec:.7f}",
-        **({"label": s.galaxy.label} if labelled else {}),
-        "mag_g": f"{g:.4f}",
-        "mag_r": f"{r:.4f}",
-        "mag_i": f"{i:.4f}",
-        "radius_arcsec": f"{s.galaxy.radius_arcsec:.3f}",
-        # As the star/galaxy separation of a real catalogue.
-        "domain": "star" if s.galaxy.label == "star" else "",
-    }
-
-
-def _truth_row(s: _Sighting) -> dict[str, Any]:
-    """Collect the true values of an object; a value that does not apply to it is empty."""
-    galaxy = s.galaxy
-    mag_g, mag_r, mag_i = galaxy.magnitudes()
-    numbers = {
-        "ra": galaxy.ra,
-        "dec": galaxy.dec,
-        "mag_g": mag_g,
-        "mag_r": mag_r,
-        "mag_i": mag_i,
-        "radius_arcsec": galaxy.radius_arcsec,
-        "n_sersic": galaxy.sersic,
-        "bulge_fraction": galaxy.fraction("bulge"),
-        "arm_fraction": galaxy.fraction("arms"),
-        "bar_fraction": galaxy.fraction("bar"),
-        "inclination_deg": galaxy.inclination_deg,
-        "axis_ratio": galaxy.axis_ratio,
-        "position_angle_deg": galaxy.position_angle_deg,
-        "pitch_deg": galaxy.pitch_deg,
-    }
-    return {
-        "survey": s.survey,
-        "object_id": s.object_id,
-        "galaxy": galaxy.number,
-        "set": galaxy.set_name,
-        "label": galaxy.label,
-        "fault": galaxy.fault,
-        "arms": galaxy.arms,
-        **{name: "" if math.isnan(value) else f"{value:.7g}" for name, value in numbers.items()},
-    }
-
-
-def _write_table(path: Path, rows: list[dict[str, Any]]) -> None:
-    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

@@ -1,25 +1,24 @@
 """Draw simulated galaxies as SDSS and DES see them, with GalSim: pixels, seeing, noise and colour rendering.
 
 A galaxy is a sum of parts. Sersic bulge, exponential disc and bar are analytic profiles; the arms are one small image
-of a logarithmic spiral, made face-on and tilted by GalSim (80 x 80 pixels, finer than either survey's seeing). Each
-band weighs the same parts by its own fluxes, so a galaxy is built once and convolved six times, for two surveys and
-three bands.
+of a logarithmic spiral, made face-on and tilted by GalSim (80 x 80 pixels, finer than either survey's seeing); a dust
+lane is a thin profile of negative flux. Each band weighs the same parts by its own fluxes, so a galaxy is built once
+and convolved six times, for two surveys and three bands.
 
-Fluxes are in nanomaggies (magnitude 22.5 is one). Seeing, depth and pixels are those of SDSS DR7 and DES DR1;
-the renderings imitate the public colour stamps: SDSS dark with strong colours, DES grey with little
-colour left, since each of its bands is scaled by its own brightness.
+Fluxes are in nanomaggies (magnitude 22.5 is one). Pixels and the typical seeing and depth are those of SDSS DR7 and DES
+DR1; seeing and depth vary with the place (`exposures`). The renderings imitate the public colour stamps: SDSS dark with
+strong colours, DES grey with little colour left, since each of its bands is scaled by its own brightness.
 """
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import galsim
 import numpy as np
 from PIL import Image
 
-from catbuilder.simulation.galaxies import Companion, Galaxy, Light, random_stream
+from catbuilder.simulation.galaxy import Companion, Galaxy, Light, SurveyName, random_stream
 
 # Folding and band limits of 2 % and 1 % instead of GalSim's 0.5 % and 0.1 %: below the noise here, and three times
 # faster for a de Vaucouleurs profile.
@@ -35,7 +34,7 @@ _HALF_LIGHT = 1.678  # of an exponential disc, in scale lengths
 class Telescope:
     """Camera of one survey. Tuples are in the order of the image's colours: i (red), r (green), g (blue)."""
 
-    name: Literal["sdss", "des"]
+    name: SurveyName
     arcsec_per_pixel: float
     seeing_arcsec: tuple[float, float, float]  # FWHM
     sky_noise: tuple[float, float, float]  # standard deviation in a pixel, nanomaggies
@@ -47,7 +46,7 @@ SDSS = Telescope("sdss", 0.396, (1.25, 1.32, 1.43), (0.038, 0.026, 0.020), 900.0
 DES = Telescope("des", 0.263, (0.88, 0.96, 1.12), (0.0075, 0.0040, 0.0034), 16000.0, 60.0)
 
 
-def arcsec_per_pixel(survey: Literal["sdss", "des"]) -> float:
+def arcsec_per_pixel(survey: SurveyName) -> float:
     """Return the pixel scale of a survey's simulated stamps."""
     return {telescope.name: telescope.arcsec_per_pixel for telescope in (SDSS, DES)}[survey]
 
@@ -93,25 +92,25 @@ class Scene:
         """Draw the survey's calibrated bands with noise, (pixels, pixels, 3) float32, nanomaggies."""
         rng = random_stream(seed, self.galaxy.number, telescope.name)
         parameters = _EXACT if self.galaxy.fault == "saturated" else _PARAMETERS
-        night = math.exp(rng.normal(0, 0.08))  # seeing differs between nights
+        exposure = self.galaxy.exposure(telescope.name)
         bands = np.empty((pixels, pixels, 3), np.float32)
         for band in range(3):
-            image = self.band(telescope, band, pixels, night, parameters)
-            bands[..., band] = _exposed(image, telescope, telescope.sky_noise[band], rng)
+            image = self.band(telescope, band, pixels, exposure.seeing, parameters)
+            bands[..., band] = _exposed(image, telescope, exposure.noise * telescope.sky_noise[band], rng)
         return bands
 
     def band(
-        self, telescope: Telescope, band: int, pixels: int, night: float = 1.0,
+        self, telescope: Telescope, band: int, pixels: int, seeing: float = 1.0,
         parameters: galsim.GSParams = _PARAMETERS, offset: tuple[float, float] = (0.0, 0.0),
     ) -> np.ndarray:  # fmt: skip
         """Draw one band without noise, (pixels, pixels) float32, nanomaggies.
 
         Parameters
         ----------
-        night : factor on the survey's seeing
+        seeing : factor on the survey's seeing
         offset : of the object from the middle of the frame, pixels in x and y
         """
-        psf = galsim.Moffat(beta=3.5, fwhm=night * telescope.seeing_arcsec[band])
+        psf = galsim.Moffat(beta=3.5, fwhm=seeing * telescope.seeing_arcsec[band])
         light = galsim.Sum([p * f[band] for p, f in zip(self.profiles, self.fluxes, strict=True)])
         seen = galsim.Convolve(light, psf, gsparams=parameters)
         scale = telescope.arcsec_per_pixel
@@ -130,9 +129,11 @@ def _part(galaxy: Galaxy, light: Light) -> galsim.GSObject:
     if light.part == "bulge":
         bulge = galsim.Sersic(galaxy.sersic, half_light_radius=galaxy.bulge_radius_arcsec, gsparams=_PARAMETERS)
         # The bulge of a disc is rounder than the disc.
-        ratio = galaxy.axis_ratio if not galaxy.arms else 0.5 + 0.5 * galaxy.axis_ratio
+        ratio = galaxy.axis_ratio if galaxy.kind == "elliptical" else 0.5 + 0.5 * galaxy.axis_ratio
         return _projected(bulge, ratio, galaxy.position_angle_deg)
     scale = galaxy.radius_arcsec / _HALF_LIGHT
+    if light.part == "lane":
+        return _lane(galaxy, scale)
     if light.part == "disc":
         part = galsim.Exponential(scale_radius=scale, gsparams=_PARAMETERS)
     elif light.part == "bar":
@@ -141,6 +142,17 @@ def _part(galaxy: Galaxy, light: Light) -> galsim.GSObject:
         part = _arms(galaxy, scale)
     # A tilted disc keeps its long axis, but shear keeps the area: so dilate first.
     return _projected(part.dilate(math.sqrt(galaxy.axis_ratio)), galaxy.axis_ratio, galaxy.position_angle_deg)
+
+
+def _lane(galaxy: Galaxy, scale: float) -> galsim.GSObject:
+    """Build the dust of a disc seen edge-on: a thin line, on the near side of the centre."""
+    axis_ratio = 0.4 * galaxy.axis_ratio
+    line = galsim.Gaussian(sigma=scale, gsparams=_PARAMETERS).dilate(math.sqrt(axis_ratio))
+    # The ring of dust at one scale length, tilted, crosses the bulge off its centre.
+    offset = 0.6 * scale * math.cos(math.radians(galaxy.inclination_deg)) * (-1 if galaxy.texture % 2 else 1)
+    angle = math.radians(galaxy.position_angle_deg)
+    line = _projected(line, axis_ratio, galaxy.position_angle_deg)
+    return line.shift(-offset * math.sin(angle), offset * math.cos(angle))
 
 
 def _projected(profile: galsim.GSObject, axis_ratio: float, angle_deg: float) -> galsim.GSObject:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import galsim
 
-from catbuilder.simulation.galaxies import ELLIPTICAL_INDICES, SurveyPlan
+from catbuilder.simulation.galaxies import SurveyPlan
+from catbuilder.simulation.shapes import ELLIPTICAL_INDICES
 from catbuilder.simulation.survey import simulate_sources
 from catbuilder.simulation.telescopes import DES, SDSS, stamp_pixels
 

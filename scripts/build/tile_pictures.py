@@ -20,7 +20,8 @@ from catbuilder.catalogue.workspace import Workspace
 from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
 from catbuilder.ingest.tiles.rendering import render
-from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies
+from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
+from catbuilder.simulation.galaxy import Galaxy
 from catbuilder.simulation.telescopes import DES, SDSS, Scene, Telescope
 
 COLUMNS, ROWS, SIZE = 8, 2, 64

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
-from catbuilder.simulation.survey import SimulatedTable, simulate_sources
+from catbuilder.simulation.survey import SimulatedTable, simulate, simulate_sources
 from catbuilder.simulation.telescopes import arcsec_per_pixel
 
 PLAN = SurveyPlan(training=20, hp=24, fo=24, calibration=10, pool=24, faults=8)
@@ -62,7 +63,7 @@ def test_another_seed_in_the_same_folder_is_refused(tmp_path):
     before = hashes(tmp_path)
     simulate_sources(tmp_path, small, seed=1)
     assert hashes(tmp_path) == before
-    with pytest.raises(InputError, match="another plan, seed or stamp size"):
+    with pytest.raises(InputError, match="another plan, seed, stamp size or version"):
         simulate_sources(tmp_path, small, seed=2)
 
 
@@ -71,6 +72,7 @@ def test_every_set_has_its_size_and_every_row_its_image(sources):
         "sdss hp": 24, "des hp": 24, "sdss fo": 24, "des fo": 24,
         "sdss training": 20, "des calibration": 10, "des pool": 24,
         "sdss HP truth": 24, "des HP truth": 24, "sdss FO truth": 24, "des FO truth": 24,
+        "sdss votes": 68,
     }  # fmt: skip
     assert {t.name: len(rows_of(t.table)) for t in sources[1]} == expected
     for table in sources[1]:
@@ -107,8 +109,8 @@ def test_every_row_has_its_truth(sources):
     truth = {(row["survey"], row["object_id"]): row for row in rows_of(sources[0] / "truth.csv")}
     for table in sources[1]:
         for row in rows_of(table.table):
-            known = truth[table.survey, row["object_id"]]
-            if row.get("label"):
+            known = truth[table.survey, row.get("object_id") or row["OBJID"]]
+            if row.get("label") and table.split != "train":  # training labels are votes, and some are wrong
                 assert known["label"] == row["label"]
     assert len(truth) == 20 + 2 * 24 + 2 * 24 + 10 + 24
 
@@ -189,10 +191,11 @@ def test_positions_are_separated_even_when_the_sky_is_crowded():
 
 
 def test_fo_is_fainter_and_smaller_than_hp():
-    galaxies = draw_galaxies(SurveyPlan(training=0, hp=400, fo=400, calibration=0, pool=0, faults=0), seed=5)
+    """Votes choose HP, and volunteers are sure of the bright and large ones."""
+    galaxies = draw_galaxies(SurveyPlan(training=0, hp=600, fo=600, calibration=0, pool=0, faults=0), seed=5)
     hp, fo = ([g for g in galaxies if g.set_name == name] for name in ("hp", "fo"))
-    assert np.median([g.mag_r for g in fo]) > np.median([g.mag_r for g in hp]) + 0.4
-    assert np.median([g.radius_arcsec for g in fo]) < np.median([g.radius_arcsec for g in hp])
+    assert np.median([g.mag_r for g in fo]) > np.median([g.mag_r for g in hp]) + 0.15
+    assert np.median([g.radius_arcsec for g in fo]) < np.median([g.radius_arcsec for g in hp]) - 0.15
 
 
 def test_calibration_and_pool_galaxies_have_the_same_distribution():
@@ -206,11 +209,22 @@ def test_calibration_and_pool_galaxies_have_the_same_distribution():
         assert 0.46 < auc(a, b) < 0.54, measure
 
 
-def test_colour_helps_but_does_not_determine_the_class():
-    galaxies = draw_galaxies(SurveyPlan(training=0, hp=0, fo=1500, calibration=0, pool=0, faults=0), seed=5)
-    colours = {label: np.array([g.magnitudes()[0] - g.magnitudes()[2] for g in galaxies if g.label == label])
-               for label in ("spiral", "elliptical")}  # fmt: skip
-    assert 0.75 < auc(colours["elliptical"], colours["spiral"]) < 0.97
+def test_votes_and_labels_are_ingested_like_those_of_galaxy_zoo(tmp_path):
+    plan = SurveyPlan(training=8, hp=4, fo=4, calibration=2, pool=4, faults=0)
+    report = simulate(tmp_path / "ws", plan, seed=4, processes=1)
+    assert (report.training, len(report.tables)) == (8, 12)
+    with Workspace.open(tmp_path / "ws").reading() as con:
+        voted = con.execute(
+            "SELECT l.label, g.p_cs_debiased > g.p_el_debiased, o.mag_r FROM labels AS l "
+            "JOIN galaxy_zoo AS g USING (survey, object_id) JOIN catalog AS o USING (survey, object_id) "
+            "WHERE l.source = 'galaxy_zoo'"
+        ).fetchall()
+        test_votes = con.execute("SELECT count(*) FROM catalog WHERE test_set IN ('HP', 'FO') AND votes > 0").fetchone()
+    assert len(voted) == 8
+    assert all((label == "spiral") is spiral and mag_r for label, spiral, mag_r in voted)
+    assert test_votes == (16,)
+    assert "8 training galaxies have clean votes" in report.sentences()[1]
+    assert simulate(tmp_path / "ws", plan, seed=4, processes=1) == report, "a second call changes nothing"
 
 
 def test_an_impossible_plan_is_refused():

@@ -14,7 +14,8 @@ import numpy.typing as npt
 from astropy.io import fits
 from astropy.wcs import WCS
 
-from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies, random_stream
+from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
+from catbuilder.simulation.galaxy import Galaxy, random_stream
 from catbuilder.simulation.telescopes import DES, Scene, Telescope
 
 ZERO_POINT = 30.0  # AB magnitude of one count, as in DES coadds

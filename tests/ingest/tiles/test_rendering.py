@@ -18,7 +18,8 @@ from catbuilder.ingest.tiles.rendering import (
     render,
     resample,
 )
-from catbuilder.simulation.galaxies import Galaxy, SurveyPlan, draw_galaxies
+from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
+from catbuilder.simulation.galaxy import Galaxy
 from catbuilder.simulation.telescopes import DES, SDSS, Scene, Telescope, stamp_pixels
 
 WIDTH = 84.0
