@@ -1,0 +1,160 @@
+"""What each setting of training does to a network's accuracy and to its spread over seeds, before any recursion.
+
+On simulated skies a network is trained on SDSS labels with each setting of `SETTINGS` and several seeds, and judged on
+the DES pool, whose true classes the simulation knows. No test set is looked at. A row is appended to `noise.csv` for
+each training, so that the study can be stopped and continued, and two processes can share it, one sky each.
+
+    python scripts/study/training_noise.py FOLDER [--skies 110 111] [--seeds 0 1 2] [--settings shipped frozen ...]
+"""
+
+import argparse
+import csv
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
+
+PLAN = {"training": 600, "hp": 20, "fo": 20, "calibration": 150, "pool": 1400, "faults": 0}
+SETTINGS: dict[str, tuple[str, ...]] = {
+    "shipped": (),
+    "last": ("training.keep=last",),
+    "average": ("training.ema=0.98", "training.keep=last"),
+    "frozen": ("training.batchnorm=frozen",),
+    "frozen, last": ("training.batchnorm=frozen", "training.keep=last"),
+    "frozen, last, average": ("training.batchnorm=frozen", "training.keep=last", "training.ema=0.98"),
+    "frozen, last, layers": ("training.batchnorm=frozen", "training.keep=last", "training.layer_decay=0.75"),
+    "frozen, last, longer": ("training.batchnorm=frozen", "training.keep=last", "training.stages.1.epochs=8"),
+    "last, longer": ("training.keep=last", "training.stages.1.epochs=8"),
+    "last, average, longer": ("training.keep=last", "training.stages.1.epochs=8", "training.ema=0.98"),
+    "last, slower": ("training.keep=last", "training.stages.1.epochs=8", "training.stages.1.rate=0.25"),
+    "last, layers, longer": ("training.keep=last", "training.stages.1.epochs=8", "training.layer_decay=0.75"),
+}
+COLUMNS = ("sky", "setting", "seed", "seconds", "accuracy", "balanced", "auc", "log_loss", "validation")
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A simulated sky: its workspace, the manifest of its first round, and the pool with its true classes."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    pool: pa.Table
+    spiral: np.ndarray  # (n,), whether a pool object is one
+
+
+def bed(folder: Path, sky: int) -> Bed:
+    """Simulate a sky, unless it is there, and write the manifest of its first round."""
+    from catbuilder.core.recipe import load_recipe
+    from catbuilder.sets.manifest import score_manifest, training_manifest, write_manifest
+    from catbuilder.simulation.galaxies import SurveyPlan
+    from catbuilder.simulation.survey import simulate
+
+    place, recipe = folder / f"sky-{sky}", load_recipe("demo")
+    simulate(place, SurveyPlan(**PLAN), seed=sky, processes=1)
+    from catbuilder.catalogue.workspace import Workspace
+
+    workspace = Workspace.open(place)
+    with workspace.reading() as con:
+        write_manifest(training_manifest(workspace, con, 1, recipe), place / "study.parquet")
+        pool = con.execute(
+            "SELECT survey, object_id FROM catalog WHERE split = 'pool' AND survey = 'des'"
+        ).to_arrow_table()
+        stamps = score_manifest(con, recipe).join(pool, ["survey", "object_id"], join_type="inner")
+    truth = pa.csv.read_csv(place / "sources/truth.csv").select(["object_id", "label"])
+    known = stamps.join(truth, "object_id", join_type="inner").sort_by("object_id")
+    return Bed(place, tuple(workspace.config.classes), known, np.array(known["label"].to_pylist()) == "spiral")
+
+
+def train(bed: Bed, name: str, seed: int) -> dict[str, float]:
+    """Train once with a setting, and measure it on the pool."""
+    from catbuilder.core.recipe import load_recipe
+    from catbuilder.core.stamps import StampReader
+    from catbuilder.network.batches import ordered_batches, read_ahead
+    from catbuilder.network.checkpoint import load_model
+    from catbuilder.network.jobs import TrainJob
+    from catbuilder.network.scorer import Scorer
+    from catbuilder.network.train import train as train_job
+
+    recipe = load_recipe("demo", SETTINGS[name])
+    folder = bed.folder / "study" / f"{name.replace(', ', '-')}-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    job = TrainJob(
+        workspace=bed.folder, manifest=bed.folder / "study.parquet", folder=folder, recipe=recipe,
+        classes=bed.classes, seed=seed, round=1, threads=len(os.sched_getaffinity(0)), coordinator=os.getpid(),
+    )  # fmt: skip
+    started = time.perf_counter()
+    train_job(job)
+    seconds = time.perf_counter() - started
+    for checkpoint in folder.glob("checkpoint-*"):
+        checkpoint.unlink()
+    network, card = load_model(folder / "model.safetensors")
+    scorer = Scorer(network, 64, 1, False, True)
+    reader = StampReader(bed.folder, bed.pool["shard"].to_pylist(), bed.pool["row"].to_numpy())
+    batches = ordered_batches(0, bed.pool.num_rows, 64)
+    posterior = np.concatenate([scorer.score(s).posteriors for s in read_ahead(reader, batches, scorer.device)])
+    spiral = posterior[:, bed.classes.index("spiral")]
+    np.save(folder / "pool.npy", posterior)
+    (validation,) = card.history[card.best_epoch].accuracy.values()
+    return {
+        "seconds": round(seconds, 1),
+        "accuracy": float(np.mean((spiral > 0.5) == bed.spiral)),
+        "balanced": float(balanced_accuracy_score(bed.spiral, spiral > 0.5)),
+        "auc": float(roc_auc_score(bed.spiral, spiral)),
+        "log_loss": float(log_loss(bed.spiral, spiral.clip(1e-6, 1 - 1e-6))),
+        "validation": validation,
+    }
+
+
+def summarise(file: Path) -> None:
+    """Print the mean over skies and seeds, and the spread over the seeds of a sky."""
+    with file.open(newline="") as rows:
+        found = list(csv.DictReader(rows))
+    for name in dict.fromkeys(row["setting"] for row in found):
+        mine = [row for row in found if row["setting"] == name]
+        skies = {row["sky"] for row in mine}
+        of_sky = [np.array([float(row["accuracy"]) for row in mine if row["sky"] == sky]) for sky in skies]
+        spread = np.sqrt(np.mean([a.var(ddof=1) for a in of_sky])) if min(map(len, of_sky)) > 1 else np.nan
+        mean = {
+            k: np.mean([float(row[k]) for row in mine])
+            for k in ("accuracy", "auc", "log_loss", "validation", "seconds")
+        }
+        print(
+            f"{name:26} pool {100 * mean['accuracy']:5.1f} % ± {100 * spread:.1f} (seeds), AUC {mean['auc']:.4f}, "
+            f"log loss {mean['log_loss']:.3f}, SDSS validation {100 * mean['validation']:5.1f} %, "
+            f"{mean['seconds']:4.0f} s, {len(mine)} trainings on {len(skies)} skies"
+        )
+
+
+def main() -> None:
+    """Run the trainings that are missing, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--skies", type=int, nargs="*", default=[110, 111])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--settings", nargs="*", default=list(SETTINGS))
+    asked = parser.parse_args()
+    asked.folder.mkdir(parents=True, exist_ok=True)
+    file = asked.folder / "noise.csv"
+    if not file.exists():
+        file.write_text(",".join(COLUMNS) + "\n")
+    for sky in asked.skies:
+        of_sky = bed(asked.folder, sky)
+        for seed in asked.seeds:
+            for name in asked.settings:
+                with file.open(newline="") as rows:
+                    done = {(row["sky"], row["setting"], row["seed"]) for row in csv.DictReader(rows)}
+                if (str(sky), name, str(seed)) not in done:
+                    row = {"sky": sky, "setting": name, "seed": seed} | train(of_sky, name, seed)
+                    with file.open("a", newline="") as rows:
+                        csv.DictWriter(rows, COLUMNS).writerow(row)
+                    print(row, flush=True)
+    summarise(file)
+
+
+if __name__ == "__main__":
+    main()
