@@ -44,8 +44,14 @@ SELECT round, what, detail FROM (
            || coalesce(format(', likeness {:.3f}', similarity), '') || ': never trained on, never promoted'
     FROM exclusions WHERE survey = $survey AND object_id = $object_id
     UNION ALL
-    SELECT t.round, t.run, 7, t.role, 'as ' || t.label || ' (' || t.source || '), recipe ' || r.recipe || ', seed ' || r.seed
+    SELECT t.round, t.run, 7, t.role,
+           CASE t.role WHEN 'teaching'
+                THEN format('its image taught round {} as {}, by the model of round {}{}; nobody asserts that', t.round,
+                            t.label, r.plan ->> '$.teacher', coalesce(format(' ({:.2f})', p.predicted_confidence), ''))
+                ELSE 'as ' || t.label || ' (' || t.source || ')' END || ', recipe ' || r.recipe || ', seed ' || r.seed
     FROM training AS t JOIN rounds AS r ON r.round = t.round
+    LEFT JOIN predictions AS p ON p.survey = t.survey AND p.object_id = t.object_id
+        AND p.model = CAST(r.plan ->> '$.teacher' AS INTEGER)
     WHERE t.survey = $survey AND t.object_id = $object_id
     UNION ALL
     SELECT p.round, p.run, 8, 'scored',

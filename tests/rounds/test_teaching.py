@@ -1,0 +1,130 @@
+"""Rounds in which pool images teach by what earlier models predict, and models of several rounds speak together."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.contents import MadeOnce, assert_same_contents, contents, rows
+from support.toy_rounds import POOL, Toy, build_toy, toy_at
+
+from catbuilder.catalogue.round_records import read_plan, training_manifest_file
+from catbuilder.catalogue.workspace import Workspace
+from catbuilder.inspection.why import why
+
+TEACHING = ("--set", "teaching.surest=0.6", "--set", "speaking.model=mean")
+SETS = """
+    SELECT t.round, t.role, t.source, d.split, count(*)
+    FROM training AS t JOIN splits AS d ON d.survey = t.survey AND d.object_id = t.object_id
+    GROUP BY ALL ORDER BY ALL
+"""
+
+
+@pytest.fixture(scope="module")
+def toy(made_once: MadeOnce) -> Toy:
+    return toy_at(made_once("toy", build_toy))
+
+
+@pytest.fixture(scope="module")
+def taught(toy: Toy, copy_of: Callable[[Path], Path]) -> Toy:
+    """The toy survey after two rounds; copy it, do not change it."""
+    ran = toy.on(copy_of(toy.workspace))
+    said = ran.round(*TEACHING, n=2)
+    assert "round 2: 600 images without a label teach too, by the predictions of the model of round 1" in said
+    return ran
+
+
+def test_the_surest_of_pool_and_calibration_teach_and_no_promoted_label_trains(taught: Toy) -> None:
+    found = rows(taught.workspace, SETS)
+    of_round = {number: Counter() for number in (1, 2)}
+    for number, role, source, split, n in found:
+        of_round[number][role, source, split] = n
+    assert not any(role == "teaching" for role, _, _ in of_round[1]), "there was no model to teach"
+    labelled = {key: n for key, n in of_round[1].items()}
+    assert {key: n for key, n in of_round[2].items() if key[0] != "teaching"} == labelled
+    assert set(of_round[2]) - set(labelled) == {("teaching", "taught", "pool"), ("teaching", "taught", "calibration")}
+    # 1,000 images of the target, six tenths of them; both halves are alike, so that each gives about half
+    teaching = [n for (role, _, _), n in of_round[2].items() if role == "teaching"]
+    assert sum(teaching) == 600 and min(teaching) > 240
+    assert len(taught.promoted(1)) == 120, "labels are asserted as before"
+
+
+def test_an_image_teaches_as_the_class_that_the_earlier_model_predicted(taught: Toy) -> None:
+    differing = """
+        SELECT count(*) FROM training AS t
+        JOIN predictions AS p ON p.survey = t.survey AND p.object_id = t.object_id AND p.model = 1
+        WHERE t.role = 'teaching' AND t.label <> p.predicted_label
+    """
+    assert rows(taught.workspace, differing) == [(0,)]
+    least = """
+        SELECT min(p.predicted_confidence) FILTER (t.object_id IS NOT NULL) >=
+               max(p.predicted_confidence) FILTER (t.object_id IS NULL)
+        FROM predictions AS p
+        JOIN splits AS d ON d.survey = p.survey AND d.object_id = p.object_id AND d.split IN ('pool', 'calibration')
+        LEFT JOIN training AS t ON t.survey = p.survey AND t.object_id = p.object_id AND t.role = 'teaching'
+        WHERE p.model = 1 GROUP BY p.predicted_label
+    """
+    assert rows(taught.workspace, least) == [(True,), (True,)]
+
+
+def test_why_tells_of_an_image_that_taught(taught: Toy) -> None:
+    ((object_id,),) = rows(
+        taught.workspace, f"SELECT min(object_id) FROM training WHERE role = 'teaching' AND object_id >= {POOL}"
+    )
+    story = [detail for _, _, detail in why(Workspace.open(taught.workspace), object_id, "des").events]
+    assert any("its image taught round 2 as" in detail and "by the model of round 1 (" in detail for detail in story)
+
+
+def test_the_model_of_the_second_round_is_the_mean_of_both_rounds_networks(taught: Toy) -> None:
+    files = rows(taught.workspace, "SELECT model, member, file FROM members ORDER BY ALL")
+    assert files == [(2, 0, "rounds/002/model.safetensors"), (2, 1, "rounds/001/model.safetensors")]
+    between = """
+        SELECT count(*) FROM predictions WHERE model = 2 AND mutual_information IS NULL
+    """
+    assert rows(taught.workspace, between) == [(0,)]
+    assert taught.faults() == {}
+
+
+def test_a_lost_manifest_is_rebuilt_from_the_catalogue(taught: Toy, copy_of: Callable[[Path], Path]) -> None:
+    again = taught.on(copy_of(taught.workspace))
+    again.round(*TEACHING, fault="train.before_commit")
+    workspace = Workspace.open(again.workspace)
+    training_manifest_file(workspace, 3).unlink()
+    said = again.round(*TEACHING)
+    assert "was missing or damaged; it was rebuilt from the catalogue" in said
+    with workspace.reading() as con:
+        plan = read_plan(con, 3)
+    assert (plan.teacher, plan.averaged_with) == (2, (1, 2))
+    assert again.faults() == {}
+
+
+def test_killed_at_its_recordings_it_ends_in_the_same_catalogue(
+    toy: Toy, taught: Toy, copy_of: Callable[[Path], Path]
+) -> None:
+    again = toy.on(copy_of(toy.workspace))
+    again.round(*TEACHING, n=2, fault="score.before_commit")
+    again.round(*TEACHING, n=2, fault="decide.after_commit")
+    again.round(*TEACHING, n=2)
+    assert_same_contents(again.workspace, contents(taught.workspace))
+
+
+def test_the_control_trains_as_long_on_labelled_images_alone(
+    taught: Toy, toy: Toy, copy_of: Callable[[Path], Path]
+) -> None:
+    control = toy.on(copy_of(toy.workspace))
+    control.round(*TEACHING, "--set", "teaching.source=labelled", "--set", "promotion.policy=none", n=2)
+    assert rows(control.workspace, "SELECT count(*) FROM training WHERE role = 'teaching'") == [(0,)]
+    assert rows(control.workspace, "SELECT count(*) FROM labels WHERE source = 'promoted'") == [(0,)]
+    rates = "SELECT epochs FROM models ORDER BY model"
+    assert rows(control.workspace, rates) == rows(taught.workspace, rates)
+
+
+def test_a_rolled_back_round_neither_teaches_nor_speaks_with_others(
+    taught: Toy, copy_of: Callable[[Path], Path]
+) -> None:
+    again = taught.on(copy_of(taught.workspace))
+    again.command("rollback", "--to", "1")
+    again.round(*TEACHING)
+    with Workspace.open(again.workspace).reading() as con:
+        plan = read_plan(con, 3)
+    assert (plan.teacher, plan.averaged_with) == (1, (1,))
