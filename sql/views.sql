@@ -179,7 +179,8 @@ CREATE OR REPLACE VIEW plans AS
 CREATE OR REPLACE VIEW round_status AS
     SELECT r.round, r.recipe, r.seed,
            (SELECT arg_max(p.ranks, p.number) FROM plans AS p WHERE p.round = r.round) AS ranks, arg_max(s.step, s.run) AS step,
-           min(s.recorded_at) AS planned_at, max(s.recorded_at) AS last_step_at
+           min(s.recorded_at) AS planned_at, max(s.recorded_at) AS last_step_at,
+           (SELECT any_value(f.reason) FROM refusals AS f WHERE f.model = r.round) AS refused
     FROM rounds AS r JOIN steps AS s ON s.round = r.round
     GROUP BY r.round, r.recipe, r.seed;
 

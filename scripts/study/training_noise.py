@@ -20,6 +20,8 @@ import pyarrow.csv
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
 PLAN = {"training": 600, "hp": 20, "fo": 20, "calibration": 150, "pool": 1400, "faults": 0}
+HEAD = '{epochs=%d, train_from="head"}'
+ALL = '{epochs=%d, train_from="all", rate=%g, cosine=true}'
 SETTINGS: dict[str, tuple[str, ...]] = {
     "shipped": (),
     "last": ("training.keep=last",),
@@ -29,10 +31,27 @@ SETTINGS: dict[str, tuple[str, ...]] = {
     "frozen, last, average": ("training.batchnorm=frozen", "training.keep=last", "training.ema=0.98"),
     "frozen, last, layers": ("training.batchnorm=frozen", "training.keep=last", "training.layer_decay=0.75"),
     "frozen, last, longer": ("training.batchnorm=frozen", "training.keep=last", "training.stages.1.epochs=8"),
+    "frozen, last, layers, longer": (
+        "training.batchnorm=frozen",
+        "training.keep=last",
+        "training.layer_decay=0.75",
+        "training.stages.1.epochs=8",
+    ),
     "last, longer": ("training.keep=last", "training.stages.1.epochs=8"),
-    "last, average, longer": ("training.keep=last", "training.stages.1.epochs=8", "training.ema=0.98"),
-    "last, slower": ("training.keep=last", "training.stages.1.epochs=8", "training.stages.1.rate=0.25"),
-    "last, layers, longer": ("training.keep=last", "training.stages.1.epochs=8", "training.layer_decay=0.75"),
+    "last, slower": ("training.keep=last", "training.stages.1.epochs=8", "training.stages.1.rate=0.2"),
+    "head": ("training.keep=last", f"training.stages=[{HEAD % 12}]"),
+    "head, gentle": ("training.keep=last", f"training.stages=[{HEAD % 4}, {ALL % (5, 0.1)}]"),
+    "head, gentle, frozen": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        f"training.stages=[{HEAD % 4}, {ALL % (5, 0.1)}]",
+    ),
+    "head, layers, frozen": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        "training.layer_decay=0.75",
+        f"training.stages=[{HEAD % 4}, {ALL % (5, 0.3)}]",
+    ),
 }
 COLUMNS = ("sky", "setting", "seed", "seconds", "accuracy", "balanced", "auc", "log_loss", "validation")
 
