@@ -37,16 +37,18 @@ class EcsvFile(TableFile):
         try:
             table = _read(text)
             cells = [
-                (name, _to_arrow(column), str(getattr(column, "unit", None) or "")) for name, column in _flat(table)
+                (name, _to_arrow(column), str(getattr(column, "unit", None) or ""), frame)
+                for name, column, frame in _flat(table)
             ]
         # A damaged header makes astropy and YAML raise errors of many kinds
         except Exception as error:
             told = isinstance(error, ValueError | OverflowError | Warning)  # others are of the parser itself
             reason = (in_one_line(error) if told else "") or "its header is damaged"
             raise InputError(f"{path} cannot be read as ECSV ({reason}); write it again") from None
-        self._columns = {name: values for name, values, _ in cells}
-        self.frame = "" if _coordinates(table) else frame_in(table.meta)
-        super().__init__(path, [FileColumn(name, sql_type(values.type), unit) for name, values, unit in cells], limits)
+        self._columns = {name: values for name, values, *_ in cells}
+        self.frame = frame_in(table.meta)
+        columns = [FileColumn(name, sql_type(values.type), unit, frame=frame) for name, values, unit, frame in cells]
+        super().__init__(path, columns, limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
@@ -103,17 +105,17 @@ def _coordinates(table: Table) -> list[str]:
     return [name for name in table.colnames if isinstance(table[name], SkyCoord)]
 
 
-def _flat(table: Table) -> Iterator[tuple[str, Any]]:
-    """Name the columns, with right ascension and declination in place of each coordinate column."""
+def _flat(table: Table) -> Iterator[tuple[str, Any, str]]:
+    """Give name, cells and frame of the columns, with right ascension and declination in place of each coordinate."""
     several = len(_coordinates(table)) > 1 or {"ra", "dec"} & {name.lower() for name in table.colnames}
     for name in table.colnames:
         column = table[name]
         if isinstance(column, SkyCoord):
             place = column.icrs
-            yield f"{name}.ra" if several else "ra", place.ra.to("deg")
-            yield f"{name}.dec" if several else "dec", place.dec.to("deg")
+            yield f"{name}.ra" if several else "ra", place.ra.to("deg"), "ICRS"
+            yield f"{name}.dec" if several else "dec", place.dec.to("deg"), "ICRS"
         else:
-            yield name, column
+            yield name, column, ""
 
 
 def _to_arrow(column: Any) -> pa.Array:

@@ -180,8 +180,9 @@ def load_rows(
                 source=scan.source,
             )
             names = {name: cell.name for name, cell in where.items()}
-            about = {"sky_versions": sky_versions, "other_release": other_release, "spelling": position.spelling}
-            con.execute(text, {**scan.parameters, **names, **about})
+            about = {"sky_versions": sky_versions, "other_release": other_release}
+            spelling = {"ra_spelling": position.spelling("ra"), "dec_spelling": position.spelling("dec")}
+            con.execute(text, {**scan.parameters, **names, **about, **spelling})
     except (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.FatalException):
         raise
     except duckdb.Error as error:

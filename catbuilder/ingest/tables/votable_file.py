@@ -46,9 +46,12 @@ class VotableFile(TableFile):
         listed = [(table.number, table.name, [column.name for column in table.columns]) for table in tables]
         self._table = tables[choose_table(path, listed, choice)]
         self._set_aside: list[SetAside] = []
-        columns = [FileColumn(column.name, sql_type(column.kind), column.unit) for column in self._table.columns]
+        columns = [
+            FileColumn(column.name, sql_type(column.kind), column.unit, frame=header.frame_of(column))
+            for column in self._table.columns
+        ]
         super().__init__(path, columns, limits)
-        self.frame = header.frame(self._table)
+        self.frame = header.frame
         self._overflow = header.overflow
 
     @contextmanager
