@@ -51,6 +51,14 @@ class _Header:
     lines: int
 
 
+@dataclass
+class _OddQuotes:
+    """The first line after the header that has an odd number of quotes; None if there is none."""
+
+    after: int
+    first: int | None = None
+
+
 class CsvFile(TableFile):
     """A CSV file as archives write it; a byte order mark and lines with '#' may precede the header.
 
@@ -63,7 +71,7 @@ class CsvFile(TableFile):
     def __init__(self, path: Path, limits: Limits, choice: TableChoice) -> None:
         header = _csv_header(path, choice)
         self._lines_before = header.lines
-        self._odd_quotes: list[int] = []  # lines with one, which a scan finds
+        self._odd_quotes = _OddQuotes(header.lines)  # a scan finds the line
         if len(header.names) == 1 and (
             found := next((name for mark, name in _OTHER_MARKS.items() if mark in header.names[0]), None)
         ):
@@ -96,7 +104,8 @@ class CsvFile(TableFile):
         InputError
             Rows were lost, as the number of lines shows, or are text of a cell.
         """
-        _refuse_swallowed_rows(self.path, self._odd_quotes, len(self.columns))
+        if self._odd_quotes.first is not None:
+            _refuse_swallowed_rows(self.path, self._odd_quotes.first, len(self.columns))
         text = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
         row = first_row(con, text)
         if row is None or row[0] is None:
@@ -112,14 +121,15 @@ class CsvFile(TableFile):
     def numbering(self, con: Connection) -> pa.Table:
         """Number the rows by lines as a text editor counts, with malformed and blank ones."""
         malformed = fetch_arrow(con, "SELECT row FROM malformed").column(0).to_numpy()
-        blank = [number for number, is_blank in _lines(self.path) if number > self._lines_before and is_blank]
-        return numbering_without(self.path, self._lines_before, np.union1d(malformed, np.array(blank, np.int64)))
+        blank = (number for number, is_blank in _lines(self.path) if number > self._lines_before and is_blank)
+        skipped = np.union1d(malformed, np.fromiter(blank, np.int64))
+        return numbering_without(self.path, self._lines_before, skipped)
 
 
-def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: list[int]) -> Iterator[bytes]:
+def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: _OddQuotes) -> Iterator[bytes]:
     """Give the bytes of a file part by part, and refuse a line of far too many cells before it is given.
 
-    Lines with an odd number of quotes are added to `odd_quotes`.
+    The first line with an odd number of quotes goes into `odd_quotes`.
     DuckDB's time grows with the square of the surplus cells: 15 s and 1.2 GB for a line of 40,000.
     """
     most = columns + _SURPLUS_CELLS
@@ -135,15 +145,14 @@ def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: list[int]) ->
             )
         yield part
         if part.endswith(b"\n"):
-            if quotes % 2:
-                odd_quotes.append(number)
+            if quotes % 2 and odd_quotes.first is None and number > odd_quotes.after:
+                odd_quotes.first = number
             number, cells, quotes = number + 1, 0, 0
-    if quotes % 2:  # the last line has no line break
-        odd_quotes.append(number)
+    # in a last line without a line break, an odd number can only end a cell that began in an earlier such line
 
 
 @contextmanager
-def _piped(path: Path, columns: int, odd_quotes: list[int]) -> Iterator[str]:
+def _piped(path: Path, columns: int, odd_quotes: _OddQuotes) -> Iterator[str]:
     """Unpack a file into a pipe while the body runs, and give the pipe's path.
 
     Raises
@@ -174,21 +183,21 @@ def _piped(path: Path, columns: int, odd_quotes: list[int]) -> Iterator[str]:
             raise errors[0]
 
 
-def _refuse_swallowed_rows(path: Path, odd_quotes: Sequence[int], columns: int) -> None:
+def _refuse_swallowed_rows(path: Path, first: int, columns: int) -> None:
     """Refuse a file with a quoted cell that runs over lines which look like rows, up to a later stray quote.
 
-    Such a cell begins and ends on lines with an odd number of quotes; to DuckDB it is a cell like any other.
+    Such a cell begins and ends on lines with an odd number of quotes, of which `first` is the first; to DuckDB it is a
+    cell like any other.
     """
-    if not odd_quotes:
-        return
-    odd, taken, length = set(odd_quotes), list[str](), 0
+    taken, length = list[str](), 0
     with _opened_text(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
-            if not taken and number not in odd:
+            is_odd = number >= first and line.count('"') % 2 == 1
+            if not taken and not is_odd:
                 continue
             taken.append(line)
             length += len(line)
-            if len(taken) > 1 and number in odd:
+            if len(taken) > 1 and is_odd:
                 is_row = _is_one_row(taken, columns)
                 if is_row and holds_rows(taken, columns):
                     raise InputError(
