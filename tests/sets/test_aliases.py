@@ -480,7 +480,7 @@ def test_the_checks_hold_afterwards(workspace):
 def test_crossmatch_identifies_first_and_matches_the_object_and_not_its_image(workspace):
     bring_in(workspace, {900: (10.0, 0.4 * ARCSEC)}, survey="des")
     done = cli("-w", workspace.path, "crossmatch")
-    assert "4 of 5 images with a position show a catalogued object of their survey" in done.out
+    assert "Of 5 images with a position, 4 show a catalogued object of the same survey" in done.out
     assert "3 stamps, 3 splits, 2 labels and 0 exclusions" in done.out
     assert ask(workspace, "SELECT object_id_a, object_id_b FROM matches") == [(100, 900)]
     assert crossmatch(workspace).images == AliasReport(considered=1)

@@ -384,7 +384,7 @@ def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tm
     assert cli("-w", workspace.path, "ingest", "gz1", news, "--update").code == 0
     done = cli("-w", workspace.path, "crossmatch")
     done = cli("-w", workspace.path, "assemble")
-    assert "1 labels of an earlier call are retracted" in done.out, done
+    assert "1 label of an earlier call is retracted" in done.out, done
     state = "SELECT label, split FROM catalog WHERE survey = 'sdss' AND object_id = ?"
     assert ask(workspace, state, SDSS + trained) == [(None, "none")]
     again = cli("-w", workspace.path, "assemble")

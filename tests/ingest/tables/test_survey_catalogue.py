@@ -619,7 +619,7 @@ def test_an_image_gets_the_catalogue_s_position_keeps_what_that_lacks_and_a_far_
 def test_a_far_image_is_told_with_what_became_of_its_stamp(workspace, tmp_path):
     images(workspace, "sdss", (SDSS, 10.0, 0.0, 14.5))
     told = cli("-w", workspace.path, "ingest", "sdss", sdss_csv(tmp_path / "s.csv", sdss_row(SDSS, 10.01, 0)))
-    assert told.code == 0 and "1 stamps of these are kept out of training and scoring (quality misplaced)" in told.err
+    assert told.code == 0 and "1 stamp of these is kept out of training and scoring (quality misplaced)" in told.err
     assert cli("-w", workspace.path, "check").code == 0
 
 
