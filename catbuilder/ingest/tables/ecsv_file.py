@@ -4,6 +4,7 @@ astropy reads it as a whole, in memory. A coordinate column (SkyCoord) becomes t
 degrees), named after it if there are several.
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from catbuilder.ingest.tables.packed_file import UNPACKING_ERRORS, open_unpacked
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, damaged_table, sql_type
 
 _FIRST_LINE = b"# %ECSV"
+_NOT_OF_ITS_TYPE = re.compile(r"column '(.+?)' failed to convert: (.*)", re.DOTALL)
 _MARK = b"\xef\xbb\xbf"  # byte order mark, which some editors write
 
 
@@ -42,6 +44,8 @@ class EcsvFile(TableFile):
             ]
         # A damaged header makes astropy and YAML raise errors of many kinds
         except Exception as error:
+            if found := _NOT_OF_ITS_TYPE.fullmatch(str(error)):
+                raise _wrong_cell(path, *found.groups()) from None
             told = isinstance(error, ValueError | OverflowError | Warning)  # others are of the parser itself
             reason = (in_one_line(error) if told else "") or "its header is damaged"
             raise InputError(f"{path} cannot be read as ECSV ({reason}); write it again") from None
@@ -99,6 +103,17 @@ def _read(text: str) -> Table:
         warnings.simplefilter("ignore", UnitsWarning)  # `units` reads the units that are needed
         warnings.simplefilter("ignore", InvalidEcsvDatatypeWarning)  # `str` for `string`, as numpy calls it
         return Table.read(text.splitlines(), format="ascii.ecsv")
+
+
+def _wrong_cell(path: Path, column: str, why: str) -> InputError:
+    """Make the error for a cell that is not of the type of its column, from the words of Python and numpy."""
+    value = re.search(r"integer (-?\d+) out of bounds|: '(.*)'$", why)
+    cell = f"'{in_one_line(value[1] or value[2], 60)}'" if value else "a cell"
+    cell = "a number beyond 64 bits" if "too large" in why else cell
+    return InputError(
+        f"{path} has {cell} in its column {in_one_line(column, 60)}, which does not fit the type that its header "
+        "states; correct the cell, or the type in the header"
+    )
 
 
 def _coordinates(table: Table) -> list[str]:
