@@ -10,9 +10,15 @@ import pyarrow as pa
 
 from catbuilder.active_learning.answer_meanings import parse_answer_classes
 from catbuilder.active_learning.counted_question import WantedQuestion
+from catbuilder.active_learning.labelled_objects import KnownObjects, known_objects
+from catbuilder.active_learning.lost_majorities import (
+    retract_lost_majorities,
+    say_retracted,
+    say_still_labelled,
+    vote_reason,
+)
 from catbuilder.active_learning.platform_answers import PlatformLabels, read_annotations
 from catbuilder.active_learning.platform_layouts import Layout, require_layout
-from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_events
 from catbuilder.catalogue.vocabulary import SOURCES
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections
@@ -32,14 +38,11 @@ from catbuilder.core.user_csv import (
     label_column,
     list_rejections,
     number_column,
-    parse_object_id,
     read_table,
     survey_column,
     unused_columns,
 )
 from catbuilder.decisions.audit import update_audits
-
-_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,8 @@ class ImportReport:
         What a person should look at in the answers of a platform, a sentence each.
     unused_columns : tuple[str, ...]
         Columns of the table that are not used, some with a hint; none for the exports of platforms.
+    retracted : int
+        Number of labels that earlier answers of the platform gave, and that have no majority any more.
     """
 
     recorded: int
@@ -71,15 +76,17 @@ class ImportReport:
     votes: tuple[str, ...] = ()
     look_at: tuple[str, ...] = ()
     unused_columns: tuple[str, ...] = ()
+    retracted: int = 0
 
     @property
     def nothing_used(self) -> bool:
         """Whether no row could be used."""
-        return not (self.recorded or self.unchanged)
+        return not (self.recorded or self.unchanged or self.retracted)
 
     def sentences(self) -> list[str]:
         """Return the result as sentences."""
-        said = [f"{counted(self.recorded, 'label')} recorded, {self.unchanged} were there already.", *self.votes]
+        said = [f"{counted(self.recorded, 'label')} recorded, {counted(self.unchanged, 'was', 'were')} there already."]
+        said += self.votes
         said += unused_columns(self.unused_columns)
         return said + [f"{audit[0].upper()}{audit[1:]}." for audit in self.audits]
 
@@ -129,7 +136,8 @@ def import_labels(
 
     Names of columns may be in any case. The layouts of platforms hold the answers of people. The latest answer of each
     person to one question counts, also one that means no class. The class that more than half of them mean becomes the
-    label, with its share as confidence.
+    label, with its share as confidence. A label that earlier answers of the platform gave is retracted if the answers
+    have no majority any more.
 
     A label that stands already, from the same source and annotator, changes nothing. A label of an image that is an
     alias of a catalogued object is recorded for that object. A person's label of an object in an audit answers the
@@ -186,7 +194,6 @@ def import_labels(
     if source not in SOURCES[:3]:
         raise InputError(f"labels cannot be imported as '{source}'; use {', '.join(SOURCES[:3])}")
     columns = label_columns(workspace.config.classes, list(workspace.config.surveys))
-    found: PlatformLabels | None = None
     if layout == "plain":
         if answers or workflow_versions or any(option is not None for option in (task, workflow, subjects)):
             raise InputError(
@@ -196,51 +203,74 @@ def import_labels(
         require_layout(file, "plain")
         unique = ("survey", "object_id", "source", "annotator")
         table = read_table(file, columns, unique=unique, limits=workspace.config.limits)
-    else:
+        with workspace.recording(f"labels import {file.name}") as recording:
+            events = read_label_rows(table, source, survey, known_objects(recording.con))
+            recorded, audits = _record(recording, table, events, strict)
+        rejected = tuple(table.rejections)
+        return ImportReport(recorded, events.num_rows - recorded, rejected, audits, unused_columns=table.unused)
+    meanings = parse_answer_classes(answers, workspace.config.classes)
+    wanted = WantedQuestion(task, workflow, tuple(workflow_versions))
+    with workspace.recording(f"labels import {file.name}") as recording:
+        known = known_objects(recording.con)
         found = read_annotations(
             file,
             layout,
-            parse_answer_classes(answers, workspace.config.classes),
+            meanings,
             workspace.config.limits,
-            wanted=WantedQuestion(task, workflow, tuple(workflow_versions)),
+            wanted=wanted,
             survey=survey,
             subjects=None if subjects is None else Path(subjects),
+            meant=known.meant,
         )
-        table = found.table
-        table.parse(columns)
-    with workspace.recording(f"labels import {file.name}") as recording:
-        known, by_id = _known_objects(recording)
-        events = read_label_rows(table, source, survey, known, by_id)
-        if strict:
-            table.refuse_rejections()
-        recorded, audits = record_answers(recording, events)
-        record_rejections(recording, table.rejections)
-        said = () if found is None else (found.sentences, found.warnings + _still_labelled(recording, found, known))
-    votes, look_at = said or ((), ())
-    unused = table.unused if layout == "plain" else ()  # a platform's export has many columns, and always the same
-    rejected = tuple(table.rejections)
-    return ImportReport(recorded, events.num_rows - recorded, rejected, audits, votes, look_at, unused)
+        found.table.parse(columns)
+        return _record_votes(recording, found, known, layout, source, survey, strict)
+
+
+def _record_votes(
+    recording: Recording,
+    found: PlatformLabels,
+    known: KnownObjects,
+    layout: Layout,
+    source: str,
+    survey: str | None,
+    strict: bool,
+) -> ImportReport:
+    """Record the labels that people's answers give, and retract those that they gave once and do not support now."""
+    table = found.table
+    events = read_label_rows(table, source, survey, known, vote_reason(layout))
+    undecided = {known.meant(votes.cells): (votes, why) for votes, why in found.undecided}
+    lost = retract_lost_majorities(recording.con, undecided, layout, source, table.path.name)
+    recorded, audits = _record(recording, table, pa.concat_tables([events, lost]), strict)
+    recorded -= lost.num_rows
+    look_at = (*found.warnings, *say_retracted(lost), *say_still_labelled(recording.con, undecided))
+    rejected, unchanged = tuple(table.rejections), events.num_rows - recorded
+    # the columns of a platform's export are many, and always the same: they are not listed
+    return ImportReport(recorded, unchanged, rejected, audits, found.sentences, look_at, retracted=lost.num_rows)
+
+
+def _record(recording: Recording, table: CsvRows, events: pa.Table, strict: bool) -> tuple[int, tuple[str, ...]]:
+    if strict:
+        table.refuse_rejections()
+    done = record_answers(recording, events)
+    record_rejections(recording, table.rejections)
+    return done
 
 
 def read_label_rows(
-    table: CsvRows,
-    source: str,
-    survey: str | None,
-    known: dict[tuple[str, int], int],
-    by_id: dict[int, list[str]],
+    table: CsvRows, source: str, survey: str | None, known: KnownObjects, come_from: str = "imported from "
 ) -> pa.Table:
     """Turn the valid rows of a table of labels into events with the columns of `EVENTS`, and reject the others.
 
     Parameters
     ----------
     source, survey : source and survey of rows that do not give them
-    known : catalogued object of each (survey, id)
-    by_id : surveys that contain each id
+    known : the objects of the catalogue
+    come_from : how the labels came here, before the name of the file
     """
     events = []
     for row in table.rows:
         try:
-            events.append(_event(row, table.path.name, source, survey, known, by_id))
+            events.append(_event(row, f"{come_from}{table.path.name}", source, survey, known))
         except BadValue as error:
             table.reject(row.number, row.cells, str(error))
     return pa.Table.from_pylist(events, schema=EVENTS)
@@ -292,51 +322,12 @@ def export_labels(workspace: Workspace, file: str | Path) -> int:
     return len(rows)
 
 
-def _still_labelled(recording: Recording, found: PlatformLabels, known: dict[tuple[str, int], int]) -> tuple[str, ...]:
-    """Say which objects without a majority keep a label that was given when fewer people had answered."""
-    named = [(cells["survey"], parse_object_id(cells["object_id"])[0]) for cells in found.undecided]
-    objects = [{"survey": where, "object_id": known[where, one]} for where, one in named if (where, one) in known]
-    if not objects:
-        return ()
-    schema = pa.schema([("survey", pa.string()), ("object_id", pa.int64())])
-    recording.con.register("undecided", pa.Table.from_pylist(objects, schema=schema))
-    recording.con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM undecided")
-    with restricted_to(recording.con, "looked_at"):
-        rows = recording.con.execute(query("active_learning/labels_without_majority")).fetchall()
-    recording.con.unregister("undecided")
-    if not rows:
-        return ()
-    listed = ", ".join(f"{where} {object_id} ({label})" for where, object_id, label in rows[:_LISTED])
-    more = f" and {len(rows) - _LISTED} more" if len(rows) > _LISTED else ""
-    return (
-        f"{len(rows)} object{' without a majority keeps its' if len(rows) == 1 else 's without a majority keep their'} "
-        f"earlier label: {listed}{more}.",
-    )
-
-
-def _known_objects(recording: Recording) -> tuple[dict[tuple[str, int], int], dict[int, list[str]]]:
-    """Return the catalogued object of each (survey, id), and the surveys that contain each id."""
-    rows = recording.con.execute(query("active_learning/known_ids")).fetchall()
-    known = {(survey, object_id): stands_for for survey, object_id, stands_for in rows}
-    by_id: dict[int, list[str]] = {}
-    for survey, object_id in known:
-        by_id.setdefault(object_id, []).append(survey)
-    return known, by_id
-
-
-def _event(
-    row: CsvRow,
-    file_name: str,
-    source: str,
-    survey: str | None,
-    known: dict[tuple[str, int], int],
-    by_id: dict[int, list[str]],
-) -> dict[str, object]:
+def _event(row: CsvRow, come_from: str, source: str, survey: str | None, known: KnownObjects) -> dict[str, object]:
     object_id, name = row["object_id"]
-    where = row["survey"] or survey or _only_survey(object_id, name, by_id)
-    if (where, object_id) not in known:
+    where = row["survey"] or survey or known.survey_of(object_id, name)
+    if (where, object_id) not in known.stands_for:
         raise BadValue(f"no object {name or object_id} of survey {where} is in the catalogue; ingest it first")
-    stands_for = known[where, object_id]
+    stands_for = known.stands_for[where, object_id]
     given_to = "" if stands_for == object_id else f", where it is given to image {name or object_id}"
     return {
         "survey": where,
@@ -346,16 +337,8 @@ def _event(
         "confidence": row["confidence"],
         "source": row["source"] or source,
         "annotator": row["annotator"],
-        "reason": f"imported from {file_name}, row {row.number}{given_to}",
+        "reason": f"{come_from}, row {row.number}{given_to}",
     }
-
-
-def _only_survey(object_id: int, name: str | None, by_id: dict[int, list[str]]) -> str:
-    surveys = by_id.get(object_id, [])
-    if len(surveys) != 1:
-        what = f"is in {' and '.join(sorted(surveys))}" if surveys else "is not in the catalogue"
-        raise BadValue(f"object {name or object_id} {what}; ingest it, or name its survey with --survey")
-    return surveys[0]
 
 
 def _source(name: str) -> str:

@@ -5,7 +5,7 @@ says "Features". An answer with several choices counts only if all of them mean 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from catbuilder.active_learning.answer_meanings import AnswerMeanings, plain
@@ -26,12 +26,14 @@ class ObjectVotes:
     row, cells : of its first answer in the file
     votes : number of people, by the class that they mean; None counts those who mean no class
     only_person : name of the only person who answered, or None
+    people : names of the people who answered, as far as they have names
     """
 
     row: int
     cells: dict[str, str]
     votes: Counter[str | None] = field(default_factory=Counter)
     only_person: str | None = None
+    people: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -56,15 +58,24 @@ class AnswerCount:
     unknown: Counter[str] = field(default_factory=Counter)
 
 
-def count_answers(answers: Sequence[Answer], meanings: AnswerMeanings) -> AnswerCount:
-    """Count the latest answer of each person about each object."""
+def count_answers(
+    answers: Sequence[Answer],
+    meanings: AnswerMeanings,
+    meant: Callable[[Mapping[str, str]], Hashable] = lambda cells: (cells["survey"], cells["object_id"]),
+) -> AnswerCount:
+    """Count the latest answer of each person about each object.
+
+    Parameters
+    ----------
+    meant : tells by the cells `survey` and `object_id` which object an answer is about
+    """
     found = AnswerCount()
-    by_object: dict[tuple[str, str], dict[str, list[Answer]]] = {}
+    by_object: dict[Hashable, dict[str, list[Answer]]] = {}
     for place, answer in enumerate(answers):
         if not answer.choices:
             found.passed_over += answer.people
             continue
-        people = by_object.setdefault((answer.cells["survey"], answer.cells["object_id"]), {})
+        people = by_object.setdefault(meant(answer.cells), {})
         people.setdefault(answer.person or f"\0{place}", []).append(answer)  # who has no name is never the same
     words: dict[str, str] = {}
     for people in by_object.values():
@@ -72,7 +83,7 @@ def count_answers(answers: Sequence[Answer], meanings: AnswerMeanings) -> Answer
         found.replaced += sum(one.people for given in people.values() for one in given)
         found.replaced -= sum(one.people for one in latest)
         first = next(iter(people.values()))[0]
-        votes = ObjectVotes(first.row, first.cells)
+        votes = ObjectVotes(first.row, first.cells, people=frozenset(one.person for one in latest if one.person))
         for answer in latest:
             try:
                 votes.votes[_meaning(answer.choices, meanings)] += answer.people

@@ -5,6 +5,7 @@ question count, the latest of each person. The class that more than half of all 
 share the confidence; an object without such a class is rejected, with its votes.
 """
 
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,7 @@ class PlatformLabels:
     passed_over : rows, annotations and answers that say nothing
     unusable : rows that could not be read, and answers that cannot count
     of_other_questions : answers to other tasks or workflows
-    undecided : survey and object_id of objects without a majority
+    undecided : votes on each object without a majority, and what to say of them
     sentences : all this as sentences
     warnings : what a person should look at, a sentence each
     """
@@ -54,7 +55,7 @@ class PlatformLabels:
     passed_over: int
     unusable: int
     of_other_questions: int
-    undecided: tuple[dict[str, str], ...]
+    undecided: tuple[tuple[ObjectVotes, str], ...]
     sentences: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -68,6 +69,7 @@ def read_annotations(
     wanted: WantedQuestion | None = None,
     survey: str | None = None,
     subjects: Path | None = None,
+    meant: Callable[[Mapping[str, str]], Hashable] | None = None,
 ) -> PlatformLabels:
     """Read one row per object: object_id, survey, label, annotator and, from several people, confidence.
 
@@ -78,6 +80,7 @@ def read_annotations(
     wanted : the question that counts; by default the only one whose answers mean a class
     survey : survey of objects that name none
     subjects : Zooniverse's export of subjects, which tells the objects that they show
+    meant : tells by the cells `survey` and `object_id` which object an answer is about; by default these two
 
     Raises
     ------
@@ -97,7 +100,7 @@ def read_annotations(
         unusable = len(found.table.rejections)
         return PlatformLabels(found.table, 0, 0, found.passed_over, unusable, 0, (), (), tuple(found.notes))
     chosen = choose_question(file, found, meanings, wanted)
-    count = count_answers(chosen.answers, meanings)
+    count = count_answers(chosen.answers, meanings, *([meant] if meant else ()))
     for answer, reason in count.unusable:
         found.table.reject(answer.row, answer.cells, reason)
     unusable = len(found.table.rejections)
@@ -107,7 +110,7 @@ def read_annotations(
             found.table.rows.append(CsvRow(votes.row, votes.cells | _label(votes, layout)))
         except BadValue as error:
             found.table.reject(votes.row, votes.cells, str(error))
-            undecided.append(votes.cells)
+            undecided.append((votes, str(error)))
     found.table.rows.sort(key=lambda row: row.number)
     found.table.rejections.sort(key=lambda rejection: rejection.row)
     return PlatformLabels(

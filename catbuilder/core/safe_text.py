@@ -22,9 +22,9 @@ def printable(text: str) -> str:
     )
 
 
-def counted(n: int, noun: str) -> str:
-    """Write a number with its noun: 1 object, 1,200 objects."""
-    return f"{n:,} {noun if n == 1 else f'{noun}s'}"
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Write a number with its noun, or another word whose plural is given: 1 object, 1,200 objects, 2 galaxies."""
+    return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"
 
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet evaluates cells that begin with one of these

@@ -21,13 +21,15 @@ from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import counted, from_spreadsheet, in_one_line, is_number
 from catbuilder.core.settings import Limits, did_you_mean
 
+LISTED_ROWS = 20
+"""Rejected rows that a report lists."""
+
 _INT64_MAX = 2**63 - 1
 _MOST_DIGITS = 4000  # Python makes no number of more than 4,300
 _LONGEST_CELL = 60  # letters of a cell that a reason repeats
 _LONGEST_REASON = 500
 _LONGEST_REJECTION = 1000  # letters
 _LISTED_COLUMNS = 20
-_LISTED_ROWS = 20
 _ROWS_IN_AN_ERROR = 3
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 _OTHER_KINDS = {
@@ -221,14 +223,21 @@ def unused_columns(columns: Sequence[str]) -> list[str]:
     return [f"Columns not used: {list_columns(columns)}."] if columns else []
 
 
-def list_rejections(rejections: Sequence[Rejection], recorded: bool = True) -> list[str]:
-    """List the first twenty rejected rows and their reasons, a line each, for a terminal."""
-    if not rejections:
+def list_rejections(rejections: Sequence[Rejection], recorded: bool = True, n: int | None = None) -> list[str]:
+    """List the first twenty rejected rows and their reasons, a line each, for a terminal.
+
+    Parameters
+    ----------
+    recorded : whether the table of rejections has them all
+    n : number of rejected rows, if `rejections` are only the first of them
+    """
+    n = len(rejections) if n is None else n
+    if not n:
         return []
     return [
-        f"{counted(len(rejections), 'row')} could not be used:",
-        *(f"  {in_one_line(rejection, _LONGEST_REJECTION)}" for rejection in rejections[:_LISTED_ROWS]),
-        *(see_the_rest(len(rejections), "SELECT * FROM rejections") if recorded else _rest(len(rejections))),
+        f"{counted(n, 'row')} could not be used:",
+        *(f"  {in_one_line(rejection, _LONGEST_REJECTION)}" for rejection in rejections[:LISTED_ROWS]),
+        *(see_the_rest(n, "SELECT * FROM rejections") if recorded else _rest(n)),
     ]
 
 
@@ -238,7 +247,7 @@ def see_the_rest(n: int, query: str) -> list[str]:
 
 
 def _rest(n: int) -> list[str]:
-    return [f"  ... and {n - _LISTED_ROWS:,} more"] if n > _LISTED_ROWS else []
+    return [f"  ... and {n - LISTED_ROWS:,} more"] if n > LISTED_ROWS else []
 
 
 def parse_object_id(text: str) -> tuple[int, str | None]:

@@ -89,7 +89,7 @@ class IngestReport:
 
     def sentences(self) -> list[str]:
         """Summarise the ingest for a person, a line each."""
-        lines = [f"{counted(self.added, 'object')} added, {self.unchanged} were there already."]
+        lines = [f"{counted(self.added, 'object')} added, {counted(self.unchanged, 'was', 'were')} there already."]
         lines += unused_columns(self.unused_columns)
         if self.without_position:
             have, them = ("has", "it") if self.without_position == 1 else ("have", "them")
@@ -100,7 +100,10 @@ class IngestReport:
             )
         if self.flagged:
             n, flags = len(self.flagged_files), count_flags(self.flagged)
-            lines.append(f"{n} more are kept out of training and scoring for their quality ({flags}):")
+            lines.append(
+                f"{counted(n, 'more is', 'more are')} kept out of training and scoring for "
+                f"{'its' if n == 1 else 'their'} quality ({flags}):"
+            )
             lines += [f"  {line}" for line in self.flagged_files[:20]]
         return lines
 

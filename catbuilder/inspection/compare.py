@@ -101,12 +101,14 @@ class Comparison:
     disagreements : pyarrow.Table
         Table with the columns survey, object_id, ours, confidence, theirs, mag_r (mag) and radius_arcsec.
     rejections : tuple[Rejection, ...]
-        Rows of the other catalogue that could not be used.
+        The first twenty rows of the other catalogue that could not be used.
     unused_columns : tuple[str, ...]
         Columns of the other catalogue that were not used.
     notes : tuple[str, ...]
         Sentences on the other catalogue's file as a whole: a result that the service cut, letters that were decoded,
         units and frames that were converted, positions that look like hours or radians.
+    unusable : int
+        Number of rows of the other catalogue that could not be used.
     """
 
     title: str
@@ -122,6 +124,7 @@ class Comparison:
     rejections: tuple[Rejection, ...] = ()
     unused_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unusable: int = 0
 
     @property
     def nothing_used(self) -> bool:
@@ -152,7 +155,8 @@ class Comparison:
     def warnings(self) -> list[str]:
         """List what is to be known of the file, the rows that could not be used, and the columns that were not."""
         notes = [f"{note}." for note in self.notes]
-        return notes + list_rejections(self.rejections, recorded=False) + unused_columns(self.unused_columns)
+        rejected = list_rejections(self.rejections, recorded=False, n=self.unusable)
+        return notes + rejected + unused_columns(self.unused_columns)
 
 
 def compare(
@@ -227,17 +231,18 @@ def compare(
         _check_way(file, read, by)
         with reporter.bar("reading") as update:
             notes = read_other_catalogue(con, opened, read, survey, by == "position", update)
-        rejections = unusable_rows(con, opened, by)
+        rejections, unusable = unusable_rows(con, opened, read, by)
         if strict:
-            refuse_rejections(file, rejections)
-        check_values(con, opened, read, every=bool(asked.meanings), some_rejected=bool(rejections))
+            refuse_rejections(file, rejections, unusable)
+        check_values(con, opened, read, every=bool(asked.meanings), some_rejected=bool(unusable))
         with reporter.bar("matching") as update:
             _pair(con, survey, by, question.radius_arcsec, update)
         _join(con, survey, question)
         found = _counted(con, workspace.config.classes, question, read.title, survey, by)
     used = {folded_name(name) for name in read.named}
     unused = tuple(column.name for column in opened.columns if folded_name(column.name) not in used)
-    return replace(found, rejections=rejections, unused_columns=unused, notes=(*opened.notes, *notes))
+    notes = [*opened.notes, *notes]
+    return replace(found, rejections=rejections, unusable=unusable, unused_columns=unused, notes=tuple(notes))
 
 
 def draw_disagreements(workspace: Workspace, comparison: Comparison, file: Path) -> int:

@@ -16,7 +16,7 @@ from catbuilder.catalogue.connection import Connection, fetch_number, was_interr
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted, in_one_line
-from catbuilder.core.user_csv import Rejection, list_columns
+from catbuilder.core.user_csv import LISTED_ROWS, Rejection, list_columns
 from catbuilder.ingest.tables.frames import frame_of_columns
 from catbuilder.ingest.tables.positions import PositionColumns, doubt_positions
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, TableChoice, TableFile, folded_name
@@ -260,11 +260,16 @@ def check_values(
     )
 
 
-def unusable_rows(con: Connection, table: TableFile, by: str) -> tuple[Rejection, ...]:
-    """List the rows of the file that cannot be paired by 'id' or 'position', and its malformed lines."""
+def unusable_rows(
+    con: Connection, table: TableFile, columns: CatalogueColumns, by: str
+) -> tuple[tuple[Rejection, ...], int]:
+    """List the first rows of the file that cannot be paired by 'id' or 'position' or are malformed, and count them."""
+    kinds = {folded_name(column.name): column for column in table.columns}
+    position = _position(table, kinds, columns) if by == "position" else None
     con.register("pieces", table.numbering(con))
-    rows = con.execute(query("inspection/compare_unusable_rows"), {"by": by, "file": str(table.path)}).fetchall()
-    return tuple(Rejection(*row) for row in rows)
+    bound = {"by": by, "file": str(table.path), "unreadable": position.unreadable if position else ""}
+    rows = con.execute(query("inspection/compare_unusable_rows"), {**bound, "most": LISTED_ROWS}).fetchall()
+    return tuple(Rejection(*row[:-1]) for row in rows), rows[0][-1] if rows else 0
 
 
 _ZEROS = r"\.0*$"  # of a whole number written as 4.0, in a cell or in a class code
@@ -312,7 +317,9 @@ def _position(table: TableFile, kinds: Mapping[str, FileColumn], columns: Catalo
     if columns.ra is None or columns.dec is None:
         return None
     ra, dec = (kinds[folded_name(name)] for name in (columns.ra, columns.dec))
-    return PositionColumns(ra, dec, frame_of_columns(ra.name, dec.name) or table.frame, table.path)
+    if named := frame_of_columns(ra.name, dec.name):
+        ra, dec = replace(ra, frame=named), replace(dec, frame=named)
+    return PositionColumns(ra, dec, table.frame, table.path)
 
 
 def _place(position: PositionColumns | None) -> str:

@@ -15,6 +15,7 @@ from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_event
 from catbuilder.catalogue.read_then_record import read_then_record
 from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.sets.pairs import Side, check_radius, find_candidates
 
 IMAGES = ("images",)
@@ -47,13 +48,15 @@ class AliasReport:
         text = []
         if self.identified:
             text.append(
-                f"{self.identified:,} of {self.considered:,} images with a position show a catalogued object of their "
-                "survey, and are aliases of it now."
+                f"Of {counted(self.considered, 'image')} with a position, {self.identified:,} "
+                f"{'shows' if self.identified == 1 else 'show'} a catalogued object of the same survey, as an alias "
+                "of it from now on."
             )
         if self.stamps or self.splits or self.labels or self.exclusions:
             text.append(
-                f"Copied from images to catalogued objects: {self.stamps:,} stamps, {self.splits:,} splits, "
-                f"{self.labels:,} labels and {self.exclusions:,} exclusions by the firewall."
+                f"Copied from images to catalogued objects: {counted(self.stamps, 'stamp')}, "
+                f"{counted(self.splits, 'split')}, {counted(self.labels, 'label')} and "
+                f"{counted(self.exclusions, 'exclusion')} by the firewall."
             )
         return text
 

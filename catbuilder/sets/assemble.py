@@ -20,6 +20,7 @@ from catbuilder.core.errors import ConfigError, InputError
 from catbuilder.core.paths import named_path
 from catbuilder.core.recipe import Recipe, Sets
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.user_csv import (
     BadValue,
     CsvRow,
@@ -112,24 +113,24 @@ class AssembleReport:
     def sentences(self) -> list[str]:
         """Describe the sets, beside the table of counts."""
         text = [
-            f"Overlap: {self.overlap:,} galaxies with votes that both surveys observed. {self.ties} of them tie (the "
-            "votes for the two classes are equal): they are not in FO, and count as errors in calibration, which has "
-            f"{self.tied_in_calibration}.",
-            f"HP and the overlap: {self.hp_in_overlap:,} galaxies of HP are also in the overlap, {self.hp_in_fo:,} of "
-            "them in FO; the two test sets are not disjoint.",
+            f"Overlap: {_galaxies(self.overlap)} with votes that both surveys observed. {self.ties:,} of them "
+            f"{'ties' if self.ties == 1 else 'tie'} (the votes for the two classes are equal): such a galaxy is not in "
+            f"FO, and counts as an error in calibration, which has {self.tied_in_calibration:,}.",
+            f"HP and the overlap: {counted(self.hp_in_overlap, 'galaxy of HP is', 'galaxies of HP are')} also in the "
+            f"overlap, {self.hp_in_fo:,} of them in FO; the two test sets are not disjoint.",
             "Validation of the paper: 963 galaxies of both classes.",
             *unused_columns(self.unused_columns),
         ]
         if self.frozen:
             text.append(f"{' and '.join(self.frozen)}: written by an earlier call and frozen; not changed.")
         if self.late:
-            text.append(f"{self.late:,} galaxies of the overlap came after FO was written; they are in no set.")
+            text.append(f"{_galaxies(self.late)} of the overlap came after FO was written, and so into no set.")
         if self.withdrawn:
-            text.append(f"{self.withdrawn} labels of an earlier call are retracted: the votes no longer give them.")
+            what = counted(self.withdrawn, "label of an earlier call is", "labels of an earlier call are")
+            text.append(f"{what} retracted, which the votes no longer give.")
         if self.images and self.images.identified:
-            text.append(
-                f"{self.images.identified} images given by position show a catalogued galaxy and are aliases of it now."
-            )
+            shows = counted(self.images.identified, "image given by position shows", "images given by position show")
+            text.append(f"{shows} a catalogued galaxy, as an alias of it from now on.")
         if self.firewall:
             kept_out = ", ".join(f"{n} by {rule}" for rule, n in sorted(self.firewall.items()))
             text.append(f"Firewall: kept out of training as possible test or calibration galaxies: {kept_out}.")
@@ -138,20 +139,22 @@ class AssembleReport:
     def _warnings(self) -> list[str]:
         text = []
         if self.hp_unmatched:
-            pairs = (
-                "pair of the HP list is not a pair" if self.hp_unmatched == 1 else "pairs of the HP list are not pairs"
+            pairs = counted(
+                self.hp_unmatched, "pair of the HP list is not a pair", "pairs of the HP list are not pairs"
             )
-            text.append(f"Warning: {self.hp_unmatched} {pairs} of the cross-match.")
+            text.append(f"Warning: {pairs} of the cross-match.")
         if self.without_votes:
-            text.append(f"Warning: {self.without_votes} listed test galaxies have no votes, and so no true class.")
+            galaxies = counted(self.without_votes, "listed test galaxy has", "listed test galaxies have")
+            text.append(f"Warning: {galaxies} no votes, and so no true class.")
         if self.already_trained:
             text.append(
-                f"Warning: earlier rounds were trained on {self.already_trained} test objects; the metrics of those "
-                "rounds are invalid."
+                f"Warning: earlier rounds were trained on {counted(self.already_trained, 'test object')}; the metrics "
+                "of those rounds are invalid."
             )
         if self.already_calibrated:
             text.append(
-                f"Warning: earlier rounds were trained on {self.already_calibrated} calibration galaxies; these cannot "
+                "Warning: earlier rounds were trained on "
+                f"{counted(self.already_calibrated, 'calibration galaxy', 'calibration galaxies')}, which cannot "
                 "measure the models of those rounds."
             )
         return text
@@ -163,7 +166,7 @@ class AssembleReport:
         if not any(domain == "in" for domain, _ in self.domains):
             text.append("Warning: no catalogued object is in the target population, so none can be promoted.")
         for (domain, reason), n in self.domains.items():
-            text.append(f"Domain {domain}: {n:,} objects{f' ({reason})' if reason else ''}.")
+            text.append(f"Domain {domain}: {counted(n, 'object')}{f' ({reason})' if reason else ''}.")
         return text
 
 
@@ -264,8 +267,9 @@ def _check_catalogue(con: Connection, sets: Sets) -> None:
         raise InputError(f"{sets.labelled} and {sets.target} are not matched yet; first run: catbuilder crossmatch")
     if row[0]:
         raise InputError(
-            f"{row[0]} objects were added or changed after the cross-match of {sets.labelled} and {sets.target}, and "
-            "test sets are written only once; first match again: catbuilder crossmatch"
+            f"{counted(row[0], 'object was', 'objects were')} added or changed after the cross-match of "
+            f"{sets.labelled} and {sets.target}, and test sets are written only once; first match again: "
+            "catbuilder crossmatch"
         )
 
 
@@ -388,3 +392,7 @@ def _is_written(con: Connection, name: str, sets: Sets) -> bool:
 
 def _has_measurements(con: Connection, survey: str) -> bool:
     return bool(fetch_number(con, "SELECT count(*) FROM des_coadd WHERE survey = ?", [survey]))
+
+
+def _galaxies(n: int) -> str:
+    return counted(n, "galaxy", "galaxies")

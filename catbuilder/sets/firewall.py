@@ -19,6 +19,7 @@ from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_numbe
 from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
+from catbuilder.core.safe_text import counted
 from catbuilder.core.sky import nearest_within
 from catbuilder.core.stamps import StampReader
 from catbuilder.sets.same_picture import same_picture
@@ -64,14 +65,14 @@ class FirewallReport:
             text.append(f"kept out as possible test or calibration objects: {kept_out}")
         if self.unguarded_tests:
             text.append(
-                f"warning: {self.unguarded_tests} test objects have neither position nor image, so that copies of them "
-                "cannot be found"
+                f"warning: {counted(self.unguarded_tests, 'test object has', 'test objects have')} neither position "
+                "nor image, so that copies cannot be found"
             )
         if self.by_picture_alone:
             text.append(
-                f"warning: {self.by_picture_alone} objects have no position and were compared by their picture alone: "
-                "a test galaxy's image from another survey, or of another part of its sky, is not recognised; "
-                "give positions where they are known"
+                f"warning: {counted(self.by_picture_alone, 'object has', 'objects have')} no position, and only "
+                "pictures could be compared: a test galaxy's image from another survey, or of another part of its sky, "
+                "is not recognised; give positions where they are known"
             )
         return text
 

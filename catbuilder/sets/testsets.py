@@ -72,7 +72,8 @@ class TestSetReport:
             )
         if self.known < self.members:
             missing = self.members - self.known
-            text.append(f"{missing} of them are not in the catalogue yet; ingest their images to test on them.")
+            are, them = ("is", "its image to test on it") if missing == 1 else ("are", "their images to test on them")
+            text.append(f"{missing:,} of them {are} not in the catalogue yet; ingest {them}.")
         return text
 
 

@@ -27,6 +27,7 @@ from PIL import Image
 
 from catbuilder.active_learning.answer_meanings import parse_answer_classes
 from catbuilder.active_learning.answers import label_columns, read_label_rows
+from catbuilder.active_learning.labelled_objects import KnownObjects
 from catbuilder.active_learning.platform_answers import read_annotations
 from catbuilder.active_learning.platform_layouts import Layout
 from catbuilder.core.errors import CatbuilderError, InputError
@@ -241,8 +242,7 @@ def _label_csv(path: Path) -> None:
         table,
         "imported",
         None,
-        {("des", 1): 1, ("sdss", 1): 1, ("des", 5): 1},
-        {1: ["des", "sdss"], 5: ["des"]},
+        KnownObjects({("des", 1): 1, ("sdss", 1): 1, ("des", 5): 1}, {1: ["des", "sdss"], 5: ["des"]}),
     )
     _all_printable([rejection.reason for rejection in table.rejections])
 
@@ -259,7 +259,7 @@ def _answers_of(layout: Layout) -> Callable[[Path], None]:
             path, layout, meanings, Limits(), survey="des", subjects=subjects if layout == "zooniverse" else None
         )
         found.table.parse(label_columns(classes, ["des"]))
-        read_label_rows(found.table, "human", "des", {("des", 1): 1}, {1: ["des"]})
+        read_label_rows(found.table, "human", "des", KnownObjects({("des", 1): 1}, {1: ["des"]}))
         _all_printable([rejection.reason for rejection in found.table.rejections])
         _all_printable([*found.sentences, *found.warnings], longest=20_000)
 

@@ -313,7 +313,7 @@ def test_an_unreadable_image_is_kept_apart_with_a_reason_and_loads_once_mended(
         ("unreadable", "artefact"),
     ]
     (images / "c.jpg").write_bytes(good)
-    assert "1 object added, 1 were there already" in ingest((1, "a.png"), (2, "c.jpg")).out
+    assert "1 object added, 1 was there already" in ingest((1, "a.png"), (2, "c.jpg")).out
     assert ask(workspace, "SELECT quality, domain FROM catalog ORDER BY object_id") == [("ok", "in")] * 2
     assert cli("-w", workspace.path, "check").code == 0
 
@@ -659,7 +659,7 @@ def test_labels_name_their_survey_and_source_or_are_refused(labelled, tmp_path):
     table = write_csv(tmp_path / "t.csv", ("object_id", "label"), (3, "spiral"))
     assert "1 label recorded" in cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss").out
     again = cli("-w", labelled.path, "labels", "import", table, "--survey", "sdss")
-    assert "0 labels recorded, 1 were there" in again.out
+    assert "0 labels recorded, 1 was there" in again.out
     failed(cli("-w", labelled.path, "labels", "import", table, "--source", "promoted"), "cannot be imported")
     error = failed(cli("-w", labelled.path, "labels", "import", table, "--survey", "DESS"), "unknown survey 'DESS'")
     assert "did you mean 'des'?" in error

@@ -14,11 +14,12 @@ from support.new_workspace import create_workspace
 from support.workspaces import add_objects, cli, close_round, failed, write_csv
 
 from catbuilder.active_learning.agreement import measure_agreement
+from catbuilder.core.errors import InputError
 from catbuilder.core.sky import healpix_cell
 from catbuilder.core.stamps import write_shard
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.inspection.compare import compare
-from catbuilder.inspection.other_catalogue import known_layout
+from catbuilder.inspection.other_catalogue import CatalogueColumns, known_layout
 
 N = 80
 IDS = [310_000_000 + i for i in range(N)]
@@ -124,6 +125,18 @@ def test_any_table_can_be_described_on_the_command_line(ours, tmp_path):
     done = cli("-w", ours.path, "compare", path, "--survey", "des", *arguments, "--part", "disagreements", "--format",
                "json", "--where", "mag_r < 18")  # fmt: skip
     assert [row["object_id"] for row in json.loads(done.out)] == [str(IDS[i]) for i in WRONG if i < 40]
+
+
+def test_the_first_unusable_rows_are_listed_and_all_are_counted(ours, tmp_path):
+    rows = [(n, "S") for n in IDS] + [("", "E")] * 30
+    file = write_csv(tmp_path / "c.csv", ["id", "T"], *rows)
+    columns = CatalogueColumns(object_id="id", label="T", meanings={"S": "spiral"})
+    found = compare(ours, file, survey="des", columns=columns)
+    assert found.unusable == 30 and len(found.rejections) == 20 and found.rejections[0].row == N + 2
+    told = found.warnings()
+    assert "30 rows could not be used:" in told and "  ... and 10 more" in told
+    with pytest.raises(InputError, match=r"since 30 rows could not be used: row 82: its id is empty .*; and 27 more"):
+        compare(ours, file, survey="des", columns=columns, strict=True)
 
 
 def test_a_number_is_the_same_code_however_it_is_written(ours, tmp_path):

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pytest
 from astropy.coordinates import SkyCoord
 from support.new_workspace import create_workspace
+from support.platform_exports import classification, task, write_classifications
 from support.workspaces import SIZE, add_events, ask, cli, label_event, write_csv, write_images
 
 from catbuilder.catalogue.workspace import Workspace
@@ -480,7 +481,7 @@ def test_the_checks_hold_afterwards(workspace):
 def test_crossmatch_identifies_first_and_matches_the_object_and_not_its_image(workspace):
     bring_in(workspace, {900: (10.0, 0.4 * ARCSEC)}, survey="des")
     done = cli("-w", workspace.path, "crossmatch")
-    assert "4 of 5 images with a position show a catalogued object of their survey" in done.out
+    assert "Of 5 images with a position, 4 show a catalogued object of the same survey" in done.out
     assert "3 stamps, 3 splits, 2 labels and 0 exclusions" in done.out
     assert ask(workspace, "SELECT object_id_a, object_id_b FROM matches") == [(100, 900)]
     assert crossmatch(workspace).images == AliasReport(considered=1)
@@ -528,6 +529,17 @@ def test_a_label_imported_for_an_image_is_recorded_for_the_object(workspace, tmp
     assert rows == [(400, "imported from mine.csv, row 2, where it is given to image 5"),
                     (300, "imported from mine.csv, row 3")]  # fmt: skip
     assert find_aliases(workspace) == AliasReport(considered=1)
+
+
+def test_answers_about_an_image_and_about_the_object_that_it_shows_are_votes_on_one_object(workspace, tmp_path):
+    find_aliases(workspace)
+    by_image, by_object = {"#object_id": 5, "#survey": "sdss"}, {"#object_id": 400}
+    rows = [classification("ann", 5, task("Spiral"), fields=by_image)]
+    rows += [classification(user, 400, task("Star"), fields=by_object) for user in ("bob", "cy")]
+    file = write_classifications(tmp_path / "votes.csv", rows)
+    done = cli("-w", workspace.path, "labels", "import", file, "--layout", "zooniverse")
+    assert "of 3 people 2 gave an answer that means no class, 1 answered spiral" in done.err
+    assert labels(workspace, 400) == []
 
 
 # --- real images

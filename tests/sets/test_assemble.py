@@ -304,7 +304,7 @@ def test_an_image_by_position_takes_the_id_and_the_votes_of_its_galaxy(workspace
     words = ("ingest", "images", images, "--table", table, "--survey", "sdss", "--split", "none")
     assert cli("-w", workspace.path, *words).code == 0
     done = cli("-w", workspace.path, "assemble")
-    assert "1 images given by position show a catalogued galaxy" in done.out, done
+    assert "1 image given by position shows a catalogued galaxy" in done.out, done
     (found,) = ask(workspace, "SELECT test_set, quality, votes FROM catalog WHERE object_id = ?", SDSS)
     assert found == ("FO,HP", "ok", pytest.approx(0.99))
     assert ask(workspace, "SELECT split FROM catalog WHERE name = 'b'") == [("none",)]
@@ -384,7 +384,7 @@ def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tm
     assert cli("-w", workspace.path, "ingest", "gz1", news, "--update").code == 0
     done = cli("-w", workspace.path, "crossmatch")
     done = cli("-w", workspace.path, "assemble")
-    assert "1 labels of an earlier call are retracted" in done.out, done
+    assert "1 label of an earlier call is retracted" in done.out, done
     state = "SELECT label, split FROM catalog WHERE survey = 'sdss' AND object_id = ?"
     assert ask(workspace, state, SDSS + trained) == [(None, "none")]
     again = cli("-w", workspace.path, "assemble")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from astropy.table.meta import get_header_from_yaml
 
-from catbuilder.ingest.tables.frames import frame_in
+from catbuilder.ingest.tables.frames import frame_in, frame_with_equinox
 
 _BEGIN, _END = "--BEGIN-ASTROPY-SERIALIZED-COLUMNS--", "--END-ASTROPY-SERIALIZED-COLUMNS--"
 _CARD = 71  # letters of a COMMENT card whose line goes on; the last of them is a backslash
@@ -23,11 +23,13 @@ class AstropyMetadata:
     ----------
     units : the unit of each column that has one
     masks : the column of truth values that says where a column has no value
-    frame : the frame of the positions, "" if it is not stated
+    frames : the frame of each column that belongs to a coordinate (SkyCoord)
+    frame : the frame of the positions in other columns, "" if it is not stated
     """
 
     units: dict[str, str] = field(default_factory=dict)
     masks: dict[str, str] = field(default_factory=dict)
+    frames: dict[str, str] = field(default_factory=dict)
     frame: str = ""
 
 
@@ -36,7 +38,8 @@ def read_astropy_yaml(lines: Sequence[str]) -> AstropyMetadata:
     header = get_header_from_yaml(lines)
     meta = header.get("meta") or {}
     units = {str(column["name"]): str(column["unit"]) for column in header["datatype"] if column.get("unit")}
-    return AstropyMetadata(units, dict(_masked(meta.get("__serialized_columns__"))), frame_in(meta))
+    serialized = meta.get("__serialized_columns__")
+    return AstropyMetadata(units, dict(_masked(serialized)), _frames(serialized), frame_in(meta))
 
 
 def lines_in_comments(comments: Sequence[str]) -> list[str]:
@@ -51,6 +54,25 @@ def lines_in_comments(comments: Sequence[str]) -> list[str]:
             lines.append(begun + card)
             begun = ""
     return lines
+
+
+def _frames(serialized: object) -> dict[str, str]:
+    """Give the frame of each column into which a coordinate was taken apart."""
+    if not isinstance(serialized, Mapping):
+        return {}
+    coordinates = [one for one in serialized.values() if isinstance(one, Mapping) and isinstance(one.get("frame"), str)]
+    return {
+        name: frame_with_equinox(one["frame"], one.get("equinox")) for one in coordinates for name in _names_in(one)
+    }
+
+
+def _names_in(serialized: Mapping[str, object]) -> Iterator[str]:
+    """Find the columns of a serialized one, which may itself be a masked one of two."""
+    for part in serialized.values():
+        if isinstance(part, Mapping):
+            if isinstance(part.get("name"), str):
+                yield part["name"]
+            yield from _names_in(part)
 
 
 def _masked(serialized: object) -> Iterator[tuple[str, str]]:

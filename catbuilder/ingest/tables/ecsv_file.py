@@ -4,6 +4,7 @@ astropy reads it as a whole, in memory. A coordinate column (SkyCoord) becomes t
 degrees), named after it if there are several.
 """
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from catbuilder.ingest.tables.packed_file import UNPACKING_ERRORS, open_unpacked
 from catbuilder.ingest.tables.table_file import FileColumn, Progress, Scan, TableFile, damaged_table, sql_type
 
 _FIRST_LINE = b"# %ECSV"
+_NOT_OF_ITS_TYPE = re.compile(r"column '(.+?)' failed to convert: (.*)", re.DOTALL)
 _MARK = b"\xef\xbb\xbf"  # byte order mark, which some editors write
 
 
@@ -37,16 +39,20 @@ class EcsvFile(TableFile):
         try:
             table = _read(text)
             cells = [
-                (name, _to_arrow(column), str(getattr(column, "unit", None) or "")) for name, column in _flat(table)
+                (name, _to_arrow(column), str(getattr(column, "unit", None) or ""), frame)
+                for name, column, frame in _flat(table)
             ]
         # A damaged header makes astropy and YAML raise errors of many kinds
         except Exception as error:
+            if found := _NOT_OF_ITS_TYPE.fullmatch(str(error)):
+                raise _wrong_cell(path, *found.groups()) from None
             told = isinstance(error, ValueError | OverflowError | Warning)  # others are of the parser itself
             reason = (in_one_line(error) if told else "") or "its header is damaged"
             raise InputError(f"{path} cannot be read as ECSV ({reason}); write it again") from None
-        self._columns = {name: values for name, values, _ in cells}
-        self.frame = "" if _coordinates(table) else frame_in(table.meta)
-        super().__init__(path, [FileColumn(name, sql_type(values.type), unit) for name, values, unit in cells], limits)
+        self._columns = {name: values for name, values, *_ in cells}
+        self.frame = frame_in(table.meta)
+        columns = [FileColumn(name, sql_type(values.type), unit, frame=frame) for name, values, unit, frame in cells]
+        super().__init__(path, columns, limits)
 
     @contextmanager
     def scan(self, con: Connection, names: Sequence[str], progress: Progress) -> Iterator[Scan]:
@@ -99,21 +105,32 @@ def _read(text: str) -> Table:
         return Table.read(text.splitlines(), format="ascii.ecsv")
 
 
+def _wrong_cell(path: Path, column: str, why: str) -> InputError:
+    """Make the error for a cell that is not of the type of its column, from the words of Python and numpy."""
+    value = re.search(r"integer (-?\d+) out of bounds|: '(.*)'$", why)
+    cell = f"'{in_one_line(value[1] or value[2], 60)}'" if value else "a cell"
+    cell = "a number beyond 64 bits" if "too large" in why else cell
+    return InputError(
+        f"{path} has {cell} in its column {in_one_line(column, 60)}, which does not fit the type that its header "
+        "states; correct the cell, or the type in the header"
+    )
+
+
 def _coordinates(table: Table) -> list[str]:
     return [name for name in table.colnames if isinstance(table[name], SkyCoord)]
 
 
-def _flat(table: Table) -> Iterator[tuple[str, Any]]:
-    """Name the columns, with right ascension and declination in place of each coordinate column."""
+def _flat(table: Table) -> Iterator[tuple[str, Any, str]]:
+    """Give name, cells and frame of the columns, with right ascension and declination in place of each coordinate."""
     several = len(_coordinates(table)) > 1 or {"ra", "dec"} & {name.lower() for name in table.colnames}
     for name in table.colnames:
         column = table[name]
         if isinstance(column, SkyCoord):
             place = column.icrs
-            yield f"{name}.ra" if several else "ra", place.ra.to("deg")
-            yield f"{name}.dec" if several else "dec", place.dec.to("deg")
+            yield f"{name}.ra" if several else "ra", place.ra.to("deg"), "ICRS"
+            yield f"{name}.dec" if several else "dec", place.dec.to("deg"), "ICRS"
         else:
-            yield name, column
+            yield name, column, ""
 
 
 def _to_arrow(column: Any) -> pa.Array:

@@ -55,7 +55,7 @@ class FitsTable:
     columns : its columns
     is_ascii : whether its cells are text
     frame : coordinate frame that the header states
-    left_by_astropy : units that FITS does not know, and the frame of coordinates, if astropy wrote the file
+    left_by_astropy : units that FITS does not know, and the frames of coordinates, if astropy wrote the file
     notes : what astropy warned of
     delivered : rows that `batches` has given so far; fewer than `rows` at the end if the file was cut short
     broken_off : whether `batches` found that a compressed file is cut short
@@ -208,13 +208,18 @@ class FitsFile(TableFile):
 
     def __init__(self, path: Path, limits: Limits, choice: TableChoice) -> None:
         self._table = FitsTable(path, limits, choice)
-        units = self._table.left_by_astropy.units
+        left = self._table.left_by_astropy
         columns = [
-            FileColumn(column.name, sql_type(column.kind), column.unit or units.get(column.name, ""))
+            FileColumn(
+                column.name,
+                sql_type(column.kind),
+                column.unit or left.units.get(column.name, ""),
+                frame=left.frames.get(column.name, ""),
+            )
             for column in self._table.columns
         ]
         super().__init__(path, columns, limits)
-        self.typed, self.frame = not self._table.is_ascii, self._table.frame or self._table.left_by_astropy.frame
+        self.typed, self.frame = not self._table.is_ascii, self._table.frame or left.frame
         self.notes += [f"{path}: the library that reads its columns says: {note}" for note in self._table.notes]
 
     @contextmanager

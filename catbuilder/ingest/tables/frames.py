@@ -82,6 +82,10 @@ class Frame:
         self._frame = frame
         self.is_icrs = isinstance(frame, ICRS)
 
+    def is_same(self, other: "Frame") -> bool:
+        """Whether the other one is the same frame, however it is spelt."""
+        return bool(self._frame.is_equivalent_frame(other._frame))
+
     def add_function(self, con: Connection) -> None:
         """Define the SQL function `icrs(longitude, latitude)`: a struct of `ra` and `dec`, degrees."""
         con.create_function(
@@ -109,16 +113,16 @@ def frame_of_columns(longitude: str, latitude: str) -> str:
 
 
 def frame_in(metadata: Mapping[str, object]) -> str:
-    """Find the frame that the metadata of a table state: keys of a FITS header, or a SkyCoord that astropy wrote."""
+    """Find the frame that the metadata of a table state in keys of a FITS header."""
     keys = {str(key).lower(): value for key, value in metadata.items()}
     stated = next((str(keys[key]) for key in _KEYS if isinstance(keys.get(key), str) and keys[key]), "")
     if keys.get("frame") == stated and not _parse(stated)[0]:
         stated = ""  # the number of an image is called frame too
-    equinox = keys.get("equinox")
-    mixins = keys.get("__serialized_columns__")
-    coordinates = [one for one in mixins.values() if "frame" in one] if isinstance(mixins, Mapping) else []
-    if not stated and len(coordinates) == 1:
-        stated, equinox = str(coordinates[0]["frame"]), coordinates[0].get("equinox")
+    return frame_with_equinox(stated, keys.get("equinox"))
+
+
+def frame_with_equinox(stated: str, equinox: object) -> str:
+    """Join the name of a frame, which may be "", and its equinox: a year, "B1950", an astropy Time or None."""
     if isinstance(equinox, Time):
         equinox = equinox.value if isinstance(equinox.value, str) else equinox.jyear_str
     if isinstance(equinox, int | float) and not stated:

@@ -7,16 +7,16 @@ Units come from the metadata of a column (`unit`), or from those of the file: th
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from xml.parsers import expat
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catbuilder.core.errors import InputError
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.ingest.tables.astropy_metadata import read_astropy_yaml
+from catbuilder.ingest.tables.astropy_metadata import AstropyMetadata, read_astropy_yaml
 from catbuilder.ingest.tables.frames import frame_in
 from catbuilder.ingest.tables.table_file import FileColumn, folded_name, sql_type, unit_text
+from catbuilder.ingest.tables.votable_header import parse_header
 
 _WHOLE = ("TINYINT", "UTINYINT", "SMALLINT", "USMALLINT", "INTEGER", "UINTEGER", "BIGINT", "UBIGINT", "HUGEINT")
 _REAL = ("FLOAT", "DOUBLE")
@@ -33,7 +33,8 @@ class Footer:
     types : DuckDB's type of each column by its name, "" if it is always NULL, None if its cells are no single values
     units : the unit of each column that has one
     masks : the column of truth values that says where a column has no value, as astropy writes masked columns
-    frame : the frame of the positions, "" if it is not stated
+    frames : the coordinate frame of each column that states its own
+    frame : the frame of the positions in other columns, "" if it is not stated
     rows : number of rows
     """
 
@@ -41,6 +42,7 @@ class Footer:
     types: dict[str, str | None]
     units: dict[str, str]
     masks: dict[str, str]
+    frames: dict[str, str]
     frame: str
     rows: int
 
@@ -58,8 +60,8 @@ def read_footer(part: Path) -> Footer:
         schema, rows = file.schema_arrow, file.metadata.num_rows
         file.close()
         metadata = {str(key, "utf-8", "replace"): value for key, value in (schema.metadata or {}).items()}
-        units, masks, frame = _of_file(metadata)
-        units |= {field.name: unit for field in schema if (unit := unit_text(field))}
+        stated = _of_file(metadata)
+        units = stated.units | {field.name: unit for field in schema if (unit := unit_text(field))}
     # damaged metadata make pyarrow, YAML and astropy raise errors of many kinds
     except Exception as error:
         reason = in_one_line(error) or type(error).__name__
@@ -69,8 +71,8 @@ def read_footer(part: Path) -> Footer:
     if repeated is not None:
         raise InputError(f"{part} has the column '{in_one_line(repeated, 60)}' twice; keep one of them")
     types = {field.name: _type(field.type) for field in schema}
-    masks = {name: mask for name, mask in masks.items() if types.get(name) and types.get(mask) == "BOOLEAN"}
-    return Footer(part, types, units, masks, frame, rows)
+    masks = {name: mask for name, mask in stated.masks.items() if types.get(name) and types.get(mask) == "BOOLEAN"}
+    return Footer(part, types, units, masks, stated.frames, stated.frame, rows)
 
 
 def unite(footers: Sequence[Footer]) -> list[FileColumn]:
@@ -94,7 +96,10 @@ def unite(footers: Sequence[Footer]) -> list[FileColumn]:
         unit, *others = {unit: None for footer, _ in by_part if (unit := _unit_of(footer, key)) is not None} or [""]
         if others:
             column = replace(column, fault=f"has the unit '{unit}' in one part and '{others[0]}' in another")
-        columns.append(replace(column, unit=unit))
+        frame, *others = {_frame_of(footer, key): None for footer, kinds in by_part if key in kinds}
+        if others:
+            column = replace(column, fault=f"is in the frame '{frame}' in one part and '{others[0]}' in another")
+        columns.append(replace(column, unit=unit, frame=frame))
     return columns
 
 
@@ -127,6 +132,11 @@ def _unit_of(footer: Footer, key: str) -> str | None:
     return None if name is None or footer.types[name] == _EMPTY else footer.units.get(name, "")
 
 
+def _frame_of(footer: Footer, key: str) -> str:
+    """Return the frame of a column, "" if it states none of its own."""
+    return next((frame for name, frame in footer.frames.items() if folded_name(name) == key), "")
+
+
 def _united(name: str, kinds: Mapping[str | None, Path]) -> FileColumn:
     """Give the one type of a column that has these types in some part each."""
     some = [kind for kind in kinds if kind != _EMPTY]
@@ -148,36 +158,18 @@ def _widest(kinds: Iterable[str]) -> str:
     return "HUGEINT" if widest == "UBIGINT" else "BIGINT" if widest != "HUGEINT" else widest
 
 
-def _of_file(metadata: Mapping[str, bytes]) -> tuple[dict[str, str], dict[str, str], str]:
-    """Units, masks and frame in the metadata of the file."""
+def _of_file(metadata: Mapping[str, bytes]) -> AstropyMetadata:
+    """Units, masks and frames in the metadata of the file: of astropy, and of a VOTable without rows."""
     keys = {key.lower(): value.decode("utf-8", "replace") for key, value in metadata.items()}
-    units: dict[str, str] = {}
-    masks: dict[str, str] = {}
-    frame = frame_in(keys)
+    found = AstropyMetadata()
     if "table_meta_yaml" in keys:
         found = read_astropy_yaml(keys["table_meta_yaml"].splitlines())
-        units, masks, frame = found.units, found.masks, frame or found.frame
+    frame = frame_in(keys) or found.frame
     if "ivoa.votable-parquet.content" in keys:
-        units, frame = _of_votable(keys["ivoa.votable-parquet.content"], units, frame)
-    return units, masks, frame
-
-
-def _of_votable(text: str, units: dict[str, str], frame: str) -> tuple[dict[str, str], str]:
-    """Units and frame in the VOTable of a VOParquet file, which has no rows."""
-    found = dict(units)
-    systems: list[str] = []
-
-    def begins(tag: str, attributes: dict[str, str]) -> None:
-        kind = tag.rpartition(":")[2]
-        if kind == "FIELD" and attributes.get("unit"):
-            found[attributes.get("name", "")] = attributes["unit"]
-        if kind == "COOSYS":
-            systems.append(f"{attributes.get('system', '')} {attributes.get('equinox', '')}".strip())
-
-    def defines(*_: object) -> None:
-        raise ValueError("its VOTable defines XML entities")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EntityDeclHandler = begins, defines
-    parser.Parse(text, True)
-    return found, frame or (systems[0] if len(systems) == 1 else "")
+        header = parse_header(keys["ivoa.votable-parquet.content"])
+        columns = [column for table in header.tables for column in table.columns]
+        units = {column.name: column.unit for column in columns if column.unit}
+        frames = {column.name: stated for column in columns if (stated := header.frame_of(column))}
+        found = replace(found, units=found.units | units, frames=found.frames | frames)
+        frame = frame or header.frame
+    return replace(found, frame=frame)

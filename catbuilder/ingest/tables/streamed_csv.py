@@ -39,16 +39,26 @@ _OTHER_MARKS = {";": "semicolons", "\t": "tabs", "|": "bars"}  # separators of f
 _CHUNK_BYTES = 1 << 20
 _SURPLUS_CELLS = 1000  # beyond those of the header; DuckDB rejects lines with fewer
 _QUOTED = re.compile(rb'"[^"]*"')
+_PLAIN_LINE = re.compile(r'(?:"[^"\n]*"|[^",\n]*)(?:,(?:"[^"\n]*"|[^",\n]*))*\r?\n?')
 _COMMENTS = 100  # lines before the header that may be the header
 _LONGEST_LINE = 4_000_000  # letters: DuckDB reads lines of up to 2 MB
 
 
 @dataclass(frozen=True)
 class _Header:
-    """The names of a CSV file's columns, and the number of lines before the first row."""
+    """The names of a CSV file's columns, the lines before the first row, and whether quotes in these may mislead."""
 
     names: list[str]
     lines: int
+    odd: bool
+
+
+@dataclass
+class _OddQuotes:
+    """The first line after the header that has an odd number of quotes; None if there is none."""
+
+    after: int
+    first: int | None = None
 
 
 class CsvFile(TableFile):
@@ -62,8 +72,8 @@ class CsvFile(TableFile):
 
     def __init__(self, path: Path, limits: Limits, choice: TableChoice) -> None:
         header = _csv_header(path, choice)
-        self._lines_before = header.lines
-        self._odd_quotes: list[int] = []  # lines with one, which a scan finds
+        self._lines_before, self._odd_header = header.lines, header.odd
+        self._odd_quotes = _OddQuotes(header.lines)  # a scan finds the line
         if len(header.names) == 1 and (
             found := next((name for mark, name in _OTHER_MARKS.items() if mark in header.names[0]), None)
         ):
@@ -75,11 +85,12 @@ class CsvFile(TableFile):
         """Read every cell as text; DuckDB rejects malformed lines.
 
         A compressed file is unpacked here and fed to DuckDB through a pipe: DuckDB tells gzip by the file's name, does
-        not check its checksum, and refuses zero bytes behind it. That is no slower than to let DuckDB unpack it.
+        not check its checksum, and refuses zero bytes behind it. That is no slower than to let DuckDB unpack it. A file
+        with stray quotes before its first row goes the same way: DuckDB would skip rows up to the next quote.
         """
         values = {"skip": self._lines_before, "columns": {column.name: "VARCHAR" for column in self.columns}}
         source = f"({query('ingest/scan_csv')})"
-        if not packing(self.path):
+        if not packing(self.path) and not self._odd_header:
             with open(self.path, "rb") as file:
                 deque(_checked(self.path, file, len(self.columns), self._odd_quotes), maxlen=0)
             with duckdb_progress(con, progress):
@@ -96,7 +107,8 @@ class CsvFile(TableFile):
         InputError
             Rows were lost, as the number of lines shows, or are text of a cell.
         """
-        _refuse_swallowed_rows(self.path, self._odd_quotes, len(self.columns))
+        if self._odd_quotes.first is not None:
+            _refuse_swallowed_rows(self.path, self._odd_quotes.first, len(self.columns))
         text = "SELECT min(line) FROM reject_errors WHERE error_type = 'UNQUOTED VALUE'"
         row = first_row(con, text)
         if row is None or row[0] is None:
@@ -112,14 +124,15 @@ class CsvFile(TableFile):
     def numbering(self, con: Connection) -> pa.Table:
         """Number the rows by lines as a text editor counts, with malformed and blank ones."""
         malformed = fetch_arrow(con, "SELECT row FROM malformed").column(0).to_numpy()
-        blank = [number for number, is_blank in _lines(self.path) if number > self._lines_before and is_blank]
-        return numbering_without(self.path, self._lines_before, np.union1d(malformed, np.array(blank, np.int64)))
+        blank = (number for number, is_blank in _lines(self.path) if number > self._lines_before and is_blank)
+        skipped = np.union1d(malformed, np.fromiter(blank, np.int64))
+        return numbering_without(self.path, self._lines_before, skipped)
 
 
-def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: list[int]) -> Iterator[bytes]:
+def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: _OddQuotes) -> Iterator[bytes]:
     """Give the bytes of a file part by part, and refuse a line of far too many cells before it is given.
 
-    Lines with an odd number of quotes are added to `odd_quotes`.
+    The first line with an odd number of quotes goes into `odd_quotes`. Lines before the first row lose their quotes.
     DuckDB's time grows with the square of the surplus cells: 15 s and 1.2 GB for a line of 40,000.
     """
     most = columns + _SURPLUS_CELLS
@@ -133,17 +146,16 @@ def _checked(path: Path, file: Unpacked, columns: int, odd_quotes: list[int]) ->
                 f"row {number:,} of {path} has more than {most:,} cells where the header has {columns:,}; "
                 "remove it, or fetch the file again"
             )
-        yield part
+        yield part if number > odd_quotes.after else part.replace(b'"', b"")
         if part.endswith(b"\n"):
-            if quotes % 2:
-                odd_quotes.append(number)
+            if quotes % 2 and odd_quotes.first is None and number > odd_quotes.after:
+                odd_quotes.first = number
             number, cells, quotes = number + 1, 0, 0
-    if quotes % 2:  # the last line has no line break
-        odd_quotes.append(number)
+    # in a last line without a line break, an odd number can only end a cell that began in an earlier such line
 
 
 @contextmanager
-def _piped(path: Path, columns: int, odd_quotes: list[int]) -> Iterator[str]:
+def _piped(path: Path, columns: int, odd_quotes: _OddQuotes) -> Iterator[str]:
     """Unpack a file into a pipe while the body runs, and give the pipe's path.
 
     Raises
@@ -174,21 +186,21 @@ def _piped(path: Path, columns: int, odd_quotes: list[int]) -> Iterator[str]:
             raise errors[0]
 
 
-def _refuse_swallowed_rows(path: Path, odd_quotes: Sequence[int], columns: int) -> None:
+def _refuse_swallowed_rows(path: Path, first: int, columns: int) -> None:
     """Refuse a file with a quoted cell that runs over lines which look like rows, up to a later stray quote.
 
-    Such a cell begins and ends on lines with an odd number of quotes; to DuckDB it is a cell like any other.
+    Such a cell begins and ends on lines with an odd number of quotes, of which `first` is the first; to DuckDB it is a
+    cell like any other.
     """
-    if not odd_quotes:
-        return
-    odd, taken, length = set(odd_quotes), list[str](), 0
+    taken, length = list[str](), 0
     with _opened_text(path) as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), 1):
-            if not taken and number not in odd:
+            is_odd = number >= first and line.count('"') % 2 == 1
+            if not taken and not is_odd:
                 continue
             taken.append(line)
             length += len(line)
-            if len(taken) > 1 and number in odd:
+            if len(taken) > 1 and is_odd:
                 is_row = _is_one_row(taken, columns)
                 if is_row and holds_rows(taken, columns):
                     raise InputError(
@@ -230,7 +242,7 @@ def _csv_header(path: Path, choice: TableChoice) -> _Header:
     commented: deque[str] = deque(maxlen=_COMMENTS)
     try:
         with _opened_text(path) as file:
-            number = 0
+            number, odd = 0, False
             while line := file.readline(_LONGEST_LINE + 1):
                 number += 1
                 if len(line) > _LONGEST_LINE:
@@ -247,6 +259,7 @@ def _csv_header(path: Path, choice: TableChoice) -> _Header:
                         f"{path} ends its lines with carriage returns alone, as old Macintosh programs do; save it "
                         "with the line ends of Linux or Windows"
                     )
+                odd = odd or not (_PLAIN_LINE.fullmatch(line) or (line.startswith("#") and '"' not in line))
                 if line.startswith("#"):
                     commented.append(line.lstrip("#"))
                 elif line.strip():
@@ -255,8 +268,8 @@ def _csv_header(path: Path, choice: TableChoice) -> _Header:
                         above = map(_names, reversed(commented))
                         header = next((one for one in above if len(one) == len(names) and choice.fits(one)), None)
                         if header:
-                            return _Header(header, number - 1)
-                    return _Header(names, number)
+                            return _Header(header, number - 1, odd)
+                    return _Header(names, number, odd)
     except (*UNPACKING_ERRORS, csv.Error) as error:
         raise InputError(f"{path} cannot be read as CSV ({error}); fetch or save it again") from None
     raise InputError(f"{path} is empty; it needs a header row with the names of the columns")

@@ -153,7 +153,8 @@ class SurveyReport:
         what = "votes" if self.kind == "gz1" else "measurements"
         lines = [
             f"{counted(self.rows, 'row')} read: {counted(self.objects_added, 'object')} added to {self.survey}, "
-            f"{what} of {counted(self.rows_added, 'object')} added, {self.unchanged:,} were there already."
+            f"{what} of {counted(self.rows_added, 'object')} added, "
+            f"{counted(self.unchanged, 'was', 'were')} there already."
         ]
         if self.nothing_used:
             lines.append("No row could be used.")
@@ -161,7 +162,8 @@ class SurveyReport:
             lines.append("Nothing has changed.")
         if self.taken_over:
             lines.append(
-                f"{self.taken_over:,} objects known from images or Galaxy Zoo now have this catalogue's position."
+                f"{counted(self.taken_over, 'object')} known from images or Galaxy Zoo now "
+                f"{'has' if self.taken_over == 1 else 'have'} this catalogue's position."
             )
         if self.sentinels:
             counts = ", ".join(f"{n:,} {name}" for name, n in self.sentinels.items())
@@ -178,19 +180,21 @@ class SurveyReport:
     def _difference_lines(self) -> list[str]:
         if not self.differing:
             return []
-        kept = "differ from the catalogue, which keeps its values (see --update)"
-        done = "were updated" if self.updated else kept
-        return [f"{self.differing:,} objects {done}:", *(f"  {difference}" for difference in self.differences)]
+        one = self.differing == 1
+        kept = f"{'differs' if one else 'differ'} from the catalogue, which keeps its values (see --update)"
+        done = f"{'was' if one else 'were'} updated" if self.updated else kept
+        return [f"{counted(self.differing, 'object')} {done}:", *(f"  {difference}" for difference in self.differences)]
 
     def warnings(self) -> list[str]:
         """List what is to be known of the file, misplaced images and rejected rows, a line each."""
         lines = [f"{note}." for note in self.notes]
         if self.moved:
             lines += [
-                f"{self.moved:,} images have a stated position far from the catalogue's position of their id:",
+                f"{counted(self.moved, 'image has', 'images have')} a stated position far from the catalogue's "
+                "position of the same id:",
                 *(f"  {one}: {apart:.1f} arcsec; is the id right?" for one, apart in self.farthest),
-                f"{self.misplaced:,} stamps of these are kept out of training and scoring (quality misplaced): they "
-                "show another object; give each image under its right id.",
+                f"{counted(self.misplaced, 'stamp of these is', 'stamps of these are')} kept out of training and "
+                "scoring (quality misplaced), for showing another object; give each image under its right id.",
             ]
         if self.rejected:
             lines += [

@@ -49,12 +49,14 @@ class FileColumn:
     type : DuckDB's type of its cells, "" if they are not single values
     unit : as the file states it, "" if it states none
     fault : why it cannot be used, as the end of a sentence; "" if it can
+    frame : coordinate frame that the file states for this column, "" if it states none
     """
 
     name: str
     type: str
     unit: str = ""
     fault: str = ""
+    frame: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class TableFile(ABC):
 
     malformed = "ingest/no_malformed_lines"  # the query that lists malformed lines after a scan
     typed = True  # whether the file states the types of its columns
-    frame = ""  # coordinate frame of the positions as the file states it: "ICRS", "FK5", "FK4 B1950", "GALACTIC" ...
+    frame = ""  # of columns that state none of their own, as the file states it: "ICRS", "FK4 B1950", "GALACTIC" ...
 
     def __init__(self, path: Path, columns: Sequence[FileColumn], limits: Limits) -> None:
         refuse_many_columns(path, len(columns), limits)

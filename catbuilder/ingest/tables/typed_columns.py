@@ -28,6 +28,12 @@ from catbuilder.ingest.tables.units import UNCHANGED, Conversion, conversion_of,
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 _WHOLE = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT")
 _REAL = ("FLOAT", "DOUBLE")
+_BITS = {8: "TINYINT", 16: "SMALLINT", 32: "INTEGER", 64: "BIGINT", 128: "HUGEINT"}
+_KINDS = {
+    "BOOLEAN": "true or false", "FLOAT": "a number of at most 3.4e38", "DOUBLE": "a number of at most 1.8e308",
+    **{f"{prefix}{name}": f"a whole number from {low:,} to {high:,}" for bits, name in _BITS.items()
+       for prefix, low, high in (("", -(2 ** (bits - 1)), 2 ** (bits - 1) - 1), ("U", 0, 2**bits - 1))},
+}  # fmt: skip
 _WHOLE_TEXT = r"[+-]?\d+(\.0*)?"
 _MANY = 40  # column names that a message lists
 _LONGEST_NAME, _LONGEST_REASON = 60, 300  # letters
@@ -180,8 +186,9 @@ def load_rows(
                 source=scan.source,
             )
             names = {name: cell.name for name, cell in where.items()}
-            about = {"sky_versions": sky_versions, "other_release": other_release, "spelling": position.spelling}
-            con.execute(text, {**scan.parameters, **names, **about})
+            about = {"sky_versions": sky_versions, "other_release": other_release}
+            spelling = {"ra_spelling": position.spelling("ra"), "dec_spelling": position.spelling("dec")}
+            con.execute(text, {**scan.parameters, **names, **about, **spelling})
     except (duckdb.OutOfMemoryException, duckdb.InterruptException, duckdb.FatalException):
         raise
     except duckdb.Error as error:
@@ -371,11 +378,10 @@ def _faults(field: TypedColumn) -> list[str]:
     name, ours, target = field.cell.name, field.ours, field.measurement.type
     faults = []
     if field.cell.type != target or field.conversion.changes:
-        kind = "a whole number" if target in _WHOLE else "a number" if target in _REAL else target
         faults.append(
             f'WHEN "_cell_{ours}" IS NOT NULL AND "{ours}" IS NULL '
             f"THEN '{name} is ''' || left(CAST(\"_cell_{ours}\" AS VARCHAR), 80) || ''', "
-            f"which is not {kind} that fits {target}'"
+            f"which is not {_KINDS.get(target, target)}'"
         )
     if field.measurement.limits:
         low, high = field.measurement.limits

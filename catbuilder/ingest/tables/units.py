@@ -207,7 +207,10 @@ def _convert(unit: u.UnitBase, quantity: Quantity, written: str, arcsec_per_pixe
         "pixels": u.pix,
         "share": u.dimensionless_unscaled,
     }.get(quantity, u.deg)
-    return Conversion(written, float(unit.to(target)))
+    factor = float(unit.to(target))
+    if quantity in ("dec", "longitude", "latitude") and abs(factor - 1) > _SAME:
+        return Conversion(written, factor, sexagesimal=None)  # -49:14:10 may be degrees although radians are stated
+    return Conversion(written, factor)
 
 
 def _to_magnitude(unit: u.UnitBase, written: str) -> Conversion:

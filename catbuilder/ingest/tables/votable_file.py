@@ -14,7 +14,9 @@ import pyarrow as pa
 from astropy.io import votable
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.core.errors import InputError
 from catbuilder.core.library_warnings import collect_warnings
+from catbuilder.core.safe_text import in_one_line
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables.packed_file import open_unpacked
 from catbuilder.ingest.tables.table_file import (
@@ -34,6 +36,8 @@ from catbuilder.ingest.tables.votable_header import no_votable, read_votable_hea
 # namespaces, versions and elements at wrong places. Not among them: values that astropy changes (W36, W46, W51).
 _HARMLESS = (r"^W(0[2-79]|1[0-257]|2[0-26-9]|3[2-5]|4[0-5]|4[78]|5[02-47]): ",)
 
+_MOST_NAMES = 5  # of columns, in a message
+
 
 class VotableFile(TableFile):
     """A table of a VOTable, whose wanted columns are held in memory."""
@@ -46,9 +50,12 @@ class VotableFile(TableFile):
         listed = [(table.number, table.name, [column.name for column in table.columns]) for table in tables]
         self._table = tables[choose_table(path, listed, choice)]
         self._set_aside: list[SetAside] = []
-        columns = [FileColumn(column.name, sql_type(column.kind), column.unit) for column in self._table.columns]
+        columns = [
+            FileColumn(column.name, sql_type(column.kind), column.unit, frame=header.frame_of(column))
+            for column in self._table.columns
+        ]
         super().__init__(path, columns, limits)
-        self.frame = header.frame(self._table)
+        self.frame = header.frame
         self._overflow = header.overflow
 
     @contextmanager
@@ -86,12 +93,24 @@ class VotableFile(TableFile):
     def _from_binary(self, names: Sequence[str]) -> pa.Table:
         wanted = [(place, column) for place, column in enumerate(self._table.columns) if column.name in names]
         with collect_warnings(_HARMLESS) as told, open_unpacked(self.path) as file:
-            parsed = votable.parse(file, columns=[place for place, _ in wanted], table_number=self._table.number - 1)
+            try:
+                places = [place for place, _ in wanted]
+                parsed = votable.parse(file, columns=places, table_number=self._table.number - 1)
+            except UnicodeDecodeError:
+                raise self._beyond_ascii() from None
             table = next(table for table in parsed.iter_tables() if not table.is_empty())
         self.notes += [f"{self.path}: the library that reads its cells says: {text}" for text in told]
         cells = [table.array[name] for name in table.array.dtype.names] if wanted else []
         arrays = [_to_arrow(values, column.kind) for values, (_, column) in zip(cells, wanted, strict=True)]
         return pa.table(arrays, schema=pa.schema([(column.name, column.kind) for _, column in wanted]))
+
+    def _beyond_ascii(self) -> InputError:
+        texts = [in_one_line(column.name, 60) for column in self._table.columns if column.datatype == "char"]
+        more = f" and {len(texts) - _MOST_NAMES} more" if len(texts) > _MOST_NAMES else ""
+        return InputError(
+            f"{self.path} has a letter beyond ASCII in a column of type char ({', '.join(texts[:_MOST_NAMES])}{more}), "
+            "which cannot hold it in a binary VOTable; fetch the table as TABLEDATA or FITS, or with unicodeChar"
+        )
 
 
 def _to_arrow(values: np.ma.MaskedArray[Any, Any], kind: pa.DataType) -> pa.Array:

@@ -40,7 +40,7 @@ class VotableColumn:
     datatype: str
     unit: str = ""
     ref: str = ""
-    ucd: str = ""
+    id: str = ""
     null: list[str] = field(default_factory=list)  # the text that means no value, if there is one
 
 
@@ -58,20 +58,28 @@ class VotableTable:
 
 
 @dataclass
+class FrameGroup:
+    """A GROUP (or what precedes the first): the coordinate frame that a PARAM in it states, and the FIELDs it lists."""
+
+    frame: str = ""
+    fields: list[str] = field(default_factory=list)
+
+
+@dataclass
 class VotableHeader:
     """All but the rows.
 
     Attributes
     ----------
     systems : coordinate frame of each COOSYS, by its ID
-    frames : coordinate frames that are stated without a COOSYS
+    groups : coordinate frames that are stated without a COOSYS
     overflow, error : the service's words if it cut the result, or failed; else None
     complaint : its words as simple services tell them, which have no QUERY_STATUS
     """
 
     tables: list[VotableTable] = field(default_factory=list)
     systems: dict[str, str] = field(default_factory=dict)
-    frames: list[str] = field(default_factory=list)
+    groups: list[FrameGroup] = field(default_factory=list)
     overflow: str | None = None
     error: str | None = None
     complaint: str | None = None
@@ -81,20 +89,22 @@ class VotableHeader:
         """The tables that have rows, or all if none has: services describe tables of theirs without rows."""
         return [table for table in self.tables if table.serialisation] or self.tables
 
-    def frame(self, table: VotableTable) -> str:
-        """The frame that the table's positions refer to, or else the only one that the file names; "" if none."""
-        equatorial = [column for column in table.columns if _is_equatorial(column)]
-        referring = [column for column in equatorial or table.columns if column.ref in self.systems]
-        main = [column for column in referring if "meta.main" in column.ucd.lower() or "_main" in column.ucd.lower()]
-        found = dict.fromkeys(self.systems[column.ref] for column in main or referring)
-        referred = {column.ref for column in table.columns}  # by galactic coordinates beside ours, say
-        unreferred = [frame for name, frame in self.systems.items() if name not in referred]
-        found = found or dict.fromkeys([*unreferred, *self.frames])
-        return next(iter(found)) if len(found) == 1 else ""
+    def frame_of(self, column: VotableColumn) -> str:
+        """The frame that a column refers to, or that the group states which lists it; "" if there is none."""
+        listing = (group.frame for group in self.groups if column.id and column.id in group.fields)
+        return self.systems.get(column.ref) or next(filter(None, listing), "")
 
+    @property
+    def frame(self) -> str:
+        """The frame of columns that refer to none: the only one that no column refers to; "" if there is none.
 
-def _is_equatorial(column: VotableColumn) -> bool:
-    return column.ucd.lower().startswith("pos.eq") or column.name.lower() in ("ra", "dec")
+        By the standard, a COOSYS counts for the columns that refer to it; simple services write one without references.
+        """
+        referred = {column.ref for table in self.tables for column in table.columns}
+        for_all = [frame for name, frame in self.systems.items() if name not in referred]
+        for_all += [group.frame for group in self.groups if not group.fields]
+        found = [frame for frame in dict.fromkeys(for_all) if frame]
+        return found[0] if len(found) == 1 else ""
 
 
 class Forbidden(Exception):
@@ -138,6 +148,13 @@ def read_votable_header(path: Path, limits: Limits) -> VotableHeader:
     return header
 
 
+def parse_header(text: str) -> VotableHeader:
+    """Parse a VOTable without rows, which may refer to them elsewhere. Raises what the parser raises."""
+    parser = _HeaderParser(may_refer=True)
+    parser.expat.Parse(text, True)
+    return parser.header
+
+
 def unpacked_chunks(path: Path, most_mb: int) -> Iterator[bytes]:
     """Give the bytes of a file, unpacked, up to a limit of size."""
     left = most_mb * 1_000_000
@@ -158,8 +175,10 @@ def unpacked_chunks(path: Path, most_mb: int) -> Iterator[bytes]:
 class _HeaderParser:
     """Collects a header from the elements of a VOTable."""
 
-    def __init__(self) -> None:
-        self.header = VotableHeader()
+    def __init__(self, *, may_refer: bool = False) -> None:
+        self._group = FrameGroup()
+        self.header = VotableHeader(groups=[self._group])
+        self._may_refer = may_refer
         self.expat = expat.ParserCreate()
         self.expat.StartElementHandler, self.expat.EntityDeclHandler = self._begins, _defines
         self._by_id: dict[str, VotableTable] = {}
@@ -175,7 +194,7 @@ class _HeaderParser:
         if kind in ("FIELD", "PARAM", "TABLE", "RESOURCE"):
             self._within = kind
         header, get = self.header, attributes.get
-        if kind == "STREAM" and get("href"):
+        if kind == "STREAM" and get("href") and not self._may_refer:
             raise Forbidden("its rows are at another address (STREAM href), which is not followed")
         if kind == "TABLE":
             self._begin_table(get("name", ""), get("ID", ""), get("ref", ""), get("nrows", ""))
@@ -187,8 +206,13 @@ class _HeaderParser:
             self._table.serialisation = kind
         elif kind == "COOSYS":
             header.systems[get("ID", str(len(header.systems)))] = _system(attributes)
+        elif kind == "GROUP":
+            self._group = FrameGroup()
+            header.groups.append(self._group)
+        elif kind == "FIELDref":
+            self._group.fields.append(get("ref", ""))
         elif kind == "PARAM" and get("utype", "").endswith("CoordRefFrame"):
-            header.frames.append(get("value", "").strip().upper())
+            self._group.frame = get("value", "").strip().upper()
         elif kind == "PARAM" and get("name", "").upper() == "ERROR":
             header.complaint = get("value", "")
         elif kind == "INFO":
@@ -225,7 +249,7 @@ def _column(attributes: dict[str, str]) -> VotableColumn:
     datatype = _OTHER_NAMES.get(get("datatype", ""), get("datatype", ""))
     kind = _TYPES.get(datatype, pa.null()) if _is_single(datatype, get("arraysize", "1")) else pa.null()
     name = get("name") or get("ID") or ""
-    return VotableColumn(name, kind, datatype, get("unit", "").strip(), get("ref", ""), get("ucd", ""))
+    return VotableColumn(name, kind, datatype, get("unit", "").strip(), get("ref", ""), get("ID", ""))
 
 
 def _is_single(datatype: str, arraysize: str) -> bool:
@@ -241,4 +265,6 @@ def _system(attributes: dict[str, str]) -> str:
     name = attributes.get("system", "").strip()
     name = name.removeprefix("eq_").removeprefix("eq-").upper()
     equinox = attributes.get("equinox", "").strip()
+    if equinox and not name:
+        name = "FK4" if equinox.upper().startswith("B") else "FK5"
     return f"{name} {equinox}" if equinox and name.startswith("FK") else name

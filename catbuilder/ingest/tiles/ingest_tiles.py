@@ -108,19 +108,22 @@ class TileReport:
             lines.append("There is nothing to do.")
         if self.whole_cubes:
             names = ", ".join(self.whole_cubes[:10]) + (" ..." if len(self.whole_cubes) > 10 else "")
-            lines.append(
-                f"{len(self.whole_cubes)} cubes show no catalogued object; each became one object, named by its file: "
-                f"{names}."
-            )
+            cubes = counted(len(self.whole_cubes), "cube shows", "cubes show")
+            lines.append(f"{cubes} no catalogued object; each became one object, named by its file: {names}.")
         if self.replaced:
-            lines.append(f"{self.replaced} of them replace stamps that were masked or truncated.")
+            lines.append(f"Of them, {self.replaced:,} in place of a stamp that was masked or truncated.")
         if self.without_radius:
-            lines.append(f"{self.without_radius} objects have no radius in the catalogue and got the default width.")
+            objects = counted(self.without_radius, "object has", "objects have")
+            lines.append(f"{objects} no radius in the catalogue and got the default width.")
         if self.outside:
-            lines.append(f"{self.outside} objects without a stamp lie on none of these tiles.")
+            objects = counted(self.outside, "object without a stamp lies", "objects without a stamp lie")
+            lines.append(f"{objects} on none of these tiles.")
         if self.flagged:
-            count, flags = len(self.flagged_objects), count_flags(self.flagged)
-            lines.append(f"{count} stamps are kept out of training and scoring for their quality ({flags}):")
+            n, flags = len(self.flagged_objects), count_flags(self.flagged)
+            lines.append(
+                f"{counted(n, 'stamp is', 'stamps are')} kept out of training and scoring for "
+                f"{'its' if n == 1 else 'their'} quality ({flags}):"
+            )
             lines += [f"  {line}" for line in self.flagged_objects[:20]]
         return lines
 

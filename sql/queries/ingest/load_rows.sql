@@ -14,9 +14,8 @@ SELECT object_id, ra, dec, {columns}
            WHEN _ra IS NULL AND _dec IS NULL THEN 'it has no position'
            WHEN _ra IS NULL THEN $ra || ' is missing'
            WHEN _dec IS NULL THEN $dec || ' is missing'
-           WHEN _longitude IS NULL THEN $ra || ' is ''' || left(CAST(_ra AS VARCHAR), 80) || $spelling
-           WHEN _latitude IS NULL THEN $dec || ' is ''' || left(CAST(_dec AS VARCHAR), 80)
-               || ''', neither degrees nor degrees, minutes and seconds'
+           WHEN _longitude IS NULL THEN $ra || ' is ''' || left(CAST(_ra AS VARCHAR), 80) || $ra_spelling
+           WHEN _latitude IS NULL THEN $dec || ' is ''' || left(CAST(_dec AS VARCHAR), 80) || $dec_spelling
            WHEN _longitude NOT BETWEEN -180 AND 360 THEN $ra || ' is ' || _longitude || ' deg, outside -180 to 360'
            WHEN _latitude NOT BETWEEN -90 AND 90 THEN $dec || ' is ' || _latitude || ' deg, outside -90 to 90'
            {faults}

@@ -29,3 +29,5 @@ Path("beyond.ecsv").write_text(
     text.replace("datatype: int16", "datatype: int8").replace("\n2 2.5", "\n2 2.5").replace(" 3 [", " 300 [")
 )
 Path("short.ecsv").write_text(text.replace(" 3.5 3.0", " 3.5"))
+Path("id.ecsv").write_text(text.replace("\n2 2.5", "\n123456789012345678901 2.5"))
+Path("text.ecsv").write_text(text.replace("\n2 2.5", "\nx 2.5"))

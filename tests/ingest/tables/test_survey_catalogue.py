@@ -290,7 +290,10 @@ def test_votes_are_kept_with_flags_and_shown_as_the_catalogue_s_votes(workspace,
         ({"RA": [math.inf, 1, 2]}, "RA is inf deg, outside -180 to 360"),
         ({"DEC": [-90.5, 1, 2]}, "DEC is -90.5 deg, outside -90 to 90"),
         ({"COADD_OBJECT_ID": [-5, 1, 2]}, "COADD_OBJECT_ID -5 is not a whole positive number"),
-        ({"FLAGS_G": np.array([70000, 1, 2])}, "FLAGS_G is '70000', which is not a whole number that fits SMALLINT"),
+        (
+            {"FLAGS_G": np.array([70000, 1, 2])},
+            "FLAGS_G is '70000', which is not a whole number from -32,768 to 32,767",
+        ),
         ({"FLAGS_G": [1.5, 1, 2]}, "FLAGS_G is '1.5', which is not a whole number"),
     ],
 )
@@ -319,7 +322,7 @@ def test_bad_rows_of_csv_are_told_by_their_line(workspace, tmp_path):
         (4, "1", "it has fewer cells than the header"),
         (6, "5.87724E+17", "objid 5.87724E+17 is not a whole positive number; was the table saved by a spreadsheet?"),
         (7, "", "objid is empty; every row needs one"),
-        (8, str(SDSS + 2), "r is 'bright', which is not a number that fits FLOAT"),
+        (8, str(SDSS + 2), "r is 'bright', which is not a number of at most 3.4e38"),
         (9, "99999999999999999999", "objid 99999999999999999999 does not fit 64 bits"),
         (10, str(SDSS), "the same objid is already in row 3"),
     ]
@@ -619,7 +622,7 @@ def test_an_image_gets_the_catalogue_s_position_keeps_what_that_lacks_and_a_far_
 def test_a_far_image_is_told_with_what_became_of_its_stamp(workspace, tmp_path):
     images(workspace, "sdss", (SDSS, 10.0, 0.0, 14.5))
     told = cli("-w", workspace.path, "ingest", "sdss", sdss_csv(tmp_path / "s.csv", sdss_row(SDSS, 10.01, 0)))
-    assert told.code == 0 and "1 stamps of these are kept out of training and scoring (quality misplaced)" in told.err
+    assert told.code == 0 and "1 stamp of these is kept out of training and scoring (quality misplaced)" in told.err
     assert cli("-w", workspace.path, "check").code == 0
 
 

@@ -14,6 +14,7 @@ from support.table_formats import field, text_field, votable
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.ingest.tables.open_table import open_table
+from catbuilder.ingest.tables.positions import PositionColumns
 from catbuilder.ingest.tables.table_file import TableChoice
 
 RANGES = {"unsignedByte": (0, 255), "short": (-(2**15), 2**15 - 1), "int": (-(2**31), 2**31 - 1),
@@ -116,13 +117,15 @@ def test_rows_are_those_that_astropy_reads(tmp_path):
         ('<COOSYS ID="s" system="galactic"/>', "", "GALACTIC"),
         ('<COOSYS ID="s" system="eq_FK4" equinox="B1950"/><COOSYS ID="t" system="ICRS"/>', 'ref="s"', "FK4 B1950"),
         ('<COOSYS ID="s" system="eq_FK4"/><COOSYS ID="t" system="ICRS"/>', "", ""),
+        ('<COOSYS ID="s" equinox="B1950"/>', 'ref="s"', "FK4 B1950"),
         ('<TIMESYS ID="s" timescale="TCB" refposition="BARYCENTER" timeorigin="2455197.5"/>', 'ref="s"', ""),
         ("", "", ""),
     ],
 )
 def test_the_frame_of_a_votable_is_that_which_its_columns_refer_to(tmp_path, before, ref, frame):
     path = write(tmp_path / "a.vot", field("RA", "double", ref) + field("DEC", "double", ref), [(1, 2)], before=before)
-    assert open_table(path).frame == frame
+    table = open_table(path)
+    assert PositionColumns(*table.columns, table.frame, path).frame.stated == frame
 
 
 @pytest.mark.parametrize(
