@@ -46,6 +46,22 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "training.batchnorm=frozen",
         f"training.stages=[{HEAD % 4}, {ALL % (5, 0.1)}]",
     ),
+    "head, gentle, frozen, longer": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        f"training.stages=[{HEAD % 4}, {ALL % (10, 0.1)}]",
+    ),
+    "head, less gentle, frozen": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        f"training.stages=[{HEAD % 4}, {ALL % (5, 0.2)}]",
+    ),
+    "head, less gentle, frozen, average": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        "training.ema=0.95",
+        f"training.stages=[{HEAD % 4}, {ALL % (5, 0.2)}]",
+    ),
     "head, layers, frozen": (
         "training.keep=last",
         "training.batchnorm=frozen",

@@ -4,6 +4,8 @@ import signal
 import sys
 import time
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors import safe_open
@@ -13,6 +15,7 @@ from support.needs import needs_horovod
 from support.toy_survey import run, run_process, toy_recipe, toy_workspace, train_job
 
 from catbuilder.core.files import sha256_file
+from catbuilder.core.recipe import Teaching
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.distributed import _cut
 from catbuilder.rounds.launch.ranks import run_ranks
@@ -118,6 +121,61 @@ def test_the_model_carries_its_story_and_the_best_epochs_weights(trained):
     losses = [result.validation_loss for result in card.history]
     assert losses[card.best_epoch] == min(losses)
     assert not network.training
+
+
+CALM = {"ema": 0.9, "keep": "last", "batchnorm": "frozen", "layer_decay": 0.8, "streams": "seed"}
+
+
+def test_an_averaged_network_resumed_equals_one_never_interrupted_and_is_not_the_last_steps(trained):
+    run(train_job(trained, "calm", toy_recipe(**CALM)))
+    shutil.copy(trained / "calm" / "checkpoint-002.safetensors", trained / "calm-2.safetensors")
+    run(train_job(trained, "calm-resumed", toy_recipe(**CALM), resume=trained / "calm-2.safetensors"))
+    assert model_hash(trained, "calm-resumed") == model_hash(trained, "calm")
+    last = load_file(trained / "calm" / "checkpoint-003.safetensors")
+    kept = load_file(trained / "calm" / "model.safetensors")
+    name = "classifier.weight"
+    assert torch.equal(kept[name], last[f"average.{name}"]) and not torch.equal(kept[name], last[f"network.{name}"])
+    assert kept["backbone.blocks.0.0.bn1.num_batches_tracked"] == 0, "frozen statistics do not move"
+
+
+def test_streams_of_the_seed_alone_make_rounds_train_alike(trained):
+    for number in (1, 2):
+        job = train_job(trained, f"stream-{number}", toy_recipe(**CALM))
+        run(job.model_copy(update={"round": number}))
+    first, second = (load_file(trained / f"stream-{number}" / "model.safetensors") for number in (1, 2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def taught_workspace(folder, posterior=None):
+    """The toy survey, in which all but 20 training images have no label but a taught one, which is wrong."""
+    workspace = toy_workspace(folder, n=200, validation=60)
+    table = pq.read_table(workspace / "train.parquet").to_pydict()
+    training = [i for i, role in enumerate(table["role"]) if role == "training"]
+    for i in training[20:]:
+        table["role"][i], table["survey"][i] = "teaching", "des"
+        table["label"][i] = 1 - table["label"][i]
+    table["weight"] = pa.array([1.0] * 200, pa.float32())
+    given = [posterior if role == "teaching" else None for role in table["role"]]
+    table["posterior"] = pa.array(given, pa.list_(pa.float32()))
+    pq.write_table(pa.table(table), workspace / "train.parquet")
+    return workspace
+
+
+def test_taught_images_are_learned_as_they_are_taught(tmp_path):
+    recipe = toy_recipe(stages=[{"epochs": 12, "train_from": "all"}], keep="last", batch_size=16)
+    recipe = recipe.model_copy(update={"teaching": Teaching(share=0.875)})
+    workspace = taught_workspace(tmp_path / "wrong")
+    run(train_job(workspace, "a", recipe))
+    assert events(workspace / "a", "start")[0]["taught"] == 120
+    assert events(workspace / "a", "epoch")[-1]["accuracy"]["sdss"] < 0.3, "most of what it saw was wrong"
+
+
+def test_a_soft_target_that_says_nothing_leaves_the_labels_to_teach(tmp_path):
+    recipe = toy_recipe(stages=[{"epochs": 12, "train_from": "all"}], keep="last", batch_size=16)
+    recipe = recipe.model_copy(update={"teaching": Teaching(share=0.5, target="soft")})
+    workspace = taught_workspace(tmp_path / "soft", [0.5, 0.5])
+    run(train_job(workspace, "a", recipe))
+    assert events(workspace / "a", "epoch")[-1]["accuracy"]["sdss"] > 0.6
 
 
 @pytest.mark.parametrize("precision, channels_last", [("fp32", False), ("bf16", True)])
