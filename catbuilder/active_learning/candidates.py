@@ -28,8 +28,8 @@ _FEW = 20_000_000  # objects that are filtered in one query; more are filtered o
 
 
 def latest_model(con: Connection) -> int | None:
-    """Return the model of the latest scores, or None before the first scoring."""
-    row = first_row(con, "SELECT max(model) FROM scorings")
+    """Return the model that speaks, or None before the first scoring."""
+    row = first_row(con, "SELECT speaker_at()")
     return row[0] if row else None
 
 

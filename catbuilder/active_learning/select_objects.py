@@ -27,7 +27,8 @@ from catbuilder.active_learning.candidates import (
 )
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import restricted_to
-from catbuilder.catalogue.workspace import Workspace, replace_older
+from catbuilder.catalogue.round_records import RoundPlan
+from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.arguments import INT64_MAX, require_number_in, require_one_of
 from catbuilder.core.errors import InputError, NothingToAsk
 from catbuilder.core.files import atomic_write
@@ -151,6 +152,27 @@ def list_open_questions(
             with restricted_to(con, "considered"):
                 found.append(fetch_arrow(con, query("active_learning/open_questions"), about))
     return pa.concat_tables(found).slice(0, n)
+
+
+def queue_questions(recording: Recording, plan: RoundPlan) -> int:
+    """Queue the most doubtful objects of the target survey's pool when a round closes, and return their number.
+
+    They are of the pool alone, so that what certifies is never chosen by its score. `select` with the same strategy
+    lists them, and so does the web page.
+    """
+    asking, con = plan.recipe.asking, recording.con
+    model = latest_model(con)
+    single = not fetch_number(con, "SELECT count(*) FROM members WHERE model = ?", [model])
+    if not asking.objects or model is None or (single and asking.strategy == "mutual_information"):
+        return 0
+    make_asked_table(con, model)
+    chosen = choose_uncertain(con, asking.strategy, model, asking.objects, plan.recipe.sets.target)
+    con.register("chosen", chosen)
+    place: dict[str, object] = {"round": plan.round, "run": recording.run}
+    asked = {"strategy": asking.strategy, "purpose": "training", "probability": None, "model": model}
+    con.execute(query("active_learning/record_questions"), place | asked)
+    con.unregister("chosen")
+    return int(chosen.num_rows)
 
 
 def write_questions(objects: pa.Table, file: Path) -> None:

@@ -43,6 +43,7 @@ class RoundPlan(BaseModel):
     validation: int
     scored: int
     teacher: int | None = None  # the model whose predictions teach; None if the recipe has no teaching, or no model yet
+    in_place_of: int = 0  # images of the pool in whose place labelled ones train again: the control of an experiment
     averaged_with: tuple[int, ...] = ()  # earlier rounds whose networks belong to this round's model too
     manifest_sha256: str
     score_manifest_sha256: str

@@ -154,6 +154,14 @@ class Speaking(Settings):
     gate: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
 
+class Asking(Settings):
+    """Which objects of the pool a round asks people about when it closes."""
+
+    objects: Annotated[int, Field(ge=0)] = 0  # so many of the most doubtful ones; 0: none
+    # least difference of the two highest posteriors; their entropy; or disagreement of the networks of an ensemble
+    strategy: Literal["margin", "entropy", "mutual_information"] = "margin"
+
+
 class Promotion(Settings):
     """Which scores become labels, and when a promoted label is retracted."""
 
@@ -214,6 +222,7 @@ class Recipe(Settings):
     scoring: Scoring = Scoring()
     teaching: Teaching | None = None
     speaking: Speaking = Speaking()
+    asking: Asking = Asking()
     promotion: Promotion = Promotion()
     certificate: Certificate = Certificate()
     firewall: Firewall = Firewall()

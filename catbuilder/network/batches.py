@@ -52,12 +52,12 @@ def mixed_batches(
 ) -> list[Positions]:
     """Make the batches of one rank in one epoch of labelled and taught images, whose positions follow one another.
 
-    An epoch shows every labelled image once. The taught ones fill `share` of each batch: where they are more than an
-    epoch needs, a part of them is drawn, and where they are fewer, they come several times.
+    The taught ones fill `share` of each batch. An epoch has as many steps as the larger of the two sets has batches; of
+    a set that is larger than its share a part is drawn anew in each epoch, and a smaller one comes several times.
     """
     generator = np.random.default_rng(order_seed)
     own = batch_size - max(1, min(batch_size - 1, round(share * batch_size)))
-    steps = -(-labelled // (own * ranks))
+    steps = -(-max(labelled, taught) // (batch_size * ranks))
     of_labelled = _cut(generator.permutation(labelled), steps, own, rank, ranks)
     of_taught = _cut(labelled + generator.permutation(taught), steps, batch_size - own, rank, ranks)
     return [np.concatenate(both) for both in zip(of_labelled, of_taught, strict=True)]

@@ -40,7 +40,8 @@ class _Job(BaseModel):
 class TrainJob(_Job):
     """Train on the manifest; write `checkpoint-<epoch>.safetensors`, `train.jsonl` and `model.safetensors`."""
 
-    repeats_labelled: bool = False  # labelled images fill the share of each batch that pool images would have
+    # labelled images fill the share of each batch that so many pool images would have: the control of an experiment
+    in_place_of: int = 0
     resume_from: Path | None = None  # the last undamaged checkpoint of an earlier attempt
 
 

@@ -143,13 +143,10 @@ class Trainer:
 
     def _batches(self, order_seed: int) -> list[Positions]:
         size, teaching = self.settings.batch_size, self.recipe.teaching
-        if self.taught and teaching is not None:
-            return mixed_batches(self.labelled, self.taught, size, teaching.share, self.rank, self.ranks, order_seed)
-        if self.job.repeats_labelled and teaching is not None:
-            batches = mixed_batches(
-                self.labelled, self.labelled, size, teaching.share, self.rank, self.ranks, order_seed
-            )
-            return [batch % self.labelled for batch in batches]
+        taught = self.taught or self.job.in_place_of
+        if teaching is not None and taught:
+            batches = mixed_batches(self.labelled, taught, size, teaching.share, self.rank, self.ranks, order_seed)
+            return batches if self.taught else [batch % self.labelled for batch in batches]
         return epoch_batches(self.labelled, size, self.rank, self.ranks, order_seed)
 
     def step(

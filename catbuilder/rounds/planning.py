@@ -34,7 +34,7 @@ from catbuilder.rounds.launch.processes import threads_for
 from catbuilder.rounds.launch.ranks import require_horovod
 from catbuilder.rounds.launch.remote import threads_on
 from catbuilder.sets.firewall import FirewallReport, update_firewall
-from catbuilder.sets.manifest import score_manifest, training_manifest, write_manifest
+from catbuilder.sets.manifest import score_manifest, taught_images, training_manifest, write_manifest
 from catbuilder.sets.rendering_bias import rendering_warnings
 
 _MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training
@@ -160,6 +160,8 @@ def _plan_after(
         teacher = speaker if recipe.teaching is not None else None
         training = training_manifest(workspace, con, number, recipe, teacher)
         averaged = _averaged_with(con, recipe, speaker)
+        control = recipe.teaching is not None and recipe.teaching.source == "labelled"
+        in_place_of = taught_images(con, number, recipe, teacher).num_rows if control else 0
         scoring = score_manifest(con, recipe)
     _rename_lost_round(workspace.round_folder(number))
     write_manifest(training, training_manifest_file(workspace, number))
@@ -170,6 +172,7 @@ def _plan_after(
         round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
         threads=threads, hosts=hosts, training=roles.count("training"), teaching=roles.count("teaching"),
         validation=roles.count("validation"), scored=scoring.num_rows, teacher=teacher, averaged_with=averaged,
+        in_place_of=in_place_of,
         manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
         score_manifest_sha256=sha256_file(score_manifest_file(workspace, number)),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from catbuilder.active_learning.select_objects import queue_questions
 from catbuilder.catalogue.connection import first_row
 from catbuilder.catalogue.id_ranges import is_large
 from catbuilder.catalogue.round_records import STEPS, RoundPlan, open_plan, read_plan, record_step, score_manifest_file
@@ -416,7 +417,13 @@ def _evaluate(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None
 
 def _close(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
+        asked = queue_questions(recording, plan)
         record_step(recording, plan.round, "closed", "{}")
+    if asked:
+        reporter.say(
+            f"round {plan.round}: {counted(asked, 'doubtful object')} to ask people about: "
+            f"catbuilder select --strategy {plan.recipe.asking.strategy}, or catbuilder serve"
+        )
     with workspace.reading(wait_s=None) as con, reporter.bar(f"round {plan.round}: counting") as update:
         if is_large(con):  # so that `status` answers at once
             keep_count(workspace, recording.run, count_parts(con, update))

@@ -223,7 +223,7 @@ def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, agai
     job = TrainJob(
         workspace=workspace.path, manifest=training_manifest_file(workspace, plan.round), folder=attempt,
         recipe=plan.recipe, classes=plan.classes, seed=member.seeds[again], round=plan.round, threads=plan.threads,
-        coordinator=os.getpid(), repeats_labelled=_repeats_labelled(plan), resume_from=last,
+        coordinator=os.getpid(), in_place_of=plan.in_place_of, resume_from=last,
     )  # fmt: skip
     if last is not None:
         reporter.say(f"{member.title}: training continues after {last.stem.replace('-', ' of epoch ')}")
@@ -244,12 +244,6 @@ def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, agai
         run_ranks("catbuilder.network.train", job_file, attempt, plan.ranks, plan.threads, watch, plan.hosts)
         log.follow()
     return attempt / "model.safetensors"
-
-
-def _repeats_labelled(plan: RoundPlan) -> bool:
-    """Whether labelled images take the place of those that a teacher would teach: the control of an experiment."""
-    teaching = plan.recipe.teaching
-    return teaching is not None and teaching.source == "labelled" and plan.teacher is not None
 
 
 def _quarantine_damaged(files: list[Path], reporter: Reporter) -> list[Path]:

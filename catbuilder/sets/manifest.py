@@ -48,7 +48,8 @@ def training_manifest(
     candidates = fetch_arrow(con, query("sets/training_candidates"), {"round": round_number})
     columns = [*_COLUMNS]
     if recipe.teaching is not None:
-        candidates = _with_teaching(con, candidates, round_number, recipe, recipe.teaching, teacher)
+        taught = taught_images(con, round_number, recipe, teacher)
+        candidates = _with_teaching(candidates, taught, recipe.teaching)
         columns += ["weight", "posterior"]
     roles = _roles(workspace, candidates, recipe)
     table = candidates.append_column("role", pa.array(roles, pa.string())).filter(
@@ -71,16 +72,25 @@ _COLUMNS = ("survey", "object_id", "shard", "row", "role", "label", "class", "so
 _TAUGHT = "taught"  # source of an image that teaches by a prediction
 
 
-def _with_teaching(
-    con: Connection, labelled: pa.Table, round_number: int, recipe: Recipe, teaching: Teaching, teacher: int | None
-) -> pa.Table:
-    """Leave out promoted labels; add the images that teach by the teacher's predictions, and everybody's weight."""
-    labelled = labelled.filter(pc.not_equal(labelled["source"], "promoted"))
+def taught_images(con: Connection, round_number: int, recipe: Recipe, teacher: int | None) -> pa.Table:
+    """List the images without a label that teach a round by a model's predictions; none without `[teaching]`.
+
+    Returns a table of survey, object_id, ra, dec, healpix, class (as predicted), source ('taught'), split, shard, row,
+    posterior (list of float32); sorted by survey and object_id.
+    """
+    teaching = recipe.teaching or Teaching()
     parameters = {
-        "round": round_number, "model": teacher, "target": recipe.sets.target, "surest": teaching.surest,
-        "images": teaching.images if teaching.source == "pool" else 0,
+        "round": round_number, "model": teacher if recipe.teaching is not None else None,
+        "target": recipe.sets.target, "surest": teaching.surest, "images": teaching.images,
     }  # fmt: skip
-    taught = fetch_arrow(con, query("sets/teaching_candidates"), parameters)
+    return fetch_arrow(con, query("sets/teaching_candidates"), parameters)
+
+
+def _with_teaching(labelled: pa.Table, taught: pa.Table, teaching: Teaching) -> pa.Table:
+    """Leave out promoted labels; add the images that teach, and everybody's weight."""
+    labelled = labelled.filter(pc.not_equal(labelled["source"], "promoted"))
+    if teaching.source == "labelled":
+        taught = taught.slice(0, 0)
     if teaching.target == "hard":
         taught = taught.drop_columns(["posterior"])
     table = pa.concat_tables([labelled, taught.cast(_like(labelled, taught))], promote_options="default")
