@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from catbuilder.catalogue.connection import first_row
 from catbuilder.catalogue.latest_round_and_run import last_round
@@ -115,8 +115,8 @@ def run_recursion(
     """
     chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
     others = [load_arm(arm) if isinstance(arm, str) else workspace.recipe(arm) for arm in arms]
-    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, reporter)
     control = control_of(chosen)
+    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, reporter)
     with experiment.locked():
         experiment.remember([chosen, control, *others])
         experiment.run([chosen, control, *others])
@@ -253,6 +253,11 @@ class _Experiment:
             for arm in arms:
                 for seed, copy in existing_copies(place.folder / folder_name(arm)).items():
                     _refuse_other_ranks(copy, seed, place.base, self.ranks)
+        for arm in arms:
+            if repeats_itself(arm):
+                self.reporter.say(
+                    f'{arm.name}: every round would repeat the first (training.streams = "seed"), so it runs once'
+                )
         runs = [(place, arm, seed) for seed in self.seeds for place in self.places for arm in arms]
         left = [self._left(place, arm, seed) for place, arm, seed in runs]
         for number, (place, arm, seed) in enumerate(runs):
@@ -293,7 +298,7 @@ class _Experiment:
         file = self.folder / "experiment.json"
         try:
             return _Record.model_validate_json(file.read_text(encoding="utf-8")) if file.exists() else _Record()
-        except (ValidationError, ValueError):
+        except ValueError:
             raise RoundError(
                 f"{file} is damaged or of another version of catbuilder; remove it, and name all arms and workspaces "
                 "again"

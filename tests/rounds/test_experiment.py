@@ -543,7 +543,7 @@ def test_colour_is_compared_with_grey_seed_by_seed(three_of_its_own: Workspace, 
     assert float(row["colour_mean"]) == pytest.approx(1 - 1.5 / N_HP)
     assert float(row["gain_mean"]) == pytest.approx(1 / N_HP)
     assert any("grey" in line and "colour" in line for line in report.sentences())
-    assert [path.name for path in report.folder.glob("*.png")] == ["grey-2-rounds.png"]
+    assert (report.folder / "grey-2-rounds.png").is_file()
     assert [(row["arm"], row["seed"]) for row in read_csv(report.runs_file)] == [
         ("tiny", "0"), ("tiny", "1"), ("tiny-grey", "0"), ("tiny-grey", "1"),
     ]  # fmt: skip
