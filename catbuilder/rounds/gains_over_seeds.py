@@ -197,7 +197,7 @@ def draw_curves(groups: Sequence[tuple[Sequence[PairedCurves], tuple[str, str]]]
         if pairs > 1:
             _legend(lower, "")
         upper[0].set_ylabel("accuracy [%]")
-        lower[0].set_ylabel(f"gain: {names[1]} − {names[0]}\n[percentage points]")
+        lower[0].set_ylabel(f"gain over {names[0]}\n[percentage points]")
     for last in axes[-1]:
         last.set_xlabel("coverage (surest first)")
     with atomic_write(path) as temporary:
