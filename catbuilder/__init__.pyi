@@ -46,6 +46,7 @@ from .inspection.why import why as why
 from .reports.accuracy_figure import draw_accuracy as draw_accuracy
 from .reports.page import report as report
 from .reports.tracking import track as track
+from .rounds.arms import control_of as control_of
 from .rounds.experiment import run_recursion as run_recursion
 from .rounds.rollback import rollback as rollback
 from .rounds.run import abandon_round as abandon_round

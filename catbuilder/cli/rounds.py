@@ -1,6 +1,7 @@
 """The verbs that run rounds: round, score, rollback, and experiment recursion for many seeds."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,7 @@ from catbuilder.cli.options import ChangesOption, FormatOption, WorkspaceOption,
 from catbuilder.cli.results import show_metrics
 
 if TYPE_CHECKING:
-    from catbuilder.rounds.experiment import RecursionReport
+    from catbuilder.rounds.experiment_report import RecursionReport
     from catbuilder.rounds.run import RoundOutcome
 
 experiment_app = typer.Typer(
@@ -91,15 +92,30 @@ def rollback(
 
 
 @experiment_app.command(
-    "recursion", cls=Verb, epilog="Example: catbuilder experiment recursion --seeds 10 --recipe real"
+    "recursion",
+    cls=Verb,
+    epilog="Example: catbuilder experiment recursion --seeds 10 --rounds 3 --recipe real --arms real:members=3 "
+    "--workspaces ../sky-2",
 )
 def recursion(
     seeds: Annotated[
         int, typer.Option(min=1, max=10_000, help="Number of seeds; finished ones are not run again.")
     ] = 10,
-    rounds: Annotated[int, typer.Option(min=2, help="Rounds per seed; the last is compared with the first.")] = 2,
+    rounds: Annotated[int, typer.Option(min=2, help="Rounds per seed; arm and control are compared after them.")] = 2,
     recipe: Annotated[
         str | None, typer.Option(help="Name of a shipped recipe, or a TOML file (default: that of the workspace).")
+    ] = None,
+    arms: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RECIPE[:KEY=VALUE,...]",
+            help="Compare a further recipe with the same control: a name or a TOML file, with changes if any; can be "
+            "repeated.",
+        ),
+    ] = None,
+    workspaces: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="<path>", help="Run all arms in a further workspace too; can be repeated."),
     ] = None,
     ranks: Annotated[int, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")] = 1,
     changes: ChangesOption = None,
@@ -110,24 +126,30 @@ def recursion(
     workspace: WorkspaceOption = None,
     format: FormatOption = "table",
 ) -> None:
-    """Measure whether training on promoted labels helps, over many seeds.
+    """Measure what promotion and teaching gain over a control, over many seeds.
 
-    The accuracy of the last round is compared with that of the first.
+    The control is the same training without promotion. Arm and control of each seed are compared after the last round.
     """
     from catbuilder.core.progress import Reporter
     from catbuilder.core.recipe import load_round_recipe
-    from catbuilder.rounds.experiment import compare_with_grey, grey_version, run_recursion
+    from catbuilder.rounds.arms import grey_version
+    from catbuilder.rounds.experiment import compare_with_grey, run_recursion
 
     opened = open_workspace(workspace)
     chosen = load_round_recipe(recipe or opened.config.recipe, changes or ())
     numbers = range(first_seed, first_seed + seeds)
     if grey:
         grey_version(chosen)  # a recipe without a grey version is refused now, not after hours of training in colour
-    report = run_recursion(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
+    others, reporter = workspaces or (), Reporter()
+    report = run_recursion(
+        opened, numbers, rounds, recipe=chosen, arms=arms or (), workspaces=others, ranks=ranks, reporter=reporter
+    )
     if not grey or format == "table":  # a program wants one table
         _tell(report, format)
     if grey:
-        compared = compare_with_grey(opened, numbers, rounds, recipe=chosen, ranks=ranks, reporter=Reporter())
+        compared = compare_with_grey(
+            opened, numbers, rounds, recipe=chosen, workspaces=others, ranks=ranks, reporter=reporter
+        )
         _tell(compared, format)
 
 
@@ -138,7 +160,7 @@ def _tell(report: "RecursionReport", format: str) -> None:
     beside = sys.stdout if format == "table" else sys.stderr
     print("\n".join(report.sentences()), file=beside)
     print(
-        f"All coverages: {report.folder / report.name}.csv, plotted in {report.name}.png; each seed: "
-        f"{report.seeds_file.relative_to(report.folder)}",
+        f"All coverages: {report.folder / report.name}.csv, plotted in {report.name}.png; each run: "
+        f"{report.runs_file.name}",
         file=beside,
     )

@@ -1,115 +1,52 @@
-"""Run rounds over several seeds and measure what training on promoted labels gains.
+"""Run a recipe and its control over seeds and workspaces, and measure what the recursion gains.
 
-Khan et al. 2019 (section III and figure 6) compare ten networks before and after. Here each seed runs its rounds in its
-own copy of the catalogue, since in one catalogue a seed would build on the promotions of another. The price is disk: a
-catalogue and the models of its rounds for each seed. Stamps, which are most of a workspace, are linked.
+Khan et al. 2019 (section III and figure 6) compare ten networks before and after. But a network that is trained again
+is another network, with or without promoted labels. So here each seed also runs a control: the same rounds, and as many
+steps of training, without promotion. Arm and control are compared after their last round, seed by seed.
 
-All seeds start from one copy that is made once, so they can be compared no matter when each was run. The report covers
-every finished seed, including those of earlier calls: a call for one seed must not hide the nine that were there.
+Each seed of each arm has its own copy of the catalogue (see `experiment_copies`). The control trains its first round
+itself, although it is that of the arm up to what is promoted: that costs a round, and no copy has to be unpicked. The
+report covers every finished seed, including those of earlier calls: a call for one seed must not hide the nine that
+were there.
 """
 
 import os
-import re
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
+from pydantic import BaseModel, ConfigDict
 
-from catbuilder.catalogue.backup import copy_catalogue
-from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
-from catbuilder.catalogue.latest_round_and_run import last_recording, last_round
-from catbuilder.catalogue.round_records import open_plan
+from catbuilder.catalogue.connection import first_row
+from catbuilder.catalogue.latest_round_and_run import last_round
+from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import ConfigError, InputError, RoundError
-from catbuilder.core.files import exclusive_lock, sync_folder
+from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.rounds.gains_over_seeds import (
-    PairedCurves,
-    Point,
-    curves_table,
-    draw_curves,
-    gain_sentences,
-    paired_curves,
-    summary_rows,
-    write_table,
+from catbuilder.core.safe_text import counted
+from catbuilder.rounds.arms import control_of, grey_version, load_arm, repeats_itself
+from catbuilder.rounds.experiment_copies import (
+    existing_copies,
+    experiment_folder,
+    experiment_lock,
+    folder_name,
+    make_seed_copy,
+    make_start_copy,
+    seed_folder,
 )
-from catbuilder.rounds.rollback import rollback
+from catbuilder.rounds.experiment_report import (
+    ARMS,
+    RecursionReport,
+    SeedRun,
+    compare_runs,
+    read_run,
+    write_report,
+)
 from catbuilder.rounds.run import run_rounds
-
-
-@dataclass(frozen=True)
-class SeedRun:
-    """The result of one seed's rounds."""
-
-    seed: int
-    workspace: Path  # its copy
-    before_round: int
-    after_round: int
-    ended_early: bool  # a round promoted and retracted nothing, so no later round was run
-    promoted_in_training: int  # promoted labels that the last network was trained on
-    accuracy: dict[Point, tuple[float, float]]  # before and after
-
-
-@dataclass(frozen=True)
-class RecursionReport:
-    """Comparison of two states over seeds: before and after the recursion, or grey and colour.
-
-    Attributes
-    ----------
-    folder : Path
-        Folder of the table and the figure.
-    name : str
-        Name of both files, without the suffix.
-    states : tuple[str, str]
-        Names of the two states compared.
-    seeds : tuple[SeedRun, ...]
-        Runs of the seeds; in a comparison of grey and colour, the grey runs.
-    seeds_file : Path
-        CSV file with a row for each seed.
-    curves : tuple[PairedCurves, ...]
-        Accuracy against coverage of the two states, by test set and survey.
-    other_seeds : tuple[SeedRun, ...]
-        In a comparison of grey and colour, the colour runs.
-    """
-
-    folder: Path
-    name: str
-    states: tuple[str, str]
-    seeds: tuple[SeedRun, ...]
-    seeds_file: Path
-    curves: tuple[PairedCurves, ...]
-    other_seeds: tuple[SeedRun, ...] = ()
-
-    @property
-    def table(self) -> pa.Table:
-        """One row for each test set, survey and coverage (see `gains_over_seeds.curves_table`)."""
-        return curves_table(self.curves, self.states)
-
-    @property
-    def summary(self) -> pa.Table:
-        """The rows at half and at full coverage."""
-        return summary_rows(self.table)
-
-    def sentences(self) -> list[str]:
-        """Describe the report, one sentence an item."""
-        lines = gain_sentences(self.table, self.states)
-        first, second = self.states
-        kinds = {f"{first} ": self.seeds, f"{second} ": self.other_seeds} if self.other_seeds else {"": self.seeds}
-        for kind, runs in kinds.items():
-            early = [f"{run.seed} (round {run.after_round})" for run in runs if run.ended_early]
-            if early:
-                lines.append(
-                    f"The {kind}runs of seed {', '.join(early)} ended early, with nothing left to promote or retract: "
-                    "their last round counts as the state after."
-                )
-        if len(self.seeds) == 1:
-            lines.append("This is one seed: intervals need two or more, and the paper used ten.")
-        return lines
 
 
 def run_recursion(
@@ -118,20 +55,23 @@ def run_recursion(
     rounds: int = 2,
     *,
     recipe: Recipe | str | Path | None = None,
+    arms: Sequence[Recipe | str | Path] = (),
+    workspaces: Sequence[Workspace | str | Path] = (),
     ranks: int = 1,
     reporter: Reporter | None = None,
 ) -> RecursionReport:
-    """Run `rounds` rounds for each seed, each in a copy of the workspace, and compare the last with the first.
+    """Run `rounds` rounds of a recipe and of its control for each seed, and compare them after the last round.
 
-    For 2 rounds it writes `recursion-2-rounds.csv`, `seeds-2-rounds.csv` and `recursion-2-rounds.png` into
+    The control is the same training without promotion (`control_of`). Every seed runs in its own copy of the workspace.
+    For 2 rounds this writes `recursion-2-rounds.csv`, `seeds-2-rounds.csv` and `recursion-2-rounds.png` into
     `experiments/recursion-<recipe>-<hash>`, and nothing else in the workspace. Finished seeds and rounds are not run
-    again. So the same call continues an interrupted one, and a call with other seeds adds those. The report covers
-    every seed there that has run this number of rounds.
+    again. So the same call continues an interrupted one, and a call with other seeds, arms or workspaces adds those.
+    The report covers every seed, arm and workspace of the experiment that has run this number of rounds.
 
     Parameters
     ----------
     workspace : Workspace
-        The workspace that each seed's copy is made of.
+        The workspace that each seed's copy is made of; the report is written here.
     seeds : sequence of int
         The seeds to run.
     rounds : int
@@ -139,6 +79,11 @@ def run_recursion(
     recipe : Recipe, str or Path, optional
         A recipe, the name of a shipped one, or the path of a TOML file. By default the recipe that `catbuilder.toml`
         names.
+    arms : sequence of Recipe, str or Path
+        Further recipes to compare with the same control; a string may change settings, as in `"real:members=3"`.
+    workspaces : sequence of Workspace, str or Path
+        Further workspaces, such as other simulated skies, in which all arms run too; their copies are in their own
+        `experiments`.
     ranks : int
         Number of processes that train together.
     reporter : Reporter, optional
@@ -147,15 +92,17 @@ def run_recursion(
     Returns
     -------
     RecursionReport
-        The first and the last round compared, over all finished seeds.
+        Each arm compared with the control, over all finished pairs of one workspace and seed.
 
     Raises
     ------
+    ConfigError
+        There is no such recipe, it neither promotes nor teaches, or it labels a survey that a workspace lacks.
     RoundError
-        A round of the workspace is unfinished, a round of a copy was abandoned and has no metrics, or a finished seed
-        was trained by another number of ranks.
+        A round of a workspace is unfinished, a round of a copy was abandoned and has no metrics, a finished seed was
+        trained by another number of ranks, or an older catbuilder began the experiment.
     InputError
-        Fewer than two rounds, no seed, or no test set with known classes.
+        Fewer than two rounds, no seed, no test set with known classes, or workspaces of other classes.
     WorkspaceBusy
         The same experiment is under way elsewhere.
     WorkerDied
@@ -163,14 +110,29 @@ def run_recursion(
 
     Examples
     --------
-    >>> catbuilder.run_recursion(workspace, [1, 2, 3], rounds=2).summary.to_pylist()
+    >>> report = catbuilder.run_recursion(workspace, range(10), rounds=3, arms=["real:members=3"])
+    >>> report.summary.to_pylist()
     """
-    seeds = list(dict.fromkeys(seeds))
-    if rounds < 2 or not seeds:
-        raise InputError("a recursion compares the first round with the last; give at least two rounds and one seed")
     chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
-    start = make_start_copy(workspace, chosen, reporter)
-    return _run_seeds(start, start.path.parent, seeds, rounds, chosen, ranks, reporter)
+    others = [load_arm(arm) if isinstance(arm, str) else workspace.recipe(arm) for arm in arms]
+    control = control_of(chosen)
+    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, reporter)
+    with experiment.locked():
+        experiment.remember([chosen, control, *others])
+        experiment.run([chosen, control, *others])
+        comparisons = []
+        labels = experiment.labels()
+        beside = experiment.finished(folder_name(control), labels[folder_name(control)])
+        for folder, label in labels.items():
+            if folder != folder_name(control):
+                found = compare_runs(label, "control", experiment.finished(folder, label), beside)
+                comparisons += [found] if found else []
+        report = RecursionReport(
+            experiment.folder, f"recursion-{rounds}-rounds", ARMS, tuple(comparisons),
+            experiment.folder / f"seeds-{rounds}-rounds.csv",
+        )  # fmt: skip
+        write_report(report)
+    return report
 
 
 def compare_with_grey(
@@ -179,184 +141,199 @@ def compare_with_grey(
     rounds: int = 2,
     *,
     recipe: Recipe | str | Path | None = None,
+    workspaces: Sequence[Workspace | str | Path] = (),
     ranks: int = 1,
     reporter: Reporter | None = None,
 ) -> RecursionReport:
     """Run the recursion on grey images too, and compare grey with colour after the last round, seed by seed.
 
-    The recursion in colour is run first unless it is finished. The grey one is in `grey/` beside the seeds in colour
-    and starts from the same copy. `grey-2-rounds.csv` and `grey-2-rounds.png` compare the two, over the seeds that
-    have finished both. Parameters are those of `run_recursion`; it raises what that and `grey_version` raise.
+    The recursion in colour is run first unless it is finished; neither needs a control here. The two are compared in
+    `grey-2-rounds.csv` and `grey-2-rounds.png`, over the seeds that have finished both. Parameters are those of
+    `run_recursion`; it raises what that and `grey_version` raise.
     """
     chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
-    grey_recipe = grey_version(chosen)
-    colour = run_recursion(workspace, seeds, rounds, recipe=chosen, ranks=ranks, reporter=reporter)
-    reporter.say("running the same on grey images")
-    start, folder = Workspace.open(colour.folder / "start"), colour.folder / "grey"
-    grey = _run_seeds(start, folder, list(dict.fromkeys(seeds)), rounds, grey_recipe, ranks, reporter)
-    coloured = {run.seed: run for run in colour.seeds}
-    both = [(run, coloured[run.seed]) for run in grey.seeds if run.seed in coloured]
-    pairs = [
-        {point: (run.accuracy[point][1], other.accuracy[point][1]) for point in run.accuracy.keys() & other.accuracy}
-        for run, other in both
-    ]
-    report = RecursionReport(
-        colour.folder, f"grey-{rounds}-rounds", ("grey", "colour"), tuple(run for run, _ in both), grey.seeds_file,
-        tuple(paired_curves(pairs)), tuple(other for _, other in both),
-    )  # fmt: skip
-    _write(report)
-    return report
-
-
-def grey_version(recipe: Recipe) -> Recipe:
-    """Change a recipe to grey images, under its name with `-grey` added.
-
-    Raises
-    ------
-    ConfigError
-        It has grey images already.
-    """
-    if recipe.network.grey:
-        raise ConfigError(f"recipe {recipe.name} has network.grey = true already; give a recipe with colour images")
-    network = recipe.network.model_copy(update={"grey": True})
-    return recipe.model_copy(update={"name": f"{recipe.name}-grey", "network": network})
-
-
-def experiment_folder(workspace: Workspace, recipe: Recipe) -> Path:
-    """Return the folder of a recipe's recursion; a recipe with one setting changed has another folder."""
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", recipe.name)
-    return workspace.path / "experiments" / f"recursion-{name}-{recipe.sha256[:8]}"
-
-
-def make_start_copy(workspace: Workspace, recipe: Recipe, reporter: Reporter) -> Workspace:
-    """Copy the workspace, with every promotion taken back, as the start of all seeds; an existing copy is used.
-
-    Raises
-    ------
-    RoundError
-        A round of the workspace is unfinished.
-    InputError
-        No test set has known classes.
-    """
-    folder = experiment_folder(workspace, recipe)
-    copy = folder / "start"
-    if not copy.exists():
-        with workspace.reading() as con:
-            _require_comparable(con, workspace)
-        folder.mkdir(parents=True, exist_ok=True)
-        with _experiment_lock(folder):
-            if not copy.exists():  # another process may have made it before it released the lock
-                with _filled_folder(copy) as draft:
-                    # Recorded even if there is nothing to take back: the copy is always one recording ahead.
-                    rollback(_copy(workspace, draft), 0)
-    start = Workspace.open(copy)
-    _report_if_outdated(workspace, start, reporter)
-    return start
-
-
-def make_seed_copy(start: Workspace, folder: Path, seed: int) -> Workspace:
-    """Copy the start for the rounds of one seed; an existing copy is used."""
-    copy = _seed_folder(folder, seed)
-    if not copy.exists():
-        with _filled_folder(copy) as draft:
-            _copy(start, draft)
-    return Workspace.open(copy)
-
-
-def _require_comparable(con: Connection, workspace: Workspace) -> None:
-    unfinished = open_plan(con)
-    if unfinished is not None:
-        raise RoundError(
-            f"round {unfinished[0].round} of {workspace.path} is {unfinished[1]}, not closed; "
-            "finish it first with: catbuilder round --n 1"
-        )
-    if not fetch_number(con, "SELECT count(*) FROM test_sets WHERE truth IS NOT NULL"):
-        raise InputError(
-            f"no test set of {workspace.path} has known classes to measure with; add one with: catbuilder testset"
-        )
-
-
-def _report_if_outdated(workspace: Workspace, start: Workspace, reporter: Reporter) -> None:
-    with workspace.reading() as con, start.reading() as before:
-        more = last_recording(con) - (last_recording(before) - 1)
-    if more > 0:
-        reporter.say(
-            f"note: the workspace has changed since this experiment began (recordings: {more}), and all its seeds "
-            f"start from the catalogue as it was then; to start again, remove {start.path.parent}"
-        )
-
-
-def _experiment_lock(folder: Path) -> AbstractContextManager[None]:
-    return exclusive_lock(folder / "experiment.lock", f"the experiment {folder} is under way")
-
-
-@contextmanager
-def _filled_folder(folder: Path) -> Iterator[Path]:
-    """Give a draft folder to fill, and rename it once it is filled; the draft of a killed process is removed."""
-    draft = folder.with_name(f".{folder.name}.draft")
-    if draft.exists():
-        shutil.rmtree(draft)
-    draft.mkdir(parents=True)
-    yield draft
-    os.replace(draft, folder)
-    sync_folder(folder.parent)
-
-
-def _copy(source: Workspace, folder: Path) -> Workspace:
-    """Copy settings, log and catalogue into a folder; link stamps and models."""
-    with source.reading() as con:
-        models = [Path(name) for name, _ in con.execute(query("catalogue/model_files")).fetchall()]
-        copy_catalogue(source, folder)
-    for shared in (Path("stamps"), *models):
-        if (source.path / shared).exists():
-            _link(source.path / shared, folder / shared)
-    return Workspace.open(folder)
-
-
-def _link(target: Path, place: Path) -> None:
-    """Make a relative link between the resolved folders, so that a workspace can be moved with its experiments.
-
-    `experiments` may itself be a link to another disk, and the kernel resolves `..` from there.
-    """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(os.path.relpath(target.parent.resolve() / target.name, place.parent.resolve()))
-
-
-def _run_seeds(
-    start: Workspace, folder: Path, seeds: Sequence[int], rounds: int, recipe: Recipe, ranks: int, reporter: Reporter
-) -> RecursionReport:
-    """Run all seeds, then write the report and its files."""
-    folder.mkdir(exist_ok=True)
-    with start.reading() as con:
-        base = last_round(con)
-    with _experiment_lock(folder):
-        for seed, copy in _copies(folder).items():
-            _refuse_other_ranks(copy, seed, base, ranks)
-        for number, seed in enumerate(seeds, start=1):
-            copy = make_seed_copy(start, folder, seed)
-            while left := _rounds_left(copy, base, rounds):
-                reporter.say(f"seed {seed} ({number} of {len(seeds)}): {left} rounds to run")
-                run_rounds(copy, left, recipe, ranks=ranks, seed=seed, reporter=reporter)
-        done = {seed: copy for seed, copy in _copies(folder).items() if not _rounds_left(copy, base, rounds)}
-        runs = [_read_seed(copy, seed, base, rounds) for seed, copy in done.items()]
+    grey = grey_version(chosen)
+    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, reporter)
+    with experiment.locked():
+        experiment.remember([])
+        experiment.run([chosen, grey])
+        colours, greys = (experiment.finished(folder_name(each), each.name) for each in (chosen, grey))
+        found = compare_runs("colour", "grey", colours, greys)
+        assert found  # the seeds of this call
         report = RecursionReport(
-            folder, f"recursion-{rounds}-rounds", ("before", "after"), tuple(runs),
-            folder / f"seeds-{rounds}-rounds.csv", tuple(paired_curves([run.accuracy for run in runs])),
+            experiment.folder, f"grey-{rounds}-rounds", ("grey", "colour"), (found,),
+            experiment.folder / f"grey-seeds-{rounds}-rounds.csv",
         )  # fmt: skip
-        _write(report)
-        write_table(_seeds_table(report), report.seeds_file)
+        write_report(report)
     return report
 
 
-def _copies(folder: Path) -> dict[int, Workspace]:
-    """Open the existing copies, by seed."""
-    names = (copy.name.removeprefix("seed-") for copy in folder.glob("seed-*"))
-    seeds = sorted(int(name) for name in names if name.isdecimal())
-    return {seed: Workspace.open(_seed_folder(folder, seed)) for seed in seeds}
+class _Record(BaseModel):
+    """Content of `experiment.json`: the arms' names by folder, and the other workspaces from the first one's folder."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    arms: dict[str, str] = {}
+    workspaces: tuple[str, ...] = ()
 
 
-def _seed_folder(folder: Path, seed: int) -> Path:
-    return folder / f"seed-{seed:02d}"
+@dataclass(frozen=True)
+class _Place:
+    """A workspace of an experiment, and the start of its copies."""
+
+    workspace: Workspace
+    start: Workspace
+    base: int  # last round of the start
+
+    @property
+    def folder(self) -> Path:
+        return self.start.path.parent
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """What one call runs, and where the files of the experiment are."""
+
+    recipe: Recipe
+    places: tuple[_Place, ...]  # those of this call
+    seeds: tuple[int, ...]
+    rounds: int
+    ranks: int
+    reporter: Reporter
+
+    @classmethod
+    def open(
+        cls,
+        workspace: Workspace,
+        recipe: Recipe,
+        workspaces: Sequence[Workspace | str | Path],
+        seeds: Sequence[int],
+        rounds: int,
+        ranks: int,
+        reporter: Reporter,
+    ) -> "_Experiment":
+        """Check what is asked for, and make the copies from which all others start."""
+        if rounds < 2 or not seeds:
+            raise InputError(
+                "a recursion needs a round whose labels another one learns from; give at least two rounds and one seed"
+            )
+        opened = [workspace, *(w if isinstance(w, Workspace) else Workspace.open(w) for w in workspaces)]
+        opened = list({w.path.resolve(): w for w in reversed(opened)}.values())[::-1]
+        for other in opened:
+            _require_alike(workspace, other, recipe)
+        starts = [(each, make_start_copy(each, recipe, reporter)) for each in opened]
+        places = tuple(_place(each, start) for each, start in starts)
+        return cls(recipe, places, tuple(dict.fromkeys(seeds)), rounds, ranks, reporter)
+
+    @property
+    def folder(self) -> Path:
+        return self.places[0].folder
+
+    def locked(self) -> ExitStack:
+        """Hold the locks of this experiment in all its workspaces."""
+        with ExitStack() as stack:
+            for place in self.places:
+                stack.enter_context(experiment_lock(place.folder))
+            return stack.pop_all()
+
+    def remember(self, arms: Sequence[Recipe]) -> None:
+        """Record arms and workspaces, so that later calls report them too."""
+        record, first = self._record(), self.places[0].workspace.path
+        others = [os.path.relpath(place.workspace.path.resolve(), first.resolve()) for place in self.places[1:]]
+        record = _Record(
+            arms=record.arms | {folder_name(arm): arm.name for arm in arms},
+            workspaces=tuple(dict.fromkeys([*record.workspaces, *others])),
+        )
+        write_text(self.folder / "experiment.json", record.model_dump_json(indent=1))
+
+    def run(self, arms: Sequence[Recipe]) -> None:
+        """Run the rounds that are missing; all arms of a seed before the next, so that finished pairs come early."""
+        arms = list({folder_name(arm): arm for arm in arms}.values())
+        for place in self.places:
+            for arm in arms:
+                for seed, copy in existing_copies(place.folder / folder_name(arm)).items():
+                    _refuse_other_ranks(copy, seed, place.base, self.ranks)
+        for arm in arms:
+            if repeats_itself(arm):
+                self.reporter.say(
+                    f'{arm.name}: every round would repeat the first (training.streams = "seed"), so it runs once'
+                )
+        runs = [(place, arm, seed) for seed in self.seeds for place in self.places for arm in arms]
+        left = [self._left(place, arm, seed) for place, arm, seed in runs]
+        for number, (place, arm, seed) in enumerate(runs):
+            if not left[number]:
+                continue
+            folder = place.folder / folder_name(arm)
+            folder.mkdir(exist_ok=True)
+            copy = make_seed_copy(place.start, folder, seed)
+            while left[number]:
+                where = f" in {place.workspace.path}" if len(self.places) > 1 else ""
+                self.reporter.say(
+                    f"{arm.name}, seed {seed} ({self.seeds.index(seed) + 1} of {len(self.seeds)}){where}: "
+                    f"{counted(left[number], 'round')} to run, {sum(left)} in all"
+                )
+                # one at a time: a run of several ends at a round that promotes nothing, which a control never does
+                run_rounds(copy, 1, arm, ranks=self.ranks, seed=seed, reporter=self.reporter)
+                left[number] = self._left(place, arm, seed)
+
+    def labels(self) -> dict[str, str]:
+        """Name the arms by their folders; arms of one name get their hash too."""
+        names = self._record().arms
+        return {folder: folder if list(names.values()).count(name) > 1 else name for folder, name in names.items()}
+
+    def finished(self, arm_folder: str, label: str) -> list[SeedRun]:
+        """Read the finished runs of an arm in all workspaces of the experiment, earlier calls' included."""
+        return [
+            read_run(copy, label, place.workspace.path, seed, place.base, self.rounds)
+            for place in self._all_places()
+            for seed, copy in existing_copies(place.folder / arm_folder).items()
+            if not _rounds_left(copy, place.base, self.rounds)
+        ]
+
+    def _left(self, place: _Place, arm: Recipe, seed: int) -> int:
+        copy = seed_folder(place.folder / folder_name(arm), seed)
+        return _rounds_left(Workspace.open(copy), place.base, self.rounds) if copy.exists() else self.rounds
+
+    def _record(self) -> _Record:
+        file = self.folder / "experiment.json"
+        try:
+            return _Record.model_validate_json(file.read_text(encoding="utf-8")) if file.exists() else _Record()
+        except ValueError:
+            raise RoundError(
+                f"{file} is damaged or of another version of catbuilder; remove it, and name all arms and workspaces "
+                "again"
+            ) from None
+
+    def _all_places(self) -> list[_Place]:
+        """List the workspaces of this call and of earlier ones."""
+        known = {place.workspace.path.resolve(): place for place in self.places}
+        for name in self._record().workspaces:
+            path = Path(os.path.normpath(self.places[0].workspace.path.resolve() / name))
+            if path not in known:
+                start = experiment_folder(Workspace.open(path), self.recipe) / "start" if path.exists() else path
+                if start.exists():
+                    known[path] = _place(Workspace.open(path), Workspace.open(start))
+                else:
+                    self.reporter.say(f"note: the copies of {path} are not there any more; their seeds are left out")
+        return list(known.values())
+
+
+def _place(workspace: Workspace, start: Workspace) -> _Place:
+    with start.reading() as con:
+        return _Place(workspace, start, last_round(con))
+
+
+def _require_alike(first: Workspace, other: Workspace, recipe: Recipe) -> None:
+    if other.config.classes != first.config.classes:
+        raise InputError(
+            f"{other.path} has the classes {', '.join(other.config.classes)} and {first.path} has "
+            f"{', '.join(first.config.classes)}; run experiments on them apart"
+        )
+    if recipe.sets.target not in other.config.surveys:
+        raise ConfigError(
+            f"recipe {recipe.name} labels the survey '{recipe.sets.target}', but {other.path} has "
+            f"{', '.join(other.config.surveys)}; give another workspace, or set sets.target"
+        )
 
 
 def _refuse_other_ranks(copy: Workspace, seed: int, base: int, ranks: int) -> None:
@@ -372,57 +349,15 @@ def _refuse_other_ranks(copy: Workspace, seed: int, base: int, ranks: int) -> No
 
 
 def _rounds_left(copy: Workspace, base: int, rounds: int) -> int:
-    """Count the rounds that a seed still has to run after those in its copy; 0 if its run has ended early."""
-    with copy.reading(wait_s=None) as con:
-        last, step, ended = first_row(con, query("rounds/last_round")) or (base, "closed", False)
-    if last > base and step == "closed" and ended:
-        return 0
-    return max(base + rounds - last + (step != "closed"), 0)
+    """Count the rounds that a seed still has to run after those in its copy; 0 if its run has ended early.
 
-
-def _read_seed(copy: Workspace, seed: int, base: int, rounds: int) -> SeedRun:
-    """Read the accuracies of the first and the last round of a finished seed.
-
-    Raises
-    ------
-    RoundError
-        One of the rounds has none, since it was abandoned.
+    A control, which promotes nothing in any round, does not end by that, unless its rounds would repeat each other.
     """
     with copy.reading(wait_s=None) as con:
-        before, after = base + 1, min(last_round(con), base + rounds)
-        curves = fetch_arrow(con, query("decisions/accuracy_curves"), {"rounds": [before, after]}).to_pylist()
-        promoted = "SELECT count(*) FROM training WHERE round = ? AND role = 'training' AND source = 'promoted'"
-        trained_on = fetch_number(con, promoted, [after])
-    first, last = (
-        {(row["test_set"], row["survey"], row["coverage"]): row["value"] for row in curves if row["round"] == number}
-        for number in (before, after)
-    )
-    accuracy = {point: (first[point], last[point]) for point in first.keys() & last}
-    if not accuracy:
-        raise RoundError(
-            f"round {before} or {after} of {copy.path} has no accuracy on the test sets; remove that folder and give "
-            "the same command again"
-        )
-    return SeedRun(seed, copy.path, before, after, after < base + rounds, trained_on, accuracy)
-
-
-def _write(report: RecursionReport) -> None:
-    write_table(report.table, report.folder / f"{report.name}.csv")
-    draw_curves(report.curves, report.states, report.folder / f"{report.name}.png")
-
-
-def _seeds_table(report: RecursionReport) -> pa.Table:
-    """Build a table with one row for each seed: rounds, and accuracies at half and full coverage in both states."""
-    points = [tuple(row[name] for name in ("test_set", "survey", "coverage")) for row in report.summary.to_pylist()]
-    rows = []
-    for run in report.seeds:
-        row: dict[str, object] = {
-            "seed": run.seed, "folder": run.workspace.name, "before_round": run.before_round,
-            "after_round": run.after_round, "ended_early": run.ended_early,
-            "promoted_in_training": run.promoted_in_training,
-        }  # fmt: skip
-        for test_set, survey, coverage in points:
-            for state, value in zip(report.states, run.accuracy[test_set, survey, coverage], strict=True):
-                row[f"{test_set}_{survey}_{coverage:g}_{state}"] = value
-        rows.append(row)
-    return pa.Table.from_pylist(rows)
+        last, step, ended = first_row(con, query("rounds/last_round")) or (base, "closed", False)
+        if last > base and step == "closed" and ended:
+            recipe = read_plan(con, last).recipe
+            abandoned = "SELECT 1 FROM steps WHERE round = ? AND details ->> '$.abandoned' = 'true'"
+            if recipe.promotion.policy != "none" or repeats_itself(recipe) or first_row(con, abandoned, [last]):
+                return 0
+    return max(base + rounds - last + (step != "closed"), 0)
