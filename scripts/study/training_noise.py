@@ -51,6 +51,17 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "training.batchnorm=frozen",
         f"training.stages=[{HEAD % 4}, {ALL % (10, 0.1)}]",
     ),
+    "head, gentle, frozen, 7 epochs": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        f"training.stages=[{HEAD % 3}, {ALL % (7, 0.1)}]",
+    ),
+    "head, gentle, frozen, 7 epochs, layers": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        "training.layer_decay=0.9",
+        f"training.stages=[{HEAD % 3}, {ALL % (7, 0.15)}]",
+    ),
     "head, less gentle, frozen": (
         "training.keep=last",
         "training.batchnorm=frozen",
