@@ -37,14 +37,19 @@ from catbuilder.simulation.survey import simulate
 
 ROUNDS = 3
 BASE = (
-    "training.keep=last", "training.ema=0.98", "speaking.model=mean", "promotion.per_survey=true",
+    "training.keep=last", "training.batchnorm=frozen",
+    'training.stages=[{epochs=3, train_from="head"}, {epochs=7, train_from="all", rate=0.1, cosine=true}]',
+    "speaking.model=mean", "promotion.per_survey=true",
 )  # fmt: skip
+TEACHING = ("teaching.surest=0.8", "teaching.images=1200")
 ARMS: dict[str, tuple[str, ...]] = {
-    "control": ("teaching.source=labelled", "promotion.policy=none"),
-    "hard80": ("teaching.surest=0.8",),
-    "hard50": ("teaching.surest=0.5",),
-    "soft80": ("teaching.surest=0.8", "teaching.target=soft"),
-    "hard80 unshifted": ("teaching.surest=0.8", "augmentation.shift_target=false"),
+    "control": (*TEACHING, "teaching.source=labelled", "promotion.policy=none"),
+    "hard80": TEACHING,
+    "soft80": (*TEACHING, "teaching.target=soft"),
+    "hard80 unshifted": (*TEACHING, "augmentation.shift_target=false"),
+    "hard50": (*TEACHING, "teaching.surest=0.5"),
+    "hard80 three quarters": (*TEACHING, "teaching.share=0.75"),
+    "soft100 unshifted": (*TEACHING, "teaching.surest=1.0", "teaching.target=soft", "augmentation.shift_target=false"),
     "top_k": (),
 }
 CHOSEN = "hard80"
