@@ -1,8 +1,8 @@
-"""The accuracy section of the report: accuracy against coverage on the fixed test sets, and the gain over rounds.
+"""The accuracy section of the report: accuracy against coverage on the fixed test sets, and its change over rounds.
 
-The gain from the first round to the latest is measured on the same galaxies: those that became right are compared with
-those that became wrong by an exact sign test (McNemar 1947). Overlapping intervals of the two accuracies would not mean
-that nothing changed.
+The change from the first round to the latest is measured on the same galaxies: those that became right are compared
+with those that became wrong by an exact sign test (McNemar 1947). Overlapping intervals of the two accuracies would not
+mean that nothing changed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +37,7 @@ NO_TRUTH = (
 
 
 def accuracy_section(data: ReportData) -> ReportSection:
-    """Make the accuracy section: accuracy against coverage (figure 6 of Khan et al. 2019), and the gain."""
+    """Make the accuracy section: accuracy against coverage (figure 6 of Khan et al. 2019), and its change."""
     return ReportSection("accuracy", "Accuracy against coverage", list(_accuracy(data)))
 
 
@@ -81,14 +81,14 @@ def _accuracy(data: ReportData) -> Iterator[Part]:
     )
     if len(ends) < 2:
         yield missing_part(
-            f"There is one measured round, {ends[0]}: the gain of recursion is shown after the next, catbuilder round"
+            f"There is one measured round, {ends[0]}: its change is shown after the next, catbuilder round"
         )
     else:
         yield from trained_on_warning(data)
-        yield _gains(data)
+        yield _changes(data)
 
 
-def _gains(data: ReportData) -> ReportTable:
+def _changes(data: ReportData) -> ReportTable:
     first, last = data.first_model, data.model
     what = f"round {last}" if last == first + 1 else f"rounds {first + 1} to {last}"
     rows = []
@@ -107,8 +107,8 @@ def _gains(data: ReportData) -> ReportTable:
     return ReportTable(
         f"Change by {what}, on the galaxies that both models scored: accuracy in per cent with its 95 per cent "
         "interval, galaxies that became right and wrong, and the two-sided probability of such a change by chance "
-        "(sign test). This holds for these networks on these galaxies; other seeds differ too (catbuilder experiment "
-        "recursion).",
+        "(sign test). Another training alone may cause as much: what recursion gains is measured against a "
+        "control of the same compute (catbuilder experiment recursion).",
         ("Test set", "Survey", "n", f"Round {first}", f"Round {last}", "Became right", "Became wrong", "Points", "p",
          "Significant"),
         rows,

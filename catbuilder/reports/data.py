@@ -67,7 +67,7 @@ class ReportData:
             return ""
         return (
             f" Warning: a round has trained on {self.trained_tests:,} of these test galaxies, which the network may "
-            "have memorised, so these accuracies are too high; gains and errors below leave those galaxies out."
+            "have memorised, so these accuracies are too high; changes and errors below leave those galaxies out."
         )
 
     def of_target(self) -> pa.Table:
@@ -100,7 +100,7 @@ def embedded_set(names: Sequence[str]) -> str | None:
 
 
 def _read(con: Connection, workspace: Workspace, at: int) -> ReportData:
-    model = fetch_number(con, "SELECT coalesce(max(model), 0) FROM scorings WHERE round <= ?", [at])
+    model = fetch_number(con, "SELECT coalesce(speaker_at(?), 0)", [at])
     (unfinished,) = first_row(con, "SELECT min(round) FROM round_status WHERE step <> 'closed'") or (None,)
     target, recipe = _plan(con, workspace, at)
     rounds = fetch_arrow(con, query("reports/report_rounds"), {"at": at}).to_pylist()

@@ -74,15 +74,19 @@ def rounds_section(data: ReportData) -> ReportSection:
     """Make the table of rounds, and that of their accuracy."""
     rows = [
         (f"{row['round']}", row["recipe"], f"{row['seed']}", f"{row['ranks']}", _cell(row["training"]),
-         _cell(row["promoted_before"]), _cell(row["epochs"]),
+         _cell(row["promoted_before"]), _cell(row["taught"]), _cell(row["epochs"]),
          "" if row["validation_loss"] is None else f"{row['validation_loss']:.4f}", _cell(row["scored"]),
          _promoted(row["promoted"]), _cell(row["retracted"]))
         for row in data.rounds
     ]  # fmt: skip
+    refused = "".join(
+        f" The model of round {row['round']} does not speak: {row['refused']}." for row in data.rounds if row["refused"]
+    )
     table = ReportTable(
         "Trained on: number of objects; promoted before: how many of them have labels promoted by earlier rounds. "
-        "Loss: cross-entropy of the validation set. Promotions by class are below.",
-        ("Round", "Recipe", "Seed", "Processes", "Trained on", "Promoted before", "Epochs", "Loss", "Scored",
+        "Taught: images without a label that trained by an earlier model's predictions. Loss: cross-entropy of the "
+        "validation set. Promotions by class are below." + refused,
+        ("Round", "Recipe", "Seed", "Processes", "Trained on", "Promoted before", "Taught", "Epochs", "Loss", "Scored",
          "Promoted", "Retracted"),
         rows,
     )  # fmt: skip

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
-from support.small_survey import POOL, Source, bring_in, draw, finish_by_hand, write_csv, write_recipe
+from support.small_survey import CLASSES, POOL, Source, bring_in, draw, finish_by_hand, write_csv, write_recipe
 
 from catbuilder.active_learning.answers import import_labels
 from catbuilder.catalogue.round_records import STEPS, RoundPlan, training_manifest_file
@@ -185,6 +185,21 @@ def plan_of(workspace: Workspace, recipe: Recipe) -> RoundPlan:
 def des(scores: dict[int, float]) -> dict[tuple[str, int], float]:
     """Posteriors of spiral by place in the pool."""
     return {("des", POOL + place): p for place, p in scores.items()}
+
+
+def test_surveys_are_ranked_apart_if_the_recipe_says_so(workspace: Workspace, tmp_path: Path) -> None:
+    first = 900_000
+    more = [(Source(first + i, 100 + i, 50.0), draw(CLASSES[i % 2], 9000 + i)) for i in range(6)]
+    bring_in(workspace, tmp_path / "more", "sdss", more, split="pool")
+    recipe = recipe_of(tmp_path, per_class=2)
+    recipe = recipe.model_copy(update={"promotion": recipe.promotion.model_copy(update={"per_survey": True})})
+    scores = des({0: 0.9, 7: 0.95, 5: 0.99, 1: 0.05, 2: 0.02, 4: 0.01})
+    scores |= {("sdss", first + i): p for i, p in enumerate((0.6, 0.7, 0.8, 0.4, 0.3, 0.2))}
+    finish_by_hand(workspace, plan_of(workspace, recipe), scores)
+    assert promoted(workspace) == {
+        POOL + 7: "spiral", POOL + 5: "spiral", POOL + 2: "elliptical", POOL + 4: "elliptical",
+        first + 1: "spiral", first + 2: "spiral", first + 4: "elliptical", first + 5: "elliptical",
+    }  # fmt: skip
 
 
 def test_top_k_promotes_the_highest_posteriors_and_breaks_ties_by_id(workspace: Workspace, tmp_path: Path) -> None:
