@@ -24,20 +24,19 @@ echo "== Rounds: train, score the pool, promote the surest, measure"
 catbuilder round --n "${ROUNDS:-3}" --recipe demo --np "${NP:-2}" --seed "${SEED:-0}"
 
 echo
-echo "== What recursion did to the fixed test sets"
+echo "== How good each round's catalogue is on the fixed test sets"
 catbuilder sql "
     SELECT test_set, survey, round, n,
            round(100 * accuracy, 1) AS accuracy, round(100 * low, 1) AS low, round(100 * high, 1) AS high,
-           round(100 * (accuracy - first(accuracy) OVER (PARTITION BY test_set, survey ORDER BY round)), 1) AS gain
+           round(100 * (accuracy - first(accuracy) OVER (PARTITION BY test_set, survey ORDER BY round)), 1) AS change
     FROM (SELECT test_set, survey, round, n, value AS accuracy, low, high FROM metrics
           WHERE metric = 'accuracy' AND coverage = 1 AND variable IS NULL AND truth = 'debiased'
             AND test_set IN ('HP', 'FO'))
     ORDER BY test_set DESC, survey, round"
 
-echo "Gains of a point or two are the noise of one seed. Where a later round loses, look at what it learned from:"
-catbuilder sql "SELECT round, label, source, count(*) AS objects FROM training WHERE role = 'training'
-                GROUP BY ALL ORDER BY ALL"
-echo "docs/results-recursion.md compares what is promoted with what is missed."
+echo "A change of a point or two may be another training's. What speaks is the mean of the rounds' networks:"
+catbuilder sql "SELECT model AS round, member, file FROM members ORDER BY ALL"
+echo "What rounds gain beside a control of the same compute: docs/results-recursion.md."
 
 echo
 echo "== Proofs, a file and a report for a colleague"

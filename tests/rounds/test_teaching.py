@@ -128,3 +128,16 @@ def test_a_rolled_back_round_neither_teaches_nor_speaks_with_others(
     with Workspace.open(again.workspace).reading() as con:
         plan = read_plan(con, 3)
     assert (plan.teacher, plan.averaged_with) == (1, (1,))
+
+
+def test_check_finds_an_image_that_taught_otherwise_than_predicted(
+    taught: Toy, copy_of: Callable[[Path], Path]
+) -> None:
+    again = taught.on(copy_of(taught.workspace))
+    with Workspace.open(again.workspace).recording("a wrong row") as recording:
+        recording.con.execute(
+            "INSERT INTO training SELECT round, survey, object_id + 1000000, role, label, source, ? FROM training "
+            "WHERE role = 'teaching' LIMIT 1",
+            [recording.run],
+        )
+    assert again.faults()["taught_as_predicted"] == 1
