@@ -25,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -123,16 +124,37 @@ def _other_widths(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) 
             moving, ratio = _centres(block), _log_ratio(_isophote_radii(block), fixed_radii)
             for step in (*range(-_STEPS, 0), *range(1, _STEPS + 1)):
                 i, j = _promising(moving[max(-step, 0)], fixed[max(step, 0)], ratio, step)
-                similarity = _between_steps(block, tile, i, j, step) - _LESS_EVIDENCE
+                if step > 0:
+                    similarity = _between_steps(moving[0], tile, i, j, step)
+                else:
+                    similarity = _between_steps(fixed[0], block, j, i, step)
+                similarity -= _LESS_EVIDENCE
                 for k in np.flatnonzero(similarity >= threshold):
                     place = start + int(i[k]), offset + int(j[k])
                     best[place] = max(best.get(place, 0.0), float(similarity[k]))
     return [Match(i, j, similarity) for (i, j), similarity in best.items()]
 
 
+_REMEMBERED = 6144
+"""Stamps whose features at every step are kept, 41 kB each: a firewall compares the same ones several times."""
+
+_remembered: dict[bytes, list[_Features]] = {}
+
+
 def _centres(stamps: np.ndarray) -> list[_Features]:
     """The features of the whole stamps, and of their centres at every step down to half the width."""
-    return [_features(stamps, _STEP**-step) for step in range(_STEPS + 1)]
+    keys = [blake2b(stamp.tobytes(), digest_size=16).digest() for stamp in stamps]
+    fresh = {key: place for place, key in enumerate(keys) if key not in _remembered}
+    places = list(fresh.values())
+    computed = [_features(stamps[places], _STEP**-step) for step in range(_STEPS + 1)] if fresh else []
+    found = {key: _remembered[key] for key in keys if key not in fresh}
+    found |= {key: [one.piece(k, k + 1) for one in computed] for k, key in enumerate(fresh)}
+    for key, of_stamp in found.items():
+        _remembered.pop(key, None)
+        _remembered[key] = of_stamp  # last in the order, since it was used last
+    for key in list(_remembered)[:-_REMEMBERED]:
+        del _remembered[key]
+    return [_joined([found[key][step] for key in keys]) for step in range(_STEPS + 1)]
 
 
 def _promising(a: _Features, b: _Features, ratio: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
@@ -144,22 +166,21 @@ def _promising(a: _Features, b: _Features, ratio: np.ndarray, step: int) -> tupl
     return i[high], j[high]
 
 
-def _between_steps(a: np.ndarray, b: np.ndarray, i: np.ndarray, j: np.ndarray, step: int) -> np.ndarray:
-    """Compute the evidence for the pairs (i, j) at the best of the widths around a step, float32."""
+def _between_steps(narrow: _Features, wide: np.ndarray, i: np.ndarray, j: np.ndarray, step: int) -> np.ndarray:
+    """Compute the evidence for pairs at the best of the widths around a step, float32.
+
+    Parameters
+    ----------
+    narrow : features of the whole stamps of the set whose pictures have the smaller field of view
+    wide : stamps of the other set, of which only the centre is compared
+    i, j : places of each pair in `narrow` and in `wide`
+    """
     best = np.zeros(len(i), np.float32)
-    for first in range(0, len(i), _BLOCK):
-        piece = slice(first, first + _BLOCK)
-        one = np.arange(len(i[piece]))
-        for between in _BETWEEN:
-            found = _similarity(*_cropped(a[i[piece]], b[j[piece]], step + between), one, one)
-            best[piece] = np.maximum(best[piece], found)
+    there, place = np.unique(j, return_inverse=True)  # a stamp belongs to many pairs
+    for between in _BETWEEN:
+        centres = _features(wide[there], _STEP ** -abs(step + between))
+        best = np.maximum(best, _similarity(narrow, centres, i, place))
     return best
-
-
-def _cropped(a: np.ndarray, b: np.ndarray, step: float) -> tuple[_Features, _Features]:
-    """The features of the field of view that both have, if that of `b` is the wider one by so many steps."""
-    width = _STEP**step
-    return _features(a, min(1.0, width)), _features(b, min(1.0, 1 / width))
 
 
 def _isophote_radii(stamps: np.ndarray) -> np.ndarray:
@@ -242,7 +263,10 @@ def _blocks(stamps: np.ndarray, size: int = _BLOCK) -> Iterator[tuple[int, np.nd
 
 def _features(stamps: np.ndarray, part: float = 1.0) -> _Features:
     """Compute the shape and detail coefficients of the central part (of their width) of any number of stamps."""
-    parts = [_block_features(block, part) for _, block in _blocks(stamps)]
+    return _joined([_block_features(block, part) for _, block in _blocks(stamps)])
+
+
+def _joined(parts: list[_Features]) -> _Features:
     if not parts:
         shape = np.zeros((0, _SHAPE_LENGTH // len(_SHAPE_ORDERS), len(_SHAPE_ORDERS)), np.complex64)
         detail = np.zeros((0, _RINGS, len(_DETAIL_ORDERS)), np.complex64)
