@@ -64,7 +64,7 @@ def same_picture(
     ----------
     stamps_a, stamps_b : uint8, shapes (n, S, S, 3) and (m, S, S, 3)
     threshold : lowest similarity of a pair
-    other_widths : find copies with half to twice the field of view too, which takes some ten times as long
+    other_widths : find copies with half to twice the field of view too, which takes several times as long
     """
     matches = _same_width(stamps_a, stamps_b, threshold)
     if other_widths and len(stamps_a) and len(stamps_b):
