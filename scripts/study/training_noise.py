@@ -6,7 +6,7 @@ FO in DES (1,000 galaxies, 1,000 labelled ones) on a fresh sky. A row is appende
 each training, so that the study can be stopped and continued, and two processes can share it, some seeds each.
 
     python scripts/study/training_noise.py FOLDER [--skies 110 111] [--seeds 0 1 2] [--settings shipped frozen ...]
-    python scripts/study/training_noise.py FOLDER --confirm --skies 200 --seeds 0 1 2 3 4 5 6 7 8 9 --settings shipped demo
+    python scripts/study/training_noise.py FOLDER --confirm --skies 200 --seeds 0 1 2 3 4 5 --settings shipped demo
 """
 
 import argparse
