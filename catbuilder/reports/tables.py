@@ -72,9 +72,12 @@ def _state(data: ReportData) -> str:
 
 def rounds_section(data: ReportData) -> ReportSection:
     """Make the table of rounds, and that of their accuracy."""
+    # a column more would not fit the page's width, so the two that only some recipes fill stand where they are filled
+    extra = {"Promoted before": "promoted_before", "Taught": "taught"}
+    extra = {title: name for title, name in extra.items() if any(row[name] for row in data.rounds)}
     rows = [
         (f"{row['round']}", row["recipe"], f"{row['seed']}", f"{row['ranks']}", _cell(row["training"]),
-         _cell(row["promoted_before"]), _cell(row["taught"]), _cell(row["epochs"]),
+         *(_cell(row[name]) for name in extra.values()), _cell(row["epochs"]),
          "" if row["validation_loss"] is None else f"{row['validation_loss']:.4f}", _cell(row["scored"]),
          _promoted(row["promoted"]), _cell(row["retracted"]))
         for row in data.rounds
@@ -86,8 +89,8 @@ def rounds_section(data: ReportData) -> ReportSection:
         "Trained on: number of objects; promoted before: how many of them have labels promoted by earlier rounds. "
         "Taught: images without a label that trained by an earlier model's predictions. Loss: cross-entropy of the "
         "validation set. Promotions by class are below." + refused,
-        ("Round", "Recipe", "Seed", "Processes", "Trained on", "Promoted before", "Taught", "Epochs", "Loss", "Scored",
-         "Promoted", "Retracted"),
+        ("Round", "Recipe", "Seed", "Processes", "Trained on", *extra, "Epochs", "Loss", "Scored", "Promoted",
+         "Retracted"),
         rows,
     )  # fmt: skip
     return ReportSection("rounds", "Rounds", [table, *_accuracy_by_round(data)])
