@@ -48,7 +48,8 @@ def training_manifest(
     candidates = fetch_arrow(con, query("sets/training_candidates"), {"round": round_number})
     columns = [*_COLUMNS]
     if recipe.teaching is not None:
-        taught = taught_images(con, round_number, recipe, teacher)
+        by = teacher if recipe.teaching.source == "pool" else None
+        taught = taught_images(con, round_number, recipe, by)
         candidates = _with_teaching(candidates, taught, recipe.teaching)
         columns += ["weight", "posterior"]
     roles = _roles(workspace, candidates, recipe)
@@ -89,8 +90,6 @@ def taught_images(con: Connection, round_number: int, recipe: Recipe, teacher: i
 def _with_teaching(labelled: pa.Table, taught: pa.Table, teaching: Teaching) -> pa.Table:
     """Leave out promoted labels; add the images that teach, and everybody's weight."""
     labelled = labelled.filter(pc.not_equal(labelled["source"], "promoted"))
-    if teaching.source == "labelled":
-        taught = taught.slice(0, 0)
     if teaching.target == "hard":
         taught = taught.drop_columns(["posterior"])
     table = pa.concat_tables([labelled, taught.cast(_like(labelled, taught))], promote_options="default")
