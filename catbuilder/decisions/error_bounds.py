@@ -20,8 +20,10 @@ def zero_error_n(alpha: float, delta: float) -> int:
     Example: 1 per cent at 95 per cent confidence for two classes together is zero_error_n(0.01, 0.05 / 2), which is
     368.
     """
-    n = math.ceil(math.log(delta) / math.log1p(-alpha))
-    return n if (1 - alpha) ** n <= delta else n + 1  # the quotient of two logarithms may round down
+    n = max(1, math.floor(math.log(delta) / math.log1p(-alpha)))
+    while not passes_binomial_test(0, n, alpha, delta):  # the quotient of two logarithms is rounded
+        n += 1
+    return n
 
 
 def passes_binomial_test(errors: npt.ArrayLike, n: npt.ArrayLike, alpha: float, delta: float) -> npt.NDArray[np.bool_]:
