@@ -152,6 +152,9 @@ class Speaking(Settings):
     # a new model does not speak if galaxies of known class on which it differs from the speaking one favour that one,
     # by a one-sided sign test at this level; 0: it always speaks
     gate: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    # record the target survey's posteriors calibrated: by one temperature and a shift for each class, fitted to half of
+    # its calibration objects. Networks of other seeds lean to one class or the other; this takes the leaning out
+    calibrate: bool = False
 
 
 class Asking(Settings):
@@ -180,7 +183,7 @@ class Certificate(Settings):
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.05  # probability that any class of any round has a larger one
     rounds: Positive = 5  # certified rounds among which delta is divided equally; after them it is used up
     grid: Annotated[int, Field(ge=1, le=100)] = 12  # largest number of thresholds tested, for each class
-    calibrator: Literal["temperature", "vector"] = "temperature"
+    calibrator: Literal["temperature", "shift", "vector"] = "temperature"
     # keep the promoted classes in the proportion estimated for the pool: "threshold" promotes fewer of the class that
     # has too many by a stricter threshold, "random" by a random subset
     quota: Literal["none", "threshold", "random"] = "none"

@@ -20,6 +20,7 @@ from catbuilder.core.resources import query
 from catbuilder.decisions.calibrator import (
     TIE,
     Ints,
+    Method,
     brier_score,
     expected_calibration_error,
     fit_calibrator,
@@ -30,6 +31,7 @@ from catbuilder.decisions.evaluate import METRICS, metric_row
 from catbuilder.decisions.measures import Metric, proportion
 
 _BOOTSTRAPS = 1000
+_FEWEST = 10  # objects of each class, below which a shift between the classes would be noise
 
 
 def delta_per_class(recipe: Recipe, classes: tuple[str, ...]) -> float:
@@ -113,12 +115,20 @@ def record_calibrator(recording: Recording, plan: RoundPlan, shards: list[Path])
     objects = fetch_arrow(recording.con, query("decisions/calibrator_objects"), parameters)
     if not objects.num_rows:
         return
-    found = fit_calibrator(posteriors(objects, plan.classes), truth_indices(objects, plan.classes),
-                           plan.recipe.certificate.calibrator)  # fmt: skip
+    truth = truth_indices(objects, plan.classes)
+    found = fit_calibrator(posteriors(objects, plan.classes), truth, calibration_method(plan, truth))
     recording.con.execute(
         "INSERT INTO calibrators VALUES (?, ?, ?, ?, ?, ?, ?)",
         [plan.round, found.method, list(found.scale), list(found.shift), objects.num_rows, plan.round, recording.run],
     )
+
+
+def calibration_method(plan: RoundPlan, truth: Ints) -> Method:
+    """Choose how a model is calibrated, given the true classes of the fitting half."""
+    if not plan.recipe.speaking.calibrate:
+        return plan.recipe.certificate.calibrator
+    fewest = np.bincount(truth[truth != TIE], minlength=len(plan.classes)).min()
+    return "shift" if fewest >= _FEWEST else "temperature"
 
 
 def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:

@@ -1,7 +1,8 @@
 """Calibrate posteriors by temperature or vector scaling, so that a confidence of 0.9 is right nine times out of ten.
 
-One parameter for the whole network (temperature, Guo et al. 2017), or a scale and a shift for each class (vector
-scaling), is fitted to objects of the target survey that the network has never seen. More parameters would fit noise.
+One parameter for the whole network (temperature, Guo et al. 2017), that and a shift for each class (bias-corrected
+temperature, Alexandari et al. 2020), or a scale and a shift for each class (vector scaling), is fitted to objects of
+the target survey that the network has never seen. More parameters would fit noise.
 Calibrated confidences only rank and inform; error bounds are counted on other objects (`threshold_test`).
 """
 
@@ -14,7 +15,7 @@ from scipy.optimize import brentq, minimize
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Method = Literal["temperature", "vector"]
+Method = Literal["temperature", "shift", "vector"]
 
 TIE = -1  # truth of an object whose votes are equal
 _SMALLEST = 1e-30
@@ -32,6 +33,18 @@ class Calibrator:
     def __call__(self, posterior: npt.ArrayLike) -> Floats:
         """Calibrate posteriors (n, classes)."""
         return _softmax(np.asarray(self.scale) * _log(posterior) + np.asarray(self.shift))
+
+    def inverse(self, calibrated: npt.ArrayLike) -> Floats:
+        """Compute the posteriors (n, classes) that give these calibrated ones; not for vector scaling.
+
+        Raises
+        ------
+        ValueError
+            The classes have scales of their own.
+        """
+        if len(set(self.scale)) > 1:
+            raise ValueError("posteriors cannot be recovered where each class has a scale of its own")
+        return _softmax((_log(calibrated) - np.asarray(self.shift)) / np.asarray(self.scale))
 
 
 def fit_calibrator(posterior: npt.ArrayLike, truth: Ints, method: Method = "temperature") -> Calibrator:
@@ -52,7 +65,7 @@ def fit_calibrator(posterior: npt.ArrayLike, truth: Ints, method: Method = "temp
     if method == "temperature":
         scale = _fit_temperature(logs, target)
         return Calibrator(method, (scale,) * classes, (0.0,) * classes)
-    return _fit_vector(logs, target)
+    return _fit_shifts(logs, target, method)
 
 
 @dataclass(frozen=True)
@@ -115,22 +128,25 @@ def _fit_temperature(logs: Floats, target: Floats) -> float:
     return float(np.exp(brentq(slope, -_STEEPEST, _STEEPEST, xtol=1e-9)))
 
 
-def _fit_vector(logs: Floats, target: Floats) -> Calibrator:
+def _fit_shifts(logs: Floats, target: Floats, method: Method) -> Calibrator:
+    """Fit a shift for each class, and one scale for all classes or, for vector scaling, for each."""
     n, classes = logs.shape
+    scales = classes if method == "vector" else 1
 
     def loss(parameters: Floats) -> tuple[float, Floats]:
-        scale, shift = parameters[:classes], parameters[classes:]
+        scale, shift = parameters[:scales], parameters[scales:]
         posterior = _softmax(scale * logs + shift)
         difference = (posterior - target) / n
-        gradient = np.concatenate([(difference * logs).sum(axis=0), difference.sum(axis=0)])
+        slopes = (difference * logs).sum(axis=0)
+        gradient = np.concatenate([slopes if scales > 1 else [slopes.sum()], difference.sum(axis=0)])
         return float(-(target * np.log(posterior.clip(_SMALLEST))).sum() / n), gradient
 
-    start = np.concatenate([np.full(classes, _fit_temperature(logs, target)), np.zeros(classes)])
+    start = np.concatenate([np.full(scales, _fit_temperature(logs, target)), np.zeros(classes)])
     # Scales stay positive, so that a larger posterior never gives a smaller confidence.
-    limits = [(1e-2, 1e2)] * classes + [(-50.0, 50.0)] * classes
+    limits = [(1e-2, 1e2)] * scales + [(-50.0, 50.0)] * classes
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=limits).x
-    shift = found[classes:] - found[classes:].mean()  # only differences count
-    return Calibrator("vector", tuple(map(float, found[:classes])), tuple(map(float, shift)))
+    shift = found[scales:] - found[scales:].mean()  # only differences count
+    return Calibrator(method, tuple(map(float, np.resize(found[:scales], classes))), tuple(map(float, shift)))
 
 
 def _log(posterior: npt.ArrayLike) -> Floats:

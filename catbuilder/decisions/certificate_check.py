@@ -12,8 +12,8 @@ import numpy as np
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.core.resources import query
-from catbuilder.decisions.calibration_set import posteriors, spent_delta, truth_indices
-from catbuilder.decisions.calibrator import fit_calibrator
+from catbuilder.decisions.calibration_set import calibration_method, posteriors, spent_delta, truth_indices
+from catbuilder.decisions.calibrator import Calibrator, fit_calibrator
 from catbuilder.decisions.certified_policy import (
     calibration_sample,
     certificate_rows,
@@ -82,10 +82,12 @@ def _refit(con: Connection, plan: RoundPlan) -> list[str]:
     scale, shift = row
     if scale is None or shift is None:
         return [f"the calibrator of round {plan.round} has no parameters"]
-    again = fit_calibrator(
-        posteriors(objects, plan.classes), truth_indices(objects, plan.classes), plan.recipe.certificate.calibrator
-    )
-    if np.allclose([*scale, *shift], [*again.scale, *again.shift], rtol=1e-6, atol=1e-6):
+    truth, recorded = truth_indices(objects, plan.classes), posteriors(objects, plan.classes)
+    method = calibration_method(plan, truth)
+    if plan.recipe.speaking.calibrate:
+        recorded = Calibrator(method, tuple(scale), tuple(shift)).inverse(recorded)
+    again = fit_calibrator(recorded, truth, method)
+    if np.allclose([*scale, *shift], [*again.scale, *again.shift], rtol=1e-5, atol=1e-5):
         return []
     return [
         f"the calibrator of round {plan.round} is recorded as {scale}, {shift}, "

@@ -10,7 +10,7 @@ from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.network.jobs import shard_files
-from catbuilder.rounds.scoring import calibrated_sql
+from catbuilder.rounds.scoring import calibrated_sql, replaced_posteriors
 
 LISTED = 10  # differing objects of each model
 
@@ -25,9 +25,9 @@ def differing_scores(con: Connection, workspace: Workspace, plan: RoundPlan) -> 
     files = _score_files(workspace, plan.round)
     if not files:
         return [f"the model of round {plan.round} has recorded scores and no score files"], 1
-    found = _unlike_files(con, plan.round, files)
+    found = _unlike_files(con, plan, files)
     given = {"model": plan.round, "n": LISTED}
-    text = query("inspection/differing_confidences").format(calibrated=calibrated_sql(con, plan))
+    text = query("inspection/differing_confidences").format(calibrated=calibrated_sql(con, plan, recorded=True))
     confidences = con.execute(text, given).fetchall()
     said = [f"{survey} {number}: its score by the model of round {plan.round} is not the one in the score files"
             for survey, number, _ in found]  # fmt: skip
@@ -36,18 +36,19 @@ def differing_scores(con: Connection, workspace: Workspace, plan: RoundPlan) -> 
     return said, sum(rows[0][2] for rows in (found, confidences) if rows)
 
 
-def _unlike_files(con: Connection, model: int, files: Sequence[Path]) -> list[tuple[str, int, int]]:
+def _unlike_files(con: Connection, plan: RoundPlan, files: Sequence[Path]) -> list[tuple[str, int, int]]:
     """Find recorded scores without an equal one in the files; a `score` that was killed may have left files besides."""
     names = pq.read_schema(files[0]).names
-    given = {"model": model, "files": [literal_path(file) for file in files]}
+    given = {"model": plan.round, "files": [literal_path(file) for file in files]}
     columns = ", ".join(f'"{name}"' for name in names)
+    replaced = replaced_posteriors(con, plan)
     recorded, written = con.execute(
-        query("inspection/fingerprints_of_scores").format(columns=columns), given
+        query("inspection/fingerprints_of_scores").format(columns=columns, replaced=replaced), given
     ).fetchall()
     if recorded == written:
         return []
     same = " AND ".join(f'recorded."{name}" IS NOT DISTINCT FROM written."{name}"' for name in names)
-    text = query("inspection/differing_scores").format(columns=columns, same=same)
+    text = query("inspection/differing_scores").format(columns=columns, same=same, replaced=replaced)
     return con.execute(text, {**given, "n": LISTED}).fetchall()
 
 

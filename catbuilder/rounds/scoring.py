@@ -12,6 +12,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from catbuilder.catalogue.connection import Connection, first_row, literal_path
+from catbuilder.catalogue.id_ranges import sql_literal
 from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import verify_stamps
@@ -104,7 +105,9 @@ def record_scores(recording: Recording, plan: RoundPlan, shards: list[Path], rou
     place = {"model": plan.round, "round": round_number, "run": recording.run}
     require_space(shards[0].parent, scored * (8 + 4 * len(plan.classes)), f"{scored:,} scores")
     con.execute(
-        query("rounds/record_scores").format(calibrated=calibrated_sql(con, plan)),
+        query("rounds/record_scores").format(
+            calibrated=calibrated_sql(con, plan), replaced=replaced_posteriors(con, plan)
+        ),
         {**place, "files": [literal_path(path) for path in shards]},
     )
     con.execute("INSERT INTO scorings BY NAME SELECT $model AS model, $scored AS scored, $round AS round, $run AS run",
@@ -112,26 +115,52 @@ def record_scores(recording: Recording, plan: RoundPlan, shards: list[Path], rou
     return scored
 
 
-def calibrated_sql(con: Connection, plan: RoundPlan) -> str:
-    """Write the SQL expression of the calibrated confidence of the class of highest posterior.
+def calibrated_sql(con: Connection, plan: RoundPlan, recorded: bool = False) -> str:
+    """Write the SQL expression of the calibrated confidence of the class of highest posterior; NULL if there is none.
 
-    It is softmax(scale * ln p + shift). The calibrator's numbers are written into the expression: a join with list
-    functions would take longer than the rest of the query.
+    Parameters
+    ----------
+    recorded : the columns are those of `posteriors`, which `replaced_posteriors` may have calibrated, and not of shards
+    """
+    found = _calibrated_posteriors(con, plan)
+    if found is None:
+        return "CAST(NULL AS FLOAT)"
+    if plan.recipe.speaking.calibrate:  # the target survey's only: nobody knows how another survey's lean
+        columns = found if recorded else found.values()
+        return f"CASE WHEN survey = {sql_literal(plan.recipe.sets.target)} THEN greatest({', '.join(columns)}) END"
+    cases = [f"WHEN {column} = greatest({', '.join(found)}) THEN {value}" for column, value in found.items()]
+    return f"CASE {' '.join(cases)} END"
+
+
+def replaced_posteriors(con: Connection, plan: RoundPlan) -> str:
+    """Write what follows the star of a SELECT from shards, so that the target survey's posteriors are calibrated."""
+    found = _calibrated_posteriors(con, plan) if plan.recipe.speaking.calibrate else None
+    if found is None:
+        return ""
+    target = sql_literal(plan.recipe.sets.target)
+    cases = [
+        f"CAST(CASE WHEN survey = {target} THEN {value} ELSE {column} END AS FLOAT) AS {column}"
+        for column, value in found.items()
+    ]
+    return f"REPLACE ({', '.join(cases)})"
+
+
+def _calibrated_posteriors(con: Connection, plan: RoundPlan) -> dict[str, str] | None:
+    """Write the SQL of each column of posteriors after calibration: softmax(scale * ln p + shift).
+
+    The calibrator's numbers are written into the expressions: a join with list functions would take longer than the
+    rest of the query.
     """
     found = first_row(con, "SELECT scale, shift FROM calibrators WHERE model = ?", [plan.round])
     if found is None:
-        return "CAST(NULL AS FLOAT)"
+        return None
     columns = [f"p_{name}" for name in plan.classes]
     logits = [
         f"({scale:.17e} * ln(greatest({column}::DOUBLE, 1e-30)) + {shift:.17e})"
         for column, scale, shift in zip(columns, *found, strict=True)
     ]
-    cases = [
-        f"WHEN {column} = greatest({', '.join(columns)}) "
-        f"THEN 1 / ({' + '.join(f'exp({other} - {logit})' for other in logits)})"
-        for column, logit in zip(columns, logits, strict=True)
-    ]
-    return f"CASE {' '.join(cases)} END"
+    values = [f"(1 / ({' + '.join(f'exp({other} - {logit})' for other in logits)}))" for logit in logits]
+    return dict(zip(columns, values, strict=True))
 
 
 def score(workspace: Workspace, round_number: int | None = None, *, reporter: Reporter | None = None) -> ScoreReport:

@@ -87,7 +87,7 @@ def test_ties_lower_the_confidence_and_ties_alone_leave_none():
     assert only(posterior).max() < 0.53
 
 
-@pytest.mark.parametrize("method", ["temperature", "vector"])
+@pytest.mark.parametrize("method", ["temperature", "shift", "vector"])
 @pytest.mark.parametrize("n", [1, 5, 500])
 def test_halves_without_an_error_give_finite_calibrators_that_still_rank(method, n):
     logits, _ = scored(n)
@@ -101,11 +101,23 @@ def test_halves_without_an_error_give_finite_calibrators_that_still_rank(method,
     assert len(np.unique(recorded[: n // 4])) == n // 4  # the surest of many may round to 1
 
 
-@pytest.mark.parametrize("method", ["temperature", "vector"])
+@pytest.mark.parametrize("method", ["temperature", "shift", "vector"])
 def test_one_class_only_and_certain_posteriors_can_be_fitted(method):
     certain = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], np.float32)
     calibrator = fit_calibrator(certain, np.zeros(3, int), method)
     assert np.all(np.isfinite(calibrator(certain)))
+
+
+def test_a_shift_takes_out_a_leaning_to_one_class_and_can_be_undone():
+    logits, truth = scored(20_000)
+    honest = softmax(logits)
+    leaning = softmax((np.log(honest) + np.array([1.5, 0.0])) * 2.0)
+    fitted = fit_calibrator(leaning, truth, "shift")
+    assert fitted.scale == pytest.approx((0.5, 0.5), rel=0.05) and sum(fitted.shift) == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(fitted(leaning), honest, atol=0.02)
+    np.testing.assert_allclose(fitted.inverse(fitted(leaning).astype(np.float32)), leaning, atol=1e-6)
+    with pytest.raises(ValueError, match="scale of its own"):
+        fit_calibrator(leaning, truth, "vector").inverse(leaning)
 
 
 def test_vector_scaling_recovers_a_scale_and_a_shift_for_each_class():
