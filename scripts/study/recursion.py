@@ -1,7 +1,7 @@
 """Does recursion pay? Rounds on simulated skies, against a control of the same compute; docs/recursion-protocol.md.
 
 Every sky is simulated once. The first round is the same for all arms; then each arm goes on in a copy of its own. The
-control does what its arm does, but with labelled images again in the place of pool images that teach, and no promotion.
+control trains as often and as long, on labelled images alone, and promotes nothing; nobody answers in it.
 A row is appended to `recursion.csv` for each round and set of galaxies, so that calls add up: the same command goes on
 where it was cut short, and two processes may share a folder, one sky each.
 
@@ -9,9 +9,9 @@ where it was cut short, and two processes may share a folder, one sky each.
     python scripts/study/recursion.py confirm FOLDER [--skies 200 201 ...] [--labelled 1000] [--answers 10]
     python scripts/study/recursion.py tell FOLDER [--labelled 1000] [--answers 10]
 
-`screen` judges on the true classes of the pool and scores no test set. `confirm` runs the frozen recipe and its
-control, and measures FO. `tell` prints what is there; like `confirm` it exits with 1 where a promise of the protocol is
-broken.
+`screen` judges on the true classes of the pool and scores no test set. `confirm` runs the control and the recipe `demo`
+with answers, or the arms that are named, and measures FO. `tell` prints what is there; like `confirm` it exits with 1
+where a promise of the protocol is broken.
 """
 
 import argparse
@@ -36,23 +36,18 @@ from catbuilder.simulation.galaxies import SurveyPlan
 from catbuilder.simulation.survey import simulate
 
 ROUNDS = 3
-BASE = (
-    "training.keep=last", "training.batchnorm=frozen",
-    'training.stages=[{epochs=3, train_from="head"}, {epochs=7, train_from="all", rate=0.1, cosine=true}]',
-    "speaking.model=mean", "promotion.per_survey=true",
-)  # fmt: skip
-TEACHING = ("teaching.surest=0.8", "teaching.images=1200")
+TEACHING = ("teaching.source=pool", "teaching.surest=0.8", "teaching.images=1200")
 ARMS: dict[str, tuple[str, ...]] = {
-    "control": (*TEACHING, "teaching.source=labelled", "promotion.policy=none"),
+    "control": ("promotion.policy=none",),
+    "demo": (),  # as shipped: labels and people's answers alone train, so that without answers it is the control
     "hard80": TEACHING,
     "soft80": (*TEACHING, "teaching.target=soft"),
     "hard80 unshifted": (*TEACHING, "augmentation.shift_target=false"),
     "hard50": (*TEACHING, "teaching.surest=0.5"),
     "hard80 three quarters": (*TEACHING, "teaching.share=0.75"),
     "soft100 unshifted": (*TEACHING, "teaching.surest=1.0", "teaching.target=soft", "augmentation.shift_target=false"),
-    "top_k": (),
 }
-CHOSEN = "hard80"
+CHOSEN = "demo"
 COLUMNS = (
     "sky", "labelled", "answers", "arm", "round", "set", "n", "accuracy", "balanced", "auc", "log_loss", "elliptical",
     "spiral",
@@ -61,8 +56,8 @@ WRONG_ANSWERS = 0.05  # share of the simulated answers that are wrong
 
 
 def recipe_of(arm: str) -> Recipe:
-    """Give the recipe of an arm: the demo's, with the settings that were chosen first, and the arm's own."""
-    return load_recipe("demo", (*BASE, *ARMS[arm]))
+    """Give the recipe of an arm: the demo's, with the arm's own settings."""
+    return load_recipe("demo", ARMS[arm])
 
 
 def simulated(folder: Path, sky: int, labelled: int, fo: int) -> Workspace:
@@ -156,7 +151,7 @@ def run(folder: Path, sky: int, arms: list[str], labelled: int, answers: int, fo
     for arm in arms:
         own = answers if arm != "control" else 0
         place = f"{arm.replace(' ', '-')}-{own}"
-        workspace = copy_of(start if arm == "top_k" else first, place)
+        workspace = copy_of(first, place)
         while (done := closed_rounds(workspace)) < ROUNDS:
             if own and done:
                 answer(workspace, own, sky)
@@ -252,16 +247,16 @@ def main() -> None:
     parser.add_argument("phase", choices=("screen", "confirm", "tell"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--skies", type=int, nargs="*")
-    parser.add_argument("--arms", nargs="*", default=list(ARMS))
+    parser.add_argument("--arms", nargs="*", choices=list(ARMS))
     parser.add_argument("--labelled", type=int, default=1000)
     parser.add_argument("--answers", type=int, default=0)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
     for sky in asked.skies or {"screen": range(110, 114), "confirm": range(200, 212), "tell": ()}[asked.phase]:
         if asked.phase == "screen":
-            run(asked.folder, sky, asked.arms, asked.labelled, asked.answers, 20, POOL)
+            run(asked.folder, sky, asked.arms or list(ARMS), asked.labelled, asked.answers, 20, POOL)
         else:
-            run(asked.folder, sky, ["control", CHOSEN], asked.labelled, asked.answers, 1000, POOL | FO)
+            run(asked.folder, sky, asked.arms or ["control", CHOSEN], asked.labelled, asked.answers, 1000, POOL | FO)
     sys.exit(0 if tell(asked.folder, asked.labelled, asked.answers) else 1)
 
 

@@ -2,8 +2,10 @@
 
 On simulated skies a network is trained on SDSS labels with each setting of `SETTINGS` and several seeds, and judged on
 the DES pool, whose true classes the simulation knows. No test set is looked at, except with --confirm, which measures
-FO in DES (1,000 galaxies, 1,000 labelled ones) on a fresh sky. A row is appended to `noise.csv`, or `spread.csv`, for
-each training, so that the study can be stopped and continued, and two processes can share it, some seeds each.
+FO in DES (1,000 galaxies, 1,000 labelled ones) on a fresh sky. `calibrated` is the accuracy after a temperature and a
+shift fitted to half of the calibration galaxies, as `calibrate` under [speaking] does it. A row is appended to
+`noise.csv`, or `spread.csv`, for each training, so that the study can be stopped and continued, and two processes can
+share it, some seeds each.
 
     python scripts/study/training_noise.py FOLDER [--skies 110 111] [--seeds 0 1 2] [--settings shipped frozen ...]
     python scripts/study/training_noise.py FOLDER --confirm --skies 200 --seeds 0 1 2 3 4 5 --settings shipped demo
@@ -84,17 +86,21 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         f"training.stages=[{HEAD % 4}, {ALL % (5, 0.3)}]",
     ),
 }
-COLUMNS = ("sky", "setting", "seed", "seconds", "accuracy", "balanced", "auc", "log_loss", "validation")
+COLUMNS = ("sky", "setting", "seed", "seconds", "accuracy", "calibrated", "balanced", "auc", "log_loss", "validation")
 
 
 @dataclass(frozen=True)
 class Bed:
-    """A simulated sky: its workspace, the manifest of its first round, and the pool with its true classes."""
+    """A simulated sky: its workspace, the manifest of its first round, and DES galaxies with their true classes.
+
+    These are the ones to judge by, and the half of the calibration galaxies that fits the calibrator.
+    """
 
     folder: Path
     classes: tuple[str, ...]
-    pool: pa.Table
-    spiral: np.ndarray  # (n,), whether a pool object is one
+    galaxies: pa.Table
+    spiral: np.ndarray  # (n,), whether a galaxy is one
+    fits: np.ndarray  # (n,), whether it fits the calibrator
 
 
 def bed(folder: Path, sky: int, confirm: bool) -> Bed:
@@ -113,17 +119,22 @@ def bed(folder: Path, sky: int, confirm: bool) -> Bed:
     workspace = Workspace.open(place)
     with workspace.reading() as con:
         write_manifest(training_manifest(workspace, con, 1, recipe), place / "study.parquet")
-        pool = con.execute(f"SELECT survey, object_id FROM catalog WHERE {judged} AND survey = 'des'").to_arrow_table()
-        stamps = score_manifest(con, recipe).join(pool, ["survey", "object_id"], join_type="inner")
+        wanted = con.sql(
+            f"SELECT survey, object_id, false AS fits FROM catalog WHERE {judged} AND survey = 'des' "
+            "UNION ALL SELECT survey, object_id, true FROM calibration_at() WHERE half = 'fit' AND survey = 'des'"
+        ).to_arrow_table()
+        stamps = score_manifest(con, recipe).join(wanted, ["survey", "object_id"], join_type="inner")
     truth = pa.csv.read_csv(place / "sources/truth.csv").select(["object_id", "label"])
     known = stamps.join(truth, "object_id", join_type="inner").sort_by("object_id")
-    return Bed(place, tuple(workspace.config.classes), known, np.array(known["label"].to_pylist()) == "spiral")
+    spiral = np.array(known["label"].to_pylist()) == "spiral"
+    return Bed(place, tuple(workspace.config.classes), known, spiral, known["fits"].to_numpy())
 
 
 def train(bed: Bed, name: str, seed: int) -> dict[str, float]:
     """Train once with a setting, and measure it on the pool."""
     from catbuilder.core.recipe import load_recipe
     from catbuilder.core.stamps import StampReader
+    from catbuilder.decisions.calibrator import fit_calibrator
     from catbuilder.network.batches import ordered_batches, read_ahead
     from catbuilder.network.checkpoint import load_model
     from catbuilder.network.jobs import TrainJob
@@ -144,18 +155,22 @@ def train(bed: Bed, name: str, seed: int) -> dict[str, float]:
         checkpoint.unlink()
     network, card = load_model(folder / "model.safetensors")
     scorer = Scorer(network, 64, 1, False, True)
-    reader = StampReader(bed.folder, bed.pool["shard"].to_pylist(), bed.pool["row"].to_numpy())
-    batches = ordered_batches(0, bed.pool.num_rows, 64)
+    reader = StampReader(bed.folder, bed.galaxies["shard"].to_pylist(), bed.galaxies["row"].to_numpy())
+    batches = ordered_batches(0, bed.galaxies.num_rows, 64)
     posterior = np.concatenate([scorer.score(s).posteriors for s in read_ahead(reader, batches, scorer.device)])
-    spiral = posterior[:, bed.classes.index("spiral")]
-    np.save(folder / "pool.npy", posterior)
+    number, judged = bed.classes.index("spiral"), ~bed.fits
+    truth = np.where(bed.spiral, number, 1 - number)
+    calibrator = fit_calibrator(posterior[bed.fits], truth[bed.fits], "shift")
+    spiral, is_spiral = posterior[judged, number], bed.spiral[judged]
+    np.save(folder / "judged.npy", posterior[judged])
     (validation,) = card.history[card.best_epoch].accuracy.values()
     return {
         "seconds": round(seconds, 1),
-        "accuracy": float(np.mean((spiral > 0.5) == bed.spiral)),
-        "balanced": float(balanced_accuracy_score(bed.spiral, spiral > 0.5)),
-        "auc": float(roc_auc_score(bed.spiral, spiral)),
-        "log_loss": float(log_loss(bed.spiral, spiral.clip(1e-6, 1 - 1e-6))),
+        "accuracy": float(np.mean((spiral > 0.5) == is_spiral)),
+        "calibrated": float(np.mean(calibrator(posterior[judged]).argmax(1) == truth[judged])),
+        "balanced": float(balanced_accuracy_score(is_spiral, spiral > 0.5)),
+        "auc": float(roc_auc_score(is_spiral, spiral)),
+        "log_loss": float(log_loss(is_spiral, spiral.clip(1e-6, 1 - 1e-6))),
         "validation": validation,
     }
 
@@ -167,17 +182,24 @@ def summarise(file: Path) -> None:
     for name in dict.fromkeys(row["setting"] for row in found):
         mine = [row for row in found if row["setting"] == name]
         skies = {row["sky"] for row in mine}
-        of_sky = [np.array([float(row["accuracy"]) for row in mine if row["sky"] == sky]) for sky in skies]
-        spread = np.sqrt(np.mean([a.var(ddof=1) for a in of_sky])) if min(map(len, of_sky)) > 1 else np.nan
+        spread = {what: _spread(mine, what) for what in ("accuracy", "calibrated")}
         mean = {
             k: np.mean([float(row[k]) for row in mine])
-            for k in ("accuracy", "auc", "log_loss", "validation", "seconds")
+            for k in ("accuracy", "calibrated", "auc", "log_loss", "validation", "seconds")
         }
         print(
-            f"{name:26} {100 * mean['accuracy']:5.1f} % ± {100 * spread:.1f} (seeds), AUC {mean['auc']:.4f}, "
+            f"{name:26} {100 * mean['accuracy']:5.1f} % ± {100 * spread['accuracy']:.1f} (seeds), calibrated "
+            f"{100 * mean['calibrated']:5.1f} % ± {100 * spread['calibrated']:.2f}, AUC {mean['auc']:.4f}, "
             f"log loss {mean['log_loss']:.3f}, SDSS validation {100 * mean['validation']:5.1f} %, "
             f"{mean['seconds']:4.0f} s, {len(mine)} trainings on {len(skies)} skies"
         )
+
+
+def _spread(rows: list[dict[str, str]], what: str) -> float:
+    """Compute the standard deviation over the seeds of a sky, in the root mean square over skies."""
+    skies = {row["sky"] for row in rows}
+    of_sky = [np.array([float(row[what]) for row in rows if row["sky"] == sky]) for sky in skies]
+    return float(np.sqrt(np.mean([a.var(ddof=1) for a in of_sky]))) if min(map(len, of_sky)) > 1 else float("nan")
 
 
 def main() -> None:
