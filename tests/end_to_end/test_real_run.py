@@ -27,7 +27,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = tmp_path_factory.mktemp("real") / "ws"
-    recipe = write_recipe(workspace.parent / "tiny.toml", batch_size=32, symmetries=1)
+    recipe = write_recipe(workspace.parent / "tiny.toml", batch_size=32, scored_at_once=64, symmetries=1)
     run_script(ROOT / "scripts" / "real_galaxies.sh", DATA, workspace, RECIPE=str(recipe), ROUNDS="1", NP="1")
     return Workspace.open(workspace)
 
