@@ -81,11 +81,11 @@ class CommandLine:
         for process in psutil.process_iter():
             try:
                 words = process.cmdline()
-                alive = process.status() != psutil.STATUS_ZOMBIE
+                ours = any(str(self.workspace) in word for word in words) and (not module or module in words)
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
             except psutil.Error:
                 continue
-            if alive and any(str(self.workspace) in word for word in words) and (not module or module in words):
-                found.append(process)
         return found
 
     def stop(self) -> None:
