@@ -22,7 +22,7 @@ Only pairs whose isophotes have the ratio of that step are compared, which spare
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -66,20 +66,15 @@ def same_picture(
     threshold : lowest similarity of a pair
     other_widths : find copies with half to twice the field of view too, which takes several times as long
     """
-    matches = _same_width(stamps_a, stamps_b, threshold)
-    if other_widths and len(stamps_a) and len(stamps_b):
-        best = {(i, j): similarity for i, j, similarity in matches}
-        for i, j, similarity in _other_widths(stamps_a, stamps_b, threshold):
-            best[i, j] = max(best.get((i, j), 0.0), similarity)
-        matches = [Match(i, j, similarity) for (i, j), similarity in best.items()]
-    return sorted(matches)
+    find = _any_width if other_widths else _same_width
+    return sorted(find(stamps_a, stamps_b, threshold))
 
 
 def _same_width(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
-    fixed = _features(stamps_b)
+    (fixed,) = _features(stamps_b)
     matches: list[Match] = []
     for start, block in _blocks(stamps_a):
-        moving = _features(block)
+        (moving,) = _features(block)
         for offset in range(0, len(fixed.shape), _TILE):
             tile = fixed.piece(offset, offset + _TILE)
             i, j = _candidates(moving, tile, threshold)
@@ -115,20 +110,21 @@ _ISOPHOTE_SPREAD = 0.25
 """Largest difference of that logarithm between isophotes: the profiles of different galaxies are no copies."""
 
 
-def _other_widths(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
-    """Find pairs in which one stamp shows the central part of the other."""
+def _any_width(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
+    """Find pairs of the same width, and those in which one stamp shows the central part of the other."""
     best: dict[tuple[int, int], float] = {}
     for offset, tile in _blocks(stamps_b, _TILE // 4):
         fixed, fixed_radii = _centres(tile), _isophote_radii(tile)
         for start, block in _blocks(stamps_a):
             moving, ratio = _centres(block), _log_ratio(_isophote_radii(block), fixed_radii)
-            for step in (*range(-_STEPS, 0), *range(1, _STEPS + 1)):
-                i, j = _promising(moving[max(-step, 0)], fixed[max(step, 0)], ratio, step)
-                if step > 0:
-                    similarity = _between_steps(moving[0], tile, i, j, step)
+            for step in range(-_STEPS, _STEPS + 1):
+                if step == 0:
+                    i, j = _candidates(moving[0], fixed[0], threshold)
+                    similarity = _similarity(moving[0], fixed[0], i, j)
                 else:
-                    similarity = _between_steps(fixed[0], block, j, i, step)
-                similarity -= _LESS_EVIDENCE
+                    i, j = _promising(moving[max(-step, 0)], fixed[max(step, 0)], ratio, step)
+                    narrow, wide, places = (moving, tile, (i, j)) if step > 0 else (fixed, block, (j, i))
+                    similarity = _between_steps(narrow[0], wide, *places, step) - _LESS_EVIDENCE
                 for k in np.flatnonzero(similarity >= threshold):
                     place = start + int(i[k]), offset + int(j[k])
                     best[place] = max(best.get(place, 0.0), float(similarity[k]))
@@ -146,7 +142,7 @@ def _centres(stamps: np.ndarray) -> list[_Features]:
     keys = [blake2b(stamp.tobytes(), digest_size=16).digest() for stamp in stamps]
     fresh = {key: place for place, key in enumerate(keys) if key not in _remembered}
     places = list(fresh.values())
-    computed = [_features(stamps[places], _STEP**-step) for step in range(_STEPS + 1)] if fresh else []
+    computed = _features(stamps[places], [_STEP**-step for step in range(_STEPS + 1)]) if fresh else []
     found = {key: _remembered[key] for key in keys if key not in fresh}
     found |= {key: [one.piece(k, k + 1) for one in computed] for k, key in enumerate(fresh)}
     for key, of_stamp in found.items():
@@ -177,8 +173,7 @@ def _between_steps(narrow: _Features, wide: np.ndarray, i: np.ndarray, j: np.nda
     """
     best = np.zeros(len(i), np.float32)
     there, place = np.unique(j, return_inverse=True)  # a stamp belongs to many pairs
-    for between in _BETWEEN:
-        centres = _features(wide[there], _STEP ** -abs(step + between))
+    for centres in _features(wide[there], [_STEP ** -abs(step + between) for between in _BETWEEN]):
         best = np.maximum(best, _similarity(narrow, centres, i, place))
     return best
 
@@ -261,9 +256,10 @@ def _blocks(stamps: np.ndarray, size: int = _BLOCK) -> Iterator[tuple[int, np.nd
         yield start, np.asarray(stamps[start : start + size])
 
 
-def _features(stamps: np.ndarray, part: float = 1.0) -> _Features:
-    """Compute the shape and detail coefficients of the central part (of their width) of any number of stamps."""
-    return _joined([_block_features(block, part) for _, block in _blocks(stamps)])
+def _features(stamps: np.ndarray, parts: Sequence[float] = (1.0,)) -> list[_Features]:
+    """Compute the shape and detail coefficients of central parts (of their width) of any number of stamps."""
+    blocks = [_block_features(block, parts) for _, block in _blocks(stamps)]
+    return [_joined([block[place] for block in blocks]) for place in range(len(parts))]
 
 
 def _joined(parts: list[_Features]) -> _Features:
@@ -278,17 +274,29 @@ def _joined(parts: list[_Features]) -> _Features:
     )
 
 
-def _block_features(stamps: np.ndarray, part: float) -> _Features:
-    side = stamps.shape[1]
+def _block_features(stamps: np.ndarray, parts: Sequence[float]) -> list[_Features]:
     # Grey, because JPEG halves the resolution of colour: with colour in the shape more copies were lost than
     # different galaxies told apart.
     grey = stamps.astype(np.float32) @ np.full(3, 1 / 3, np.float32)
-    shape = _shape(_unroll(_blur(grey, part * side / 48), _RINGS // 2, part))
-    detail = _detail(_unroll(_blur(grey, part * side / 64), _RINGS, part))
     blank = (stamps == stamps[:, :1, :1]).all(axis=(1, 2, 3))
+    return [_part_features(grey, blank, part) for part in parts]
+
+
+def _part_features(grey: np.ndarray, blank: np.ndarray, part: float) -> _Features:
+    side = grey.shape[1]
+    shape = _shape(_polar(grey, part * side / 48, _RINGS // 2, part))
+    detail = _detail(_polar(grey, part * side / 64, _RINGS, part))
     shape[blank], detail[blank] = 0, 0
-    independent = _independent_features(detail)
-    return _Features(shape, detail, independent)
+    return _Features(shape, detail, _independent_features(detail))
+
+
+def _polar(images: np.ndarray, sigma: float, rings: int, part: float) -> np.ndarray:
+    """Smooth the central part of (n, S, S) and resample it to polar (n, rings, angles)."""
+    side = images.shape[1]
+    reach = _OUTER * part * side / 2 + int(4 * sigma + 0.5) + 1  # the Gaussian's own, and a pixel to interpolate
+    margin = max(int((side - 1) / 2 - reach), 0)
+    central = images[:, margin : side - margin, margin : side - margin]
+    return _unroll(_blur(central, sigma), rings, part * side / central.shape[1])
 
 
 def _blur(images: np.ndarray, sigma: float) -> np.ndarray:

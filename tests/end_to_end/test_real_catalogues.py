@@ -28,7 +28,10 @@ def sky(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     catalogs = DATA / "catalogs"
     spirals = ("images", DATA / "sdss_gz1_spirals" / "images", "--table", DATA / "sdss_gz1_spirals" / "labels.csv")
     stripe = ("images", DATA / "sdss_s82" / "images", "--table", DATA / "sdss_s82" / "objects.csv", "--split", "none")
-    gz2 = ("images", DATA / "sdss_gz2" / "images", "--table", DATA / "sdss_gz2" / "labels.csv")
+    header, *voted = (DATA / "sdss_gz2" / "labels.csv").read_text().splitlines(keepends=True)
+    some = workspace.path.parent / "some.csv"
+    some.write_text(header + "".join(voted[::4]))
+    gz2 = ("images", DATA / "sdss_gz2" / "images", "--table", some)
     for words in (
         ("ingest", *spirals, "--survey", "sdss"),
         ("ingest", *stripe, "--survey", "sdss"),

@@ -3,13 +3,12 @@
 The metrics on HP that this leaves in a temporary folder are looked at by nobody.
 """
 
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
 from support.command_line import CommandLine
 from support.contents import rows
+from support.script_here import run_script
 from support.small_survey import write_recipe
 
 from catbuilder.catalogue.workspace import Workspace
@@ -28,14 +27,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = tmp_path_factory.mktemp("real") / "ws"
-    recipe = write_recipe(workspace.parent / "tiny.toml", batch_size=32, symmetries=1)
-    subprocess.run(
-        ["bash", str(ROOT / "scripts" / "real_galaxies.sh"), str(DATA), str(workspace)],
-        env={**os.environ, "RECIPE": str(recipe), "ROUNDS": "1", "NP": "2"},
-        check=True,
-        capture_output=True,
-        timeout=1500,
-    )
+    recipe = write_recipe(workspace.parent / "tiny.toml", batch_size=32, scored_at_once=64, symmetries=1)
+    run_script(ROOT / "scripts" / "real_galaxies.sh", DATA, workspace, RECIPE=str(recipe), ROUNDS="1", NP="1")
     return Workspace.open(workspace)
 
 

@@ -8,41 +8,11 @@ from pathlib import Path
 import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import contents, rows
+from support.forked_processes import ForkedProcess
 from support.small_survey import N_POOL, POOL, write_csv
 
 pytestmark = pytest.mark.slow
 
-# Each is a sentence of what may never be seen, and is asked in one transaction.
-HALF_STEPS = {
-    "a model without its step": """
-        SELECT (SELECT count(*) FROM models) <> (SELECT count(*) FROM steps WHERE step = 'trained')""",
-    "some of the scores": """
-        SELECT (SELECT count(*) FROM predictions)
-            <> coalesce((SELECT sum((details ->> '$.objects')::INT) FROM steps WHERE step = 'scored'), 0)""",
-    "some of the promotions": """
-        SELECT (SELECT count(*) FROM labels WHERE source = 'promoted' AND kind = 'label')
-            <> coalesce((SELECT sum(list_sum(map_values((details -> '$.promoted')::MAP(VARCHAR, INT))))
-                         FROM steps WHERE step = 'decided'), 0)""",
-    "some of the metrics": """
-        SELECT ((SELECT count(*) FROM metrics) > 0) <> EXISTS (FROM steps WHERE step = 'evaluated')""",
-    "a gap in the events": "SELECT count(*) <> coalesce(max(event), 0) FROM labels",
-    "a recording without its run": """
-        SELECT EXISTS (SELECT run FROM steps EXCEPT SELECT run FROM runs)""",
-    "an object twice or not at all": "SELECT (SELECT count(*) FROM catalog) <> (SELECT count(*) FROM objects)",
-}
-READER = f"""
-import json, sys, time
-from pathlib import Path
-from catbuilder.catalogue.workspace import Workspace
-workspace, stop, reads, seen = Workspace.open(sys.argv[1]), Path(sys.argv[2]), 0, []
-while not stop.exists():
-    with workspace.reading() as con:
-        con.begin()
-        seen += [name for name, text in {HALF_STEPS!r}.items() if con.execute(text).fetchall()[0][0]]
-    reads += 1
-    time.sleep(0.5)
-print(json.dumps([reads, seen]))
-"""
 KEEP_OPEN = "import duckdb, sys; con = duckdb.connect(sys.argv[1], read_only=True); print('open', flush=True); input()"
 
 
@@ -51,8 +21,8 @@ def test_queries_during_a_round_see_whole_steps_and_do_not_block_it(
 ) -> None:
     stop = tmp_path / "stop"
     readers = [
-        subprocess.Popen(
-            [sys.executable, "-c", READER, str(catbuilder.workspace), str(stop)],
+        ForkedProcess(
+            [sys.executable, "-m", "support.whole_steps", str(catbuilder.workspace), str(stop)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

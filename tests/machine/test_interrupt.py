@@ -4,8 +4,11 @@ import json
 import os
 import signal
 import subprocess
+import time
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, contents, rows
@@ -22,10 +25,18 @@ def begun(attempt: Path, epoch: int) -> bool:
     return any(event["event"] == "step" and event["epoch"] == epoch for event in map(json.loads, lines))
 
 
-def ctrl_c(catbuilder: CommandLine, process: subprocess.Popen[str]) -> None:
-    """What a terminal sends: to the command and to every process of its group."""
-    for member in (process.pid, *(worker.pid for worker in catbuilder.processes("catbuilder.network.train"))):
-        os.kill(member, signal.SIGINT)
+def ctrl_c(catbuilder: CommandLine, process: subprocess.Popen[str], attempt: str, epoch: int, times: int = 1) -> None:
+    """What a terminal sends, to the command and to its worker, while an epoch goes on."""
+    (worker,) = wait_for(lambda: catbuilder.processes("catbuilder.network.train"), 300, 0.05)
+    folder = catbuilder.workspace / "rounds" / "001" / "attempts" / attempt
+    wait_for(lambda: begun(folder, epoch), 300, 0.001)
+    worker.suspend()  # or it might be further before it hears of anything
+    for _ in range(times):
+        for member in (process.pid, worker.pid):
+            os.kill(member, signal.SIGINT)
+        time.sleep(0.3)  # two that come at once are one
+    with suppress(psutil.NoSuchProcess):  # a second one does not wait for it
+        worker.resume()
 
 
 def ended(process: subprocess.Popen[str]) -> str:
@@ -37,20 +48,16 @@ def ended(process: subprocess.Popen[str]) -> str:
 
 
 def test_ctrl_c_waits_for_the_safe_point_and_a_second_one_does_not(catbuilder: CommandLine, first_round: Path) -> None:
-    catbuilder.forked = False  # imports give the time to press Ctrl-C in a certain epoch
     attempts = catbuilder.workspace / "rounds" / "001" / "attempts"
     process = catbuilder.start_round()
-    wait_for(lambda: begun(attempts / "train-01", 0), 300)
-    ctrl_c(catbuilder, process)
+    ctrl_c(catbuilder, process, "train-01", 0)
     said = ended(process)
     assert "stopping at the end of this epoch, with its checkpoint (Ctrl-C again to stop at once)" in said
     assert (attempts / "train-01" / "checkpoint-001.safetensors").exists()
     assert not list(attempts.glob("train-01/model*"))
 
     process = catbuilder.start_round()
-    wait_for(lambda: begun(attempts / "train-02", 1), 300)
-    ctrl_c(catbuilder, process)
-    ctrl_c(catbuilder, process)
+    ctrl_c(catbuilder, process, "train-02", 1, times=2)
     assert "stopping at the end of this epoch" in ended(process)
     assert not list(attempts.glob("train-02/model*"))
 

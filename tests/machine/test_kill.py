@@ -64,7 +64,7 @@ def workers(catbuilder: CommandLine, module: str) -> list[psutil.Process]:
 def test_a_rank_and_then_the_coordinator_killed_in_training(catbuilder: CommandLine, undisturbed: Contents) -> None:
     """The rank's death ends the command with one error; the coordinator's leaves no process behind."""
     process = catbuilder.start_round(np=2)
-    victim = wait_for(lambda: workers(catbuilder, "catbuilder.network.train"))[-1]
+    victim = wait_for(lambda: workers(catbuilder, "catbuilder.network.train"), every_s=0.05)[-1]
     wait_for(lambda: epoch_begun(catbuilder.workspace, 1))
     victim.kill()
     _, err = process.communicate(timeout=60)

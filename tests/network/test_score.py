@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from support.forked_processes import forked_workers
 from support.toy_survey import CLASSES, run, run_process, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
 
 from catbuilder.network.checkpoint import load_model
@@ -120,7 +121,8 @@ def test_precision_left_open_is_settled_by_trying_and_the_rest_of_the_recipe_sta
     settings = {"training": {"precision": "auto"}, "scoring": {"precision": "auto"}}
     changed = {name: getattr(RECIPE, name).model_copy(update=change) for name, change in settings.items()}
     recipe = RECIPE.model_copy(update=changed)
-    found, answer = choose_precision(recipe, len(CLASSES), 1, tmp_path)
+    with forked_workers():
+        found, answer = choose_precision(recipe, len(CLASSES), 1, tmp_path)
     assert {found.training.precision, found.scoring.precision} <= {"fp32", "bf16"}
     assert f"training in {found.training.precision} and scoring in {found.scoring.precision}" in answer
     assert set(RECIPE.differing_keys(found)) <= {"training.precision", "scoring.precision"}

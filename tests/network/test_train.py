@@ -218,9 +218,9 @@ def test_two_ranks_train_one_network_and_give_the_same_bits_twice(tmp_path):
     assert all(torch.equal(groups[name], tensor) for name, tensor in flat.items())
 
 
-def run_two_ranks(job):
+def run_two_ranks(job, module=TRAIN):
     with forked_workers():
-        run_ranks(TRAIN, job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
+        run_ranks(module, job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
 
 
 def grouped(recipe, groups):
@@ -235,32 +235,10 @@ def test_groups_of_gradients_are_neighbours_of_about_equal_size_and_never_empty(
         assert [sum(p.numel() for p in group) for group in cut] == sizes
 
 
-REPLICA = """
-import sys, torch
-from pathlib import Path
-from catbuilder.network import distributed, train
-from catbuilder.network.jobs import TrainJob
-from catbuilder.network.checkpoint import state_copy
-from catbuilder.core.files import write_text
-import hashlib
-job = TrainJob.model_validate_json(Path(sys.argv[1]).read_text())
-distributed.init()
-trainer = train.Trainer(job)
-trainer.run()
-state = state_copy(trainer.network)
-digest = hashlib.sha256(b"".join(state[name].numpy().tobytes() for name in sorted(state))).hexdigest()
-write_text(job.folder / f"replica-{distributed.rank()}", digest)
-distributed.shutdown()
-"""
-
-
 @needs_horovod
 @pytest.mark.slow
-def test_the_replicas_of_two_ranks_are_identical_to_the_last_bit(tmp_path, monkeypatch):
+def test_the_replicas_of_two_ranks_are_identical_to_the_last_bit(tmp_path):
     workspace = toy_workspace(tmp_path / "survey", n=60, validation=20)
-    (tmp_path / "replica.py").write_text(REPLICA)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
-    job = train_job(workspace, "a", toy_recipe())
-    run_ranks("replica", job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
+    run_two_ranks(train_job(workspace, "a", toy_recipe()), "support.replica")
     first, second = ((workspace / "a" / f"replica-{rank}").read_text() for rank in (0, 1))
     assert first == second

@@ -133,7 +133,7 @@ def three_of_its_own(three_seeds: Workspace, tmp_path: Path) -> Workspace:
 
 @pytest.mark.slow
 def test_killed_seeds_resume_where_they_stopped(catbuilder: CommandLine, tmp_path: Path, workspace: Workspace) -> None:
-    catbuilder.recipe = write_recipe(tmp_path / "tiny.toml", batch_size=20, symmetries=1)
+    catbuilder.recipe = write_recipe(tmp_path / "tiny.toml", batch_size=20, scored_at_once=20, symmetries=1)
     recipe, before = load_recipe(catbuilder.recipe), state_of(workspace.path)
     command = ("experiment", "recursion", "--recipe", catbuilder.recipe, "--rounds", 2, "--seeds")
     catbuilder(*command, 1, expect=-signal.SIGKILL, CATBUILDER_FAULT="evaluate.after_commit")

@@ -146,7 +146,8 @@ def without_horovod(
     folder = tmp_path_factory.mktemp("bare")
     (folder / "horovod").mkdir()
     (folder / "horovod" / "__init__.py").write_text("raise ImportError('No module named horovod')")
-    recipe = write_recipe(folder / "strict.toml", policy="threshold", threshold=1.0)
+    quick = {"batch_size": 20, "scored_at_once": 20, "symmetries": 1}
+    recipe = write_recipe(folder / "strict.toml", policy="threshold", threshold=1.0, **quick)
     catbuilder = CommandLine(copy_of(small_survey), recipe)
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
     refused = catbuilder.round(np=2, expect=1, PYTHONPATH=path)
@@ -236,13 +237,20 @@ def test_stars_and_calibration_objects_are_never_promoted(workspace: Workspace, 
 
 
 @pytest.fixture
-def three_rounds(workspace: Workspace, tmp_path: Path) -> Workspace:
+def three_rounds(made_three_rounds: Path, copy_of: Callable[[Path], Path]) -> Workspace:
+    """A copy of the three rounds."""
+    return Workspace.open(copy_of(made_three_rounds))
+
+
+@pytest.fixture(scope="module")
+def made_three_rounds(small_survey: Path, copy_of: Callable[[Path], Path]) -> Path:
     """Round 1 promotes 0 to 3; 2 takes back 1 (too unsure) and 2 (other class), promotes 4; 3 promotes 2 again."""
-    recipe = recipe_of(tmp_path, policy="threshold", threshold=0.9, floor=0.6)
+    workspace = Workspace.open(copy_of(small_survey))
+    recipe = recipe_of(workspace.path.parent, policy="threshold", threshold=0.9, floor=0.6)
     finish_by_hand(workspace, plan_of(workspace, recipe), des({0: 0.95, 1: 0.95, 2: 0.95, 3: 0.05, 4: 0.5}))
     finish_by_hand(workspace, plan_of(workspace, recipe), des({0: 0.65, 1: 0.55, 2: 0.05, 3: 0.3, 4: 0.99}))
     finish_by_hand(workspace, plan_of(workspace, recipe), des({0: 0.65, 1: 0.95, 2: 0.02, 3: 0.3, 4: 0.99}))
-    return workspace
+    return workspace.path
 
 
 def test_a_promotion_that_a_later_round_scores_low_is_retracted(three_rounds: Workspace) -> None:

@@ -40,7 +40,7 @@ MEMBERS = "SELECT * EXCLUDE (run) FROM members ORDER BY member"
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_recipe(tmp_path_factory.mktemp("recipe") / "pair.toml", batch_size=8, symmetries=1)
+    return write_recipe(tmp_path_factory.mktemp("recipe") / "pair.toml", batch_size=8, scored_at_once=20, symmetries=1)
 
 
 def round_of_two(recipe: Path, workspace: Path, expect: int = 0, **environment: str) -> str:

@@ -36,7 +36,7 @@ class CommandLine:
         """Start a command and let it run."""
         # a fork cannot import other packages than those it has
         kind = ForkedProcess if self.forked and "PYTHONPATH" not in environment else subprocess.Popen
-        with nullcontext() if np > 1 else _on_one_core():
+        with nullcontext() if np > 1 else on_one_core():
             process: subprocess.Popen[str] = kind(
                 [CATBUILDER, "-w", str(self.workspace), *map(str, arguments)],
                 env={**os.environ, **environment},
@@ -52,7 +52,7 @@ class CommandLine:
     def __call__(self, *arguments: object, expect: int = 0, np: int = 1, **environment: str) -> str:
         """Run a command to its end; gives all it wrote, errors last."""
         if expect >= 0 and not any(environment.values()):
-            with nullcontext() if np > 1 else _on_one_core(), forked_workers() if np > 1 else workers_here():
+            with nullcontext() if np > 1 else on_one_core(), forked_workers() if np > 1 else workers_here():
                 done = cli("-w", self.workspace, *arguments)
             assert done.code == expect, f"{arguments} ended with {done.code}:\n{done.out}{done.err}"
             return done.out + done.err
@@ -81,11 +81,11 @@ class CommandLine:
         for process in psutil.process_iter():
             try:
                 words = process.cmdline()
-                alive = process.status() != psutil.STATUS_ZOMBIE
+                ours = any(str(self.workspace) in word for word in words) and (not module or module in words)
+                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
             except psutil.Error:
                 continue
-            if alive and any(str(self.workspace) in word for word in words) and (not module or module in words):
-                found.append(process)
         return found
 
     def stop(self) -> None:
@@ -100,7 +100,7 @@ def hear_ctrl_c() -> None:
 
 
 @contextmanager
-def _on_one_core() -> Iterator[None]:
+def on_one_core() -> Iterator[None]:
     """Keep this thread, and the threads and processes that it starts, to one core for a while.
 
     One process of a round plans a thread a core, and threads that wait for a busy core make it many times slower. Those

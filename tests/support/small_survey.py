@@ -47,7 +47,7 @@ noise = 0.05
 [validation]
 fraction = 0.2
 [scoring]
-batch_size = 2
+batch_size = {scored_at_once}
 symmetries = {symmetries}
 [promotion]
 policy = "{policy}"
@@ -59,8 +59,8 @@ floor = {floor}
 
 def write_recipe(path: Path, **changes: object) -> Path:
     """Two epochs of small steps, so that there is time to kill something; `changes` fill the places in `RECIPE`."""
-    values = {"batch_size": 2, "symmetries": 8, "policy": "top_k", "per_class": 6, "threshold": 0.9, "floor": 0.5}
-    path.write_text(RECIPE.format(**values | changes))
+    values = {"batch_size": 2, "scored_at_once": 2, "symmetries": 8, "policy": "top_k", "per_class": 6}
+    path.write_text(RECIPE.format(**values | {"threshold": 0.9, "floor": 0.5} | changes))
     return path
 
 
