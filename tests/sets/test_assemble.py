@@ -464,7 +464,7 @@ def test_a_second_target_gets_its_own_version_of_the_test_sets(assembled, tmp_pa
 
 
 def _give_splits(workspace: Workspace, survey: str, split: str, stated: bool) -> None:
-    with assembled.recording("splits") as recording:
+    with workspace.recording("splits") as recording:
         recording.con.execute(
             "INSERT INTO splits BY NAME SELECT survey, object_id, ? AS split, ? AS stated, 1 AS round, ? AS run "
             "FROM standing_objects_at() WHERE survey = ?",
