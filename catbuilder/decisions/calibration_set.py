@@ -6,6 +6,7 @@ measures it. HP and FO are test sets and are used for neither.
 """
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from catbuilder.decisions.calibrator import (
     expected_calibration_error,
     fit_calibrator,
     reliability,
+    resampled_calibration_errors,
 )
 from catbuilder.decisions.error_bounds import zero_error_n
 from catbuilder.decisions.evaluate import METRICS, metric_row
@@ -32,6 +34,7 @@ from catbuilder.decisions.measures import Metric, proportion
 
 _BOOTSTRAPS = 1000
 _FEWEST = 10  # objects of each class, below which a shift between the classes would be noise
+_DRAWN_AT_ONCE = 1 << 16  # what is computed of so many fits into the cache of a core
 
 
 def delta_per_class(recipe: Recipe, classes: tuple[str, ...]) -> float:
@@ -169,9 +172,8 @@ def truth_indices(objects: pa.Table, classes: tuple[str, ...]) -> Ints:
 
 
 def _of_confidence(variable: str, confidence: np.ndarray, right: np.ndarray) -> list[Metric]:
-    rng = np.random.default_rng(0)
-    samples = [rng.integers(0, len(right), len(right)) for _ in range(_BOOTSTRAPS)]
-    errors = [expected_calibration_error(confidence[s], right[s]) for s in samples]
+    counted = right.astype(np.float64)
+    errors = np.concatenate([resampled_calibration_errors(confidence, counted, s) for s in _resamples(len(right))])
     low, high = np.percentile(errors, [2.5, 97.5])
     value = expected_calibration_error(confidence, right)
     metrics = [Metric("ece", value, len(right), 1.0, low=float(low), high=float(high), variable=variable)]
@@ -184,8 +186,15 @@ def _of_confidence(variable: str, confidence: np.ndarray, right: np.ndarray) -> 
     return metrics
 
 
-def _bootstrapped(name: str, values: np.ndarray) -> Metric:
+def _resamples(n: int) -> Iterator[Ints]:
+    """Draw `_BOOTSTRAPS` samples of n objects with replacement, some at a time."""
     rng = np.random.default_rng(0)
-    means = [float(rng.choice(values, len(values)).mean()) for _ in range(_BOOTSTRAPS)]
+    at_once = max(1, _DRAWN_AT_ONCE // n)
+    for done in range(0, _BOOTSTRAPS, at_once):
+        yield rng.integers(0, n, (min(at_once, _BOOTSTRAPS - done), n))
+
+
+def _bootstrapped(name: str, values: np.ndarray) -> Metric:
+    means = np.concatenate([values[s].mean(axis=1) for s in _resamples(len(values))])
     low, high = np.percentile(means, [2.5, 97.5])
     return Metric(name, float(math.fsum(values) / len(values)), len(values), 1.0, low=float(low), high=float(high))

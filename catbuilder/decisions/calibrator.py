@@ -97,9 +97,26 @@ def expected_calibration_error(confidence: npt.ArrayLike, right: npt.ArrayLike, 
     It is the mean over objects of the distance between their bin's mean confidence and its accuracy.
     """
     confidence, right = np.asarray(confidence, float), np.asarray(right, float)
-    order = np.argsort(confidence, kind="stable")
-    parts = [part for part in np.array_split(order, min(bins, len(order) or 1)) if len(part)]
-    return sum(abs(float(right[p].sum() - confidence[p].sum())) for p in parts) / max(len(order), 1)
+    return float(resampled_calibration_errors(confidence, right, np.arange(len(confidence))[None], bins)[0])
+
+
+def resampled_calibration_errors(confidence: Floats, right: Floats, samples: Ints, bins: int = 10) -> Floats:
+    """Compute the expected calibration error of each sample of the objects: float (samples,).
+
+    Parameters
+    ----------
+    samples : int (samples, n), places of the objects in `confidence` and `right`
+    """
+    rank = np.unique(confidence, return_inverse=True)[1]
+    small = rank.astype(np.uint16) if len(rank) <= 1 << 16 else rank  # numpy sorts these in a third of the time
+    sorted_samples = np.take_along_axis(samples, np.argsort(small[samples], axis=1, kind="stable"), axis=1)
+    confidence, right = confidence[sorted_samples], right[sorted_samples]
+    total = np.zeros(len(samples))
+    for part in np.array_split(np.arange(samples.shape[1]), bins):
+        if len(part):
+            inside = slice(part[0], part[-1] + 1)
+            total += abs(right[:, inside].sum(axis=1) - confidence[:, inside].sum(axis=1))
+    return total / max(samples.shape[1], 1)
 
 
 def brier_score(posterior: npt.ArrayLike, truth: Ints) -> Floats:

@@ -14,6 +14,7 @@ from catbuilder.decisions.calibrator import (
     expected_calibration_error,
     fit_calibrator,
     reliability,
+    resampled_calibration_errors,
 )
 
 
@@ -178,3 +179,19 @@ def test_the_brier_score_by_hand_and_as_scikit_learn_has_it():
     p = softmax(logits)
     # scikit-learn counts one of the two classes
     assert brier_score(p, truth).mean() / 2 == pytest.approx(brier_score_loss(truth, p[:, 1]))
+
+
+@pytest.mark.parametrize("n", [1, 7, 10, 600])
+def test_the_error_of_each_sample_is_that_of_its_objects_alone(n):
+    rng = np.random.default_rng(n)
+    confidence = rng.random(n).round(2)  # with ties, whose order decides in which bin they are
+    right = (rng.random(n) < confidence).astype(float)
+    samples = rng.integers(0, n, (20, n))
+    alone = [sum(abs(b.right - confidence[s][np.argsort(confidence[s], kind="stable")][at].sum()) for b, at in zip(
+        reliability(confidence[s], right[s]), places(n), strict=True)) / n for s in samples]  # fmt: skip
+    np.testing.assert_allclose(resampled_calibration_errors(confidence, right, samples), alone, rtol=1e-12)
+
+
+def places(n):
+    """Places of the objects of each of ten bins, in the order of their confidence."""
+    return [part for part in np.array_split(np.arange(n), 10) if len(part)]

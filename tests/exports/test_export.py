@@ -289,14 +289,14 @@ NUMBER = st.one_of(st.none(), st.floats(width=32))
 
 
 @settings(
-    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
+    max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # an export takes too long to shrink what it fails on
 )  # fmt: skip
 @given(
-    ids=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=6, unique=True),
-    names=st.lists(st.one_of(st.none(), st.text(max_size=9)), min_size=6, max_size=6),
-    magnitudes=st.lists(NUMBER, min_size=6, max_size=6),
-    radii=st.lists(NUMBER, min_size=6, max_size=6),
+    ids=st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=18, unique=True),
+    names=st.lists(st.one_of(st.none(), st.text(max_size=9)), min_size=18, max_size=18),
+    magnitudes=st.lists(NUMBER, min_size=18, max_size=18),
+    radii=st.lists(NUMBER, min_size=18, max_size=18),
 )
 def test_any_values_survive_the_round_trip(any_workspace, tmp_path, ids, names, magnitudes, radii):
     n = len(ids)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -77,6 +78,19 @@ def workspace(made: Path, tmp_path: Path) -> Workspace:
     return Workspace.open(shutil.copytree(made, tmp_path / "ws"))
 
 
+@pytest.fixture(scope="module")
+def made_and_linked(made: Path, copy_of: Callable[[Path], Path]) -> Path:
+    path = copy_of(made)
+    find_aliases(Workspace.open(path))
+    return path
+
+
+@pytest.fixture
+def linked(made_and_linked: Path, tmp_path: Path) -> Workspace:
+    """The same, linked."""
+    return Workspace.open(shutil.copytree(made_and_linked, tmp_path / "ws"))
+
+
 def aliases(workspace: Workspace) -> list[tuple]:
     return ask(workspace, "SELECT object_id, of_object_id FROM aliases ORDER BY ALL")
 
@@ -107,9 +121,8 @@ def test_an_image_within_the_radius_is_the_nearest_catalogued_object(workspace):
     assert [row[0] for row in separations] == pytest.approx([0.3, 0.5, 0.9, 0.2], abs=1e-6)
 
 
-def test_the_catalogue_shows_each_galaxy_once_under_the_surveys_id(workspace):
-    find_aliases(workspace)
-    rows = ask(workspace, "SELECT object_id, label, source, split, quality FROM catalog ORDER BY object_id")
+def test_the_catalogue_shows_each_galaxy_once_under_the_surveys_id(linked):
+    rows = ask(linked, "SELECT object_id, label, source, split, quality FROM catalog ORDER BY object_id")
     assert rows == [
         (4, "spiral", "imported", "train", "ok"),  # an image of nothing that is catalogued
         (100, "spiral", "imported", "train", "ok"),
@@ -119,17 +132,15 @@ def test_the_catalogue_shows_each_galaxy_once_under_the_surveys_id(workspace):
     ]
 
 
-def test_a_second_call_adds_nothing(workspace):
-    find_aliases(workspace)
-    before = ask(workspace, "FROM runs")
-    assert find_aliases(workspace) == AliasReport(considered=1)
-    assert ask(workspace, "FROM runs") == before
+def test_a_second_call_adds_nothing(linked):
+    before = ask(linked, "FROM runs")
+    assert find_aliases(linked) == AliasReport(considered=1)
+    assert ask(linked, "FROM runs") == before
 
 
-def test_a_wider_radius_finds_more_later(workspace):
-    find_aliases(workspace)
-    assert find_aliases(workspace, 1.5).identified == 1
-    assert (4, 300) in aliases(workspace)
+def test_a_wider_radius_finds_more_later(linked):
+    assert find_aliases(linked, 1.5).identified == 1
+    assert (4, 300) in aliases(linked)
 
 
 def test_images_are_not_linked_to_objects_of_another_survey(workspace, tmp_path):
@@ -161,10 +172,9 @@ def test_a_test_object_keeps_the_id_that_its_frozen_set_names(workspace, tmp_pat
 # --- what is copied to the object
 
 
-def test_the_object_takes_the_nearest_good_stamp_as_it_is(workspace):
-    find_aliases(workspace)
+def test_the_object_takes_the_nearest_good_stamp_as_it_is(linked):
     columns = "SELECT * EXCLUDE (object_id, round, run) FROM stamps WHERE object_id = ?"
-    assert ask(workspace, columns, 100) == ask(workspace, columns, 1)
+    assert ask(linked, columns, 100) == ask(linked, columns, 1)
 
 
 def test_a_good_stamp_farther_away_is_better_than_a_flagged_one(workspace):
@@ -228,11 +238,10 @@ def test_the_latest_label_of_every_source_and_annotator_is_copied_but_no_promoti
     assert reason == ("given to image 1, which shows it 0.30 arcsec away: ingested with 1.png",)
 
 
-def test_a_label_given_to_an_image_later_is_copied_by_the_next_call(workspace):
-    find_aliases(workspace)
-    record(workspace, label_event("sdss", 5, "spiral", "human"))
-    assert find_aliases(workspace) == AliasReport(considered=1, labels=1)
-    assert labels(workspace, 400) == [("spiral", "human", None)]
+def test_a_label_given_to_an_image_later_is_copied_by_the_next_call(linked):
+    record(linked, label_event("sdss", 5, "spiral", "human"))
+    assert find_aliases(linked) == AliasReport(considered=1, labels=1)
+    assert labels(linked, 400) == [("spiral", "human", None)]
 
 
 def test_what_the_firewall_knows_of_an_image_holds_for_the_object(workspace, tmp_path):
@@ -288,14 +297,13 @@ def test_what_lies_near_an_image_of_a_test_or_calibration_galaxy_is_out(workspac
     assert rows == [(101, "position", "HP", 100), (201, "position", "calibration", 200)]
 
 
-def test_an_object_is_out_beside_its_image_that_a_test_set_names(workspace):
-    find_aliases(workspace)
-    with workspace.recording("a set that was listed with the image's id") as recording:
+def test_an_object_is_out_beside_its_image_that_a_test_set_names(linked):
+    with linked.recording("a set that was listed with the image's id") as recording:
         recording.con.execute(
             "INSERT INTO test_sets VALUES ('HP', 'sdss', 1, 'spiral', 0.9, 1, ?, NULL)", [recording.run]
         )
-    update_firewall(workspace, 5.0)
-    assert ask(workspace, "SELECT object_id, test_object_id FROM exclusions") == [(100, 1)]
+    update_firewall(linked, 5.0)
+    assert ask(linked, "SELECT object_id, test_object_id FROM exclusions") == [(100, 1)]
 
 
 # --- labels and splits given to an image later
@@ -324,33 +332,30 @@ def give_split(workspace: Workspace, object_id: int, split: str, stated: bool | 
         )
 
 
-def test_a_corrected_label_and_split_of_an_image_reach_its_object_at_once_and_only_once(workspace, tmp_path):
-    find_aliases(workspace)
+def test_a_corrected_label_and_split_of_an_image_reach_its_object_at_once_and_only_once(linked, tmp_path):
     corrected = (["label", "split"], (1, "elliptical", "none"), (2, "elliptical", ""))
-    say(workspace, tmp_path, *corrected)
+    say(linked, tmp_path, *corrected)
     shown = "SELECT label, split FROM catalog WHERE object_id = 100"
-    assert ask(workspace, shown) == [("elliptical", "none")]
+    assert ask(linked, shown) == [("elliptical", "none")]
     counted = "SELECT (SELECT count(*) FROM labels), (SELECT count(*) FROM splits)"
-    before = ask(workspace, counted)
-    say(workspace, tmp_path, *corrected)
-    assert find_aliases(workspace) == AliasReport(considered=1)
-    assert ask(workspace, counted) == before
+    before = ask(linked, counted)
+    say(linked, tmp_path, *corrected)
+    assert find_aliases(linked) == AliasReport(considered=1)
+    assert ask(linked, counted) == before
 
 
-def test_an_older_table_of_a_farther_image_does_not_take_the_label_back(workspace, tmp_path):
-    find_aliases(workspace)
+def test_an_older_table_of_a_farther_image_does_not_take_the_label_back(linked, tmp_path):
     for _ in range(2):
-        say(workspace, tmp_path, ["label"], (2, "elliptical"))
-        say(workspace, tmp_path, ["label"], (1, "spiral"))
-    assert labels(workspace, 100) == [("spiral", "imported", None)]
+        say(linked, tmp_path, ["label"], (2, "elliptical"))
+        say(linked, tmp_path, ["label"], (1, "spiral"))
+    assert labels(linked, 100) == [("spiral", "imported", None)]
 
 
-def test_a_label_of_the_object_later_than_the_images_stands(workspace, tmp_path):
-    find_aliases(workspace)
-    say(workspace, tmp_path, ["label"], (1, "elliptical"))
-    record(workspace, label_event("sdss", 100, "spiral"))
-    find_aliases(workspace)
-    assert [label for label, *_ in labels(workspace, 100)] == ["spiral", "elliptical", "spiral"]
+def test_a_label_of_the_object_later_than_the_images_stands(linked, tmp_path):
+    say(linked, tmp_path, ["label"], (1, "elliptical"))
+    record(linked, label_event("sdss", 100, "spiral"))
+    find_aliases(linked)
+    assert [label for label, *_ in labels(linked, 100)] == ["spiral", "elliptical", "spiral"]
 
 
 def test_a_default_split_is_no_statement(workspace, tmp_path):
@@ -469,9 +474,8 @@ def _after_another(recording):
     return slow
 
 
-def test_the_checks_hold_afterwards(workspace):
-    find_aliases(workspace)
-    done = cli("-w", workspace.path, "check")
+def test_the_checks_hold_afterwards(linked):
+    done = cli("-w", linked.path, "check")
     assert done.code == 0, done
 
 
@@ -519,27 +523,25 @@ def test_why_shows_votes_and_domain(workspace):
     assert ("domain", "star of the population bright: it is a point") in told
 
 
-def test_a_label_imported_for_an_image_is_recorded_for_the_object(workspace, tmp_path):
-    find_aliases(workspace)
+def test_a_label_imported_for_an_image_is_recorded_for_the_object(linked, tmp_path):
     table = write_csv(tmp_path / "mine.csv", ["object_id", "label"], (5, "spiral"), (300, "spiral"), (6, "spiral"))
-    done = cli("-w", workspace.path, "labels", "import", table, "--source", "human")
+    done = cli("-w", linked.path, "labels", "import", table, "--source", "human")
     assert done.out.startswith("2 labels recorded") and "object 6 is not in the catalogue" in done.err
-    assert labels(workspace, 400) == [("spiral", "human", None)]
-    rows = ask(workspace, "SELECT object_id, reason FROM labels WHERE source = 'human' ORDER BY event")
+    assert labels(linked, 400) == [("spiral", "human", None)]
+    rows = ask(linked, "SELECT object_id, reason FROM labels WHERE source = 'human' ORDER BY event")
     assert rows == [(400, "imported from mine.csv, row 2, where it is given to image 5"),
                     (300, "imported from mine.csv, row 3")]  # fmt: skip
-    assert find_aliases(workspace) == AliasReport(considered=1)
+    assert find_aliases(linked) == AliasReport(considered=1)
 
 
-def test_answers_about_an_image_and_about_the_object_that_it_shows_are_votes_on_one_object(workspace, tmp_path):
-    find_aliases(workspace)
+def test_answers_about_an_image_and_about_the_object_that_it_shows_are_votes_on_one_object(linked, tmp_path):
     by_image, by_object = {"#object_id": 5, "#survey": "sdss"}, {"#object_id": 400}
     rows = [classification("ann", 5, task("Spiral"), fields=by_image)]
     rows += [classification(user, 400, task("Star"), fields=by_object) for user in ("bob", "cy")]
     file = write_classifications(tmp_path / "votes.csv", rows)
-    done = cli("-w", workspace.path, "labels", "import", file, "--layout", "zooniverse")
+    done = cli("-w", linked.path, "labels", "import", file, "--layout", "zooniverse")
     assert "of 3 people 2 gave an answer that means no class, 1 answered spiral" in done.err
-    assert labels(workspace, 400) == []
+    assert labels(linked, 400) == []
 
 
 # --- real images

@@ -83,6 +83,19 @@ def workspace(matched: Path, copy_of) -> Workspace:
     return Workspace.open(copy_of(matched))
 
 
+@pytest.fixture(scope="module")
+def sets_made(matched: Path, copy_of) -> Path:
+    """The same after `assemble`; copy it, do not change it."""
+    path = copy_of(matched)
+    assert cli("-w", path, "assemble").code == 0
+    return path
+
+
+@pytest.fixture
+def assembled(sets_made: Path, copy_of) -> Workspace:
+    return Workspace.open(copy_of(sets_made))
+
+
 def members(workspace: Workspace, name: str, survey: str) -> set[int]:
     rows = ask(workspace, "SELECT object_id FROM test_sets WHERE test_set = ? AND survey = ?", name, survey)
     return {object_id for (object_id,) in rows}
@@ -118,10 +131,9 @@ def test_the_sets_follow_the_papers_rules(workspace):
     assert splits(workspace, "des")[DES + 9000] == "pool"
 
 
-def test_truth_is_the_larger_debiased_vote_and_the_raw_majority_stands_beside_it(workspace):
-    assert cli("-w", workspace.path, "assemble").code == 0
+def test_truth_is_the_larger_debiased_vote_and_the_raw_majority_stands_beside_it(assembled):
     for object_id, truth, votes_, raw in ask(
-        workspace,
+        assembled,
         "SELECT object_id, truth, votes, raw_majority FROM test_sets WHERE survey = 'des' AND test_set = 'FO'",
     ):
         i = object_id - DES
@@ -131,37 +143,34 @@ def test_truth_is_the_larger_debiased_vote_and_the_raw_majority_stands_beside_it
         assert (raw == truth) is (i % 10 != 3)
 
 
-def test_calibration_has_the_volunteers_labels_and_ties_have_none(workspace):
-    assert cli("-w", workspace.path, "assemble").code == 0
-    rows = ask(workspace, "SELECT object_id, label, source FROM catalog WHERE survey = 'des' AND split = 'calibration'")
+def test_calibration_has_the_volunteers_labels_and_ties_have_none(assembled):
+    rows = ask(assembled, "SELECT object_id, label, source FROM catalog WHERE survey = 'des' AND split = 'calibration'")
     for object_id, label, source in rows:
         el, cs = votes(object_id - DES)
         expected = (None, None) if el == cs else ("elliptical" if el > cs else "spiral", "galaxy_zoo")
         assert (label, source) == expected
 
 
-def test_a_second_call_changes_nothing(workspace):
-    assert cli("-w", workspace.path, "assemble").code == 0
+def test_a_second_call_changes_nothing(assembled):
     state = "SELECT * EXCLUDE (healpix) FROM catalog ORDER BY survey, object_id".replace(" EXCLUDE (healpix)", "")
-    before = ask(workspace, state)
-    events = ask(workspace, "SELECT count(*) FROM labels")
-    done = cli("-w", workspace.path, "assemble")
+    before = ask(assembled, state)
+    events = ask(assembled, "SELECT count(*) FROM labels")
+    done = cli("-w", assembled.path, "assemble")
     assert "HP and FO: written by an earlier call and frozen" in done.out
-    assert ask(workspace, state) == before and ask(workspace, "SELECT count(*) FROM labels") == events
+    assert ask(assembled, state) == before and ask(assembled, "SELECT count(*) FROM labels") == events
 
 
-def test_galaxies_that_come_after_fo_was_written_join_calibration_by_their_hash_and_nothing_else(workspace, tmp_path):
-    assert cli("-w", workspace.path, "assemble").code == 0
-    before = {name: members(workspace, name, "des") for name in ("HP", "FO")}
-    drawn = {i for i, split in splits(workspace, "des").items() if split == "calibration"}
+def test_galaxies_that_come_after_fo_was_written_join_calibration_by_their_hash_and_nothing_else(assembled, tmp_path):
+    before = {name: members(assembled, name, "des") for name in ("HP", "FO")}
+    drawn = {i for i, split in splits(assembled, "des").items() if split == "calibration"}
     more = catalogues(tmp_path, shared=GALAXIES)
-    assert cli("-w", workspace.path, "ingest", "des", more["des"]).code == 0
-    failed(cli("-w", workspace.path, "assemble"), "after the cross-match", "catbuilder crossmatch")
-    assert cli("-w", workspace.path, "crossmatch").code == 0
-    done = cli("-w", workspace.path, "assemble")
+    assert cli("-w", assembled.path, "ingest", "des", more["des"]).code == 0
+    failed(cli("-w", assembled.path, "assemble"), "after the cross-match", "catbuilder crossmatch")
+    assert cli("-w", assembled.path, "crossmatch").code == 0
+    done = cli("-w", assembled.path, "assemble")
     assert "came after FO was written" in done.out, done
-    assert {name: members(workspace, name, "des") for name in ("HP", "FO")} == before
-    assert drawn <= {i for i, split in splits(workspace, "des").items() if split == "calibration"}
+    assert {name: members(assembled, name, "des") for name in ("HP", "FO")} == before
+    assert drawn <= {i for i, split in splits(assembled, "des").items() if split == "calibration"}
 
 
 def test_hp_from_a_list_is_that_list(workspace, tmp_path):
@@ -222,29 +231,27 @@ def test_other_classes_than_galaxy_zoos_are_refused(tmp_path):
 # --- the target population
 
 
-def test_each_object_has_a_domain_and_a_reason(workspace):
-    assert cli("-w", workspace.path, "assemble").code == 0
-    domains = dict(ask(workspace, "SELECT object_id - ?, domain FROM standing_domains_at()", DES))
+def test_each_object_has_a_domain_and_a_reason(assembled):
+    domains = dict(ask(assembled, "SELECT object_id - ?, domain FROM standing_domains_at()", DES))
     expected = {0: "in", 1: "artefact", 2: "artefact", 3: "star", 4: "in", 5: "unknown", 6: "in"}
     assert {i: domains[i] for i in range(7)} == expected
     assert (domains[9000], domains[9001], domains[9002]) == ("in", "extrapolated", "unresolved")
-    reasons = dict(ask(workspace, "SELECT object_id - ?, reason FROM standing_domains_at()", DES))
+    reasons = dict(ask(assembled, "SELECT object_id - ?, reason FROM standing_domains_at()", DES))
     assert "FLAGS" in reasons[1] and "IMAFLAGS_ISO" in reasons[2] and "SPREAD_MODEL_I" in reasons[5]
     assert reasons[0] is None
 
 
-def test_the_same_population_is_applied_once_and_another_one_anew(workspace, tmp_path):
-    assert cli("-w", workspace.path, "assemble").code == 0
-    assert cli("-w", workspace.path, "assemble").code == 0
-    assert ask(workspace, "SELECT count(*) FROM populations") == [(1,)]
+def test_the_same_population_is_applied_once_and_another_one_anew(assembled, tmp_path):
+    assert cli("-w", assembled.path, "assemble").code == 0
+    assert ask(assembled, "SELECT count(*) FROM populations") == [(1,)]
     (tmp_path / "all.sql").write_text(
         "SELECT object_id, 'in' AS domain, NULL AS reason FROM des_sources WHERE survey = $survey;"
     )
     recipe = tmp_path / "mine.toml"
     recipe.write_text(_with_population((tmp_path / "all.sql").as_posix()))
-    assert cli("-w", workspace.path, "assemble", "--recipe", recipe).code == 0
-    assert ask(workspace, "SELECT DISTINCT domain FROM standing_domains_at()") == [("in",)]
-    assert ask(workspace, "SELECT population FROM populations ORDER BY run") == [("des_dr1",), ("all",)]
+    assert cli("-w", assembled.path, "assemble", "--recipe", recipe).code == 0
+    assert ask(assembled, "SELECT DISTINCT domain FROM standing_domains_at()") == [("in",)]
+    assert ask(assembled, "SELECT population FROM populations ORDER BY run") == [("des_dr1",), ("all",)]
 
 
 @pytest.mark.parametrize(
@@ -322,15 +329,14 @@ def test_a_test_set_that_names_an_image_guards_the_galaxy_it_shows(workspace, tm
     assert members(workspace, "LATE", "sdss") == {SDSS + GALAXIES - 1}
 
 
-def test_calibration_stays_calibration_whatever_a_table_of_images_says(workspace, tmp_path):
-    assert cli("-w", workspace.path, "assemble").code == 0
-    drawn = min(i for i, split in splits(workspace, "des").items() if split == "calibration")
+def test_calibration_stays_calibration_whatever_a_table_of_images_says(assembled, tmp_path):
+    drawn = min(i for i, split in splits(assembled, "des").items() if split == "calibration")
     images = write_images(tmp_path / "images", ["a.png"])
     table = write_csv(tmp_path / "t.csv", ["object_id", "file"], [drawn, "a.png"])
     for _ in range(2):
         words = ("ingest", "images", images, "--table", table, "--survey", "des", "--split", "pool")
-        assert cli("-w", workspace.path, *words).code == 0
-    assert splits(workspace, "des")[drawn] == "calibration"
+        assert cli("-w", assembled.path, *words).code == 0
+    assert splits(assembled, "des")[drawn] == "calibration"
 
 
 def test_an_image_under_a_catalogued_id_but_far_from_its_position_is_refused(workspace, tmp_path):
@@ -375,20 +381,19 @@ def test_the_papers_hp_list_gives_the_papers_counts(real_sky, _):
 # --- later calls
 
 
-def test_votes_that_no_longer_suffice_take_label_and_training_back(workspace, tmp_path):
-    assert cli("-w", workspace.path, "assemble").code == 0
-    trained = min(i for i, split in splits(workspace, "sdss").items() if split == "train") - SDSS
+def test_votes_that_no_longer_suffice_take_label_and_training_back(assembled, tmp_path):
+    trained = min(i for i, split in splits(assembled, "sdss").items() if split == "train") - SDSS
     (ra, dec) = place(trained)
     header = ["OBJID", "RA", "DEC", "NVOTE", "P_EL", "P_CS", "P_EL_DEBIASED", "P_CS_DEBIASED"]
     news = write_csv(tmp_path / "new.csv", header, [SDSS + trained, ra, dec, 60, 0.5, 0.5, 0.5, 0.5])
-    assert cli("-w", workspace.path, "ingest", "gz1", news, "--update").code == 0
-    done = cli("-w", workspace.path, "crossmatch")
-    done = cli("-w", workspace.path, "assemble")
+    assert cli("-w", assembled.path, "ingest", "gz1", news, "--update").code == 0
+    done = cli("-w", assembled.path, "crossmatch")
+    done = cli("-w", assembled.path, "assemble")
     assert "1 label of an earlier call is retracted" in done.out, done
     state = "SELECT label, split FROM catalog WHERE survey = 'sdss' AND object_id = ?"
-    assert ask(workspace, state, SDSS + trained) == [(None, "none")]
-    again = cli("-w", workspace.path, "assemble")
-    assert "retracted" not in again.out and ask(workspace, state, SDSS + trained) == [(None, "none")]
+    assert ask(assembled, state, SDSS + trained) == [(None, "none")]
+    again = cli("-w", assembled.path, "assemble")
+    assert "retracted" not in again.out and ask(assembled, state, SDSS + trained) == [(None, "none")]
 
 
 def test_labels_of_an_image_table_and_of_assemble_do_not_replace_each_other_in_turn(workspace, tmp_path):
@@ -402,15 +407,14 @@ def test_labels_of_an_image_table_and_of_assemble_do_not_replace_each_other_in_t
     assert ask(workspace, "SELECT count(*) FROM labels WHERE object_id = ?", SDSS + trained) == [(2,)]
 
 
-def test_an_object_that_comes_after_the_population_is_unknown_until_it_is_looked_at(workspace, tmp_path):
-    assert cli("-w", workspace.path, "assemble").code == 0
+def test_an_object_that_comes_after_the_population_is_unknown_until_it_is_looked_at(assembled, tmp_path):
     header = ["COADD_OBJECT_ID", "RA", "DEC", "MAG_AUTO_R"]
     late = write_csv(tmp_path / "late.csv", header, [DES + 9100, 41.0, -31.0, 23.5])
-    assert cli("-w", workspace.path, "ingest", "des", late).code == 0
+    assert cli("-w", assembled.path, "ingest", "des", late).code == 0
     images = write_images(tmp_path / "images", ["a.png"])
     table = write_csv(tmp_path / "t.csv", ["object_id", "file"], [DES + 9100, "a.png"])
-    assert cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "des").code == 0
-    assert ask(workspace, "SELECT domain FROM catalog WHERE object_id = ?", DES + 9100) == [("unknown",)]
+    assert cli("-w", assembled.path, "ingest", "images", images, "--table", table, "--survey", "des").code == 0
+    assert ask(assembled, "SELECT domain FROM catalog WHERE object_id = ?", DES + 9100) == [("unknown",)]
 
 
 def test_an_object_that_a_population_does_not_return_is_unknown(workspace, tmp_path):
@@ -443,21 +447,20 @@ def test_what_calibrates_already_is_not_taken_for_a_test(workspace, tmp_path):
     assert not drawn & (members(workspace, "HP", "des") | members(workspace, "FO", "des"))
 
 
-def test_a_second_target_gets_its_own_version_of_the_test_sets(workspace, tmp_path):
-    assert cli("-w", workspace.path, "assemble").code == 0
-    first = members(workspace, "FO", "sdss")
-    with open(workspace.path / "catbuilder.toml", "a") as file:
+def test_a_second_target_gets_its_own_version_of_the_test_sets(assembled, tmp_path):
+    first = members(assembled, "FO", "sdss")
+    with open(assembled.path / "catbuilder.toml", "a") as file:
         file.write('\n[surveys.des2]\nrelease = "DR2"\nid_column = "COADD_OBJECT_ID"\n')
     header = ["COADD_OBJECT_ID", "RA", "DEC", "EXTENDED_CLASS_COADD"]
     rows = [[9 * DES + i, place(i)[0], place(i)[1], 3] for i in range(SHARED)]
     words = ("ingest", "des", write_csv(tmp_path / "des2.csv", header, *rows), "--survey", "des2")
-    assert cli("-w", workspace.path, *words).code == 0
-    assert cli("-w", workspace.path, "crossmatch").code == 0
+    assert cli("-w", assembled.path, *words).code == 0
+    assert cli("-w", assembled.path, "crossmatch").code == 0
     recipe = tmp_path / "dr2.toml"
     recipe.write_text(_with_population("des_dr2").replace('target = "des"', 'target = "des2"'))
-    done = cli("-w", workspace.path, "assemble", "--recipe", recipe)
-    assert done.code == 0 and members(workspace, "FO", "sdss") == first
-    assert {i - 9 * DES for i in members(workspace, "FO", "des2")} == {i - SDSS for i in first}
+    done = cli("-w", assembled.path, "assemble", "--recipe", recipe)
+    assert done.code == 0 and members(assembled, "FO", "sdss") == first
+    assert {i - 9 * DES for i in members(assembled, "FO", "des2")} == {i - SDSS for i in first}
 
 
 def _give_splits(workspace: Workspace, survey: str, split: str, stated: bool) -> None:
@@ -487,10 +490,9 @@ def test_a_default_split_of_none_is_replaced(workspace, copy_of):
         assert kept == splits(workspace, survey)
 
 
-def test_an_image_of_nothing_catalogued_does_not_call_for_the_population_again(workspace, tmp_path):
-    assert cli("-w", workspace.path, "assemble").code == 0
+def test_an_image_of_nothing_catalogued_does_not_call_for_the_population_again(assembled, tmp_path):
     images = write_images(tmp_path / "images", ["a.png"])
     table = write_csv(tmp_path / "t.csv", ["object_id", "file", "ra", "dec"], ["somewhere", "a.png", 80.0, -60.0])
-    assert cli("-w", workspace.path, "ingest", "images", images, "--table", table, "--survey", "des").code == 0
-    assert cli("-w", workspace.path, "assemble").code == 0
-    assert ask(workspace, "SELECT count(*) FROM populations") == [(1,)]
+    assert cli("-w", assembled.path, "ingest", "images", images, "--table", table, "--survey", "des").code == 0
+    assert cli("-w", assembled.path, "assemble").code == 0
+    assert ask(assembled, "SELECT count(*) FROM populations") == [(1,)]

@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -88,6 +89,16 @@ def around(place: tuple[float, float], offsets: Sequence[tuple[float, float]]) -
     return moved.ra.deg, moved.dec.deg
 
 
+@contextmanager
+def rolled_back(con: Connection) -> Iterator[Connection]:
+    """A transaction of which nothing stays."""
+    con.begin()
+    try:
+        yield con
+    finally:
+        con.rollback()
+
+
 def greedy(candidates: list[tuple[int, int, float]]) -> set[tuple[int, int]]:
     """The definition: by increasing separation, ties by id, each object once."""
     taken: set[tuple[int, int]] = set()
@@ -110,20 +121,26 @@ places = st.one_of(
 )
 
 
+@pytest.fixture(scope="module")
+def open_catalogue(empty, tmp_path_factory):
+    """A connection to an empty catalogue for tests that roll back what they insert."""
+    file = shutil.copy(empty.catalog_file, tmp_path_factory.mktemp("open"))
+    with connect(Path(file), read_only=False) as con:
+        yield con
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(place=places, a=offsets, b=offsets, copies=st.integers(0, 3), radius=st.sampled_from([0.3, 1.0, 2.5, 60.0]))
-def test_pairs_are_those_of_the_greedy_matching_in_any_cluster_anywhere(empty, place, a, b, copies, radius):
+def test_pairs_are_those_of_the_greedy_matching_in_any_cluster_anywhere(open_catalogue, place, a, b, copies, radius):
     b = b + a[:copies]  # the same position in both
     (ra_a, dec_a), (ra_b, dec_b) = around(place, a), around(place, b)
-    with connect(empty.catalog_file, read_only=False) as con:
-        con.begin()
+    with rolled_back(open_catalogue) as con:
         insert(con, "sdss", range(len(a)), ra_a, dec_a, 1, "sdss")
         insert(con, "des", range(100, 100 + len(b)), ra_b, dec_b, 1, "des")
         assert find_candidates(con, Side("sdss"), Side("des"), radius) == (len(a), len(b))
         pair_one_to_one(con)
         candidates = con.execute("FROM candidates").fetchall()
         found = con.execute("SELECT id_a, id_b FROM pairs").fetchall()
-        con.rollback()
     sky_a, sky_b = SkyCoord(ra_a, dec_a, unit="deg"), SkyCoord(ra_b, dec_b, unit="deg")
     apart = sky_a[:, np.newaxis].separation(sky_b).arcsec
     near = {(i, 100 + j) for i, j in zip(*np.nonzero(apart <= radius), strict=True)}
@@ -134,19 +151,17 @@ def test_pairs_are_those_of_the_greedy_matching_in_any_cluster_anywhere(empty, p
 
 
 @pytest.mark.parametrize("place", LARGE_TABLES.values(), ids=LARGE_TABLES.keys())
-def test_a_dense_cluster_is_matched_one_to_one(empty, place):
+def test_a_dense_cluster_is_matched_one_to_one(open_catalogue, place):
     rng = np.random.default_rng(3)
     ra_a, dec_a = around(place, [*zip(rng.uniform(0, 360, 150), 5 * np.sqrt(rng.uniform(0, 1, 150)), strict=True)])
     ra_b, dec_b = around(place, [*zip(rng.uniform(0, 360, 200), 5 * np.sqrt(rng.uniform(0, 1, 200)), strict=True)])
-    with connect(empty.catalog_file, read_only=False) as con:
-        con.begin()
+    with rolled_back(open_catalogue) as con:
         insert(con, "sdss", range(150), ra_a, dec_a, 1, "sdss")
         insert(con, "des", range(200), ra_b, dec_b, 1, "des")
         find_candidates(con, Side("sdss"), Side("des"), 1.0)
         pair_one_to_one(con)
         candidates = con.execute("FROM candidates").fetchall()
         found = con.execute("SELECT id_a, id_b FROM pairs").fetchall()
-        con.rollback()
     apart = SkyCoord(ra_a, dec_a, unit="deg")[:, np.newaxis].separation(SkyCoord(ra_b, dec_b, unit="deg")).arcsec
     expected = greedy([(int(i), int(j), apart[i, j]) for i, j in zip(*np.nonzero(apart <= 1), strict=True)])
     assert len(candidates) > 2 * len(expected) > 100, "the cluster is not dense enough to prove anything"
@@ -449,7 +464,7 @@ def test_real_pairs_are_those_of_astropy(real):
         ask(real, "SELECT object_id, ra, dec FROM objects WHERE survey = ? ORDER BY object_id", survey)
         for survey in ("sdss", "des")
     )
-    sky_a, sky_b = (SkyCoord([r[1] for r in side], [r[2] for r in side], unit="deg") for side in (a, b))
+    sky_a, sky_b = (SkyCoord(np.array([place for _, *place in side]), unit="deg") for side in (a, b))
     index, apart, _ = sky_b.match_to_catalog_sky(sky_a)
     assert len(set(index)) == len(index)  # nobody is asked for twice, so the greedy matching is the nearest of each
     found = ask(real, "SELECT object_id_b, object_id_a, separation_arcsec FROM standing_matches_at() ORDER BY 1")

@@ -305,8 +305,8 @@ THINGS = st.lists(
         is_test=st.booleans(),
         match=st.sampled_from([None, None, 0, 1, 2]),
     ),
-    min_size=3,
-    max_size=12,
+    min_size=8,
+    max_size=24,
 )
 # Enough to train on, wherever the rest of a catalogue goes.
 ANCHORS = [Thing("sdss", None, 0.0, 6 + i, "train", CLASSES[i % 2], None, "ok", False, None) for i in range(8)]
@@ -387,7 +387,7 @@ def same_picture_without_position(a: Thing, b: Thing) -> bool:
     return None in (a.spot, b.spot) and a.picture == b.picture and a.quality == b.quality == "ok"
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(things=THINGS)
 def test_whatever_the_catalogue_only_clean_objects_are_trained_on_or_promoted(
     things: list[Thing], empty: Path, copy_of: Callable[[Path], Path], recipe: Recipe

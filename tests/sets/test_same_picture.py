@@ -1,5 +1,6 @@
 """`same_picture` finds copies after rescaling, re-encoding, rotation and flips, and no look-alikes."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -149,9 +150,14 @@ def test_the_order_of_the_sets_and_their_blocks_does_not_matter():
     assert all(forward[pair] == pytest.approx(backward[pair], rel=1e-3) for pair in forward)
 
 
-def real(folder: str, count: int, size: int = 96) -> np.ndarray:
+def real(folder: str, count: int) -> np.ndarray:
     paths = sorted(path for path in (DATA / folder).rglob("*") if path.suffix in (".png", ".jpg"))[:count]
-    return np.stack([read_picture(path, size).pixels for path in paths])
+    return np.stack([read(path) for path in paths])
+
+
+@lru_cache(maxsize=1200)  # several tests compare the same folders
+def read(path: Path) -> np.ndarray:
+    return read_picture(path, 96).pixels
 
 
 @pytest.mark.real

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from support.made_once import made_once, shared
 from support.new_workspace import create_workspace
 from support.toy_survey import toy_recipe
 
@@ -239,8 +241,15 @@ def surveyed(folder: Path) -> Workspace:
 
     des 1 to 4 are labelled (1 and 2 elliptical by a catalogue, 3 and 4 spiral by people), 5 to 8 the pool, 9 to 11
     test set HP (11 without an image), sdss 5 has the number of another galaxy. Round 1 promotes 5 and 6, round 2
-    takes 6 back and promotes 7.
+    takes 6 back and promotes 7. It is made once, and copied.
     """
+    if not shared():
+        return _make_surveyed(folder)
+    shutil.copytree(made_once("surveyed", _make_surveyed), folder, dirs_exist_ok=True)
+    return Workspace.open(folder)
+
+
+def _make_surveyed(folder: Path) -> Workspace:
     workspace = create_workspace(folder, stamp_size=SIZE)
     splits = ["train"] * 4 + ["pool"] * 7
     quality = ["ok"] * 10 + ["unreadable"]

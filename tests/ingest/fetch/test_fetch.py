@@ -44,6 +44,7 @@ from support.cutout_server import (
 from support.new_workspace import create_workspace
 from support.workspaces import COMMAND, ask, cli, failed
 
+from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.version import __version__
@@ -60,12 +61,18 @@ def service():
         yield state
 
 
-@pytest.fixture
-def workspace(tmp_path):
+@pytest.fixture(scope="module")
+def ten_objects(tmp_path_factory):
     """Ten objects of SDSS at right ascensions 1 to 10, without image or split, the last without a position."""
-    made = create_workspace(tmp_path / "ws", stamp_size=32)
+    made = create_workspace(tmp_path_factory.mktemp("ten") / "ws", stamp_size=32)
     add_bare(made, range(1, 11), ra=[*map(float, range(1, 10)), None], dec=[-0.5] * 9 + [None], radius_arcsec=6.0)
-    return made
+    return made.path
+
+
+@pytest.fixture
+def workspace(ten_objects, copy_of):
+    """A copy of them, to be changed."""
+    return Workspace.open(copy_of(ten_objects))
 
 
 def add_bare(workspace, ids, **columns):

@@ -1,6 +1,7 @@
 """Cells of a VOTable as they are read: no value is clipped or made up, whatever its type and how it is written."""
 
 import math
+from functools import cache
 
 import duckdb
 import numpy as np
@@ -21,10 +22,16 @@ RANGES = {"unsignedByte": (0, 255), "short": (-(2**15), 2**15 - 1), "int": (-(2*
           "long": (-(2**63), 2**63 - 1)}  # fmt: skip
 
 
+@cache
+def database():
+    """One database for all files, each with a connection of its own: to make it takes longer than to read a file."""
+    return duckdb.connect()
+
+
 def read(path, *names):
     """Good rows of a file, and the numbers and reasons of those that were set aside."""
     table = open_table(path)
-    with duckdb.connect() as con:
+    with database().cursor() as con:
         with table.scan(con, names or [c.name for c in table.columns], lambda done, of: None) as scan:
             rows = con.execute(f"SELECT * FROM {scan.source}", scan.parameters).fetchall()
         con.execute(query(table.malformed))

@@ -1,6 +1,5 @@
 """`ingest tiles`: which object is cut from which tile, how wide, what is recorded, and what is refused."""
 
-import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -11,6 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from support.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
+from support.killed_worker import die
 from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, failed, write_csv
 
@@ -640,13 +640,20 @@ def oblong(header: fits.Header) -> None:
     header["CDELT2"] *= 2
 
 
+@pytest.fixture(scope="module")
+def small_tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    for name in ("GOOD", "ODD"):
+        write_tile(folder, name, noise(60), tile_wcs(60))
+    return folder
+
+
 @pytest.mark.parametrize("odd", list(ODD))
 def test_an_odd_file_is_refused_by_name_and_costs_its_own_tile_at_most(
-    workspace: Workspace, tmp_path: Path, odd: str
+    workspace: Workspace, tmp_path: Path, small_tiles: Path, odd: str
 ) -> None:
     spoil, words = ODD[odd]
-    for name in ("GOOD", "ODD"):
-        write_tile(tmp_path / "t", name, noise(60), tile_wcs(60))
+    shutil.copytree(small_tiles, tmp_path / "t")
     spoil(tmp_path / "t")
     report = ingest_tiles(workspace, tmp_path / "t", survey="des")
     assert any(words in one.reason for one in report.refused), report.refused
@@ -702,10 +709,6 @@ def test_objects_that_have_a_stamp_are_not_counted_as_lying_on_no_tile(workspace
     table = write_csv(tmp_path / "o.csv", ("object_id", "ra", "dec"), (1, *at(100, 150)), (2, 200, 0))
     assert ingest_tiles(workspace, tmp_path / "t", survey="des", objects=table).outside == 1
     assert ingest_tiles(workspace, tmp_path / "far", survey="des", objects=table).outside == 1
-
-
-def die(strip: object) -> None:
-    os._exit(9)
 
 
 def test_a_process_that_is_killed_is_told_in_a_sentence(
