@@ -16,6 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, NothingToTrain
 from catbuilder.core.files import atomic_write
@@ -80,11 +81,17 @@ def taught_images(con: Connection, round_number: int, recipe: Recipe, teacher: i
     posterior (list of float32); sorted by survey and object_id.
     """
     teaching = recipe.teaching or Teaching()
-    parameters = {
-        "round": round_number, "model": teacher if recipe.teaching is not None else None,
-        "target": recipe.sets.target, "surest": teaching.surest, "images": teaching.images,
-    }  # fmt: skip
-    return fetch_arrow(con, query("sets/teaching_candidates"), parameters)
+    model = teacher if recipe.teaching is not None else None
+    of_model = {"round": round_number, "model": model}
+    # Whether an image may teach depends on every table, and its rank on all images: so only ids and predictions of the
+    # target's pool are gathered, range by range, and the rest is read of the images that were drawn.
+    make_table(con, "teachable", query("sets/teachable"), {**of_model, "target": recipe.sets.target})
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE drawn AS {query('sets/teaching_drawn')}",
+        {"surest": teaching.surest, "images": teaching.images},
+    )
+    with restricted_to(con, "drawn", gathered=[*LARGE_TABLES, "scores"], model=model):
+        return fetch_arrow(con, query("sets/teaching_candidates"), of_model)
 
 
 def _with_teaching(labelled: pa.Table, taught: pa.Table, teaching: Teaching) -> pa.Table:
