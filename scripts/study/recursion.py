@@ -41,7 +41,7 @@ BASE = (
     'training.stages=[{epochs=3, train_from="head"}, {epochs=7, train_from="all", rate=0.1, cosine=true}]',
     "speaking.model=mean", "promotion.per_survey=true",
 )  # fmt: skip
-TEACHING = ("teaching.surest=0.8", "teaching.images=1200")
+TEACHING = ("teaching.source=pool", "teaching.surest=0.8", "teaching.images=1200")
 ARMS: dict[str, tuple[str, ...]] = {
     "control": (*TEACHING, "teaching.source=labelled", "promotion.policy=none"),
     "hard80": TEACHING,
@@ -62,7 +62,8 @@ WRONG_ANSWERS = 0.05  # share of the simulated answers that are wrong
 
 def recipe_of(arm: str) -> Recipe:
     """Give the recipe of an arm: the demo's, with the settings that were chosen first, and the arm's own."""
-    return load_recipe("demo", (*BASE, *ARMS[arm]))
+    recipe = load_recipe("demo", (*BASE, *ARMS[arm]))
+    return recipe.model_copy(update={"teaching": None}) if arm == "top_k" else recipe  # promoted labels train
 
 
 def simulated(folder: Path, sky: int, labelled: int, fo: int) -> Workspace:
@@ -81,7 +82,8 @@ def copy_of(source: Workspace, name: str) -> Workspace:
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(source.path, draft, ignore=shutil.ignore_patterns("stamps", "sources", "*.lock"))
         for shared in ("stamps", "sources"):
-            (draft / shared).symlink_to(f"../start/{shared}")
+            if (source.path / shared).exists():
+                (draft / shared).symlink_to(f"../start/{shared}")
         draft.rename(place)
     return Workspace.open(place)
 
