@@ -6,10 +6,12 @@
 #
 # usage: scripts/real_galaxies.sh DATA WORKSPACE        e.g. scripts/real_galaxies.sh ../shared/data real
 #        SEED=1 NP=2 ROUNDS=3 RECIPE=real               (environment; these are the defaults but for SEED, which is 0)
+#        LABELLED=200  so many of the labelled SDSS galaxies, half of each class, drawn by the seed; default: all
+#        ROUNDS=0      builds the workspace and runs no round
 set -euo pipefail
 
 if [ $# -ne 2 ]; then
-    sed -n '7,8s/^# //p' "$0" >&2
+    sed -n '7,10s/^# //p' "$0" >&2
     exit 2
 fi
 data=$(cd "$1" && pwd)
@@ -20,6 +22,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 
 tables=$(mktemp -d)
 trap 'rm -rf "$tables"' EXIT
+python3 "$here/scripts/study/draw_labels.py" "$data/sdss_gz2/labels.csv" "${LABELLED:-all}" "$seed" >"$tables/labelled.csv"
 
 if [ ! -e "$workspace/catbuilder.toml" ]; then
     catbuilder init "$workspace" --stamp-size 96 --recipe real
@@ -37,13 +40,20 @@ declare_set() {
 }
 ingest() { catbuilder ingest images "$data/$1" --table "$2" --survey "$3" "${@:4}"; }
 
+# Galaxies of another draw may not join those that an earlier call of this script has brought in.
+if [ -e "$workspace/labelled.csv" ] && ! cmp -s "$tables/labelled.csv" "$workspace/labelled.csv"; then
+    echo "$workspace was begun with other labelled galaxies; give the same LABELLED and SEED, or another workspace" >&2
+    exit 1
+fi
+cp "$tables/labelled.csv" "$workspace/labelled.csv"
+
 # The catalogues, as the archives give them.
 catbuilder ingest gz1 "$data/catalogs/gz1_table2.csv"
 catbuilder ingest sdss "$data/catalogs/sdss_dr7_photoobj.csv.gz"
 catbuilder ingest des "$data/catalogs/des_dr1_main.fits"
 
 # The images: SDSS with votes, DECam with volunteers' guide labels, and two pools without labels.
-ingest sdss_gz2/images "$data/sdss_gz2/labels.csv" sdss --split train --source galaxy_zoo
+ingest sdss_gz2/images "$workspace/labelled.csv" sdss --split train --source galaxy_zoo
 ingest decals_validation/images "$data/decals_validation/labels.csv" decals --split validation --source galaxy_zoo
 ingest des_pool/images "$data/des_pool/objects.csv" des --split pool
 ingest decals/images "$data/decals/objects.csv" decals --split pool
@@ -65,6 +75,7 @@ catbuilder assemble --recipe "${RECIPE:-real}" --hp "$data/catalogs/hp_test_set.
 ingest des_fo/images "$data/des_fo/objects.csv" des --split none
 declare_set FO_unnamed des "$data/des_fo/objects.csv" --no-truth
 
+[ "${ROUNDS:-3}" != 0 ] || exit 0
 catbuilder round --n "${ROUNDS:-3}" --recipe "${RECIPE:-real}" --np "${NP:-2}" --seed "$seed"
 
 echo

@@ -135,6 +135,10 @@ class Teaching(Settings):
 
     # share of the target survey's pool, and of its calibration images, that teaches: the most confident of each class
     surest: Annotated[float, Field(gt=0, le=1)] = 0.8
+    least: Annotated[float, Field(ge=0, le=1)] = 0.0  # confidence below which no image teaches
+    # as many of each class as of the one with fewest; otherwise the class to which a model leans teaches more, and the
+    # next model leans further
+    balanced: bool = False
     images: Positive = 4000  # at most, drawn by a hash of the id
     share: Annotated[float, Field(gt=0, lt=1)] = 0.5  # of each batch
     target: Literal["hard", "soft"] = "hard"  # the predicted class, or the posterior

@@ -1,7 +1,8 @@
 """Check the predictions without colour: axis ratio by class, and class shares against seeing, depth and tile.
 
 The network has seen the colours, so agreement in colour proves nothing. Discs are seen at any angle, but no elliptical
-is flatter than E7, so ellipticals flatter than 0.3 are misclassified edge-on discs. And the type of a galaxy does not
+in the strict sense is flatter than E7. So a galaxy flatter than 0.3 that is called elliptical is a disc seen edge-on: a
+spiral called wrongly, or a lenticular, which most volunteers count as an elliptical. And the type of a galaxy does not
 depend on the observing conditions: where a class share varies with seeing, depth or tile, the network has partly
 learned the survey.
 """
@@ -150,7 +151,8 @@ def _axis_ratio(data: ReportData, objects: pa.Table, names: Names) -> Iterator[P
     yield Drawing(
         "axis-ratio",
         f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {data.scored:,} scored objects. "
-        f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted) do not exist." + ("" if many else f" {said}."),
+        f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted, E7) are discs seen edge-on: spirals called wrongly, "
+        "or lenticulars, which most volunteers count as ellipticals." + ("" if many else f" {said}."),
         f"Distribution of axis ratios. {said}.",
         partial(_draw_axis_ratio, ratio=ratio, names=names, classes=data.classes),
     )

@@ -161,7 +161,9 @@ def _plan_after(
         training = training_manifest(workspace, con, number, recipe, teacher)
         averaged = _averaged_with(con, recipe, speaker)
         control = recipe.teaching is not None and recipe.teaching.source == "labelled"
-        in_place_of = taught_images(con, number, recipe, teacher).num_rows if control else 0
+        in_place_of = (
+            taught_images(con, number, recipe, teacher, len(workspace.config.classes)).num_rows if control else 0
+        )
         scoring = score_manifest(con, recipe)
     _rename_lost_round(workspace.round_folder(number))
     write_manifest(training, training_manifest_file(workspace, number))

@@ -189,7 +189,8 @@ def abandon_round(workspace: Workspace) -> AbandonReport:
     """Close the unfinished round with nothing promoted.
 
     Use it for a plan that cannot be carried out, such as one whose starting weights cannot be downloaded here. The
-    round's number is not used again.
+    round's number is not used again. Its model, if it has scored already, neither speaks nor teaches, and belongs to no
+    later mean of models.
 
     Parameters
     ----------
@@ -219,6 +220,12 @@ def abandon_round(workspace: Workspace) -> AbandonReport:
             raise RoundError(
                 f"round {plan.round} has promoted already; finish it with: catbuilder round --n 1, "
                 f"then take back its promotions with: catbuilder rollback --to {plan.round - 1}"
+            )
+        if STEPS.index(step) >= STEPS.index("scored"):
+            reason = "its round was abandoned before anything was decided by it"
+            recording.con.execute(
+                "INSERT INTO refusals BY NAME SELECT ? AS model, ? AS reason, ? AS round, ? AS run",
+                [plan.round, reason, plan.round, recording.run],
             )
         record_step(recording, plan.round, "closed", json.dumps({"abandoned": True}))
     _run_file(workspace).unlink(missing_ok=True)

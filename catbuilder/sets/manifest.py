@@ -16,6 +16,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, NothingToTrain
 from catbuilder.core.files import atomic_write
@@ -49,7 +50,7 @@ def training_manifest(
     columns = [*_COLUMNS]
     if recipe.teaching is not None:
         by = teacher if recipe.teaching.source == "pool" else None
-        taught = taught_images(con, round_number, recipe, by)
+        taught = taught_images(con, round_number, recipe, by, len(classes))
         candidates = _with_teaching(candidates, taught, recipe.teaching)
         columns += ["weight", "posterior"]
     roles = _roles(workspace, candidates, recipe)
@@ -73,18 +74,24 @@ _COLUMNS = ("survey", "object_id", "shard", "row", "role", "label", "class", "so
 _TAUGHT = "taught"  # source of an image that teaches by a prediction
 
 
-def taught_images(con: Connection, round_number: int, recipe: Recipe, teacher: int | None) -> pa.Table:
+def taught_images(con: Connection, round_number: int, recipe: Recipe, teacher: int | None, classes: int) -> pa.Table:
     """List the images without a label that teach a round by a model's predictions; none without `[teaching]`.
 
     Returns a table of survey, object_id, ra, dec, healpix, class (as predicted), source ('taught'), split, shard, row,
     posterior (list of float32); sorted by survey and object_id.
     """
     teaching = recipe.teaching or Teaching()
-    parameters = {
-        "round": round_number, "model": teacher if recipe.teaching is not None else None,
-        "target": recipe.sets.target, "surest": teaching.surest, "images": teaching.images,
-    }  # fmt: skip
-    return fetch_arrow(con, query("sets/teaching_candidates"), parameters)
+    model = teacher if recipe.teaching is not None else None
+    of_model = {"round": round_number, "model": model}
+    # Whether an image may teach depends on every table, and its rank on all images: so only ids and predictions of the
+    # target's pool are gathered, range by range, and the rest is read of the images that were drawn.
+    make_table(con, "teachable", query("sets/teachable"), {**of_model, "target": recipe.sets.target})
+    settings = teaching.model_dump(include={"surest", "least", "balanced", "images"})
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE drawn AS {query('sets/teaching_drawn')}", {**settings, "classes": classes}
+    )
+    with restricted_to(con, "drawn", gathered=[*LARGE_TABLES, "scores"], model=model):
+        return fetch_arrow(con, query("sets/teaching_candidates"), of_model)
 
 
 def _with_teaching(labelled: pa.Table, taught: pa.Table, teaching: Teaching) -> pa.Table:

@@ -6,12 +6,12 @@ A row is appended to `recursion.csv` for each round and set of galaxies, so that
 where it was cut short, and two processes may share a folder, one sky each.
 
     python scripts/study/recursion.py screen FOLDER [--skies 110 111] [--arms hard80 ...]
-    python scripts/study/recursion.py confirm FOLDER [--skies 200 201 ...] [--labelled 1000] [--answers 10]
+    python scripts/study/recursion.py confirm FOLDER [--skies 201 202 ...] [--labelled 1000] [--answers 10]
     python scripts/study/recursion.py tell FOLDER [--labelled 1000] [--answers 10]
 
 `screen` judges on the true classes of the pool and scores no test set. `confirm` runs the control and the recipe `demo`
-with answers, or the arms that are named, and measures FO. `tell` prints what is there; like `confirm` it exits with 1
-where a promise of the protocol is broken.
+(or the arms that are named), and measures FO. `tell` prints what is there; like `confirm` it exits with 1 where a promise
+of the protocol is broken.
 """
 
 import argparse
@@ -36,16 +36,17 @@ from catbuilder.simulation.galaxies import SurveyPlan
 from catbuilder.simulation.survey import simulate
 
 ROUNDS = 3
-TEACHING = ("teaching.source=pool", "teaching.surest=0.8", "teaching.images=1200")
+TEACHING = ("teaching.balanced=false", "teaching.least=0.0", "teaching.surest=0.8", "teaching.images=1200")
+LABELS = ("teaching.source=labelled",)
 ARMS: dict[str, tuple[str, ...]] = {
-    "control": ("promotion.policy=none",),
-    "demo": (),  # as shipped: labels and people's answers alone train, so that without answers it is the control
+    "control": (*LABELS, "promotion.policy=none"),
+    "demo": (),  # as shipped: as many of each class teach
+    "labels": LABELS,  # with answers: what people alone buy
     "hard80": TEACHING,
     "soft80": (*TEACHING, "teaching.target=soft"),
     "hard80 unshifted": (*TEACHING, "augmentation.shift_target=false"),
     "hard50": (*TEACHING, "teaching.surest=0.5"),
-    "hard80 three quarters": (*TEACHING, "teaching.share=0.75"),
-    "soft100 unshifted": (*TEACHING, "teaching.surest=1.0", "teaching.target=soft", "augmentation.shift_target=false"),
+    "top_k": (),
 }
 CHOSEN = "demo"
 COLUMNS = (
@@ -57,7 +58,8 @@ WRONG_ANSWERS = 0.05  # share of the simulated answers that are wrong
 
 def recipe_of(arm: str) -> Recipe:
     """Give the recipe of an arm: the demo's, with the arm's own settings."""
-    return load_recipe("demo", ARMS[arm])
+    recipe = load_recipe("demo", ARMS[arm])
+    return recipe.model_copy(update={"teaching": None}) if arm == "top_k" else recipe  # promoted labels train
 
 
 def simulated(folder: Path, sky: int, labelled: int, fo: int) -> Workspace:
@@ -76,7 +78,8 @@ def copy_of(source: Workspace, name: str) -> Workspace:
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(source.path, draft, ignore=shutil.ignore_patterns("stamps", "sources", "*.lock"))
         for shared in ("stamps", "sources"):
-            (draft / shared).symlink_to(f"../start/{shared}")
+            if (source.path / shared).exists():
+                (draft / shared).symlink_to(f"../start/{shared}")
         draft.rename(place)
     return Workspace.open(place)
 
@@ -151,7 +154,7 @@ def run(folder: Path, sky: int, arms: list[str], labelled: int, answers: int, fo
     for arm in arms:
         own = answers if arm != "control" else 0
         place = f"{arm.replace(' ', '-')}-{own}"
-        workspace = copy_of(first, place)
+        workspace = copy_of(start if arm == "top_k" else first, place)
         while (done := closed_rounds(workspace)) < ROUNDS:
             if own and done:
                 answer(workspace, own, sky)
@@ -252,7 +255,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=0)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    for sky in asked.skies or {"screen": range(110, 114), "confirm": range(200, 212), "tell": ()}[asked.phase]:
+    for sky in asked.skies or {"screen": range(110, 114), "confirm": range(201, 213), "tell": ()}[asked.phase]:
         if asked.phase == "screen":
             run(asked.folder, sky, asked.arms or list(ARMS), asked.labelled, asked.answers, 20, POOL)
         else:

@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pytest
 from support.contents import rows
-from support.small_survey import CALIBRATION, CLASSES, N_CALIBRATION, N_POOL, POOL, finish_by_hand, write_recipe
+from support.small_survey import (
+    CALIBRATION,
+    CLASSES,
+    N_CALIBRATION,
+    N_POOL,
+    POOL,
+    finish_by_hand,
+    record_scores_by_hand,
+    write_recipe,
+)
 
+from catbuilder.catalogue.round_records import record_step
 from catbuilder.catalogue.status import status
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
@@ -14,6 +24,7 @@ from catbuilder.core.recipe import load_recipe
 from catbuilder.decisions.promote import Decisions
 from catbuilder.inspection.check import check
 from catbuilder.rounds.planning import make_plan
+from catbuilder.rounds.run import abandon_round
 
 PROMOTED = "SELECT object_id, label FROM standing_labels_at() WHERE source = 'promoted' ORDER BY ALL"
 STANDING = "SELECT survey, object_id, model, predicted_label, predicted_confidence FROM {} ORDER BY ALL"
@@ -72,3 +83,23 @@ def test_without_a_gate_every_model_speaks(small_survey: Path, copy_of: Callable
     finished(workspace, tmp_path, right=True)
     assert not finished(workspace, tmp_path, False, "speaking.gate=0").refusal
     assert {model for (model,) in rows(workspace, "SELECT DISTINCT model FROM catalog WHERE model IS NOT NULL")} == {2}
+
+
+def test_the_model_of_an_abandoned_round_neither_speaks_nor_teaches(
+    small_survey: Path, copy_of: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    workspace = Workspace.open(copy_of(small_survey))
+    finished(workspace, tmp_path, right=True)
+    before = rows(workspace, STANDING.format("catalog_at(1)"))
+    recipe = load_recipe(tmp_path / "gate.toml", ("teaching.surest=0.8", "speaking.model=mean"))
+    plan = make_plan(workspace, recipe, 1, 0, Reporter(quiet=True))
+    assert (plan.teacher, plan.averaged_with) == (1, (1,))
+    with workspace.recording("scored") as recording:
+        record_scores_by_hand(recording, workspace, plan, {("des", POOL + i): 0.5 for i in range(N_POOL)})
+        record_step(recording, plan.round, "scored", "{}")
+    abandon_round(workspace)
+    assert rows(workspace, STANDING.format("catalog_at()")) == before
+    assert rows(workspace, STANDING.format("catalog_at(2)")) == before
+    assert "was abandoned" in status(workspace).rounds.to_pylist()[1]["refused"]
+    plan = make_plan(workspace, recipe, 1, 0, Reporter(quiet=True))
+    assert (plan.round, plan.teacher, plan.averaged_with) == (3, 1, (1,))

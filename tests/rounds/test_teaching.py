@@ -49,6 +49,20 @@ def test_the_surest_of_pool_and_calibration_teach_and_no_promoted_label_trains(t
     assert len(taught.promoted(1)) == 120, "labels are asserted as before"
 
 
+def test_balanced_teaching_takes_as_many_of_each_class_and_none_below_the_least(
+    taught: Toy, copy_of: Callable[[Path], Path]
+) -> None:
+    ran = taught.on(copy_of(taught.workspace))
+    balanced = ("teaching.surest=1.0", "teaching.balanced=true", "teaching.least=0.8", "teaching.images=300")
+    ran.round(*TEACHING, *(word for setting in balanced for word in ("--set", setting)))
+    text = """
+        SELECT t.label, count(*), min(p.predicted_confidence) >= 0.8 FROM training AS t
+        JOIN predictions AS p ON p.survey = t.survey AND p.object_id = t.object_id AND p.model = 2
+        WHERE t.round = 3 AND t.role = 'teaching' GROUP BY ALL ORDER BY ALL
+    """
+    assert rows(ran.workspace, text) == [("elliptical", 150, True), ("spiral", 150, True)]
+
+
 def test_an_image_teaches_as_the_class_that_the_earlier_model_predicted(taught: Toy) -> None:
     differing = """
         SELECT count(*) FROM training AS t

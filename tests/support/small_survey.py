@@ -11,7 +11,7 @@ from support.new_workspace import create_workspace
 from support.workspaces import write_scores
 
 from catbuilder.catalogue.round_records import RoundPlan, record_step
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.decisions.calibration_set import record_calibrator
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import Decisions, decide, record_decisions
@@ -156,16 +156,9 @@ def build(folder: Path) -> Workspace:
 
 def finish_by_hand(workspace: Workspace, plan: RoundPlan, spiral: Mapping[tuple[str, int], float]) -> Decisions:
     """Close a planned round with scores of our own choice (posterior of spiral by object) in place of a network's."""
-    scores = {key: (1 - p, p) for key, p in spiral.items()}
-    file = write_scores(workspace.round_folder(plan.round) / "scores" / "scores-00000.parquet", CLASSES, scores)
     number = plan.round
     with workspace.recording("trained to evaluated") as recording:
-        recording.con.execute(
-            "INSERT INTO models VALUES (?, 'by hand', '', '', 'none', 0, 1, 1, 0.5, ?, ?, false)",
-            [number, number, recording.run],
-        )
-        record_calibrator(recording, plan, [file])
-        record_scores(recording, plan, [file], number)
+        record_scores_by_hand(recording, workspace, plan, spiral)
         decisions = decide(recording.con, workspace, plan)
         record_decisions(recording, plan, decisions)
         record_metrics(recording, evaluate_round(recording.con, number, CLASSES))
@@ -174,3 +167,17 @@ def finish_by_hand(workspace: Workspace, plan: RoundPlan, spiral: Mapping[tuple[
     with workspace.recording("closed") as recording:
         record_step(recording, number, "closed", "{}")
     return decisions
+
+
+def record_scores_by_hand(
+    recording: Recording, workspace: Workspace, plan: RoundPlan, spiral: Mapping[tuple[str, int], float]
+) -> None:
+    """Record a model of a planned round and such scores, and no step."""
+    scores = {key: (1 - p, p) for key, p in spiral.items()}
+    file = write_scores(workspace.round_folder(plan.round) / "scores" / "scores-00000.parquet", CLASSES, scores)
+    recording.con.execute(
+        "INSERT INTO models VALUES (?, 'by hand', '', '', 'none', 0, 1, 1, 0.5, ?, ?, false)",
+        [plan.round, plan.round, recording.run],
+    )
+    record_calibrator(recording, plan, [file])
+    record_scores(recording, plan, [file], plan.round)
