@@ -10,8 +10,8 @@ where it was cut short, and two processes may share a folder, one sky each.
     python scripts/study/recursion.py tell FOLDER [--labelled 1000] [--answers 10]
 
 `screen` judges on the true classes of the pool and scores no test set. `confirm` runs the control and the recipe `demo`
-(or the arms that are named), and measures FO. `tell` prints what is there; like `confirm` it exits with 1 where a promise
-of the protocol is broken.
+(or the arms that are named), and measures FO. `tell` prints what is there; like `confirm` it exits with 1 where a
+promise of the protocol is broken.
 """
 
 import argparse
