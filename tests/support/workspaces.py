@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from support.made_once import made_once, shared
 from support.new_workspace import create_workspace
 from support.toy_survey import toy_recipe
 
@@ -235,12 +237,19 @@ def write_scores(path: Path, classes: Sequence[str], posteriors: Mapping[tuple[s
 
 
 def surveyed(folder: Path) -> Workspace:
-    """A workspace with 12 objects, a test set and two closed rounds.
+    """A workspace with 12 objects, a test set and two closed rounds: a copy of one that is made once for all tests.
 
     des 1 to 4 are labelled (1 and 2 elliptical by a catalogue, 3 and 4 spiral by people), 5 to 8 the pool, 9 to 11
     test set HP (11 without an image), sdss 5 has the number of another galaxy. Round 1 promotes 5 and 6, round 2
     takes 6 back and promotes 7.
     """
+    if not shared():
+        return _survey(folder)
+    shutil.copytree(made_once("surveyed", _survey), folder)
+    return Workspace.open(folder)
+
+
+def _survey(folder: Path) -> Workspace:
     workspace = create_workspace(folder, stamp_size=SIZE)
     splits = ["train"] * 4 + ["pool"] * 7
     quality = ["ok"] * 10 + ["unreadable"]
