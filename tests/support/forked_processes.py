@@ -1,7 +1,7 @@
 """Start `catbuilder` and its workers as forks of a process that has imported their libraries already.
 
 A worker process imports PyTorch and timm for 5 s of a core, and then trains a toy network for one; a round of two
-processes starts four. What is forked is a process like any other: it has its own pid, memory and signals, can be
+processes starts four. A query's process imports DuckDB and Arrow for a third of a second. What is forked is a process like any other: it has its own pid, memory and signals, can be
 killed, and ends with its parent. Only the start of Python is left out; the tests of whole rounds on two hosts, of the
 notebook, of the page's server and of the kill study start their processes as a user does.
 """
@@ -19,7 +19,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 import pytest
 import setproctitle
 
+from catbuilder.inspection import sandbox
 from catbuilder.rounds.launch import processes
 
 _IMPORTED = (
@@ -40,6 +41,8 @@ _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, see prctl(2)
 
 class ForkedProcess(subprocess.Popen[Any]):
     """A `subprocess.Popen` whose process is a fork, by the server of this process, that goes on as the command."""
+
+    imported: tuple[str, ...] = _IMPORTED
 
     def _execute_child(self, arguments: Any, *others: Any) -> None:
         _, _, _, _, cwd, environment, _, _, _, stdin, _, _, stdout, _, stderr, *_ = others
@@ -59,10 +62,16 @@ class ForkedProcess(subprocess.Popen[Any]):
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
     def _fork(self, request: dict[str, Any], streams: Sequence[int]) -> int:
-        server = _server()
+        server = _server(self.imported)
         with _adopting_orphans():
             socket.send_fds(server, [json.dumps(request).encode()], streams)
             return int(server.recv(32))
+
+
+class ForkedQuery(ForkedProcess):
+    """The same for the process of a query, which is to hold no more in its memory than a real one."""
+
+    imported = ("catbuilder.inspection.sandbox",)
 
 
 class ForkOfCoordinator(ForkedProcess):
@@ -83,22 +92,31 @@ def run_forked(arguments: Sequence[str], **environment: str) -> subprocess.Compl
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-@contextmanager
-def forked_workers(kind: type[ForkedProcess] = ForkedProcess) -> Iterator[None]:
+def forked_workers(kind: type[ForkedProcess] = ForkedProcess) -> AbstractContextManager[None]:
     """Let rounds in the body start their workers on this machine as forks."""
+    return _forking(processes, kind)
+
+
+def forked_queries() -> AbstractContextManager[None]:
+    """Let `catbuilder sql` and what else reads in the sandbox, in the body and this process, do so in forks."""
+    return _forking(sandbox, ForkedQuery)
+
+
+@contextmanager
+def _forking(module: types.ModuleType, kind: type[ForkedProcess]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        names = {"Popen": kind, "DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
-        patch.setattr(processes, "subprocess", types.SimpleNamespace(**names))
+        names = {name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE", "STDOUT")}
+        patch.setattr(module, "subprocess", types.SimpleNamespace(Popen=kind, **names))
         yield
 
 
 @cache
-def _server() -> socket.socket:
+def _server(imported: tuple[str, ...]) -> socket.socket:
     """Start the process that forks, once for each process that asks it; it ends when the socket closes."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
     subprocess.Popen(
-        [sys.executable, "-c", f"from support.forked_processes import serve; serve({there.fileno()})"],
+        [sys.executable, "-c", f"from support.forked_processes import serve; serve({there.fileno()}, {imported})"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "OMP_WAIT_POLICY": "PASSIVE"},
         pass_fds=[there.fileno()],
     )
@@ -117,11 +135,11 @@ def _adopting_orphans() -> Iterator[None]:
         libc.prctl(_SUBREAPER, 0, 0, 0, 0)
 
 
-def serve(number: int) -> None:
+def serve(number: int, imported: Sequence[str]) -> None:
     """Fork a process for each request, through one that ends at once: so it becomes a child of who asked."""
     connection = socket.socket(fileno=number)
     setproctitle.getproctitle()  # it finds its place beside the environment, while that is as Python was started
-    for name in _IMPORTED:
+    for name in imported:
         importlib.import_module(name)
     while True:
         message, streams, _, _ = socket.recv_fds(connection, _LONGEST_REQUEST, 3)
