@@ -63,9 +63,13 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
 
 def classes_of(con: Connection) -> tuple[str, ...]:
     """Read the classes of the catalogue, in order."""
-    # From the table itself: duckdb_columns() binds every view, and this is asked of every connection.
-    names = (str(column[0]) for column in con.execute("SELECT * FROM posteriors LIMIT 0").description or ())
-    return tuple(name.removeprefix("p_") for name in names if name.startswith("p_"))
+    return tuple(name.removeprefix("p_") for name in column_names(con, "posteriors") if name.startswith("p_"))
+
+
+def column_names(con: Connection, table: str) -> list[str]:
+    """List the columns of a table or view, in order."""
+    # From the table itself: duckdb_columns() first binds every view, which takes 20 ms.
+    return [str(column[0]) for column in con.execute(f"SELECT * FROM {table} LIMIT 0").description or ()]
 
 
 def apply_views(con: Connection) -> None:

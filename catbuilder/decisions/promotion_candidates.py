@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_to, sql_literal
-from catbuilder.catalogue.schema import data_dictionary
+from catbuilder.catalogue.schema import column_names
 from catbuilder.core.resources import query
 
 _MAX_TOGETHER = 20_000_000  # objects that one query reads; more are read in ranges of ids
@@ -66,7 +66,7 @@ def _surest_steps(
 
 
 def _posterior_columns(con: Connection) -> list[str]:
-    return [column.name for column in data_dictionary(con, "posteriors") if column.name.startswith("p_")]
+    return [name for name in column_names(con, "posteriors") if name.startswith("p_")]
 
 
 def _steps_above(

@@ -9,7 +9,7 @@ import pyarrow as pa
 from catbuilder.catalogue.connection import Connection
 from catbuilder.catalogue.id_ranges import query_each_range
 from catbuilder.catalogue.round_records import NOW, require_round
-from catbuilder.catalogue.schema import data_dictionary
+from catbuilder.catalogue.schema import column_names
 from catbuilder.catalogue.where_condition import condition_errors, confined_condition
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import name_list
@@ -77,7 +77,7 @@ def count_objects(
 
 
 def _check_columns(con: Connection, by: Sequence[str]) -> None:
-    known = [column.name for column in data_dictionary(con, "catalog")]
+    known = column_names(con, "catalog")
     unknown = [name for name in by if name not in known]
     if unknown or not by:
         near = [close for name in unknown for close in difflib.get_close_matches(name, known, n=1)]

@@ -20,7 +20,7 @@ import numpy as np
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, limit_memory
 from catbuilder.catalogue.label_events import record_events
-from catbuilder.catalogue.schema import data_dictionary
+from catbuilder.catalogue.schema import column_names
 from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.arguments import require_one_of
 from catbuilder.core.errors import InputError
@@ -329,8 +329,7 @@ def _prepare(con: Connection, table: TableFile) -> None:
 
 
 def _types_of(con: Connection, archive: Archive) -> dict[str, str]:
-    text = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal"
-    return dict(con.execute(text, [archive.table]).fetchall())
+    return dict(con.execute(f"SELECT column_name, column_type FROM (DESCRIBE {archive.table})").fetchall())
 
 
 def _record(
@@ -424,8 +423,7 @@ def _bound(text: str, values: dict[str, object]) -> dict[str, object]:
 def _merged(con: Connection, archive: Archive, layout: FileLayout) -> str:
     """SQL of every column of the archive's table: the file's if the file has it, else the old one."""
     ours = {field.ours for field in layout.of_archive + layout.kept}
-    names = [column.name for column in data_dictionary(con, archive.table)]
-    own = [name for name in names if name not in ("survey", "object_id", "round", "run")]
+    own = [name for name in column_names(con, archive.table) if name not in ("survey", "object_id", "round", "run")]
     return ", ".join(f'{"a" if name in ours else "t"}."{name}"' for name in own)
 
 

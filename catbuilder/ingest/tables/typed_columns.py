@@ -15,7 +15,7 @@ import pyarrow as pa
 from duckdb.func import PythonUDFType
 
 from catbuilder.catalogue.connection import Connection, fetch_number, first_row, was_interrupted
-from catbuilder.catalogue.schema import apply_views, data_dictionary, keep_column
+from catbuilder.catalogue.schema import apply_views, column_names, keep_column
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import in_one_line
@@ -142,7 +142,7 @@ def with_stored_types(layout: FileLayout, types: Mapping[str, str]) -> FileLayou
 
 def check_kept_names(con: Connection, archive: Archive, layout: FileLayout) -> None:
     """Refuse to keep a column whose name `catalog` or the archive's table uses for another column."""
-    of_every = {column.name for column in data_dictionary(con, "objects")} | {"rowid"}
+    of_every = {*column_names(con, "objects"), "rowid"}
     of_archive = {measurement.ours: measurement.theirs for measurement in archive.of_archive}
     for field in layout.kept:
         if field.ours in of_every | of_archive.keys():
@@ -221,7 +221,7 @@ def find_malformed_lines(con: Connection, table: TableFile, object_id: str | Non
 
 def add_kept_columns(con: Connection, archive: Archive, layout: FileLayout) -> FileLayout:
     """Add kept columns to the archive's table; a column of texts becomes numeric if all its texts are numbers."""
-    there = {column.name for column in data_dictionary(con, archive.table)}
+    there = set(column_names(con, archive.table))
     kept = []
     for field in layout.kept:
         if field.guessed:
