@@ -28,7 +28,6 @@ from typing import Any, NoReturn
 import pytest
 import setproctitle
 
-from catbuilder.inspection import sandbox
 from catbuilder.rounds.launch import processes
 
 _IMPORTED = (
@@ -106,6 +105,8 @@ def forked_workers(kind: type[ForkedProcess] = ForkedProcess) -> AbstractContext
 
 def forked_queries() -> AbstractContextManager[None]:
     """Let `catbuilder sql` and what else reads in the sandbox, in the body and this process, do so in forks."""
+    from catbuilder.inspection import sandbox  # here: a server of forks imports its own list, in that order
+
     return _forking(sandbox, ForkedQuery)
 
 
@@ -123,11 +124,12 @@ def _server(imported: tuple[str, ...]) -> socket.socket:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
     subprocess.Popen(
-        [sys.executable, "-c", f"from support.forked_processes import serve; serve({there.fileno()}, {imported})"],
+        [sys.executable, "-c", f"from support.forked_processes import serve; serve({there.fileno()})"],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(os.path.abspath, sys.path)), "OMP_WAIT_POLICY": "PASSIVE"},
         pass_fds=[there.fileno()],
     )
     there.close()
+    here.send(json.dumps(imported).encode())  # not in its command line, which the titles of its forks must outgrow
     return here
 
 
@@ -142,11 +144,11 @@ def _adopting_orphans() -> Iterator[None]:
         libc.prctl(_SUBREAPER, 0, 0, 0, 0)
 
 
-def serve(number: int, imported: Sequence[str]) -> None:
+def serve(number: int) -> None:
     """Fork a process for each request, through one that ends at once: so it becomes a child of who asked."""
     connection = socket.socket(fileno=number)
     setproctitle.getproctitle()  # it finds its place beside the environment, while that is as Python was started
-    for name in imported:
+    for name in json.loads(connection.recv(_LONGEST_REQUEST)):
         importlib.import_module(name)
     while True:
         message, streams, _, _ = socket.recv_fds(connection, _LONGEST_REQUEST, 3)
