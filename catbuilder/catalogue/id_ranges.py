@@ -140,24 +140,38 @@ def query_each_range(
 
     The connection must have no open transaction: the query runs on other connections, which see only committed rows.
     """
+    for (answer,) in queries_each_range(con, [text], parameters, progress):
+        yield answer
+
+
+def queries_each_range(
+    con: Connection,
+    texts: Sequence[str],
+    parameters: Mapping[str, object] | None = None,
+    progress: Update | None = None,
+) -> Iterator[list[tuple[list[str], list[tuple[Any, ...]]]]]:
+    """Run several SELECTs in the same way, each range restricted once for all of them; yield the answers in order."""
     ranges: Sequence[IdRange | None] = id_ranges(con, RANGE_OBJECTS) if is_large(con) else [None]
 
     idle: SimpleQueue[Connection] = SimpleQueue()
     for _ in range(min(usable_cores(), len(ranges))):
         idle.put(another_connection(con))
 
-    def ask(seen: IdRange | None) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def answer(own: Connection, text: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+        found = own.execute(text, dict(parameters or {}))
+        return [column[0] for column in found.description or []], found.fetchall()
+
+    def ask(seen: IdRange | None) -> list[tuple[list[str], list[tuple[Any, ...]]]]:
         own = idle.get()
         try:
             with nullcontext() if seen is None else restricted_to(own, seen, light=True):
-                found = own.execute(text, dict(parameters or {}))
-                return [column[0] for column in found.description or []], found.fetchall()
+                return [answer(own, text) for text in texts]
         finally:
             idle.put(own)
 
     with ThreadPoolExecutor(usable_cores()) as threads:
-        for done, answer in enumerate(threads.map(ask, ranges), start=1):
-            yield answer
+        for done, answers in enumerate(threads.map(ask, ranges), start=1):
+            yield answers
             if progress:
                 progress(done, len(ranges))
 

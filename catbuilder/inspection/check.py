@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_number
 from catbuilder.catalogue.database import read_everything
-from catbuilder.catalogue.id_ranges import query_each_range
+from catbuilder.catalogue.id_ranges import queries_each_range
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import damaged_shards
 from catbuilder.catalogue.workspace import Workspace
@@ -116,7 +116,7 @@ def check(workspace: Workspace, *, deep: bool = False, progress: Update | None =
     progress = progress or (lambda done, of: None)
     log = truncated_log(workspace)
     with workspace.reading() as con:
-        findings = [_run(con, file.stem, file.read_text(encoding="utf-8")) for file in _queries()]
+        findings = _run_queries(con, {file.stem: file.read_text(encoding="utf-8") for file in _queries()})
         findings.append(_renderings(con))
         findings.append(_certificates(con))
         stamps = con.execute(query("inspection/recorded_shards")).fetchall()
@@ -143,18 +143,22 @@ def _queries() -> list[Path]:
     return sorted((sql_folder() / "checks").glob("*.sql"))
 
 
-def _run(con: Connection, name: str, text: str) -> Finding:
-    """Run one query of `sql/checks`: its rows are the faults, its first comment line is the promise.
+def _run_queries(con: Connection, texts: dict[str, str]) -> list[Finding]:
+    """Run the queries of `sql/checks`: the rows of one are the faults, its first comment line is the promise.
 
-    A query whose second line is `_BY_OBJECT` treats each object separately, and runs on one range of ids at a time.
+    Queries whose second line is `_BY_OBJECT` treat each object separately, and run on one range of ids at a time.
     """
-    promise, second, *_ = text.splitlines()
-    promise = promise.removeprefix("-- ")
-    if second == _BY_OBJECT:
-        faults = [str(row[0]) for _, rows in query_each_range(con, text) for row in rows]
-    else:
-        faults = [str(row[0]) for row in con.execute(text).fetchall()]
-    return _finding(name.partition("_")[2], promise, faults)
+    by_object = {name: text for name, text in texts.items() if text.splitlines()[1] == _BY_OBJECT}
+    faults: dict[str, list[str]] = {name: [] for name in by_object}
+    for answers in queries_each_range(con, list(by_object.values())):
+        for name, (_, rows) in zip(by_object, answers, strict=True):
+            faults[name] += [str(row[0]) for row in rows]
+    for name in texts.keys() - by_object.keys():
+        faults[name] = [str(row[0]) for row in con.execute(texts[name]).fetchall()]
+    return [
+        _finding(name.partition("_")[2], text.splitlines()[0].removeprefix("-- "), faults[name])
+        for name, text in texts.items()
+    ]
 
 
 def _renderings(con: Connection) -> Finding:

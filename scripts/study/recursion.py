@@ -138,7 +138,7 @@ def measured(workspace: Workspace, number: int, sets: dict[str, str]) -> list[di
     return rows
 
 
-POOL = {"pool": "c.survey = 'des' AND c.split = 'pool'"}
+POOL = {"pool": "c.survey = 'des' AND c.split = 'pool' AND c.test_set IS NULL"}
 FO = {f"FO {s}": f"c.survey = '{s}' AND c.test_set = 'FO'" for s in ("des", "sdss")}
 
 

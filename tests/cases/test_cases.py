@@ -12,14 +12,22 @@ import io
 import runpy
 import shlex
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.cases import CASES, KINDS, case_workspace, read_case
+from support.forked_processes import forked_queries
 from support.workspaces import cli
 
 from catbuilder.catalogue.workspace import Workspace
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forks() -> Iterator[None]:
+    with forked_queries():
+        yield
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.name for case in CASES])

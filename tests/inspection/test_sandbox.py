@@ -11,10 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 from support.command_line import CATBUILDER
+from support.forked_processes import forked_queries
 from support.workspaces import COMMAND, ask, cli, failed, peak_of, surveyed
 
 from catbuilder.core.errors import QueryError
 from catbuilder.inspection.sandbox import query_stream, query_table
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forks():
+    """Queries of this process are forks; those of the commands that tests start as processes are not."""
+    with forked_queries():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -334,11 +342,11 @@ def test_spilled_files_of_a_killed_query_are_removed(survey):
     """1.7 GB of it were left beside the catalogue by one query that ran out of its time."""
     seen = []
     with ThreadPoolExecutor(1) as aside:
-        asked = aside.submit(query_table, survey, SORT.format(rows=1_000_000_000), memory_mb=100, timeout_s=5)
+        asked = aside.submit(query_table, survey, SORT.format(rows=1_000_000_000), memory_mb=100, timeout_s=3)
         while not asked.done():
             seen += [file.stat().st_size for file in survey.path.glob(".query-*/*") if file.exists()]
             time.sleep(0.05)
-        with pytest.raises(QueryError, match="exceeded its 5 s"):
+        with pytest.raises(QueryError, match="exceeded its 3 s"):
             asked.result()
     assert max(seen) > 0 and not list(survey.path.glob(".query-*"))
     assert not (survey.path / "catalog.duckdb.tmp").exists()

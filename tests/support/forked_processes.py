@@ -1,9 +1,10 @@
 """Start `catbuilder` and its workers as forks of a process that has imported their libraries already.
 
 A worker process imports PyTorch and timm for 5 s of a core, and then trains a toy network for one; a round of two
-processes starts four. What is forked is a process like any other: it has its own pid, memory and signals, can be
-killed, and ends with its parent. Only the start of Python is left out; the tests of whole rounds on two hosts, of the
-notebook, of the page's server and of the kill study start their processes as a user does.
+processes starts four. The process of a query imports DuckDB and Arrow for a third of a second. What is forked is a
+process like any other: it has its own pid, memory and signals, can be killed, and ends with its parent. Only the start
+of Python is left out; the tests of whole rounds on two hosts, of the notebook, of what the page answers and of the kill
+study start their processes as a user does.
 """
 
 import atexit
@@ -19,7 +20,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,6 +42,8 @@ _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER, see prctl(2)
 class ForkedProcess(subprocess.Popen[Any]):
     """A `subprocess.Popen` whose process is a fork, by the server of this process, that goes on as the command."""
 
+    imported: tuple[str, ...] = _IMPORTED
+
     def _execute_child(self, arguments: Any, *others: Any) -> None:
         _, _, _, _, cwd, environment, _, _, _, stdin, _, _, stdout, _, stderr, *_ = others
         pipes = others[9:15]
@@ -59,10 +62,22 @@ class ForkedProcess(subprocess.Popen[Any]):
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
 
     def _fork(self, request: dict[str, Any], streams: Sequence[int]) -> int:
-        server = _server()
+        server = _server(self.imported)
         with _adopting_orphans():
             socket.send_fds(server, [json.dumps(request).encode()], streams)
             return int(server.recv(32))
+
+
+class ForkedQuery(ForkedProcess):
+    """The same for the process of a query, which is to hold no more in its memory than a real one."""
+
+    imported = ("catbuilder.inspection.sandbox",)
+
+
+class ForkedServer(ForkedProcess):
+    """The same for the server of the page."""
+
+    imported = ("catbuilder.cli.main", "catbuilder.web.app", "catbuilder.inspection.browse", "uvicorn")
 
 
 class ForkOfCoordinator(ForkedProcess):
@@ -83,17 +98,28 @@ def run_forked(arguments: Sequence[str], **environment: str) -> subprocess.Compl
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-@contextmanager
-def forked_workers(kind: type[ForkedProcess] = ForkedProcess) -> Iterator[None]:
+def forked_workers(kind: type[ForkedProcess] = ForkedProcess) -> AbstractContextManager[None]:
     """Let rounds in the body start their workers on this machine as forks."""
+    return _forking(processes, kind)
+
+
+def forked_queries() -> AbstractContextManager[None]:
+    """Let `catbuilder sql` and what else reads in the sandbox, in the body and this process, do so in forks."""
+    from catbuilder.inspection import sandbox  # here: a server of forks imports its own list, in that order
+
+    return _forking(sandbox, ForkedQuery)
+
+
+@contextmanager
+def _forking(module: types.ModuleType, kind: type[ForkedProcess]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        names = {"Popen": kind, "DEVNULL": subprocess.DEVNULL, "STDOUT": subprocess.STDOUT}
-        patch.setattr(processes, "subprocess", types.SimpleNamespace(**names))
+        names = {name: getattr(subprocess, name) for name in ("DEVNULL", "PIPE", "STDOUT")}
+        patch.setattr(module, "subprocess", types.SimpleNamespace(Popen=kind, **names))
         yield
 
 
 @cache
-def _server() -> socket.socket:
+def _server(imported: tuple[str, ...]) -> socket.socket:
     """Start the process that forks, once for each process that asks it; it ends when the socket closes."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     here.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _LONGEST_REQUEST)
@@ -103,6 +129,7 @@ def _server() -> socket.socket:
         pass_fds=[there.fileno()],
     )
     there.close()
+    here.send(json.dumps(imported).encode())  # not in its command line, which the titles of its forks must outgrow
     return here
 
 
@@ -121,7 +148,7 @@ def serve(number: int) -> None:
     """Fork a process for each request, through one that ends at once: so it becomes a child of who asked."""
     connection = socket.socket(fileno=number)
     setproctitle.getproctitle()  # it finds its place beside the environment, while that is as Python was started
-    for name in _IMPORTED:
+    for name in json.loads(connection.recv(_LONGEST_REQUEST)):
         importlib.import_module(name)
     while True:
         message, streams, _, _ = socket.recv_fds(connection, _LONGEST_REQUEST, 3)

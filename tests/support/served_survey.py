@@ -87,10 +87,12 @@ class Served:
             yield client
 
 
-def start_serving(workspace: Workspace, browser: bool = False) -> Served:
+def start_serving(
+    workspace: Workspace, browser: bool = False, kind: type[subprocess.Popen[str]] = subprocess.Popen
+) -> Served:
     """Start `catbuilder serve` on a free port and wait until it says where."""
     options = () if browser else ("--no-browser",)
-    process: subprocess.Popen[str] = subprocess.Popen(
+    process = kind(
         [CATBUILDER, "-w", str(workspace.path), "serve", "--port", "0", *options],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c,
     )  # fmt: skip

@@ -237,7 +237,7 @@ def write_scores(path: Path, classes: Sequence[str], posteriors: Mapping[tuple[s
 
 
 def surveyed(folder: Path) -> Workspace:
-    """A workspace with 12 objects, a test set and two closed rounds.
+    """A workspace with 12 objects, a test set and two closed rounds: a copy of one that is made once for all tests.
 
     des 1 to 4 are labelled (1 and 2 elliptical by a catalogue, 3 and 4 spiral by people), 5 to 8 the pool, 9 to 11
     test set HP (11 without an image), sdss 5 has the number of another galaxy. Round 1 promotes 5 and 6, round 2

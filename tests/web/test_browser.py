@@ -13,6 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from support.command_line import wait_for
+from support.forked_processes import ForkedServer
 from support.served_survey import POOL, Served, build_served, start_serving, stop_serving
 from support.workspaces import RECIPE, add_events, label_event
 
@@ -40,7 +41,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(built: Path, tmp_path: Path) -> Iterator[Served]:
-    running = start_serving(Workspace.open(shutil.copytree(built, tmp_path / "ws")))
+    running = start_serving(Workspace.open(shutil.copytree(built, tmp_path / "ws")), kind=ForkedServer)
     yield running
     assert "Traceback" not in stop_serving(running)
 

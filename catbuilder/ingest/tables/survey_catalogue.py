@@ -329,8 +329,7 @@ def _prepare(con: Connection, table: TableFile) -> None:
 
 
 def _types_of(con: Connection, archive: Archive) -> dict[str, str]:
-    text = "SELECT column_name, data_type FROM duckdb_columns() WHERE table_name = ? AND NOT internal"
-    return dict(con.execute(text, [archive.table]).fetchall())
+    return dict(con.execute(f"SELECT column_name, column_type FROM (DESCRIBE {archive.table})").fetchall())
 
 
 def _record(
