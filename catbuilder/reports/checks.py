@@ -151,8 +151,8 @@ def _axis_ratio(data: ReportData, objects: pa.Table, names: Names) -> Iterator[P
     yield Drawing(
         "axis-ratio",
         f"Axis ratio b/a by predicted class, {how}; {len(ratio):,} of the {data.scored:,} scored objects. "
-        f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted, E7) are discs seen edge-on: spirals called wrongly, or "
-        "lenticulars, which most volunteers count as ellipticals." + ("" if many else f" {said}."),
+        f"Ellipticals flatter than {FLATTEST_ELLIPTICAL} (dotted, E7) are discs seen edge-on: spirals called wrongly, "
+        "or lenticulars, which most volunteers count as ellipticals." + ("" if many else f" {said}."),
         f"Distribution of axis ratios. {said}.",
         partial(_draw_axis_ratio, ratio=ratio, names=names, classes=data.classes),
     )
