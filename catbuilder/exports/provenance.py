@@ -61,7 +61,7 @@ def _certificate_facts(con: Connection, at_round: int) -> list[ProvenanceEntry]:
         "N": ("n", "calibration objects counted"), "ER": ("errors", "errors among them"),
         "TH": ("threshold", "least calibrated confidence"), "AL": ("alpha", "error rate promised of the population"),
         "DE": ("delta_spent", "chance that any such bound fails"), "PB": ("population_bound", "its upper bound"),
-        "BA": ("batch", "objects promoted"), "BB": ("batch_bound", "upper bound of their error rate"),
+        "BA": ("batch", "objects covered"), "BB": ("batch_bound", "upper bound of their error rate"),
         "WT": ("weighted", "on condition of estimated weights"), "SH": ("calibration_sha256", ""),
         "AU": ("audit", "result of the audit by people"),
     }  # fmt: skip

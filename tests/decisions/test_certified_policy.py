@@ -1,6 +1,6 @@
 """The policy `certified`: promotions, certificates, refusals, and recomputing them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,61 +11,27 @@ import pytest
 from astropy.io import fits
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.certified_sky import (
+    CALIBRATION,
+    CLASSES,
+    N_CALIBRATION,
+    N_POOL,
+    POOL,
+    Sky,
+    certificates,
+    certified,
+    faults,
+)
 from support.new_workspace import create_workspace
 from support.workspaces import RECIPE, add_events, add_objects, ask, close_round, label_event
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToCertify
-from catbuilder.core.recipe import Recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
 from catbuilder.exports.export import export
 from catbuilder.inspection.check import check
 from catbuilder.rounds.rollback import rollback
-
-CLASSES = ("elliptical", "spiral")
-CALIBRATION, POOL = 10_000, 50_000  # first ids
-N_CALIBRATION, N_POOL = 1200, 800
-
-
-def certified(**changes: object) -> Recipe:
-    """A recipe that certifies 5 per cent in one round, with changes to its section [certificate]."""
-    certificate = RECIPE.certificate.model_copy(update={"rounds": 1, "audit": 5, **changes})
-    promotion = RECIPE.promotion.model_copy(update={"policy": "certified"})
-    return RECIPE.model_copy(update={"certificate": certificate, "promotion": promotion})
-
-
-def sky(seed: int, n: int, separation: float, spirals: float) -> tuple[np.ndarray, np.ndarray]:
-    """Classes, and posteriors of spiral of a network that was trained on as many of one as of the other."""
-    rng = np.random.default_rng(seed)
-    spiral = rng.random(n) < spirals
-    x = rng.normal(size=n) + separation * (spiral - 0.5)
-    return spiral, 1 / (1 + np.exp(-separation * x))
-
-
-class Sky:
-    """A workspace with calibration and pool, and the scores that a network gives them."""
-
-    def __init__(self, workspace: Workspace, separation: float = 4.0, spirals: float = 0.5) -> None:
-        self.workspace = workspace
-        truth, p = sky(0, N_CALIBRATION + N_POOL, separation, spirals)
-        ids = [*range(CALIBRATION, CALIBRATION + N_CALIBRATION), *range(POOL, POOL + N_POOL)]
-        splits = ["calibration"] * N_CALIBRATION + ["pool"] * N_POOL
-        self.truth = {("des", n): CLASSES[int(spiral)] for n, spiral in zip(ids, truth, strict=True)}
-        self.scores = {("des", n): (1 - q, q) for n, q in zip(ids, p, strict=True)}
-        with workspace.recording("sky") as recording:
-            add_objects(recording, "des", ids, split=splits, domain="in")
-            events = [label_event("des", n, self.truth["des", n], "galaxy_zoo") for n in ids[:N_CALIBRATION]]
-            add_events(recording, *events)
-
-    def round(self, recipe: Recipe, scores: Mapping[tuple[str, int], tuple[float, float]] | None = None) -> int:
-        return close_round(self.workspace, scores or self.scores, recipe=recipe, by_policy=True)
-
-    def wrong(self, certificate: str) -> int:
-        """Labels under a certificate that are wrong by the truth."""
-        text = "SELECT survey, object_id, label FROM labels WHERE certificate = ? AND kind = 'label'"
-        found = ask(self.workspace, text, certificate)
-        return sum(self.truth[survey, n] != label for survey, n, label in found)
 
 
 @pytest.fixture
@@ -76,16 +42,6 @@ def workspace_of(tmp_path: Path) -> Workspace:
 @pytest.fixture
 def heavens(workspace_of: Workspace) -> Sky:
     return Sky(workspace_of)
-
-
-def certificates(workspace: Workspace, number: int) -> dict[str, dict[str, Any]]:
-    with workspace.reading() as con:
-        rows = con.sql("SELECT * FROM certificates WHERE round = $n", params={"n": number}).to_arrow_table().to_pylist()
-    return {row["class"]: row for row in rows}
-
-
-def faults(workspace: Workspace) -> list[str]:
-    return [fault for finding in check(workspace) if finding.check == "certificates" for fault in finding.faults]
 
 
 def test_a_certificate_says_what_was_counted_and_what_follows(heavens: Sky) -> None:
@@ -159,7 +115,7 @@ def test_objects_reinstated_by_a_rollback_leave_pool_and_calibration_alike(heave
     for to in (0, 1):
         rollback(heavens.workspace, to)
     with heavens.workspace.reading() as con:
-        left = con.sql("SELECT object_id FROM left_at(2, 'des')").fetchnumpy()["object_id"]
+        left = con.sql("SELECT object_id FROM left_at(2, 'des', promoted_train := true)").fetchnumpy()["object_id"]
     batch = sum(row["batch"] for row in certificates(heavens.workspace, 1).values())
     assert (left >= POOL).sum() == N_POOL - batch
     assert (left < POOL).sum() < N_CALIBRATION - 0.8 * batch * N_CALIBRATION / N_POOL
