@@ -91,8 +91,8 @@ def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Cer
     spent = spent_delta(con, target, plan.round)
     rows = certificate_rows(plan, objects, found, shares, batches, weights.weighted, weights.refusal, spent)
     calibration = objects.select(["survey", "object_id", "half", "truth", "weight", "counted"])
-    given = {name: promotions["label"].to_pylist().count(name) for name in plan.classes}
-    messages = [_sentence(row, found[str(row["class"])], given[str(row["class"])], recipe) for row in rows]
+    given = {row["values"]: row["counts"] for row in promotions["label"].value_counts().to_pylist()}
+    messages = [_sentence(row, found[str(row["class"])], given.get(row["class"], 0), recipe) for row in rows]
     return CertifiedRound(promotions, cuts, covered, rows, calibration, messages + _weight_messages(weights))
 
 

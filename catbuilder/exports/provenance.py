@@ -47,9 +47,9 @@ def collect_provenance(
     row = first_row(con, query("exports/exported_model"), {"at": at_round})
     if row is None:
         return [*facts, ProvenanceEntry("ROUND", 0, "no round has been run")]
-    names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS")
-    comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "",
-                "networks whose posteriors are averaged")  # fmt: skip
+    names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS", "CONFCAL")
+    comments = ("round of the model that speaks", "its recipe", "", "its seed", "processes that trained it", "",
+                "networks whose posteriors are averaged", "calibration of calibrated_confidence")  # fmt: skip
     facts += [ProvenanceEntry(*fact) for fact in zip(names, row, comments, strict=True)]
     return facts + _certificate_facts(con, at_round)
 

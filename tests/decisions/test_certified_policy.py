@@ -30,6 +30,7 @@ from catbuilder.core.errors import NothingToCertify
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
 from catbuilder.exports.export import export
+from catbuilder.inspection.browse import CatalogueFilter
 from catbuilder.inspection.check import check
 from catbuilder.rounds.rollback import rollback
 
@@ -77,6 +78,9 @@ def test_confidences_are_calibrated_when_they_are_recorded(workspace_of: Workspa
     assert found[0][0] < 1e-5
     metrics = dict(ask(heavens.workspace, "SELECT variable, value FROM metrics WHERE metric = 'ece'"))
     assert metrics["calibrated confidence"] < metrics["raw confidence"]
+    sure = CatalogueFilter(least=0.9).where()
+    count = "SELECT count(*) FROM catalog WHERE "
+    assert ask(heavens.workspace, count + sure) == ask(heavens.workspace, count + "calibrated_confidence >= 0.9")
     curve = ask(heavens.workspace, "SELECT sum(n) FROM metrics WHERE metric = 'reliability' AND variable LIKE 'raw%'")
     assert curve == [(N_CALIBRATION - n,)], "the certifying half, all of it"
 
@@ -315,6 +319,8 @@ def test_the_export_carries_the_certificates(heavens: Sky, tmp_path: Path) -> No
         header, table = file[0].header, file[1].data
         assert {header["CERT1"], header["CERT2"]} == {"r001-elliptical", "r001-spiral"}
         assert (header["CERT1AL"], header["CERT1AU"]) == (0.05, "open")
+        ((fitted,),) = ask(heavens.workspace, "SELECT n FROM calibrators")
+        assert header["CONFCAL"] == f"temperature on {fitted} galaxies"
         assert header["CERT1N"] >= 72 and 0 < header["CERT1BB"] < 0.2 and len(header["CERT1SH"]) == 64
         named = table["certificate"] == "r001-elliptical"
         assert named.sum() == header["CERT1BA"] and set(table["label"][named]) == {"elliptical"}

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from astropy.io import fits
 from support.certified_sky import (
     CALIBRATION,
     CLASSES,
@@ -23,6 +24,8 @@ from catbuilder.core.recipe import Recipe, Speaking, Teaching
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.certificates import certificate_sentence, read_certificates
 from catbuilder.decisions.error_bounds import batch_bound
+from catbuilder.exports.export import export
+from catbuilder.inspection.check import check
 from catbuilder.rounds.rollback import rollback
 
 STANDING = "SELECT object_id, label, certificate FROM standing_labels_at() WHERE source = 'promoted' ORDER BY ALL"
@@ -234,7 +237,7 @@ def test_labels_of_another_policy_stand_without_a_certificate(heavens: Sky) -> N
     assert faults(heavens.workspace) == []
 
 
-def test_a_model_that_does_not_speak_certifies_nothing_and_spends_nothing(heavens: Sky) -> None:
+def test_a_model_that_does_not_speak_certifies_nothing_and_spends_nothing(heavens: Sky, tmp_path: Path) -> None:
     recipe = whole().model_copy(update={"speaking": Speaking(gate=0.1)})
     heavens.round(recipe)
     before = ask(heavens.workspace, STANDING)
@@ -243,6 +246,8 @@ def test_a_model_that_does_not_speak_certifies_nothing_and_spends_nothing(heaven
     )
     assert ask(heavens.workspace, "SELECT model FROM refusals") == [(2,)]
     assert certificates(heavens.workspace, 2) == {} and ask(heavens.workspace, STANDING) == before
+    export(heavens.workspace, tmp_path / "out.fits")
+    assert fits.getheader(tmp_path / "out.fits")["ROUND"] == 1, "the model that speaks"
     heavens.round(recipe)
     assert certificates(heavens.workspace, 3)["spiral"]["delta_spent"] == pytest.approx(0.05 * 2 / 3)
     assert faults(heavens.workspace) == []
@@ -254,6 +259,27 @@ def test_calibration_objects_that_come_late_count_at_once(heavens: Sky) -> None:
         assert require_calibration(con, whole(), CLASSES) is None
         told = require_calibration(con, certified(rounds=3), CLASSES)
     assert told is not None and "in the certifying half" in told, "without teaching what was taken is gone"
+
+
+@pytest.mark.parametrize("recipe", [whole(), certified(rounds=3)], ids=["asserts", "trains"])
+def test_calibration_objects_are_drawn_from_all_that_is_certified(heavens: Sky, recipe: Recipe) -> None:
+    """From the unlabelled objects alone they would be harder than the pool that a later round certifies."""
+    heavens.round(recipe)
+    promoted = {n for n, _, _ in ask(heavens.workspace, STANDING)}
+    drawn = set(select_objects(heavens.workspace, "random", 200, purpose="calibration")["object_id"].to_pylist())
+    if recipe.teaching is None:
+        assert not drawn & promoted, "those have trained networks"
+        return
+    share = len(drawn & promoted) / len(drawn)
+    assert len(drawn) == 200 and abs(share - len(promoted) / N_POOL) < 0.1
+    assert {n for n, _, _ in ask(heavens.workspace, STANDING)} == promoted - drawn
+    with heavens.workspace.recording("answers") as recording:
+        add_events(recording, *(label_event("des", n, heavens.truth["des", n], "human") for n in sorted(drawn)))
+    number = heavens.round(recipe)
+    counted = {n for (n,) in ask(heavens.workspace, "SELECT object_id FROM calibration WHERE round = ?", number)}
+    assert drawn < counted and len(counted) == N_CALIBRATION + 200
+    missing = ("stamps", "models")  # this sky has no files
+    assert [one.faults for one in check(heavens.workspace) if one.faults and one.check not in missing] == []
 
 
 def test_objects_trained_on_neither_certify_nor_are_certified(heavens: Sky) -> None:
