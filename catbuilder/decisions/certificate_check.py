@@ -60,8 +60,8 @@ def _recomputed(con: Connection, plan: RoundPlan, rows: dict[str, dict[str, Any]
             place = certificate.grid.index(threshold)
             found[name] = certificate.stricter(calibration_sample(objects, name, "certify"), place)
     shares = dict(con.execute("SELECT class, share FROM promotion_cuts WHERE round = ?", [plan.round]).fetchall())
-    place: dict[str, object] = {"round": plan.round, "target": plan.recipe.sets.target}
-    batches = dict(con.execute(query("decisions/certificate_batches"), place).fetchall())
+    about: dict[str, object] = {"round": plan.round, "target": plan.recipe.sets.target}
+    batches = dict(con.execute(query("decisions/certificate_batches"), about).fetchall())
     weighted: bool | None = any(weight != 1 for weight in objects["weight"].to_pylist()) or shifted is not None
     if not weighted and all(row["weighted"] is None for row in rows.values()):
         weighted = None  # features were too few to compare, which cannot be recomputed either
