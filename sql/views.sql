@@ -296,13 +296,15 @@ CREATE OR REPLACE MACRO only_asserts(at_round) AS
 -- whole pool is certified anew, each round takes the same objects first, lest the shares add up.
 CREATE OR REPLACE MACRO share_of(at_round) AS CASE WHEN only_asserts(at_round) THEN 'share' ELSE 'share ' || at_round END;
 
--- Cuts that have changed the pool for the networks after them: those before the last round whose recipe lets promoted
--- labels train (all, with `promoted_train`: where the round that is about to be planned is such a round).
+-- Cuts that have changed the pool for the networks after them: those before the last round whose network promoted labels
+-- have trained (all, with `promoted_train`: where the round that is about to be planned is such a round).
 CREATE OR REPLACE MACRO taken_cuts_at(at_round, target, promoted_train := false) AS TABLE
     SELECT *, share_of(round) AS share_key FROM standing_cuts_at(at_round)
     WHERE (survey IS NULL OR survey = target)
       AND (promoted_train
-           OR round < (SELECT max(round) FROM rounds WHERE round <= at_round AND plan ->> '$.recipe.teaching' IS NULL));
+           OR round < (SELECT max(r.round) FROM rounds AS r
+                       SEMI JOIN (SELECT model FROM scorings WHERE round <= at_round) AS s ON s.model = r.round
+                       WHERE r.round <= at_round AND r.plan ->> '$.recipe.teaching' IS NULL));
 
 -- Objects of a survey that no such cut has taken or, for calibration objects, would have taken: the remaining
 -- calibration objects represent the remaining pool. An object that one of these rounds' models has not scored could be

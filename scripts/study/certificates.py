@@ -35,7 +35,7 @@ import numpy as np
 import numpy.typing as npt
 from known_rounds import CLASSES, DELTA, POOLS, ROUNDS, ROW, Setting, follow
 from known_truth import Bools, Floats, Sky
-from scipy.stats import beta
+from scipy.stats import beta, t
 from threadpoolctl import threadpool_limits
 
 from catbuilder.core.progress import Reporter
@@ -48,6 +48,7 @@ EIGHTFOLD, FOR_THE_RARE = 8, {0.05: 8_000, 0.02: 12_000}
 BLOCK = 25  # catalogues a task
 BINS = ((1, 3), (3, 10), (10, 10_000))
 KINDS = (("1:1", 1.0, (0, 1)), ("10:1, common", 10.0, (0,)), ("10:1, rare", 10.0, (1,)))
+LINES = len(ALPHAS) * len(KINDS) * len(SEPARATIONS)
 FEWEST = 50  # class-rounds in a cell that is shown
 WANTED = 0.7  # of the oracle's yield, from three times the fewest on
 Rows = npt.NDArray[np.void]
@@ -78,7 +79,7 @@ def run(catalogues: int, processes: int, seed: int) -> Rows:
     with ProcessPoolExecutor(processes) as pool:
         for done, part in enumerate(pool.map(work, tasks), start=1):
             parts.append(part)
-            if done % max(1, len(tasks) // 20) == 0:
+            if done % max(1, len(tasks) // 20) == 0 or done == len(tasks):
                 Reporter().say(f"{done / len(tasks):.0%} of the catalogues, {time.perf_counter() - started:.0f} s")
     return np.concatenate(parts)
 
@@ -192,8 +193,9 @@ def five_rounds(rows: Rows) -> int:
             last.append(after_five(here, [np.flatnonzero(index == n)[0] for n in here["setting"]]))
         (left, left_over), (all_of_it, all_over) = last
         gain = all_of_it - left
-        half = 1.96 * float(gain.std(ddof=1)) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
-        lost += gain.mean() < -half
+        error = float(gain.std(ddof=1)) / np.sqrt(len(gain)) if len(gain) > 1 else np.inf
+        half = float(t.ppf(0.975, len(gain) - 1)) * error
+        lost += gain.mean() < -float(t.ppf(1 - 0.05 / LINES, len(gain) - 1)) * error  # of any line, in 5 of 100 studies
         lines.append((
             f"{alpha:.1%}", kind, f"{separation}", f"{left.mean():.2f}", f"{all_of_it.mean():.2f}",
             f"{gain.mean():+.3f} [{gain.mean() - half:+.3f}, {gain.mean() + half:+.3f}]",

@@ -1,5 +1,6 @@
 """Certified rounds whose promoted labels only assert: each certifies the whole pool anew."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from support.workspaces import add_events, ask, close_round, label_event
 
 from catbuilder.active_learning.answers import import_labels
 from catbuilder.active_learning.select_objects import select_objects
+from catbuilder.catalogue.round_records import record_step
 from catbuilder.core.recipe import Recipe, Speaking, Teaching
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.certificates import certificate_sentence, read_certificates
@@ -217,6 +219,21 @@ def test_after_rounds_that_trained_on_promoted_labels_their_cuts_are_still_left_
     left = ask(heavens.workspace, "SELECT count(*) FROM calibration WHERE round = ?", number)[0][0]
     assert 0 < left < N_CALIBRATION
     assert faults(heavens.workspace) == []
+
+
+def test_a_round_that_was_given_up_before_it_trained_leaves_nothing_out(heavens: Sky) -> None:
+    heavens.round(whole())
+    with heavens.workspace.recording("planned without teaching, and abandoned") as recording:
+        ((text,),) = recording.con.execute("SELECT plan FROM rounds").fetchall()
+        plan = json.loads(text)
+        plan["recipe"]["teaching"] = None
+        copied = "INSERT INTO rounds SELECT * REPLACE (2 AS round, ?::JSON AS plan) FROM rounds"
+        recording.con.execute(copied, [json.dumps(plan)])
+        record_step(recording, 2, "planned", "{}")
+        record_step(recording, 2, "closed", "{}")
+    number = heavens.round(whole())
+    assert number == 3
+    assert ask(heavens.workspace, "SELECT count(*) FROM calibration WHERE round = 3") == [(N_CALIBRATION,)]
 
 
 def test_labels_of_another_policy_stand_without_a_certificate(heavens: Sky) -> None:
