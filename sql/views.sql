@@ -184,23 +184,29 @@ CREATE OR REPLACE VIEW round_status AS
     FROM rounds AS r JOIN steps AS s ON s.round = r.round
     GROUP BY r.round, r.recipe, r.seed;
 
--- Objects that the round may promote: scored by its model, unlabelled, in the pool and the target population. An object
--- whose sets or image changed while the round ran is left to the next round. A new label does not exclude it: a
--- person's label is stronger than a promoted one anyway.
-CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
-    SELECT c.survey, c.object_id, c.predicted_label, c.predicted_confidence, c.calibrated_confidence, c.model
+-- Objects whose class the round's model may tell: scored by it, labelled by nobody, in the pool and the target
+-- population. `label` is an earlier promotion. An object whose sets or image changed while the round ran, before the
+-- recording `until_run`, is left to the next round. A new label does not exclude it: a person's label is stronger than a
+-- promoted one anyway.
+CREATE OR REPLACE MACRO unlabelled_pool_at(at_round, until_run) AS TABLE
+    SELECT c.survey, c.object_id, c.label, c.predicted_label, c.predicted_confidence, c.calibrated_confidence, c.model
     FROM catalog_at(at_round) AS c
     ANTI JOIN (
-        SELECT survey, object_id FROM test_sets WHERE round > at_round
-        UNION ALL SELECT survey, object_id FROM exclusions WHERE round > at_round
-        UNION ALL SELECT survey, object_id FROM splits WHERE round > at_round
-        UNION ALL SELECT survey, object_id FROM stamps WHERE round > at_round
-        UNION ALL SELECT survey, object_id FROM aliases WHERE round > at_round
-        UNION ALL SELECT survey, object_id FROM domains WHERE round > at_round AND domain <> 'in') AS n
+        SELECT survey, object_id FROM test_sets WHERE round > at_round AND run < until_run
+        UNION ALL SELECT survey, object_id FROM exclusions WHERE round > at_round AND run < until_run
+        UNION ALL SELECT survey, object_id FROM splits WHERE round > at_round AND run < until_run
+        UNION ALL SELECT survey, object_id FROM stamps WHERE round > at_round AND run < until_run
+        UNION ALL SELECT survey, object_id FROM aliases WHERE round > at_round AND run < until_run
+        UNION ALL SELECT survey, object_id FROM domains WHERE round > at_round AND run < until_run AND domain <> 'in') AS n
         ON n.survey = c.survey AND n.object_id = c.object_id
-    WHERE c.label IS NULL AND c.split = 'pool' AND c.domain = 'in' AND c.test_set IS NULL AND c.firewall IS NULL
+    WHERE (c.label IS NULL OR c.source = 'promoted')
+      AND c.split = 'pool' AND c.domain = 'in' AND c.test_set IS NULL AND c.firewall IS NULL
       AND c.model = at_round
       AND c.predicted_confidence <= 1;  -- false for a NaN, which DuckDB sorts above every number
+
+-- Objects that the round may promote.
+CREATE OR REPLACE MACRO promotable_at(at_round) AS TABLE
+    SELECT * EXCLUDE (label) FROM unlabelled_pool_at(at_round, now_round()) WHERE label IS NULL;
 
 -- Number of a confidence bin; bins are narrow near 1, where most confidences are.
 CREATE OR REPLACE MACRO confidence_step(confidence) AS CAST(-1000 * ln(1.0000001::DOUBLE - confidence) AS INTEGER);
@@ -282,11 +288,29 @@ CREATE OR REPLACE MACRO calibration_at(at_round := now_round()) AS TABLE
     WHERE c.split = 'calibration' AND c.domain = 'in' AND c.quality = 'ok'
       AND c.test_set IS NULL AND c.firewall IS NULL AND c.source IS DISTINCT FROM 'promoted';
 
--- Objects of a survey that no earlier round has promoted or, for calibration objects, would have promoted: the
--- remaining calibration objects represent the remaining pool. An object that one of these rounds' models has not scored
--- could be either, so it is left out until `score --round` has scored it.
-CREATE OR REPLACE MACRO left_at(at_round, target) AS TABLE
-    WITH cuts AS (SELECT * FROM standing_cuts_at(at_round) WHERE survey IS NULL OR survey = target)
+-- Whether the round's promoted labels only assert: with [teaching] in its recipe no network trains on them.
+CREATE OR REPLACE MACRO only_asserts(at_round) AS
+    EXISTS (SELECT 1 FROM rounds WHERE round = at_round AND plan ->> '$.recipe.teaching' IS NOT NULL);
+
+-- What decides which share of the objects at or above a threshold is promoted, where a quota takes a share. Where the
+-- whole pool is certified anew, each round takes the same objects first, lest the shares add up.
+CREATE OR REPLACE MACRO share_of(at_round) AS CASE WHEN only_asserts(at_round) THEN 'share' ELSE 'share ' || at_round END;
+
+-- Cuts that have changed the pool for the networks after them: those before the last round whose network promoted labels
+-- have trained (all, with `promoted_train`: where the round that is about to be planned is such a round).
+CREATE OR REPLACE MACRO taken_cuts_at(at_round, target, promoted_train := false) AS TABLE
+    SELECT *, share_of(round) AS share_key FROM standing_cuts_at(at_round)
+    WHERE (survey IS NULL OR survey = target)
+      AND (promoted_train
+           OR round < (SELECT max(r.round) FROM rounds AS r
+                       SEMI JOIN (SELECT model FROM scorings WHERE round <= at_round) AS s ON s.model = r.round
+                       WHERE r.round <= at_round AND r.plan ->> '$.recipe.teaching' IS NULL));
+
+-- Objects of a survey that no such cut has taken or, for calibration objects, would have taken: the remaining
+-- calibration objects represent the remaining pool. An object that one of these rounds' models has not scored could be
+-- either, so it is left out until `score --round` has scored it. Without such a cut these are all that are scored.
+CREATE OR REPLACE MACRO left_at(at_round, target, promoted_train := false) AS TABLE
+    WITH cuts AS (SELECT * FROM taken_cuts_at(at_round, target, promoted_train := promoted_train))
     SELECT p.survey, p.object_id
     FROM predictions AS p
     LEFT JOIN cuts AS k ON k.round = p.model AND k.class = p.predicted_label
@@ -296,11 +320,24 @@ CREATE OR REPLACE MACRO left_at(at_round, target) AS TABLE
     HAVING count(DISTINCT p.model) FILTER (p.model <> at_round) = (SELECT count(DISTINCT round) FROM cuts)
        AND NOT bool_or(coalesce(
             CASE k.score WHEN 'raw' THEN p.predicted_confidence ELSE p.calibrated_confidence END >= k.threshold
-            AND uniform_draw('share ' || k.round, p.survey, p.object_id) < k.share, false));
+            AND uniform_draw(k.share_key, p.survey, p.object_id) < k.share, false));
 
--- Objects that the policy `certified` may promote: each at most once, since calibration objects represent one
--- promotion.
+-- The pool objects that the certificates of a round are about. Where promoted labels only assert, those with a promoted
+-- label belong to them, and what a network was trained on does not, as among the calibration objects. Else each object
+-- is certified at most once, since calibration objects represent one promotion.
 CREATE OR REPLACE MACRO certifiable_at(at_round, target) AS TABLE
-    SELECT p.* FROM promotable_at(at_round) AS p
+    SELECT p.*
+    FROM unlabelled_pool_at(at_round, coalesce((SELECT min(run) FROM steps WHERE round = at_round AND step = 'decided'),
+                                               now_round())) AS p
     SEMI JOIN left_at(at_round, target) AS t ON t.survey = p.survey AND t.object_id = p.object_id
-    WHERE p.survey = target;
+    ANTI JOIN (SELECT survey, object_id FROM training
+               WHERE role <> 'teaching' AND source <> 'promoted' AND round <= at_round AND only_asserts(at_round)) AS n
+        ON n.survey = p.survey AND n.object_id = p.object_id
+    WHERE p.survey = target AND (p.label IS NULL OR only_asserts(at_round));
+
+-- The objects that the certificates of a round cover: those of their class at or above their threshold, in its share.
+CREATE OR REPLACE MACRO covered_at(at_round, target) AS TABLE
+    SELECT k.certificate, p.*
+    FROM certifiable_at(at_round, target) AS p
+    JOIN promotion_cuts AS k ON k.round = at_round AND k.certificate IS NOT NULL AND k.class = p.predicted_label
+        AND p.calibrated_confidence >= k.threshold AND uniform_draw(share_of(at_round), p.survey, p.object_id) < k.share;

@@ -69,19 +69,21 @@ def choose_uncertain(con: Connection, strategy: str, model: int, n: int, survey:
     return fetch_arrow(con, query("active_learning/most_uncertain"), ranked)
 
 
-def draw_random(con: Connection, n: int, key: str, survey: str | None = None) -> tuple[pa.Table, float]:
+def draw_random(
+    con: Connection, n: int, key: str, survey: str | None = None, promoted_too: bool = False
+) -> tuple[pa.Table, float]:
     """Draw a simple random sample of n eligible objects (survey, object_id), and return its sampling probability.
 
     Parameters
     ----------
     key : seed of the draw
+    promoted_too : also draw from objects with a promoted label
     """
+    wanted = {"survey": survey, "promoted_too": promoted_too}
     objects = 0
     con.execute("CREATE OR REPLACE TEMP TABLE drawn (survey VARCHAR, object_id BIGINT)")
     for _ in each_range(con):
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}", {"survey": survey}
-        )
+        con.execute(f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}", wanted)
         objects += fetch_number(con, "SELECT count(*) FROM temp.eligible")
         con.execute(f"INSERT INTO temp.drawn {query('active_learning/random_sample')}", {"key": key, "n": n})
     con.execute("CREATE OR REPLACE TEMP TABLE eligible AS FROM temp.drawn")
@@ -112,7 +114,7 @@ def objects_with_features(
         with restricted_to(con, "considered"):
             con.execute(
                 f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}",
-                {"survey": survey},
+                {"survey": survey, "promoted_too": False},
             )
             objects = fetch_arrow(con, query("active_learning/eligible_and_labelled"))
         if objects.num_rows and not np.asarray(objects["labelled"]).all():
@@ -130,7 +132,7 @@ def _gather_uncertain(
     """Make the temporary table `eligible` of the most uncertain objects; True if it holds n of them, or all."""
     below = list(accumulate(objects for _, objects in steps))
     place = min(bisect_left(below, wanted), len(steps) - 1)  # of the last step of uncertainty that is needed
-    survey = {"survey": asked["survey"]}
+    survey = {"survey": asked["survey"], "promoted_too": False}
     if not steps or below[place] > _FEW:
         make_table(con, "eligible", query("active_learning/eligible_objects"), survey)
         return True

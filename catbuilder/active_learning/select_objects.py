@@ -27,6 +27,7 @@ from catbuilder.active_learning.candidates import (
 )
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row
 from catbuilder.catalogue.id_ranges import restricted_to
+from catbuilder.catalogue.label_events import record_events
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording, Workspace, replace_older
 from catbuilder.core.arguments import INT64_MAX, require_number_in, require_one_of
@@ -240,7 +241,11 @@ def _select_more(workspace: Workspace, strategy: str, n: int, purpose: str, surv
     """Choose up to n more objects, record them, and return their number."""
     with workspace.reading() as con:
         model = None if strategy == "random" else _require_model(con, strategy)
-        chosen, probability = _choose(con, workspace, strategy, n, model, survey)
+        # Where each round certifies the whole pool, labelled or not, calibration objects are drawn from all of it.
+        (last_asserts,) = con.execute("SELECT only_asserts((SELECT max(round) FROM rounds))").fetchall()[0]
+        chosen, probability = _choose(
+            con, workspace, strategy, n, model, survey, promoted_too=purpose == "calibration" and last_asserts
+        )
     if not chosen.num_rows:
         return 0
     with workspace.recording(f"select --strategy {strategy}") as recording:
@@ -251,6 +256,7 @@ def _select_more(workspace: Workspace, strategy: str, n: int, purpose: str, surv
         if purpose == "calibration":
             recording.con.execute(query("active_learning/record_calibration_split"), place)
             replace_older(recording, "splits")
+            record_events(recording, fetch_arrow(recording.con, query("active_learning/retract_drawn")))
         recording.con.unregister("chosen")
     return int(chosen.num_rows)
 
@@ -266,13 +272,19 @@ def _require_model(con: Connection, strategy: str) -> int:
 
 
 def _choose(
-    con: Connection, workspace: Workspace, strategy: str, n: int, model: int | None, survey: str | None
+    con: Connection,
+    workspace: Workspace,
+    strategy: str,
+    n: int,
+    model: int | None,
+    survey: str | None,
+    promoted_too: bool,
 ) -> tuple[pa.Table, float | None]:
     """Choose objects (survey, object_id) by a strategy; also the sampling probability of a random draw."""
     make_asked_table(con, model, at_random=model is None)
     if model is None:
         draw = fetch_number(con, "SELECT coalesce(max(run), 0) FROM runs")
-        return draw_random(con, n, f"ask {draw}", survey)
+        return draw_random(con, n, f"ask {draw}", survey, promoted_too)
     if strategy in UNCERTAINTIES:
         return choose_uncertain(con, strategy, model, n, survey), None
     from catbuilder.active_learning.diversity import (  # scikit-learn takes a second to import

@@ -95,8 +95,8 @@ def certificates(
     if not rows.num_rows:
         print('There is no certificate yet. They need a recipe with policy = "certified" under [promotion].')
         return
-    shown = ["certificate", "verdict", "threshold", "errors", "n", "batch", "batch_errors", "standing", "audit"]
-    show(rows.select(shown))
+    shown = ["certificate", "verdict", "threshold", "errors", "n", "batch", "batch_errors", "promoted", "standing"]
+    show(rows.select([*shown, "audit"]))
     print("", *map(certificate_sentence, rows.to_pylist()), sep="\n")
 
 

@@ -29,7 +29,7 @@ class Audit:
     certificate: str
     n: int  # calibration objects counted
     errors: int  # wrong ones among them
-    batch: int  # objects promoted
+    batch: int  # objects covered
     batch_errors: int  # most that may be wrong by the certificate
     delta: float  # probability that the bound fails
     grid: int  # thresholds that were tried for the certificate
@@ -48,12 +48,16 @@ class AuditUpdate:
     retractions: tuple[pa.Table, ...] = ()  # in the columns of `label_events.EVENTS`
 
 
-def queue_audit(recording: Recording, round_number: int, n: int) -> int:
+def queue_audit(recording: Recording, round_number: int, n: int, covered: pa.Table) -> int:
     """Queue a random sample of the round's certified batches for people to label, and return its size.
 
     Call it in the transaction that records certificates and promotions, after them. Each batch gives a simple random
     sample in proportion to its size (`audit_sample_sizes`), drawn by a hash that depends on the round's seed. With
     n = 0 there is no audit.
+
+    Parameters
+    ----------
+    covered : the batches: certificate, survey, object_id
     """
     batches = dict(recording.con.execute(query("decisions/audit_batches"), {"round": round_number}).fetchall())
     sizes = audit_sample_sizes(batches, n)
@@ -61,7 +65,9 @@ def queue_audit(recording: Recording, round_number: int, n: int) -> int:
         return 0
     place = {"round": round_number, "run": recording.run}
     drawn = {"certificates": list(sizes), "sizes": list(sizes.values())}
+    recording.con.register("batches", covered)
     recording.con.execute(query("decisions/audit_sample"), place | drawn)
+    recording.con.unregister("batches")
     recording.con.execute(query("decisions/audit_open"), place)
     return sum(sizes.values())
 
@@ -164,7 +170,7 @@ def _verdict_sentence(audit: Audit, verdict: str, at_most: int | None) -> str:
         return f"{text}: earlier answers broke this certificate, and it stays broken"
     if at_most is None:
         promised = f"it promised at most {audit.batch_errors} of {audit.batch}"
-        return f"{text}: the certificate is broken ({promised}), and every label promoted under it is retracted"
+        return f"{text}: the certificate is broken ({promised}), and every label that it covers is retracted"
     bound, before = (f"{100 * wrong / audit.batch:.1f} %" for wrong in (at_most, audit.batch_errors))
     if verdict == "tightened":
         return f"{text}: at most {bound} of the batch are wrong (was {before})"

@@ -55,7 +55,9 @@ def require_calibration(con: Connection, recipe: Recipe, classes: tuple[str, ...
         No calibration object of the target survey has both an image and a true class, or delta is spent.
     """
     target = recipe.sets.target
-    row = first_row(con, query("decisions/calibration_counts"), {"target": target})
+    row = first_row(
+        con, query("decisions/calibration_counts"), {"target": target, "promoted_train": recipe.teaching is None}
+    )
     drawn, with_image, with_truth, certifying, unscored, rounds = row if row else (0, 0, 0, 0, 0, None)
     survey = target.upper()
     if not with_truth:

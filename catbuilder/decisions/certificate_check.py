@@ -28,6 +28,8 @@ def check_certificates(con: Connection, plan: RoundPlan) -> list[str]:
     rows = {row["class"]: row for row in recorded.to_pylist()}
     if plan.recipe.promotion.policy != "certified":
         return [f"round {plan.round} has certificates, but its promotion policy makes none"] if rows else []
+    if not rows and first_row(con, "SELECT 1 FROM refusals WHERE model = ?", [plan.round]):
+        return []  # a model that does not speak certifies nothing
     if sorted(rows) != sorted(plan.classes) or recorded.num_rows != len(plan.classes):
         return [
             f"round {plan.round} has certificates of {', '.join(rows) or 'no class'}; it must have one of each class"
@@ -58,13 +60,8 @@ def _recomputed(con: Connection, plan: RoundPlan, rows: dict[str, dict[str, Any]
             place = certificate.grid.index(threshold)
             found[name] = certificate.stricter(calibration_sample(objects, name, "certify"), place)
     shares = dict(con.execute("SELECT class, share FROM promotion_cuts WHERE round = ?", [plan.round]).fetchall())
-    batches = dict(
-        con.execute(
-            "SELECT label, count(*) FROM labels "
-            "WHERE round = ? AND model = round AND kind = 'label' AND certificate IS NOT NULL GROUP BY label",
-            [plan.round],
-        ).fetchall()
-    )
+    about: dict[str, object] = {"round": plan.round, "target": plan.recipe.sets.target}
+    batches = dict(con.execute(query("decisions/certificate_batches"), about).fetchall())
     weighted: bool | None = any(weight != 1 for weight in objects["weight"].to_pylist()) or shifted is not None
     if not weighted and all(row["weighted"] is None for row in rows.values()):
         weighted = None  # features were too few to compare, which cannot be recomputed either

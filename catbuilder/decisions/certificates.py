@@ -29,9 +29,10 @@ def read_certificates(workspace: Workspace, round_number: int | None = None, *, 
     -------
     pyarrow.Table
         A row for each certificate or refusal: round, certificate, survey, class, verdict, reason, n, errors, threshold,
-        share, weighted, alpha, delta, delta_spent, population_bound, batch, batch_errors, batch_bound. `standing` is
-        the number of its labels that stand. `audit` is the verdict of the latest audit, `sampled`, `answered` and
-        `wrong` its numbers of objects, `audited_bound` its bound.
+        share, weighted, alpha, delta, delta_spent, population_bound, batch, batch_errors, batch_bound. `batch` is the
+        number of objects that it covers. `promoted` is that of the labels given under it in its round, which is smaller
+        where objects had a label already, and `standing` that of its labels that stand. `audit` is the verdict of the
+        latest audit, `sampled`, `answered` and `wrong` its numbers of objects, `audited_bound` its bound.
         Bounds, alpha, delta and share are fractions from 0 to 1.
 
     Raises
@@ -84,14 +85,19 @@ def certificate_sentence(row: dict[str, Any]) -> str:
     parts = [f"{about}: {_promoted(row)}", _promise(row)]
     errors = f"{row['errors']} error{'' if row['errors'] == 1 else 's'}"
     parts.append(f"{errors} among {row['n']} calibration galaxies counted")
-    if row["standing"] < row["batch"]:
+    if row["standing"] < row["promoted"]:
         # the others were retracted, or a person has labelled them
-        parts.append(f"{row['standing'] or 'none'} of the {row['batch']} stand as promoted")
+        parts.append(f"{row['standing'] or 'none'} of the {row['promoted']} stand as promoted")
     return "; ".join([*parts, _audit(row)])
 
 
 def _promoted(row: dict[str, Any]) -> str:
     part = "" if row["share"] in (None, 1.0) else f", a random {_percent(row['share'])} of those"
+    if row["promoted"] < row["batch"]:  # the others had a label already, or lost it in the same round
+        return (
+            f"{row['batch']} objects of the {row['survey']} pool covered{part} at calibrated confidence "
+            f"{row['threshold']:.5g} and above, and {row['promoted'] or 'none'} of them newly promoted"
+        )
     return (
         f"{row['batch']} objects of the {row['survey']} pool promoted{part} at calibrated confidence "
         f"{row['threshold']:.5g} and above"
@@ -114,7 +120,7 @@ def _audit(row: dict[str, Any]) -> str:
     if row["audit"] == "open":
         return f"audit open ({answered} of {sampled} answered)"
     if row["audit"] == "broken":
-        return f"audit broken ({wrong} of {sampled} wrong): all of these labels were retracted"
+        return f"audit broken ({wrong} of {sampled} wrong): all labels that it covers were retracted"
     found = f"audit {row['audit']} ({wrong} of {sampled} wrong)"
     if row["audit"] == "kept":
         return found

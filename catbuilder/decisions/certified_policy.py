@@ -1,13 +1,18 @@
 """Decide the promotion policy `certified`: promote with an upper bound on the error rate of each class.
 
-A certificate is about the pool objects of the target survey that no earlier round has promoted. It counts calibration
-objects that no earlier round would have promoted. So the two samples stay exchangeable from round to round, however the
-network changes. If their features still differ, calibration objects are resampled to the pool's distribution; if they
-differ too much, nothing is certified.
+Delta, the probability that any bound fails, is divided among the rounds and the classes of each round. What a round
+certifies depends on its recipe:
 
-Delta, the probability that any bound fails, is divided among the rounds and the classes of each round. Later networks
-have trained on labels that earlier certificates admitted. All they know of the certifying half is which threshold of
-the grid passed, for each class and round.
+- With `[teaching]`, promoted labels only assert. No network knows what the certifying half let through, so that each
+  round certifies the whole pool anew with all calibration objects. Of the objects that its certificate covers, those
+  without a label are promoted; a label that stands already keeps the certificate under which it was promoted.
+- Without, promoted labels train. A certificate is about the pool objects that no earlier round has promoted, and counts
+  calibration objects that no earlier round would have promoted: so the two samples stay alike. Later networks have
+  trained on labels that earlier certificates admitted. All they know of the certifying half is which threshold of the
+  grid passed, for each class and round.
+
+If the features of pool and calibration objects differ, calibration objects are resampled to the pool's distribution; if
+they differ too much, nothing is certified.
 """
 
 import hashlib
@@ -41,6 +46,7 @@ class CertifiedRound:
 
     promotions: pa.Table
     cuts: pa.Table
+    covered: pa.Table  # certificate, survey and object_id of each pool object that a certificate covers
     certificates: list[dict[str, object]]
     calibration: pa.Table
     messages: list[str] = field(default_factory=list)
@@ -76,15 +82,18 @@ def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Cer
     taken = _take(con, objects, found, recipe)
     cuts = _cuts(plan, taken)
     con.register("cuts", cuts)
-    promotions = fetch_arrow(con, query("decisions/promote_certified"), {"round": plan.round})
-    batches = {row["values"]: row["counts"] for row in promotions["label"].value_counts().to_pylist()}
+    con.execute(f"CREATE OR REPLACE TEMP TABLE covered AS {query('decisions/certify_covered')}", {"round": plan.round})
+    promotions = fetch_arrow(con, query("decisions/promote_certified"))
+    covered = fetch_arrow(con, "SELECT certificate, survey, object_id FROM covered")
+    batches = dict(con.execute("SELECT predicted_label, count(*) FROM covered GROUP BY ALL").fetchall())
     found |= {name: certificate for name, (certificate, _) in taken.items()}
     shares = {name: share for name, (_, share) in taken.items()}
     spent = spent_delta(con, target, plan.round)
     rows = certificate_rows(plan, objects, found, shares, batches, weights.weighted, weights.refusal, spent)
     calibration = objects.select(["survey", "object_id", "half", "truth", "weight", "counted"])
-    messages = [_sentence(row, found[str(row["class"])]) for row in rows] + _weight_messages(weights)
-    return CertifiedRound(promotions, cuts, rows, calibration, messages)
+    given = {row["values"]: row["counts"] for row in promotions["label"].value_counts().to_pylist()}
+    messages = [_sentence(row, found[str(row["class"])], given.get(row["class"], 0), recipe) for row in rows]
+    return CertifiedRound(promotions, cuts, covered, rows, calibration, messages + _weight_messages(weights))
 
 
 def _weight_messages(weights: _Weights) -> list[str]:
@@ -147,7 +156,7 @@ def certificate_rows(
     objects : the calibration objects: survey, object_id, half, truth, counted, source
     found : certificate, by class
     shares : fraction of the certified objects that is promoted, by class
-    batches : number of objects promoted, by class
+    batches : number of objects covered, by class
     weighted : whether calibration objects were weighted; None if there were too few features to tell
     shifted : why the certifying half was not tested, if it was not
     spent : delta of all earlier certificates of the survey
@@ -182,7 +191,8 @@ def _of_class(
 
 def population_of(recipe: Recipe) -> str:
     """Describe the objects that a certificate is about."""
-    return f"{recipe.sets.target}: pool, domain in of {recipe.sets.population}, taken by no earlier round"
+    which = "labelled by nobody" if recipe.teaching is not None else "taken by no earlier round"
+    return f"{recipe.sets.target}: pool, domain in of {recipe.sets.population}, {which}"
 
 
 def refuse_for_shift(certificate: ClassCertificate, reason: str) -> ClassCertificate:
@@ -291,19 +301,21 @@ def _cuts(plan: RoundPlan, taken: dict[str, tuple[ClassCertificate, float]]) -> 
     return pa.Table.from_pylist(rows, schema=CUTS)
 
 
-def _sentence(row: dict[str, object], found: ClassCertificate) -> str:
+def _sentence(row: dict[str, object], found: ClassCertificate, promoted: int, recipe: Recipe) -> str:
     """Describe what was certified or refused for a class."""
     name, batch = row["class"], row["batch"]
     if row["verdict"] == "certified":
+        new = f" ({promoted} of them newly promoted)" if recipe.teaching is not None else ""
         return (
-            f"{batch} {name} certified at calibrated confidence {row['threshold']:.4f} and above: at most "
+            f"{batch} {name} certified at calibrated confidence {row['threshold']:.4f} and above{new}: at most "
             f"{found.alpha:.1%} of such galaxies are wrong, and at most {row['batch_errors']} of these {batch} "
             f"({row['errors']} errors among {row['n']} calibration galaxies)"
         )
     more = ""
     if found.needed is not None:
+        left = "" if recipe.teaching is not None else " and taken by no earlier round"
         more = (
-            f"; at least {found.needed} more calibration galaxies predicted {name} and taken by no earlier round are "
-            "needed in the certifying half, and about as many in the fitting half"
+            f"; at least {found.needed} more calibration galaxies predicted {name}{left} are needed in the certifying "
+            "half, and about as many in the fitting half"
         )
     return f"no {name} is promoted: {found.reason}{more}"

@@ -53,6 +53,7 @@ class Decisions:
     retractions: pa.Table = field(default_factory=EVENTS.empty_table)
     certificates: list[dict[str, object]] = field(default_factory=list)
     calibration: pa.Table | None = None
+    covered: pa.Table | None = None  # what the certificates cover: certificate, survey and object_id
     messages: list[str] = field(default_factory=list)
     refusal: str = ""  # why the round's model does not speak
 
@@ -104,6 +105,7 @@ def _promote_certified(con: Connection, workspace: Workspace, plan: RoundPlan) -
         cuts=found.cuts,
         certificates=found.certificates,
         calibration=found.calibration,
+        covered=found.covered,
         messages=found.messages,
     )
 
@@ -151,13 +153,13 @@ def record_decisions(recording: Recording, plan: RoundPlan, decisions: Decisions
         )
     con.register("incoming", decisions.cuts.cast(CUTS))
     con.execute("INSERT INTO promotion_cuts BY NAME SELECT *, $round AS round, $run AS run FROM incoming", place)
-    if decisions.calibration is None:
+    if decisions.calibration is None or decisions.covered is None:
         return
     con.register("incoming", decisions.calibration)
     con.execute("INSERT INTO calibration BY NAME SELECT *, $round AS round, $run AS run FROM incoming", place)
     con.register("incoming", pa.Table.from_pylist(decisions.certificates, schema=_CERTIFICATES))
     con.execute("INSERT INTO certificates BY NAME SELECT *, $run AS run FROM incoming", {"run": recording.run})
-    queue_audit(recording, plan.round, plan.recipe.certificate.audit)
+    queue_audit(recording, plan.round, plan.recipe.certificate.audit, decisions.covered)
 
 
 def _as_events(rows: pa.Table) -> pa.Table:

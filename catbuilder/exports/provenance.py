@@ -47,9 +47,9 @@ def collect_provenance(
     row = first_row(con, query("exports/exported_model"), {"at": at_round})
     if row is None:
         return [*facts, ProvenanceEntry("ROUND", 0, "no round has been run")]
-    names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS")
-    comments = ("round of the latest model", "its recipe", "", "its seed", "processes that trained it", "",
-                "networks whose posteriors are averaged")  # fmt: skip
+    names = ("ROUND", "RECIPE", "RECIPSHA", "SEED", "RANKS", "MODELSHA", "MEMBERS", "CONFCAL")
+    comments = ("round of the model that speaks", "its recipe", "", "its seed", "processes that trained it", "",
+                "networks whose posteriors are averaged", "calibration of calibrated_confidence")  # fmt: skip
     facts += [ProvenanceEntry(*fact) for fact in zip(names, row, comments, strict=True)]
     return facts + _certificate_facts(con, at_round)
 
@@ -61,7 +61,7 @@ def _certificate_facts(con: Connection, at_round: int) -> list[ProvenanceEntry]:
         "N": ("n", "calibration objects counted"), "ER": ("errors", "errors among them"),
         "TH": ("threshold", "least calibrated confidence"), "AL": ("alpha", "error rate promised of the population"),
         "DE": ("delta_spent", "chance that any such bound fails"), "PB": ("population_bound", "its upper bound"),
-        "BA": ("batch", "objects promoted"), "BB": ("batch_bound", "upper bound of their error rate"),
+        "BA": ("batch", "objects covered"), "BB": ("batch_bound", "upper bound of their error rate"),
         "WT": ("weighted", "on condition of estimated weights"), "SH": ("calibration_sha256", ""),
         "AU": ("audit", "result of the audit by people"),
     }  # fmt: skip

@@ -29,6 +29,8 @@ _LAST = 2**63 - 1
 WIDEST_DEG = 5.0
 
 NONE = "none"  # as the label of a filter: objects without a label
+# One scale for all objects, since one model speaks; a network's own confidence only where nothing could calibrate it.
+CONFIDENCE = "coalesce(calibrated_confidence, predicted_confidence)"
 
 Source = Literal["human", "galaxy_zoo", "imported", "promoted"]
 Domain = Literal["in", "extrapolated", "unresolved", "star", "artefact", "unknown", "no_image"]
@@ -43,7 +45,7 @@ class CatalogueFilter(BaseModel):
     label: str | None = Field(default=None, title="Class of the label", max_length=60)  # a class, or 'none'
     source: Source | None = Field(default=None, title="Who gave the label")
     predicted: str | None = Field(default=None, title="Predicted class", max_length=60)  # a class
-    least: float | None = Field(default=None, title="Least confidence", ge=0, le=1)  # of predicted_confidence
+    least: float | None = Field(default=None, title="Least confidence", ge=0, le=1)  # calibrated, of the prediction
     most: float | None = Field(default=None, title="Highest confidence", ge=0, le=1)
     domain: Domain | None = Field(default=None, title="Domain")
     label_round: int | None = Field(default=None, title="Round of the label", ge=0, le=1_000_000)
@@ -91,7 +93,7 @@ class CatalogueFilter(BaseModel):
             "label IS NULL" if self.label == NONE else _equal("label", self.label),
             _equal("source", self.source),
             _equal("predicted_label", self.predicted),
-            _between("predicted_confidence", self.least, self.most),
+            _between(CONFIDENCE, self.least, self.most),
             _equal("domain", self.domain),
             "" if self.label_round is None else f"label_round = {self.label_round}",
             _between(f"mag_{self.band}", self.brightest, self.faintest),

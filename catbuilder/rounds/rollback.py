@@ -39,7 +39,8 @@ def rollback(workspace: Workspace, to: int) -> RollbackReport:
     """Restore the promoted labels as they were at the end of round `to`; 0 removes all.
 
     Labels from people and from catalogues stay. `catalog_at` of every closed round still gives the same rows. A label
-    that was promoted under a certificate which an audit has broken since is not reinstated.
+    that was promoted under a certificate which an audit has broken since is not reinstated, nor one that an audit took
+    back.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Certified rounds on images of known truth: whether the bounds are kept, and what it costs to promote less.
 
 A survey is simulated, five rounds promote by the policy `certified` (recipe certified), and five by `top_k` (recipe
-demo) on a copy of the workspace: the same network, seed and sky. Each certified batch is held against the truth, which
-the rounds never saw. Then the two policies' networks of each round are compared on FO as DES sees it, galaxy by galaxy.
+demo) on a copy of the workspace: the same network, seed and sky. Each certified batch, which is all that a certificate
+of the whole pool covers, is held against the truth, which the rounds never saw. Then the two policies' networks of each
+round are compared on FO as DES sees it, galaxy by galaxy.
 
 The pool has no faulty stamps: a certificate is about what the calibration galaxies stand for, and none of these is a
 blend. There are more calibration galaxies than anybody would label by hand, because 5 per cent, promised of two classes
@@ -48,10 +49,11 @@ RECIPES = {"certified": "certified", "top_k": "demo"}  # by policy
 Truth = dict[int, str]  # class of every DES object
 Bools = npt.NDArray[np.bool_]
 
-PROMOTED = """
-    SELECT l.round, l.label AS class, l.object_id, c.certificate, c.batch_errors, c.alpha, c.threshold, c.n, c.errors
-    FROM labels AS l LEFT JOIN certificates AS c ON c.certificate = l.certificate
-    WHERE l.source = 'promoted' AND l.kind = 'label' ORDER BY l.event"""
+PROMOTED = (
+    "SELECT round, label AS class, object_id FROM labels WHERE source = 'promoted' AND kind = 'label' ORDER BY event"
+)
+CERTIFIED = "SELECT * FROM certificates WHERE verdict = 'certified' AND batch > 0 ORDER BY round, class"
+COVERED = "SELECT predicted_label, object_id FROM covered_at($round, 'des')"
 REFUSED = "SELECT round, class, reason FROM certificates WHERE verdict <> 'certified' ORDER BY round, class"
 STANDING = "SELECT object_id, label AS class FROM standing_labels_at() WHERE source = 'promoted'"
 ON_FO = """
@@ -62,11 +64,15 @@ ON_FO = """
 
 @dataclass(frozen=True)
 class Batch:
-    """What one round promoted of a class; what a certificate says of it is None where the policy gives none."""
+    """What one round promoted of a class; what a certificate says of it is None where the policy gives none.
+
+    `covered` and `wrong` count all that the certificate covers; without one, what was promoted.
+    """
 
     round: int
     name: str
     promoted: int
+    covered: int
     wrong: int
     row: dict[str, Any]
 
@@ -147,16 +153,25 @@ def read_truth(file: Path) -> Truth:
 
 
 def batches_of(workspace: Workspace, truth: Truth) -> list[Batch]:
-    """Every round's promotions by class, with how many of them are wrong."""
+    """Every round's batches by class, with how many objects of them are wrong."""
+    covered: dict[tuple[int, str], list[int]] = {}
     with workspace.reading() as con:
         rows = fetch_arrow(con, PROMOTED).to_pylist()
-    groups: dict[tuple[int, str], list[dict[str, Any]]] = {}
+        certified = fetch_arrow(con, CERTIFIED).to_pylist()
+        for number in {row["round"] for row in certified}:
+            for name, object_id in con.execute(COVERED, {"round": number}).fetchall():
+                covered.setdefault((number, name), []).append(object_id)
+    promoted: dict[tuple[int, str], list[int]] = {}
     for row in rows:
-        groups.setdefault((row["round"], row["class"]), []).append(row)
-    return [
-        Batch(number, name, len(members), sum(truth[row["object_id"]] != name for row in members), members[0])
-        for (number, name), members in sorted(groups.items())
-    ]
+        promoted.setdefault((row["round"], row["class"]), []).append(row["object_id"])
+    said: dict[tuple[int, str], dict[str, Any]] = {(row["round"], row["class"]): row for row in certified}
+    found = []
+    for key in sorted(promoted.keys() | said.keys()):
+        new = promoted.get(key, [])
+        members = covered.get(key, new)
+        wrong = sum(truth[object_id] != key[1] for object_id in members)
+        found.append(Batch(*key, len(new), len(members), wrong, said.get(key, {"batch_errors": None})))
+    return found
 
 
 def right_on_fo(workspace: Workspace) -> dict[int, Bools]:
@@ -199,17 +214,18 @@ def _run(workspace: Workspace, recipe: Recipe, options: argparse.Namespace, seed
 
 def _batch_table(batches: list[Batch]) -> str:
     lines = [
-        "| round | class | promoted | wrong | bound of the batch | alpha | threshold | errors / counted | purity |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| round | class | newly promoted | covered | wrong | bound | alpha | threshold | errors / counted | purity |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for batch in batches:
         row = batch.row
         vouched = "- | - | - | -"
-        if row["certificate"]:
+        if row["batch_errors"] is not None:
             bound = f"{row['batch_errors']}{' BROKEN' if batch.is_broken else ''}"
             vouched = f"{bound} | {row['alpha']:.0%} | {row['threshold']:.4f} | {row['errors']} / {row['n']}"
-        purity = _percent(1 - batch.wrong / batch.promoted)
-        lines.append(f"| {batch.round} | {batch.name} | {batch.promoted} | {batch.wrong} | {vouched} | {purity} |")
+        purity = _percent(1 - batch.wrong / batch.covered)
+        counts = f"{batch.promoted} | {batch.covered} | {batch.wrong}"
+        lines.append(f"| {batch.round} | {batch.name} | {counts} | {vouched} | {purity} |")
     return "\n".join(lines)
 
 

@@ -1,8 +1,13 @@
 """One catalogue of known truth through its rounds: taught, calibrated, certified, promoted, and judged.
 
-The rules are the program's, by its own functions. A network is taught by 240 of 300 labelled objects and by all that
-was promoted before. What a round's cut takes leaves the pool and both halves of the calibration objects, so that these
-stay alike. The verdict is that of `known_truth`, which no half has seen.
+The rules are the program's, by its own functions. A network is taught by 240 of 300 labelled objects, and
+
+* without `[teaching]` by all that was promoted before. What a round's cut takes leaves the pool and both halves of the
+  calibration objects, so that these stay alike;
+* with it (`Setting.whole`) by what the network before it predicts of the surest images, of pool and calibration objects
+  alike. Each round certifies the whole pool anew.
+
+The verdict is that of `known_truth`, which no half has seen.
 """
 
 from collections.abc import Iterator
@@ -24,15 +29,18 @@ POOLS = (2_000, 50_000, 1_000_000)
 LABELLED, TAUGHT = 150, 240  # labelled objects a class; of all of them, those that teach in a round
 SUREST = float(-np.log(1e-30))  # larger log-odds are not told apart: posteriors have a floor (`calibrate`)
 SEEN = 2_000  # pool objects whose features are kept, the recipes' `pool_features`
+SUREST_SHARE, IMAGES = 0.8, 4_000  # of the images of each class, those that teach; at most so many: `[teaching]`
 THRESHOLDS = 49  # where the oracle looks, some 0.1 standard deviations apart
 
 # A row is a class and round of a catalogue. `over`: the population's error rate is above alpha; `realized_over`: that
 # of the labels promoted; `batch_over`: there are more wrong ones than the certificate says, for each of POOLS. `n`:
-# certifying objects at or above the oracle's threshold, in units of the fewest that can show alpha.
+# certifying objects at or above the oracle's threshold, in units of the fewest that can show alpha. `labelled`: all
+# that this and earlier rounds have taken, as a share of the first round's oracle's; `labelled_over`: its error rate is
+# above alpha, which nobody promises.
 ROW = np.dtype([
     ("setting", "i4"), ("catalogue", "i4"), ("rule", "U24"), ("round", "i4"), ("predicted", "i4"), ("promoted", "?"),
     ("over", "?"), ("realized_over", "?"), ("batch_over", "?", len(POOLS)), ("n", "f8"), ("yield", "f8"),
-    ("attainable", "f8"),
+    ("attainable", "f8"), ("labelled", "f8"), ("labelled_over", "?"),
 ])  # fmt: skip
 Row = tuple[object, ...]
 Ints = npt.NDArray[np.int64]
@@ -48,6 +56,8 @@ class Setting:
     sharpness: float = 1.0
     rounds: int = ROUNDS
     weighted: bool = False  # calibration objects are drawn to the pool's distribution where the two differ
+    whole: bool = False  # promoted labels only assert, and each round certifies the whole pool
+    like: int | None = None  # number of the setting whose skies it has
 
     @property
     def delta(self) -> float:
@@ -77,38 +87,68 @@ class Objects:
 
 def follow(setting: Setting, index: int, catalogue: int, seed: int) -> Iterator[Row]:
     """Every class and round of one catalogue, and what other rules would promote in its first round."""
-    rng, sky = np.random.default_rng([seed, index, catalogue]), setting.sky
+    stream = index if setting.like is None else setting.like
+    rng, sky = np.random.default_rng([seed, stream, catalogue]), setting.sky
     labelled = Objects(*sky.draw_equal(rng, LABELLED))
     fit, certify = (Objects(*sky.draw(rng, setting.half)) for _ in range(2))
     pool, largest = Objects(*sky.draw(rng, POOLS[1], sky.shift), small=POOLS[0]), POOLS[2]
-    promoted: Moments = Moments.none()
+    learned: Moments = Moments.none()  # promoted labels, or predictions that teach
     cuts: tuple[Cut, ...] = ()
+    first: list[Oracle] = []
     for number in range(1, setting.rounds + 1):
         if min(len(fit), len(certify), len(pool)) == 0:
             return  # all is labelled
         taught = rng.permutation(2 * LABELLED)[:TAUGHT]
-        teachers = Moments.of(labelled.features[taught], labelled.truth[taught]) + promoted
+        teachers = Moments.of(labelled.features[taught], labelled.truth[taught]) + learned
         network = Network.trained(teachers, setting.sharpness)
         cut, certificates = certify_round(setting, network, fit, certify, pool, rng)
-        left, logit = Leftover(sky, cuts, FINE), network.logit(pool.features)
-        oracles = [ask_oracle(setting, Leftover(sky, cuts, COARSE), network, p, certify) for p in range(CLASSES)]
-        for rule, other, size in peers(network, logit) if number == 1 else ():
+        about = () if setting.whole else cuts
+        left, logit = Leftover(sky, about, FINE), network.logit(pool.features)
+        oracles = [ask_oracle(setting, Leftover(sky, about, COARSE), network, p, certify) for p in range(CLASSES)]
+        first = first or oracles
+        for rule, other, size in peers(network, logit) if number == 1 and not setting.whole else ():
             for p, oracle in enumerate(oracles):
                 found = judge(left, other, p, pool.truth[:size], logit[:size])
-                yield (index, catalogue, rule, number, p, *found.row(setting.alpha, oracle, (False,) * len(POOLS)))
+                row = found.row(setting.alpha, oracle, (False,) * len(POOLS))
+                yield (index, catalogue, rule, number, p, *row, np.nan, False)
         found_of = [judge(left, cut, p, pool.truth, logit) for p in range(CLASSES)]
         drawn = draw_counts(rng, largest, left, found_of)
+        every = Leftover(sky, (*cuts, cut), FINE)
         for p, (found, oracle, certificate) in enumerate(zip(found_of, oracles, certificates, strict=True)):
             few = judge(left, cut, p, pool.truth[: pool.small], logit[: pool.small])
             batches = ((few.batch, few.wrong), (found.batch, found.wrong), (int(drawn[p].sum()), int(drawn[p, 1 - p])))
             broken = tuple(batch > 0 and wrong > certificate.batch_errors(batch) for batch, wrong in batches)
-            yield (index, catalogue, "certified", number, p, *found.row(setting.alpha, oracle, broken))
+            row = found.row(setting.alpha, oracle, broken)
+            yield (index, catalogue, "certified", number, p, *row, *labelled_so_far(setting, every, p, first[p]))
+        if setting.whole:
+            learned = teach(rng, network, (fit, certify, pool))
         if not any(found.batch for found in found_of):
             continue
-        taken = ~cut.leaves(pool.features)
-        promoted, largest = promoted + Moments.of(pool.features[taken], logit[taken] > 0), largest - int(drawn.sum())
-        fit, certify, pool = (sample.where(cut.leaves(sample.features)) for sample in (fit, certify, pool))
         cuts = (*cuts, cut)
+        if setting.whole:
+            continue
+        taken = ~cut.leaves(pool.features)
+        learned, largest = learned + Moments.of(pool.features[taken], logit[taken] > 0), largest - int(drawn.sum())
+        fit, certify, pool = (sample.where(cut.leaves(sample.features)) for sample in (fit, certify, pool))
+
+
+def labelled_so_far(setting: Setting, every: Leftover, predicted: int, oracle: "Oracle") -> tuple[float, bool]:
+    """All that the cuts have taken as a class: as a share of an oracle's, and whether too much of it is wrong."""
+    masses = every.taken(predicted)
+    total = float(masses.sum())
+    return total / oracle.mass if oracle.mass else np.nan, bool(masses[1 - predicted] > setting.alpha * total)
+
+
+def teach(rng: np.random.Generator, network: Network, samples: tuple[Objects, ...]) -> Moments:
+    """What the surest images teach by a network's predictions: those of calibration objects like the pool's."""
+    features = np.concatenate([sample.features for sample in samples])
+    logit = network.logit(features)
+    chosen = []
+    for mine in (np.flatnonzero(logit <= 0), np.flatnonzero(logit > 0)):
+        order = mine[np.argsort(-np.abs(logit[mine]), kind="stable")]
+        chosen.append(order[: int(np.ceil(SUREST_SHARE * len(order)))])
+    drawn = rng.permutation(np.concatenate(chosen))[:IMAGES]
+    return Moments.of(features[drawn], logit[drawn] > 0).weighing(TAUGHT)  # half of each batch
 
 
 def certify_round(

@@ -77,6 +77,11 @@ class Moments:
         sums = np.stack([(1 - ones) @ features, ones @ features])
         return cls(np.array([len(ones) - ones.sum(), ones.sum()]), sums, features.T @ features)
 
+    def weighing(self, objects: float) -> "Moments":
+        """The same, counting as so many objects."""
+        factor = objects / max(self.n.sum(), 1.0)
+        return Moments(factor * self.n, factor * self.sums, factor * self.products)
+
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(self.n + other.n, self.sums + other.sums, self.products + other.products)
 
@@ -165,6 +170,15 @@ class Leftover:
             for mean in means
         ]
         return np.asarray(self.sky.prior[:, None] * np.stack(found))
+
+    def taken(self, predicted: int) -> Floats:
+        """Share of the whole population that any of the cuts has taken as a class, by truth: (2,)."""
+        low, high = self._limits
+        if predicted:
+            found = [1 - ndtr(high - mean) for mean in self.sky.means(self._second)]
+        else:
+            found = [ndtr(low - mean) for mean in self.sky.means(self._second)]
+        return np.asarray(self.sky.prior * (np.stack(found) @ self._weights))
 
     @property
     def mass(self) -> float:

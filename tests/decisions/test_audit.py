@@ -18,7 +18,7 @@ from support.workspaces import add_events, add_objects, ask, cli, close_round, f
 from catbuilder.active_learning.answers import import_labels, record_answers
 from catbuilder.active_learning.select_objects import select_objects
 from catbuilder.catalogue.label_events import EVENTS
-from catbuilder.catalogue.workspace import Workspace
+from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import sql_folder
 from catbuilder.decisions.audit import MIN_PER_BATCH, Audit, audit_sample_sizes, audit_verdict, queue_audit
 from catbuilder.decisions.error_bounds import batch_bound
@@ -57,6 +57,14 @@ def promise(workspace: Workspace, number: int, kind: str, batch: int) -> None:
         )  # fmt: skip
 
 
+def queue(recording: Recording, number: int, n: int) -> int:
+    """Queue an audit of all labels that a round promoted."""
+    text = (
+        "SELECT certificate, survey, object_id FROM labels WHERE kind = 'label' AND source = 'promoted' AND round = $n"
+    )
+    return queue_audit(recording, number, n, recording.con.sql(text, params={"n": number}).to_arrow_table())
+
+
 def certified_round(workspace: Workspace, batches: dict[str, range], audit: int) -> int:
     """A closed round that promotes the batches under a certificate each and queues an audit."""
     posteriors = {
@@ -73,7 +81,7 @@ def certified_round(workspace: Workspace, batches: dict[str, range], audit: int)
     for kind, ids in batches.items():
         promise(workspace, number, kind, len(ids))
     with workspace.recording("audit queued") as recording:
-        queue_audit(recording, number, audit)
+        queue(recording, number, audit)
     return number
 
 
@@ -159,7 +167,7 @@ def test_the_same_seed_draws_the_same_sample_and_another_seed_another(workspace)
     def draw_again(seed: int) -> list[tuple]:
         with workspace.recording("again") as recording:
             recording.con.execute("UPDATE rounds SET seed = ?", [seed])
-            assert queue_audit(recording, 1, 20) == 20
+            assert queue(recording, 1, 20) == 20
         return ask(workspace, text)
 
     assert draw_again(7) == first
@@ -172,7 +180,7 @@ def test_every_object_of_a_batch_is_drawn_equally_often_and_the_order_does_not_r
         for seed in range(150):
             recording.con.execute("DELETE FROM queue")
             recording.con.execute("UPDATE rounds SET seed = ?", [seed])
-            queue_audit(recording, 1, 20)
+            queue(recording, 1, 20)
             rows = recording.con.execute("SELECT object_id, place FROM queue").fetchall()
             drawn += [n for n, _ in rows if class_of(n) == "spiral"]
             ranks += [place for n, place in rows if class_of(n) == "elliptical"]
@@ -186,9 +194,9 @@ def test_every_object_of_a_batch_is_drawn_equally_often_and_the_order_does_not_r
 def test_no_audit_is_queued_for_a_refusal_or_if_the_recipe_asks_for_none(workspace):
     with workspace.recording("refused") as recording:
         recording.con.execute("DELETE FROM queue")
-        assert queue_audit(recording, 1, 0) == 0
+        assert queue(recording, 1, 0) == 0
         recording.con.execute("UPDATE certificates SET verdict = 'refused' WHERE class = 'spiral'")
-        assert queue_audit(recording, 1, 20) == 20
+        assert queue(recording, 1, 20) == 20
     assert len(sample(workspace, "elliptical")) == 20 and sample(workspace, "spiral") == []
 
 
@@ -472,7 +480,7 @@ def test_certificates_are_described_in_sentences(workspace, tmp_path):
         "round 1, spiral: 200 objects of the des pool promoted at calibrated confidence 0.981 and above; at most "
         f"5 % of such objects are wrong, and at most {allowed['spiral']} of these 200 (99.5 % sure of each, 98 % of "
         "all up to this round); 3 errors among 455 calibration galaxies counted; none of the 200 stand as promoted; "
-        "audit broken (16 of 16 wrong): all of these labels were retracted",
+        "audit broken (16 of 16 wrong): all labels that it covers were retracted",
     ]
 
 

@@ -1,6 +1,6 @@
 """The policy `certified`: promotions, certificates, refusals, and recomputing them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from astropy.io import fits
+from support.certified_sky import (
+    CALIBRATION,
+    CLASSES,
+    N_CALIBRATION,
+    N_POOL,
+    POOL,
+    Sky,
+    certificates,
+    certified,
+    faults,
+)
 from support.contents import MadeOnce
 from support.new_workspace import create_workspace
 from support.workspaces import RECIPE, add_events, add_objects, ask, close_round, label_event
@@ -17,61 +28,13 @@ from support.workspaces import RECIPE, add_events, add_objects, ask, close_round
 from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToCertify
-from catbuilder.core.recipe import Recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.decisions.certificate_check import check_certificates
 from catbuilder.decisions.error_bounds import batch_bound, zero_error_n
 from catbuilder.exports.export import export
+from catbuilder.inspection.browse import CatalogueFilter
 from catbuilder.inspection.check import check
 from catbuilder.rounds.rollback import rollback
-
-CLASSES = ("elliptical", "spiral")
-CALIBRATION, POOL = 10_000, 50_000  # first ids
-N_CALIBRATION, N_POOL = 1200, 800
-
-
-def certified(**changes: object) -> Recipe:
-    """A recipe that certifies 5 per cent in one round, with changes to its section [certificate]."""
-    certificate = RECIPE.certificate.model_copy(update={"rounds": 1, "audit": 5, **changes})
-    promotion = RECIPE.promotion.model_copy(update={"policy": "certified"})
-    return RECIPE.model_copy(update={"certificate": certificate, "promotion": promotion})
-
-
-def sky(seed: int, n: int, separation: float, spirals: float) -> tuple[np.ndarray, np.ndarray]:
-    """Classes, and posteriors of spiral of a network that was trained on as many of one as of the other."""
-    rng = np.random.default_rng(seed)
-    spiral = rng.random(n) < spirals
-    x = rng.normal(size=n) + separation * (spiral - 0.5)
-    return spiral, 1 / (1 + np.exp(-separation * x))
-
-
-class Sky:
-    """A workspace with calibration and pool, and the scores that a network gives them."""
-
-    def __init__(self, workspace: Workspace, separation: float = 4.0, spirals: float = 0.5) -> None:
-        self.workspace = workspace
-        truth, p = sky(0, N_CALIBRATION + N_POOL, separation, spirals)
-        ids = [*range(CALIBRATION, CALIBRATION + N_CALIBRATION), *range(POOL, POOL + N_POOL)]
-        self.truth = {("des", n): CLASSES[int(spiral)] for n, spiral in zip(ids, truth, strict=True)}
-        self.scores = {("des", n): (1 - q, q) for n, q in zip(ids, p, strict=True)}
-
-    def record(self) -> "Sky":
-        ids = [n for _, n in self.scores]
-        splits = ["calibration"] * N_CALIBRATION + ["pool"] * N_POOL
-        with self.workspace.recording("sky") as recording:
-            add_objects(recording, "des", ids, split=splits, domain="in")
-            events = [label_event("des", n, self.truth["des", n], "galaxy_zoo") for n in ids[:N_CALIBRATION]]
-            add_events(recording, *events)
-        return self
-
-    def round(self, recipe: Recipe, scores: Mapping[tuple[str, int], tuple[float, float]] | None = None) -> int:
-        return close_round(self.workspace, scores or self.scores, recipe=recipe, by_policy=True)
-
-    def wrong(self, certificate: str) -> int:
-        """Labels under a certificate that are wrong by the truth."""
-        text = "SELECT survey, object_id, label FROM labels WHERE certificate = ? AND kind = 'label'"
-        found = ask(self.workspace, text, certificate)
-        return sum(self.truth[survey, n] != label for survey, n, label in found)
 
 
 @pytest.fixture
@@ -100,19 +63,6 @@ def half_spent(made_once: MadeOnce, copy_of: Callable[[Path], Path]) -> Sky:
     """The same after the first of two rounds."""
     made = made_once("certified-sky-1-of-2", lambda folder: recorded(folder).round(certified(rounds=2)))
     return Sky(Workspace.open(copy_of(made / "ws")))
-
-
-def certificates(workspace: Workspace, number: int) -> dict[str, dict[str, Any]]:
-    with workspace.reading() as con:
-        rows = con.sql("SELECT * FROM certificates WHERE round = $n", params={"n": number}).to_arrow_table().to_pylist()
-    return {row["class"]: row for row in rows}
-
-
-def faults(workspace: Workspace) -> list[str]:
-    """What does not follow from the catalogue in the certificates of any round, as `check` finds it."""
-    with workspace.reading() as con:
-        rounds = con.execute("SELECT DISTINCT round FROM steps WHERE step = 'decided' ORDER BY round").fetchall()
-        return [fault for (number,) in rounds for fault in check_certificates(con, read_plan(con, number))]
 
 
 def test_a_certificate_says_what_was_counted_and_what_follows(spent: Sky) -> None:
@@ -147,6 +97,9 @@ def test_confidences_are_calibrated_when_they_are_recorded(workspace_of: Workspa
     assert found[0][0] < 1e-5
     metrics = dict(ask(heavens.workspace, "SELECT variable, value FROM metrics WHERE metric = 'ece'"))
     assert metrics["calibrated confidence"] < metrics["raw confidence"]
+    sure = CatalogueFilter(least=0.9).where()
+    count = "SELECT count(*) FROM catalog WHERE "
+    assert ask(heavens.workspace, count + sure) == ask(heavens.workspace, count + "calibrated_confidence >= 0.9")
     curve = ask(heavens.workspace, "SELECT sum(n) FROM metrics WHERE metric = 'reliability' AND variable LIKE 'raw%'")
     assert curve == [(N_CALIBRATION - n,)], "the certifying half, all of it"
 
@@ -183,7 +136,7 @@ def test_objects_reinstated_by_a_rollback_leave_pool_and_calibration_alike(half_
     for to in (0, 1):
         rollback(half_spent.workspace, to)
     with half_spent.workspace.reading() as con:
-        left = con.sql("SELECT object_id FROM left_at(2, 'des')").fetchnumpy()["object_id"]
+        left = con.sql("SELECT object_id FROM left_at(2, 'des', promoted_train := true)").fetchnumpy()["object_id"]
     batch = sum(row["batch"] for row in certificates(half_spent.workspace, 1).values())
     assert (left >= POOL).sum() == N_POOL - batch
     assert (left < POOL).sum() < N_CALIBRATION - 0.8 * batch * N_CALIBRATION / N_POOL
@@ -383,6 +336,8 @@ def test_the_export_carries_the_certificates(spent: Sky, tmp_path: Path) -> None
         header, table = file[0].header, file[1].data
         assert {header["CERT1"], header["CERT2"]} == {"r001-elliptical", "r001-spiral"}
         assert (header["CERT1AL"], header["CERT1AU"]) == (0.05, "open")
+        ((fitted,),) = ask(spent.workspace, "SELECT n FROM calibrators")
+        assert header["CONFCAL"] == f"temperature on {fitted} galaxies"
         assert header["CERT1N"] >= 72 and 0 < header["CERT1BB"] < 0.2 and len(header["CERT1SH"]) == 64
         named = table["certificate"] == "r001-elliptical"
         assert named.sum() == header["CERT1BA"] and set(table["label"][named]) == {"elliptical"}

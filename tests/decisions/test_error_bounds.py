@@ -1,6 +1,7 @@
 """Error bounds against scipy's distributions, exhaustive counts and simulation."""
 
 from math import comb, nextafter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from catbuilder.decisions.error_bounds import (
     zero_error_n,
 )
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 alphas = st.floats(0.001, 0.5)
 deltas = st.floats(1e-5, 0.5)
 sizes = st.integers(0, 5000)
@@ -143,3 +145,16 @@ def test_batches_exceed_their_bound_as_seldom_as_promised_and_not_much_more_seld
     exceeded = sum(w > bounds[e] for e, w in zip(errors, wrong, strict=True))
     assert exceeded <= binom.ppf(0.999, runs, delta)
     assert exceeded > 0.2 * delta * runs  # exact, but for the steps of small numbers
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_the_documented_numbers_show_alpha_beside_votes_that_are_wrong_themselves(share):
+    """The table of docs/certificates.md: the fewest for which a perfect network passes four times out of five."""
+    row = {0.25: "a quarter of alpha", 0.5: "half of alpha", 0.75: "three quarters of alpha"}[share]
+    page = (DOCS / "certificates.md").read_text(encoding="utf-8")
+    (line,) = (text for text in page.splitlines() if text.startswith(f"| {row} |"))
+    said = [int(cell.replace(",", "")) for cell in line.split("|")[2:5]]
+    for alpha, fewest in zip((0.05, 0.02, 0.01), said, strict=True):
+        n = np.arange(zero_error_n(alpha, 0.005), fewest + 1)
+        passes = binom.cdf(max_errors(n, alpha, 0.005), n, share * alpha)
+        assert passes[-1] >= 0.8 > passes[:-1].max()

@@ -109,10 +109,13 @@ def test_what_is_missing_reads_as_masked_in_an_astropy_table(survey, tmp_path):
 
 def test_the_primary_header_tells_where_the_labels_come_from(survey, tmp_path):
     header = export(survey, tmp_path / "out.fits")[0].header
-    told = {name: header[name] for name in ("ORIGIN", "CATBVERS", "RADESYS", "CLASSES", "ROUND", "RECIPE", "SEED")}
+    told = {
+        name: header[name]
+        for name in ("ORIGIN", "CATBVERS", "RADESYS", "CLASSES", "ROUND", "RECIPE", "SEED", "CONFCAL")
+    }
     assert told == {
         "ORIGIN": "catbuilder", "CATBVERS": __version__, "RADESYS": "ICRS", "CLASSES": "elliptical,spiral",
-        "ROUND": 2, "RECIPE": "toy", "SEED": 7,
+        "ROUND": 2, "RECIPE": "toy", "SEED": 7, "CONFCAL": "none: no calibration galaxies",
     }  # fmt: skip
     assert (header["RECIPSHA"], header["MODELSHA"], header["RANKS"]) == (RECIPE.sha256, "2" * 64, 1)
     text = header.tostring()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from support.contents import MadeOnce, assert_same_contents, contents, rows
-from support.toy_rounds import POOL, Toy, build_toy, toy_at
+from support.toy_rounds import CERTIFIED, POOL, Toy, build_toy, toy_at
 
 from catbuilder.catalogue.round_records import read_plan, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
@@ -142,6 +142,22 @@ def test_a_rolled_back_round_neither_teaches_nor_speaks_with_others(
     with Workspace.open(again.workspace).reading() as con:
         plan = read_plan(con, 3)
     assert (plan.teacher, plan.averaged_with) == (1, (1,))
+
+
+def test_certified_rounds_that_teach_each_certify_the_whole_pool(toy: Toy, copy_of: Callable[[Path], Path]) -> None:
+    ran = toy.on(copy_of(toy.workspace))
+    said = ran.round(*TEACHING, *CERTIFIED, n=2)
+    assert "newly promoted" in said
+    counted = rows(ran.workspace, "SELECT round, count(*) FROM calibration GROUP BY ALL ORDER BY ALL")
+    assert counted == [(1, 500), (2, 500)]
+    batches = rows(ran.workspace, "SELECT round, class, verdict, batch, batch_errors FROM certificates ORDER BY ALL")
+    for number, name, verdict, batch, most in batches:
+        text = "SELECT object_id FROM covered_at(?, 'des') WHERE predicted_label = ?"
+        covered = [n for (n,) in rows(ran.workspace, text, [number, name])]
+        assert verdict == "certified" and len(covered) == batch > 100
+        assert sum(ran.truth[n] != name for n in covered) <= most
+    assert not set(ran.promoted(1)) & set(ran.promoted(2))
+    assert ran.faults() == {}
 
 
 def test_check_finds_an_image_that_taught_otherwise_than_predicted(

@@ -58,6 +58,39 @@ def test_a_catalogue_follows_from_its_seed_and_the_oracle_takes_more_than_a_cert
     assert np.all(certified["attainable"] <= 1 + 1e-9)
 
 
+def test_what_cuts_have_taken_together_is_what_counting_finds():
+    from known_truth import FINE, Cut, Leftover, Network, Sky
+
+    sky = Sky(separation=2.5, ratio=4.0)
+    cuts = tuple(Cut(Network(np.array([2.5, slope]), 0.1), low=-2.0, high=1.5) for slope in (0.6, -0.4))
+    every = Leftover(sky, cuts, FINE)
+    n = 1_000_000
+    features, truth = sky.draw(np.random.default_rng(3), n)
+    for predicted in (0, 1):
+        taken = np.logical_or.reduce([cut.takes(cut.network.logit(features), predicted) for cut in cuts])
+        counted = [(taken & (truth == t)).mean() for t in (0, 1)]
+        np.testing.assert_allclose(every.taken(predicted), counted, atol=4 * np.sqrt(max(counted) / n))
+
+
+def test_a_catalogue_that_certifies_the_whole_pool_begins_like_the_one_that_does_not():
+    from dataclasses import replace
+
+    from known_rounds import ROW, Setting, follow
+    from known_truth import Sky
+
+    setting = Setting(0.05, Sky(3.3, 1.0), half=1000)
+    left = np.array(list(follow(setting, 0, 0, 0)), ROW)
+    whole = np.array(list(follow(replace(setting, whole=True, like=0), 60, 0, 0)), ROW)
+    columns = ["round", "predicted", "promoted", "over", "yield", "labelled"]
+    of_first = [rows[(rows["rule"] == "certified") & (rows["round"] == 1)][columns] for rows in (left, whole)]
+    assert of_first[0].tolist() == of_first[1].tolist()
+    assert set(whole["rule"]) == {"certified"} and set(whole["round"]) == {1, 2, 3, 4, 5}
+    assert whole["promoted"].any() and not whole["over"].any()
+    for predicted in (0, 1):
+        labelled = whole["labelled"][whole["predicted"] == predicted]
+        assert np.all(np.diff(labelled) >= 0), "what is labelled stays so"
+
+
 def test_a_small_study_keeps_its_promises_and_says_the_worst_rate_last():
     command = [sys.executable, str(SCRIPTS / "certificates.py"), "--catalogues", "1", "--seed", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

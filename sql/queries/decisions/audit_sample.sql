@@ -3,13 +3,12 @@
 INSERT INTO queue BY NAME
 WITH sizes AS (SELECT unnest($certificates) AS certificate, unnest($sizes) AS size),
      drawn AS (
-        SELECT l.certificate, l.survey, l.object_id, z.size / count(*) OVER (PARTITION BY l.certificate) AS probability,
-               concat_ws(':', l.certificate, l.survey, l.object_id, r.seed) AS key
-        FROM labels AS l
-        JOIN sizes AS z ON z.certificate = l.certificate
-        JOIN rounds AS r ON r.round = l.round
-        WHERE l.kind = 'label' AND l.source = 'promoted' AND l.round = $round
-        QUALIFY row_number() OVER (PARTITION BY l.certificate ORDER BY md5(key), key) <= z.size)
+        SELECT b.certificate, b.survey, b.object_id, z.size / count(*) OVER (PARTITION BY b.certificate) AS probability,
+               concat_ws(':', b.certificate, b.survey, b.object_id, r.seed) AS key
+        FROM batches AS b
+        JOIN sizes AS z ON z.certificate = b.certificate
+        JOIN rounds AS r ON r.round = $round
+        QUALIFY row_number() OVER (PARTITION BY b.certificate ORDER BY md5(key), key) <= z.size)
 SELECT 'audit' AS strategy, 'audit' AS purpose, survey, object_id, certificate, probability,
        row_number() OVER (ORDER BY md5('place:' || key), key) AS place, $round AS round, $run AS run
 FROM drawn

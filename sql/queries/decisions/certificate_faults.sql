@@ -1,5 +1,6 @@
 -- Errors in the certificates of a round: objects that it counted but must not, or with another true class or half than the
--- catalogue then had; objects that it had to count and did not; promotions outside their certificate; cuts that differ
+-- catalogue then had; objects that it had to count and did not; promotions outside their certificate, of objects with a
+-- promoted label, and, where the whole pool was certified anew, missing ones; cuts that differ
 -- from their certificate; and calibrated confidences that differ from what the calibrator gives.
 WITH could AS (
     SELECT c.survey, c.object_id, c.half, c.truth FROM calibration_at($round) AS c
@@ -26,7 +27,19 @@ LEFT JOIN predictions AS p ON p.survey = l.survey AND p.object_id = l.object_id 
 WHERE l.round = $round AND l.kind = 'label' AND l.source = 'promoted' AND l.model = $round
   AND NOT coalesce(l.label = c.class AND p.predicted_label = c.class AND l.survey = c.survey
                    AND p.calibrated_confidence >= c.threshold::FLOAT
-                   AND uniform_draw('share ' || $round, l.survey, l.object_id) < c.share, false)
+                   AND uniform_draw(share_of($round), l.survey, l.object_id) < c.share, false)
+UNION ALL
+SELECT format('round {} did not promote {} {}, which certificate {} covers', $round, b.survey, b.object_id, b.certificate)
+FROM covered_at($round, $target) AS b
+ANTI JOIN labels AS l ON l.survey = b.survey AND l.object_id = b.object_id AND l.round = $round AND l.kind = 'retraction'
+WHERE only_asserts($round) AND b.label IS NULL
+UNION ALL
+SELECT format('event {}: {} {} has a promoted label already, of event {}', l.event, l.survey, l.object_id, e.event)
+FROM labels AS l
+JOIN labels AS e ON e.survey = l.survey AND e.object_id = l.object_id AND e.event < l.event
+    AND e.kind = 'label' AND e.source = 'promoted'
+WHERE l.round = $round AND l.kind = 'label' AND l.source = 'promoted' AND l.certificate IS NOT NULL
+  AND e.event NOT IN (SELECT retracts FROM labels WHERE retracts IS NOT NULL)
 UNION ALL
 SELECT format('the recorded cut of certificate {} differs from the certificate', c.certificate)
 FROM certificates AS c

@@ -1,5 +1,6 @@
 -- Retract each standing promotion that did not stand at the end of round $to, and reinstate each that stood then and does
--- not stand now. Labels of a batch that an audit has since found to have too many errors are not reinstated.
+-- not stand now. Labels of a batch that an audit has since found to have too many errors are not reinstated, nor those
+-- that it has taken back.
 WITH standing_now AS (SELECT * FROM standing_labels_at()),
      stood_then AS (SELECT * FROM standing_labels_at($to) WHERE source = 'promoted')
 SELECT n.survey, n.object_id, 'retraction' AS kind, n.label, n.confidence, 'promoted' AS source,
@@ -17,4 +18,6 @@ ANTI JOIN standing_now AS n ON n.survey = t.survey AND n.object_id = t.object_id
     AND (n.label = t.label OR n.source <> 'promoted')
 WHERE c.test_set IS NULL AND c.firewall IS NULL AND c.domain = 'in' AND c.split <> 'calibration'
   AND coalesce(t.certificate, '') NOT IN (SELECT certificate FROM audits WHERE verdict = 'broken')
+  AND t.event NOT IN (SELECT retracts FROM labels
+                      WHERE retracts IS NOT NULL AND run IN (SELECT run FROM audits WHERE verdict = 'broken'))
 ORDER BY kind DESC, survey, object_id
