@@ -6,7 +6,7 @@ A row is appended to `recursion.csv` for each round and set of galaxies, so that
 where it was cut short, and two processes may share a folder, one sky each.
 
     python scripts/study/recursion.py screen FOLDER [--skies 110 111] [--arms hard80 ...]
-    python scripts/study/recursion.py confirm FOLDER [--skies 201 202 ...] [--labelled 1000] [--answers 10]
+    python scripts/study/recursion.py confirm FOLDER [--skies 202 203 ...] [--labelled 1000] [--answers 10]
     python scripts/study/recursion.py tell FOLDER [--labelled 1000] [--answers 10]
 
 `screen` judges on the true classes of the pool and scores no test set. `confirm` runs the control and the recipe `demo`
@@ -36,12 +36,13 @@ from catbuilder.simulation.galaxies import SurveyPlan
 from catbuilder.simulation.survey import simulate
 
 ROUNDS = 3
-TEACHING = ("teaching.balanced=false", "teaching.least=0.0", "teaching.surest=0.8", "teaching.images=1200")
-LABELS = ("teaching.source=labelled",)
+TEACHING = ("teaching.source=pool", "teaching.surest=0.8", "teaching.images=1200")
+BALANCED = ("teaching.source=pool", "teaching.balanced=true", "teaching.surest=1.0")
 ARMS: dict[str, tuple[str, ...]] = {
-    "control": (*LABELS, "promotion.policy=none"),
-    "demo": (),  # as shipped: as many of each class teach
-    "labels": LABELS,  # with answers: what people alone buy
+    "control": ("promotion.policy=none",),
+    "demo": (),  # as shipped: labels and people's answers alone train, so that without answers it is the control
+    "balanced": (*BALANCED, "teaching.least=0.7"),
+    "balanced 0.9": (*BALANCED, "teaching.least=0.9"),
     "hard80": TEACHING,
     "soft80": (*TEACHING, "teaching.target=soft"),
     "hard80 unshifted": (*TEACHING, "augmentation.shift_target=false"),
@@ -255,7 +256,7 @@ def main() -> None:
     parser.add_argument("--answers", type=int, default=0)
     asked = parser.parse_args()
     asked.folder.mkdir(parents=True, exist_ok=True)
-    for sky in asked.skies or {"screen": range(110, 114), "confirm": range(201, 213), "tell": ()}[asked.phase]:
+    for sky in asked.skies or {"screen": range(110, 114), "confirm": range(202, 214), "tell": ()}[asked.phase]:
         if asked.phase == "screen":
             run(asked.folder, sky, asked.arms or list(ARMS), asked.labelled, asked.answers, 20, POOL)
         else:
