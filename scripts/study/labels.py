@@ -102,7 +102,8 @@ def build_real(folder: Path, data: Path, recipe: str) -> None:
     if not (folder / "real" / "assembled").exists():
         place.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "ROUNDS": "0", "RECIPE": recipe, "LABELLED": "all", "SEED": "0"}
-        subprocess.run(["bash", str(ROOT / "scripts/real_galaxies.sh"), data, place], check=True, env=environment)
+        script = str(ROOT / "scripts/real_galaxies.sh")  # executable, so that no shell is looked for
+        subprocess.run([script, data, place], check=True, env=environment)
         (folder / "real" / "assembled").touch()
 
 
