@@ -157,7 +157,8 @@ class Speaking(Settings):
     # by a one-sided sign test at this level; 0: it always speaks
     gate: Annotated[float, Field(ge=0, lt=1)] = 0.0
     # record the target survey's posteriors calibrated: by one temperature and a shift for each class, fitted to half of
-    # its calibration objects. Networks of other seeds lean to one class or the other; this takes the leaning out
+    # its calibration objects, since networks of other seeds lean to one class or the other; docs/results-recursion.md
+    # says where that helped and where it did not. With it [certificate] calibrator is not used
     calibrate: bool = False
 
 
