@@ -348,6 +348,8 @@ def main() -> None:
     parser.add_argument("--np", type=int, default=1, help="processes that train together")
     parser.add_argument("--picture", action="store_true", help="with --tell: draw into docs/pictures too")
     asked = parser.parse_args()
+    if asked.tell and not (asked.folder / "labels.csv").is_file():
+        parser.error(f"{asked.folder} has no labels.csv yet; run the study first, with --simulated or --real DATA")
     if not asked.tell:
         asked.folder.mkdir(parents=True, exist_ok=True)
         file, name = asked.folder / "labels.csv", "simulated" if asked.simulated else "real"

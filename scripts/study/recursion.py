@@ -255,6 +255,8 @@ def main() -> None:
     parser.add_argument("--labelled", type=int, default=1000)
     parser.add_argument("--answers", type=int, default=0)
     asked = parser.parse_args()
+    if asked.phase == "tell" and not (asked.folder / "recursion.csv").is_file():
+        parser.error(f"{asked.folder} has no recursion.csv yet; run screen or confirm first")
     asked.folder.mkdir(parents=True, exist_ok=True)
     for sky in asked.skies or {"screen": range(110, 114), "confirm": range(202, 214), "tell": ()}[asked.phase]:
         if asked.phase == "screen":
