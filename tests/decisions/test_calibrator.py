@@ -121,6 +121,14 @@ def test_a_shift_takes_out_a_leaning_to_one_class_and_can_be_undone():
         fit_calibrator(leaning, truth, "vector").inverse(leaning)
 
 
+def test_few_objects_move_a_shift_less_than_many():
+    logits, truth = scored(20_000)
+    leaning = softmax(np.log(softmax(logits)) + np.array([1.5, 0.0]))
+    many, few = (fit_calibrator(leaning[:n], truth[:n], "shift").shift[1] for n in (20_000, 60))
+    assert many == pytest.approx(0.75, abs=0.05)
+    assert 0.2 < few < 0.6
+
+
 def test_vector_scaling_recovers_a_scale_and_a_shift_for_each_class():
     logits, truth = scored(40_000, 3, spread=1.5)
     logs = np.log(softmax(logits))
