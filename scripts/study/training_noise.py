@@ -67,6 +67,11 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "training.batchnorm=frozen",
         f"training.stages=[{HEAD % 3}, {ALL % (5, 0.1)}]",
     ),
+    "head, gentle, frozen, 11 epochs": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        f"training.stages=[{HEAD % 3}, {ALL % (11, 0.1)}]",
+    ),
     "head, gentle, frozen, 7 epochs, layers": (
         "training.keep=last",
         "training.batchnorm=frozen",
