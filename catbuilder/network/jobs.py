@@ -45,14 +45,34 @@ class TrainJob(_Job):
     resume_from: Path | None = None  # the last undamaged checkpoint of an earlier attempt
 
 
+class EarlierScoring(BaseModel):
+    """What an earlier round has scored at one time: its manifest, and the posteriors of its own networks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manifest: Path
+    shards: tuple[Path, ...]
+
+
+class EarlierRound(BaseModel):
+    """A round whose networks belong to the mean that is to be scored, and what it has scored already."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: tuple[Path, ...]  # safetensors
+    scorings: tuple[EarlierScoring, ...] = ()
+
+
 class ScoreJob(_Job):
     """Score the manifest's rows; write `scores-<shard>`, `features-<shard>.parquet` and `hashes-<shard>.json`.
 
+    If the model is a mean with earlier rounds, `own-<shard>.parquet` has the posteriors of the round's own networks.
     Unfinished shards are kept in `parts`; a new attempt resumes from them.
     """
 
     model: Path  # safetensors; for an ensemble its member 0, whose features are kept
     others: tuple[Path, ...] = ()  # the ensemble's other members
+    earlier: tuple[EarlierRound, ...] = ()  # with which it is averaged
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
     part_s: float = 10.0  # seconds between parts: the work that a killed process may lose
 
@@ -63,8 +83,8 @@ def parts_folder(folder: Path) -> Path:
 
 
 def shard_files(folder: Path, number: int) -> dict[str, Path]:
-    """Give the files of scores and features of a shard, by kind; for some shards no features are kept."""
-    return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "scores")}
+    """Give the files of a shard by kind; for some no features are kept, and `own` is for means of rounds only."""
+    return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "own", "scores")}
 
 
 def hashes_file(folder: Path, number: int) -> Path:

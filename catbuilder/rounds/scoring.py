@@ -5,7 +5,7 @@ The processes do not talk to each other, so one that dies is started again alone
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,11 +23,19 @@ from catbuilder.core.machine import require_space
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted
-from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
+from catbuilder.network.jobs import (
+    EarlierRound,
+    EarlierScoring,
+    ScoreJob,
+    hashes_file,
+    new_attempt,
+    parts_folder,
+    shard_files,
+)
 from catbuilder.rounds.launch.hosts import assign_to_hosts, parse_hosts
 from catbuilder.rounds.launch.processes import Worker, thread_settings, threads_for
 from catbuilder.rounds.launch.remote import run_everywhere
-from catbuilder.rounds.training import verified_models
+from catbuilder.rounds.training import members_of, verified_models
 from catbuilder.rounds.worker_logs import objects_scored
 from catbuilder.sets.manifest import score_manifest, write_manifest
 
@@ -69,7 +77,7 @@ def score_manifest_in_shards(
 
     Parameters
     ----------
-    models : returns the networks' files; called only if something is left to score
+    models : returns the networks' files, the round's own first; called only if something is left to score
     title : of the progress bar
 
     Returns
@@ -85,9 +93,10 @@ def score_manifest_in_shards(
     missing = [shard for shard in shards if not _is_whole(scores, shard[0], reporter)]
     if missing:
         files, attempt = models(), new_attempt(manifest.parent, kind)
+        earlier = _earlier_rounds(workspace, plan)
         already = rows - sum(end - first for _, first, end in missing)
         _take_over_unfinished(attempt)
-        workers = _workers(workspace, plan, manifest, attempt, files, missing)
+        workers = _workers(workspace, plan, manifest, attempt, files, earlier, missing)
         with reporter.bar(title) as update:
             run_everywhere(attempt, workers, lambda: update(already + objects_scored(attempt), rows), restarts=2)
         _collect(manifest.parent, kind, scores)
@@ -250,21 +259,59 @@ def _workers(
     manifest: Path,
     attempt: Path,
     models: Sequence[Path],
+    earlier: tuple[EarlierRound, ...],
     shards: list[tuple[int, int, int]],
 ) -> list[Worker]:
-    workers = []
+    workers, own = [], models[: plan.recipe.members]
     where = assign_to_hosts(plan.hosts, plan.ranks)
     for process, (host, local_rank) in enumerate(where[: len(shards)]):
         job = ScoreJob(
             workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
-            seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=models[0],
-            others=tuple(models[1:]), shards=tuple(shards[process :: plan.ranks]),
+            seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=own[0],
+            others=tuple(own[1:]), earlier=earlier, shards=tuple(shards[process :: plan.ranks]),
         )  # fmt: skip
         environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(local_rank)}
         log = attempt / f"process-{process}.log"
         job_file = job.write(attempt / f"job-{process}.json")
         workers.append(Worker("catbuilder.network.score", job_file, log, environment, host))
     return workers
+
+
+def _earlier_rounds(workspace: Workspace, plan: RoundPlan) -> tuple[EarlierRound, ...]:
+    """List the rounds with which the round's model is averaged, and what their networks have scored in the same way."""
+    if not plan.averaged_with:
+        return ()
+    with workspace.reading(wait_s=None) as con:
+        plans = [read_plan(con, number) for number in plan.averaged_with]
+    return tuple(
+        EarlierRound(
+            models=tuple(member.file for member in members_of(workspace, earlier)),
+            scorings=tuple(_scorings(workspace, earlier)) if _scores_alike(earlier, plan) else (),
+        )
+        for earlier in plans
+    )
+
+
+def _scores_alike(plan: RoundPlan, other: RoundPlan) -> bool:
+    """Whether a network gives the same posteriors by both plans."""
+    by = [
+        (one.batch_size, one.symmetries, one.compile, recipe.scores_in_bf16, recipe.training.channels_last)
+        for recipe in (plan.recipe, other.recipe)
+        for one in (recipe.scoring,)
+    ]
+    return by[0] == by[1]
+
+
+def _scorings(workspace: Workspace, plan: RoundPlan) -> Iterator[EarlierScoring]:
+    """List the undamaged posteriors of a round's own networks, by the round itself and by later calls of `score`."""
+    kind, folder = "own" if plan.averaged_with else "scores", workspace.round_folder(plan.round)
+    for place in (folder, *sorted(folder.glob("later/*"))):
+        whole = [hashes for hashes in sorted(place.glob("scores/hashes-*.json")) if not damaged_files(hashes)]
+        shards = [shard_files(one.parent, int(one.stem.removeprefix("hashes-")))[kind] for one in whole]
+        shards = [shard for shard in shards if shard.exists()]  # there are none of `own` from older versions
+        manifest = place / "score-manifest.parquet"
+        if shards and manifest.exists():
+            yield EarlierScoring(manifest=manifest, shards=tuple(shards))
 
 
 def _collect(folder: Path, kind: str, scores: Path) -> None:
