@@ -28,7 +28,8 @@ pytestmark = [
 def real_run(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     workspace = tmp_path_factory.mktemp("real") / "ws"
     recipe = write_recipe(workspace.parent / "tiny.toml", batch_size=32, scored_at_once=64, symmetries=1)
-    run_script(ROOT / "scripts" / "real_galaxies.sh", DATA, workspace, RECIPE=str(recipe), ROUNDS="1", NP="1")
+    settings = {"RECIPE": str(recipe), "ROUNDS": "1", "NP": "1", "LABELLED": "200"}
+    run_script(ROOT / "scripts" / "real_galaxies.sh", DATA, workspace, **settings)
     return Workspace.open(workspace)
 
 
