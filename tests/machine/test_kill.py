@@ -90,14 +90,21 @@ def test_a_rank_and_then_the_coordinator_killed_in_training(catbuilder: CommandL
     assert "training continues after" in finish_and_compare(catbuilder, undisturbed)
 
 
-def test_coordinator_killed_at_the_first_checkpoint(catbuilder: CommandLine, first_round: Path) -> None:
+def test_coordinator_killed_at_the_first_checkpoint_and_before_the_trained_model_is_recorded(
+    catbuilder: CommandLine, first_round: Path
+) -> None:
     process = catbuilder.start_round()
     wait_for(lambda: list(catbuilder.workspace.glob("rounds/001/attempts/train-01/checkpoint-*")), every_s=0.001)
     process.kill()
     process.wait()
     assert_nothing_runs(catbuilder)
     assert not models(catbuilder.workspace), "killed too late to prove anything"
+    catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.before_commit")
+    assert_nothing_runs(catbuilder)
+    assert last_steps(catbuilder) == ["planned"]
     finish_and_compare(catbuilder, contents(first_round), np=1)
+    attempts = list(catbuilder.workspace.glob("rounds/001/attempts/train-*"))
+    assert len(attempts) == 2, "what was trained is not trained again"
 
 
 def test_a_worker_killed_while_it_scores_is_started_again_alone(on_trained: CommandLine, undisturbed: Contents) -> None:
@@ -157,15 +164,6 @@ def killed(catbuilder: CommandLine, point: str) -> None:
         process.kill()
     out, err = process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL, out + err
-
-
-def test_killed_before_the_trained_model_is_recorded(catbuilder: CommandLine, first_round: Path) -> None:
-    catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.before_commit")
-    assert_nothing_runs(catbuilder)
-    assert last_steps(catbuilder) == ["planned"]
-    finish_and_compare(catbuilder, contents(first_round), np=1)
-    attempts = list(catbuilder.workspace.glob("rounds/001/attempts/train-*"))
-    assert len(attempts) == 1, "what was trained is not trained again"
 
 
 def test_the_undisturbed_round_promotes_something(undisturbed: Contents) -> None:
