@@ -18,6 +18,7 @@ from astropy.table import Table
 from PIL import Image
 from support.command_line import CommandLine
 from support.contents import rows
+from support.forked_processes import ForkedServer
 from support.new_workspace import create_workspace
 from support.served_survey import (
     HP,
@@ -128,7 +129,7 @@ def test_the_browser_is_not_started_with_the_printed_token(tmp_path, monkeypatch
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
     script.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{script} %s")
-    served = start_serving(create_workspace(tmp_path / "ws"), browser=True)
+    served = start_serving(create_workspace(tmp_path / "ws"), browser=True, kind=ForkedServer)
     try:
         assert httpx.get(served.address).status_code == 303, "it listens, so the browser has been started"
         address = opened.read_text()
@@ -349,10 +350,9 @@ def test_the_sql_page_is_read_only(served, browser):
                          ("SELEC 1", "not valid SQL"), ("SELECT 1; SELECT 2", "2 statements were")):  # fmt: skip
         answered = browser.post("/sql", data={"text": query})
         assert answered.status_code == 400 and words in answered.text, query
-    more = browser.post("/sql", data={"text": "SELECT range AS x, 1 AS x FROM range(1000000)"}).text
+    more = browser.post("/sql", data={"text": f"SELECT range AS x, {TRAIN} AS x FROM range(1000000)"}).text
     assert "500 rows (there are more)" in more and more.count("<tr>") == 501 and "x_1" in more
-    large = browser.post("/sql", data={"text": f"SELECT {TRAIN}"}).text
-    assert str(TRAIN) in large, "ids keep their digits"
+    assert more.count(str(TRAIN)) >= 500, "ids keep their digits"
 
 
 def test_the_sql_page_cuts_long_values(browser):
@@ -540,7 +540,7 @@ def draw_for_audit(workspace: Workspace, object_id: int) -> None:
 
 def test_an_audit_stays_blind_for_any_request(workspace):
     draw_for_audit(workspace, POOL + 1)
-    served = start_serving(workspace)
+    served = start_serving(workspace, kind=ForkedServer)
     try:
         with served.client() as client:
             asked = {"list": list_question_lists(workspace)[0].name, "annotator": "vera", "guess": "before"}
@@ -610,7 +610,7 @@ def test_only_this_machine_can_reach_it(served):
 
 
 def test_an_empty_workspace_shows_what_to_do_next(tmp_path: Path):
-    served = start_serving(create_workspace(tmp_path / "ws"))
+    served = start_serving(create_workspace(tmp_path / "ws"), kind=ForkedServer)
     try:
         with served.client() as client:
             for path, words in (
