@@ -77,6 +77,12 @@ def browser(served: Served):
 
 
 @pytest.fixture
+def unanswered(built: Path) -> Workspace:
+    """The survey itself, to be read alone."""
+    return Workspace.open(built)
+
+
+@pytest.fixture
 def workspace(built: Path, copy_of) -> Workspace:
     return Workspace.open(copy_of(built))
 
@@ -213,11 +219,11 @@ def objects_of(text: str) -> list[int]:
     return [int(number) for number in re.findall(r'<th scope="row"><a href="/objects/[a-z]+/(\d+)"', text)]
 
 
-def test_pages_of_the_catalogue_have_no_gaps_or_repeats(workspace):
-    everything = rows(workspace, "SELECT survey, object_id FROM catalog ORDER BY ALL")
+def test_pages_of_the_catalogue_have_no_gaps_or_repeats(unanswered):
+    everything = rows(unanswered, "SELECT survey, object_id FROM catalog ORDER BY ALL")
     seen, after = [], None
     while True:
-        one = read_page(workspace, CatalogueFilter(), after, n=7)
+        one = read_page(unanswered, CatalogueFilter(), after, n=7)
         seen += [(row["survey"], row["object_id"]) for row in one.rows]
         if one.further is None:
             break
@@ -235,14 +241,14 @@ def test_pages_of_the_catalogue_have_no_gaps_or_repeats(workspace):
         {"survey": "o'brien"}, {"label": "' OR 1=1 --"},
     ],
 )  # fmt: skip
-def test_a_filter_agrees_with_its_sql_condition_for_any_page_size(workspace, given):
+def test_a_filter_agrees_with_its_sql_condition_for_any_page_size(unanswered, given):
     wanted = CatalogueFilter.model_validate(given)
     at = NOW if wanted.at is None else wanted.at
     text = f"SELECT survey, object_id FROM catalog_at({at}) WHERE {wanted.where()} ORDER BY ALL"
-    expected = rows(workspace, text)
-    found, after = [], None
+    expected = rows(unanswered, text)
+    found, after, page = [], None, max(3, len(expected) // 4)
     while True:
-        one = read_page(workspace, wanted, after, n=3)
+        one = read_page(unanswered, wanted, after, page)
         found += [(row["survey"], row["object_id"]) for row in one.rows]
         if one.further is None:
             break
@@ -251,16 +257,16 @@ def test_a_filter_agrees_with_its_sql_condition_for_any_page_size(workspace, giv
     assert expected or given.keys() & {"brightest", "survey", "label", "at", "dec"}
 
 
-def test_a_cone_is_round_on_the_sky(workspace):
-    found = read_page(workspace, CatalogueFilter(ra=105.0, dec=32.0, radius=61.0)).rows
+def test_a_cone_is_round_on_the_sky(unanswered):
+    found = read_page(unanswered, CatalogueFilter(ra=105.0, dec=32.0, radius=61.0)).rows
     ras = sorted({row["ra"] for row in found})
     assert ras == [104.0, 105.0, 106.0], "a degree of right ascension is 50.9 arcmin there"
 
 
-def test_a_slow_search_stops_and_says_how_far_it_got(workspace):
-    one = read_page(workspace, CatalogueFilter(domain="artefact"), n=5, look_s=0.0)
+def test_a_slow_search_stops_and_says_how_far_it_got(unanswered):
+    one = read_page(unanswered, CatalogueFilter(domain="artefact"), n=5, look_s=0.0)
     assert one.out_of_time and one.rows == [] and one.further is not None
-    assert read_page(workspace, CatalogueFilter(domain="artefact"), n=5).further is None
+    assert read_page(unanswered, CatalogueFilter(domain="artefact"), n=5).further is None
 
 
 def test_the_catalogue_can_be_filtered_and_counted(browser):
