@@ -49,10 +49,11 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
 
 
 def _refuse_forbidden_promotions(con: Connection) -> None:
+    """Raise FirewallError if one of the incoming events promotes an object that may not be promoted."""
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM incoming_events "
                 "WHERE source = 'promoted' AND kind = 'label'")  # fmt: skip
-    if fetch_number(con, "SELECT count(*) FROM looked_at") == 0:
-        return  # as when people label: restricting the tables takes longer than recording a few answers
+    if not fetch_number(con, "SELECT count(*) FROM looked_at"):  # as in every import of labels
+        return
     with restricted_to(con, "looked_at", gathered=LARGE_TABLES):
         forbidden = con.execute(query("catalogue/forbidden_promotions")).fetchall()
     if forbidden:
@@ -68,5 +69,5 @@ def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
     con, places = recording.con, pa.array(range(events.num_rows), pa.int64())
     con.register("candidate_labels", events.append_column("place", places))
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM candidate_labels")
-    with restricted_to(con, "looked_at"):
+    with restricted_to(con, "looked_at", read=("labels",)):
         return fetch_arrow(con, query("catalogue/fresh_labels"))

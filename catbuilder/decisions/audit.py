@@ -104,9 +104,9 @@ def update_audits(recording: Recording) -> AuditUpdate:
     """
     messages, retractions = [], []
     recording.con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('decisions/audit_objects')}")
-    if fetch_number(recording.con, "SELECT count(*) FROM audited") == 0:
-        return AuditUpdate((), ())  # most catalogues have no audit, and restricting the tables takes a while
-    with restricted_to(recording.con, "audited", gathered=("labels",)):
+    if not fetch_number(recording.con, "SELECT count(*) FROM audited"):  # most catalogues have no audit
+        return AuditUpdate()
+    with restricted_to(recording.con, "audited", gathered=("labels",), read=("labels", "aliases")):
         changed = fetch_arrow(recording.con, query("decisions/audit_answers")).to_pylist()
     for row in changed:
         audit = Audit(**row)
