@@ -8,18 +8,24 @@ import logging
 import os
 import re
 import secrets
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
+
+import psutil
 
 from catbuilder.core.errors import InputError, LaunchError
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.safe_text import in_one_line
 
-_ADDRESS = re.compile(r"auto|local|(ray://)?[A-Za-z0-9._\[\]:-]+:[0-9]{1,5}")
+_ADDRESS = re.compile(r"auto|local|(ray://)?([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9a-f:]+\]):[0-9]{1,5}")
 _STORE_BYTES = 100_000_000  # of `local`, whose processes read the workspace itself
+_ANSWERS_S = 10.0
 _RECONNECT_S = "5"  # a killed coordinator that was connected by ray:// is waited for so long, 30 s by Ray's own choice
 
 
@@ -143,7 +149,8 @@ def connected(address: str) -> Iterator[Cluster | None]:
         _connect(address)
     token = _current.set(Cluster(address))
     try:
-        yield _current.get()
+        with _ending_with_us() if own and address == "local" else nullcontext():
+            yield _current.get()
     finally:
         _current.reset(token)
         if own:
@@ -169,9 +176,38 @@ def _connect(address: str) -> None:
     if address == "local":
         settings |= {"num_cpus": usable_cores(), "include_dashboard": False, "object_store_memory": _STORE_BYTES}
     try:
+        if ":" in address:  # Ray itself would try for minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
         ray.init(address, **settings)
     except Exception as error:  # each way to connect has its own
         raise LaunchError(
             f"the cluster {address} cannot be reached ({in_one_line(error)}); start it with ray start or "
             "scripts/slurm, or leave --cluster out to run on this machine"
         ) from None
+
+
+@contextmanager
+def _ending_with_us() -> Iterator[None]:
+    """Let all processes of a `local` cluster end with this one, however it ends.
+
+    Ray sees to most of them. But its agents, children of a killed raylet, try for a minute to report that.
+    """
+    children = [child.pid for child in psutil.Process().children(recursive=True)]
+    words = [sys.executable, "-S", "-c", _GUARD, *map(str, children)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True) as guard:
+        try:
+            yield
+        finally:
+            guard.kill()
+
+
+_GUARD = """
+import os, sys
+sys.stdin.read()
+for pid in sys.argv[1:]:
+    try:
+        os.kill(int(pid), 9)
+    except OSError:
+        pass
+"""
