@@ -11,7 +11,7 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -45,11 +45,13 @@ class Cluster:
     Attributes
     ----------
     address : as it was given
-    key : a name for what this coordinator leaves on nodes
+    key : a name for what this coordinator keeps on nodes
+    at_end : called before the connection ends
     """
 
     address: str
     key: str = field(default_factory=lambda: secrets.token_hex(8))
+    at_end: list[Callable[[], None]] = field(default_factory=list)
 
     def nodes(self) -> dict[str, Node]:
         """List the nodes that are up, by Ray's id of them."""
@@ -147,12 +149,15 @@ def connected(address: str) -> Iterator[Cluster | None]:
     own = not _ray().is_initialized()  # a notebook may have connected already, and an experiment's rounds have
     if own:
         _connect(address)
-    token = _current.set(Cluster(address))
+    cluster = Cluster(address)
+    token = _current.set(cluster)
     try:
         with _ending_with_us() if own and address == "local" else nullcontext():
-            yield _current.get()
+            yield cluster
     finally:
         _current.reset(token)
+        for end in cluster.at_end:
+            end()
         if own:
             _ray().shutdown()
 

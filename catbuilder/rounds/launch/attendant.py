@@ -5,72 +5,46 @@ its attendant, an actor, with the coordinator or the node; the kernel then ends 
 """
 
 import os
-import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import replace
 from pathlib import Path
 from subprocess import TimeoutExpired
+from typing import Any
 
 from catbuilder.core.processes import PARENT_VARIABLE
-from catbuilder.core.version import __version__
+from catbuilder.core.version import versions_that_matter
 from catbuilder.rounds.launch.carry import News, NodeFolder
 from catbuilder.rounds.launch.processes import Worker, start_worker
-from catbuilder.rounds.launch.ranks import meet
+from catbuilder.rounds.launch.ranks import LOCALHOST, interface_towards, meet
 
 POLL_S = 0.25
 
 
-@dataclass(frozen=True)
-class About:
-    """What the coordinator must know of a node before it starts anything there."""
-
-    node_id: str
-    sees_workspace: bool
-    versions: dict[str, str]
-
-
 class Attendant:
-    """Ray actor that starts a worker process as its child.
+    """Ray actor that starts a worker process as its child."""
 
-    Parameters
-    ----------
-    token : a file of the workspace that the coordinator has just written
-    key : of the coordinator, the same for all its attendants
-    """
+    _files: NodeFolder | None = None
+    _written: Path | None = None  # folder of what the worker writes, if the coordinator does not see it
 
-    def __init__(self, token: Path, key: str) -> None:
-        self._token, self._key = token, key
-        self._written: Path | None = None  # folder of what the worker writes, if the coordinator does not see it
-
-    def about(self) -> About:
-        """Describe this node."""
+    def about(self, token: Path) -> tuple[str, bool, dict[str, str]]:
+        """Give the node's id, whether it sees a file that the coordinator has just written, and its versions."""
         import ray
 
-        return About(ray.get_runtime_context().get_node_id(), self._token.is_file(), versions())
+        return ray.get_runtime_context().get_node_id(), token.is_file(), versions_that_matter()
 
     def meet(self, places: Sequence[str]) -> list[dict[str, str]]:
         """Start the rendezvous server of all ranks; asked of the attendant of rank 0."""
         import ray
 
         alone = len(set(places)) == 1
-        self._server, ranks = meet(places, "127.0.0.1" if alone else ray.util.get_node_ip_address())
+        self._server, ranks = meet(places, LOCALHOST if alone else ray.util.get_node_ip_address())
         return ranks
 
-    def missing(self, digests: set[str]) -> list[str]:
-        """List those files that must be sent."""
-        self._files = NodeFolder(self._key)
-        return self._files.missing(digests)
-
-    def take(self, digest: str, chunk: bytes, last: bool) -> None:
-        """Take a part of a file."""
-        self._files.take(digest, chunk, last)
-
-    def lay_out(self, files: Mapping[str, str]) -> Path:
-        """Make a workspace of the files that were sent, and give its folder."""
-        self._files.lay_out(files)
-        return self._files.root
+    def files(self, key: str, method: str, *arguments: Any) -> Any:
+        """Call a method of the folder of files that a coordinator sends."""
+        self._files = self._files or NodeFolder(key)
+        return getattr(self._files, method)(*arguments)
 
     def start(self, worker: Worker, job: str) -> None:
         """Start the worker; its job is given as text if it is to read the files that were sent."""
@@ -81,7 +55,7 @@ class Attendant:
         environment = {**worker.environment, PARENT_VARIABLE: str(os.getpid())}
         address = environment.get("HOROVOD_GLOO_RENDEZVOUS_ADDR")
         if address and "HOROVOD_GLOO_IFACE" not in {**os.environ, **environment}:
-            environment["HOROVOD_GLOO_IFACE"] = _interface_towards(address)
+            environment["HOROVOD_GLOO_IFACE"] = interface_towards(address)
         self._process = start_worker(replace(worker, environment=environment))
 
     def look(self, known: Mapping[str, int]) -> tuple[int | None, list[News]]:
@@ -89,28 +63,4 @@ class Attendant:
         with suppress(TimeoutExpired):
             self._process.wait(POLL_S)
         code = self._process.poll()
-        return code, self._files.news(self._written, known) if self._written else []
-
-
-def versions() -> dict[str, str]:
-    """List the versions of what must agree between nodes."""
-    found = {"catbuilder": __version__}
-    for package in ("torch", "timm", "horovod"):
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "none"
-    return found
-
-
-def _interface_towards(address: str) -> str:
-    """Name the network interface by which this node reaches an address; each node may call it otherwise."""
-    import psutil
-
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect((address, 9))  # sends nothing
-        own = probe.getsockname()[0]
-    for name, addresses in psutil.net_if_addrs().items():
-        if any(found.address == own for found in addresses):
-            return name
-    return "lo"
+        return code, self._files.news(self._written, known) if self._files and self._written else []

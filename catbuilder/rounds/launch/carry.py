@@ -13,15 +13,18 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from catbuilder.core.cluster import Cluster
 from catbuilder.core.errors import LaunchError
 from catbuilder.core.files import atomic_move, sha256_file
 from catbuilder.network.jobs import ScoreJob, TrainJob
 
 CHUNK = 8 << 20
+_REMOVAL_S = 30.0
 _GROWING = (".jsonl", ".log")  # followed while they are written; all others appear complete
 
 
@@ -44,7 +47,7 @@ class NodeFolder:
     """
 
     def __init__(self, key: str) -> None:
-        base = Path(tempfile.gettempdir()) / f"catbuilder-{os.getuid()}"
+        base = _base()
         base.mkdir(mode=0o700, exist_ok=True)
         if base.stat().st_uid != os.getuid():
             raise LaunchError(f"{base} belongs to another user; remove it, or set TMPDIR to another folder")
@@ -69,11 +72,12 @@ class NodeFolder:
                 raise LaunchError(f"a file arrived damaged in {self._sent}; give the same command again")
             os.replace(draft, self._sent / digest)
 
-    def lay_out(self, files: Mapping[str, str]) -> None:
-        """Show sent files (SHA-256 by name) under their names in the workspace."""
+    def lay_out(self, files: Mapping[str, str]) -> Path:
+        """Show sent files (SHA-256 by name) under their names in the workspace, in a folder; give that."""
         for name, digest in files.items():
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
             (self.root / name).symlink_to(self._sent / digest)
+        return self.root
 
     def news(self, folder: Path, known: Mapping[str, int]) -> list[News]:
         """Read on in the files below a folder, from where the coordinator knows them; about one chunk in all."""
@@ -96,9 +100,9 @@ class NodeFolder:
                 break
         return found
 
-    def remove(self) -> None:
-        """Remove everything that was sent; for the last worker of a coordinator."""
-        shutil.rmtree(self._sent, ignore_errors=True)
+    def leave(self) -> None:
+        """Remove the worker's view, and what it wrote."""
+        shutil.rmtree(self.root, ignore_errors=True)
 
 
 class Home:
@@ -128,21 +132,38 @@ class Home:
             atomic_move(place, path)
 
 
-def send(order: TrainJob | ScoreJob, ask: Callable[..., Any], node_id: str) -> Path:
+def send(cluster: Cluster, node_id: str, files: Callable[..., Any], order: TrainJob | ScoreJob) -> Path:
     """Send a node what a job reads and it does not have yet; give the folder that stands for the workspace there.
 
     Parameters
     ----------
-    ask : calls a method of the attendant there, by name
+    files : calls a method of the worker's `NodeFolder`, by its name
     """
     digests = {str(path.relative_to(order.workspace)): _sha256(path) for path in order.files()}
     paths = {digest: order.workspace / name for name, digest in digests.items()}
     with _sending[node_id]:  # the next worker of that node finds them there
-        for digest in ask("missing", set(paths)):
+        for digest in files("missing", set(paths)):
             for chunk, last in _chunks(paths[digest]):
-                ask("take", digest, chunk, last)
-    root: Path = ask("lay_out", digests)
+                files("take", digest, chunk, last)
+        if node_id not in _sent_to[cluster.key]:
+            _sent_to[cluster.key].add(node_id)
+            cluster.at_end.append(lambda: _forget(cluster.key, node_id))
+    root: Path = files("lay_out", digests)
     return root
+
+
+def _forget(key: str, node_id: str) -> None:
+    """Remove from a node what was sent there."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    there = NodeAffinitySchedulingStrategy(node_id, soft=False)
+    with suppress(ray.exceptions.RayError):  # the node is gone
+        ray.get(ray.remote(num_cpus=0, scheduling_strategy=there)(_remove).remote(key), timeout=_REMOVAL_S)
+
+
+def _remove(key: str) -> None:
+    shutil.rmtree(_base() / key, ignore_errors=True)
 
 
 def _chunks(path: Path) -> Iterator[tuple[bytes, bool]]:
@@ -157,6 +178,7 @@ def _chunks(path: Path) -> Iterator[tuple[bytes, bool]]:
                 return
 
 
+_sent_to: defaultdict[str, set[str]] = defaultdict(set)  # node ids, by the key of the coordinator
 _sending: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by node
 _digests: dict[tuple[Path, int, int], str] = {}
 
@@ -185,6 +207,10 @@ def _remove_left_behind(base: Path, key: str) -> None:
             pass
         finally:
             os.close(handle)
+
+
+def _base() -> Path:
+    return Path(tempfile.gettempdir()) / f"catbuilder-{os.getuid()}"
 
 
 def _changed(path: Path) -> float:

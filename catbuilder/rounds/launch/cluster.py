@@ -19,7 +19,8 @@ from typing import Any, NoReturn
 from catbuilder.core.cluster import Cluster
 from catbuilder.core.errors import CatbuilderError, HostLost, LaunchError, WorkerDied
 from catbuilder.core.safe_text import in_one_line
-from catbuilder.rounds.launch.attendant import POLL_S, About, Attendant, versions
+from catbuilder.core.version import versions_that_matter
+from catbuilder.rounds.launch.attendant import POLL_S, Attendant
 from catbuilder.rounds.launch.carry import Home, send
 from catbuilder.rounds.launch.processes import Worker, failure_message
 
@@ -58,18 +59,11 @@ def run_together(cluster: Cluster, workers: Sequence[Worker], threads: int, watc
 def run_apart(
     cluster: Cluster, workers: Sequence[Worker], threads: int, watch: Callable[[], None], restarts: int
 ) -> None:
-    """Run processes that do not talk to each other until all have succeeded, as many at a time as there is room for.
+    """Run processes that do not talk to each other, as many at a time as there is room for; raises like `run_together`.
 
     Parameters
     ----------
     restarts : how often each is started again, wherever there is room, after it was killed or its node was lost
-
-    Raises
-    ------
-    LaunchError
-        The cluster has no room for any of them, or a node cannot be used.
-    HostLost, WorkerDied
-        A process failed, and no restart is left.
     """
     stopped = threading.Event()
 
@@ -81,8 +75,7 @@ def run_apart(
         for left in range(restarts, -1, -1):
             try:
                 go_on()
-                run_together(cluster, [worker], threads, go_on)
-                return
+                return run_together(cluster, [worker], threads, go_on)
             except (HostLost, WorkerDied) as error:
                 if left == 0 or not (isinstance(error, HostLost) or error.killed):
                     raise  # a refusal (exit code 1) would only be repeated
@@ -90,7 +83,7 @@ def run_apart(
     with ThreadPoolExecutor(min(len(workers), _MOST_AT_ONCE)) as pool:
         futures = [pool.submit(run, worker) for worker in workers]
         try:
-            while not all([future.done() and (future.result() or True) for future in futures]):
+            while not all([future.done() and future.result() is None for future in futures]):  # a failed one raises
                 watch()
                 time.sleep(POLL_S)
         finally:
@@ -101,40 +94,42 @@ def run_apart(
 class _Member:
     """An attendant and its worker, as the coordinator sees them."""
 
-    def __init__(self, cluster: Cluster, token: Path, bundle: Mapping[str, int], place: Any) -> None:
+    def __init__(self, cluster: Cluster, bundle: Mapping[str, int], place: Any) -> None:
         import ray
 
         self._cluster, self.name = cluster, "of the cluster"
         attendant = ray.remote(num_cpus=bundle["CPU"], num_gpus=bundle.get("GPU", 0))(Attendant)
-        self.actor = attendant.options(scheduling_strategy=place).remote(token, cluster.key)
+        self.actor = attendant.options(scheduling_strategy=place).remote()
         self.worker: Worker
         self.code: int | None = None
         self.lost: CatbuilderError | None = None
 
-    def get_ready(self) -> None:
+    def get_ready(self, token: Path) -> None:
         """Wait for the attendant, and check that its node can be used."""
-        about: About = self.ask(self.actor.about.remote())
-        self.node_id, self._sees_workspace = about.node_id, about.sees_workspace
-        self.name = self._cluster.name_of(about.node_id)
-        for package, here in versions().items():
-            if about.versions.get(package) != here:
+        self.node_id, self._sees_workspace, there = self.ask(self.actor.about.remote(token))
+        self.name = self._cluster.name_of(self.node_id)
+        for package, here in versions_that_matter().items():
+            if there.get(package) != here:
                 raise LaunchError(
-                    f"node {self.name} has {package} {about.versions.get(package)} and this machine {here}; "
+                    f"node {self.name} has {package} {there.get(package)} and this machine {here}; "
                     "give all nodes the same environment"
                 )
 
     def start(self, worker: Worker) -> None:
         """Start a worker, after sending it what it reads if its node does not see the workspace."""
         self.worker, self._home, job = worker, Home(worker.log.parent), ""
-        there = replace(worker, environment={**_carried(), **worker.environment}, order=None)
-        if not self._sees_workspace:
-            order = worker.order
-            assert order
-            root = send(order, lambda method, *what: self.ask(getattr(self.actor, method).remote(*what)), self.node_id)
-            folder = root / worker.log.parent.relative_to(order.workspace)
+        carried = {k: v for k, v in os.environ.items() if k.startswith(_CARRIED) or k == "PYTHONPATH"}
+        there = replace(worker, environment={**carried, **worker.environment}, order=None)
+        if worker.order and not self._sees_workspace:
+            root = send(self._cluster, self.node_id, self.files, worker.order)
+            folder = root / worker.log.parent.relative_to(worker.order.workspace)
             there = replace(there, job=folder / worker.job.name, log=folder / worker.log.name)
-            job = order.below(root).model_dump_json()
+            job = worker.order.below(root).model_dump_json()
         self.ask(self.actor.start.remote(there, job))
+
+    def files(self, *method: Any) -> Any:
+        """Call a method of the attendant's `NodeFolder`."""
+        return self.ask(self.actor.files.remote(self._cluster.key, *method))
 
     def look(self) -> Any:
         """Ask how the worker fares; `take` reads the answer."""
@@ -164,9 +159,19 @@ class _Member:
             raise LaunchError(f"node {self.name} cannot be used: {in_one_line(error.cause)}") from None
         except ray.exceptions.RayError as error:
             if getattr(error, "actor_init_failed", False):
-                why = str(error).strip().splitlines()[-1]
-                raise LaunchError(f"a node {self.name} cannot be used: {in_one_line(why)}") from None
+                why = in_one_line(str(error).strip().splitlines()[-1])
+                raise LaunchError(f"a node {self.name} cannot be used: {why}") from None
             raise HostLost(f"node {self.name} was lost (it went down, or ended our process there)") from None
+
+    def end(self) -> None:
+        """End the attendant, and its worker with it."""
+        import ray
+
+        with suppress(Exception):  # its node is gone
+            if self._home.known:
+                ray.get(self.actor.files.remote(self._cluster.key, "leave"), timeout=POLL_S)
+        with suppress(Exception):
+            ray.kill(self.actor)
 
 
 @contextmanager
@@ -174,7 +179,6 @@ def _gang(
     cluster: Cluster, workers: Sequence[Worker], threads: int, watch: Callable[[], None]
 ) -> Iterator[list[_Member]]:
     """Start all workers, each in its place; they end with the body."""
-    import ray
     from ray.util.placement_group import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
@@ -187,15 +191,14 @@ def _gang(
         while not group.wait(2):  # others may be using the cluster
             cluster.require_room(len(workers), threads)
             watch()
-        places = [PlacementGroupSchedulingStrategy(group, number) for number in range(len(workers))]
-        members = [_Member(cluster, token, bundle, place) for place in places]
+        members = [_Member(cluster, bundle, PlacementGroupSchedulingStrategy(group, n)) for n in range(len(workers))]
         for member in members:
-            member.get_ready()
+            member.get_ready(token)
         nodes = [member.node_id for member in members]
         members.sort(key=lambda member: nodes.index(member.node_id))  # Horovod counts ranks node by node
-        ranks = (
-            [{}] if len(members) == 1 else members[0].ask(members[0].actor.meet.remote(sorted(nodes, key=nodes.index)))
-        )
+        ranks: list[dict[str, str]] = [{}]
+        if len(members) > 1:
+            ranks = members[0].ask(members[0].actor.meet.remote(sorted(nodes, key=nodes.index)))
         meeting = [replace(w, environment={**w.environment, **r}) for w, r in zip(workers, ranks, strict=True)]
         with ThreadPoolExecutor() as pool:
             list(pool.map(_Member.start, members, meeting))
@@ -203,8 +206,7 @@ def _gang(
     finally:
         token.unlink(missing_ok=True)
         for member in members:
-            with suppress(Exception):  # its node is gone
-                ray.kill(member.actor)
+            member.end()
         remove_placement_group(group)
 
 
@@ -232,7 +234,3 @@ def _ways_on(lost: _Member, members: Sequence[_Member]) -> str:
     fewer = f", or go on with fewer by a new plan: catbuilder round --replan --np {left}" if left else ""
     many = f"{len(members)} processes" if len(members) > 1 else "it"
     return f"; nothing recorded is lost: give the same command again when the cluster has room for {many}{fewer}"
-
-
-def _carried() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name.startswith(_CARRIED) or name == "PYTHONPATH"}

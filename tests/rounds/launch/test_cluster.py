@@ -2,7 +2,6 @@
 
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
@@ -149,43 +148,49 @@ def test_a_round_that_loses_coordinators_and_nodes_gives_the_catalogue_of_one_ma
 
 @pytest.mark.slow
 @needs_horovod
-def test_a_round_on_nodes_that_do_not_see_the_workspace_gives_the_same_catalogue(
-    nodes: Nodes, catbuilder: CommandLine, undisturbed: dict[str, list[tuple[Any, ...]]]
+def test_a_round_on_a_node_that_does_not_see_the_workspace_gives_the_same_catalogue(
+    nodes: Nodes, catbuilder: CommandLine, undisturbed: dict[str, list[tuple[Any, ...]]], tmp_path: Path
 ) -> None:
     nodes.have()
-    hide = (
-        f"mount -t tmpfs none {catbuilder.workspace} && exec ray start --block --num-cpus 1 --address {nodes.address}"
+    hide = f"mount -t tmpfs none {catbuilder.workspace}"
+    begin = f"exec ray start --block --address {nodes.address} --num-cpus 2 --object-store-memory {STORE_BYTES}"
+    node = subprocess.Popen(
+        ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "bash", "-c", f"{hide} && {begin}"],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
     )
-    hidden = [
-        subprocess.Popen(
-            ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "bash", "-c",
-             f"{hide} && {begin} --node-name {name}"],
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            stdout=subprocess.DEVNULL, start_new_session=True,
-        )
-        for name in ("x", "y")
-    ]  # fmt: skip
     try:
+        wait_for(lambda: sum(row["Alive"] for row in nodes.ray.global_state.node_table()) == 2)
         process = start(nodes, catbuilder)
-        wait_for(lambda: epoch_begun(catbuilder.workspace, 1))
+        wait_for(lambda: epoch_begun(catbuilder.workspace, 1) or process.poll() is not None)
+        assert process.poll() is None, process.communicate()
         killed(process)
         no_process_of_ours(nodes, catbuilder)
+        (left,) = tmp_path.glob("catbuilder-*/*")
+        os.utime(left, (0, 0))  # as if it had been there for long
         assert "training continues after" in finished(start(nodes, catbuilder))
     finally:
-        for node in hidden:
-            os.killpg(node.pid, signal.SIGTERM)
-        for node in hidden:
-            node.wait(30)
+        node.terminate()
+        node.wait(60)
     assert_same_contents(catbuilder.workspace, undisturbed)
+    assert not list(tmp_path.glob("catbuilder-*/*")), "a node keeps nothing"
 
 
 # --- workers that do what they are told, which need no PyTorch
 
 
+OBEDIENT = """
+import os, sys, time
+from catbuilder.core.processes import end_with_parent
+end_with_parent(0)
+exec(open(sys.argv[1]).read())
+"""
+
+
 @pytest.fixture
 def obedient(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Worker]:
     """Makes them."""
-    (tmp_path / "obedient.py").write_text("import os, sys, time\nexec(open(sys.argv[1]).read())\n")
+    (tmp_path / "obedient.py").write_text(OBEDIENT)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
 
     def worker(name: str, job: str) -> Worker:
@@ -282,7 +287,7 @@ def test_a_cluster_of_this_machine_alone_ends_with_its_coordinator(
         coordinator.kill()
         coordinator.wait()
         _, left = psutil.wait_procs([*started[1:], psutil.Process(int(pid_file.read_text()))], ENDS_S)
-        assert not left
+        assert not [process.cmdline() for process in left]
 
 
 # --- what people write
