@@ -34,8 +34,12 @@ class Nodes:
 
         self.ray = RayCluster()
         self.by_name: dict[str, Any] = {}
-        self.add("head", num_cpus=0, include_dashboard=False)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.add("head", num_cpus=0, include_dashboard=False, ray_client_server_port=port)
         self.address: str = self.ray.address
+        self.from_outside = f"ray://127.0.0.1:{port}"
 
     def add(self, name: str, **settings: Any) -> None:
         settings = {"num_cpus": 1, "object_store_memory": STORE_BYTES} | settings
@@ -99,7 +103,7 @@ def finished(process: subprocess.Popen[str], expect: int = 0) -> str:
     return out + err
 
 
-def killed(process: subprocess.Popen[str]) -> None:
+def killed(process: subprocess.Popen[Any]) -> None:
     process.kill()
     process.communicate()
 
@@ -266,28 +270,47 @@ def test_more_ranks_than_there_is_room_for_are_refused(nodes: Nodes, cluster: Cl
         cluster.threads_for(3)
 
 
-def test_a_cluster_of_this_machine_alone_ends_with_its_coordinator(
-    tmp_path: Path, obedient: Callable[[str, str], Worker]
+COORDINATOR = """
+import sys
+from pathlib import Path
+from catbuilder.core.cluster import connected
+from catbuilder.rounds.launch.cluster import run_apart
+from catbuilder.rounds.launch.processes import Worker
+address, job = sys.argv[1], Path(sys.argv[2])
+with connected(address) as cluster:
+    run_apart(cluster, [Worker("obedient", job, job.with_suffix(".log"), {})], 1, lambda: None, 0)
+"""
+
+
+def kill_coordinator(address: str, worker: Worker) -> list[psutil.Process]:
+    """Start a coordinator whose worker sleeps, kill it, and give the worker's and its own processes."""
+    worker.job.write_text("open(sys.argv[1] + '.pid', 'w').write(str(os.getpid())); time.sleep(120)")
+    coordinator = subprocess.Popen([sys.executable, "-c", COORDINATOR, address, worker.job])
+    pid_file = Path(f"{worker.job}.pid")
+    wait_for(lambda: coordinator.poll() is not None or (pid_file.exists() and pid_file.read_text()))
+    started = psutil.Process(coordinator.pid).children(recursive=True)
+    killed(coordinator)
+    return [psutil.Process(int(pid_file.read_text())), *started]
+
+
+def test_a_worker_ends_with_a_coordinator_outside_of_the_cluster(
+    nodes: Nodes, obedient: Callable[[str, str], Worker]
 ) -> None:
-    worker = obedient("u", "open(sys.argv[1] + '.pid', 'w').write(str(os.getpid())); time.sleep(120)")
-    script = (
-        "import sys; from pathlib import Path; from catbuilder.core.cluster import connected; "
-        "from catbuilder.rounds.launch.processes import Worker; "
-        "from catbuilder.rounds.launch.cluster import run_apart; folder = Path(sys.argv[1]); "
-        "worker = Worker('obedient', folder / 'u.job', folder / 'u.log', {})\n"
-        "with connected('local') as cluster: run_apart(cluster, [worker], 1, lambda: None, 0)"
-    )
+    nodes.have("a")
+    _, left = psutil.wait_procs(kill_coordinator(nodes.from_outside, obedient("u", "")), ENDS_S)
+    assert not [process.cmdline() for process in left]
+
+
+def test_a_cluster_of_this_machine_alone_ends_with_its_coordinator(
+    obedient: Callable[[str, str], Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
     with tempfile.TemporaryDirectory(prefix="cbr-", dir="/tmp") as folder:
-        environment = {**os.environ, "RAY_TMPDIR": folder, "HOME": folder}
-        coordinator = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], env=environment)
-        pid_file = Path(f"{worker.job}.pid")
-        wait_for(lambda: pid_file.exists() and pid_file.read_text())
-        started = [coordinator, *psutil.Process(coordinator.pid).children(recursive=True)]
-        assert any("raylet" in process.name() for process in started[1:])  # type: ignore[operator]
-        coordinator.kill()
-        coordinator.wait()
-        _, left = psutil.wait_procs([*started[1:], psutil.Process(int(pid_file.read_text()))], ENDS_S)
-        assert not [process.cmdline() for process in left]
+        monkeypatch.setenv("RAY_TMPDIR", folder)
+        monkeypatch.setenv("HOME", folder)  # Ray makes a token there
+        processes = kill_coordinator("local", obedient("u", ""))
+        assert len(processes) > 5
+        _, left = psutil.wait_procs(processes, ENDS_S)
+    assert not [process.cmdline() for process in left]
 
 
 # --- what people write
