@@ -1,11 +1,9 @@
 """Rounds on a Ray cluster of several nodes, which are processes of this machine with one core each."""
 
 import os
-import secrets
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, rows
 from support.needs import needs_horovod
+from support.ray_settings import ray_settings
 from support.round_state import epoch_begun, last_steps, models
 
 from catbuilder.core.cluster import Cluster, connected
@@ -73,13 +72,8 @@ class Nodes:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    """The cluster; it asks for a token, as one on a network should."""
-    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory(prefix="cbr-", dir="/tmp") as folder:
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("RAY_TMPDIR", folder)
-        Path(folder, "ray").mkdir()
+    """The cluster."""
+    with ray_settings():
         made = Nodes()
         try:
             yield made
@@ -302,11 +296,9 @@ def test_a_worker_ends_with_a_coordinator_outside_of_the_cluster(
 
 
 def test_a_cluster_of_this_machine_alone_ends_with_its_coordinator(
-    obedient: Callable[[str, str], Worker], monkeypatch: pytest.MonkeyPatch
+    obedient: Callable[[str, str], Worker],
 ) -> None:
-    with tempfile.TemporaryDirectory(prefix="cbr-", dir="/tmp") as folder:
-        monkeypatch.setenv("RAY_TMPDIR", folder)
-        monkeypatch.setenv("HOME", folder)  # Ray makes a token there
+    with ray_settings():
         processes = kill_coordinator("local", obedient("u", ""))
         assert len(processes) > 5
         _, left = psutil.wait_procs(processes, ENDS_S)
