@@ -25,7 +25,7 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # Files of tests that take minutes are begun first, so that none of them is left to one worker at the end.
 LONGEST = (
-    "test_kill.py", "test_disk_faults.py", "test_run.py", "test_certified_rounds.py", "test_hosts.py",
+    "test_kill.py", "test_disk_faults.py", "test_run.py", "test_certified_rounds.py", "test_cluster.py",
     "test_determinism.py", "test_real_run.py", "test_concurrency.py", "test_wrong_promotions.py", "test_experiment.py",
     "test_training.py", "test_interrupt.py", "test_replan.py", "test_backup.py", "test_moved_workspace.py",
 )  # fmt: skip

@@ -35,7 +35,7 @@ class RoundPlan(BaseModel):
     until: int = 0  # last round of the `catbuilder round --n` that it belongs to
     ranks: int
     threads: int  # of each rank
-    hosts: str = ""  # such as node1:4,node2:4; empty is the coordinator's machine
+    hosts: str = ""  # of plans that named them, such as node1:4,node2:4; now a plan may run anywhere
     number: int = 1  # of this plan among the plans of the round
     attempts_since: int = 1  # number of the first plan whose unfinished work this plan can resume
     training: int  # objects in the manifest, by role
@@ -49,7 +49,7 @@ class RoundPlan(BaseModel):
     score_manifest_sha256: str
     catbuilder: str = __version__
 
-    def replanned(self, number: int, ranks: int, threads: int, hosts: str) -> "RoundPlan":
+    def replanned(self, number: int, ranks: int, threads: int, hosts: str = "") -> "RoundPlan":
         """Make the plan for other processes, with the same objects, recipe and seed."""
         same = (ranks, threads) == (self.ranks, self.threads)
         update = {"ranks": ranks, "threads": threads, "hosts": hosts, "number": number,
@@ -59,16 +59,15 @@ class RoundPlan(BaseModel):
     def attempts(self, kind: str) -> str:
         """Name the folders of this plan's attempts.
 
-        Those of another plan are never read: a host that was cut off may still be writing there.
+        Those of another plan are never read: a node that was cut off may still be writing there.
         """
         return kind if self.attempts_since == 1 else f"plan-{self.attempts_since}-{kind}"
 
 
 def describe_processes(plan: RoundPlan) -> str:
-    """Say in words how many processes a plan has, of how many threads, and on which hosts."""
+    """Say in words how many processes a plan has, and of how many threads."""
     many, threads = "es" if plan.ranks > 1 else "", "s" if plan.threads > 1 else ""
-    where = f" on {plan.hosts}" if plan.hosts else ""
-    return f"{plan.ranks} process{many} of {plan.threads} thread{threads}{where}"
+    return f"{plan.ranks} process{many} of {plan.threads} thread{threads}"
 
 
 def open_plan(con: Connection) -> tuple[RoundPlan, str] | None:

@@ -38,7 +38,7 @@ _VERBS: dict[str, list[tuple[str, Callable[..., None] | typer.Typer, str]]] = {
         ("testset", sets.testset, "testset HP --survey des --table hp.csv"),
     ],
     "Run rounds": [
-        ("round", rounds.run_round, "round --n 5 --recipe paper --hosts node1:4,node2:4"),
+        ("round", rounds.run_round, "round --n 5 --recipe paper --np 8 --cluster auto"),
         ("score", rounds.score, "score --round 3"),
         ("rollback", rounds.rollback, "rollback --to 2"),
         ("experiment", rounds.experiment_app, "experiment recursion --seeds 10 --recipe real"),

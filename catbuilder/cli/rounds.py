@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from catbuilder.rounds.experiment_report import RecursionReport
     from catbuilder.rounds.run import RoundOutcome
 
+RanksOption = Annotated[int, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")]
+ClusterOption = Annotated[
+    str,
+    typer.Option(
+        metavar="<address>", help="Run on a Ray cluster: auto, local, ray://HOST:PORT or HOST:PORT (default: here)."
+    ),
+]
+
 experiment_app = typer.Typer(
     help="Measure the effect of a recipe over many seeds.", no_args_is_help=True, rich_markup_mode=None
 )
@@ -30,28 +38,32 @@ def run_round(
     recipe: Annotated[
         str | None, typer.Option(help="Name of a shipped recipe, or a TOML file (default: that of the workspace).")
     ] = None,
-    ranks: Annotated[
-        int | None, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")
-    ] = None,
-    hosts: Annotated[str, typer.Option(help="Machines and their processes, e.g. node1:4,node2:4 (by ssh).")] = "",
+    ranks: RanksOption = 1,
+    cluster: ClusterOption = "",
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of all random streams.")] = 0,
     changes: ChangesOption = None,
     replan: Annotated[
-        bool, typer.Option("--replan", help="Continue an unfinished round with a new --hosts or --np.")
+        bool, typer.Option("--replan", help="Continue an unfinished round with a new --np and these machines' threads.")
     ] = False,
     abandon: Annotated[
         bool, typer.Option("--abandon", help="Only close the unfinished round, and promote nothing.")
     ] = False,
+    hosts: Annotated[str | None, typer.Option(hidden=True)] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run rounds: train, score, promote and measure.
 
     An unfinished round is completed first.
     """
+    from catbuilder.core.errors import InputError
     from catbuilder.core.progress import Reporter
     from catbuilder.core.recipe import load_round_recipe
     from catbuilder.rounds.run import abandon_round, run_rounds
 
+    if hosts is not None:
+        raise InputError(
+            "--hosts is gone: start Ray on the machines (see docs/clusters.md), and give --np and --cluster auto"
+        )
     opened = open_workspace(workspace)
     if abandon:
         print("\n".join(abandon_round(opened).sentences()))
@@ -62,7 +74,7 @@ def run_round(
         show_metrics(opened, [outcome.round], "table")
 
     run_rounds(
-        opened, n, chosen, ranks=ranks, hosts=hosts, replan=replan, seed=seed, reporter=Reporter(), after_each=tell
+        opened, n, chosen, ranks=ranks, cluster=cluster, replan=replan, seed=seed, reporter=Reporter(), after_each=tell
     )
 
 
@@ -70,13 +82,14 @@ def score(
     number: Annotated[
         int | None, typer.Option("--round", help="Use the model of this round (default: the latest).")
     ] = None,
+    cluster: ClusterOption = "",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Score objects that a finished model has not seen yet."""
     from catbuilder.core.progress import Reporter
     from catbuilder.rounds.scoring import score
 
-    print("\n".join(score(open_workspace(workspace), number, reporter=Reporter()).sentences()))
+    print("\n".join(score(open_workspace(workspace), number, cluster=cluster, reporter=Reporter()).sentences()))
 
 
 def rollback(
@@ -117,7 +130,8 @@ def recursion(
         list[Path] | None,
         typer.Option(metavar="<path>", help="Run all arms in a further workspace too; can be repeated."),
     ] = None,
-    ranks: Annotated[int, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")] = 1,
+    ranks: RanksOption = 1,
+    cluster: ClusterOption = "",
     changes: ChangesOption = None,
     first_seed: Annotated[int, typer.Option(min=0, max=2**62, help="First seed.")] = 0,
     grey: Annotated[
@@ -142,13 +156,14 @@ def recursion(
         grey_version(chosen)  # a recipe without a grey version is refused now, not after hours of training in colour
     others, reporter = workspaces or (), Reporter()
     report = run_recursion(
-        opened, numbers, rounds, recipe=chosen, arms=arms or (), workspaces=others, ranks=ranks, reporter=reporter
-    )
+        opened, numbers, rounds, recipe=chosen, arms=arms or (), workspaces=others, ranks=ranks, cluster=cluster,
+        reporter=reporter,
+    )  # fmt: skip
     if not grey or format == "table":  # a program wants one table
         _tell(report, format)
     if grey:
         compared = compare_with_grey(
-            opened, numbers, rounds, recipe=chosen, workspaces=others, ranks=ranks, reporter=reporter
+            opened, numbers, rounds, recipe=chosen, workspaces=others, ranks=ranks, cluster=cluster, reporter=reporter
         )
         _tell(compared, format)
 

@@ -83,7 +83,7 @@ class WorkerDied(CatbuilderError):
 
 
 class HostLost(CatbuilderError):
-    """A host is down or unreachable; resume the round when it is back, or on other hosts with a new plan."""
+    """A node of the cluster is down or unreachable; resume the round when it is back, or by a plan for fewer."""
 
 
 class ServeError(CatbuilderError):

@@ -5,15 +5,15 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Environment variable with the process id of this host's agent (`launch/host_agent`), if the coordinator is elsewhere.
-HOST_AGENT_VARIABLE = "CATBUILDER_HOST_AGENT"
+# Environment variable with the process id of a worker's parent (`launch/attendant`), if the coordinator is elsewhere.
+PARENT_VARIABLE = "CATBUILDER_PARENT"
 
 
 def end_with_parent(coordinator: int) -> None:
     """Ask the kernel to kill this process when its parent ends.
 
-    The parent is the coordinator, or the host agent on another host. Without this, after `kill -9` of a coordinator its
-    ranks would go on training and compete with the rerun. Linux only: elsewhere this does nothing.
+    The parent is the coordinator, or the attendant on a node of a cluster. Without this, after `kill -9` of a
+    coordinator its ranks would go on training and compete with the rerun. Linux only: elsewhere this does nothing.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def end_with_parent(coordinator: int) -> None:
         libc.prctl(1, 9, 0, 0, 0)  # PR_SET_PDEATHSIG, SIGKILL
     except (OSError, AttributeError):
         return
-    if os.getppid() != int(os.environ.get(HOST_AGENT_VARIABLE, coordinator)):  # it ended before the kernel was asked
+    if os.getppid() != int(os.environ.get(PARENT_VARIABLE, coordinator)):  # it ended before the kernel was asked
         os._exit(1)
 
 

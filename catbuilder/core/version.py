@@ -1,3 +1,16 @@
 """The version of catbuilder, as in `pyproject.toml`; every recording and export carries it."""
 
+from importlib.metadata import PackageNotFoundError, version
+
 __version__ = "0.1.0"
+
+
+def versions_that_matter() -> dict[str, str]:
+    """List the versions of what must agree between machines that work together."""
+    found = {"catbuilder": __version__}
+    for package in ("torch", "timm", "horovod"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "none"
+    return found

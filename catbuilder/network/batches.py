@@ -11,8 +11,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from torch import Generator, Tensor
 
@@ -89,16 +87,3 @@ def read_ahead(reader: StampReader, batches: Sequence[Positions], device: torch.
             if following < len(batches):
                 waiting.append(thread.submit(read, batches[following]))
             yield stamps
-
-
-def manifest_rows(manifest: pq.ParquetFile, first: int, end: int, columns: list[str]) -> pa.Table:
-    """Read the rows from `first` to `end` of a manifest, and only the row groups that contain them."""
-    parts, start = [], 0
-    for group in range(manifest.num_row_groups):
-        rows = manifest.metadata.row_group(group).num_rows
-        if start < end and start + rows > first:
-            inside = slice(max(first - start, 0), min(end - start, rows))
-            table = manifest.read_row_group(group, columns=columns)
-            parts.append(table.slice(inside.start, inside.stop - inside.start))
-        start += rows
-    return pa.concat_tables(parts) if parts else manifest.schema_arrow.empty_table().select(columns)

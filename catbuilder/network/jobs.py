@@ -11,7 +11,10 @@ target, else NULL) too. That of a scoring job has `survey`, `object_id`, `shard`
 """
 
 from pathlib import Path
+from typing import Self
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
 from catbuilder.core.recipe import Recipe
@@ -36,6 +39,18 @@ class _Job(BaseModel):
         path.write_text(self.model_dump_json(indent=1), encoding="utf-8")
         return path
 
+    def below(self, root: Path) -> Self:
+        """Describe the same job in a copy of the workspace."""
+
+        def moved(value: object) -> object:
+            if isinstance(value, tuple):
+                return tuple(map(moved, value))
+            if isinstance(value, EarlierRound | EarlierScoring):
+                return value.model_copy(update={name: moved(part) for name, part in value})
+            return root / value.relative_to(self.workspace) if isinstance(value, Path) else value
+
+        return self.model_copy(update={name: moved(value) for name, value in self})
+
 
 class TrainJob(_Job):
     """Train on the manifest; write `checkpoint-<epoch>.safetensors`, `train.jsonl` and `model.safetensors`."""
@@ -43,6 +58,12 @@ class TrainJob(_Job):
     # labelled images fill the share of each batch that so many pool images would have: the control of an experiment
     in_place_of: int = 0
     resume_from: Path | None = None  # the last undamaged checkpoint of an earlier attempt
+
+    def files(self) -> list[Path]:
+        """List what the worker reads in the workspace."""
+        shards = pq.read_table(self.manifest, columns=["shard"])["shard"].unique().to_pylist()
+        checkpoint = [] if self.resume_from is None else [self.resume_from]
+        return [self.manifest, *checkpoint, *(self.workspace / shard for shard in shards)]
 
 
 class EarlierScoring(BaseModel):
@@ -76,6 +97,17 @@ class ScoreJob(_Job):
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
     part_s: float = 10.0  # seconds between parts: the work that a killed process may lose
 
+    def files(self) -> list[Path]:
+        """List what the worker reads in the workspace, parts of its unfinished shards included."""
+        manifest, shards, parts = pq.ParquetFile(self.manifest, memory_map=True), set[str](), list[Path]()
+        for number, first, end in self.shards:
+            shards.update(manifest_rows(manifest, first, end, ["shard"])["shard"].unique().to_pylist())
+            parts += parts_folder(self.folder).glob(f"[!.]*-{number:05d}-*.parquet")
+        models = [self.model, *self.others, *(model for each in self.earlier for model in each.models)]
+        scorings = [scoring for each in self.earlier for scoring in each.scorings]
+        earlier = [file for scoring in scorings for file in (scoring.manifest, *scoring.shards)]
+        return [self.manifest, *models, *earlier, *sorted(parts), *(self.workspace / shard for shard in sorted(shards))]
+
 
 def parts_folder(folder: Path) -> Path:
     """Give the folder in which an attempt keeps the parts of unfinished shards."""
@@ -98,6 +130,19 @@ def new_attempt(folder: Path, kind: str) -> Path:
     attempt = folder / "attempts" / f"{kind}-{number:02d}"
     attempt.mkdir(parents=True)
     return attempt
+
+
+def manifest_rows(manifest: pq.ParquetFile, first: int, end: int, columns: list[str]) -> pa.Table:
+    """Read the rows from `first` to `end` of a manifest, and only the row groups that contain them."""
+    parts, start = [], 0
+    for group in range(manifest.num_row_groups):
+        rows = manifest.metadata.row_group(group).num_rows
+        if start < end and start + rows > first:
+            inside = slice(max(first - start, 0), min(end - start, rows))
+            table = manifest.read_row_group(group, columns=columns)
+            parts.append(table.slice(inside.start, inside.stop - inside.start))
+        start += rows
+    return pa.concat_tables(parts) if parts else manifest.schema_arrow.empty_table().select(columns)
 
 
 class ProbeJob(BaseModel):

@@ -19,12 +19,12 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from catbuilder.core.errors import NothingToScore, WeightsError
-from catbuilder.core.processes import HOST_AGENT_VARIABLE
+from catbuilder.core.processes import PARENT_VARIABLE
 from catbuilder.core.stamps import StampReader
-from catbuilder.network.batches import Positions, manifest_rows, ordered_batches, read_ahead
+from catbuilder.network.batches import Positions, ordered_batches, read_ahead
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.earlier_scores import EarlierScores
-from catbuilder.network.jobs import EarlierRound, ScoreJob, hashes_file
+from catbuilder.network.jobs import EarlierRound, ScoreJob, hashes_file, manifest_rows
 from catbuilder.network.scorer import EarlierPosteriors, Ensemble, Scorer, Scores, mean_of_rounds
 from catbuilder.network.shard_writer import ShardWriter
 from catbuilder.network.worker import EventLog, prepare_process, run_worker
@@ -146,9 +146,7 @@ def _scorer(job: ScoreJob, model: Path) -> Scorer:
 
 
 def _log_name() -> str:
-    host = (
-        f"{socket.gethostname()}-" if HOST_AGENT_VARIABLE in os.environ else ""
-    )  # two hosts may have the same process id
+    host = f"{socket.gethostname()}-" if PARENT_VARIABLE in os.environ else ""  # two nodes may have the same process id
     return f"score-{host}{os.getpid()}.jsonl"
 
 

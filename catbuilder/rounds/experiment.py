@@ -22,6 +22,7 @@ from catbuilder.catalogue.connection import Connection, first_row
 from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.cluster import connected
 from catbuilder.core.errors import ConfigError, InputError, RoundError
 from catbuilder.core.files import write_text
 from catbuilder.core.progress import Reporter
@@ -57,6 +58,7 @@ def run_recursion(
     arms: Sequence[Recipe | str | Path] = (),
     workspaces: Sequence[Workspace | str | Path] = (),
     ranks: int = 1,
+    cluster: str = "",
     reporter: Reporter | None = None,
 ) -> RecursionReport:
     """Run `rounds` rounds of a recipe and of its control for each seed, and compare them after the last round.
@@ -85,6 +87,8 @@ def run_recursion(
         `experiments`.
     ranks : int
         Number of processes that train together.
+    cluster : str
+        Where the processes run: empty is this machine; for the others see `run_rounds`.
     reporter : Reporter, optional
         Shows progress and warnings; by default nothing is printed.
 
@@ -115,8 +119,8 @@ def run_recursion(
     chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
     others = [load_arm(arm) if isinstance(arm, str) else workspace.recipe(arm) for arm in arms]
     control = control_of(chosen)
-    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, reporter)
-    with experiment.locked():
+    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, cluster, reporter)
+    with experiment.locked(), connected(cluster):
         experiment.remember([chosen, control, *others])
         experiment.run([chosen, control, *others])
         comparisons = []
@@ -142,6 +146,7 @@ def compare_with_grey(
     recipe: Recipe | str | Path | None = None,
     workspaces: Sequence[Workspace | str | Path] = (),
     ranks: int = 1,
+    cluster: str = "",
     reporter: Reporter | None = None,
 ) -> RecursionReport:
     """Run the recursion on grey images too, and compare grey with colour after the last round, seed by seed.
@@ -152,8 +157,8 @@ def compare_with_grey(
     """
     chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
     grey = grey_version(chosen)
-    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, reporter)
-    with experiment.locked():
+    experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, cluster, reporter)
+    with experiment.locked(), connected(cluster):
         experiment.remember([])
         experiment.run([chosen, grey])
         colours, greys = (experiment.finished(folder_name(each), each.name) for each in (chosen, grey))
@@ -198,6 +203,7 @@ class _Experiment:
     seeds: tuple[int, ...]
     rounds: int
     ranks: int
+    cluster: str
     reporter: Reporter
 
     @classmethod
@@ -209,6 +215,7 @@ class _Experiment:
         seeds: Sequence[int],
         rounds: int,
         ranks: int,
+        cluster: str,
         reporter: Reporter,
     ) -> "_Experiment":
         """Check what is asked for, and make the copies from which all others start."""
@@ -222,7 +229,7 @@ class _Experiment:
             _require_alike(workspace, other, recipe)
         starts = [(each, make_start_copy(each, recipe, reporter)) for each in opened]
         places = tuple(_place(each, start) for each, start in starts)
-        return cls(recipe, places, tuple(dict.fromkeys(seeds)), rounds, ranks, reporter)
+        return cls(recipe, places, tuple(dict.fromkeys(seeds)), rounds, ranks, cluster, reporter)
 
     @property
     def folder(self) -> Path:
@@ -276,7 +283,7 @@ class _Experiment:
                     f"{counted(left[number], 'round')} to run, {sum(left)} in all"
                 )
                 # one at a time: a run of several ends at a round that promotes nothing, which a control never does
-                run_rounds(copy, 1, arm, ranks=self.ranks, seed=seed, reporter=self.reporter)
+                run_rounds(copy, 1, arm, ranks=self.ranks, cluster=self.cluster, seed=seed, reporter=self.reporter)
                 with copy.reading(wait_s=None) as con:
                     left[number] = _rounds_left(con, place.base, self.rounds)
 

@@ -20,29 +20,27 @@ from catbuilder.catalogue.round_records import (
 )
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.workspace import Recording, Workspace
-from catbuilder.core.errors import CatalogueDamaged, ConfigError, LaunchError
+from catbuilder.core.cluster import current_cluster
+from catbuilder.core.errors import CatalogueDamaged, ConfigError
 from catbuilder.core.files import atomic_move, quarantine, sha256_file, write_text
-from catbuilder.core.machine import has_gpu, usable_cores
+from catbuilder.core.machine import has_gpu
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.rounds.choose_precision import choose_precision
-from catbuilder.rounds.launch.hosts import parse_hosts
-from catbuilder.rounds.launch.processes import threads_for
+from catbuilder.rounds.launch.processes import require_cores, threads_for
 from catbuilder.rounds.launch.ranks import require_horovod
-from catbuilder.rounds.launch.remote import threads_on
 from catbuilder.sets.firewall import FirewallReport, update_firewall
 from catbuilder.sets.manifest import score_manifest, taught_images, training_manifest, write_manifest
 from catbuilder.sets.rendering_bias import rendering_warnings
 
-_MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training
 _WANTS_GPU_PX = 200  # networks that see this many pixels or more train for hours on a few cores
 
 
 def plan_next_round(
-    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0, hosts: str = ""
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0
 ) -> RoundPlan:
     """Check that a round can be run with these settings, then plan it with `make_plan`, which has the parameters.
 
@@ -51,7 +49,7 @@ def plan_next_round(
     ConfigError
         The recipe labels a survey that the workspace does not have.
     LaunchError
-        More than one rank, and Horovod is not installed; or a host cannot be used.
+        More than one rank, and Horovod is not installed; or there is no room for so many.
     NothingToCertify
         The recipe promotes by certificates, and there are no calibration objects to count errors with.
     CatalogueDamaged
@@ -66,20 +64,19 @@ def plan_next_round(
         if warning:
             reporter.say(warning)
     verify_stamps(workspace, reporter)  # the firewall compares pictures
-    return make_plan(workspace, recipe, ranks, seed, reporter, until, hosts)
+    return make_plan(workspace, recipe, ranks, seed, reporter, until)
 
 
 def make_plan(
-    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0, hosts: str = ""
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, reporter: Reporter, until: int = 0
 ) -> RoundPlan:
     """Plan the next round: update the firewall, write the manifests, then record everything in one transaction.
 
     Parameters
     ----------
     until : the last round of the run that this round belongs to
-    hosts : where its processes run, as in `node1:4,node2:4`; they must add up to `ranks`
     """
-    threads = threads_per_rank(workspace, ranks, hosts)
+    threads = threads_per_rank(ranks)
     recipe, comparison = choose_precision(recipe, len(workspace.config.classes), threads, workspace.path)
     if comparison:
         reporter.say(f"precision on this machine: {comparison}")
@@ -87,7 +84,7 @@ def make_plan(
     def attempt() -> tuple[RoundPlan, FirewallReport]:
         reporter.say("firewall: comparing all objects with the test sets")
         firewall = update_firewall(workspace, recipe.firewall.radius_arcsec)
-        return _plan_after(workspace, firewall.run, recipe, (ranks, threads, hosts), seed, until), firewall
+        return _plan_after(workspace, firewall.run, recipe, (ranks, threads), seed, until), firewall
 
     # A round may run overnight: it waits as long as others record.
     plan, firewall = retry_when_overtaken(workspace, attempt, tries=None)
@@ -96,22 +93,17 @@ def make_plan(
     return plan
 
 
-def threads_per_rank(workspace: Workspace, ranks: int, hosts: str) -> int:
-    """Compute the threads of each rank: usable cores divided by ranks.
+def threads_per_rank(ranks: int) -> int:
+    """Compute the threads of each rank: usable cores divided by ranks, of this machine or of a cluster's nodes.
 
     Raises
     ------
     LaunchError
-        A host cannot be used, or this machine has too few cores for the ranks.
+        There are too few cores for the ranks.
     """
-    if hosts:
-        return threads_on(workspace.path, parse_hosts(hosts))
-    cores = usable_cores()
-    if ranks > _MOST_PER_CORE * cores:
-        raise LaunchError(
-            f"{ranks} processes are too many for {cores} cores ({_MOST_PER_CORE * cores} at most): they would wait for "
-            f"each other and fill the memory; give --np {cores}, or other machines by --hosts"
-        )
+    if cluster := current_cluster():
+        return cluster.threads_for(ranks)
+    require_cores(ranks)
     return threads_for(ranks)
 
 
@@ -151,7 +143,7 @@ def _rebuild(file: Path, table: pa.Table, sha256: str, plan: RoundPlan, reporter
 
 
 def _plan_after(
-    workspace: Workspace, run: int, recipe: Recipe, processes: tuple[int, int, str], seed: int, until: int
+    workspace: Workspace, run: int, recipe: Recipe, processes: tuple[int, int], seed: int, until: int
 ) -> RoundPlan:
     """Write the manifests and record the plan; raises `Overtaken` if recording `run` is no longer the last."""
     with workspace.reading() as con:
@@ -169,10 +161,10 @@ def _plan_after(
     write_manifest(training, training_manifest_file(workspace, number))
     write_manifest(scoring, score_manifest_file(workspace, number))
     roles = training["role"].to_pylist()
-    ranks, threads, hosts = processes
+    ranks, threads = processes
     plan = RoundPlan(
         round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
-        threads=threads, hosts=hosts, training=roles.count("training"), teaching=roles.count("teaching"),
+        threads=threads, training=roles.count("training"), teaching=roles.count("teaching"),
         validation=roles.count("validation"), scored=scoring.num_rows, teacher=teacher, averaged_with=averaged,
         in_place_of=in_place_of,
         manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
@@ -233,7 +225,7 @@ def _report_plan(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> N
             f"the model of round {plan.teacher}"
         )
     width = plan.recipe.network.image_size
-    if not plan.hosts and not has_gpu() and width >= _WANTS_GPU_PX:
+    if current_cluster() is None and not has_gpu() and width >= _WANTS_GPU_PX:
         reporter.say(
             f"warning: no GPU was found, and recipe {plan.recipe.name} trains on {width} px, which needs one; for "
             "recipe real, made for a few cores: Ctrl-C, catbuilder round --abandon, catbuilder round --recipe real"

@@ -1,4 +1,4 @@
-"""Move an unfinished round to other hosts or another number of processes; objects, recipe and seed stay.
+"""Move an unfinished round to another number of processes or threads; objects, recipe and seed stay.
 
 Unfinished work of the old plan is kept if the result would be the same to the last bit, which needs the same numbers
 of ranks and threads. Otherwise it starts again, since a batch is split over the ranks and each random stream depends on
@@ -18,7 +18,7 @@ from catbuilder.rounds.training import members_of
 NEEDS_PROCESSES = ("planned", "trained")  # steps after which something is left to compute
 
 
-def replan(workspace: Workspace, ranks: int, threads: int, hosts: str, reporter: Reporter) -> None:
+def replan(workspace: Workspace, ranks: int, threads: int, reporter: Reporter) -> None:
     """Record that the unfinished round, if any, continues with other processes; the caller holds the round lock."""
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
@@ -28,7 +28,7 @@ def replan(workspace: Workspace, ranks: int, threads: int, hosts: str, reporter:
     if step not in NEEDS_PROCESSES:
         reporter.say(f"round {old.round} is {step}: what is left of it runs in this process, so --replan has no effect")
         return
-    new = old.replanned(old.number + 1, ranks, threads, hosts)
+    new = old.replanned(old.number + 1, ranks, threads)
     if describe_processes(new) == describe_processes(old):
         return
     restarts = new.attempts_since == new.number

@@ -17,6 +17,7 @@ from catbuilder.catalogue.round_records import STEPS, RoundPlan, open_plan, read
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.status import count_parts, keep_count
 from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.cluster import connected, current_cluster
 from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.files import write_text
 from catbuilder.core.kill_points import fault_point
@@ -28,7 +29,6 @@ from catbuilder.decisions.calibration_set import calibration_metrics, record_cal
 from catbuilder.decisions.evaluate import evaluate_round, record_metrics
 from catbuilder.decisions.promote import decide, record_decisions
 from catbuilder.decisions.shift_meters import measure_shift, record_shifts
-from catbuilder.rounds.launch.hosts import hosts_text, parse_hosts, ranks_on
 from catbuilder.rounds.launch.processes import threads_for
 from catbuilder.rounds.planning import plan_next_round, threads_per_rank, verify_manifests
 from catbuilder.rounds.replan import replan as change_processes
@@ -80,8 +80,8 @@ def run_rounds(
     n: int = 1,
     recipe: Recipe | str | Path | None = None,
     *,
-    ranks: int | None = None,
-    hosts: str = "",
+    ranks: int = 1,
+    cluster: str = "",
     replan: bool = False,
     seed: int = 0,
     reporter: Reporter | None = None,
@@ -103,12 +103,13 @@ def run_rounds(
     recipe : Recipe, str or Path, optional
         A recipe, the name of a shipped one (`"real"`), or the path of a TOML file. By default the recipe that
         `catbuilder.toml` names.
-    ranks : int, optional
-        Number of processes that train together; by default one, or as many as `hosts` has.
-    hosts : str
-        Where the processes run, as in `"node1:4,node2:4"`; by default on this machine.
+    ranks : int
+        Number of processes that train together.
+    cluster : str
+        Where the processes run: empty is this machine; else a Ray cluster, `"auto"` (that of this machine), `"local"`
+        (a new one of this machine alone), `"ray://HOST:PORT"` or `"HOST:PORT"`. The result is the same.
     replan : bool
-        Continue an unfinished round with these `ranks` and `hosts` instead of those of its plan.
+        Continue an unfinished round with these `ranks`, and threads for these machines, instead of those of its plan.
     seed : int
         Seed of all random streams, from 0 to 2**63 - 1.
     reporter : Reporter, optional
@@ -126,15 +127,15 @@ def run_rounds(
     ConfigError
         There is no such recipe, a key in it is wrong, or it labels a survey that the workspace does not have.
     InputError
-        `n` is below 1; the seed is out of range; the hosts cannot be read, or disagree with `ranks`.
+        `n` is below 1; the seed is out of range; the address of the cluster is none.
     NothingToTrain
         No labelled object with a usable stamp is left for training or validation.
     WorkspaceBusy
         Another round is under way in this workspace.
     LaunchError
-        More than one rank, and Horovod is not installed; or a host cannot be used.
+        More than one rank, and Horovod is not installed; or the cluster cannot be reached or has no room.
     HostLost
-        A host was cut off or went down; continue when it is back, or on other hosts with `replan`.
+        A node of the cluster was lost; continue when it is back, or with fewer `ranks` by `replan`.
     WorkerDied
         A worker ended before its work was done; the same call continues from there.
 
@@ -144,8 +145,6 @@ def run_rounds(
     >>> [outcome.promoted for outcome in outcomes]
     """
     chosen = workspace.recipe(recipe)
-    hosts = hosts_text(parse_hosts(hosts))
-    ranks = ranks_on(hosts, ranks)
     if n < 1:
         raise InputError(f"{n} rounds cannot be run; give 1 or more")
     if ranks < 1:
@@ -154,7 +153,7 @@ def run_rounds(
         raise InputError(f"the seed {seed} cannot be recorded; give a whole number from 0 to {2**63 - 1}")
     reporter = reporter or Reporter(quiet=True)
     outcomes: list[RoundOutcome] = []
-    with workspace.round_lock():
+    with workspace.round_lock(), connected(cluster):
         ended = _last_round_of_ended_run(workspace)
         if ended is not None:
             reporter.say(
@@ -163,11 +162,11 @@ def run_rounds(
             )
             return _end_run(workspace, [read_outcome(workspace, ended)], after_each)
         if replan:
-            change_processes(workspace, ranks, threads_per_rank(workspace, ranks, hosts), hosts, reporter)
+            change_processes(workspace, ranks, threads_per_rank(ranks), reporter)
         until = last_round_to_run(workspace, n, reporter)
         write_text(_run_file(workspace), json.dumps({"until": until}))
         while True:
-            plan, step = _unfinished_or_next(workspace, chosen, ranks, hosts, seed, until, reporter)
+            plan, step = _unfinished_or_next(workspace, chosen, ranks, seed, until, reporter)
             outcome = _finish(workspace, plan, step, reporter)
             outcomes.append(outcome)
             if plan.round >= until:
@@ -305,31 +304,31 @@ def _last_round_of_ended_run(workspace: Workspace) -> int | None:
 
 
 def _unfinished_or_next(
-    workspace: Workspace, recipe: Recipe, ranks: int, hosts: str, seed: int, until: int, reporter: Reporter
+    workspace: Workspace, recipe: Recipe, ranks: int, seed: int, until: int, reporter: Reporter
 ) -> tuple[RoundPlan, str]:
     """Return the plan and last step of the unfinished round; plan the next round if there is none."""
     with workspace.reading(wait_s=None) as con:
         unfinished = open_plan(con)
     if unfinished is None:
-        return plan_next_round(workspace, recipe, ranks, seed, reporter, until, hosts), "planned"
+        return plan_next_round(workspace, recipe, ranks, seed, reporter, until), "planned"
     plan, step = unfinished
     reporter.say(f"round {plan.round} was {step} but not closed: continuing by its own plan")
-    _report_differences(plan, recipe, ranks, hosts, seed, reporter)
+    _report_differences(plan, recipe, ranks, seed, reporter)
     return plan, step
 
 
-def _report_differences(plan: RoundPlan, recipe: Recipe, ranks: int, hosts: str, seed: int, reporter: Reporter) -> None:
+def _report_differences(plan: RoundPlan, recipe: Recipe, ranks: int, seed: int, reporter: Reporter) -> None:
     """Say where the plan of an unfinished round differs from the settings given now."""
     differing = plan.recipe.differing_keys(recipe)
-    if differing or (plan.ranks, plan.hosts, plan.seed) != (ranks, hosts, seed):
+    if differing or (plan.ranks, plan.seed) != (ranks, seed):
         more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
         keys = f" (differs now: {', '.join(differing[:3])}{more})" if differing else ""
         reporter.say(
             f"note: round {plan.round} was planned with recipe {plan.recipe.name}{keys}, "
-            f"{f'--hosts {plan.hosts}' if plan.hosts else f'--np {plan.ranks}'} and --seed {plan.seed}; "
-            "your settings apply from the next round on (processes and hosts at once, with --replan)"
+            f"--np {plan.ranks} and --seed {plan.seed}; "
+            "your settings apply from the next round on (the number of processes at once, with --replan)"
         )
-    if not plan.hosts and plan.threads != threads_for(plan.ranks):
+    if current_cluster() is None and plan.threads != threads_for(plan.ranks):
         reporter.say(
             f"note: round {plan.round} was planned with {plan.threads} threads a process, and this machine would give "
             f"{threads_for(plan.ranks)}; the plan is kept unless you give --replan, since another number of threads "

@@ -17,9 +17,10 @@ from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.round_records import RoundPlan, read_plan
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.workspace import Recording, Workspace
+from catbuilder.core.cluster import connected, current_cluster
 from catbuilder.core.errors import NothingToScore, RoundError
 from catbuilder.core.files import atomic_move, sha256_file, sync_folder
-from catbuilder.core.machine import require_space
+from catbuilder.core.machine import require_space, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted
@@ -32,9 +33,7 @@ from catbuilder.network.jobs import (
     parts_folder,
     shard_files,
 )
-from catbuilder.rounds.launch.hosts import assign_to_hosts, parse_hosts
-from catbuilder.rounds.launch.processes import Worker, thread_settings, threads_for
-from catbuilder.rounds.launch.remote import run_everywhere
+from catbuilder.rounds.launch.processes import Worker, require_cores, run_all, thread_settings, threads_for
 from catbuilder.rounds.training import members_of, verified_models
 from catbuilder.rounds.worker_logs import objects_scored
 from catbuilder.sets.manifest import score_manifest, write_manifest
@@ -98,7 +97,7 @@ def score_manifest_in_shards(
         _take_over_unfinished(attempt)
         workers = _workers(workspace, plan, manifest, attempt, files, earlier, missing)
         with reporter.bar(title) as update:
-            run_everywhere(attempt, workers, lambda: update(already + objects_scored(attempt), rows), restarts=2)
+            _run(workers, plan, lambda: update(already + objects_scored(attempt), rows))
         _collect(manifest.parent, kind, scores)
     return [shard_files(scores, number)["scores"] for number, _, _ in shards]
 
@@ -172,7 +171,9 @@ def _calibrated_posteriors(con: Connection, plan: RoundPlan) -> dict[str, str] |
     return dict(zip(columns, values, strict=True))
 
 
-def score(workspace: Workspace, round_number: int | None = None, *, reporter: Reporter | None = None) -> ScoreReport:
+def score(
+    workspace: Workspace, round_number: int | None = None, *, cluster: str = "", reporter: Reporter | None = None
+) -> ScoreReport:
     """Score objects that a finished model has not scored yet, such as those ingested after its round.
 
     The scores belong to the next round, so that `catalog_at` of a closed round does not change.
@@ -183,6 +184,8 @@ def score(workspace: Workspace, round_number: int | None = None, *, reporter: Re
         The workspace whose objects are scored.
     round_number : int, optional
         The round whose model scores; by default the one that speaks.
+    cluster : str
+        Where the processes run: empty is this machine; for the others see `run_rounds`.
     reporter : Reporter, optional
         Shows progress and warnings; by default nothing is printed.
 
@@ -199,20 +202,24 @@ def score(workspace: Workspace, round_number: int | None = None, *, reporter: Re
         The model has scored every object with a good stamp.
     WorkspaceBusy
         A round is under way in this workspace.
+    InputError, LaunchError
+        The address of the cluster is none, or the cluster cannot be reached or has no room.
+    HostLost
+        Nodes of the cluster were lost again and again; the same call goes on.
 
     Examples
     --------
     >>> catbuilder.score(workspace).scored
     """
     reporter = reporter or Reporter(quiet=True)
-    with workspace.round_lock():
+    with workspace.round_lock(), connected(cluster):
         with workspace.reading() as con:
             plan = _closed_plan(con, round_number)
             manifest = score_manifest(con, plan.recipe, unscored_by=plan.round)
             run = last_recording(con) + 1
         file = workspace.round_folder(plan.round) / "later" / f"{run:06d}" / "score-manifest.parquet"
         write_manifest(manifest, file)
-        here, title = _on_this_machine(plan), f"scoring with the model of round {plan.round}"
+        here, title = _for_these_machines(plan), f"scoring with the model of round {plan.round}"
         verify_stamps(workspace, reporter)
         shards = score_manifest_in_shards(
             workspace, here, file, lambda: verified_models(workspace, plan), reporter, title
@@ -222,13 +229,12 @@ def score(workspace: Workspace, round_number: int | None = None, *, reporter: Re
     return ScoreReport(plan.round, scored)
 
 
-def _on_this_machine(plan: RoundPlan) -> RoundPlan:
-    """Return the plan for this machine alone, with as many processes as the first host had.
-
-    The hosts of a finished round may be in use by others.
-    """
-    ranks = parse_hosts(plan.hosts)[0].slots if plan.hosts else plan.ranks
-    return plan.model_copy(update={"ranks": ranks, "threads": threads_for(ranks), "hosts": ""})
+def _for_these_machines(plan: RoundPlan) -> RoundPlan:
+    """Return the plan with as many processes and threads as there is room for now."""
+    if cluster := current_cluster():
+        return plan.model_copy(update={"threads": min(plan.threads, cluster.threads_for(1))})
+    ranks = min(plan.ranks, usable_cores())
+    return plan.model_copy(update={"ranks": ranks, "threads": threads_for(ranks)})
 
 
 def _closed_plan(con: Connection, round_number: int | None) -> RoundPlan:
@@ -262,18 +268,20 @@ def _workers(
     earlier: tuple[EarlierRound, ...],
     shards: list[tuple[int, int, int]],
 ) -> list[Worker]:
+    """Describe the processes: one a rank, or on a cluster one a shard, which any node may take."""
+    apart = len(shards) if current_cluster() else min(plan.ranks, len(shards))
     workers, own = [], models[: plan.recipe.members]
-    where = assign_to_hosts(plan.hosts, plan.ranks)
-    for process, (host, local_rank) in enumerate(where[: len(shards)]):
+    for process in range(apart):
         job = ScoreJob(
             workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
             seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=own[0],
-            others=tuple(own[1:]), earlier=earlier, shards=tuple(shards[process :: plan.ranks]),
+            others=tuple(own[1:]), earlier=earlier, shards=tuple(shards[process::apart]),
         )  # fmt: skip
-        environment = {**thread_settings(plan.threads), "HOROVOD_LOCAL_RANK": str(local_rank)}
-        log = attempt / f"process-{process}.log"
-        job_file = job.write(attempt / f"job-{process}.json")
-        workers.append(Worker("catbuilder.network.score", job_file, log, environment, host))
+        environment = thread_settings(plan.threads)
+        if current_cluster() is None:
+            environment["HOROVOD_LOCAL_RANK"] = str(process)  # which GPU; on a cluster it has one
+        log, job_file = attempt / f"process-{process}.log", job.write(attempt / f"job-{process}.json")
+        workers.append(Worker("catbuilder.network.score", job_file, log, environment, job))
     return workers
 
 
@@ -312,6 +320,16 @@ def _scorings(workspace: Workspace, plan: RoundPlan) -> Iterator[EarlierScoring]
         manifest = place / "score-manifest.parquet"
         if shards and manifest.exists():
             yield EarlierScoring(manifest=manifest, shards=tuple(shards))
+
+
+def _run(workers: Sequence[Worker], plan: RoundPlan, watch: Callable[[], None]) -> None:
+    if cluster := current_cluster():
+        from catbuilder.rounds.launch.cluster import run_apart
+
+        run_apart(cluster, workers, plan.threads, watch, restarts=2)
+    else:
+        require_cores(len(workers))
+        run_all(workers, watch, restarts=2)
 
 
 def _collect(folder: Path, kind: str, scores: Path) -> None:

@@ -93,7 +93,7 @@ def train_members(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> 
     WorkerDied
         A rank ended before its work was done; the same call continues from there.
     HostLost
-        A host was cut off or went down; the same call continues from there.
+        A node of the cluster was lost; the same call continues from there.
     """
     trained = []
     for member in members_of(workspace, plan):
@@ -240,8 +240,7 @@ def _trained_attempt(workspace: Workspace, plan: RoundPlan, member: Member, agai
                 if last != asked_at[0]:
                     raise KeyboardInterrupt
 
-        job_file = job.write(attempt / "job.json")
-        run_ranks("catbuilder.network.train", job_file, attempt, plan.ranks, plan.threads, watch, plan.hosts)
+        run_ranks(job, plan.ranks, watch)
         log.follow()
     return attempt / "model.safetensors"
 

@@ -14,15 +14,17 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from support.new_workspace import create_workspace
+from support.ray_settings import ray_settings
 from support.workspaces import SIZE, add_events, add_objects, cli, label_event, surveyed, write_csv, write_images
 
 from catbuilder.active_learning.review import record_answer, start_question_list, undo_answer
 from catbuilder.catalogue.label_events import EVENTS, record_events
 from catbuilder.core import errors
+from catbuilder.core.cluster import connected
 from catbuilder.core.recipe import Certificate, Promotion, load_recipe
 from catbuilder.decisions.calibration_set import require_calibration
+from catbuilder.rounds.launch.cluster import run_together
 from catbuilder.rounds.launch.processes import Worker, run_all
-from catbuilder.rounds.launch.remote import run_everywhere
 from catbuilder.sets.manifest import score_manifest
 
 Example = Callable[[Path], object]
@@ -185,12 +187,14 @@ def a_worker_without_its_job(folder: Path) -> None:
 
 
 @raises(errors.HostLost)
-def a_host_whose_starter_is_killed(folder: Path) -> None:
+def a_node_where_our_process_is_killed(folder: Path) -> None:
     (folder / "deadly.py").write_text("import os, time\nos.kill(os.getppid(), 9)\ntime.sleep(60)\n")
-    with pytest.MonkeyPatch.context() as patch:
+    with ray_settings(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-        worker = Worker("deadly", folder / "none.job", folder / "worker.log", {}, "localhost")
-        run_everywhere(folder, [worker], lambda: None)
+        with connected("local") as cluster:
+            assert cluster
+            worker = Worker("deadly", folder / "none.job", folder / "worker.log", {})
+            run_together(cluster, [worker], 1, lambda: None)
 
 
 @raises(errors.QueryError)

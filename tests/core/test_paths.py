@@ -21,7 +21,7 @@ EMPTY = [
     ("ingest", "tiles", "", "--survey", "des"), ("ingest", "tiles", ".", "--survey", "des", "--objects", ""),
     ("fetch", "--survey", ""), ("cutouts", "--list", ""), ("assemble", "--hp", ""),
     ("testset", "HP", "--survey", "des", "--table", ""), ("testset", "", "--survey", "des", "--table", "t.csv"),
-    ("round", "--recipe", ""), ("round", "--hosts", ""), ("metrics", "--figure", ""), ("report", ""),
+    ("round", "--recipe", ""), ("round", "--cluster", ""), ("metrics", "--figure", ""), ("report", ""),
     ("report", "--figures", ""), ("why", ""), ("similar", "1", "--mosaic", " "), ("count", "--where", ""),
     ("diff", "--from", "1", "--to", "2", "--out", ""), ("compare", ""), ("compare", "x.csv", "--mosaic", ""),
     ("sql", ""), ("select", "--out", ""), ("labels", "import", ""), ("labels", "export", ""), ("export", ""),

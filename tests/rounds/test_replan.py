@@ -51,5 +51,5 @@ def test_scoring_with_replan_uses_the_trained_model(catbuilder: CommandLine, fir
 
 
 def test_replan_without_an_unfinished_round_does_nothing(workspace: Workspace) -> None:
-    replan(workspace, 2, 1, "", Reporter(quiet=True))
+    replan(workspace, 2, 1, Reporter(quiet=True))
     assert rows(workspace, "SELECT * FROM plans") == []

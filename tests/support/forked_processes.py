@@ -3,7 +3,7 @@
 A worker process imports PyTorch and timm for 5 s of a core, and then trains a toy network for one; a round of two
 processes starts four. The process of a query imports DuckDB and Arrow for a third of a second. What is forked is a
 process like any other: it has its own pid, memory and signals, can be killed, and ends with its parent. Only the start
-of Python is left out; the tests of whole rounds on two hosts, of the notebook and of what the page answers start their
+of Python is left out; the tests of whole rounds on a cluster, of the notebook and of what the page answers start their
 processes as a user does.
 """
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from catbuilder.network.jobs import ScoreJob, TrainJob
-from catbuilder.rounds.launch import remote
+from catbuilder.rounds import scoring
+from catbuilder.rounds.launch import ranks
 from catbuilder.rounds.launch.processes import Worker, run_all
 
 TRAIN, SCORE = "catbuilder.network.train", "catbuilder.network.score"
@@ -37,7 +38,8 @@ def do_job(job: TrainJob | ScoreJob) -> None:
 def workers_here() -> Iterator[None]:
     """Do the work of rounds of one process here; workers that run side by side, or fail, are processes as ever."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(remote, "run_all", _run_here)
+        patch.setattr(ranks, "run_all", _run_here)
+        patch.setattr(scoring, "run_all", _run_here)
         yield
 
 

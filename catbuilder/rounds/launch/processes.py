@@ -1,7 +1,7 @@
 """Start worker processes on this machine, watch them, and stop them all when one fails or the caller ends.
 
 All are children of the main thread of the caller, so the kernel ends them with it (`core.processes.end_with_parent`).
-The caller is the coordinator, or the agent of a host (see `host_agent`).
+On the nodes of a cluster other processes do this (see `cluster`).
 """
 
 import os
@@ -12,22 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from catbuilder.core.errors import WorkerDied
+from catbuilder.core.errors import LaunchError, WorkerDied
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.processes import ignore_interrupts
+from catbuilder.network.jobs import ScoreJob, TrainJob
 
 _POLL_S = 0.05
+_MOST_PER_CORE = 4  # processes; 64 on two cores filled 24 GiB before the first step of a training
 
 
 @dataclass(frozen=True)
 class Worker:
-    """One process to start: `python -m <module> <job>`, its log file, its environment variables and its host."""
+    """One process to start: `python -m <module> <job>`, its log file and its environment variables."""
 
     module: str
     job: Path
     log: Path
     environment: Mapping[str, str]
-    host: str = ""  # this machine
+    order: TrainJob | ScoreJob | None = None  # what the file `job` says, for nodes that do not see it
 
 
 def threads_for(ranks: int) -> int:
@@ -36,6 +38,17 @@ def threads_for(ranks: int) -> int:
     Horovod does not set them, and two ranks with two threads each on two cores ran 2.4 to 4 times slower.
     """
     return max(1, usable_cores() // ranks)
+
+
+def require_cores(ranks: int) -> None:
+    """Raise LaunchError if this machine has far too few cores for so many processes."""
+    cores = usable_cores()
+    if ranks > _MOST_PER_CORE * cores:
+        raise LaunchError(
+            f"{ranks} processes are too many for {cores} cores ({_MOST_PER_CORE * cores} at most): they would wait for "
+            f"each other and fill the memory; give --np {cores} (for an unfinished round with --replan), or other "
+            "machines by --cluster"
+        )
 
 
 def run_all(workers: Sequence[Worker], watch: Callable[[], None], restarts: int = 0) -> None:
@@ -53,14 +66,15 @@ def run_all(workers: Sequence[Worker], watch: Callable[[], None], restarts: int 
     """
     running: list[subprocess.Popen[bytes]] = []
     try:
-        running = [_start(worker) for worker in workers]
+        running = [start_worker(worker) for worker in workers]
         while any([process.poll() != 0 for process in running]):  # a list: every process is asked
             for number in _failed(running):
                 # a refusal (exit code 1) would only be repeated; a killed process may have been unlucky
-                if restarts == 0 or running[number].returncode == 1:
-                    raise WorkerDied(_failure_message(workers[number], running[number]), running[number].returncode < 0)
+                code = running[number].returncode
+                if restarts == 0 or code == 1:
+                    raise WorkerDied(failure_message(workers[number], code), code < 0)
                 restarts -= 1
-                running[number] = _start(workers[number])
+                running[number] = start_worker(workers[number])
             watch()
             time.sleep(_POLL_S)
     finally:
@@ -77,7 +91,8 @@ def _failed(running: Sequence[subprocess.Popen[bytes]]) -> list[int]:
     return [number for _, number in sorted(failed)]
 
 
-def _start(worker: Worker) -> subprocess.Popen[bytes]:
+def start_worker(worker: Worker) -> subprocess.Popen[bytes]:
+    """Start the process of a worker, as a child of the thread that calls this."""
     with open(worker.log, "wb") as log, ignore_interrupts():  # the coordinator handles Ctrl-C
         return subprocess.Popen(
             [sys.executable, "-P", "-m", worker.module, str(worker.job)],
@@ -95,8 +110,8 @@ def thread_settings(threads: int) -> dict[str, str]:
     return {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
 
 
-def _failure_message(worker: Worker, process: subprocess.Popen[bytes]) -> str:
-    code = process.returncode
+def failure_message(worker: Worker, code: int) -> str:
+    """Say in a sentence how a worker failed, and what to do."""
     how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
     lines = [line for line in worker.log.read_text(errors="replace").splitlines() if line.strip()]
     last = f": {lines[-1].removeprefix('Error: ')}" if lines and code > 0 else ""

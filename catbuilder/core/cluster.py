@@ -1,0 +1,218 @@
+"""Connect to the machines of a Ray cluster.
+
+Ray notices lost nodes, places work on cores and GPUs, and ends what a killed coordinator leaves. It is needed with
+`--cluster` alone and imported nowhere else, so that everything on one machine starts as fast without it.
+"""
+
+import logging
+import os
+import re
+import secrets
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import psutil
+
+from catbuilder.core.errors import InputError, LaunchError
+from catbuilder.core.machine import usable_cores
+from catbuilder.core.safe_text import in_one_line
+
+_ADDRESS = re.compile(r"auto|local|(ray://)?([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9a-f:]+\]):[0-9]{1,5}")
+_STORE_BYTES = 100_000_000  # of `local`, whose processes read the workspace itself
+_ANSWERS_S = 10.0
+_RECONNECT_S = "5"  # a killed coordinator that was connected by ray:// is waited for so long, 30 s by Ray's own choice
+
+
+@dataclass(frozen=True)
+class Node:
+    """A machine of the cluster."""
+
+    name: str
+    cores: int
+    gpus: int
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """The cluster that this process is connected to.
+
+    Attributes
+    ----------
+    address : as it was given
+    key : a name for what this coordinator keeps on nodes
+    at_end : called before the connection ends
+    """
+
+    address: str
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+    at_end: list[Callable[[], None]] = field(default_factory=list)
+
+    def nodes(self) -> dict[str, Node]:
+        """List the nodes that are up, by Ray's id of them."""
+        return {key: node for key, (node, alive) in self._all_nodes().items() if alive}
+
+    def name_of(self, node_id: str) -> str:
+        """Give the name of a node, whether it is up or down."""
+        known = self._all_nodes().get(node_id)
+        return known[0].name if known else "of the cluster"
+
+    def threads_for(self, ranks: int) -> int:
+        """Compute the threads of each rank: as many cores as every rank can have on the node where it finds room.
+
+        Raises
+        ------
+        LaunchError
+            The cluster has fewer cores than ranks, or fewer GPUs if it has any.
+        """
+        for threads in range(max((node.cores for node in self.nodes().values()), default=0), 0, -1):
+            if self.room_for(threads) >= ranks:
+                return threads
+        self.require_room(ranks, 1)
+        return 1
+
+    def room_for(self, threads: int) -> int:
+        """Count the processes of so many threads, and one GPU if there are any, that all nodes have room for."""
+        gpus = self.has_gpus()
+        return sum(
+            min(node.cores // threads, node.gpus) if gpus else node.cores // threads for node in self.nodes().values()
+        )
+
+    def require_room(self, ranks: int, threads: int) -> None:
+        """Raise LaunchError, with what to do, if the nodes that are up have no room for so many processes."""
+        room = self.room_for(threads)
+        if room < ranks:
+            each = f"{threads} core{'s' if threads > 1 else ''}{' and a GPU' if self.has_gpus() else ''}"
+            fewer = f"go on with fewer by a new plan: catbuilder round --replan --np {room}" if room else "wait for one"
+            raise LaunchError(
+                f"{ranks} processes of {each} each were asked for, and the nodes of the cluster have room for {room}; "
+                f"add nodes, or {fewer}"
+            )
+
+    def has_gpus(self) -> bool:
+        """Whether a node has a GPU."""
+        return any(node.gpus for node in self.nodes().values())
+
+    def _all_nodes(self) -> dict[str, tuple[Node, bool]]:
+        import ray
+
+        found = {}
+        for row in ray.nodes():
+            resources = row["Resources"]
+            own = row.get("NodeName") or ""
+            name = own if own and own != row["NodeManagerAddress"] else row["NodeManagerHostname"]
+            node = Node(name, int(resources.get("CPU", 0)), int(resources.get("GPU", 0)))
+            found[row["NodeID"]] = node, row["Alive"]
+        return found
+
+
+_current: ContextVar[Cluster | None] = ContextVar("cluster", default=None)
+
+
+def current_cluster() -> Cluster | None:
+    """Give the cluster that the work of this thread runs on; None means processes of this machine."""
+    return _current.get()
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Cluster | None]:
+    """Run the work of the body on a cluster; an empty address means on this machine, without Ray.
+
+    Parameters
+    ----------
+    address : `auto` (that of this machine), `local` (a new one of this machine alone, for the time of the body),
+        `ray://HOST:PORT` (from outside), or `HOST:PORT` (from one of its machines)
+
+    Raises
+    ------
+    InputError
+        The address is none of these.
+    LaunchError
+        Ray is not installed, or the cluster cannot be reached.
+    """
+    if not address:
+        token = _current.set(None)
+        try:
+            yield None
+        finally:
+            _current.reset(token)
+        return
+    if not _ADDRESS.fullmatch(address):
+        raise InputError(
+            f"'{address}' is not the address of a cluster; give --cluster auto, local, ray://HOST:PORT or HOST:PORT"
+        )
+    own = not _ray().is_initialized()  # a notebook may have connected already, and an experiment's rounds have
+    if own:
+        _connect(address)
+    cluster = Cluster(address)
+    token = _current.set(cluster)
+    try:
+        with _ending_with_us() if own and address == "local" else nullcontext():
+            yield cluster
+    finally:
+        _current.reset(token)
+        for end in cluster.at_end:
+            end()
+        if own:
+            _ray().shutdown()
+
+
+def _ray() -> ModuleType:
+    try:
+        import ray
+    except ImportError as error:
+        raise LaunchError(
+            f"--cluster needs Ray, which cannot be imported ({error}); install it here and on every node with: "
+            "pip install 'catbuilder[cluster]'"
+        ) from None
+    return ray
+
+
+def _connect(address: str) -> None:
+    ray = _ray()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to others
+    os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", _RECONNECT_S)
+    settings: dict[str, object] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == "local":
+        settings |= {"num_cpus": usable_cores(), "include_dashboard": False, "object_store_memory": _STORE_BYTES}
+    try:
+        if ":" in address:  # Ray itself would try for minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
+        ray.init(address, **settings)
+    except Exception as error:  # each way to connect has its own
+        raise LaunchError(
+            f"the cluster {address} cannot be reached ({in_one_line(error)}); start it with ray start or "
+            "scripts/slurm, or leave --cluster out to run on this machine"
+        ) from None
+
+
+@contextmanager
+def _ending_with_us() -> Iterator[None]:
+    """Let all processes of a `local` cluster end with this one, however it ends.
+
+    Ray sees to most of them. But its agents, children of a killed raylet, try for a minute to report that.
+    """
+    children = [child.pid for child in psutil.Process().children(recursive=True)]
+    words = [sys.executable, "-S", "-c", _GUARD, *map(str, children)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True) as guard:
+        try:
+            yield
+        finally:
+            guard.kill()
+
+
+_GUARD = """
+import os, sys
+sys.stdin.read()
+for pid in sys.argv[1:]:
+    try:
+        os.kill(int(pid), 9)
+    except OSError:
+        pass
+"""
