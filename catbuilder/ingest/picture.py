@@ -150,7 +150,7 @@ def _has_no_source(brightness: np.ndarray) -> np.ndarray:
 
 
 def _smoothed(frames: np.ndarray, sigma: float) -> np.ndarray:
-    """Convolve frames with a Gaussian as scipy.ndimage does, whose import takes a worker as long as hundreds of them."""
+    """Convolve frames with a Gaussian as scipy.ndimage does; to import that takes as long as hundreds of frames."""
     reach = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
     weights /= weights[0] + 2 * weights[1:].sum()

@@ -119,7 +119,11 @@ class _TileSection:
 
     def outside(self, shape: tuple[int, int]) -> Bools | None:
         """Mark its pixels that lie beyond the tile, (side, side); None if there are none."""
-        if min(self.bottom, self.left) >= 0 and self.bottom + self.side <= shape[0] and self.left + self.side <= shape[1]:
+        if (
+            min(self.bottom, self.left) >= 0
+            and self.bottom + self.side <= shape[0]
+            and self.left + self.side <= shape[1]
+        ):
             return None
         rows, columns = self.bottom + np.arange(self.side), self.left + np.arange(self.side)
         return ((rows < 0) | (rows >= shape[0]))[:, None] | ((columns < 0) | (columns >= shape[1]))[None, :]

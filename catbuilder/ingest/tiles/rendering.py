@@ -42,7 +42,7 @@ MISSING_PIXEL_FLAGS = frozenset(("masked", "truncated"))
 MARGIN = 0.1  # of the box's width, on each side: for the sky level, and for the Lanczos kernel
 _SKY_FROM = 0.45  # of the width, from the centre: farther pixels count as sky
 _DEAD_RUN = 8  # consecutive zeros
-_TOGETHER = 16  # stamps whose arrays are computed at once: they stay in the CPU's cache
+_TOGETHER = 32  # stamps whose arrays are computed at once: they stay in the CPU's cache
 _SLOPE = 0.1  # slope of the stretch at 0, in units of x / STRETCH (as in astropy's make_lupton_rgb)
 
 
@@ -87,14 +87,13 @@ def _render_few(cut_outs: list[CutOut], names: str, size: int) -> Iterator[Rende
     bad = [_bad_pixels(one) for one in cut_outs]
     levels, noise = background([_sky_pixels(one, wrong) for one, wrong in zip(cut_outs, bad, strict=True)])
     light = np.empty((len(cut_outs), 3, size, size), np.float32)
-    constant = (noise <= 1e-5 * np.abs(levels)).any(axis=1)  # below the rounding error: so never exposed
     for k, one in enumerate(cut_outs):
-        if constant[k]:
+        if (noise[k] <= 1e-5 * np.abs(levels[k])).any():  # below the rounding error: a constant, so never exposed
             bad[k] = np.ones(one.bad.shape, bool) if one.outside is None else ~one.outside
         clean = one.bands - levels[k][:, None, None]
-        unusable = bad[k] if one.outside is None else one.outside if bad[k] is None else bad[k] | one.outside
-        if unusable is not None:
-            clean[:, unusable] = 0
+        for unusable in (bad[k], one.outside):
+            if unusable is not None:
+                clean[:, unusable] = 0
         resample(clean, one.x, one.y, one.width, light[k])
     # FITS counts rows upwards, images downwards
     stamps = np.ascontiguousarray(lupton_colours(light, names)[:, ::-1])
@@ -132,7 +131,7 @@ def mask_dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
     zero = pixels == 0
     if np.count_nonzero(zero) < _DEAD_RUN:
         return np.zeros(zero.shape, bool)
-    from scipy import ndimage  # here and below: to import it takes a worker as long as hundreds of stamps
+    from scipy import ndimage  # here: to import it takes a worker as long as hundreds of stamps
 
     across, along = np.ones((1, _DEAD_RUN), bool), np.ones((_DEAD_RUN, 1), bool)
     return np.asarray(ndimage.binary_opening(zero, across) | ndimage.binary_opening(zero, along))
@@ -195,11 +194,12 @@ def _zero_blocks(bands: Floats) -> Bools:
     if np.count_nonzero(zero) < 9:
         return np.zeros(bands.shape[1:], bool)
     across = zero[:, :, :-2] & zero[:, :, 1:-1] & zero[:, :, 2:]
-    if not (across[:, :-2] & across[:, 1:-1] & across[:, 2:]).any():
-        return np.zeros(bands.shape[1:], bool)
-    from scipy import ndimage
-
-    return np.any([ndimage.binary_opening(band, np.ones((3, 3), bool)) for band in zero], axis=0)
+    blocks = across[:, :-2] & across[:, 1:-1] & across[:, 2:]
+    found = np.zeros(zero.shape, bool)
+    if blocks.any():
+        for down, along in np.ndindex(3, 3):
+            found[:, down : down + blocks.shape[1], along : along + blocks.shape[2]] |= blocks
+    return np.asarray(found.any(axis=0))
 
 
 def _missing(one: CutOut, bad: Bools | None) -> dict[str, str]:

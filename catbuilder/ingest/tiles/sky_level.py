@@ -48,8 +48,8 @@ def background(skies: Sequence[Floats]) -> tuple[Floats, Floats]:
         first, last = _clipped(values.astype(np.float64), counts)
         level = _median(values, first, last)
         sigma = _deviation(values, first, last, level) * np.float32(_MAD_TO_SIGMA)
-        for row in np.flatnonzero(sigma <= _HARDLY_ANY * np.abs(level)):  # most pixels are equal, which others may not be
-            sigma[row] = values[row, first[row] : last[row]].std()
+        for equal in np.flatnonzero(sigma <= _HARDLY_ANY * np.abs(level)):  # most pixels; others may differ
+            sigma[equal] = values[equal, first[equal] : last[equal]].std()
         levels[enough], noise[enough] = level.reshape(-1, bands), sigma.reshape(-1, bands)
     return levels, noise
 
@@ -76,9 +76,7 @@ def _median(values: npt.NDArray[Any], first: _Places, last: _Places) -> npt.NDAr
     return (values[rows, first + (n - 1) // 2] + values[rows, first + n // 2]) / values.dtype.type(2)
 
 
-def _deviation(
-    values: npt.NDArray[Any], first: _Places, last: _Places, centre: npt.NDArray[Any]
-) -> npt.NDArray[Any]:
+def _deviation(values: npt.NDArray[Any], first: _Places, last: _Places, centre: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The median distance from its median in each row's range.
 
     The nearest values are `a` to the left of the middle and the rest to its right; `a` is found by bisection.
