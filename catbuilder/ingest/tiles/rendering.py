@@ -131,10 +131,19 @@ def mask_dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
     zero = pixels == 0
     if np.count_nonzero(zero) < _DEAD_RUN:
         return np.zeros(zero.shape, bool)
-    from scipy import ndimage  # here: to import it takes a worker as long as hundreds of stamps
+    return _runs(zero) | _runs(zero.T).T
 
-    across, along = np.ones((1, _DEAD_RUN), bool), np.ones((_DEAD_RUN, 1), bool)
-    return np.asarray(ndimage.binary_opening(zero, across) | ndimage.binary_opening(zero, along))
+
+def _runs(zero: Bools) -> Bools:
+    """Mark runs of `_DEAD_RUN` or more along rows: to import scipy for this takes as long as hundreds of stamps."""
+    found = np.zeros(zero.shape, bool)
+    if zero.shape[1] < _DEAD_RUN:
+        return found
+    whole = np.logical_and.reduce([zero[:, k : zero.shape[1] - _DEAD_RUN + 1 + k] for k in range(_DEAD_RUN)])
+    if whole.any():
+        for k in range(_DEAD_RUN):
+            found[:, k : k + whole.shape[1]] |= whole
+    return found
 
 
 def lupton_colours(bands: Floats, names: str) -> npt.NDArray[np.uint8]:
