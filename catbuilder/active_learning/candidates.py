@@ -84,9 +84,9 @@ def draw_random(
     wanted = {"survey": survey, "promoted_too": promoted_too}
     parts = count_ranges(con)
     while parts > 1:
-        seen = {"key": key, "parts": parts, "survey": survey}
+        seen = {"key": key, "below": 2**64 // parts, "survey": survey}
         con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {query('active_learning/random_share')}", seen)
-        with restricted_to(con, "considered", gathered=LARGE_TABLES):
+        with restricted_to(con, "considered"):
             con.execute(f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}", wanted)
         found = fetch_arrow(con, query("active_learning/random_sample"), {"key": key, "n": n})
         if found.num_rows == n:

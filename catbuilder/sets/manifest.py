@@ -165,8 +165,9 @@ def _make_features_kept(con: Connection, recipe: Recipe) -> None:
     if parts == 1:
         con.execute(text, parameters)
         return
-    con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {query('sets/features_considered')}", {"parts": parts})
-    with restricted_to(con, "considered", gathered=LARGE_TABLES):
+    below = 2**64 // parts
+    con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {query('sets/features_considered')}", {"below": below})
+    with restricted_to(con, "considered"):
         con.execute(text, parameters)
 
 
@@ -189,7 +190,7 @@ def _in_row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 _ROW_GROUP = 2**20  # rows
-_CONSIDERED = 4_000_000  # objects of a large catalogue among which those whose features are kept are found
+_CONSIDERED = 500_000  # objects of a large catalogue among which those whose features are kept are found
 
 
 def in_validation(cells: pa.ChunkedArray, fraction: float) -> list[bool]:
