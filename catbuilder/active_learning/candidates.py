@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row, literal_path
 from catbuilder.catalogue.features import feature_files
-from catbuilder.catalogue.id_ranges import LARGE_TABLES, count_ranges, make_table, restricted_to
+from catbuilder.catalogue.id_ranges import count_ranges, make_table, restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToAsk
 from catbuilder.core.resources import query
