@@ -124,7 +124,13 @@ def id_ranges(con: Connection, objects: int) -> list[IdRange]:
 
 def is_large(con: Connection) -> bool:
     """Whether the catalogue is so large that queries should run range by range."""
-    return fetch_number(con, "SELECT count(*) FROM objects") > 4 * RANGE_OBJECTS
+    return count_ranges(con) > 1
+
+
+def count_ranges(con: Connection) -> int:
+    """Count the ranges of `RANGE_OBJECTS` in the catalogue; 1 if it is so small that queries see all at once."""
+    objects = fetch_number(con, "SELECT count(*) FROM objects")
+    return objects // RANGE_OBJECTS if objects > 4 * RANGE_OBJECTS else 1
 
 
 def each_range(con: Connection) -> Iterator[None]:

@@ -36,7 +36,7 @@ from catbuilder.network.jobs import (
 from catbuilder.rounds.launch.processes import Worker, require_cores, run_all, thread_settings, threads_for
 from catbuilder.rounds.training import members_of, verified_models
 from catbuilder.rounds.worker_logs import objects_scored
-from catbuilder.sets.manifest import score_manifest, write_manifest
+from catbuilder.sets.manifest import write_score_manifest
 
 SHARD_OBJECTS = 65_536
 
@@ -215,10 +215,9 @@ def score(
     with workspace.round_lock(), connected(cluster):
         with workspace.reading() as con:
             plan = _closed_plan(con, round_number)
-            manifest = score_manifest(con, plan.recipe, unscored_by=plan.round)
-            run = last_recording(con) + 1
-        file = workspace.round_folder(plan.round) / "later" / f"{run:06d}" / "score-manifest.parquet"
-        write_manifest(manifest, file)
+            later = workspace.round_folder(plan.round) / "later" / f"{last_recording(con) + 1:06d}"
+            file = later / "score-manifest.parquet"
+            write_score_manifest(con, plan.recipe, file, unscored_by=plan.round)
         here, title = _for_these_machines(plan), f"scoring with the model of round {plan.round}"
         verify_stamps(workspace, reporter)
         shards = score_manifest_in_shards(
