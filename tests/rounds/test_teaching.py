@@ -1,12 +1,13 @@
 """Rounds in which pool images teach by what earlier models predict, and models of several rounds speak together."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from support.contents import MadeOnce, assert_same_contents, contents, rows
-from support.toy_rounds import CERTIFIED, POOL, Toy, build_toy, toy_at
+from support.toy_rounds import CERTIFIED, POOL, TEACHING, Toy, build_toy, toy_at
 
 from catbuilder.catalogue.round_records import read_plan, training_manifest_file
 from catbuilder.catalogue.workspace import Workspace
@@ -15,7 +16,6 @@ from catbuilder.core.recipe import load_recipe
 from catbuilder.inspection.why import why
 from catbuilder.rounds.planning import make_plan
 
-TEACHING = ("--set", "teaching.surest=0.6", "--set", "speaking.model=mean")
 SETS = """
     SELECT t.round, t.role, t.source, d.split, count(*)
     FROM training AS t JOIN splits AS d ON d.survey = t.survey AND d.object_id = t.object_id
@@ -29,11 +29,9 @@ def toy(made_once: MadeOnce) -> Toy:
 
 
 @pytest.fixture(scope="module")
-def begun(toy: Toy, copy_of: Callable[[Path], Path]) -> Toy:
+def begun(toy: Toy, made_once: MadeOnce) -> Toy:
     """The toy survey after one round; copy it, do not change it."""
-    ran = toy.on(copy_of(toy.workspace))
-    ran.round(*TEACHING)
-    return ran
+    return toy.on(made_once("toy-begun", toy.begin) / "ws")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +39,8 @@ def taught(begun: Toy, copy_of: Callable[[Path], Path]) -> Toy:
     """The same after a second round, in which images without a label teach."""
     ran = begun.on(copy_of(begun.workspace))
     said = ran.round(*TEACHING)
-    assert "round 2: 600 images without a label teach too, by the predictions of the model of round 1" in said
+    told = r"round 2: 40[01] images without a label teach too, by the predictions of the model of round 1"
+    assert re.search(told, said), "each class is rounded up"
     return ran
 
 
@@ -61,9 +60,9 @@ def test_the_surest_of_pool_and_calibration_teach_and_no_promoted_label_trains(t
     labelled = {key: n for key, n in of_round[1].items()}
     assert {key: n for key, n in of_round[2].items() if key[0] != "teaching"} == labelled
     assert set(of_round[2]) - set(labelled) == {("teaching", "taught", "pool"), ("teaching", "taught", "calibration")}
-    # 1,000 images of the target, six tenths of them; both halves are alike, so that each gives about half
+    # 1,000 images of the target, four tenths of each class; both halves are alike, so that each gives about half
     teaching = [n for (role, _, _), n in of_round[2].items() if role == "teaching"]
-    assert sum(teaching) == 600 and min(teaching) > 240
+    assert sum(teaching) in (400, 401) and min(teaching) > 160
     assert len(taught.promoted(1)) == 120, "labels are asserted as before"
 
 
@@ -150,11 +149,12 @@ def test_a_rolled_back_round_neither_teaches_nor_speaks_with_others(
 ) -> None:
     again = taught.on(copy_of(taught.workspace))
     again.command("rollback", "--to", "1")
-    recipe = load_recipe(again.command.recipe, ["teaching.surest=0.6", "speaking.model=mean"])
+    recipe = load_recipe(again.command.recipe, ["teaching.surest=0.4", "speaking.model=mean"])
     make_plan(Workspace.open(again.workspace), recipe, 1, 0, Reporter(quiet=True))
     assert who_spoke(again, 3) == (1, (1,))
-    text = "SELECT count(*) FROM training WHERE round = 3 AND role = 'teaching'"
-    assert rows(again.workspace, text) == [(600,)]
+    text = "SELECT round, survey, object_id, label FROM training WHERE role = 'teaching' ORDER BY ALL"
+    found = {number: [row[1:] for row in rows(again.workspace, text) if row[0] == number] for number in (2, 3)}
+    assert found[2] and found[3] == found[2], "it is taught as round 2 was"
 
 
 def test_certified_rounds_that_teach_each_certify_the_whole_pool(toy: Toy, copy_of: Callable[[Path], Path]) -> None:
