@@ -220,7 +220,7 @@ def test_two_ranks_train_one_network_and_give_the_same_bits_twice(tmp_path):
 
 def run_two_ranks(job, module=TRAIN):
     with forked_workers():
-        run_ranks(module, job.write(job.folder / "job.json"), job.folder, 2, 1, lambda: None)
+        run_ranks(job, 2, lambda: None, module)
 
 
 def grouped(recipe, groups):
