@@ -24,7 +24,7 @@ demo: $(READY) ## a small simulated survey from nothing to a catalogue
 
 test: $(READY) ## all tests; some of them with ARGS="-k calibrate" or ARGS="-m 'not slow'"
 	@# files side by side, in the order of tests/conftest.py: most wait for a process
-	@$(PYTEST) --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTEST) --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 quick: $(READY) ## the tests that take under half a second each and start no processes; with ARGS too
 	@$(PYTEST) --numprocesses 2 --dist worksteal --quick $(ARGS)

@@ -2,8 +2,7 @@
 
 Eligibility depends on a dozen tables, the model's score on one. So the most uncertain objects are found first, in one
 pass over the scores, and then filtered for eligibility; if too few remain, more are taken. Features are kept for a
-sample of the pool only, which fits in memory. A random draw states its sampling probability, so all eligible objects
-are counted, one range of ids at a time.
+sample of the pool only, which fits in memory. A random draw from a large catalogue looks at a random share of it.
 """
 
 from bisect import bisect_left
@@ -15,7 +14,7 @@ import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number, first_row, literal_path
 from catbuilder.catalogue.features import feature_files
-from catbuilder.catalogue.id_ranges import each_range, make_table, restricted_to
+from catbuilder.catalogue.id_ranges import count_ranges, make_table, restricted_to
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToAsk
 from catbuilder.core.resources import query
@@ -74,21 +73,28 @@ def draw_random(
 ) -> tuple[pa.Table, float]:
     """Draw a simple random sample of n eligible objects (survey, object_id), and return its sampling probability.
 
+    In a large catalogue the draw is made among a share of all objects, itself chosen at random, and the number of
+    eligible objects, by which the probability is computed, is that of the share times its inverse.
+
     Parameters
     ----------
     key : seed of the draw
     promoted_too : also draw from objects with a promoted label
     """
     wanted = {"survey": survey, "promoted_too": promoted_too}
-    objects = 0
-    con.execute("CREATE OR REPLACE TEMP TABLE drawn (survey VARCHAR, object_id BIGINT)")
-    for _ in each_range(con):
-        con.execute(f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}", wanted)
-        objects += fetch_number(con, "SELECT count(*) FROM temp.eligible")
-        con.execute(f"INSERT INTO temp.drawn {query('active_learning/random_sample')}", {"key": key, "n": n})
-    con.execute("CREATE OR REPLACE TEMP TABLE eligible AS FROM temp.drawn")
+    parts = count_ranges(con)
+    while parts > 1:
+        seen = {"key": key, "below": 2**64 // parts, "survey": survey}
+        con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {query('active_learning/random_share')}", seen)
+        with restricted_to(con, "considered"):
+            con.execute(f"CREATE OR REPLACE TEMP TABLE eligible AS {query('active_learning/eligible_objects')}", wanted)
+        found = fetch_arrow(con, query("active_learning/random_sample"), {"key": key, "n": n})
+        if found.num_rows == n:
+            return found, n / (parts * fetch_number(con, "SELECT count(*) FROM temp.eligible"))
+        parts //= 8
+    make_table(con, "eligible", query("active_learning/eligible_objects"), wanted)
     found = fetch_arrow(con, query("active_learning/random_sample"), {"key": key, "n": n})
-    return found, found.num_rows / max(objects, 1)
+    return found, found.num_rows / max(fetch_number(con, "SELECT count(*) FROM temp.eligible"), 1)
 
 
 def objects_with_features(

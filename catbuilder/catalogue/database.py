@@ -24,7 +24,7 @@ from catbuilder.catalogue.connection import (
     set_progress_bar,
     was_interrupted,
 )
-from catbuilder.catalogue.schema import is_current, migrate, migrations, schema_version
+from catbuilder.catalogue.schema import has_current_views, migrate, migrations, schema_version
 from catbuilder.catalogue.write_ahead_log import exclusive_access
 from catbuilder.core.errors import (
     SchemaError,
@@ -159,7 +159,7 @@ def _is_current(con: Connection, path: Path) -> bool:
             f"{path} has schema {version} and this catbuilder {__version__} supports at most {newest}; "
             "install the newer catbuilder that made it"
         )
-    return is_current(con)
+    return version == newest and has_current_views(con)
 
 
 def _identifier(name: str) -> str:

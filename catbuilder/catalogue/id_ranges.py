@@ -28,7 +28,7 @@ RANGE_OBJECTS = (
 
 _RESTRICTED = (
     "objects", "splits", "stamps", "labels", "scores", "domains", "test_sets", "exclusions", "training", "aliases",
-    "des_coadd", "sdss_photoobj",
+    "des_coadd", "sdss_photoobj", "revisions",
 )  # fmt: skip
 LARGE_TABLES = ("objects", "splits", "stamps", "domains")  # those that the macro `places_at` reads
 _LAST = 2**63 - 1  # the largest possible id
@@ -62,7 +62,12 @@ def sql_literal(name: str) -> str:
 
 @contextmanager
 def restricted_to(
-    con: Connection, seen: IdRange | str, gathered: Sequence[str] = (), model: int | None = None, light: bool = False
+    con: Connection,
+    seen: IdRange | str,
+    gathered: Sequence[str] = (),
+    model: int | None = None,
+    light: bool = False,
+    read: Sequence[str] = _RESTRICTED,
 ) -> Iterator[None]:
     """Show every query of this connection only these objects while the body runs.
 
@@ -72,12 +77,13 @@ def restricted_to(
     gathered : large tables that the body reads; their rows of the chosen objects are first copied to temporary tables
     model : show only the scores of this model; by default all
     light : for a range of ids, give `survey` as an ENUM, which is faster; the body must not store it in a table
+    read : the tables that the body reads; by default any
     """
     restricted = seen.condition if isinstance(seen, IdRange) else f"SEMI JOIN temp.{seen} USING (survey, object_id)"
     columns = seen.light_columns if isinstance(seen, IdRange) and light else "*"
     (database,) = con.execute("SELECT current_database()").fetchall()[0]
     try:
-        for table in _RESTRICTED:
+        for table in read:
             source = f'"{database}".main.{table}'
             if table == "scores" and model is not None:
                 source = f"(SELECT * FROM {source} WHERE model = {model:d})"
@@ -87,15 +93,13 @@ def restricted_to(
                 con.execute(f"CREATE OR REPLACE TEMP TABLE near_{table} AS SELECT * FROM {source} "
                             f"SEMI JOIN temp.{seen} USING (object_id)")  # fmt: skip
                 source = f"temp.near_{table}"
-            con.execute(f"CREATE TEMP VIEW {table} AS SELECT {columns} FROM {source} {restricted}")
-        # revisions of `galaxy_zoo`, which is not restricted, are needed for the votes of counterparts
-        con.execute(
-            f'CREATE TEMP VIEW revisions AS SELECT {columns} FROM "{database}".main.revisions {restricted} UNION ALL '
-            f"SELECT * FROM \"{database}\".main.revisions WHERE table_name = 'galaxy_zoo'"
-        )
+            view = f"SELECT {columns} FROM {source} {restricted}"
+            if table == "revisions":  # those of `galaxy_zoo`, which is not restricted, give the votes of counterparts
+                view += f" UNION ALL SELECT * FROM {source} WHERE table_name = 'galaxy_zoo'"
+            con.execute(f"CREATE TEMP VIEW {table} AS {view}")
         yield
     finally:
-        for table in (*_RESTRICTED, "revisions"):
+        for table in read:
             con.execute(f"DROP VIEW IF EXISTS temp.{table}")
         for table in gathered:
             con.execute(f"DROP TABLE IF EXISTS temp.near_{table}")
@@ -120,7 +124,13 @@ def id_ranges(con: Connection, objects: int) -> list[IdRange]:
 
 def is_large(con: Connection) -> bool:
     """Whether the catalogue is so large that queries should run range by range."""
-    return fetch_number(con, "SELECT count(*) FROM objects") > 4 * RANGE_OBJECTS
+    return count_ranges(con) > 1
+
+
+def count_ranges(con: Connection) -> int:
+    """Count the ranges of `RANGE_OBJECTS` in the catalogue; 1 if it is so small that queries see all at once."""
+    objects = fetch_number(con, "SELECT count(*) FROM objects")
+    return objects // RANGE_OBJECTS if objects > 4 * RANGE_OBJECTS else 1
 
 
 def each_range(con: Connection) -> Iterator[None]:

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.id_ranges import LARGE_TABLES, restricted_to
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import FirewallError
@@ -41,8 +41,19 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     con = recording.con
     numbered = events.select(EVENTS.names).cast(EVENTS)
     con.register("incoming_events", numbered.append_column("position", pa.array(range(events.num_rows), pa.int64())))
+    _refuse_forbidden_promotions(con)
+    round_number = recording.round if round_number is None else round_number
+    con.execute(query("catalogue/record_events"), {"round": round_number, "run": recording.run})
+    con.unregister("incoming_events")
+    return events.num_rows
+
+
+def _refuse_forbidden_promotions(con: Connection) -> None:
+    """Raise FirewallError if one of the incoming events promotes an object that may not be promoted."""
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM incoming_events "
                 "WHERE source = 'promoted' AND kind = 'label'")  # fmt: skip
+    if not fetch_number(con, "SELECT count(*) FROM looked_at"):  # as in every import of labels
+        return
     with restricted_to(con, "looked_at", gathered=LARGE_TABLES):
         forbidden = con.execute(query("catalogue/forbidden_promotions")).fetchall()
     if forbidden:
@@ -51,10 +62,6 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
             f"{len(forbidden)} promotions refused and nothing recorded: {survey} {object_id} {why}; "
             "this is an error in catbuilder, please report it with the output of: catbuilder check"
         )
-    round_number = recording.round if round_number is None else round_number
-    con.execute(query("catalogue/record_events"), {"round": round_number, "run": recording.run})
-    con.unregister("incoming_events")
-    return events.num_rows
 
 
 def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
@@ -62,5 +69,5 @@ def fresh_labels(recording: Recording, events: pa.Table) -> pa.Table:
     con, places = recording.con, pa.array(range(events.num_rows), pa.int64())
     con.register("candidate_labels", events.append_column("place", places))
     con.execute("CREATE OR REPLACE TEMP TABLE looked_at AS SELECT DISTINCT survey, object_id FROM candidate_labels")
-    with restricted_to(con, "looked_at"):
+    with restricted_to(con, "looked_at", read=("labels",)):
         return fetch_arrow(con, query("catalogue/fresh_labels"))

@@ -30,11 +30,6 @@ class Column:
     ucd: str
 
 
-def is_current(con: Connection) -> bool:
-    """Tell whether the catalogue has every migration, and the views and comments of this catbuilder."""
-    return schema_version(con) >= len(migrations()) and _has_current_views(con)
-
-
 def migrate(con: Connection, classes: tuple[str, ...]) -> None:
     """Bring an older catalogue up to this catbuilder's schema: apply missing migrations, then changed views.
 
@@ -54,7 +49,7 @@ def migrate(con: Connection, classes: tuple[str, ...]) -> None:
         if file == migrations()[-1]:
             apply_views(con)
         con.commit()
-    if not _has_current_views(con):
+    if not has_current_views(con):
         con.begin()
         apply_views(con)
         con.commit()
@@ -86,7 +81,7 @@ def apply_views(con: Connection) -> None:
     con.execute(f"CREATE OR REPLACE MACRO views_sha256() AS '{_views_sha256()}'")
 
 
-def _has_current_views(con: Connection) -> bool:
+def has_current_views(con: Connection) -> bool:
     """Whether the catalogue's views and comments were made from the files that this catbuilder has."""
     try:
         return con.execute("SELECT views_sha256()").fetchall() == [(_views_sha256(),)]
@@ -165,12 +160,12 @@ def _comment(con: Connection) -> None:
         "WHERE NOT internal AND database_name = current_database()"  # not of temporary tables
     ).fetchall()
     kept = {(table, column): text for table, column, text in columns if (text or "").startswith(_KEPT)}
-    for table, column, _ in columns:
+    for table, column, present in columns:
         text = kept.get((_SHOWN_BY.get(table, table), column))
         row = known.get((table, column)) or known.get(("*", column)) or known.get(("*", column[:2] + "*"))
         if text is None and row is not None:
             text = _write_comment(row)
-        if text is not None:
+        if text is not None and text != present:
             _comment_column(con, table, column, text)
 
 

@@ -48,7 +48,7 @@ def run_round(
     abandon: Annotated[
         bool, typer.Option("--abandon", help="Only close the unfinished round, and promote nothing.")
     ] = False,
-    hosts: Annotated[str | None, typer.Option(hidden=True)] = None,
+    hosts: Annotated[str | None, typer.Option(help="Gone: see --cluster.", hidden=True)] = None,
     workspace: WorkspaceOption = None,
 ) -> None:
     """Run rounds: train, score, promote and measure.

@@ -2,8 +2,8 @@
 
 A right ascension is in degrees, or in hours, minutes and seconds: 30.1, 2:00:24, 02 00 24, 02h00m24s, 30d06m00s. A
 declination is in degrees, or in degrees, minutes and seconds. Right ascensions from -180 to 180 and from 0 to 360 mean
-the same sky. `sql/queries/ingest/cell_macros.sql` reads the same texts for catalogues of any size, and a test compares
-the two with astropy.
+the same sky. `sql/queries/ingest/position_macros.sql` reads the same texts for catalogues of any size, and a test
+compares the two with astropy.
 """
 
 import math

@@ -1,5 +1,6 @@
 """Find the shipped SQL and recipes: inside a wheel, or beside the package in a checkout."""
 
+from functools import cache
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent.parent
@@ -15,6 +16,7 @@ def rounds_folder() -> Path:
     return _shipped("rounds")
 
 
+@cache
 def query(name: str) -> str:
     """Read the query `sql/queries/<name>.sql`, such as "sets/match_pairs"; its folder is named like the package."""
     return (sql_folder() / "queries" / f"{name}.sql").read_text(encoding="utf-8")

@@ -22,6 +22,12 @@ def printable(text: str) -> str:
     )
 
 
+def last_line(error: Exception) -> str:
+    """Return the last line of an error's message, where wcslib states the cause, or the error's class."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__
+
+
 def counted(n: int, noun: str, plural: str = "") -> str:
     """Write a number with its noun, or another word whose plural is given: 1 object, 1,200 objects, 2 galaxies."""
     return f"{n:,} {noun if n == 1 else plural or f'{noun}s'}"

@@ -7,7 +7,6 @@ import numpy.typing as npt
 from astropy import units as u
 from astropy.coordinates import SkyCoord, match_coordinates_sky
 from astropy_healpix import HEALPix, neighbours
-from scipy.spatial import KDTree
 
 _ORDER = 29  # the finest cells that fit 64 bits, 0.4 mas; HATS stores positions like this
 SAME_POSITION_ARCSEC = 5.0  # a position farther than this from the catalogued one of its id means a wrong id
@@ -102,6 +101,8 @@ def nearest_within(
     mine = SkyCoord(np.asarray(ra)[left], np.asarray(dec)[left], unit="deg")
     theirs = SkyCoord(np.asarray(other_ra)[large], np.asarray(other_dec)[large], unit="deg")
     chords = 2 * np.sin(np.radians(there[large] / 3600) / 2) * (1 + 1e-9)
+    from scipy.spatial import KDTree  # here: it takes a quarter of a second to import
+
     found = KDTree(mine.cartesian.xyz.value.T).query_ball_point(theirs.cartesian.xyz.value.T, chords)
     i = np.concatenate([np.asarray(some, np.int64) for some in found])
     j = np.repeat(np.arange(len(large)), [len(some) for some in found])

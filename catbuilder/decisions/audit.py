@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.id_ranges import restricted_to
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.resources import query
@@ -104,7 +104,9 @@ def update_audits(recording: Recording) -> AuditUpdate:
     """
     messages, retractions = [], []
     recording.con.execute(f"CREATE OR REPLACE TEMP TABLE audited AS {query('decisions/audit_objects')}")
-    with restricted_to(recording.con, "audited", gathered=("labels",)):
+    if not fetch_number(recording.con, "SELECT count(*) FROM audited"):  # most catalogues have no audit
+        return AuditUpdate()
+    with restricted_to(recording.con, "audited", gathered=("labels",), read=("labels", "aliases")):
         changed = fetch_arrow(recording.con, query("decisions/audit_answers")).to_pylist()
     for row in changed:
         audit = Audit(**row)

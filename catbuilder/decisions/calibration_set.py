@@ -112,6 +112,8 @@ def spent_delta(con: Connection, target: str, before: int = 2**31 - 1) -> float:
 
 def record_calibrator(recording: Recording, plan: RoundPlan, shards: list[Path]) -> None:
     """Fit the model's calibrator to the scores in its shards and record it; do nothing without calibration labels."""
+    if not _calibrates(recording.con):
+        return
     parameters = {
         "round": plan.round,
         "target": plan.recipe.sets.target,
@@ -143,6 +145,8 @@ def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:
     about the raw or the calibrated confidence. Intervals are at 95 per cent: Wilson's for proportions, else the
     percentiles of 1,000 bootstrap samples (Efron 1979).
     """
+    if not _calibrates(con):
+        return METRICS.empty_table()
     target = plan.recipe.sets.target
     objects = fetch_arrow(con, query("decisions/calibration_scored"), {"round": plan.round, "target": target})
     if not objects.num_rows:
@@ -160,6 +164,11 @@ def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:
             metrics += _of_confidence(f"{kind} confidence", confidence, right)
     rows = [metric_row(plan.round, "calibration", target, metric) for metric in metrics]
     return pa.Table.from_pylist(rows, schema=METRICS)
+
+
+def _calibrates(con: Connection) -> bool:
+    """Whether any object was ever put into the split `calibration`; the queries of those that count take longer."""
+    return first_row(con, "SELECT 1 FROM splits WHERE split = 'calibration' LIMIT 1") is not None
 
 
 def posteriors(objects: pa.Table, classes: tuple[str, ...]) -> np.ndarray:

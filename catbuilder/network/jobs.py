@@ -45,6 +45,8 @@ class _Job(BaseModel):
         def moved(value: object) -> object:
             if isinstance(value, tuple):
                 return tuple(map(moved, value))
+            if isinstance(value, EarlierRound | EarlierScoring):
+                return value.model_copy(update={name: moved(part) for name, part in value})
             return root / value.relative_to(self.workspace) if isinstance(value, Path) else value
 
         return self.model_copy(update={name: moved(value) for name, value in self})
@@ -64,14 +66,34 @@ class TrainJob(_Job):
         return [self.manifest, *checkpoint, *(self.workspace / shard for shard in shards)]
 
 
+class EarlierScoring(BaseModel):
+    """What an earlier round has scored at one time: its manifest, and the posteriors of its own networks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manifest: Path
+    shards: tuple[Path, ...]
+
+
+class EarlierRound(BaseModel):
+    """A round whose networks belong to the mean that is to be scored, and what it has scored already."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    models: tuple[Path, ...]  # safetensors
+    scorings: tuple[EarlierScoring, ...] = ()
+
+
 class ScoreJob(_Job):
     """Score the manifest's rows; write `scores-<shard>`, `features-<shard>.parquet` and `hashes-<shard>.json`.
 
+    If the model is a mean with earlier rounds, `own-<shard>.parquet` has the posteriors of the round's own networks.
     Unfinished shards are kept in `parts`; a new attempt resumes from them.
     """
 
     model: Path  # safetensors; for an ensemble its member 0, whose features are kept
     others: tuple[Path, ...] = ()  # the ensemble's other members
+    earlier: tuple[EarlierRound, ...] = ()  # with which it is averaged
     shards: tuple[tuple[int, int, int], ...]  # (number, first row, end row) of the manifest
     part_s: float = 10.0  # seconds between parts: the work that a killed process may lose
 
@@ -81,8 +103,10 @@ class ScoreJob(_Job):
         for number, first, end in self.shards:
             shards.update(manifest_rows(manifest, first, end, ["shard"])["shard"].unique().to_pylist())
             parts += parts_folder(self.folder).glob(f"[!.]*-{number:05d}-*.parquet")
-        models = [self.model, *self.others]
-        return [self.manifest, *models, *sorted(parts), *(self.workspace / shard for shard in sorted(shards))]
+        models = [self.model, *self.others, *(model for each in self.earlier for model in each.models)]
+        scorings = [scoring for each in self.earlier for scoring in each.scorings]
+        earlier = [file for scoring in scorings for file in (scoring.manifest, *scoring.shards)]
+        return [self.manifest, *models, *earlier, *sorted(parts), *(self.workspace / shard for shard in sorted(shards))]
 
 
 def parts_folder(folder: Path) -> Path:
@@ -91,8 +115,8 @@ def parts_folder(folder: Path) -> Path:
 
 
 def shard_files(folder: Path, number: int) -> dict[str, Path]:
-    """Give the files of scores and features of a shard, by kind; for some shards no features are kept."""
-    return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "scores")}
+    """Give the files of a shard by kind; for some no features are kept, and `own` is for means of rounds only."""
+    return {kind: folder / f"{kind}-{number:05d}.parquet" for kind in ("features", "own", "scores")}
 
 
 def hashes_file(folder: Path, number: int) -> Path:

@@ -6,7 +6,7 @@ device and returns at once on a GPU; `finish` waits for the numbers. Between the
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,25 @@ class Scores:
     posteriors: Doubles
     features: Floats
     mutual_information: Doubles | None = None
+    own: "Scores | None" = None  # of a mean of rounds: what the newest round's networks alone give
+
+    def rounded(self) -> "Scores":
+        """Give these scores as files keep them, in float32."""
+        information = self.mutual_information
+        if information is not None:
+            information = information.astype(np.float32).astype(np.float64)
+        return replace(
+            self, posteriors=self.posteriors.astype(np.float32).astype(np.float64), mutual_information=information
+        )
+
+
+@dataclass(frozen=True)
+class EarlierPosteriors:
+    """What an earlier round's networks give for n stamps, in float32's digits: (n, classes) and (n), nats."""
+
+    posteriors: Doubles
+    mutual_information: Doubles  # 0 for a single network
+    networks: int
 
 
 @dataclass(frozen=True)
@@ -147,6 +166,28 @@ def mutual_information(posteriors: Doubles) -> Doubles:
     """
     disagreement: Doubles = entr(posteriors.mean(0)).sum(1) - entr(posteriors).sum(2).mean(0)
     return disagreement.clip(min=0.0)  # rounding may give a tiny negative number where members agree
+
+
+def mean_of_rounds(newest: Scores, networks: int, earlier: Sequence[EarlierPosteriors]) -> Scores:
+    """Average the posteriors of the newest round's networks and those of earlier rounds, each network alike.
+
+    Each round's posteriors are taken as files keep them. So the mean has the same bits whether an earlier round's are
+    read from its files or its networks are run again.
+
+    Parameters
+    ----------
+    newest : by the networks of the newest round alone; its features are kept
+    networks : how many these are
+    """
+    own = newest.rounded()
+    information = np.zeros(len(own.posteriors)) if own.mutual_information is None else own.mutual_information
+    rounds = [EarlierPosteriors(own.posteriors, information, networks), *earlier]
+    total = sum(each.networks for each in rounds)
+    mean = np.stack([each.networks * each.posteriors for each in rounds]).sum(0) / total
+    # the mean entropy of a round's networks is the entropy of their mean less their mutual information
+    entropies = [each.networks * (entr(each.posteriors).sum(1) - each.mutual_information) for each in rounds]
+    disagreement: Doubles = entr(mean).sum(1) - np.stack(entropies).sum(0) / total
+    return Scores(mean, newest.features, disagreement.clip(min=0.0), own)
 
 
 def _views(images: Tensor, symmetries: int) -> list[Tensor]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
-from catbuilder.catalogue.connection import first_row
+from catbuilder.catalogue.connection import Connection, first_row
 from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
@@ -37,7 +37,6 @@ from catbuilder.rounds.experiment_copies import (
     folder_name,
     make_seed_copy,
     make_start_copy,
-    seed_folder,
 )
 from catbuilder.rounds.experiment_report import (
     ARMS,
@@ -256,17 +255,21 @@ class _Experiment:
     def run(self, arms: Sequence[Recipe]) -> None:
         """Run the rounds that are missing; all arms of a seed before the next, so that finished pairs come early."""
         arms = list({folder_name(arm): arm for arm in arms}.values())
+        known = {}  # rounds left
         for place in self.places:
             for arm in arms:
-                for seed, copy in existing_copies(place.folder / folder_name(arm)).items():
-                    _refuse_other_ranks(copy, seed, place.base, self.ranks)
+                folder = place.folder / folder_name(arm)
+                for seed, copy in existing_copies(folder).items():
+                    with copy.reading(wait_s=None) as con:
+                        _refuse_other_ranks(con, copy, seed, place.base, self.ranks)
+                        known[folder, seed] = _rounds_left(con, place.base, self.rounds)
         for arm in arms:
             if repeats_itself(arm):
                 self.reporter.say(
                     f'{arm.name}: every round would repeat the first (training.streams = "seed"), so it runs once'
                 )
         runs = [(place, arm, seed) for seed in self.seeds for place in self.places for arm in arms]
-        left = [self._left(place, arm, seed) for place, arm, seed in runs]
+        left = [known.get((place.folder / folder_name(arm), seed), self.rounds) for place, arm, seed in runs]
         for number, (place, arm, seed) in enumerate(runs):
             if not left[number]:
                 continue
@@ -281,7 +284,8 @@ class _Experiment:
                 )
                 # one at a time: a run of several ends at a round that promotes nothing, which a control never does
                 run_rounds(copy, 1, arm, ranks=self.ranks, cluster=self.cluster, seed=seed, reporter=self.reporter)
-                left[number] = self._left(place, arm, seed)
+                with copy.reading(wait_s=None) as con:
+                    left[number] = _rounds_left(con, place.base, self.rounds)
 
     def labels(self) -> dict[str, str]:
         """Name the arms by their folders; arms of one name get their hash too."""
@@ -290,16 +294,13 @@ class _Experiment:
 
     def finished(self, arm_folder: str, label: str) -> list[SeedRun]:
         """Read the finished runs of an arm in all workspaces of the experiment, earlier calls' included."""
-        return [
-            read_run(copy, label, place.workspace.path, seed, place.base, self.rounds)
-            for place in self._all_places()
-            for seed, copy in existing_copies(place.folder / arm_folder).items()
-            if not _rounds_left(copy, place.base, self.rounds)
-        ]
-
-    def _left(self, place: _Place, arm: Recipe, seed: int) -> int:
-        copy = seed_folder(place.folder / folder_name(arm), seed)
-        return _rounds_left(Workspace.open(copy), place.base, self.rounds) if copy.exists() else self.rounds
+        found = []
+        for place in self._all_places():
+            for seed, copy in existing_copies(place.folder / arm_folder).items():
+                with copy.reading(wait_s=None) as con:
+                    if not _rounds_left(con, place.base, self.rounds):
+                        found.append(read_run(con, copy, label, place.workspace.path, seed, place.base, self.rounds))
+        return found
 
     def _record(self) -> _Record:
         file = self.folder / "experiment.json"
@@ -343,11 +344,10 @@ def _require_alike(first: Workspace, other: Workspace, recipe: Recipe) -> None:
         )
 
 
-def _refuse_other_ranks(copy: Workspace, seed: int, base: int, ranks: int) -> None:
+def _refuse_other_ranks(con: Connection, copy: Workspace, seed: int, base: int, ranks: int) -> None:
     """Refuse seeds that were trained with another number of ranks, which changes batch size and learning rate."""
     other = "SELECT ranks FROM rounds WHERE round > ? AND ranks <> ?"
-    with copy.reading(wait_s=None) as con:
-        row = first_row(con, other, [base, ranks])
+    row = first_row(con, other, [base, ranks])
     if row:
         raise RoundError(
             f"seed {seed} was trained with --np {row[0]} and cannot be compared with seeds of --np {ranks}; "
@@ -355,16 +355,15 @@ def _refuse_other_ranks(copy: Workspace, seed: int, base: int, ranks: int) -> No
         )
 
 
-def _rounds_left(copy: Workspace, base: int, rounds: int) -> int:
+def _rounds_left(con: Connection, base: int, rounds: int) -> int:
     """Count the rounds that a seed still has to run after those in its copy; 0 if its run has ended early.
 
     A control, which promotes nothing in any round, does not end by that, unless its rounds would repeat each other.
     """
-    with copy.reading(wait_s=None) as con:
-        last, step, ended = first_row(con, query("rounds/last_round")) or (base, "closed", False)
-        if last > base and step == "closed" and ended:
-            recipe = read_plan(con, last).recipe
-            abandoned = "SELECT 1 FROM steps WHERE round = ? AND details ->> '$.abandoned' = 'true'"
-            if recipe.promotion.policy != "none" or repeats_itself(recipe) or first_row(con, abandoned, [last]):
-                return 0
+    last, step, ended = first_row(con, query("rounds/last_round")) or (base, "closed", False)
+    if last > base and step == "closed" and ended:
+        recipe = read_plan(con, last).recipe
+        abandoned = "SELECT 1 FROM steps WHERE round = ? AND details ->> '$.abandoned' = 'true'"
+        if recipe.promotion.policy != "none" or repeats_itself(recipe) or first_row(con, abandoned, [last]):
+            return 0
     return max(base + rounds - last + (step != "closed"), 0)

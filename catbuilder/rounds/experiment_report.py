@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import fetch_arrow, fetch_number
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.catalogue.round_records import read_plan
 from catbuilder.catalogue.workspace import Workspace
@@ -113,8 +113,8 @@ def compare_runs(arm: str, other: str, runs: Iterable[SeedRun], others: Iterable
     return Comparison(arm, other, pairs, tuple(paired_curves(measured))) if pairs else None
 
 
-def read_run(copy: Workspace, arm: str, workspace: Path, seed: int, base: int, rounds: int) -> SeedRun:
-    """Read the measures of a finished run.
+def read_run(con: Connection, copy: Workspace, arm: str, workspace: Path, seed: int, base: int, rounds: int) -> SeedRun:
+    """Read the measures of a finished run from the catalogue of its copy.
 
     Those after the last round are of the model that speaks then: a round may find its model worse than an earlier one.
 
@@ -133,15 +133,12 @@ def read_run(copy: Workspace, arm: str, workspace: Path, seed: int, base: int, r
         "FROM models WHERE model BETWEEN ? AND ?"
     )
     in_training = "SELECT count(*) FROM training WHERE round = ? AND role <> 'validation' AND source = ?"
-    with copy.reading(wait_s=None) as con:
-        before, after = base + 1, min(last_round(con), base + rounds)
-        promotes = read_plan(con, after).recipe.promotion.policy != "none"
-        of_last = fetch_number(con, "SELECT count(*) FROM metrics WHERE round = ?", [after])
-        speaks = fetch_number(con, speaker, [before, after])
-        found = fetch_arrow(
-            con, query("decisions/first_and_last_measures"), {"first": before, "last": speaks}
-        ).to_pylist()
-        promoted, taught = (fetch_number(con, in_training, [after, source]) for source in ("promoted", "taught"))
+    before, after = base + 1, min(last_round(con), base + rounds)
+    promotes = read_plan(con, after).recipe.promotion.policy != "none"
+    of_last = fetch_number(con, "SELECT count(*) FROM metrics WHERE round = ?", [after])
+    speaks = fetch_number(con, speaker, [before, after])
+    found = fetch_arrow(con, query("decisions/first_and_last_measures"), {"first": before, "last": speaks}).to_pylist()
+    promoted, taught = (fetch_number(con, in_training, [after, source]) for source in ("promoted", "taught"))
     if not found or not of_last:
         raise RoundError(
             f"round {before} or {after} of {copy.path} has no accuracy on the test sets; remove that folder and give "

@@ -33,7 +33,7 @@ from catbuilder.rounds.choose_precision import choose_precision
 from catbuilder.rounds.launch.processes import require_cores, threads_for
 from catbuilder.rounds.launch.ranks import require_horovod
 from catbuilder.sets.firewall import FirewallReport, update_firewall
-from catbuilder.sets.manifest import score_manifest, taught_images, training_manifest, write_manifest
+from catbuilder.sets.manifest import taught_images, training_manifest, write_manifest, write_score_manifest
 from catbuilder.sets.rendering_bias import rendering_warnings
 
 _WANTS_GPU_PX = 200  # networks that see this many pixels or more train for hours on a few cores
@@ -119,18 +119,22 @@ def verify_manifests(workspace: Workspace, plan: RoundPlan, reporter: Reporter) 
     if not file.is_file() or sha256_file(file) != plan.manifest_sha256:
         with workspace.reading(wait_s=None) as con:
             table = training_manifest(workspace, con, plan.round, plan.recipe, plan.teacher)
-        _rebuild(file, table, plan.manifest_sha256, plan, reporter)
+        write_manifest(table, _draft(file))
+        _put_back(file, plan.manifest_sha256, plan, reporter)
     file = score_manifest_file(workspace, plan.round)
     if not file.is_file() or sha256_file(file) != plan.score_manifest_sha256:
         with workspace.reading(wait_s=None) as con:
-            table = score_manifest(con, plan.recipe)
-        _rebuild(file, table, plan.score_manifest_sha256, plan, reporter)
+            write_score_manifest(con, plan.recipe, _draft(file))
+        _put_back(file, plan.score_manifest_sha256, plan, reporter)
 
 
-def _rebuild(file: Path, table: pa.Table, sha256: str, plan: RoundPlan, reporter: Reporter) -> None:
-    """Write a manifest again, if it is the planned one."""
-    draft = file.with_name("again.parquet")
-    write_manifest(table, draft)
+def _draft(file: Path) -> Path:
+    return file.with_name("again.parquet")
+
+
+def _put_back(file: Path, sha256: str, plan: RoundPlan, reporter: Reporter) -> None:
+    """Put a manifest that was written again in its place, if it is the planned one."""
+    draft = _draft(file)
     if sha256_file(draft) != sha256:
         draft.unlink()
         raise CatalogueDamaged(
@@ -156,16 +160,15 @@ def _plan_after(
         in_place_of = (
             taught_images(con, number, recipe, teacher, len(workspace.config.classes)).num_rows if control else 0
         )
-        scoring = score_manifest(con, recipe)
-    _rename_lost_round(workspace.round_folder(number))
+        _rename_lost_round(workspace.round_folder(number))
+        scored = write_score_manifest(con, recipe, score_manifest_file(workspace, number))
     write_manifest(training, training_manifest_file(workspace, number))
-    write_manifest(scoring, score_manifest_file(workspace, number))
     roles = training["role"].to_pylist()
     ranks, threads = processes
     plan = RoundPlan(
         round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
         threads=threads, training=roles.count("training"), teaching=roles.count("teaching"),
-        validation=roles.count("validation"), scored=scoring.num_rows, teacher=teacher, averaged_with=averaged,
+        validation=roles.count("validation"), scored=scored, teacher=teacher, averaged_with=averaged,
         in_place_of=in_place_of,
         manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
         score_manifest_sha256=sha256_file(score_manifest_file(workspace, number)),

@@ -425,11 +425,12 @@ def _close(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     with workspace.recording(f"round {plan.round}: closed", wait_s=None) as recording:
         asked = queue_questions(recording, plan)
         record_step(recording, plan.round, "closed", "{}")
+        large = is_large(recording.con)
     if asked:
         reporter.say(
             f"round {plan.round}: {counted(asked, 'doubtful object')} to ask people about: "
             f"catbuilder select --strategy {plan.recipe.asking.strategy}, or catbuilder serve"
         )
-    with workspace.reading(wait_s=None) as con, reporter.bar(f"round {plan.round}: counting") as update:
-        if is_large(con):  # so that `status` answers at once
+    if large:  # so that `status` answers at once
+        with workspace.reading(wait_s=None) as con, reporter.bar(f"round {plan.round}: counting") as update:
             keep_count(workspace, recording.run, count_parts(con, update))

@@ -5,7 +5,7 @@ The processes do not talk to each other, so one that dies is started again alone
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,11 +24,19 @@ from catbuilder.core.machine import require_space, usable_cores
 from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted
-from catbuilder.network.jobs import ScoreJob, hashes_file, new_attempt, parts_folder, shard_files
+from catbuilder.network.jobs import (
+    EarlierRound,
+    EarlierScoring,
+    ScoreJob,
+    hashes_file,
+    new_attempt,
+    parts_folder,
+    shard_files,
+)
 from catbuilder.rounds.launch.processes import Worker, require_cores, run_all, thread_settings, threads_for
-from catbuilder.rounds.training import verified_models
+from catbuilder.rounds.training import members_of, verified_models
 from catbuilder.rounds.worker_logs import objects_scored
-from catbuilder.sets.manifest import score_manifest, write_manifest
+from catbuilder.sets.manifest import write_score_manifest
 
 SHARD_OBJECTS = 65_536
 
@@ -68,7 +76,7 @@ def score_manifest_in_shards(
 
     Parameters
     ----------
-    models : returns the networks' files; called only if something is left to score
+    models : returns the networks' files, the round's own first; called only if something is left to score
     title : of the progress bar
 
     Returns
@@ -84,9 +92,10 @@ def score_manifest_in_shards(
     missing = [shard for shard in shards if not _is_whole(scores, shard[0], reporter)]
     if missing:
         files, attempt = models(), new_attempt(manifest.parent, kind)
+        earlier = _earlier_rounds(workspace, plan)
         already = rows - sum(end - first for _, first, end in missing)
         _take_over_unfinished(attempt)
-        workers = _workers(workspace, plan, manifest, attempt, files, missing)
+        workers = _workers(workspace, plan, manifest, attempt, files, earlier, missing)
         with reporter.bar(title) as update:
             _run(workers, plan, lambda: update(already + objects_scored(attempt), rows))
         _collect(manifest.parent, kind, scores)
@@ -206,10 +215,9 @@ def score(
     with workspace.round_lock(), connected(cluster):
         with workspace.reading() as con:
             plan = _closed_plan(con, round_number)
-            manifest = score_manifest(con, plan.recipe, unscored_by=plan.round)
-            run = last_recording(con) + 1
-        file = workspace.round_folder(plan.round) / "later" / f"{run:06d}" / "score-manifest.parquet"
-        write_manifest(manifest, file)
+            later = workspace.round_folder(plan.round) / "later" / f"{last_recording(con) + 1:06d}"
+            file = later / "score-manifest.parquet"
+            write_score_manifest(con, plan.recipe, file, unscored_by=plan.round)
         here, title = _for_these_machines(plan), f"scoring with the model of round {plan.round}"
         verify_stamps(workspace, reporter)
         shards = score_manifest_in_shards(
@@ -256,16 +264,17 @@ def _workers(
     manifest: Path,
     attempt: Path,
     models: Sequence[Path],
+    earlier: tuple[EarlierRound, ...],
     shards: list[tuple[int, int, int]],
 ) -> list[Worker]:
     """Describe the processes: one a rank, or on a cluster one a shard, which any node may take."""
     apart = len(shards) if current_cluster() else min(plan.ranks, len(shards))
-    workers = []
+    workers, own = [], models[: plan.recipe.members]
     for process in range(apart):
         job = ScoreJob(
             workspace=workspace.path, manifest=manifest, folder=attempt, recipe=plan.recipe, classes=plan.classes,
-            seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=models[0],
-            others=tuple(models[1:]), shards=tuple(shards[process::apart]),
+            seed=plan.seed, round=plan.round, threads=plan.threads, coordinator=os.getpid(), model=own[0],
+            others=tuple(own[1:]), earlier=earlier, shards=tuple(shards[process::apart]),
         )  # fmt: skip
         environment = thread_settings(plan.threads)
         if current_cluster() is None:
@@ -273,6 +282,43 @@ def _workers(
         log, job_file = attempt / f"process-{process}.log", job.write(attempt / f"job-{process}.json")
         workers.append(Worker("catbuilder.network.score", job_file, log, environment, job))
     return workers
+
+
+def _earlier_rounds(workspace: Workspace, plan: RoundPlan) -> tuple[EarlierRound, ...]:
+    """List the rounds with which the round's model is averaged, and what their networks have scored in the same way."""
+    if not plan.averaged_with:
+        return ()
+    with workspace.reading(wait_s=None) as con:
+        plans = [read_plan(con, number) for number in plan.averaged_with]
+    return tuple(
+        EarlierRound(
+            models=tuple(member.file for member in members_of(workspace, earlier)),
+            scorings=tuple(_scorings(workspace, earlier)) if _scores_alike(earlier, plan) else (),
+        )
+        for earlier in plans
+    )
+
+
+def _scores_alike(plan: RoundPlan, other: RoundPlan) -> bool:
+    """Whether a network gives the same posteriors by both plans."""
+    by = [
+        (one.batch_size, one.symmetries, one.compile, recipe.scores_in_bf16, recipe.training.channels_last)
+        for recipe in (plan.recipe, other.recipe)
+        for one in (recipe.scoring,)
+    ]
+    return by[0] == by[1]
+
+
+def _scorings(workspace: Workspace, plan: RoundPlan) -> Iterator[EarlierScoring]:
+    """List the undamaged posteriors of a round's own networks, by the round itself and by later calls of `score`."""
+    kind, folder = "own" if plan.averaged_with else "scores", workspace.round_folder(plan.round)
+    for place in (folder, *sorted(folder.glob("later/*"))):
+        whole = [hashes for hashes in sorted(place.glob("scores/hashes-*.json")) if not damaged_files(hashes)]
+        shards = [shard_files(one.parent, int(one.stem.removeprefix("hashes-")))[kind] for one in whole]
+        shards = [shard for shard in shards if shard.exists()]  # there are none of `own` from older versions
+        manifest = place / "score-manifest.parquet"
+        if shards and manifest.exists():
+            yield EarlierScoring(manifest=manifest, shards=tuple(shards))
 
 
 def _run(workers: Sequence[Worker], plan: RoundPlan, watch: Callable[[], None]) -> None:

@@ -88,18 +88,23 @@ def update_firewall(workspace: Workspace, radius_arcsec: float) -> FirewallRepor
         looked_at = last_recording(con)
         con.register("found", find_exclusions(workspace, con, radius_arcsec))
         fresh = fetch_arrow(con, query("sets/new_exclusions"))
-    if fresh.num_rows:
-        with workspace.recording("firewall") as recording:
-            recording.con.register("incoming", fresh)
-            recording.con.execute(query("sets/record_exclusions"), {"round": recording.round, "run": recording.run})
-            if recording.run == looked_at + 1:  # else another process has recorded what this search has not seen
-                looked_at = recording.run
+        if not fresh.num_rows:
+            return _report(con, looked_at)
+    with workspace.recording("firewall") as recording:
+        recording.con.register("incoming", fresh)
+        recording.con.execute(query("sets/record_exclusions"), {"round": recording.round, "run": recording.run})
+        if recording.run == looked_at + 1:  # else another process has recorded what this search has not seen
+            looked_at = recording.run
     with workspace.reading() as con:
-        counts = dict(
-            con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
-        )
-        unguarded = fetch_number(con, query("sets/unguarded_test_objects"))
-        by_picture = fetch_number(con, query("sets/count_without_position"))
+        return _report(con, looked_at)
+
+
+def _report(con: Connection, looked_at: int) -> FirewallReport:
+    counts = dict(
+        con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
+    )
+    unguarded = fetch_number(con, query("sets/unguarded_test_objects"))
+    by_picture = fetch_number(con, query("sets/count_without_position"))
     return FirewallReport(counts, unguarded, by_picture, looked_at)
 
 

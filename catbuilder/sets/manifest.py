@@ -6,6 +6,9 @@ leaves out everything that the firewall excludes.
 """
 
 import hashlib
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +19,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow
-from catbuilder.catalogue.id_ranges import LARGE_TABLES, make_table, restricted_to
+from catbuilder.catalogue.id_ranges import (
+    LARGE_TABLES,
+    RANGE_OBJECTS,
+    count_ranges,
+    each_range,
+    make_table,
+    restricted_to,
+)
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import NothingToScore, NothingToTrain
 from catbuilder.core.files import atomic_write
@@ -112,8 +122,11 @@ def _like(model: pa.Table, table: pa.Table) -> pa.Schema:
     return pa.schema([known.get(field.name, field) for field in table.schema])
 
 
-def score_manifest(con: Connection, recipe: Recipe, unscored_by: int | None = None) -> pa.Table:
-    """List every object with a good stamp: survey, object_id, shard, row, keep_features.
+def write_score_manifest(con: Connection, recipe: Recipe, path: Path, unscored_by: int | None = None) -> int:
+    """Write the manifest of a scoring as a Parquet file, atomically, and return its number of rows.
+
+    It lists every object with a good stamp: survey, object_id, shard, row, keep_features; sorted by survey and
+    object_id. A large catalogue is read one range of ids after another, so that the rows are never in memory together.
 
     Features are kept for all test and calibration objects, and for samples of the pool and of the labelled training
     objects. The samples are the same in every round; the recipe's [scoring] gives their sizes.
@@ -127,15 +140,57 @@ def score_manifest(con: Connection, recipe: Recipe, unscored_by: int | None = No
     NothingToScore
         There is no such object.
     """
-    parameters = {
-        "pool_features": recipe.scoring.pool_features, "labelled_features": recipe.scoring.labelled_features,
-        "target": recipe.sets.target, "unscored_by": unscored_by,
-    }  # fmt: skip
-    table = fetch_arrow(con, query("sets/score_candidates"), parameters)
-    if table.num_rows == 0:
-        what = "not yet scored by that model" if unscored_by is not None else "with a good stamp"
-        raise NothingToScore(f"there is no object {what}; ingest images first")
-    return table
+    _make_features_kept(con, recipe)
+    rows = 0
+    with atomic_write(path) as temporary, ExitStack() as open_file:
+        writer: pq.ParquetWriter | None = None
+        for table in _in_row_groups(_score_candidates(con, unscored_by)):
+            writer = writer or open_file.enter_context(pq.ParquetWriter(temporary, table.schema))
+            writer.write_table(table, row_group_size=_ROW_GROUP)
+            rows += table.num_rows
+        if not rows:
+            what = "not yet scored by that model" if unscored_by is not None else "with a good stamp"
+            raise NothingToScore(f"there is no object {what}; ingest images first")
+    return rows
+
+
+def _make_features_kept(con: Connection, recipe: Recipe) -> None:
+    """Make the temporary table `features_kept`; in a large catalogue the samples are of a share of all objects."""
+    sizes = {"pool_features": recipe.scoring.pool_features, "labelled_features": recipe.scoring.labelled_features}
+    text = f"CREATE OR REPLACE TEMP TABLE features_kept AS {query('sets/features_kept')}"
+    parameters = {**sizes, "target": recipe.sets.target}
+    ranges = count_ranges(con)
+    considered = max(_CONSIDERED, 16 * max(sizes.values()))
+    parts = 2 ** max(0, int(math.log2(max(1, ranges * RANGE_OBJECTS // considered))))
+    if parts == 1:
+        con.execute(text, parameters)
+        return
+    below = 2**64 // parts
+    con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {query('sets/features_considered')}", {"below": below})
+    with restricted_to(con, "considered"):
+        con.execute(text, parameters)
+
+
+def _score_candidates(con: Connection, unscored_by: int | None) -> Iterator[pa.Table]:
+    for _ in each_range(con):
+        yield fetch_arrow(con, query("sets/score_candidates"), {"unscored_by": unscored_by})
+
+
+def _in_row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Cut tables anew into row groups of one length, so that the file does not depend on how they were read."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        while sum(part.num_rows for part in waiting) >= _ROW_GROUP:
+            whole = pa.concat_tables(waiting)
+            yield whole.slice(0, _ROW_GROUP).combine_chunks()
+            waiting = [whole.slice(_ROW_GROUP)]
+    if any(part.num_rows for part in waiting):
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+_ROW_GROUP = 2**20  # rows
+_CONSIDERED = 500_000  # objects of a large catalogue among which those whose features are kept are found
 
 
 def in_validation(cells: pa.ChunkedArray, fraction: float) -> list[bool]:

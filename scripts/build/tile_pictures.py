@@ -19,7 +19,7 @@ from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.ingest.tiles.cutouts import section_side
 from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
-from catbuilder.ingest.tiles.rendering import render
+from catbuilder.ingest.tiles.rendering import CutOut, render
 from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
 from catbuilder.simulation.galaxy import Galaxy
 from catbuilder.simulation.telescopes import DES, SDSS, Scene, Telescope
@@ -36,7 +36,7 @@ def seen(galaxy: Galaxy, telescope: Telescope) -> np.ndarray:
     nowhere = np.zeros((pixels, pixels), bool)
     middle = (pixels - 1) / 2
     bands = bands / telescope.arcsec_per_pixel**2
-    return render(bands, nowhere, nowhere, "gri", middle, middle, width, SIZE).pixels
+    return render([CutOut(bands, nowhere, None, middle, middle, width)], "gri", SIZE)[0].pixels
 
 
 def likeness(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

@@ -60,15 +60,6 @@ def record_rate(rows: int = 2_000_000) -> float:
         return rows / (time.perf_counter() - started)
 
 
-def manifest_bytes() -> float:
-    """Bytes a row of a manifest takes in the coordinator's memory."""
-    columns = {
-        "survey": ["des"], "object_id": np.arange(1), "shard": [f"stamps/des/{0:016x}.npy"], "row": np.arange(1),
-        "keep_features": [True],
-    }  # fmt: skip
-    return pa.concat_tables([pa.table(columns)] * 1000).combine_chunks().nbytes / 1000
-
-
 def epoch(gpus: int, step: float, gradients: int, batch: int, asked: argparse.Namespace) -> float:
     """Seconds an epoch of the paper's training set takes."""
     ring = 2 * (gpus - 1) / gpus * gradients / (asked.bandwidth * 1e9) + 2 * (gpus - 1) * asked.latency * 1e-6
@@ -102,7 +93,6 @@ def tell_scoring(asked: argparse.Namespace) -> None:
     recording = asked.objects / (rate := record_rate())
     print(f"\nscoring {asked.objects:,} stamps at {asked.score_rate:g} a second and card, {shards:,} shards; "
           f"recording at {rate:,.0f} rows/s takes {recording / 60:.0f} min more")  # fmt: skip
-    print(f"the manifest takes {asked.objects * manifest_bytes() / 1e9:.1f} GB of the coordinator's memory")
     for gpus in (1, 64, 512):
         seconds = ceil(shards / gpus) * SHARD_OBJECTS / asked.score_rate
         for px in (64, 96, 299):

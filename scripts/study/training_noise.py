@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet as pq
 from sklearn.metrics import balanced_accuracy_score, log_loss, roc_auc_score
 
 PLAN = {"training": 600, "hp": 20, "fo": 20, "calibration": 150, "pool": 1400, "faults": 0}
@@ -67,6 +68,11 @@ SETTINGS: dict[str, tuple[str, ...]] = {
         "training.batchnorm=frozen",
         f"training.stages=[{HEAD % 3}, {ALL % (5, 0.1)}]",
     ),
+    "head, gentle, frozen, 11 epochs": (
+        "training.keep=last",
+        "training.batchnorm=frozen",
+        f"training.stages=[{HEAD % 3}, {ALL % (11, 0.1)}]",
+    ),
     "head, gentle, frozen, 7 epochs, layers": (
         "training.keep=last",
         "training.batchnorm=frozen",
@@ -111,7 +117,7 @@ class Bed:
 def bed(folder: Path, sky: int, confirm: bool) -> Bed:
     """Simulate a sky, unless it is there, and write the manifest of its first round."""
     from catbuilder.core.recipe import load_recipe
-    from catbuilder.sets.manifest import score_manifest, training_manifest, write_manifest
+    from catbuilder.sets.manifest import training_manifest, write_manifest, write_score_manifest
     from catbuilder.simulation.galaxies import SurveyPlan
     from catbuilder.simulation.survey import simulate
 
@@ -128,7 +134,8 @@ def bed(folder: Path, sky: int, confirm: bool) -> Bed:
             f"SELECT survey, object_id, false AS fits FROM catalog WHERE {judged} AND survey = 'des' "
             "UNION ALL SELECT survey, object_id, true FROM calibration_at() WHERE half = 'fit' AND survey = 'des'"
         ).to_arrow_table()
-        stamps = score_manifest(con, recipe).join(wanted, ["survey", "object_id"], join_type="inner")
+        write_score_manifest(con, recipe, place / "scored.parquet")
+        stamps = pq.read_table(place / "scored.parquet").join(wanted, ["survey", "object_id"], join_type="inner")
     truth = pa.csv.read_csv(place / "sources/truth.csv").select(["object_id", "label"])
     known = stamps.join(truth, "object_id", join_type="inner").sort_by("object_id")
     spiral = np.array(known["label"].to_pylist()) == "spiral"

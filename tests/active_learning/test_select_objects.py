@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,27 @@ def test_a_large_survey_is_searched_range_by_range(workspace, monkeypatch):
     assert set(ids_of(select_objects(workspace, "margin", 3))) == {29, 30, 31}
     drawn = select_objects(workspace, "random", 20)
     assert len(set(ids_of(drawn))) == 20
-    assert ask(workspace, "SELECT DISTINCT probability FROM queue WHERE strategy = 'random'") == [(20 / 60,)]
+    ((probability,),) = ask(workspace, "SELECT DISTINCT probability FROM queue WHERE strategy = 'random'")
+    assert probability == pytest.approx(20 / 60, rel=0.4)  # by a half of all objects
+
+
+def test_a_draw_from_a_share_of_a_large_survey_is_as_likely_for_every_object(workspace, monkeypatch):
+    monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 12)
+    drawn, estimates = Counter(), []
+    with workspace.reading() as con:
+        make_asked_table(con, None, at_random=True)
+        parts = id_ranges.count_ranges(con)
+        assert parts >= 5
+        for key in range(130):
+            found, probability = draw_random(con, 6, str(key))
+            if key < 20:
+                again, _ = draw_random(con, 6, str(key))
+                assert found.equals(again)
+            drawn.update(found["object_id"].to_pylist())
+            estimates.append(1 / probability)
+    assert set(drawn) == set(range(1, N_POOL + 1))  # 13 times each on average
+    assert max(drawn.values()) < 35
+    assert np.mean(estimates) == pytest.approx(N_POOL / 6, rel=0.1)
 
 
 def test_mutual_information_needs_an_ensemble(workspace):

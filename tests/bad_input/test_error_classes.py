@@ -25,7 +25,7 @@ from catbuilder.core.recipe import Certificate, Promotion, load_recipe
 from catbuilder.decisions.calibration_set import require_calibration
 from catbuilder.rounds.launch.cluster import run_together
 from catbuilder.rounds.launch.processes import Worker, run_all
-from catbuilder.sets.manifest import score_manifest
+from catbuilder.sets.manifest import write_score_manifest
 
 Example = Callable[[Path], object]
 EXAMPLES: dict[type[errors.CatbuilderError], list[Example]] = {}
@@ -140,7 +140,7 @@ def a_round_without_labels(folder: Path) -> None:
 def a_catalogue_without_stamps(folder: Path) -> None:
     workspace = create_workspace(folder / "ws")
     with workspace.reading() as con:
-        score_manifest(con, load_recipe("demo"))
+        write_score_manifest(con, load_recipe("demo"), folder / "manifest.parquet")
 
 
 @raises(errors.NothingToCertify)

@@ -212,26 +212,29 @@ def test_the_status_of_a_large_catalogue_is_the_last_count_and_says_how_old_it_i
 
 
 @pytest.mark.parametrize(
-    ("tampering", "found"),
+    ("tamperings", "found"),
     [
-        ("INSERT INTO objects (survey, object_id, round, run) VALUES ('des', 11, 1, 99)", "objects_unique"),
-        ("INSERT INTO posteriors BY NAME SELECT * FROM posteriors WHERE object_id = 1", "predictions_unique"),
-        ("UPDATE posteriors SET p_spiral = 0.5 WHERE object_id = 8", "predictions_unique"),
-        ("DELETE FROM posteriors WHERE object_id = 7", "labels_explained"),
-        ("DELETE FROM posteriors WHERE object_id = 8", "counts_add_up"),
-        ("INSERT INTO stamps (survey, object_id, round, run) VALUES ('des', 0, 1, 1)", "rows_have_objects"),
-        ("INSERT INTO stamps (survey, object_id, round, run) VALUES ('gaia', 7, 1, 1)", "counts_add_up"),
+        (
+            ["INSERT INTO objects (survey, object_id, round, run) VALUES ('des', 11, 1, 99)",
+             "UPDATE posteriors SET p_spiral = 0.5 WHERE object_id = 8",
+             "DELETE FROM posteriors WHERE object_id = 7",
+             "INSERT INTO stamps (survey, object_id, round, run) VALUES ('des', 0, 1, 1)"],
+            {"objects_unique": 1, "predictions_unique": 2, "labels_explained": 1, "rows_have_objects": 1},
+        ),
+        (["INSERT INTO posteriors BY NAME SELECT * FROM posteriors WHERE object_id = 1"], {"predictions_unique": 2}),
+        (["DELETE FROM posteriors WHERE object_id = 8"], {"counts_add_up": 2}),
+        (["INSERT INTO stamps (survey, object_id, round, run) VALUES ('gaia', 7, 1, 1)"], {"counts_add_up": 1}),
     ],
-)
-def test_check_finds_the_same_faults_range_by_range(tmp_path, monkeypatch, small_ranges, tampering, found):
+)  # fmt: skip
+def test_check_finds_the_same_faults_range_by_range(tmp_path, monkeypatch, small_ranges, tamperings, found):
     workspace = surveyed(tmp_path / "ws")
     with connect(workspace.catalog_file, read_only=False) as con:
-        con.execute(tampering)
+        for tampering in tamperings:
+            con.execute(tampering)
     faults = {finding.check: finding.count for finding in check(workspace)}
-    assert faults[found] > 0
+    assert found.items() <= faults.items()
     monkeypatch.setattr(id_ranges, "RANGE_OBJECTS", 1_000_000)
-    whole = {finding.check: finding.count for finding in check(workspace)}
-    assert whole[found] == faults[found]
+    assert found.items() <= {finding.check: finding.count for finding in check(workspace)}.items()
 
 
 # --- memory and disk

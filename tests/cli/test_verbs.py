@@ -321,8 +321,9 @@ def test_check_names_what_is_broken_and_exits_with_one(workspace):
 
 
 def test_an_interrupted_command_says_what_to_do(tmp_path):
+    simulate = "from catbuilder.cli.main import main; main()", "simulate", tmp_path / "ws", "--objects", "600"
     process = subprocess.Popen(
-        [sys.executable, "-c", "from catbuilder.cli.main import main; main()", "simulate", tmp_path / "ws"],
+        [sys.executable, "-c", *simulate],
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -25,7 +25,7 @@ from catbuilder.decisions.sample_shift import (
     two_sample_auc,
 )
 from catbuilder.decisions.shift_meters import measure_shift, record_shifts
-from catbuilder.sets.manifest import score_manifest
+from catbuilder.sets.manifest import write_score_manifest
 
 DEEP = 512  # features of a network
 
@@ -234,9 +234,39 @@ def workspace(tmp_path):
 
 
 def kept(workspace, recipe=SMALL):
+    file = workspace.path / "manifest.parquet"
     with workspace.reading() as con:
-        rows = score_manifest(con, recipe).to_pylist()
+        assert write_score_manifest(con, recipe, file) == pq.read_metadata(file).num_rows
+    rows = pq.read_table(file).to_pylist()
     return {(row["survey"], row["object_id"]) for row in rows if row["keep_features"]}
+
+
+def test_a_manifest_of_a_large_survey_is_written_range_by_range_to_the_same_rows(workspace, monkeypatch):
+    file = workspace.path / "manifest.parquet"
+    with workspace.reading() as con:
+        write_score_manifest(con, SMALL, file)
+        whole = pq.read_table(file)
+        monkeypatch.setattr("catbuilder.catalogue.id_ranges.RANGE_OBJECTS", 7)
+        monkeypatch.setattr("catbuilder.sets.manifest.RANGE_OBJECTS", 7)
+        monkeypatch.setattr("catbuilder.sets.manifest._ROW_GROUP", 10)
+        write_score_manifest(con, SMALL, file)
+        assert pq.read_table(file).equals(whole)
+        groups = pq.ParquetFile(file).metadata
+        assert [groups.row_group(k).num_rows for k in range(groups.num_row_groups - 1)] == [10] * (
+            groups.num_row_groups - 1
+        )
+        first = file.read_bytes()
+        write_score_manifest(con, SMALL, file)
+        assert file.read_bytes() == first
+        # the features of a share of the pool: a part of it, and of all that is no pool
+        monkeypatch.setattr("catbuilder.sets.manifest._CONSIDERED", 16)
+        write_score_manifest(con, SMALL, file)
+    shared, before = (
+        {(one["survey"], one["object_id"]) for one in table.to_pylist() if one["keep_features"]}
+        for table in (pq.read_table(file), whole)
+    )
+    pool = {("des", n) for n in range(101, 141)}
+    assert shared - pool == before - pool and shared & pool
 
 
 def test_features_are_kept_of_tests_calibration_and_a_sample_of_the_pool_and_of_what_trains(workspace):

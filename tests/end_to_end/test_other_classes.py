@@ -36,7 +36,6 @@ id_column = "galaxy"
 """
 
 CHANGES = {
-    "learning_rate = 3e-3": "learning_rate = 5e-3",
     "hidden = 16": "hidden = 32",
     "dropout = 0.2": "dropout = 0.0",
     "epochs = 4": "epochs = 5",

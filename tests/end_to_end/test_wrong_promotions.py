@@ -20,15 +20,14 @@ pytestmark = pytest.mark.slow
 
 N_POISON = 50
 # the mean of two networks speaks, the second taught by the surest predictions of the first
-TAUGHT = ("--set", "teaching.surest=0.8", "--set", "speaking.model=mean")
+TAUGHT = ("--set", "teaching.surest=0.8", "--set", "speaking.model=mean", "--set", "training.stages.0.epochs=2")
 
 
 @pytest.fixture(scope="module")
-def promoted(made_once: MadeOnce, copy_of: Callable[[Path], Path]) -> Toy:
+def promoted(made_once: MadeOnce) -> Toy:
     """After a round that promoted 120. Copy it, do not change it."""
     toy = toy_at(made_once("toy", build_toy))
-    toy = toy.on(copy_of(toy.workspace))
-    toy.round()
+    toy = toy.on(made_once("toy-begun", toy.begin) / "ws")
     assert len(toy.promoted(1)) == 120
     return toy
 

@@ -32,6 +32,9 @@ def test_queries_during_a_round_see_whole_steps_and_do_not_block_it(
     try:
         process = catbuilder.start_round()
         wait_for(lambda: catbuilder.processes("catbuilder.network.train"), 300, 0.1)
+        held = catbuilder.processes("catbuilder.network.train")
+        for worker in held:  # until all else has been done beside the training
+            worker.suspend()
         refusal = catbuilder.round(expect=1)
         assert f"a round is under way in {catbuilder.workspace} (process {process.pid} on" in refusal
 
@@ -48,6 +51,8 @@ def test_queries_during_a_round_see_whole_steps_and_do_not_block_it(
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert keeper.stdout is not None and keeper.stdout.readline() == "open\n"
+        for worker in held:
+            worker.resume()
         assert process.stderr is not None
         said = next((line for line in process.stderr if line.startswith("waiting for")), "it ended without a word")
         assert said.startswith(f"waiting for process {keeper.pid} ("), said

@@ -18,6 +18,9 @@ from support.disk_faults import stopped
 from support.needs import needs_horovod
 from support.round_state import epoch_begun, last_steps, models
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "scripts" / "study"))
+import kills
+
 pytestmark = [
     pytest.mark.slow,
     needs_horovod,
@@ -87,14 +90,21 @@ def test_a_rank_and_then_the_coordinator_killed_in_training(catbuilder: CommandL
     assert "training continues after" in finish_and_compare(catbuilder, undisturbed)
 
 
-def test_coordinator_killed_at_the_first_checkpoint(catbuilder: CommandLine, first_round: Path) -> None:
+def test_coordinator_killed_at_the_first_checkpoint_and_before_the_trained_model_is_recorded(
+    catbuilder: CommandLine, first_round: Path
+) -> None:
     process = catbuilder.start_round()
     wait_for(lambda: list(catbuilder.workspace.glob("rounds/001/attempts/train-01/checkpoint-*")), every_s=0.001)
     process.kill()
     process.wait()
     assert_nothing_runs(catbuilder)
     assert not models(catbuilder.workspace), "killed too late to prove anything"
+    catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.before_commit")
+    assert_nothing_runs(catbuilder)
+    assert last_steps(catbuilder) == ["planned"]
     finish_and_compare(catbuilder, contents(first_round), np=1)
+    attempts = list(catbuilder.workspace.glob("rounds/001/attempts/train-*"))
+    assert len(attempts) == 2, "what was trained is not trained again"
 
 
 def test_a_worker_killed_while_it_scores_is_started_again_alone(on_trained: CommandLine, undisturbed: Contents) -> None:
@@ -156,15 +166,6 @@ def killed(catbuilder: CommandLine, point: str) -> None:
     assert process.returncode == -signal.SIGKILL, out + err
 
 
-def test_killed_before_the_trained_model_is_recorded(catbuilder: CommandLine, first_round: Path) -> None:
-    catbuilder.round(expect=-signal.SIGKILL, CATBUILDER_FAULT="train.before_commit")
-    assert_nothing_runs(catbuilder)
-    assert last_steps(catbuilder) == ["planned"]
-    finish_and_compare(catbuilder, contents(first_round), np=1)
-    attempts = list(catbuilder.workspace.glob("rounds/001/attempts/train-*"))
-    assert len(attempts) == 1, "what was trained is not trained again"
-
-
 def test_the_undisturbed_round_promotes_something(undisturbed: Contents) -> None:
     """Or the comparisons above would compare nothing."""
     promoted = [event for event in undisturbed["label events"] if "promoted" in event]
@@ -172,13 +173,23 @@ def test_the_undisturbed_round_promotes_something(undisturbed: Contents) -> None
     assert len(undisturbed["predictions"]) > 200
 
 
-def test_the_kill_study_finds_no_difference_in_a_short_run(tmp_path: Path) -> None:
-    """Random kills of one round, as `scripts/study/kills.py` does them by the hundred for docs/reliability.md."""
-    script = Path(__file__).parents[2] / "scripts" / "study" / "kills.py"
-    command = [sys.executable, script, "--rounds", "1", "--kills", "1", "--runs", "1", "--folder", tmp_path / "study"]
+def test_the_kill_study_finds_no_difference_in_a_short_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Random kills of one round, as `scripts/study/kills.py` does them by the hundred for docs/reliability.md.
+
+    They are done here, where the rounds are forks; then the command itself tells what its folder has.
+    """
+    arguments = ["--rounds", "1", "--kills", "1", "--runs", "1", "--folder", str(tmp_path / "study")]
+    monkeypatch.setattr(sys, "argv", [kills.__file__, *arguments])
+    code = kills.main()
+    said = capsys.readouterr().out
+    assert code == 0 and "random run 1: 1 kills" in said, said
+    command = [sys.executable, kills.__file__, *arguments, "--resume"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
+    assert last == said.splitlines()[-1]
     assert re.fullmatch(
         r"1 random kills and 0 kills at fault points in 1 runs: 0 differences, 0 catalogues that did not open, "
         "0 hangs, 0 times processes left over",

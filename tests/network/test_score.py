@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -12,7 +13,8 @@ from support.forked_processes import forked_workers
 from support.toy_survey import CLASSES, run, run_process, score_job, toy_recipe, toy_stamps, toy_workspace, train_job
 
 from catbuilder.network.checkpoint import load_model
-from catbuilder.network.scorer import Scorer
+from catbuilder.network.jobs import EarlierRound, EarlierScoring
+from catbuilder.network.scorer import Scorer, mutual_information
 from catbuilder.rounds.choose_precision import choose_precision
 from catbuilder.rounds.scoring import _take_over_unfinished
 
@@ -67,6 +69,53 @@ def test_scoring_again_gives_the_same_bytes(survey):
     run(job(survey, "again", ((0, 0, 120),)))
     for name in ("scores-00000.parquet", "features-00000.parquet"):
         assert (survey / "again" / name).read_bytes() == (survey / "whole" / name).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def second(survey):
+    """The model of a second round, trained from another seed."""
+    run(train_job(survey, "train-2", RECIPE, seed=2))
+    return survey / "train-2" / "model.safetensors"
+
+
+def mean(survey, second, attempt, shards, *scorings, first=None, **changes):
+    """Score by the mean of two rounds, of which the first has scored already what `scorings` say."""
+    earlier = EarlierRound(models=(first or survey / "train" / "model.safetensors",), scorings=scorings)
+    run(job(survey, attempt, shards, model=second, earlier=(earlier,), **changes))
+    return {file.name: file.read_bytes() for file in (survey / attempt).glob("*.parquet")}
+
+
+def test_a_mean_with_an_earlier_round_has_the_same_bytes_from_its_scores_as_from_its_networks(survey, second, tmp_path):
+    whole, scored = ((0, 0, 120),), EarlierScoring(
+        manifest=survey / "score.parquet", shards=(survey / "whole" / "scores-00000.parquet",)
+    )  # fmt: skip
+    run_again = mean(survey, second, "mean-run", whole)
+    assert mean(survey, second, "mean-read", whole, scored, first=tmp_path / "not there") == run_again
+    run(job(survey, "second", whole, model=second))
+    alone = [pq.read_table(survey / name / "scores-00000.parquet") for name in ("whole", "second")]
+    found = pq.read_table(survey / "mean-run" / "scores-00000.parquet")
+    bars = np.mean([table["p_bar"].to_numpy().astype(float) for table in alone], axis=0)
+    np.testing.assert_array_equal(found["p_bar"].to_numpy(), bars.astype(np.float32))
+    assert pq.read_table(survey / "mean-run" / "own-00000.parquet").equals(alone[1])
+    both = np.array([[table["p_blob"].to_numpy(), table["p_bar"].to_numpy()] for table in alone], float)
+    np.testing.assert_allclose(found["mutual_information"], mutual_information(both.transpose(0, 2, 1)), atol=1e-6)
+
+
+def test_what_the_earlier_round_scored_from_another_stamp_or_not_at_all_its_networks_score(survey, second, tmp_path):
+    whole, run_again = ((0, 0, 120),), mean(survey, second, "mean-all", ((0, 0, 120),))
+    manifest = pq.read_table(survey / "score.parquet")
+    rows = manifest["row"].to_numpy().copy()
+    rows[5] += 1
+    other = tmp_path / "manifest.parquet"
+    pq.write_table(manifest.set_column(manifest.column_names.index("row"), "row", pa.array(rows)), other)
+    # of object 1005 another stamp was scored, and wrongly for this one; of the objects from 1050 on nothing is known
+    scores = pq.read_table(survey / "whole" / "scores-00000.parquet").slice(0, 50)
+    wrong = scores["p_bar"].to_numpy().copy()
+    wrong[5] = 0.123
+    scores = scores.set_column(scores.column_names.index("p_bar"), "p_bar", pa.array(wrong))
+    pq.write_table(scores, tmp_path / "scores.parquet")
+    scored = EarlierScoring(manifest=other, shards=(tmp_path / "scores.parquet",))
+    assert mean(survey, second, "mean-some", whole, scored) == run_again
 
 
 @pytest.mark.parametrize("channels_last", [False, True])

@@ -128,6 +128,15 @@ def three_of_its_own(three_seeds: Workspace, tmp_path: Path) -> Workspace:
     return Workspace.open(shutil.copytree(three_seeds.path, tmp_path / "ws", symlinks=True))
 
 
+@pytest.fixture
+def one_seed(three_of_its_own: Workspace, recipe: Recipe) -> Workspace:
+    """The same with seed 0 alone."""
+    for arm in (recipe, control_of(recipe)):
+        for seed in (1, 2):
+            shutil.rmtree(arm_folder(three_of_its_own, recipe, arm) / f"seed-{seed:02d}")
+    return three_of_its_own
+
+
 # The whole, as a user runs it
 
 
@@ -311,16 +320,14 @@ def test_the_same_experiment_is_not_run_twice_at_once(three_seeds: Workspace, re
         run_recursion(three_seeds, [0], recipe=recipe, reporter=QUIET)
 
 
-def test_an_abandoned_round_has_no_accuracy(workspace: Workspace, recipe: Recipe) -> None:
-    start = make_start_copy(workspace, recipe, QUIET)
-    folder = arm_folder(workspace, recipe, recipe)
-    folder.mkdir()
+def test_an_abandoned_round_has_no_accuracy(one_seed: Workspace, recipe: Recipe) -> None:
+    start, folder = make_start_copy(one_seed, recipe, QUIET), arm_folder(one_seed, recipe, recipe)
+    shutil.rmtree(folder / "seed-00")
     copy = make_seed_copy(start, folder, 0)
     make_plan(copy, recipe, 1, 0, QUIET)
     abandon_round(copy)
-    seeds_by_hand(workspace, recipe, control_of(recipe), [[(), ()]])
     with pytest.raises(RoundError, match=r"seed-00 has no accuracy on the test sets; remove that folder"):
-        run_recursion(workspace, [0], recipe=recipe, reporter=QUIET)
+        run_recursion(one_seed, [0], recipe=recipe, reporter=QUIET)
 
 
 def test_seeds_with_another_number_of_ranks_are_refused(three_seeds: Workspace, recipe: Recipe) -> None:
@@ -428,11 +435,8 @@ def test_a_later_call_still_reports_all_finished_seeds(three_of_its_own: Workspa
     assert (again.folder / "recursion-2-rounds.csv").read_bytes() == before, "the third round of seed 2 does not count"
 
 
-def test_one_seed_has_no_interval_and_concludes_nothing(three_of_its_own: Workspace, recipe: Recipe) -> None:
-    for arm in (recipe, control_of(recipe)):
-        for seed in (1, 2):
-            shutil.rmtree(arm_folder(three_of_its_own, recipe, arm) / f"seed-{seed:02d}")
-    report = run_recursion(three_of_its_own, [0], recipe=recipe, reporter=QUIET)
+def test_one_seed_has_no_interval_and_concludes_nothing(one_seed: Workspace, recipe: Recipe) -> None:
+    report = run_recursion(one_seed, [0], recipe=recipe, reporter=QUIET)
     assert report.table["gain_low"].null_count == report.table.num_rows
     row = read_csv(report.folder / "recursion-2-rounds.csv")[0]
     assert row["gain_low"] == row["gain_high"] == row["arm_std"] == "" and row["n_pairs"] == "1"
@@ -496,8 +500,8 @@ def test_pairs_of_several_workspaces_are_put_together(
     assert "sky are not there any more; their seeds are left out" in capfd.readouterr().err
 
 
-def test_the_last_round_of_a_run_that_ended_early_counts(workspace: Workspace, recipe: Recipe) -> None:
-    both_by_hand(workspace, recipe, [[(0, 1), (0,)]], [[(0, 1), (0, 1)]])
+def test_the_last_round_of_a_run_that_ended_early_counts(one_seed: Workspace, recipe: Recipe) -> None:
+    workspace = one_seed
     copy = Workspace.open(arm_folder(workspace, recipe, recipe) / "seed-00")
     with copy.recording("by hand") as recording:
         details = json.dumps({"promoted": {}, "retracted": 0})

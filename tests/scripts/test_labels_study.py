@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.command_line import on_one_core
 from support.contents import rows
+from support.workers_here import workers_here
 
 from catbuilder.core.files import exclusive_lock
 from catbuilder.core.recipe import load_recipe
@@ -119,13 +121,14 @@ def test_a_small_study_runs_on_the_drawn_labels_alone_and_goes_on_where_it_stopp
     file = tmp_path / "labels.csv"
     file.write_text(",".join(study.COLUMNS) + "\n")
     chosen = draw(of.labels, 40, 5)
-    study.run(of, chosen, 5, 5, ["without"], file, rounds=2)
-    before = file.read_text()
-    assert before.count("small,40,5,5,first,1,") == before.count("small,40,5,5,without,2,") == 3
-    study.run(of, chosen, 5, 5, ["without", "taught"], file, rounds=2)
-    assert file.read_text().startswith(before) and len(file.read_text().splitlines()) == 1 + 3 * 3
-    with exclusive_lock(of.folder / "40-5-5.lock", "40-5-5 is under way"):
-        study.run(of, chosen, 5, 5, ["promoted"], file, rounds=2)
+    with on_one_core(), workers_here():
+        study.run(of, chosen, 5, 5, ["without"], file, rounds=2)
+        before = file.read_text()
+        assert before.count("small,40,5,5,first,1,") == before.count("small,40,5,5,without,2,") == 3
+        study.run(of, chosen, 5, 5, ["without", "taught"], file, rounds=2)
+        assert file.read_text().startswith(before) and len(file.read_text().splitlines()) == 1 + 3 * 3
+        with exclusive_lock(of.folder / "40-5-5.lock", "40-5-5 is under way"):
+            study.run(of, chosen, 5, 5, ["promoted"], file, rounds=2)
     assert "promoted" not in file.read_text() and "is under way" in capsys.readouterr().err
 
     trained = "SELECT DISTINCT object_id FROM training WHERE survey = 'sdss'"

@@ -554,7 +554,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     rows = duckdb.execute("SELECT objid, ra, dec FROM read_csv($file)", {"file": file}).fetchall()
     bring_in(workspace, {object_id: (ra, dec) for object_id, ra, dec in rows})
     for name, table in (("sdss_s82", "objects.csv"), ("sdss_gz1_spirals", "labels.csv")):
-        ingest_images(workspace, DATA / name / "images", DATA / name / table, survey="sdss")
+        header, *listed = (DATA / name / table).read_text().splitlines(keepends=True)
+        some = workspace.path.parent / table
+        some.write_text(header + "".join(listed[::4]))  # to read all images takes most of the time of this test
+        ingest_images(workspace, DATA / name / "images", some, survey="sdss")
     return workspace
 
 
@@ -572,7 +575,7 @@ def test_real_images_are_the_catalogued_galaxies_that_astropy_finds_beside_them(
     report = find_aliases(real)
     assert aliases(real) == expected
     assert (report.considered, report.identified) == (len(images), len(expected))
-    assert sum(str(image).startswith("82") for image, _ in expected) == 143
+    assert sum(str(image).startswith("82") for image, _ in expected) == 40
     assert report.stamps == report.splits == len({galaxy for _, galaxy in expected})
     assert report.labels == len({galaxy for image, galaxy in expected if str(image).startswith("81")})
     assert find_aliases(real).identified == 0

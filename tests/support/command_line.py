@@ -34,8 +34,7 @@ class CommandLine:
 
     def start(self, *arguments: object, np: int = 1, **environment: str) -> subprocess.Popen[str]:
         """Start a command and let it run."""
-        # a fork cannot import other packages than those it has
-        kind = ForkedProcess if self.forked and "PYTHONPATH" not in environment else subprocess.Popen
+        kind = ForkedProcess if self.forked else subprocess.Popen
         with nullcontext() if np > 1 else on_one_core():
             process: subprocess.Popen[str] = kind(
                 [CATBUILDER, "-w", str(self.workspace), *map(str, arguments)],

@@ -3,8 +3,8 @@
 A worker process imports PyTorch and timm for 5 s of a core, and then trains a toy network for one; a round of two
 processes starts four. The process of a query imports DuckDB and Arrow for a third of a second. What is forked is a
 process like any other: it has its own pid, memory and signals, can be killed, and ends with its parent. Only the start
-of Python is left out; the tests of whole rounds on a cluster, of the notebook, of what the page answers and of the kill
-study start their processes as a user does.
+of Python is left out; the tests of whole rounds on a cluster, of the notebook and of what the page answers start their
+processes as a user does.
 """
 
 import atexit
@@ -189,6 +189,8 @@ def _become(request: dict[str, Any], streams: Sequence[int]) -> NoReturn:
         os.chdir(request["folder"])
         os.environ.clear()
         os.environ.update(request["environment"])
+        folders = request["environment"].get("PYTHONPATH", "").split(os.pathsep)
+        sys.path[:0] = [folder for folder in folders if folder and folder not in sys.path]
         os.sched_setaffinity(0, request["cores"])
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, request["blocked_signals"])

@@ -9,7 +9,8 @@ import pytest
 # Names whose use starts a process, or a round that does.
 STARTERS = {
     "subprocess", "process", "run_process", "peak_of", "start_round", "sync_playwright",
-    "run_ranks", "run_all", "run_together", "run_apart", "connected", "after_round", "round_arguments", "choose_precision", "NotebookClient",
+    "run_ranks", "run_all", "run_together", "run_apart", "connected", "after_round", "round_arguments",
+    "choose_precision", "NotebookClient",
 }  # fmt: skip
 FIXTURES = {"catbuilder", "undisturbed", "first_round", "second_round", "without_horovod"}
 

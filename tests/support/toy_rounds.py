@@ -1,5 +1,6 @@
 """A survey of blobs and bars with a pool to be labelled: images as tables name them, and rounds that take seconds."""
 
+import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from catbuilder.inspection.check import check
 CLASSES = ("elliptical", "spiral")
 POOL = 300_000  # first id
 # survey, first id, how many, and what for
-SETS = (("sdss", 100_000, 400, "train"), ("des", 200_000, 500, "calibration"), ("des", POOL, 500, "pool"))
+SETS = (("sdss", 100_000, 240, "train"), ("des", 200_000, 500, "calibration"), ("des", POOL, 500, "pool"))
 
 RECIPE = f"""
 name = "toy"
@@ -30,7 +31,7 @@ hidden = 16
 dropout = 0.2
 [training]
 batch_size = 16
-learning_rate = 3e-3
+learning_rate = 5e-3
 warmup_epochs = 0
 scale_rate = false
 channels_last = false
@@ -54,6 +55,8 @@ rounds = 3
 audit = 8
 """
 CERTIFIED = ("--set", "promotion.policy=certified")
+# the surest predictions of earlier models teach, and the mean of the networks of all rounds speaks
+TEACHING = ("--set", "teaching.surest=0.4", "--set", "speaking.model=mean")
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class Toy:
     def on(self, workspace: Path) -> "Toy":
         """The same in a copy of the workspace."""
         return Toy(self.command.on(workspace), self.truth)
+
+    def begin(self, folder: Path) -> None:
+        """Run a first round in a copy below `folder`: nothing teaches yet, and 120 labels are promoted."""
+        self.on(shutil.copytree(self.workspace, folder / "ws")).round(*TEACHING)
 
     def round(self, *changes: str, n: int = 1, fault: str = "") -> str:
         """Run rounds, with changes of the recipe; killed at a fault point, if one is named."""

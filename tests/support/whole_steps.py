@@ -38,7 +38,7 @@ def main(folder: str, until: str) -> None:
             con.begin()
             seen += [name for name, text in HALF_STEPS.items() if con.execute(text).fetchall()[0][0]]
         reads += 1
-        time.sleep(0.5)
+        time.sleep(0.3)
     print(json.dumps([reads, seen]))
 
 

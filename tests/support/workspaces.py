@@ -182,41 +182,37 @@ def close_round(
     decides.
     """
     classes = workspace.config.classes
-    with workspace.recording("round: planned") as recording:
-        number = recording.round
+    with workspace.recording("round: planned to evaluated") as recording:  # one, since each opens the catalogue anew
+        con, number = recording.con, recording.round
         plan = RoundPlan(
             round=number, recipe=recipe, classes=classes, seed=seed, ranks=1, threads=1, training=len(trained_on),
             validation=0, scored=len(posteriors), manifest_sha256="0" * 64, score_manifest_sha256="0" * 64,
         )  # fmt: skip
-        recording.con.execute(
+        con.execute(
             "INSERT INTO rounds VALUES (?, ?, ?, ?, 1, 1, ?, ?, ?)",
             [number, recipe.name, recipe.sha256, seed, "0" * 64, plan.model_dump_json(), recording.run],
         )
         for survey, object_id, role, label in trained_on:
-            recording.con.execute(
+            con.execute(
                 "INSERT INTO training VALUES (?, ?, ?, ?, ?, 'imported', ?)",
                 [number, survey, object_id, role, label, recording.run],
             )
         record_step(recording, number, "planned", "{}")
-    with workspace.recording("round: trained") as recording:
-        recording.con.execute(
+        con.execute(
             "INSERT INTO models VALUES (?, ?, ?, 'test_efficientnet', 'none', ?, 3, 2, 0.5, ?, ?, false)",
             [number, f"rounds/{number:03d}/model.safetensors", f"{number:x}" * 64, seed, number, recording.run],
         )
         record_step(recording, number, "trained", "{}")
-    with workspace.recording("round: scored") as recording:
         shard = write_scores(workspace.round_folder(number) / "scores" / "scores-00000.parquet", classes, posteriors)
         record_calibrator(recording, plan, [shard])
         n = record_scores(recording, plan, [shard], number)
         record_step(recording, number, "scored", json.dumps({"objects": n}))
-    with workspace.recording("round: decided") as recording:
         if by_policy:
-            record_decisions(recording, plan, decide(recording.con, workspace, plan))
+            record_decisions(recording, plan, decide(con, workspace, plan))
         add_events(recording, *({"model": number} | dict(event) for event in events), round_number=number)
         record_step(recording, number, "decided", json.dumps({"promoted": {}, "retracted": 0}))
-    with workspace.recording("round: evaluated") as recording:
-        record_metrics(recording, evaluate_round(recording.con, number, classes))
-        record_metrics(recording, calibration_metrics(recording.con, plan))
+        record_metrics(recording, evaluate_round(con, number, classes))
+        record_metrics(recording, calibration_metrics(con, plan))
         record_step(recording, number, "evaluated", "{}")
     with workspace.recording("round: closed") as recording:
         record_step(recording, number, "closed", "{}")

@@ -18,6 +18,7 @@ from astropy.table import Table
 from PIL import Image
 from support.command_line import CommandLine
 from support.contents import rows
+from support.forked_processes import ForkedServer
 from support.new_workspace import create_workspace
 from support.served_survey import (
     HP,
@@ -76,6 +77,12 @@ def browser(served: Served):
 
 
 @pytest.fixture
+def unanswered(built: Path) -> Workspace:
+    """The survey itself, to be read alone."""
+    return Workspace.open(built)
+
+
+@pytest.fixture
 def workspace(built: Path, copy_of) -> Workspace:
     return Workspace.open(copy_of(built))
 
@@ -128,7 +135,7 @@ def test_the_browser_is_not_started_with_the_printed_token(tmp_path, monkeypatch
     script.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
     script.chmod(0o755)
     monkeypatch.setenv("BROWSER", f"{script} %s")
-    served = start_serving(create_workspace(tmp_path / "ws"), browser=True)
+    served = start_serving(create_workspace(tmp_path / "ws"), browser=True, kind=ForkedServer)
     try:
         assert httpx.get(served.address).status_code == 303, "it listens, so the browser has been started"
         address = opened.read_text()
@@ -212,11 +219,11 @@ def objects_of(text: str) -> list[int]:
     return [int(number) for number in re.findall(r'<th scope="row"><a href="/objects/[a-z]+/(\d+)"', text)]
 
 
-def test_pages_of_the_catalogue_have_no_gaps_or_repeats(workspace):
-    everything = rows(workspace, "SELECT survey, object_id FROM catalog ORDER BY ALL")
+def test_pages_of_the_catalogue_have_no_gaps_or_repeats(unanswered):
+    everything = rows(unanswered, "SELECT survey, object_id FROM catalog ORDER BY ALL")
     seen, after = [], None
     while True:
-        one = read_page(workspace, CatalogueFilter(), after, n=7)
+        one = read_page(unanswered, CatalogueFilter(), after, n=7)
         seen += [(row["survey"], row["object_id"]) for row in one.rows]
         if one.further is None:
             break
@@ -234,14 +241,14 @@ def test_pages_of_the_catalogue_have_no_gaps_or_repeats(workspace):
         {"survey": "o'brien"}, {"label": "' OR 1=1 --"},
     ],
 )  # fmt: skip
-def test_a_filter_agrees_with_its_sql_condition_for_any_page_size(workspace, given):
+def test_a_filter_agrees_with_its_sql_condition_for_any_page_size(unanswered, given):
     wanted = CatalogueFilter.model_validate(given)
     at = NOW if wanted.at is None else wanted.at
     text = f"SELECT survey, object_id FROM catalog_at({at}) WHERE {wanted.where()} ORDER BY ALL"
-    expected = rows(workspace, text)
-    found, after = [], None
+    expected = rows(unanswered, text)
+    found, after, page = [], None, max(3, len(expected) // 4)
     while True:
-        one = read_page(workspace, wanted, after, n=3)
+        one = read_page(unanswered, wanted, after, page)
         found += [(row["survey"], row["object_id"]) for row in one.rows]
         if one.further is None:
             break
@@ -250,16 +257,16 @@ def test_a_filter_agrees_with_its_sql_condition_for_any_page_size(workspace, giv
     assert expected or given.keys() & {"brightest", "survey", "label", "at", "dec"}
 
 
-def test_a_cone_is_round_on_the_sky(workspace):
-    found = read_page(workspace, CatalogueFilter(ra=105.0, dec=32.0, radius=61.0)).rows
+def test_a_cone_is_round_on_the_sky(unanswered):
+    found = read_page(unanswered, CatalogueFilter(ra=105.0, dec=32.0, radius=61.0)).rows
     ras = sorted({row["ra"] for row in found})
     assert ras == [104.0, 105.0, 106.0], "a degree of right ascension is 50.9 arcmin there"
 
 
-def test_a_slow_search_stops_and_says_how_far_it_got(workspace):
-    one = read_page(workspace, CatalogueFilter(domain="artefact"), n=5, look_s=0.0)
+def test_a_slow_search_stops_and_says_how_far_it_got(unanswered):
+    one = read_page(unanswered, CatalogueFilter(domain="artefact"), n=5, look_s=0.0)
     assert one.out_of_time and one.rows == [] and one.further is not None
-    assert read_page(workspace, CatalogueFilter(domain="artefact"), n=5).further is None
+    assert read_page(unanswered, CatalogueFilter(domain="artefact"), n=5).further is None
 
 
 def test_the_catalogue_can_be_filtered_and_counted(browser):
@@ -349,10 +356,9 @@ def test_the_sql_page_is_read_only(served, browser):
                          ("SELEC 1", "not valid SQL"), ("SELECT 1; SELECT 2", "2 statements were")):  # fmt: skip
         answered = browser.post("/sql", data={"text": query})
         assert answered.status_code == 400 and words in answered.text, query
-    more = browser.post("/sql", data={"text": "SELECT range AS x, 1 AS x FROM range(1000000)"}).text
+    more = browser.post("/sql", data={"text": f"SELECT range AS x, {TRAIN} AS x FROM range(1000000)"}).text
     assert "500 rows (there are more)" in more and more.count("<tr>") == 501 and "x_1" in more
-    large = browser.post("/sql", data={"text": f"SELECT {TRAIN}"}).text
-    assert str(TRAIN) in large, "ids keep their digits"
+    assert more.count(str(TRAIN)) >= 500, "ids keep their digits"
 
 
 def test_the_sql_page_cuts_long_values(browser):
@@ -540,7 +546,7 @@ def draw_for_audit(workspace: Workspace, object_id: int) -> None:
 
 def test_an_audit_stays_blind_for_any_request(workspace):
     draw_for_audit(workspace, POOL + 1)
-    served = start_serving(workspace)
+    served = start_serving(workspace, kind=ForkedServer)
     try:
         with served.client() as client:
             asked = {"list": list_question_lists(workspace)[0].name, "annotator": "vera", "guess": "before"}
@@ -610,7 +616,7 @@ def test_only_this_machine_can_reach_it(served):
 
 
 def test_an_empty_workspace_shows_what_to_do_next(tmp_path: Path):
-    served = start_serving(create_workspace(tmp_path / "ws"))
+    served = start_serving(create_workspace(tmp_path / "ws"), kind=ForkedServer)
     try:
         with served.client() as client:
             for path, words in (

@@ -76,7 +76,10 @@ class PositionColumns:
         return said if self.frame.is_icrs else [*said, f"positions from {self.frame.stated} to ICRS"]
 
     def add_functions(self, con: Connection) -> None:
-        """Define the SQL function that `icrs_sql` needs; the macros of `add_cell_functions` must be there."""
+        """Define the SQL macros that `degrees_sql` needs for texts, and the function that `icrs_sql` needs."""
+        if "VARCHAR" in (self.ra.type, self.dec.type):
+            for statement in con.extract_statements(query("ingest/position_macros")):
+                con.execute(statement)
         if not self.frame.is_icrs:
             self.frame.add_function(con)
 

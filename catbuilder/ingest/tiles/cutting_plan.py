@@ -110,6 +110,7 @@ def plan_cutting(
     _add_objects(workspace, survey, listed)
     with workspace.reading() as con:
         found = _on_tiles(con, tiles, survey)
+        waiting = _count_waiting(con, survey, listed, table)
     cubes: dict[int, _Listed] = {}
     refused: dict[int, Rejection] = {}
     if table:
@@ -121,11 +122,9 @@ def plan_cutting(
         own = [one.object_id for one in cubes.values()]
         taken = np.isin(found["tile"], [*cubes, *refused]) | np.isin(found["object_id"], own)
         found = _keep(found, ~taken)
-    with workspace.reading() as con:
-        con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in listed], pa.int64())}))
-        waiting = fetch_number(
-            con, query("ingest/count_objects_without_stamp"), {"survey": survey, "listed": table is not None}
-        )
+    if cubes:  # they are objects without a stamp now
+        with workspace.reading() as con:
+            waiting = _count_waiting(con, survey, listed, table)
     return _planned(tiles, found, cubes, rule, waiting, tuple(refused.values()), rows)
 
 
@@ -238,8 +237,18 @@ def _at_known_position(table: CsvRows, row: CsvRow, one: _Listed, known: _Positi
     return True
 
 
+def _count_waiting(con: Connection, survey: str, listed: list[_Listed], table: Path | None) -> int:
+    """How many objects of the survey, or of the table, have no stamp."""
+    con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in listed], pa.int64())}))
+    return fetch_number(
+        con, query("ingest/count_objects_without_stamp"), {"survey": survey, "listed": table is not None}
+    )
+
+
 def _known_positions(workspace: Workspace, survey: str, wanted: list[_Listed]) -> _Positions:
     """Positions of those objects that the catalogue has."""
+    if not wanted:
+        return {}
     with workspace.reading() as con:
         con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in wanted], pa.int64())}))
         return {row[0]: row[1:3] for row in con.execute(query("ingest/known_positions"), {"survey": survey}).fetchall()}

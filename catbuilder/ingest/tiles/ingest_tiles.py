@@ -243,6 +243,8 @@ def _remarks(tiles: list[Tile]) -> tuple[str, ...]:
 
 
 def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list[Rejection]:
+    if not rejections:
+        return []
     with workspace.reading() as con:
         known = con.execute(
             query("ingest/earlier_tile_rejections"), {"files": [one.file for one in rejections]}

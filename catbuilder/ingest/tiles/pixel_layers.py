@@ -14,12 +14,18 @@ used, and the report says so.
 | JWST, HST | DQ | the documented bits, by the card TELESCOP |
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from astropy.io import fits
+
+from catbuilder.ingest.tiles.tile_rows import PlainImage, find_plain_image
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 WEIGHT_NAMES = frozenset(("WGT", "WHT", "WEIGHT", "WT", "IVAR", "INVVAR"))
 """Extensions in which 0 means no data."""
@@ -58,6 +64,7 @@ class PixelLayer:
     kind: Literal["mask", "weight"]
     bits: dict[str, int] | int = _ANY_BIT  # of a mask: a value with one of them is bad; by band, where they differ
     is_cube: bool = False  # a layer for each band, like the image
+    plain: PlainImage | None = None  # where its pixels lie, if they are neither compressed nor scaled
 
     def bits_of(self, band: str) -> int:
         """Return the bits that mean a bad pixel in a band; -1 for any value but 0."""
@@ -67,7 +74,7 @@ class PixelLayer:
 def find_bad(kind: str, bits: int, values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
     """Mark bad pixels: those with one of a mask's bits, or whose weight or error is not a positive finite number."""
     if kind == "weight":
-        return ~((values > 0) & np.isfinite(values))
+        return ~((values > 0) & (values < np.inf))
     if bits == _ANY_BIT:
         return np.asarray(values != 0)
     if values.dtype.kind == "f":
@@ -103,7 +110,7 @@ def read_layer(
         sizes = [" x ".join(str(side) for side in sides[::-1]) for sides in (hdu.shape, shape)]
         raise Unknown(f"it has {sizes[0]} pixels and the image {sizes[1]}")
     kind: Literal["mask", "weight"] = "mask" if name in MASK_NAMES else "weight"
-    return PixelLayer(path, number, kind, bits, len(hdu.shape) == 3), remark
+    return PixelLayer(path, number, kind, bits, len(hdu.shape) == 3, find_plain_image(hdu)), remark
 
 
 def _mask_bits(

@@ -7,15 +7,15 @@ its colours and sky depend on its neighbours.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from astropy.stats import sigma_clipped_stats
 from PIL import Image
-from scipy import ndimage
 
-from catbuilder.ingest.picture import quality_flags
+from catbuilder.ingest.picture import quality_flags_of
+from catbuilder.ingest.tiles.sky_level import background
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -42,6 +42,7 @@ MISSING_PIXEL_FLAGS = frozenset(("masked", "truncated"))
 MARGIN = 0.1  # of the box's width, on each side: for the sky level, and for the Lanczos kernel
 _SKY_FROM = 0.45  # of the width, from the centre: farther pixels count as sky
 _DEAD_RUN = 8  # consecutive zeros
+_TOGETHER = 32  # stamps whose arrays are computed at once: they stay in the CPU's cache
 _SLOPE = 0.1  # slope of the stretch at 0, in units of x / STRETCH (as in astropy's make_lupton_rgb)
 
 
@@ -54,61 +55,70 @@ class RenderedStamp:
     reason: str | None  # a sentence if pixels are missing
 
 
-def render(
-    bands: Floats, bad: Bools, outside: Bools, names: str, x: float, y: float, width: float, size: int
-) -> RenderedStamp:
-    """Render the colour stamp of one object.
+@dataclass(frozen=True)
+class CutOut:
+    """The pixels of a tile around an object; they extend `MARGIN` of the box's width beyond the box on each side."""
+
+    bands: Floats  # (3, height, width), nanomaggies per square arcsec, blue to red
+    bad: Bools  # (height, width), pixels that a mask or a weight calls bad; `render` adds NaN and blocks of zeros
+    outside: Bools | None  # (height, width), pixels beyond the tile; None if there are none
+    x: float  # the object's centre in these arrays, px; the centre of the first pixel is 0
+    y: float
+    width: float  # of the box, px
+
+
+def render(cut_outs: Sequence[CutOut], names: str, size: int) -> list[RenderedStamp]:
+    """Render the colour stamps of objects.
 
     Parameters
     ----------
-    bands : (3, height, width), nanomaggies per square arcsec, blue to red. It extends `MARGIN` of the box's width
-        beyond the box on each side
-    bad : (height, width), pixels that a mask or a weight calls bad; this function adds NaN and blocks of zeros
-    outside : (height, width), pixels beyond the tile
     names : the bands' letters
-    x, y : the object's centre in this array, px; the centre of the first pixel is 0
-    width : of the box, px
-    size : of the stamp, px
+    size : of the stamps, px
     """
-    bad = (bad | ~np.isfinite(bands).all(axis=0) | _zero_blocks(bands)) & ~outside
-    distance = _distance(bands.shape[1:], x, y)
-    sky = ~bad & ~outside & (distance > _SKY_FROM * width)
-    levels, noise = background(bands[:, sky])
-    if (noise <= 1e-5 * np.abs(levels)).any():  # below the rounding error: a constant, so never exposed
-        bad = ~outside
-    clean = np.where(bad | outside, np.float32(0), bands - levels[:, None, None])
-    colours = lupton_colours(np.stack([resample(band, x, y, width, size) for band in clean]), names)
-    pixels = np.ascontiguousarray(colours[::-1])  # FITS counts rows upwards, images downwards
-    missing = _missing(bad, outside, distance <= width / 2, x, y, CENTRAL_FRACTION * width)
-    return RenderedStamp(pixels, quality_flags(pixels) + tuple(missing), "; ".join(missing.values()) or None)
+    stamps: dict[int, RenderedStamp] = {}
+    order = sorted(range(len(cut_outs)), key=lambda k: cut_outs[k].bands.shape[1])  # alike in size: see `background`
+    for first in range(0, len(order), _TOGETHER):
+        together = order[first : first + _TOGETHER]
+        stamps.update(zip(together, _render_few([cut_outs[k] for k in together], names, size), strict=True))
+    return [stamps[k] for k in range(len(cut_outs))]
 
 
-def background(sky: Floats) -> tuple[Floats, Floats]:
-    """Measure level and noise (standard deviation) of each band in pixels that are mostly sky.
+def _render_few(cut_outs: list[CutOut], names: str, size: int) -> Iterator[RenderedStamp]:
+    bad = [_bad_pixels(one) for one in cut_outs]
+    levels, noise = background([_sky_pixels(one, wrong) for one, wrong in zip(cut_outs, bad, strict=True)])
+    light = np.empty((len(cut_outs), 3, size, size), np.float32)
+    for k, one in enumerate(cut_outs):
+        if (noise[k] <= 1e-5 * np.abs(levels[k])).any():  # below the rounding error: a constant, so never exposed
+            bad[k] = np.ones(one.bad.shape, bool) if one.outside is None else ~one.outside
+        clean = one.bands - levels[k][:, None, None]
+        for unusable in (bad[k], one.outside):
+            if unusable is not None:
+                clean[:, unusable] = 0
+        resample(clean, one.x, one.y, one.width, light[k])
+    # FITS counts rows upwards, images downwards
+    stamps = np.ascontiguousarray(lupton_colours(light, names)[:, ::-1])
+    for one, wrong, pixels, flags in zip(cut_outs, bad, stamps, quality_flags_of(stamps), strict=True):
+        missing = _missing(one, wrong)
+        yield RenderedStamp(pixels, flags + tuple(missing), "; ".join(missing.values()) or None)
 
-    These are median and MAD after clipping at 3 sigma, so that neighbours do not count.
 
-    Parameters
-    ----------
-    sky : (bands, n) pixels; with fewer than 16 the level is 0 and the noise NaN
-    """
-    if sky.shape[1] < 16:
-        return np.zeros(len(sky), np.float32), np.full(len(sky), np.nan, np.float32)
-    _, level, noise = sigma_clipped_stats(sky, sigma=3.0, maxiters=5, stdfunc="mad_std", axis=1)
-    return np.asarray(level, np.float32), np.asarray(noise, np.float32)
-
-
-def resample(band: Floats, x: float, y: float, width: float, size: int) -> Floats:
-    """Resample the box of `width` px around (x, y) to (size, size), by Lanczos with antialiasing.
+def resample(bands: Floats, x: float, y: float, width: float, into: Floats) -> None:
+    """Resample the box of `width` px around (x, y) by Lanczos with antialiasing.
 
     This is done before the stretch: light is then averaged as by a coarser camera, while averages of stretched pixels
     would make knots and nuclei fainter the more a survey's pixels are shrunk. SDSS and DES sample their seeing with
     three pixels or more, so Lanczos does not ring. The box may begin inside a pixel, which centres the object.
+
+    Parameters
+    ----------
+    bands : (bands, height, width)
+    into : (bands, size, size), which is filled
     """
     left, top = x + 0.5 - width / 2, y + 0.5 - width / 2  # Pillow counts from the pixel's corner
-    picture = Image.fromarray(np.ascontiguousarray(band, np.float32))
-    box = (max(left, 0.0), max(top, 0.0), min(left + width, band.shape[1]), min(top + width, band.shape[0]))
-    return np.asarray(picture.resize((size, size), Image.Resampling.LANCZOS, box=box))
+    box = (max(left, 0.0), max(top, 0.0), min(left + width, bands.shape[2]), min(top + width, bands.shape[1]))
+    for band, stamp in zip(bands, into, strict=True):
+        picture = Image.frombuffer("F", bands.shape[:0:-1], np.ascontiguousarray(band, np.float32), "raw", "F", 0, 1)
+        stamp[:] = picture.resize(stamp.shape, Image.Resampling.LANCZOS, box=box)
 
 
 def mask_dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
@@ -119,10 +129,21 @@ def mask_dead_lines(pixels: npt.NDArray[np.generic]) -> Bools:
     pixels : (height, width) of one band, floating-point: in whole numbers zeros are common
     """
     zero = pixels == 0
-    if zero.sum() < _DEAD_RUN:
+    if np.count_nonzero(zero) < _DEAD_RUN:
         return np.zeros(zero.shape, bool)
-    across, along = np.ones((1, _DEAD_RUN), bool), np.ones((_DEAD_RUN, 1), bool)
-    return np.asarray(ndimage.binary_opening(zero, across) | ndimage.binary_opening(zero, along))
+    return _runs(zero) | _runs(zero.T).T
+
+
+def _runs(zero: Bools) -> Bools:
+    """Mark runs of `_DEAD_RUN` or more along rows: to import scipy for this takes as long as hundreds of stamps."""
+    found = np.zeros(zero.shape, bool)
+    if zero.shape[1] < _DEAD_RUN:
+        return found
+    whole = np.logical_and.reduce([zero[:, k : zero.shape[1] - _DEAD_RUN + 1 + k] for k in range(_DEAD_RUN)])
+    if whole.any():
+        for k in range(_DEAD_RUN):
+            found[:, k : k + whole.shape[1]] |= whole
+    return found
 
 
 def lupton_colours(bands: Floats, names: str) -> npt.NDArray[np.uint8]:
@@ -132,48 +153,76 @@ def lupton_colours(bands: Floats, names: str) -> npt.NDArray[np.uint8]:
 
     Parameters
     ----------
-    bands : (3, height, width), sky-subtracted nanomaggies per square arcsec, blue to red
+    bands : (..., 3, height, width), sky-subtracted nanomaggies per square arcsec, blue to red
     names : the bands' letters, from `BANDS`
 
     Returns
     -------
-    (height, width, 3) uint8, red first
+    (..., height, width, 3) uint8, red first
     """
     gains = np.array([GAINS[name] for name in names], np.float32)
     scaled = bands * gains[:, None, None] / STRETCH
-    brightness = np.maximum(np.abs(scaled.mean(axis=0)), 1e-6)
+    brightness = np.maximum(np.abs(scaled.mean(axis=-3, keepdims=True)), 1e-6)
     stretched = _SLOPE / math.asinh(_SLOPE * SOFTENING) * np.arcsinh(SOFTENING * brightness)
-    colours = scaled[::-1] * (stretched / brightness)
-    colours /= np.maximum(colours.max(axis=0), 1.0)  # a pixel that is too bright keeps its hue
+    colours = scaled[..., ::-1, :, :] * (stretched / brightness)
+    colours /= np.maximum(colours.max(axis=-3, keepdims=True), 1.0)  # a pixel that is too bright keeps its hue
     levels = PEDESTAL + (255 - PEDESTAL) * colours
-    return np.moveaxis(np.clip(levels + 0.5, 0, 255).astype(np.uint8), 0, -1)
+    return np.moveaxis(np.clip(levels + 0.5, 0, 255).astype(np.uint8), -3, -1)
 
 
-def _distance(shape: tuple[int, ...], x: float, y: float) -> Floats:
-    """Distance of each pixel from the object, px, along the axis on which it is farther."""
-    rows, columns = np.ogrid[: shape[0], : shape[1]]
-    return np.maximum(np.abs(rows - y), np.abs(columns - x)).astype(np.float32)
+def _bad_pixels(one: CutOut) -> Bools | None:
+    """Pixels of the tile without usable light, or None."""
+    bad = one.bad | _zero_blocks(one.bands)
+    if not np.isfinite(one.bands).all():
+        bad |= ~np.isfinite(one.bands).all(axis=0)
+    if one.outside is not None:
+        bad &= ~one.outside
+    return bad if bad.any() else None
+
+
+def _sky_pixels(one: CutOut, bad: Bools | None) -> Floats:
+    """The good pixels outside the box that holds the object, (bands, n)."""
+    far_rows, far_columns = (distance > _SKY_FROM * one.width for distance in _distances(one))
+    sky = far_rows[:, None] | far_columns[None, :]
+    if bad is not None:
+        sky &= ~bad
+    if one.outside is not None:
+        sky &= ~one.outside
+    return one.bands.reshape(len(one.bands), -1)[:, np.flatnonzero(sky)]
+
+
+def _distances(one: CutOut) -> tuple[Floats, Floats]:
+    """Distance of each row and each column from the object, px."""
+    rows, columns = (np.arange(n) for n in one.bands.shape[1:])
+    return np.abs(rows - one.y).astype(np.float32), np.abs(columns - one.x).astype(np.float32)
 
 
 def _zero_blocks(bands: Floats) -> Bools:
     """Mark blocks of 3 x 3 or more exact zeros in any band, which were never exposed; integer data has single zeros."""
     zero = bands == 0
-    across = zero[:, :, :-2] & zero[:, :, 1:-1] & zero[:, :, 2:]
-    if not (across[:, :-2] & across[:, 1:-1] & across[:, 2:]).any():
+    if np.count_nonzero(zero) < 9:
         return np.zeros(bands.shape[1:], bool)
-    return np.any([ndimage.binary_opening(band, np.ones((3, 3), bool)) for band in zero], axis=0)
+    across = zero[:, :, :-2] & zero[:, :, 1:-1] & zero[:, :, 2:]
+    blocks = across[:, :-2] & across[:, 1:-1] & across[:, 2:]
+    found = np.zeros(zero.shape, bool)
+    if blocks.any():
+        for down, along in np.ndindex(3, 3):
+            found[:, down : down + blocks.shape[1], along : along + blocks.shape[2]] |= blocks
+    return np.asarray(found.any(axis=0))
 
 
-def _missing(bad: Bools, outside: Bools, box: Bools, x: float, y: float, centre_px: float) -> dict[str, str]:
+def _missing(one: CutOut, bad: Bools | None) -> dict[str, str]:
     """The flags for missing pixels, each with a sentence."""
     found = {}
-    if bad.any():
+    near_rows, near_columns = (distance <= one.width / 2 for distance in _distances(one))
+    box = near_rows[:, None] & near_columns[None, :]
+    if bad is not None and bad.any():
         share = float(bad[box].mean())
         rows, columns = np.nonzero(bad)
-        central = bool((np.hypot(rows - y, columns - x) <= centre_px).any())
+        central = bool((np.hypot(rows - one.y, columns - one.x) <= CENTRAL_FRACTION * one.width).any())
         if central or share > MAX_MASKED_FRACTION:
             where = "the centre too" if central else "none at the centre"
             found["masked"] = f"{share:.1%} of its pixels are bad, {where}"
-    if (outside & box).any():
-        found["truncated"] = f"{float(outside[box].mean()):.1%} of its box lies beyond the tile"
+    if one.outside is not None and (one.outside & box).any():
+        found["truncated"] = f"{float(one.outside[box].mean()):.1%} of its box lies beyond the tile"
     return found

@@ -21,7 +21,7 @@ from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_area, proj_plane_pixel_scales
 
 from catbuilder.core.arguments import PIXEL_SCALES_ARCSEC, is_pixel_scale
-from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.safe_text import in_one_line, last_line
 from catbuilder.core.settings import Limits
 from catbuilder.ingest.tables.fits_header import (
     MOST_HDUS,
@@ -32,6 +32,7 @@ from catbuilder.ingest.tables.fits_header import (
     read_header,
 )
 from catbuilder.ingest.tiles.pixel_layers import LAYER_NAMES, PixelLayer, Unknown, read_layer
+from catbuilder.ingest.tiles.tile_rows import PlainImage, find_plain_image
 
 _MOST_FILLING = 2**20  # bytes
 _SQUARE = 0.05  # by which a pixel's sides may differ: distortions reach 1 %
@@ -73,6 +74,7 @@ class TileFile:
     layers: tuple[PixelLayer, ...]  # masks and weights
     bands: str  # the letter of each layer of a cube, or of the one band
     remarks: tuple[Remark, ...] = ()
+    plain: PlainImage | None = None  # where its pixels lie, if they are neither compressed nor scaled
 
 
 def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -> TileFile:
@@ -100,6 +102,7 @@ def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -
             named = [*_filters(file[0].header), *_filters(header)]
             band = _named_band(header, shape, band, named)
             layers = _layers(path, file, names, number, remarks)
+            plain = find_plain_image(file[number])
             for card in _READ_LATER:
                 header.get(card)  # astropy parses a card on access, and raises then
             if "BSOFTEN" in header and "BOFFSET" in header:
@@ -112,7 +115,7 @@ def read_tile_file(path: Path, band: str | None, limits: Limits | None = None) -
     # A damaged header makes astropy raise errors of many kinds: OSError, ValueError, OverflowError ...
     except Exception as error:
         raise BadTile(f"it cannot be read as FITS ({last_line(error)}); fetch it again") from None
-    return TileFile(path, number, header, shape, layers, band, tuple(remarks))
+    return TileFile(path, number, header, shape, layers, band, tuple(remarks), plain)
 
 
 def read_layer_file(path: Path, name: str, image: TileFile, limits: Limits | None = None) -> PixelLayer:
@@ -242,12 +245,6 @@ def _zero_point_of_unit(unit: object, side: float) -> float | None:
         return float(one.to(u.Jy, u.zero_point_flux((0 * u.ABmag).to(u.Jy))).to_value(u.ABmag))
     except (ValueError, TypeError, u.UnitConversionError):
         return None  # counts, ADU, electrons per second: MAGZERO gives their meaning
-
-
-def last_line(error: Exception) -> str:
-    """Return the last line of an error's message, where wcslib states the cause, or the error's class."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
 
 
 def _refuse_damaged(path: Path, longest_side: int, block_pixels: int) -> None:

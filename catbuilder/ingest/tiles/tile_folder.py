@@ -296,7 +296,7 @@ def _tile(name: str, files: list[TileFile], survey: str, wanted: str | None) -> 
     _refuse_other_layers(chosen)
     planes = tuple(
         Plane(str(file.path), file.hdu, present.index(band) if is_cube else None, band, file.layers,
-              _unit(file, survey, wcs, remarks))
+              _unit(file, survey, wcs, remarks), file.header["BITPIX"] < 0, file.plain)
         for file, band in zip(chosen, bands, strict=True)
     )  # fmt: skip
     return Tile(name, planes, bands, shape, wcs, is_cube, tuple(dict.fromkeys(remarks)))

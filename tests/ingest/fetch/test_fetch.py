@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.command_line import wait_for
+from support.command_line import CATBUILDER, hear_ctrl_c, wait_for
 from support.cutout_server import (
     black,
     broken,
@@ -41,8 +41,9 @@ from support.cutout_server import (
     web_page,
     web_page_called_image,
 )
+from support.forked_processes import ForkedProcess
 from support.new_workspace import create_workspace
-from support.workspaces import COMMAND, ask, cli, failed
+from support.workspaces import ask, cli, failed
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
@@ -321,7 +322,7 @@ def test_second_tries_and_redirects_keep_to_the_rate_too(workspace, service, fau
 def test_two_fetches_of_one_kind_at_once_are_one_too_many(workspace, service):
     service.faults = {1: dripping}
     options = ["-w", str(workspace.path), "fetch", "--survey", "sdss", "--service", service.template]
-    process = subprocess.Popen([*COMMAND, *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = ForkedProcess([CATBUILDER, *options], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         wait_for(lambda: service.counts)
         failed(cli(*options), "another fetch of sdss from 127.0.0.1", f"process {process.pid} on")
@@ -335,8 +336,8 @@ def test_two_fetches_of_one_kind_at_once_are_one_too_many(workspace, service):
 
 def test_failures_are_on_disk_before_the_fetch_ends(workspace, service):
     service.faults = {1: not_there, 2: not_there, 3: dripping}
-    process = subprocess.Popen(
-        [*COMMAND, "-w", str(workspace.path), "fetch", "--survey", "sdss", "--service", service.template],
+    process = ForkedProcess(
+        [CATBUILDER, "-w", str(workspace.path), "fetch", "--survey", "sdss", "--service", service.template],
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -392,8 +393,8 @@ def test_a_stamp_that_lacks_pixels_is_replaced_and_no_other(workspace, service):
 def test_files_of_another_width_are_not_taken_and_what_the_dead_left_is_cleared_away(workspace, service):
     service.delay_s = 0.05
     options = ["--survey", "sdss", "--service", service.template, "--rate", "20", "--size", "10"]
-    process = subprocess.Popen(
-        [*COMMAND, "-w", str(workspace.path), "fetch", *options], stderr=subprocess.DEVNULL, text=True
+    process = ForkedProcess(
+        [CATBUILDER, "-w", str(workspace.path), "fetch", *options], stderr=subprocess.DEVNULL, text=True
     )
     wait_for(lambda: list(workspace.path.glob("fetched/sdss/*/[0-9]*.jpg")))
     process.kill()
@@ -406,17 +407,12 @@ def test_files_of_another_width_are_not_taken_and_what_the_dead_left_is_cleared_
     assert not list(folder.glob(".*"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_fetch_that_was_stopped_goes_on_and_asks_for_nothing_twice(workspace, service, how):
+@pytest.mark.parametrize(("how", "kind"), [(signal.SIGKILL, ForkedProcess), (signal.SIGINT, subprocess.Popen)])
+def test_a_fetch_that_was_stopped_goes_on_and_asks_for_nothing_twice(workspace, service, how, kind):
     service.delay_s = 0.05
     options = ["--survey", "sdss", "--service", service.template, "--rate", "20"]
-    process = subprocess.Popen(
-        [*COMMAND, "-w", str(workspace.path), "fetch", *options],
-        stderr=subprocess.PIPE,
-        text=True,
-        # a test run in the background of a shell has Ctrl-C ignored, and its children with it
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
+    command = [CATBUILDER, "-w", str(workspace.path), "fetch", *options]
+    process = kind(command, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c)
     wait_for(lambda: len(list(workspace.path.glob("fetched/sdss/*/[0-9]*.jpg"))) >= 3)
     process.send_signal(how)
     _, err = process.communicate(timeout=60)

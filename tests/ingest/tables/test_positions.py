@@ -29,13 +29,14 @@ SPELLINGS = (
 @functools.cache
 def macros() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
-    for statement in con.extract_statements(query("ingest/cell_macros")):
-        con.execute(statement)
+    for name in ("ingest/cell_macros", "ingest/position_macros"):
+        for statement in con.extract_statements(query(name)):
+            con.execute(statement)
     return con
 
 
 def by_sql(text: str) -> tuple[float | None, float | None]:
-    return macros().execute("SELECT ra_degrees(cell($t)), dec_degrees(cell($t))", {"t": text}).fetchall()[0]
+    return macros().execute("SELECT sexagesimal_ra(cell($t)), sexagesimal_dec(cell($t))", {"t": text}).fetchall()[0]
 
 
 @settings(max_examples=200, deadline=None)

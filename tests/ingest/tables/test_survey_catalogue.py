@@ -275,7 +275,10 @@ def test_what_is_no_position_is_none_and_never_an_error(texts):
 
 def degrees_of(positions: list[tuple[str, str]]) -> list[tuple[float | None, float | None]]:
     ra, dec = zip(*positions, strict=True)
-    asked = "SELECT ra_degrees(cell(ra)), dec_degrees(cell(dec)) FROM (SELECT unnest($ra) AS ra, unnest($dec) AS dec)"
+    asked = (
+        "SELECT sexagesimal_ra(cell(ra)), sexagesimal_dec(cell(dec)) "
+        "FROM (SELECT unnest($ra) AS ra, unnest($dec) AS dec)"
+    )
     return macros().execute(asked, {"ra": list(ra), "dec": list(dec)}).fetchall()
 
 
@@ -789,6 +792,7 @@ def test_help_has_an_example(kind):
 def macros() -> duckdb.DuckDBPyConnection:
     """A connection that knows what the cells of text tables mean."""
     con = duckdb.connect()
-    for statement in con.extract_statements(query("ingest/cell_macros")):
-        con.execute(statement)
+    for name in ("ingest/cell_macros", "ingest/position_macros"):
+        for statement in con.extract_statements(query(name)):
+            con.execute(statement)
     return con

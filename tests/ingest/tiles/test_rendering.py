@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.stats import sigma_clipped_stats
 from astropy.visualization import make_lupton_rgb
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,12 +13,14 @@ from catbuilder.ingest.tiles.rendering import (
     PEDESTAL,
     SOFTENING,
     STRETCH,
+    CutOut,
     Floats,
-    background,
+    RenderedStamp,
     lupton_colours,
     render,
     resample,
 )
+from catbuilder.ingest.tiles.sky_level import background
 from catbuilder.simulation.galaxies import SurveyPlan, draw_galaxies
 from catbuilder.simulation.galaxy import Galaxy
 from catbuilder.simulation.telescopes import DES, SDSS, Scene, Telescope, stamp_pixels
@@ -37,19 +40,17 @@ def noisy(bands: Floats, sigma: float = 0.05, level: float = 0.0) -> Floats:
     return bands + np.random.default_rng(0).normal(level, sigma, bands.shape).astype(np.float32)
 
 
-def rendered(bands: Floats, bad: np.ndarray | None = None, outside: np.ndarray | None = None):
+def rendered(bands: Floats, bad: np.ndarray | None = None, outside: np.ndarray | None = None) -> RenderedStamp:
     nothing = np.zeros(bands.shape[1:], bool)
     middle = (bands.shape[1] - 1) / 2
-    return render(
-        bands,
-        nothing if bad is None else bad,
-        nothing if outside is None else outside,
-        "gri",
-        middle,
-        middle,
-        WIDTH,
-        SIZE,
-    )
+    one = CutOut(bands, nothing if bad is None else bad, outside, middle, middle, WIDTH)
+    return render([one], "gri", SIZE)[0]
+
+
+def resampled(band: Floats, x: float, y: float, width: float, size: int) -> Floats:
+    stamp = np.empty((1, size, size), np.float32)
+    resample(band[None], x, y, width, stamp)
+    return stamp[0]
 
 
 def scene() -> Floats:
@@ -67,7 +68,7 @@ def centroid(light: np.ndarray) -> tuple[float, float]:
 def test_a_galaxy_at_any_fraction_of_a_pixel_comes_out_in_the_middle(
     x: float, y: float, width: float, size: int
 ) -> None:
-    stamp = resample(blob(x, y, 113, sigma=4.0)[1], x, y, width, size)
+    stamp = resampled(blob(x, y, 113, sigma=4.0)[1], x, y, width, size)
     across, along = centroid(stamp)
     assert abs(across) * width / size < 0.03  # px of the tile
     assert abs(along) * width / size < 0.03  # px of the tile
@@ -75,8 +76,8 @@ def test_a_galaxy_at_any_fraction_of_a_pixel_comes_out_in_the_middle(
 
 def test_resampling_keeps_the_surface_brightness() -> None:
     flat = np.full((60, 60), 3.25, np.float32)
-    np.testing.assert_allclose(resample(flat, 30.3, 29.1, 41.7, 64), 3.25, rtol=1e-5)
-    np.testing.assert_allclose(resample(flat, 30.3, 29.1, 41.7, 16), 3.25, rtol=1e-5)
+    np.testing.assert_allclose(resampled(flat, 30.3, 29.1, 41.7, 64), 3.25, rtol=1e-5)
+    np.testing.assert_allclose(resampled(flat, 30.3, 29.1, 41.7, 16), 3.25, rtol=1e-5)
 
 
 def test_the_stretch_is_that_of_lupton_and_others() -> None:
@@ -106,11 +107,43 @@ def test_the_noise_of_the_sky_keeps_its_mean() -> None:
 def test_the_sky_is_found_under_neighbours_and_taken_off() -> None:
     bands = noisy(np.zeros((3, 40, 40), np.float32), 0.1, level=2.0).reshape(3, -1)
     bands[:, ::10] += 25.0
-    level, noise = background(bands)
+    (level,), (noise,) = background([bands])
     np.testing.assert_allclose(level, 2.0, atol=0.02)
     np.testing.assert_allclose(noise, 0.1, atol=0.02)
     level_sky, raised = rendered(scene()), rendered(scene() + 2.0)
     assert np.abs(level_sky.pixels.astype(int) - raised.pixels.astype(int)).max() <= 1
+
+
+def test_sky_levels_are_those_of_astropys_clipping_whatever_is_measured_together() -> None:
+    rng = np.random.default_rng(3)
+    skies = []
+    for k in range(60):
+        sky = rng.normal(rng.normal(), 0.1, (3, int(rng.integers(16, 3000)))).astype(np.float32)
+        sky[:, rng.random(sky.shape[1]) < 0.3 * rng.random()] += rng.exponential(3)
+        skies.append(np.round(sky, 1) if k % 5 == 0 else sky)
+    skies[7][0] = 1.5
+    levels, noise = background(skies)
+    for sky, level, sigma in zip(skies, levels, noise, strict=True):
+        np.testing.assert_array_equal(level, sigma_clipped_stats(sky, stdfunc="mad_std", axis=1)[1])
+        np.testing.assert_array_equal(background([sky])[1][0], sigma)
+    assert noise[7, 0] == 0 and (noise[8] > 0.05).all()
+    levels, noise = background([np.ones((3, 15), np.float32)])
+    assert (levels == 0).all() and np.isnan(noise).all()
+
+
+def test_a_stamp_is_the_same_whatever_is_rendered_with_it() -> None:
+    cut_outs = []
+    for k in range(50):
+        width = 40.0 + 2 * k
+        side = section_side(width)
+        bands = noisy(blob(side / 2, side / 2, side), level=k / 10)
+        outside = np.zeros((side, side), bool)
+        outside[:5] = True
+        cut_outs.append(CutOut(bands, bands[0] > 20 + k, outside if k % 4 == 0 else None, side / 2, side / 2.1, width))
+    for one, together in zip(cut_outs, render(cut_outs, "gri", SIZE), strict=True):
+        (alone,) = render([one], "gri", SIZE)
+        np.testing.assert_array_equal(alone.pixels, together.pixels)
+        assert (alone.flags, alone.reason) == (together.flags, together.reason)
 
 
 def test_a_clean_galaxy_has_no_flag() -> None:
@@ -175,7 +208,7 @@ def seen(galaxy: Galaxy, telescope: Telescope) -> np.ndarray:
         Scene(galaxy).noisy_bands(telescope, side, seed=1)[..., ::-1].transpose(2, 0, 1) / telescope.arcsec_per_pixel**2
     )
     nothing, middle = np.zeros((side, side), bool), (side - 1) / 2
-    return render(bands, nothing, nothing, "gri", middle, middle, width, SIZE).pixels.astype(float)
+    return render([CutOut(bands, nothing, None, middle, middle, width)], "gri", SIZE)[0].pixels.astype(float)
 
 
 def test_a_galaxy_looks_the_same_in_both_surveys() -> None:

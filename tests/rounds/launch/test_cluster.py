@@ -68,6 +68,7 @@ class Nodes:
         for name in names:
             if name not in self.by_name:
                 self.add(name)
+        wait_for(lambda: len(cores(self)) == len(self.by_name))  # one that was killed is listed for a while
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,8 @@ def test_a_round_on_a_node_that_does_not_see_the_workspace_gives_the_same_catalo
         stdout=subprocess.DEVNULL,
     )
     try:
-        wait_for(lambda: sum(row["Alive"] for row in nodes.ray.global_state.node_table()) == 2)
+        up = [{}, {"CPU": 2.0}]  # the head, and this one
+        wait_for(lambda: sorted(cores(nodes), key=len) == up)
         process = start(nodes, catbuilder)
         wait_for(lambda: epoch_begun(catbuilder.workspace, 1) or process.poll() is not None)
         assert process.poll() is None, process.communicate()
@@ -172,6 +174,12 @@ def test_a_round_on_a_node_that_does_not_see_the_workspace_gives_the_same_catalo
         node.wait(60)
     assert_same_contents(catbuilder.workspace, undisturbed)
     assert not list(tmp_path.glob("catbuilder-*/*")), "a node keeps nothing"
+
+
+def cores(nodes: Nodes) -> list[dict[str, float]]:
+    """The cores of each node that is up."""
+    alive = [row["Resources"] for row in nodes.ray.global_state.node_table() if row["Alive"]]
+    return [{name: number for name, number in each.items() if name == "CPU"} for each in alive]
 
 
 # --- workers that do what they are told, which need no PyTorch
