@@ -27,7 +27,8 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 LONGEST = (
     "test_kill.py", "test_disk_faults.py", "test_run.py", "test_certified_rounds.py", "test_cluster.py",
     "test_determinism.py", "test_real_run.py", "test_concurrency.py", "test_wrong_promotions.py", "test_experiment.py",
-    "test_cases.py", "test_training.py", "test_interrupt.py", "test_replan.py", "test_backup.py", "test_moved_workspace.py",
+    "test_cases.py", "test_training.py", "test_interrupt.py", "test_replan.py", "test_backup.py",
+    "test_moved_workspace.py",
 )  # fmt: skip
 
 
