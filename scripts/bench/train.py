@@ -156,7 +156,7 @@ def case(recipe: Recipe, ranks: int, turns: int, steps: int) -> bool:
             seed=0, round=1, threads=threads, coordinator=os.getpid(),
         )  # fmt: skip
         os.environ["CATBUILDER_BENCH"] = f"{turns} {steps}"
-        run_ranks("train", job.write(folder / "job.json"), folder, ranks, threads, lambda: None)
+        run_ranks(job, ranks, lambda: None, "train")
         measured = json.loads((folder / "measured.json").read_text())
     return tell(recipe, ranks, threads, steps, measured["taken"], measured["numbers"])
 

@@ -20,7 +20,7 @@ def stray_files(tmp_path, monkeypatch):
 
 def test_a_worker_is_not_started_from_a_stray_file(stray_files):
     log = stray_files / "worker.log"
-    run_all([Worker("this", stray_files / "job.json", log, {}, "")], lambda: None)
+    run_all([Worker("this", stray_files / "job.json", log, {})], lambda: None)
     assert "Namespaces are one honking great idea" in log.read_text()
 
 

@@ -18,8 +18,7 @@ from catbuilder.core.files import sha256_file
 from catbuilder.core.recipe import Teaching
 from catbuilder.network.checkpoint import load_model
 from catbuilder.network.distributed import _cut
-from catbuilder.rounds.launch.processes import Worker, run_all, thread_settings
-from catbuilder.rounds.launch.ranks import LOCALHOST, meet, run_ranks
+from catbuilder.rounds.launch.ranks import run_ranks
 
 TRAIN = "catbuilder.network.train"
 
@@ -219,23 +218,9 @@ def test_two_ranks_train_one_network_and_give_the_same_bits_twice(tmp_path):
     assert all(torch.equal(groups[name], tensor) for name, tensor in flat.items())
 
 
-def run_two_ranks(job):
+def run_two_ranks(job, module=TRAIN):
     with forked_workers():
-        run_ranks(job, 2, lambda: None)
-
-
-def run_two_replicas(job):
-    """Run what the ranks do as another worker would, that says what each of them ends with."""
-    file, (server, there) = job.write(job.folder / "job.json"), meet([LOCALHOST] * 2, LOCALHOST)
-    logs = [job.folder / f"rank-{rank}.log" for rank in range(2)]
-    settings = [{**thread_settings(1), **environment} for environment in there]
-    try:
-        with forked_workers():
-            run_all(
-                [Worker("support.replica", file, log, s) for log, s in zip(logs, settings, strict=True)], lambda: None
-            )
-    finally:
-        server.stop()
+        run_ranks(job, 2, lambda: None, module)
 
 
 def grouped(recipe, groups):
@@ -254,6 +239,6 @@ def test_groups_of_gradients_are_neighbours_of_about_equal_size_and_never_empty(
 @pytest.mark.slow
 def test_the_replicas_of_two_ranks_are_identical_to_the_last_bit(tmp_path):
     workspace = toy_workspace(tmp_path / "survey", n=60, validation=20)
-    run_two_replicas(train_job(workspace, "a", toy_recipe()))
+    run_two_ranks(train_job(workspace, "a", toy_recipe()), "support.replica")
     first, second = ((workspace / "a" / f"replica-{rank}").read_text() for rank in (0, 1))
     assert first == second

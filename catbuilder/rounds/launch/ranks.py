@@ -20,7 +20,7 @@ from catbuilder.rounds.launch.processes import Worker, require_cores, run_all, t
 _MEETING_S = 120  # on a cluster: a slow node needs time to import PyTorch, from a disk that many read at once
 
 
-def run_ranks(job: TrainJob, ranks: int, watch: Callable[[], None]) -> None:
+def run_ranks(job: TrainJob, ranks: int, watch: Callable[[], None], module: str = "catbuilder.network.train") -> None:
     """Run `ranks` processes that train together; if one fails, all are stopped.
 
     Parameters
@@ -39,10 +39,7 @@ def run_ranks(job: TrainJob, ranks: int, watch: Callable[[], None]) -> None:
     if ranks > 1:
         require_horovod()
     job_file, settings = job.write(job.folder / "job.json"), thread_settings(job.threads)
-    workers = [
-        Worker("catbuilder.network.train", job_file, job.folder / f"rank-{rank}.log", settings, job)
-        for rank in range(ranks)
-    ]
+    workers = [Worker(module, job_file, job.folder / f"rank-{rank}.log", settings, job) for rank in range(ranks)]
     if cluster := current_cluster():
         from catbuilder.rounds.launch.cluster import run_together
 
