@@ -184,7 +184,10 @@ def _connect(address: str) -> None:
         if ":" in address:  # Ray itself would try for minutes
             host, _, port = address.removeprefix("ray://").rpartition(":")
             socket.create_connection((host.strip("[]"), int(port)), _ANSWERS_S).close()
-        ray.init(address, **settings)
+        try:
+            ray.init(address, **settings)
+        except ConnectionAbortedError:  # the cluster starts a server for each ray:// client, too late if it is busy
+            ray.init(address, **settings)
     except Exception as error:  # each way to connect has its own
         raise LaunchError(
             f"the cluster {address} cannot be reached ({in_one_line(error)}); start it with ray start or "

@@ -289,7 +289,7 @@ def kill_coordinator(address: str, worker: Worker) -> list[psutil.Process]:
     worker.job.write_text("open(sys.argv[1] + '.pid', 'w').write(str(os.getpid())); time.sleep(120)")
     coordinator = subprocess.Popen([sys.executable, "-c", COORDINATOR, address, worker.job])
     pid_file = Path(f"{worker.job}.pid")
-    wait_for(lambda: coordinator.poll() is not None or (pid_file.exists() and pid_file.read_text()))
+    wait_for(lambda: coordinator.poll() is not None or (pid_file.exists() and pid_file.read_text()), 300)
     started = psutil.Process(coordinator.pid).children(recursive=True)
     killed(coordinator)
     return [psutil.Process(int(pid_file.read_text())), *started]
