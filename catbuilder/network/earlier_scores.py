@@ -63,9 +63,9 @@ class EarlierScores:
 
 
 def _open(scoring: EarlierScoring) -> tuple[ds.Dataset, ds.Dataset]:
-    return ds.dataset(str(scoring.manifest), format="parquet"), ds.dataset(
-        list(map(str, scoring.shards)), format="parquet"
-    )
+    """Open the manifest and the posteriors of a scoring, without reading them."""
+    shards = [str(shard) for shard in scoring.shards]
+    return ds.dataset(str(scoring.manifest), format="parquet"), ds.dataset(shards, format="parquet")
 
 
 def _between(rows: pa.Table, survey: str) -> ds.Expression:
