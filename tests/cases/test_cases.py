@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from support.cases import CASES, KINDS, case_workspace, read_case
+from support.catalogue_reading import reading
 from support.forked_processes import forked_queries
 from support.workspaces import cli
 
@@ -60,7 +61,7 @@ def run_step(workspace: Workspace, number: int, step: dict[str, Any]) -> None:
 
 def rows_of(workspace: Workspace, sql: str) -> list[str]:
     """Give the rows of a query as lines of CSV; NULL is an empty cell."""
-    with workspace.reading() as con:
+    with reading(workspace) as con:
         rows = con.execute(sql).fetchall()
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from support.catalogue_reading import reading
 from support.command_line import CommandLine
 
 from catbuilder.catalogue.workspace import Workspace
@@ -16,7 +17,7 @@ def rows(workspace: Workspace | Path, sql: str, parameters: list[object] | None 
     """What a query gives, floats as their exact hexadecimal text, so that equal means equal to the last bit."""
     if isinstance(workspace, Path):
         workspace = Workspace.open(workspace)
-    with workspace.reading() as con:
+    with reading(workspace) as con:
         found = con.execute(sql, parameters or []).fetchall()
     return [tuple(value.hex() if isinstance(value, float) else value for value in row) for row in found]
 

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
+from support.catalogue_reading import reading
 from support.made_once import made_once, shared
 from support.new_workspace import create_workspace
 from support.toy_survey import toy_recipe
@@ -134,7 +135,7 @@ def write_images(folder: Path, names: Iterable[str], seed: int = 0) -> Path:
 
 
 def ask(workspace: Workspace, text: str, *parameters: object) -> list[tuple]:
-    with workspace.reading() as con:
+    with reading(workspace) as con:
         return con.execute(text, list(parameters)).fetchall()
 
 
