@@ -1,5 +1,6 @@
 """A prepared survey, the real command line, and what a catalogue says in a form that can be compared."""
 
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,12 +26,12 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 # Files of tests that take minutes are begun first, so that none of them is left to one worker at the end.
 LONGEST = (
-    "test_kill.py", "test_disk_faults.py", "test_run.py", "test_certified_rounds.py",
+    "test_cluster.py", "test_kill.py", "test_disk_faults.py", "test_run.py", "test_certified_rounds.py",
     "test_determinism.py", "test_real_run.py", "test_concurrency.py", "test_wrong_promotions.py", "test_experiment.py",
     "test_cases.py", "test_training.py", "test_interrupt.py", "test_replan.py", "test_backup.py",
     "test_moved_workspace.py",
 )  # fmt: skip
-LAST = "test_cluster.py"  # when the cores are free: a busy machine's nodes do not answer Ray in time
+URGENT = LONGEST[0]  # its processes come first: nodes that wait for a core do not answer Ray in time
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,10 +52,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if isinstance(item, pytest.Function) and starts_processes(item):
             item.add_marker(pytest.mark.process)
     place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: (item.path.name == LAST, place.get(item.path.name, len(place))))
+    items.sort(key=lambda item: place.get(item.path.name, len(place)))
     if config.getoption("--quick"):
         listed = listed_tests()
         items[:] = [item for item in items if is_quick(item, listed)]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let all processes of tests that run side by side, but those of `URGENT`, wait for a core when it is scarce."""
+    if hasattr(item.config, "workerinput") and item.path.name != URGENT and os.nice(0) < 10:
+        os.nice(10)
 
 
 @pytest.fixture(scope="session", autouse=True)
