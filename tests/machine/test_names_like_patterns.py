@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from support.command_line import CommandLine
 from support.contents import rows
+from support.small_survey import write_recipe
 from support.workspaces import cli, failed, write_csv, write_images
 
 from catbuilder.catalogue.connection import literal_path
@@ -22,7 +23,7 @@ RELEASE = '\n[release]\ntitle = "t"\nlicence = "CC0-1.0"\ncreators = [{family = 
 
 
 @pytest.fixture
-def beside(first_round, tmp_path, tiny_recipe):
+def beside(first_round, tmp_path):
     """The survey after a round as `PATTERN`, and as `MATCHED` with every score and label another."""
     for name in (PATTERN, MATCHED):
         shutil.copytree(first_round, tmp_path / name)
@@ -32,7 +33,8 @@ def beside(first_round, tmp_path, tiny_recipe):
     for file in other.glob("rounds/001/scores/*.parquet"):
         table = pq.read_table(file)
         pq.write_table(table.set_column(1, "object_id", pa.array([-7] * len(table), pa.int64())), file)
-    command = CommandLine(tmp_path / PATTERN, tiny_recipe)
+    quick = write_recipe(tmp_path / "quick.toml", batch_size=20, scored_at_once=60, symmetries=1, epochs=1)
+    command = CommandLine(tmp_path / PATTERN, quick)
     yield command
     command.stop()
 
@@ -51,7 +53,8 @@ def test_every_verb_in_a_workspace_named_like_a_pattern_leaves_its_neighbour_alo
     run("score")
     run.round()  # records scores, fits a calibrator, measures shifts
     for words in (("status", "--count"), ("metrics",), ("shifts",), ("count",), ("why", number), ("similar", number),
-                  ("similar", number, "--mosaic", "m[1]*.png"), ("diff", "--from", 1, "--to", 2, "--out", "d?.csv"),
+                  ("similar", number, "--n", 2, "--mosaic", "m[1]*.png"),
+                  ("diff", "--from", 1, "--to", 2, "--out", "d?.csv"),
                   ("select", "--strategy", "typical", "--n", 2, "--out", "s[ab].csv"), ("labels", "export", "l*.csv"),
                   ("sql", "SELECT count(*) FROM predictions"), ("cutouts", "--list", "c[1].csv"),
                   ("report", "r[1].html"), ("track", "--to", "tensorboard", "--dir", "track[1]")):  # fmt: skip

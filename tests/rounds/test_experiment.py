@@ -142,7 +142,7 @@ def one_seed(three_of_its_own: Workspace, recipe: Recipe) -> Workspace:
 
 @pytest.mark.slow
 def test_killed_seeds_resume_where_they_stopped(catbuilder: CommandLine, tmp_path: Path, workspace: Workspace) -> None:
-    catbuilder.recipe = write_recipe(tmp_path / "tiny.toml", batch_size=20, scored_at_once=20, symmetries=1)
+    catbuilder.recipe = write_recipe(tmp_path / "tiny.toml", batch_size=20, scored_at_once=60, symmetries=1, epochs=1)
     recipe, before = load_recipe(catbuilder.recipe), state_of(workspace.path)
     command = ("experiment", "recursion", "--recipe", catbuilder.recipe, "--rounds", 2, "--seeds")
     catbuilder(*command, 1, expect=-signal.SIGKILL, CATBUILDER_FAULT="evaluate.after_commit")

@@ -38,7 +38,7 @@ scale_rate = false
 channels_last = false
 tries = 1
 [[training.stages]]
-epochs = 2
+epochs = {epochs}
 train_from = "all"
 [augmentation]
 shift = 0.1
@@ -59,7 +59,7 @@ floor = {floor}
 
 def write_recipe(path: Path, **changes: object) -> Path:
     """Write a recipe of two epochs; `changes` fill the places in `RECIPE`."""
-    values = {"batch_size": 8, "scored_at_once": 16, "symmetries": 2, "policy": "top_k", "per_class": 6}
+    values = {"epochs": 2, "batch_size": 8, "scored_at_once": 16, "symmetries": 2, "policy": "top_k", "per_class": 6}
     path.write_text(RECIPE.format(**values | {"threshold": 0.9, "floor": 0.5} | changes))
     return path
 
