@@ -24,11 +24,12 @@ import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, literal_path
 from catbuilder.catalogue.features import feature_files, features_of
+from catbuilder.catalogue.id_ranges import make_table
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.decisions.calibration_set import delta_per_class, spent_delta
+from catbuilder.decisions.calibration_set import calibration_alone, delta_per_class, spent_delta
 from catbuilder.decisions.sample_shift import MIN_SAMPLE, density_weights, rejection_sample, two_sample_auc
 from catbuilder.decisions.threshold_test import CalibrationSample, ClassCertificate, certify_class
 
@@ -68,11 +69,10 @@ def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Cer
     Leaves the temporary table `certifiable`, the pool objects that the certificates are about.
     """
     recipe, target = plan.recipe, plan.recipe.sets.target
-    objects = fetch_arrow(con, query("decisions/certify_calibration_objects"), {"round": plan.round, "target": target})
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE certifiable AS SELECT * FROM certifiable_at($round, $target)",
-        {"round": plan.round, "target": target},
-    )
+    of_round = {"round": plan.round, "target": target}
+    with calibration_alone(con):
+        objects = fetch_arrow(con, query("decisions/certify_calibration_objects"), of_round)
+    make_table(con, "certifiable", "SELECT * FROM certifiable_at($round, $target)", of_round)
     weights = _weights(con, workspace, plan, objects)
     objects = objects.append_column("weight", pa.array(weights.weight))
     objects = objects.append_column("counted", pa.array(weights.counted))

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, restricted_to
 from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
@@ -98,9 +99,21 @@ def _report(con: Connection, looked_at: int) -> FirewallReport:
     counts = dict(
         con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
     )
-    unguarded = fetch_number(con, query("sets/unguarded_test_objects"))
-    by_picture = fetch_number(con, query("sets/count_without_position"))
+    unguarded, by_picture = (
+        _count(con, name, among)
+        for name, among in (
+            ("sets/unguarded_test_objects", "SELECT DISTINCT survey, object_id FROM test_sets"),
+            ("sets/count_without_position", "SELECT DISTINCT survey, object_id FROM objects WHERE ra IS NULL"),
+        )
+    )
     return FirewallReport(counts, unguarded, by_picture, looked_at)
+
+
+def _count(con: Connection, name: str, among: str) -> int:
+    """Run a query that counts objects, on those alone that it can count."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {among}")
+    with restricted_to(con, "looked_at", gathered=LARGE_TABLES):
+        return fetch_number(con, query(name))
 
 
 def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float) -> pa.Table:

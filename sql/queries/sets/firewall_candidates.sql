@@ -7,7 +7,7 @@ FROM (SELECT o.survey, o.object_id
       JOIN temp.around AS r ON r.cell = o.healpix >> $shift
       WHERE sin(radians(o.dec - r.dec) / 2) ** 2
               + cos(radians(o.dec)) * cos(radians(r.dec)) * sin(radians(o.ra - r.ra) / 2) ** 2
-            <= sin(radians(1.001 / 7200 * greatest(r.radius_arcsec, least($radii * o.radius_arcsec, $largest)))) ** 2
+            <= sin(radians(1.001 / 7200 * greatest(r.radius_arcsec, least(coalesce($radii * o.radius_arcsec, 0), $largest)))) ** 2
       UNION ALL
       SELECT survey, object_id FROM objects WHERE $all OR ($unplaced AND ra IS NULL))
 ORDER BY survey, object_id
