@@ -136,7 +136,10 @@ def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | N
 
 
 def fetch_slices(con: Connection, table: str, rows: int, columns: str = "*") -> "Iterator[pa.Table]":
-    """Read a temporary table in its order, so many rows at a time; at least one Arrow table, which may be empty."""
+    """Read a temporary table in its order, so many rows at a time; at least one Arrow table, which may be empty.
+
+    Rows have no numbers before the transaction that wrote them has ended.
+    """
     for first in range(0, max(fetch_number(con, f"SELECT count(*) FROM temp.{table}"), 1), rows):
         yield fetch_arrow(con, f"SELECT {columns} FROM temp.{table} WHERE rowid BETWEEN {first} AND {first + rows - 1}")
 

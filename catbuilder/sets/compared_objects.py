@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from astropy.coordinates import SkyCoord
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.id_ranges import restricted_to
@@ -103,7 +104,8 @@ class ComparedObjects:
         ra, dec = (objects[name].to_numpy() for name in ("ra", "dec"))
         cells = with_neighbours(healpix_cell(ra, dec) >> cell_shift(order), order)
         each = cells.shape[1]
-        columns = {"ra": ra, "dec": dec, "radius_arcsec": self.radii(objects)}
+        x, y, z = SkyCoord(ra, dec, unit="deg").cartesian.xyz.value
+        columns = {"x": x, "y": y, "z": z, "radius_arcsec": self.radii(objects)}
         table = pa.table({"cell": cells.ravel(), **{name: np.repeat(column, each) for name, column in columns.items()}})
         self._con.register("reached", table.filter(pc.greater_equal(table["cell"], 0)))
         self._con.execute("CREATE OR REPLACE TEMP TABLE around AS SELECT * FROM reached")

@@ -5,6 +5,7 @@ A manifest is never in memory: a survey's 300 million rows are read, and written
 
 import math
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def write_score_manifest(con: Connection, recipe: Recipe, path: Path, unscored_b
     _make_features_kept(con, recipe)
     what = "not yet scored by that model" if unscored_by is not None else "with a good stamp"
     none = NothingToScore(f"there is no object {what}; ingest images first")
-    return write_row_groups(_score_candidates(con, unscored_by), path, none)
+    return write_row_groups(_read_ahead(_score_candidates(con, unscored_by)), path, none)
 
 
 def write_row_groups(tables: Iterable[pa.Table], path: Path, none: Exception) -> int:
@@ -78,8 +79,20 @@ def _make_features_kept(con: Connection, recipe: Recipe) -> None:
 
 
 def _score_candidates(con: Connection, unscored_by: int | None) -> Iterator[pa.Table]:
-    for _ in each_range(con):
-        yield fetch_arrow(con, query("sets/score_candidates"), {"unscored_by": unscored_by})
+    # whether the model has scored an object is asked of the scores; no need to restrict them if there is no model
+    read = ("objects", "stamps", "aliases", "revisions", *(("scores",) if unscored_by is not None else ()))
+    for _ in each_range(con, light=True, read=read):
+        table = fetch_arrow(con, query("sets/score_candidates"), {"unscored_by": unscored_by})
+        yield table.set_column(0, "survey", table["survey"].cast(pa.string()))
+
+
+def _read_ahead(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Read the next table in a thread, while the last one is written."""
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(next, tables, None)
+        while (table := waiting.result()) is not None:
+            waiting = thread.submit(next, tables, None)
+            yield table
 
 
 def _in_row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:

@@ -122,7 +122,7 @@ def certified(workspace_path: Path, _: Path, __: int) -> None:
     workspace = Workspace.open(workspace_path)
     with workspace.reading() as con:
         decisions = decide(con, workspace, read_plan(con, 2))
-    print(*decisions.messages, f"{decisions.promotions.num_rows:,} promoted", file=sys.stderr)
+    print(*decisions.messages, f"{decisions.promoted} promoted", file=sys.stderr)
 
 
 def decided(workspace_path: Path, _: Path, objects: int) -> None:

@@ -439,8 +439,8 @@ def test_whatever_the_catalogue_only_clean_objects_are_trained_on_or_promoted(
     plan = make_plan(workspace, no_validation, 1, 0, QUIET)
     assert training_keys(workspace, 1) <= clean
     scored = {(t.survey, n): 0.9 for n, t in enumerate(things) if t.quality == "ok"}
-    decisions = finish_by_hand(workspace, plan, scored)
-    promoted = {(row["survey"], row["object_id"]) for row in decisions.promotions.to_pylist()}
+    finish_by_hand(workspace, plan, scored)
+    promoted = set(rows(workspace, "SELECT survey, object_id FROM labels WHERE source = 'promoted'"))
     assert promoted == {(t.survey, n) for n, t in enumerate(things) if t.split == "pool" and not t.label} & clean
     make_plan(workspace, no_validation, 1, 0, QUIET)
     assert training_keys(workspace, 2) <= clean
@@ -457,11 +457,11 @@ def test_a_promoted_object_that_turns_out_to_be_a_test_galaxy_loses_its_label(
     add_test_set(workspace, "LATE", late, survey="des")
     plan = make_plan(workspace, recipe, 1, 0, QUIET)
     assert ("des", POOL + 3) not in training_keys(workspace, 2)
-    decisions = finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.9))
-    assert decisions.retractions["object_id"].to_pylist() == [POOL + 3]
-    assert "member of test set LATE" in decisions.retractions["reason"].to_pylist()[0]
+    finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.9))
+    ((retracted, reason),) = rows(workspace, "SELECT object_id, reason FROM labels WHERE kind = 'retraction'")
+    assert retracted == POOL + 3 and "member of test set LATE" in reason
     with workspace.reading() as con:
-        assert decide(con, workspace, plan).promotions.num_rows == 0
+        assert decide(con, workspace, plan).promoted == {}
 
 
 def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(
@@ -491,8 +491,9 @@ def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(
     assert found == [(9910, "position", "calibration"), (9911, "counterpart", "calibration"),
                      (9912, "content", "calibration")]  # fmt: skip
     keys = rows(workspace, "SELECT survey, object_id FROM catalog WHERE quality = 'ok'")
-    decisions = finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.999))
-    assert not {9900, 9901, 9902} & set(decisions.promotions["object_id"].to_pylist())
+    finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.999))
+    promoted = rows(workspace, "SELECT object_id FROM labels WHERE source = 'promoted'")
+    assert promoted and not {(9900,), (9901,), (9902,)} & set(promoted)
 
 
 def test_the_report_names_exclusions_by_rule_and_warns_of_objects_that_cannot_be_checked() -> None:
