@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from astropy.coordinates import SkyCoord
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.id_ranges import restricted_to
@@ -45,7 +44,7 @@ class ComparedObjects:
     """
 
     def __init__(self, con: Connection, least_arcsec: float) -> None:
-        self._con, self._least_arcsec = con, least_arcsec
+        self._con, self._least_arcsec, self._found_members = con, least_arcsec, False
         self._whole = fetch_number(con, "SELECT count(*) FROM objects") <= _FEW
         self._look_at("SELECT survey, object_id FROM aliases UNION SELECT survey, of_object_id FROM aliases")
         with restricted_to(con, "looked_at", gathered=_LARGE, read=_READ):
@@ -71,6 +70,22 @@ class ComparedObjects:
 
     def possible_copies(self, placed: pa.Table, pictured: pa.Table) -> Iterator[pa.Table]:
         """Read all objects that may lie near one of `placed`, or show the picture of one of `pictured`."""
+        self._find(placed, pictured)
+        yield from self._found()
+
+    def possible_copies_of_members(self) -> Iterator[pa.Table]:
+        """Read the possible copies of tests and of calibration objects, which one pass over the positions finds."""
+        if not self._found_members:
+            members = pa.concat_tables([self.tests, self.calibration])
+            self._find(members, members)
+            self._con.execute(
+                "CREATE OR REPLACE TEMP TABLE beside_members AS SELECT * FROM temp.considered ORDER BY ALL"
+            )
+            self._found_members = True
+        yield from self._found("beside_members")
+
+    def _find(self, placed: pa.Table, pictured: pa.Table) -> None:
+        """Make the temporary table `considered` of all possible copies."""
         pictured = pictured.filter(pictured["shard"].is_valid())
         chosen = {
             "all": self._whole or pictured["ra"].null_count > 0,
@@ -80,11 +95,12 @@ class ComparedObjects:
             "shift": self._mark_around(placed),
         }
         self._con.execute(f"CREATE OR REPLACE TEMP TABLE considered AS {query('sets/firewall_candidates')}", chosen)
-        considered = fetch_number(self._con, "SELECT count(*) FROM temp.considered")
+
+    def _found(self, table: str = "considered") -> Iterator[pa.Table]:
+        considered = fetch_number(self._con, f"SELECT count(*) FROM temp.{table}")
         for first in range(0, max(considered, 1), _AT_ONCE):
             self._look_at(
-                "SELECT survey, object_id FROM temp.considered WHERE rowid >= $first AND rowid < $first + $some",
-                {"first": first, "some": _AT_ONCE},
+                f"SELECT survey, object_id FROM temp.{table} WHERE rowid BETWEEN {first} AND {first + _AT_ONCE - 1}"
             )
             last = first + _AT_ONCE >= considered
             yield pa.concat_tables([self._objects(), self._images if last else self._images.slice(0, 0)]).sort_by(
@@ -104,16 +120,20 @@ class ComparedObjects:
         ra, dec = (objects[name].to_numpy() for name in ("ra", "dec"))
         cells = with_neighbours(healpix_cell(ra, dec) >> cell_shift(order), order)
         each = cells.shape[1]
-        x, y, z = SkyCoord(ra, dec, unit="deg").cartesian.xyz.value
-        columns = {"x": x, "y": y, "z": z, "radius_arcsec": self.radii(objects)}
+        reach = 1.001 * max(MAX_RADIUS_ARCSEC, self._least_arcsec) / 3600  # degrees
+        # how far a circle reaches in right ascension: up to the pole, everywhere
+        nearest_pole = np.minimum(np.abs(dec) + reach, 90.0)
+        reach_ra = np.where(nearest_pole < 89.9, reach / np.cos(np.radians(np.minimum(nearest_pole, 89.9))), 360.0)
+        columns = {"ra": ra, "dec": dec, "radius_arcsec": self.radii(objects), "reach_ra": reach_ra}
+        columns["reach_dec"] = np.full(len(ra), reach)
         table = pa.table({"cell": cells.ravel(), **{name: np.repeat(column, each) for name, column in columns.items()}})
         self._con.register("reached", table.filter(pc.greater_equal(table["cell"], 0)))
         self._con.execute("CREATE OR REPLACE TEMP TABLE around AS SELECT * FROM reached")
         self._con.unregister("reached")
         return cell_shift(order)
 
-    def _look_at(self, text: str, parameters: dict[str, object] | None = None) -> None:
-        self._con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {text}", parameters or {})
+    def _look_at(self, text: str) -> None:
+        self._con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {text}")
 
     def _objects(self) -> pa.Table:
         with restricted_to(self._con, "looked_at", gathered=_LARGE, read=_READ):

@@ -9,7 +9,7 @@ that lie anywhere on it. It is two Petrosian or Kron radii, which hold nearly al
 galaxies that SDSS and DES share are larger than 5 arcsec by either radius), and the recipe's radius at least.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -155,15 +155,17 @@ def _possible_copies(
     searched : leaves out of some objects those that are not searched
     """
 
-    def search(placed: pa.Table, pictured: pa.Table, found: pa.Table) -> tuple[pa.Table, pa.Table]:
+    def search(
+        among: Iterator[pa.Table], placed: pa.Table, pictured: pa.Table, found: pa.Table
+    ) -> tuple[pa.Table, pa.Table]:
         near, alike = [EXCLUSIONS.empty_table()], [EXCLUSIONS.empty_table()]
-        for some in objects.possible_copies(placed, pictured):
+        for some in among:
             rest, _ = _split_by_exclusion(searched(some), found)
             near.append(_near_tests(objects, rest, placed))
             alike.append(_like_tests(workspace, rest, pictured))
         return pa.concat_tables(near), pa.concat_tables(alike)
 
-    near, alike = search(tests, tests, EXCLUSIONS.empty_table())
+    near, alike = search(objects.possible_copies_of_members(), tests, tests, EXCLUSIONS.empty_table())
     found = fresh = pa.concat_tables([counterparts, near, alike])
     # An object excluded by its picture reveals the position of its test galaxy. And a copy without a position may be
     # rendered like an excluded object and not like the test image. So both are searched until nothing new is found.
@@ -173,7 +175,7 @@ def _possible_copies(
         _, placed = _split_by_exclusion(named, alike)
         if not excluded.num_rows:
             break
-        near, alike = search(placed, excluded, found)
+        near, alike = search(objects.possible_copies(placed, excluded), placed, excluded, found)
         fresh = pa.concat_tables([near, alike])
         found = pa.concat_tables([found, fresh])
     return found

@@ -104,6 +104,7 @@ def give_pool(workspace: Path) -> None:
     from catbuilder.catalogue.workspace import Workspace
 
     with Workspace.open(workspace).recording("assemble") as recording:
+        recording.con.execute("DELETE FROM splits WHERE survey = 'des'")
         for table, columns, source in (
             ("splits", "survey, object_id, 'pool' AS split", "objects WHERE survey = 'des'"),
             ("domains", "survey, object_id, 'in' AS domain", "objects WHERE survey = 'des'"),

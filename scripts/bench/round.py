@@ -38,7 +38,7 @@ TEACHING = ("teaching.source=pool", "teaching.images=100000")
 def recipe(*settings: str) -> Recipe:
     from catbuilder.core.recipe import load_recipe
 
-    return load_recipe("demo", ["speaking.gate=0", *settings])
+    return load_recipe("paper", list(settings))
 
 
 def give_sets(workspace_path: Path, shards: Path, objects: int) -> None:
@@ -234,7 +234,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--objects", type=int, default=3_000_000)
     parser.add_argument("--folder", type=Path, help="where the catalogues are made, and removed again")
-    parser.add_argument("--memory", default="1GB", help="of DuckDB; a process takes some more")
+    parser.add_argument("--memory", default="500MB", help="of DuckDB; a process takes some more")
     parser.add_argument("--work", choices=[*MADE, *STEPS], help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()

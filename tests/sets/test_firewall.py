@@ -587,7 +587,7 @@ def test_far_objects_of_a_large_survey_are_not_read(one_meridian: Workspace, mon
     monkeypatch.setattr("catbuilder.sets.compared_objects._FEW", 0)
     with one_meridian.reading() as con:
         compared = ComparedObjects(con, 5.0)
-        read = [some["object_id"].to_pylist() for some in compared.possible_copies(compared.tests, compared.tests)]
+        read = [some["object_id"].to_pylist() for some in compared.possible_copies_of_members()]
     assert read == [[1, 2, 3, 5]]
     assert found_by_position(one_meridian) == {3: (1, 5.0), 5: (2, 120.0)}
 
