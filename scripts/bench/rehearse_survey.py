@@ -252,8 +252,8 @@ def extrapolate(
         sent = spent["round"].sent / scored[0]
         carried = DES_OBJECTS * STAMP**2 * 3 / 1e12
         print(
-            f"sent for a round: {sent / 1e3:.1f} kB an object, {sent * DES_OBJECTS / 1e12:.2f} TB, as these nodes share "
-            f"the workspace; to nodes that do not, the stamps too, {carried:.1f} TB"
+            f"sent for a round: {sent / 1e3:.1f} kB an object, {sent * DES_OBJECTS / 1e12:.2f} TB, as these nodes "
+            f"share the workspace; to nodes that do not, the stamps too, {carried:.1f} TB"
         )
     for text in (
         f"as many sources a pixel as DES has (one in {PIXELS_AN_OBJECT:.0f}), so that a tile of {side} px stands for "
