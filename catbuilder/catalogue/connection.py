@@ -5,7 +5,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,15 @@ def was_interrupted(error: Exception) -> bool:
 def fetch_arrow(con: Connection, text: str, parameters: Mapping[str, object] | None = None) -> "pa.Table":
     """Run one SELECT and give an Arrow table; `$name` in the text is bound from `parameters`."""
     return con.sql(text, params=dict(parameters or {})).to_arrow_table()
+
+
+def fetch_slices(con: Connection, table: str, rows: int, columns: str = "*") -> "Iterator[pa.Table]":
+    """Read a temporary table in its order, so many rows at a time; at least one Arrow table, which may be empty.
+
+    Rows have no numbers before the transaction that wrote them has ended.
+    """
+    for first in range(0, max(fetch_number(con, f"SELECT count(*) FROM temp.{table}"), 1), rows):
+        yield fetch_arrow(con, f"SELECT {columns} FROM temp.{table} WHERE rowid BETWEEN {first} AND {first + rows - 1}")
 
 
 def first_row(con: Connection, text: str, parameters: Parameters = ()) -> tuple[Any, ...] | None:

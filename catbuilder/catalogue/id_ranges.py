@@ -133,11 +133,16 @@ def count_ranges(con: Connection) -> int:
     return objects // RANGE_OBJECTS if objects > 4 * RANGE_OBJECTS else 1
 
 
-def each_range(con: Connection) -> Iterator[None]:
-    """Restrict the connection to each range in turn; yield once, unrestricted, if the catalogue is small."""
+def each_range(con: Connection, light: bool = False, read: Sequence[str] = _RESTRICTED) -> Iterator[None]:
+    """Restrict the connection to each range in turn; yield once, unrestricted, if the catalogue is small.
+
+    Parameters
+    ----------
+    light, read : as in `restricted_to`
+    """
     ranges = id_ranges(con, RANGE_OBJECTS) if is_large(con) else []
     for seen in ranges:
-        with restricted_to(con, seen):
+        with restricted_to(con, seen, light=light, read=read):
             yield
     if not ranges:
         yield

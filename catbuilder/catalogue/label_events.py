@@ -41,11 +41,31 @@ def record_events(recording: Recording, events: pa.Table, round_number: int | No
     con = recording.con
     numbered = events.select(EVENTS.names).cast(EVENTS)
     con.register("incoming_events", numbered.append_column("position", pa.array(range(events.num_rows), pa.int64())))
-    _refuse_forbidden_promotions(con)
-    round_number = recording.round if round_number is None else round_number
-    con.execute(query("catalogue/record_events"), {"round": round_number, "run": recording.run})
+    _record_incoming(recording, round_number)
     con.unregister("incoming_events")
     return events.num_rows
+
+
+def make_events_table(con: Connection, table: str) -> None:
+    """Create an empty temporary table with the columns of `EVENTS`."""
+    con.register("no_events", EVENTS.empty_table())
+    con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * FROM no_events")
+    con.unregister("no_events")
+
+
+def record_events_of(recording: Recording, table: str, round_number: int | None = None) -> None:
+    """Append the label events of such a table, in its order, as `record_events`; they need not fit into memory."""
+    # not the rowid, which is none before the transaction has ended
+    text = f"SELECT *, row_number() OVER () - 1 AS position FROM temp.{table}"
+    recording.con.execute(f"CREATE OR REPLACE TEMP VIEW incoming_events AS {text}")
+    _record_incoming(recording, round_number)
+    recording.con.execute("DROP VIEW temp.incoming_events")
+
+
+def _record_incoming(recording: Recording, round_number: int | None) -> None:
+    _refuse_forbidden_promotions(recording.con)
+    round_number = recording.round if round_number is None else round_number
+    recording.con.execute(query("catalogue/record_events"), {"round": round_number, "run": recording.run})
 
 
 def _refuse_forbidden_promotions(con: Connection) -> None:

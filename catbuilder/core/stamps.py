@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,9 @@ import numpy.typing as npt
 from catbuilder.core.errors import ConfigError, WorkspaceError
 from catbuilder.core.files import atomic_write
 from catbuilder.core.safe_text import in_one_line
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Stamps = npt.NDArray[np.uint8]
 
@@ -59,12 +63,15 @@ def require_stamp_size(workspace: Path, stamp_size: int) -> None:
 
 
 class StampReader:
-    """Reads stamps by their position in a manifest; keeps the memory-mapped shards open.
+    """Reads stamps by their position in a manifest; a slice gives them too, so that it can stand for an array of them.
+
+    A memory-mapped file counts as an open one, and a process may often have no more than 1,024, while the stamps of a
+    survey are in tens of thousands of shards. So only the shards used last stay mapped.
 
     Parameters
     ----------
     workspace : path of the workspace
-    shards : shard of each row, as recorded in the catalogue (n,)
+    shards : shard of each row, as recorded in the catalogue (n,): a list or an Arrow column
     rows : row inside that shard (n,)
 
     Raises
@@ -73,23 +80,31 @@ class StampReader:
         A shard is missing or damaged.
     """
 
-    def __init__(self, workspace: Path, shards: Sequence[str], rows: npt.ArrayLike) -> None:
-        names, self._shard = np.unique(np.asarray(shards, dtype=object).astype(str), return_inverse=True)
-        self._maps = [_mapped(workspace / name) for name in names]
+    def __init__(self, workspace: Path, shards: "Sequence[str] | pa.ChunkedArray", rows: npt.ArrayLike) -> None:
+        import pyarrow as pa  # here: it takes a tenth of a second, and many commands need none of it
+
+        column = shards if isinstance(shards, pa.ChunkedArray) else pa.chunked_array([shards], pa.string())
+        encoded = column.dictionary_encode().unify_dictionaries().combine_chunks()
+        used, self._shard = np.unique(encoded.indices.to_numpy(zero_copy_only=False), return_inverse=True)
+        self._files = [workspace / name for name in encoded.dictionary.take(pa.array(used)).to_pylist()]
         self._rows = np.asarray(rows, dtype=np.int64)
-        needed = np.zeros(len(names), np.int64)
+        self._maps: dict[int, Stamps] = {}
+        needed = np.zeros(len(self._files), np.int64)
         np.maximum.at(needed, self._shard, self._rows + 1)
-        for name, stamps, count in zip(names, self._maps, needed, strict=True):
-            if len(stamps) < count:
-                raise _damaged(workspace / name, f"it holds {len(stamps):,} stamps but {count:,} were recorded")
+        for place, (file, count) in enumerate(zip(self._files, needed, strict=True)):
+            if (stored := len(self._map(place))) < count:
+                raise _damaged(file, f"it holds {stored:,} stamps but {count:,} were recorded")
 
     def __len__(self) -> int:
         return len(self._rows)
 
+    def __getitem__(self, rows: slice) -> Stamps:
+        return self.read(np.arange(len(self))[rows])
+
     @property
     def size(self) -> int:
         """Width of the stamps, px."""
-        return int(self._maps[0].shape[1])
+        return int(self._map(0).shape[1])
 
     def read(self, positions: npt.ArrayLike) -> Stamps:
         """Read the stamps at these positions: uint8 (n, size, size, 3)."""
@@ -97,8 +112,19 @@ class StampReader:
         stamps = np.empty((len(wanted), self.size, self.size, 3), np.uint8)
         for shard in np.unique(self._shard[wanted]):
             here = np.flatnonzero(self._shard[wanted] == shard)
-            stamps[here] = self._maps[shard][self._rows[wanted[here]]]
+            stamps[here] = self._map(int(shard))[self._rows[wanted[here]]]
         return stamps
+
+    def _map(self, place: int) -> Stamps:
+        """Give the memory-mapped shard, and let go of the one that was not used for longest."""
+        stamps = self._maps.pop(place, None)
+        self._maps[place] = stamps = _mapped(self._files[place]) if stamps is None else stamps
+        if len(self._maps) > _MAPPED:
+            del self._maps[next(iter(self._maps))]
+        return stamps
+
+
+_MAPPED = 256  # shards of one reader
 
 
 def _mapped(path: Path) -> Stamps:

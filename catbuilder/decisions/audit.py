@@ -48,16 +48,12 @@ class AuditUpdate:
     retractions: tuple[pa.Table, ...] = ()  # in the columns of `label_events.EVENTS`
 
 
-def queue_audit(recording: Recording, round_number: int, n: int, covered: pa.Table) -> int:
+def queue_audit(recording: Recording, round_number: int, n: int) -> int:
     """Queue a random sample of the round's certified batches for people to label, and return its size.
 
     Call it in the transaction that records certificates and promotions, after them. Each batch gives a simple random
     sample in proportion to its size (`audit_sample_sizes`), drawn by a hash that depends on the round's seed. With
-    n = 0 there is no audit.
-
-    Parameters
-    ----------
-    covered : the batches: certificate, survey, object_id
+    n = 0 there is no audit. The batches are in the temporary table `covered`.
     """
     batches = dict(recording.con.execute(query("decisions/audit_batches"), {"round": round_number}).fetchall())
     sizes = audit_sample_sizes(batches, n)
@@ -65,9 +61,7 @@ def queue_audit(recording: Recording, round_number: int, n: int, covered: pa.Tab
         return 0
     place = {"round": round_number, "run": recording.run}
     drawn = {"certificates": list(sizes), "sizes": list(sizes.values())}
-    recording.con.register("batches", covered)
     recording.con.execute(query("decisions/audit_sample"), place | drawn)
-    recording.con.unregister("batches")
     recording.con.execute(query("decisions/audit_open"), place)
     return sum(sizes.values())
 

@@ -7,12 +7,14 @@ measures it. HP and FO are test sets and are used for neither.
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, first_row, literal_path
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, restricted_to
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording
 from catbuilder.core.errors import NothingToCertify
@@ -55,9 +57,10 @@ def require_calibration(con: Connection, recipe: Recipe, classes: tuple[str, ...
         No calibration object of the target survey has both an image and a true class, or delta is spent.
     """
     target = recipe.sets.target
-    row = first_row(
-        con, query("decisions/calibration_counts"), {"target": target, "promoted_train": recipe.teaching is None}
-    )
+    with calibration_alone(con):
+        row = first_row(
+            con, query("decisions/calibration_counts"), {"target": target, "promoted_train": recipe.teaching is None}
+        )
     drawn, with_image, with_truth, certifying, unscored, rounds = row if row else (0, 0, 0, 0, 0, None)
     survey = target.upper()
     if not with_truth:
@@ -119,7 +122,8 @@ def record_calibrator(recording: Recording, plan: RoundPlan, shards: list[Path])
         "target": plan.recipe.sets.target,
         "files": [literal_path(path) for path in shards],
     }
-    objects = fetch_arrow(recording.con, query("decisions/calibrator_objects"), parameters)
+    with calibration_alone(recording.con):
+        objects = fetch_arrow(recording.con, query("decisions/calibrator_objects"), parameters)
     if not objects.num_rows:
         return
     truth = truth_indices(objects, plan.classes)
@@ -148,7 +152,8 @@ def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:
     if not _calibrates(con):
         return METRICS.empty_table()
     target = plan.recipe.sets.target
-    objects = fetch_arrow(con, query("decisions/calibration_scored"), {"round": plan.round, "target": target})
+    with calibration_alone(con, plan.round):
+        objects = fetch_arrow(con, query("decisions/calibration_scored"), {"round": plan.round, "target": target})
     if not objects.num_rows:
         return METRICS.empty_table()
     truth = truth_indices(objects, plan.classes)
@@ -164,6 +169,25 @@ def calibration_metrics(con: Connection, plan: RoundPlan) -> pa.Table:
             metrics += _of_confidence(f"{kind} confidence", confidence, right)
     rows = [metric_row(plan.round, "calibration", target, metric) for metric in metrics]
     return pa.Table.from_pylist(rows, schema=METRICS)
+
+
+@contextmanager
+def calibration_alone(con: Connection, model: int | None = None, more: str = "") -> Iterator[None]:
+    """Show every query of this connection only objects that may calibrate, and what decides whether they do.
+
+    Parameters
+    ----------
+    model : show only the scores of this model; by default all
+    more : a SELECT of survey and object_id of further objects that the body needs
+    """
+    # which objects were passed over depends on the answers to all that were asked together, under any of their ids
+    text = (
+        "SELECT survey, object_id FROM splits WHERE split = 'calibration' UNION SELECT survey, object_id FROM queue "
+        "UNION SELECT survey, object_id FROM aliases UNION SELECT survey, of_object_id FROM aliases"
+    )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE calibrating AS {text}{' UNION ' if more else ''}{more}")
+    with restricted_to(con, "calibrating", gathered=[*LARGE_TABLES, "scores"], model=model):
+        yield
 
 
 def _calibrates(con: Connection) -> bool:

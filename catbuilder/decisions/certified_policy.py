@@ -24,11 +24,12 @@ import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, literal_path
 from catbuilder.catalogue.features import feature_files, features_of
+from catbuilder.catalogue.id_ranges import make_table
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.recipe import Recipe
 from catbuilder.core.resources import query
-from catbuilder.decisions.calibration_set import delta_per_class, spent_delta
+from catbuilder.decisions.calibration_set import calibration_alone, delta_per_class, spent_delta
 from catbuilder.decisions.sample_shift import MIN_SAMPLE, density_weights, rejection_sample, two_sample_auc
 from catbuilder.decisions.threshold_test import CalibrationSample, ClassCertificate, certify_class
 
@@ -44,9 +45,7 @@ CUTS = pa.schema(
 class CertifiedRound:
     """Decisions of a certified round: rows for the tables of the same names, and sentences for the user."""
 
-    promotions: pa.Table
     cuts: pa.Table
-    covered: pa.Table  # certificate, survey and object_id of each pool object that a certificate covers
     certificates: list[dict[str, object]]
     calibration: pa.Table
     messages: list[str] = field(default_factory=list)
@@ -63,16 +62,16 @@ class _Weights:
 
 
 def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> CertifiedRound:
-    """Certify each class of a scored round and choose the objects to promote.
+    """Certify each class of a scored round, and add the objects to promote to the temporary table `promotions`.
 
-    Leaves the temporary table `certifiable`, the pool objects that the certificates are about.
+    Leaves the temporary tables `certifiable`, the pool objects that the certificates are about, and `covered`, those
+    that they cover.
     """
     recipe, target = plan.recipe, plan.recipe.sets.target
-    objects = fetch_arrow(con, query("decisions/certify_calibration_objects"), {"round": plan.round, "target": target})
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE certifiable AS SELECT * FROM certifiable_at($round, $target)",
-        {"round": plan.round, "target": target},
-    )
+    of_round = {"round": plan.round, "target": target}
+    with calibration_alone(con):
+        objects = fetch_arrow(con, query("decisions/certify_calibration_objects"), of_round)
+    make_table(con, "certifiable", "SELECT * FROM certifiable_at($round, $target)", of_round)
     weights = _weights(con, workspace, plan, objects)
     objects = objects.append_column("weight", pa.array(weights.weight))
     objects = objects.append_column("counted", pa.array(weights.counted))
@@ -83,17 +82,16 @@ def certify_round(con: Connection, workspace: Workspace, plan: RoundPlan) -> Cer
     cuts = _cuts(plan, taken)
     con.register("cuts", cuts)
     con.execute(f"CREATE OR REPLACE TEMP TABLE covered AS {query('decisions/certify_covered')}", {"round": plan.round})
-    promotions = fetch_arrow(con, query("decisions/promote_certified"))
-    covered = fetch_arrow(con, "SELECT certificate, survey, object_id FROM covered")
+    con.execute(f"INSERT INTO temp.promotions BY NAME {query('decisions/promote_certified')}")
     batches = dict(con.execute("SELECT predicted_label, count(*) FROM covered GROUP BY ALL").fetchall())
     found |= {name: certificate for name, (certificate, _) in taken.items()}
     shares = {name: share for name, (_, share) in taken.items()}
     spent = spent_delta(con, target, plan.round)
     rows = certificate_rows(plan, objects, found, shares, batches, weights.weighted, weights.refusal, spent)
     calibration = objects.select(["survey", "object_id", "half", "truth", "weight", "counted"])
-    given = {row["values"]: row["counts"] for row in promotions["label"].value_counts().to_pylist()}
+    given = dict(con.execute("SELECT label, count(*) FROM temp.promotions GROUP BY ALL").fetchall())
     messages = [_sentence(row, found[str(row["class"])], given.get(row["class"], 0), recipe) for row in rows]
-    return CertifiedRound(promotions, cuts, covered, rows, calibration, messages + _weight_messages(weights))
+    return CertifiedRound(cuts, rows, calibration, messages + _weight_messages(weights))
 
 
 def _weight_messages(weights: _Weights) -> list[str]:

@@ -21,9 +21,9 @@ from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
-from catbuilder.catalogue.connection import Connection, fetch_arrow
+from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
 from catbuilder.catalogue.id_ranges import restricted_to
-from catbuilder.catalogue.label_events import EVENTS, record_events
+from catbuilder.catalogue.label_events import make_events_table, record_events_of
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
@@ -31,6 +31,8 @@ from catbuilder.decisions.audit import queue_audit
 from catbuilder.decisions.certified_policy import CUTS, certify_round
 from catbuilder.decisions.promotion_candidates import find_promotable
 from catbuilder.decisions.speaking import reason_to_refuse
+
+_PROMOTE = "INSERT INTO temp.promotions BY NAME"
 
 _CERTIFICATES = pa.schema(
     [
@@ -46,21 +48,19 @@ _CERTIFICATES = pa.schema(
 
 @dataclass(frozen=True)
 class Decisions:
-    """Decisions of a round: label events in the order in which they are recorded, and their certificates."""
+    """Decisions of a round, and their certificates.
 
-    promotions: pa.Table
+    The label events are in the temporary tables `retractions` and `promotions`, in the order in which they are
+    recorded, since a policy may promote most of a survey; what certificates cover is in the table `covered`.
+    """
+
     cuts: pa.Table
-    retractions: pa.Table = field(default_factory=EVENTS.empty_table)
+    promoted: dict[str, int] = field(default_factory=dict)  # number of objects by class
+    retracted: int = 0
     certificates: list[dict[str, object]] = field(default_factory=list)
     calibration: pa.Table | None = None
-    covered: pa.Table | None = None  # what the certificates cover: certificate, survey and object_id
     messages: list[str] = field(default_factory=list)
     refusal: str = ""  # why the round's model does not speak
-
-    @property
-    def events(self) -> pa.Table:
-        """All label events, in the columns of `label_events.EVENTS`."""
-        return pa.concat_tables([self.retractions, self.promotions])
 
 
 def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
@@ -72,12 +72,16 @@ def decide(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
     not excluded by the firewall. An object whose label is retracted in this round cannot be promoted in it. Ties of
     confidence are broken by survey and object_id, so the same scores always give the same labels.
     """
+    for table in ("retractions", "promotions"):
+        make_events_table(con, table)
     refusal = reason_to_refuse(con, plan)
     if refusal:
         return replace(_promote_nothing(), refusal=refusal)
-    retractions = _retractions(con, plan)
-    promoted = _POLICIES[plan.recipe.promotion.policy](con, workspace, plan)
-    return replace(promoted, retractions=retractions)
+    _retract(con, plan)
+    decisions = _POLICIES[plan.recipe.promotion.policy](con, workspace, plan)
+    promoted = dict(con.execute("SELECT label, count(*) FROM temp.promotions GROUP BY ALL ORDER BY ALL").fetchall())
+    retracted = fetch_number(con, "SELECT count(*) FROM temp.retractions")
+    return replace(decisions, promoted=promoted, retracted=retracted)
 
 
 def _promote_top_k(con: Connection, _: Workspace, plan: RoundPlan) -> Decisions:
@@ -85,34 +89,29 @@ def _promote_top_k(con: Connection, _: Workspace, plan: RoundPlan) -> Decisions:
     # Ranked together, one survey's surest objects may leave another none.
     pools = con.execute("SELECT DISTINCT survey FROM standing_splits_at() WHERE split = 'pool' ORDER BY 1").fetchall()
     surveys: list[str | None] = [survey for (survey,) in pools] if settings.per_survey else [None]
-    promotions = []
     for survey in surveys or [None]:
         find_promotable(con, plan.round, settings.floor, settings.per_class, survey)
-        promotions.append(fetch_arrow(con, query("decisions/promote_top_k"), {"per_class": settings.per_class}))
-    return _with_cuts(con, pa.concat_tables(promotions))
+        con.execute(f"{_PROMOTE} {query('decisions/promote_top_k')}", {"per_class": settings.per_class})
+    return Decisions(fetch_arrow(con, query("decisions/promotion_cuts")))
 
 
 def _promote_threshold(con: Connection, _: Workspace, plan: RoundPlan) -> Decisions:
     settings = plan.recipe.promotion
     find_promotable(con, plan.round, max(settings.threshold, settings.floor), None)
-    return _with_cuts(con, fetch_arrow(con, query("decisions/promote_threshold"), {"threshold": settings.threshold}))
+    con.execute(f"{_PROMOTE} {query('decisions/promote_threshold')}", {"threshold": settings.threshold})
+    return Decisions(fetch_arrow(con, query("decisions/promotion_cuts")))
 
 
 def _promote_certified(con: Connection, workspace: Workspace, plan: RoundPlan) -> Decisions:
     found = certify_round(con, workspace, plan)
     return Decisions(
-        promotions=_as_events(found.promotions),
-        cuts=found.cuts,
-        certificates=found.certificates,
-        calibration=found.calibration,
-        covered=found.covered,
-        messages=found.messages,
+        cuts=found.cuts, certificates=found.certificates, calibration=found.calibration, messages=found.messages
     )
 
 
 def _promote_nothing(*_: object) -> Decisions:
     """Promote no object."""
-    return Decisions(EVENTS.empty_table(), CUTS.empty_table())
+    return Decisions(CUTS.empty_table())
 
 
 _POLICIES: dict[str, Callable[[Connection, Workspace, RoundPlan], Decisions]] = {
@@ -123,13 +122,7 @@ _POLICIES: dict[str, Callable[[Connection, Workspace, RoundPlan], Decisions]] = 
 }
 
 
-def _with_cuts(con: Connection, promotions: pa.Table) -> Decisions:
-    """Add the lowest raw confidence promoted of each class."""
-    con.register("promotions", promotions)
-    return Decisions(_as_events(promotions), fetch_arrow(con, query("decisions/promotion_cuts")))
-
-
-def _retractions(con: Connection, plan: RoundPlan) -> pa.Table:
+def _retract(con: Connection, plan: RoundPlan) -> None:
     """Find promoted labels that the round's model contradicts; only promoted objects are read."""
     con.execute(
         "CREATE OR REPLACE TEMP TABLE looked_at AS "
@@ -138,13 +131,14 @@ def _retractions(con: Connection, plan: RoundPlan) -> pa.Table:
     )
     with restricted_to(con, "looked_at", gathered=["scores"], model=plan.round):
         limits = {"round": plan.round, "floor": plan.recipe.promotion.floor}
-        return _as_events(fetch_arrow(con, query("decisions/retractions"), limits))
+        con.execute(f"INSERT INTO temp.retractions BY NAME {query('decisions/retractions')}", limits)
 
 
 def record_decisions(recording: Recording, plan: RoundPlan, decisions: Decisions) -> None:
     """Append the decisions of a round, with their certificates and audits if there are any, in one transaction."""
     con = recording.con
-    record_events(recording, decisions.events, plan.round)
+    for table in ("retractions", "promotions"):
+        record_events_of(recording, table, plan.round)
     place: dict[str, object] = {"round": plan.round, "run": recording.run}
     if decisions.refusal:
         con.execute(
@@ -153,19 +147,10 @@ def record_decisions(recording: Recording, plan: RoundPlan, decisions: Decisions
         )
     con.register("incoming", decisions.cuts.cast(CUTS))
     con.execute("INSERT INTO promotion_cuts BY NAME SELECT *, $round AS round, $run AS run FROM incoming", place)
-    if decisions.calibration is None or decisions.covered is None:
+    if decisions.calibration is None:
         return
     con.register("incoming", decisions.calibration)
     con.execute("INSERT INTO calibration BY NAME SELECT *, $round AS round, $run AS run FROM incoming", place)
     con.register("incoming", pa.Table.from_pylist(decisions.certificates, schema=_CERTIFICATES))
     con.execute("INSERT INTO certificates BY NAME SELECT *, $run AS run FROM incoming", {"run": recording.run})
-    queue_audit(recording, plan.round, plan.recipe.certificate.audit, decisions.covered)
-
-
-def _as_events(rows: pa.Table) -> pa.Table:
-    """Fill the columns that the query does not give with NULL."""
-    columns = [
-        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
-        for field in EVENTS
-    ]
-    return pa.table(columns, schema=EVENTS)
+    queue_audit(recording, plan.round, plan.recipe.certificate.audit)

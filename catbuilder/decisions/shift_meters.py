@@ -18,6 +18,7 @@ from catbuilder.catalogue.features import feature_files, features_of
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.catalogue.workspace import Recording, Workspace
 from catbuilder.core.resources import query
+from catbuilder.decisions.calibration_set import calibration_alone
 from catbuilder.decisions.sample_shift import MIN_SAMPLE, Interval, frechet_distance, prior_drift, two_sample_auc
 
 SAMPLES = ("labelled", "calibration", "pool")
@@ -77,8 +78,11 @@ def _samples(con: Connection, workspace: Workspace, plan: RoundPlan) -> dict[str
     files = [literal_path(file) for file in feature_files(workspace.round_folder(plan.round))]
     if not files:
         return {name: _Sample(np.empty((0, 0), np.float32), []) for name in SAMPLES}
-    parameters = {"round": plan.round, "target": plan.recipe.sets.target, "files": files}
-    objects = fetch_arrow(con, query("decisions/shift_samples"), parameters)
+    parameters = {"round": plan.round, "target": plan.recipe.sets.target}
+    con.execute("CREATE OR REPLACE TEMP TABLE kept AS SELECT survey, object_id "
+                "FROM read_parquet($files, hive_partitioning = false)", {"files": files})  # fmt: skip
+    with calibration_alone(con, more="SELECT survey, object_id FROM temp.kept"):
+        objects = fetch_arrow(con, query("decisions/shift_samples"), parameters)
     sample_of = np.array(objects["sample"].to_pylist(), dtype=object)
     found = {}
     for name in SAMPLES:

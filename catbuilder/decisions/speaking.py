@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 from catbuilder.catalogue.connection import Connection, first_row
 from catbuilder.catalogue.round_records import RoundPlan
 from catbuilder.core.resources import query
+from catbuilder.decisions.calibration_set import calibration_alone
 
 
 def reason_to_refuse(con: Connection, plan: RoundPlan) -> str:
@@ -21,9 +22,11 @@ def reason_to_refuse(con: Connection, plan: RoundPlan) -> str:
     before = first_row(con, "SELECT max(model) FROM standing_speakers() WHERE model < ?", [plan.round])
     if not level or before is None or before[0] is None:
         return ""
-    new_right, old_right = con.execute(
-        query("decisions/disagreements"), {"round": plan.round, "new": plan.round, "old": before[0]}
-    ).fetchall()[0]
+    known = "SELECT survey, object_id FROM labels WHERE source = 'human' UNION SELECT survey, object_id FROM training"
+    with calibration_alone(con, more=known):
+        new_right, old_right = con.execute(
+            query("decisions/disagreements"), {"round": plan.round, "new": plan.round, "old": before[0]}
+        ).fetchall()[0]
     if old_right > new_right and binomtest(new_right, new_right + old_right, alternative="less").pvalue < level:
         return (
             f"of the {new_right + old_right} galaxies of known class on which it differs from the model of round "

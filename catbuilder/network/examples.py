@@ -31,7 +31,7 @@ class Examples:
     """
 
     def __init__(self, job: TrainJob, *roles: str) -> None:
-        whole = pq.read_table(job.manifest)
+        whole = pq.read_table(job.manifest, read_dictionary=["survey", "shard", "role"])
         parts = [whole.filter(pc.equal(whole["role"], role)) for role in roles]
         table = pa.concat_tables(parts)
         self.counts = [part.num_rows for part in parts]
@@ -43,7 +43,7 @@ class Examples:
         self.posteriors: npt.NDArray[np.float32] | None = None
         if "posterior" in table.column_names and table["posterior"].null_count < table.num_rows:
             self.posteriors = _filled(table["posterior"], self.labels, len(job.classes))
-        self.reader = StampReader(job.workspace, table["shard"].to_pylist(), table["row"].to_numpy())
+        self.reader = StampReader(job.workspace, table["shard"], table["row"].to_numpy())
 
     def __len__(self) -> int:
         return len(self.labels)

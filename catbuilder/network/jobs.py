@@ -61,7 +61,9 @@ class TrainJob(_Job):
 
     def files(self) -> list[Path]:
         """List what the worker reads in the workspace."""
-        shards = pq.read_table(self.manifest, columns=["shard"])["shard"].unique().to_pylist()
+        shards = (
+            pq.read_table(self.manifest, columns=["shard"], read_dictionary=["shard"])["shard"].unique().to_pylist()
+        )
         checkpoint = [] if self.resume_from is None else [self.resume_from]
         return [self.manifest, *checkpoint, *(self.workspace / shard for shard in shards)]
 

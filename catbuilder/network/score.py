@@ -45,7 +45,7 @@ def score_shard(
         raise NothingToScore(
             f"{job.manifest} has no rows {first} to {end}; give the same command again to plan the scoring again"
         )
-    reader = StampReader(job.workspace, rows["shard"].to_pylist(), rows["row"].to_numpy())
+    reader = StampReader(job.workspace, rows["shard"], rows["row"].to_numpy())
     model.look_up(rows)
     with ShardWriter(job, number, rows) as writer:
         if writer.rows_done:

@@ -5,9 +5,7 @@ The plan is kept in the catalogue and beside it, and a round that was interrupte
 
 from pathlib import Path
 
-import pyarrow as pa
-
-from catbuilder.catalogue.connection import Connection
+from catbuilder.catalogue.connection import Connection, literal_path
 from catbuilder.catalogue.latest_round_and_run import last_round
 from catbuilder.catalogue.read_then_record import recording_directly_after, retry_when_overtaken
 from catbuilder.catalogue.round_records import (
@@ -33,8 +31,9 @@ from catbuilder.rounds.choose_precision import choose_precision
 from catbuilder.rounds.launch.processes import require_cores, threads_for
 from catbuilder.rounds.launch.ranks import require_horovod
 from catbuilder.sets.firewall import FirewallReport, update_firewall
-from catbuilder.sets.manifest import taught_images, training_manifest, write_manifest, write_score_manifest
+from catbuilder.sets.manifest import write_score_manifest
 from catbuilder.sets.rendering_bias import rendering_warnings
+from catbuilder.sets.training_manifest import choose_training, taught_images, write_training_manifest
 
 _WANTS_GPU_PX = 200  # networks that see this many pixels or more train for hours on a few cores
 
@@ -118,8 +117,8 @@ def verify_manifests(workspace: Workspace, plan: RoundPlan, reporter: Reporter) 
     file = training_manifest_file(workspace, plan.round)
     if not file.is_file() or sha256_file(file) != plan.manifest_sha256:
         with workspace.reading(wait_s=None) as con:
-            table = training_manifest(workspace, con, plan.round, plan.recipe, plan.teacher)
-        write_manifest(table, _draft(file))
+            choose_training(workspace, con, plan.round, plan.recipe, plan.teacher)
+            write_training_manifest(con, _draft(file))
         _put_back(file, plan.manifest_sha256, plan, reporter)
     file = score_manifest_file(workspace, plan.round)
     if not file.is_file() or sha256_file(file) != plan.score_manifest_sha256:
@@ -154,28 +153,27 @@ def _plan_after(
         number = last_round(con) + 1
         speaker = _standing_speaker(con)
         teacher = speaker if recipe.teaching is not None else None
-        training = training_manifest(workspace, con, number, recipe, teacher)
+        roles = choose_training(workspace, con, number, recipe, teacher)
         averaged = _averaged_with(con, recipe, speaker)
         control = recipe.teaching is not None and recipe.teaching.source == "labelled"
         in_place_of = (
             taught_images(con, number, recipe, teacher, len(workspace.config.classes)).num_rows if control else 0
         )
         _rename_lost_round(workspace.round_folder(number))
+        write_training_manifest(con, training_manifest_file(workspace, number))
         scored = write_score_manifest(con, recipe, score_manifest_file(workspace, number))
-    write_manifest(training, training_manifest_file(workspace, number))
-    roles = training["role"].to_pylist()
     ranks, threads = processes
     plan = RoundPlan(
         round=number, recipe=recipe, classes=workspace.config.classes, seed=seed, until=until, ranks=ranks,
-        threads=threads, training=roles.count("training"), teaching=roles.count("teaching"),
-        validation=roles.count("validation"), scored=scored, teacher=teacher, averaged_with=averaged,
+        threads=threads, training=roles["training"], teaching=roles["teaching"],
+        validation=roles["validation"], scored=scored, teacher=teacher, averaged_with=averaged,
         in_place_of=in_place_of,
         manifest_sha256=sha256_file(training_manifest_file(workspace, number)),
         score_manifest_sha256=sha256_file(score_manifest_file(workspace, number)),
     )  # fmt: skip
     write_text(workspace.round_folder(number) / "plan.json", plan.model_dump_json(indent=1))
     with recording_directly_after(workspace, run, f"round {number}: planned", wait_s=None) as recording:
-        _record_plan(recording, plan, training)
+        _record_plan(recording, workspace, plan)
     return plan
 
 
@@ -200,15 +198,15 @@ def _rename_lost_round(folder: Path) -> None:
         folder.rename(lost)
 
 
-def _record_plan(recording: Recording, plan: RoundPlan, training: pa.Table) -> None:
+def _record_plan(recording: Recording, workspace: Workspace, plan: RoundPlan) -> None:
     con = recording.con
     con.execute(
         "INSERT INTO rounds VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [plan.round, plan.recipe.name, plan.recipe.sha256, plan.seed, plan.ranks, plan.threads,
          plan.manifest_sha256, plan.model_dump_json(), recording.run],
     )  # fmt: skip
-    con.register("incoming", training)
-    con.execute(query("rounds/record_training"), {"round": plan.round, "run": recording.run})
+    manifest = literal_path(training_manifest_file(workspace, plan.round))
+    con.execute(query("rounds/record_training"), {"round": plan.round, "run": recording.run, "manifest": manifest})
     record_step(recording, plan.round, "planned", "{}")
 
 

@@ -391,9 +391,8 @@ def _decide(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
         decisions = decide(recording.con, workspace, plan)
         record_decisions(recording, plan, decisions)
         record_shifts(recording, shifts)
-        labels = decisions.promotions["label"].to_pylist()
-        promoted = {name: labels.count(name) for name in plan.classes if name in labels}
-        details = {"promoted": promoted, "retracted": decisions.retractions.num_rows}
+        promoted = {name: decisions.promoted[name] for name in plan.classes if name in decisions.promoted}
+        details = {"promoted": promoted, "retracted": decisions.retracted}
         if decisions.refusal:
             details["refused"] = decisions.refusal
         record_step(recording, plan.round, "decided", json.dumps(details))
@@ -408,7 +407,7 @@ def _decide(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:
     for sentence in [*decisions.messages, *unseen]:
         reporter.say(f"round {plan.round}: {sentence}")
     counts = ", ".join(f"{n} {name}" for name, n in promoted.items()) or "nothing"
-    reporter.say(f"round {plan.round}: promoted {counts}; retracted {decisions.retractions.num_rows}")
+    reporter.say(f"round {plan.round}: promoted {counts}; retracted {decisions.retracted}")
 
 
 def _evaluate(workspace: Workspace, plan: RoundPlan, reporter: Reporter) -> None:

@@ -32,8 +32,8 @@ from catbuilder.core.user_csv import (
 )
 from catbuilder.sets.aliases import AliasReport, find_aliases
 from catbuilder.sets.firewall import update_firewall
-from catbuilder.sets.manifest import in_validation
 from catbuilder.sets.population import apply_population, domain_counts, load_population
+from catbuilder.sets.validation_split import in_validation
 
 PAPER_COUNTS = {
     ("train", "sdss", "spiral"): 18_352, ("train", "sdss", "elliptical"): 18_268,

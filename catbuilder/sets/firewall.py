@@ -9,6 +9,7 @@ that lie anywhere on it. It is two Petrosian or Kron radii, which hold nearly al
 galaxies that SDSS and DES share are larger than 5 arcsec by either radius), and the recipe's radius at least.
 """
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.id_ranges import LARGE_TABLES, restricted_to
 from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted
 from catbuilder.core.sky import nearest_within
 from catbuilder.core.stamps import StampReader
+from catbuilder.sets.compared_objects import ComparedObjects
 from catbuilder.sets.same_picture import same_picture
 
 EXCLUSIONS = pa.schema(
@@ -37,13 +40,6 @@ EXCLUSIONS = pa.schema(
         ("similarity", pa.float32()),
     ]
 )
-
-GALAXY_RADII = 2.0
-"""The firewall's radius in Petrosian or Kron radii of the galaxy (`objects.radius_arcsec`)."""
-
-MAX_RADIUS_ARCSEC = 120.0
-"""Largest radius that a galaxy's size gives, since a wrong size must not empty the sky. Of the 16,982 galaxies that
-SDSS and DES share, 14 reach it by their Kron radius; the median radius is 18.5 arcsec."""
 
 _BOTH_NAMES = ("survey", "object_id", "test_set", "test_survey", "test_object_id")
 
@@ -103,9 +99,21 @@ def _report(con: Connection, looked_at: int) -> FirewallReport:
     counts = dict(
         con.execute("SELECT rule, count(DISTINCT (survey, object_id)) FROM exclusions GROUP BY rule").fetchall()
     )
-    unguarded = fetch_number(con, query("sets/unguarded_test_objects"))
-    by_picture = fetch_number(con, query("sets/count_without_position"))
+    unguarded, by_picture = (
+        _count(con, name, among)
+        for name, among in (
+            ("sets/unguarded_test_objects", "SELECT DISTINCT survey, object_id FROM test_sets"),
+            ("sets/count_without_position", "SELECT DISTINCT survey, object_id FROM objects WHERE ra IS NULL"),
+        )
+    )
     return FirewallReport(counts, unguarded, by_picture, looked_at)
+
+
+def _count(con: Connection, name: str, among: str) -> int:
+    """Run a query that counts objects, on those alone that it can count."""
+    con.execute(f"CREATE OR REPLACE TEMP TABLE looked_at AS {among}")
+    with restricted_to(con, "looked_at", gathered=LARGE_TABLES):
+        return fetch_number(con, query(name))
 
 
 def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float) -> pa.Table:
@@ -117,32 +125,59 @@ def find_exclusions(workspace: Workspace, con: Connection, radius_arcsec: float)
     """
     counterparts = fetch_arrow(con, query("sets/test_counterparts")).select(EXCLUSIONS.names).cast(EXCLUSIONS)
     of_calibration = pc.equal(counterparts["test_set"], "calibration")
-    objects = fetch_arrow(con, query("sets/firewall_objects"))
-    is_test, calibrates = (np.asarray(mask) for mask in (objects["test_set"].is_valid(), objects["calibrates"]))
-    others, tests = objects.filter(pa.array(~is_test)), objects.filter(pa.array(is_test))
-    found = _possible_copies(workspace, others, tests, counterparts.filter(pc.invert(of_calibration)), radius_arcsec)
-    calibration = _as_members(objects.filter(pa.array(calibrates & ~is_test)), "calibration")
-    rest, _ = _split_by_exclusion(objects.filter(pa.array(~is_test & ~calibrates)), found)
-    more = _possible_copies(workspace, rest, calibration, counterparts.filter(of_calibration), radius_arcsec)
+    objects = ComparedObjects(con, radius_arcsec)
+    found = _possible_copies(workspace, objects, _others, objects.tests, counterparts.filter(pc.invert(of_calibration)))
+    calibration = _as_members(objects.calibration, "calibration")
+
+    def may_train(some: pa.Table) -> pa.Table:
+        return _split_by_exclusion(_others(some.filter(pc.invert(some["calibrates"]))), found)[0]
+
+    more = _possible_copies(workspace, objects, may_train, calibration, counterparts.filter(of_calibration))
     return pa.concat_tables([found, more])
 
 
+def _others(objects: pa.Table) -> pa.Table:
+    """Leave out the test objects."""
+    return objects.filter(objects["test_set"].is_null())
+
+
 def _possible_copies(
-    workspace: Workspace, others: pa.Table, tests: pa.Table, counterparts: pa.Table, radius_arcsec: float
+    workspace: Workspace,
+    objects: ComparedObjects,
+    searched: Callable[[pa.Table], pa.Table],
+    tests: pa.Table,
+    counterparts: pa.Table,
 ) -> pa.Table:
-    """Find the others that may be one of the tests: by cross-match, by position or by picture."""
-    alike = _like_tests(workspace, others, tests)
-    found = pa.concat_tables([counterparts, _near_tests(others, tests, radius_arcsec), alike])
+    """Find the others that may be one of the tests: by cross-match, by position or by picture.
+
+    Parameters
+    ----------
+    searched : leaves out of some objects those that are not searched
+    """
+
+    def search(
+        among: Iterator[pa.Table], placed: pa.Table, pictured: pa.Table, found: pa.Table
+    ) -> tuple[pa.Table, pa.Table]:
+        near, alike = [EXCLUSIONS.empty_table()], [EXCLUSIONS.empty_table()]
+        for some in among:
+            rest, _ = _split_by_exclusion(searched(some), found)
+            near.append(_near_tests(objects, rest, placed))
+            alike.append(_like_tests(workspace, rest, pictured))
+        return pa.concat_tables(near), pa.concat_tables(alike)
+
+    near, alike = search(objects.possible_copies_of_members(), tests, tests, EXCLUSIONS.empty_table())
+    found = fresh = pa.concat_tables([counterparts, near, alike])
     # An object excluded by its picture reveals the position of its test galaxy. And a copy without a position may be
     # rendered like an excluded object and not like the test image. So both are searched until nothing new is found.
-    rest, excluded = _split_by_exclusion(others, found)
-    _, placed = _split_by_exclusion(others, alike)
-    while excluded.num_rows:
-        alike = _like_tests(workspace, rest, excluded)
-        more = pa.concat_tables([_near_tests(rest, placed, radius_arcsec), alike])
-        found = pa.concat_tables([found, more])
-        _, placed = _split_by_exclusion(rest, alike)
-        rest, excluded = _split_by_exclusion(rest, more)
+    while fresh.num_rows:
+        named = searched(objects.named(fresh))
+        _, excluded = _split_by_exclusion(named, fresh)
+        _, placed = _split_by_exclusion(named, alike)
+        if not excluded.num_rows:
+            break
+        near, alike = search(objects.possible_copies(placed, excluded), placed, excluded, found)
+        fresh = pa.concat_tables([near, alike])
+        found = pa.concat_tables([found, fresh])
     return found
 
 
@@ -151,19 +186,13 @@ def _as_members(objects: pa.Table, test_set: str) -> pa.Table:
     return objects.set_column(place, "test_set", pa.repeat(pa.scalar(test_set), objects.num_rows))
 
 
-def _near_tests(others: pa.Table, tests: pa.Table, radius_arcsec: float) -> pa.Table:
+def _near_tests(objects: ComparedObjects, others: pa.Table, tests: pa.Table) -> pa.Table:
     others, tests = _positioned(others, True), _positioned(tests, True)
-    mine, theirs = _radii(others, radius_arcsec), _radii(tests, radius_arcsec)
+    mine, theirs = objects.radii(others), objects.radii(tests)
     index, separation = nearest_within(others["ra"], others["dec"], mine, tests["ra"], tests["dec"], theirs)
     near = np.flatnonzero(index >= 0)
     larger = np.maximum(mine[near], theirs[index[near]])
     return _pairs(others, tests, near, index[near], "position", separation=separation[near], radius=larger)
-
-
-def _radii(objects: pa.Table, least_arcsec: float) -> np.ndarray:
-    """The firewall's radius around each object, arcsec; a size that is unknown or not positive gives the least."""
-    size = objects["radius_arcsec"].to_numpy().astype(np.float64)  # NULL becomes NaN
-    return np.maximum(least_arcsec, np.where(size > 0, np.minimum(GALAXY_RADII * size, MAX_RADIUS_ARCSEC), 0.0))
 
 
 def _like_tests(workspace: Workspace, others: pa.Table, tests: pa.Table) -> pa.Table:
@@ -203,10 +232,9 @@ def _split_by_exclusion(others: pa.Table, found: pa.Table) -> tuple[pa.Table, pa
     return rest, excluded
 
 
-def read_stamps(workspace: Workspace, objects: pa.Table) -> np.ndarray:
-    """Read the stamps of a table with the columns `shard` and `row`: uint8 (n, size, size, 3)."""
-    reader = StampReader(workspace.path, objects["shard"].to_pylist(), objects["row"])
-    return reader.read(np.arange(len(reader)))
+def read_stamps(workspace: Workspace, objects: pa.Table) -> StampReader:
+    """Open the stamps of a table with the columns `shard` and `row`: slices of it are uint8 (n, size, size, 3)."""
+    return StampReader(workspace.path, objects["shard"], objects["row"])
 
 
 def _positioned(objects: pa.Table, known: bool) -> pa.Table:

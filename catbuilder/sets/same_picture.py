@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from scipy import fft, ndimage, sparse
@@ -39,6 +39,14 @@ detail of a small picture: at quality 75 and native size, 89 % of 62 px DES stam
 round galaxies fail."""
 
 
+class Stamps(Protocol):
+    """Stamps in an array, or of a `StampReader`, which reads a slice of them at a time."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice) -> np.ndarray: ...
+
+
 class Match(NamedTuple):
     """Row `i` of the first set and row `j` of the second hold the same picture."""
 
@@ -48,8 +56,8 @@ class Match(NamedTuple):
 
 
 def same_picture(
-    stamps_a: np.ndarray,
-    stamps_b: np.ndarray,
+    stamps_a: Stamps,
+    stamps_b: Stamps,
     threshold: float = SIMILARITY_THRESHOLD,
     *,
     other_widths: bool = False,
@@ -57,7 +65,7 @@ def same_picture(
     """Find all pairs of one stamp of each set that show the same picture, sorted by (i, j).
 
     Similarity is the sum of shape and detail evidence: 0 for most different galaxies, rarely above 17; about 30 to 60
-    for exact copies. `stamps_a` is read in blocks and may be memory-mapped. The features of `stamps_b` (4 kB a stamp)
+    for exact copies. Stamps are read in blocks, from an array or from files. The features of `stamps_b` (4 kB a stamp)
     are kept in memory, so it should be the smaller set.
 
     Parameters
@@ -70,7 +78,7 @@ def same_picture(
     return sorted(find(stamps_a, stamps_b, threshold))
 
 
-def _same_width(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
+def _same_width(stamps_a: Stamps, stamps_b: Stamps, threshold: float) -> list[Match]:
     (fixed,) = _features(stamps_b)
     matches: list[Match] = []
     for start, block in _blocks(stamps_a):
@@ -110,7 +118,7 @@ _ISOPHOTE_SPREAD = 0.25
 """Largest difference of that logarithm between isophotes: the profiles of different galaxies are no copies."""
 
 
-def _any_width(stamps_a: np.ndarray, stamps_b: np.ndarray, threshold: float) -> list[Match]:
+def _any_width(stamps_a: Stamps, stamps_b: Stamps, threshold: float) -> list[Match]:
     """Find pairs of the same width, and those in which one stamp shows the central part of the other."""
     best: dict[tuple[int, int], float] = {}
     for offset, tile in _blocks(stamps_b, _TILE // 4):
@@ -250,13 +258,13 @@ class _Features:
         return _Features(self.shape[start:stop], self.detail[start:stop], self.independent[start:stop])
 
 
-def _blocks(stamps: np.ndarray, size: int = _BLOCK) -> Iterator[tuple[int, np.ndarray]]:
+def _blocks(stamps: Stamps, size: int = _BLOCK) -> Iterator[tuple[int, np.ndarray]]:
     """Split stamps into blocks, so that floating-point copies of the pixels take some tens of MB."""
     for start in range(0, len(stamps), size):
         yield start, np.asarray(stamps[start : start + size])
 
 
-def _features(stamps: np.ndarray, parts: Sequence[float] = (1.0,)) -> list[_Features]:
+def _features(stamps: Stamps, parts: Sequence[float] = (1.0,)) -> list[_Features]:
     """Compute the shape and detail coefficients of central parts (of their width) of any number of stamps."""
     blocks = [_block_features(block, parts) for _, block in _blocks(stamps)]
     return [_joined([block[place] for block in blocks]) for place in range(len(parts))]

@@ -177,9 +177,9 @@ def promotion(workspace_path: Path, shards: Path, objects: int) -> None:
     with workspace.recording(f"round {number}: decided") as recording:
         decisions = decide(recording.con, workspace, plan_of(number, objects))
         record_decisions(recording, plan_of(number, objects), decisions)
-        details = {"promoted": {"all": decisions.promotions.num_rows}, "retracted": decisions.retractions.num_rows}
+        details = {"promoted": decisions.promoted, "retracted": decisions.retracted}
         record_step(recording, number, "decided", json.dumps(details))
-    print(f"{decisions.promotions.num_rows:,} promoted, {decisions.retractions.num_rows:,} retracted", file=sys.stderr)
+    print(f"{decisions.promoted} promoted, {decisions.retracted:,} retracted", file=sys.stderr)
 
 
 def check(workspace_path: Path, _: Path, __: int) -> None:

@@ -51,7 +51,7 @@ from catbuilder.core.recipe import Recipe, Teaching
 from catbuilder.rounds.arms import control_of, load_arm
 from catbuilder.rounds.run import run_rounds
 from catbuilder.sets.firewall import update_firewall
-from catbuilder.sets.manifest import training_manifest
+from catbuilder.sets.training_manifest import choose_training
 from catbuilder.simulation.galaxies import SurveyPlan
 from catbuilder.simulation.survey import simulate
 
@@ -126,7 +126,8 @@ def bed(folder: Path, name: str, recipe: Recipe, sets: Sequence[str]) -> Bed:
             "AND source <> 'promoted' AND quality IS NOT NULL",
             [survey],
         ).fetchall()
-        manifest = training_manifest(start, con, 1, recipe).to_pylist()
+        choose_training(start, con, 1, recipe)
+        manifest = fetch_arrow(con, "SELECT * FROM temp.training_rows").to_pylist()
     validation = {r["object_id"]: r["class"] for r in manifest if (r["role"], r["survey"]) == ("validation", survey)}
     return Bed(name, start, with_pool(recipe), tuple(sets), dict(known), validation)
 

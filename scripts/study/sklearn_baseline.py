@@ -47,7 +47,7 @@ def main() -> None:
     workspace = Workspace.open(asked.workspace)
     with workspace.reading() as con:
         images = fetch_arrow(con, IMAGES)
-    features = frozen_features(read_stamps(workspace, images), asked.grey)
+    features = frozen_features(read_stamps(workspace, images)[:], asked.grey)
     posterior = self_train(images, features, workspace.config.classes, asked.k_best)
     show(metrics(images, posterior, workspace.config.classes), asked.format)
 

@@ -117,7 +117,8 @@ class Bed:
 def bed(folder: Path, sky: int, confirm: bool) -> Bed:
     """Simulate a sky, unless it is there, and write the manifest of its first round."""
     from catbuilder.core.recipe import load_recipe
-    from catbuilder.sets.manifest import training_manifest, write_manifest, write_score_manifest
+    from catbuilder.sets.manifest import write_score_manifest
+    from catbuilder.sets.training_manifest import choose_training, write_training_manifest
     from catbuilder.simulation.galaxies import SurveyPlan
     from catbuilder.simulation.survey import simulate
 
@@ -129,7 +130,8 @@ def bed(folder: Path, sky: int, confirm: bool) -> Bed:
 
     workspace = Workspace.open(place)
     with workspace.reading() as con:
-        write_manifest(training_manifest(workspace, con, 1, recipe), place / "study.parquet")
+        choose_training(workspace, con, 1, recipe)
+        write_training_manifest(con, place / "study.parquet")
         wanted = con.sql(
             f"SELECT survey, object_id, false AS fits FROM catalog WHERE {judged} AND survey = 'des' "
             "UNION ALL SELECT survey, object_id, true FROM calibration_at() WHERE half = 'fit' AND survey = 'des'"

@@ -62,7 +62,8 @@ def queue(recording: Recording, number: int, n: int) -> int:
     text = (
         "SELECT certificate, survey, object_id FROM labels WHERE kind = 'label' AND source = 'promoted' AND round = $n"
     )
-    return queue_audit(recording, number, n, recording.con.sql(text, params={"n": number}).to_arrow_table())
+    recording.con.execute(f"CREATE OR REPLACE TEMP TABLE covered AS {text}", {"n": number})
+    return queue_audit(recording, number, n)
 
 
 def certified_round(workspace: Workspace, batches: dict[str, range], audit: int) -> int:

@@ -248,7 +248,7 @@ def test_a_manifest_of_a_large_survey_is_written_range_by_range_to_the_same_rows
         whole = pq.read_table(file)
         monkeypatch.setattr("catbuilder.catalogue.id_ranges.RANGE_OBJECTS", 7)
         monkeypatch.setattr("catbuilder.sets.manifest.RANGE_OBJECTS", 7)
-        monkeypatch.setattr("catbuilder.sets.manifest._ROW_GROUP", 10)
+        monkeypatch.setattr("catbuilder.sets.manifest.ROW_GROUP", 10)
         write_score_manifest(con, SMALL, file)
         assert pq.read_table(file).equals(whole)
         groups = pq.ParquetFile(file).metadata

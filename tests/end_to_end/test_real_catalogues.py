@@ -10,7 +10,7 @@ from support.workspaces import ask, cli
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.recipe import load_recipe
 from catbuilder.core.sky import nearest
-from catbuilder.sets.manifest import training_manifest
+from catbuilder.sets.training_manifest import choose_training
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -62,7 +62,8 @@ def test_every_spiral_near_a_test_or_calibration_galaxy_stays_out_of_training(sk
     near = {i for i, apart in zip(images, separation, strict=True) if apart <= 5.0}
     assert len(near) >= 90
     with sky.reading() as con:
-        trained = set(training_manifest(sky, con, 1, load_recipe("real"))["object_id"].to_pylist())
+        choose_training(sky, con, 1, load_recipe("real"))
+        trained = {i for (i,) in con.execute("SELECT object_id FROM temp.training_rows").fetchall()}
     taken = {of for _, of in ask(sky, "SELECT object_id, of_object_id FROM aliases") if of in trained}
     members = {i for (i,) in ask(sky, guarded)}
     assert not near & trained and not taken & members and not trained & members

@@ -35,14 +35,16 @@ from catbuilder.catalogue.round_records import score_manifest_file, training_man
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.progress import Reporter
 from catbuilder.core.recipe import Recipe, load_recipe
-from catbuilder.core.sky import nearest_within
+from catbuilder.core.sky import healpix_cell, nearest_within
 from catbuilder.core.stamps import write_shard
 from catbuilder.decisions.promote import decide
 from catbuilder.ingest.images import ingest_images
 from catbuilder.inspection.why import why
 from catbuilder.rounds.planning import make_plan
-from catbuilder.sets.firewall import FirewallReport, update_firewall
+from catbuilder.sets.compared_objects import ComparedObjects
+from catbuilder.sets.firewall import FirewallReport, find_exclusions, update_firewall
 from catbuilder.sets.testsets import add_test_set
+from catbuilder.sets.training_manifest import choose_training
 
 ARCSEC = 1 / 3600
 QUIET = Reporter(quiet=True)
@@ -179,6 +181,20 @@ def test_test_galaxies_are_scored_all_the_same(planted: Workspace) -> None:
     assert {*range(HP_SDSS, HP_SDSS + 24), 77} <= set(scored["object_id"].to_pylist())
 
 
+def test_a_large_survey_is_searched_like_a_small_one(planted: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large one only what positions and pictures can exclude is read, some at a time."""
+
+    def found() -> list[tuple[object, ...]]:
+        with planted.reading() as con:
+            return sorted(map(tuple, (row.values() for row in find_exclusions(planted, con, 5.0).to_pylist())), key=str)
+
+    small = found()
+    monkeypatch.setattr("catbuilder.sets.compared_objects._FEW", 0)
+    monkeypatch.setattr("catbuilder.sets.compared_objects._AT_ONCE", 3)
+    assert found() == small
+    assert {row[2] for row in small} == {"position", "counterpart", "content"}
+
+
 def test_objects_recorded_between_the_firewall_and_the_plan_are_checked(
     workspace: Workspace, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,6 +288,19 @@ def test_a_copy_is_on_the_same_side_of_the_split_as_its_neighbourhood(tmp_path: 
     roles = validation_split(workspace, recipe)
     for i in range(40):
         assert len({roles.get(copy + i) for copy in (1, 101, 201)} - {None}) == 1, f"galaxy {i} is on both sides"
+
+
+def test_a_manifest_of_many_labels_is_that_of_few_read_some_at_a_time(
+    planted: Workspace, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with planted.reading() as con:
+        choose_training(planted, con, 2, recipe)
+        at_once = con.execute("SELECT * FROM temp.training_rows").fetchall()
+        for name, rows_at_once in (("training_manifest", 10), ("validation_split", 512)):
+            monkeypatch.setattr(f"catbuilder.sets.{name}._AT_ONCE", rows_at_once)
+        choose_training(planted, con, 2, recipe)
+        assert con.execute("SELECT * FROM temp.training_rows").fetchall() == at_once
+    assert len(at_once) > 50
 
 
 @dataclass(frozen=True)
@@ -410,8 +439,8 @@ def test_whatever_the_catalogue_only_clean_objects_are_trained_on_or_promoted(
     plan = make_plan(workspace, no_validation, 1, 0, QUIET)
     assert training_keys(workspace, 1) <= clean
     scored = {(t.survey, n): 0.9 for n, t in enumerate(things) if t.quality == "ok"}
-    decisions = finish_by_hand(workspace, plan, scored)
-    promoted = {(row["survey"], row["object_id"]) for row in decisions.promotions.to_pylist()}
+    finish_by_hand(workspace, plan, scored)
+    promoted = set(rows(workspace, "SELECT survey, object_id FROM labels WHERE source = 'promoted'"))
     assert promoted == {(t.survey, n) for n, t in enumerate(things) if t.split == "pool" and not t.label} & clean
     make_plan(workspace, no_validation, 1, 0, QUIET)
     assert training_keys(workspace, 2) <= clean
@@ -428,11 +457,11 @@ def test_a_promoted_object_that_turns_out_to_be_a_test_galaxy_loses_its_label(
     add_test_set(workspace, "LATE", late, survey="des")
     plan = make_plan(workspace, recipe, 1, 0, QUIET)
     assert ("des", POOL + 3) not in training_keys(workspace, 2)
-    decisions = finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.9))
-    assert decisions.retractions["object_id"].to_pylist() == [POOL + 3]
-    assert "member of test set LATE" in decisions.retractions["reason"].to_pylist()[0]
+    finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.9))
+    ((retracted, reason),) = rows(workspace, "SELECT object_id, reason FROM labels WHERE kind = 'retraction'")
+    assert retracted == POOL + 3 and "member of test set LATE" in reason
     with workspace.reading() as con:
-        assert decide(con, workspace, plan).promotions.num_rows == 0
+        assert decide(con, workspace, plan).promoted == {}
 
 
 def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(
@@ -462,8 +491,9 @@ def test_nothing_that_may_be_a_calibration_galaxy_is_trained_on_or_promoted(
     assert found == [(9910, "position", "calibration"), (9911, "counterpart", "calibration"),
                      (9912, "content", "calibration")]  # fmt: skip
     keys = rows(workspace, "SELECT survey, object_id FROM catalog WHERE quality = 'ok'")
-    decisions = finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.999))
-    assert not {9900, 9901, 9902} & set(decisions.promotions["object_id"].to_pylist())
+    finish_by_hand(workspace, plan, dict.fromkeys(keys, 0.999))
+    promoted = rows(workspace, "SELECT object_id FROM labels WHERE source = 'promoted'")
+    assert promoted and not {(9900,), (9901,), (9902,)} & set(promoted)
 
 
 def test_the_report_names_exclusions_by_rule_and_warns_of_objects_that_cannot_be_checked() -> None:
@@ -477,9 +507,10 @@ def test_the_report_names_exclusions_by_rule_and_warns_of_objects_that_cannot_be
 def add_galaxies(workspace: Workspace, *galaxies: tuple[str, int, float, float | None, str]) -> None:
     """Record galaxies on one meridian: survey, id, arcsec north of declination 12, radius and split."""
     with workspace.recording("galaxies") as recording:
-        for place, (survey, object_id, north, radius, split) in enumerate(galaxies):
+        for survey, object_id, north, radius, split in galaxies:
+            dec = 12 + north * ARCSEC
             add_objects(
-                recording, survey, [object_id], ra=80.0, dec=12 + north * ARCSEC, healpix=place << 42,
+                recording, survey, [object_id], ra=80.0, dec=dec, healpix=int(healpix_cell(80.0, dec)),
                 radius_arcsec=radius, split=split,
             )  # fmt: skip
 
@@ -547,6 +578,18 @@ def test_the_nearest_test_galaxy_that_reaches_the_object_is_named(one_meridian: 
         ("des", 11, 8.0, 1.0, "pool"),
     )
     assert found_by_position(one_meridian) == {11: (2, 80.0)}
+
+
+def test_far_objects_of_a_large_survey_are_not_read(one_meridian: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    places = {1: 0.0, 2: 1000.0, 3: 4.0, 4: 10.0, 5: 900.0, 6: 100_000.0}
+    large = {5: 60.0}  # reaches its test galaxy by its own size
+    add_galaxies(one_meridian, *(("sdss", n, north, large.get(n), "pool") for n, north in places.items()))
+    monkeypatch.setattr("catbuilder.sets.compared_objects._FEW", 0)
+    with one_meridian.reading() as con:
+        compared = ComparedObjects(con, 5.0)
+        read = [some["object_id"].to_pylist() for some in compared.possible_copies_of_members()]
+    assert read == [[1, 2, 3, 5]]
+    assert found_by_position(one_meridian) == {3: (1, 5.0), 5: (2, 120.0)}
 
 
 def test_the_recipe_s_radius_is_the_least(one_meridian: Workspace) -> None:

@@ -5,7 +5,7 @@ WITH sizes AS (SELECT unnest($certificates) AS certificate, unnest($sizes) AS si
      drawn AS (
         SELECT b.certificate, b.survey, b.object_id, z.size / count(*) OVER (PARTITION BY b.certificate) AS probability,
                concat_ws(':', b.certificate, b.survey, b.object_id, r.seed) AS key
-        FROM batches AS b
+        FROM temp.covered AS b
         JOIN sizes AS z ON z.certificate = b.certificate
         JOIN rounds AS r ON r.round = $round
         QUALIFY row_number() OVER (PARTITION BY b.certificate ORDER BY md5(key), key) <= z.size)

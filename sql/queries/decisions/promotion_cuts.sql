@@ -1,3 +1,3 @@
 -- The lowest raw confidence promoted of each class.
 SELECT CAST(NULL AS VARCHAR) AS survey, label AS class, 'raw' AS score, min(confidence)::FLOAT AS threshold, 1.0::DOUBLE AS share, CAST(NULL AS VARCHAR) AS certificate
-FROM promotions GROUP BY label ORDER BY label
+FROM temp.promotions GROUP BY label ORDER BY label

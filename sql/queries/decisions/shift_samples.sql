@@ -1,7 +1,6 @@
 -- The samples that the shift meters compare, among the objects whose features were kept: labelled galaxies of the
 -- training split, the calibration galaxies that a certificate may count, and the pool objects that it may promote.
-WITH kept AS (SELECT survey, object_id FROM read_parquet($files, hive_partitioning = false)),
-     samples AS (
+WITH samples AS (
     SELECT 'labelled' AS sample, survey, object_id
     FROM catalog_at($round)
     WHERE split = 'train' AND label IS NOT NULL AND domain = 'in' AND test_set IS NULL AND firewall IS NULL
@@ -16,6 +15,6 @@ WITH kept AS (SELECT survey, object_id FROM read_parquet($files, hive_partitioni
     FROM certifiable_at($round, $target))
 SELECT s.sample, s.survey, s.object_id, p.predicted_label
 FROM samples AS s
-SEMI JOIN kept AS k ON k.survey = s.survey AND k.object_id = s.object_id
+SEMI JOIN temp.kept AS k ON k.survey = s.survey AND k.object_id = s.object_id
 JOIN predictions AS p ON p.survey = s.survey AND p.object_id = s.object_id AND p.model = $round
 ORDER BY s.sample, s.survey, s.object_id

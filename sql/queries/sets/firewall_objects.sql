@@ -1,25 +1,10 @@
--- The objects that the firewall compares, with position, size and good stamp. An object without a stamp cannot be trained on or
--- promoted, so only test and calibration objects and objects with an image are read, and not a survey's millions.
--- An alias is listed beside its object: under the object's id, with the image's own position and stamp, so that the
--- object is excluded if either lies near a test galaxy. If a test set names the image, it is listed under the id that
--- the set names, so that the object is found near it.
-WITH places AS (
-    SELECT o.survey, o.object_id, o.object_id AS stamp_of, o.ra, o.dec, o.radius_arcsec, false AS is_image
-    FROM standing_objects_at() AS o
-    UNION ALL
-    SELECT i.survey, CASE WHEN t.object_id IS NULL THEN a.of_object_id ELSE i.object_id END, i.object_id, i.ra, i.dec,
-           greatest(i.radius_arcsec, c.radius_arcsec), true
-    FROM objects AS i
-    JOIN standing_aliases_at() AS a ON a.survey = i.survey AND a.object_id = i.object_id
-    LEFT JOIN standing_objects_at() AS c ON c.survey = a.survey AND c.object_id = a.of_object_id
-    LEFT JOIN (SELECT DISTINCT survey, object_id FROM test_sets) AS t
-        ON t.survey = i.survey AND t.object_id = i.object_id
-    WHERE i.origin = 'images')
+-- Catalogued objects that the firewall compares, with position, size and good stamp. An object without a stamp cannot be
+-- trained on or promoted, so only test and calibration objects and objects with an image are read.
 SELECT o.survey, o.object_id, o.ra, o.dec, o.radius_arcsec, t.test_set, coalesce(d.split = 'calibration', false) AS calibrates,
-       CASE WHEN s.quality = 'ok' THEN s.shard END AS shard, s.row
-FROM places AS o
-LEFT JOIN standing_stamps_at() AS s ON s.survey = o.survey AND s.object_id = o.stamp_of
+       CASE WHEN s.quality = 'ok' THEN s.shard END AS shard, s.row, false AS is_image, o.object_id AS stamp_of
+FROM standing_objects_at() AS o
+LEFT JOIN standing_stamps_at() AS s ON s.survey = o.survey AND s.object_id = o.object_id
 LEFT JOIN standing_splits_at() AS d ON d.survey = o.survey AND d.object_id = o.object_id
 LEFT JOIN test_members_at() AS t ON t.survey = o.survey AND t.object_id = o.object_id
-WHERE t.test_set IS NOT NULL OR d.split = 'calibration' OR s.object_id IS NOT NULL OR o.is_image
-ORDER BY o.survey, o.object_id, o.is_image, o.stamp_of
+WHERE t.test_set IS NOT NULL OR d.split = 'calibration' OR s.object_id IS NOT NULL
+ORDER BY o.survey, o.object_id
