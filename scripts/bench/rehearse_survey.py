@@ -122,7 +122,8 @@ def cluster_of(nodes: int) -> Iterator[str]:
     if not nodes:
         yield ""
         return
-    with tempfile.TemporaryDirectory(prefix="cbr-", dir="/tmp") as folder:  # a socket's path has 107 characters at most
+    # below /tmp, in a folder of its own: the path of a socket has 107 characters at most
+    with tempfile.TemporaryDirectory(prefix="cbr-", dir="/tmp") as folder:  # nosec B108
         (Path(folder) / "ray").mkdir()
         os.environ |= {"RAY_TMPDIR": folder, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),
                        "RAY_USAGE_STATS_ENABLED": "0"}  # fmt: skip
