@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from catbuilder.cli.options import FILE, WorkspaceOption, open_workspace, print_report
+from catbuilder.cli.options import FILE, ClusterOption, WorkspaceOption, open_workspace, print_report
 
 
 def fetch(
@@ -24,6 +24,7 @@ def fetch(
         float | None, typer.Option(min=0.01, help="Arcsec per pixel; by default the service's own.")
     ] = None,
     rate: Annotated[float, typer.Option(min=0.01, max=20.0, help="The most requests per second.")] = 2.0,
+    cluster: ClusterOption = "",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Download missing images by position, and ingest them."""
@@ -32,10 +33,11 @@ def fetch(
     from catbuilder.ingest.fetch.polite_client import RatePolicy
 
     opened = open_workspace(workspace)
-    with Reporter().bar("fetching images") as update:
+    reporter = Reporter()
+    with reporter.bar("fetching images") as update:
         report = fetch(
             opened, survey, service, where=where, n=n, width_arcsec=size, arcsec_per_pixel=scale,
-            policy=RatePolicy(rate_per_s=rate), progress=update,
+            policy=RatePolicy(rate_per_s=rate), cluster=cluster, progress=update, reporter=reporter,
         )  # fmt: skip
     print_report(report)
     if report.wanted and (report.unasked or not (report.added or report.flagged_objects)):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from catbuilder.cli.empty_values import Verb
-from catbuilder.cli.options import StrictOption, WorkspaceOption, open_workspace, print_ingest
+from catbuilder.cli.options import ClusterOption, StrictOption, WorkspaceOption, open_workspace, print_ingest
 
 CatalogueFile = Annotated[
     Path,
@@ -51,16 +51,18 @@ def ingest_images(
     rendering: Annotated[str | None, typer.Option(help="Name of the way in which these images were made.")] = None,
     arcsec_per_pixel: Annotated[float | None, typer.Option(help="Pixel scale of the images, arcsec.")] = None,
     strict: StrictOption = False,
+    cluster: ClusterOption = "",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Ingest a folder of images and the table that names them."""
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.images import ingest_images
 
-    with Reporter().bar("reading images") as update:
+    reporter = Reporter()
+    with reporter.bar("reading images") as update:
         report = ingest_images(
             open_workspace(workspace), folder, table, survey=survey, split=split, source=source, rendering=rendering,
-            arcsec_per_pixel=arcsec_per_pixel, strict=strict, progress=update,
+            arcsec_per_pixel=arcsec_per_pixel, strict=strict, cluster=cluster, progress=update, reporter=reporter,
         )  # fmt: skip
     print_ingest(report)
 
@@ -113,11 +115,16 @@ def ingest_des(
 
 @ingest_app.command("tiles", cls=Verb, epilog="Example: catbuilder ingest tiles coadds --survey des --bands g,r,i")
 def ingest_tiles(
-    folder: Annotated[
-        Path,
-        typer.Argument(help="Folder of FITS tiles: a file per band (..._g.fits, ..._g.fits.fz), or cubes of bands."),
-    ],
     survey: Annotated[str, typer.Option(help="Survey whose catalogued objects are cut out: des ...")],
+    tiles: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Folders of FITS tiles (with their subfolders), or files: one per band, or cubes of bands."
+        ),
+    ] = None,
+    listed: Annotated[
+        Path | None, typer.Option("--list", help="Text file with a path or URL of a tile's file on each line.")
+    ] = None,
     bands: Annotated[
         str | None, typer.Option(help="Three of g,r,i,z; by default g,r,i, or g,r,z for a cube without i.")
     ] = None,
@@ -129,16 +136,18 @@ def ingest_tiles(
         Path | None, typer.Option(help="CSV with object_id, ra, dec and optional radius_arcsec: cut only these.")
     ] = None,
     strict: StrictOption = False,
+    cluster: ClusterOption = "",
     workspace: WorkspaceOption = None,
 ) -> None:
     """Cut colour stamps of a survey's objects from its coadd tiles."""
     from catbuilder.core.progress import Reporter
     from catbuilder.ingest.tiles.ingest_tiles import ingest_tiles
 
-    with Reporter().bar("cutting stamps") as update:
+    reporter = Reporter()
+    with reporter.bar("cutting stamps") as update:
         report = ingest_tiles(
-            open_workspace(workspace), folder, survey=survey, bands=bands, size=size, objects=objects, strict=strict,
-            progress=update,
+            open_workspace(workspace), tiles or (), survey=survey, listed=listed, bands=bands, size=size,
+            objects=objects, strict=strict, cluster=cluster, progress=update, reporter=reporter,
         )  # fmt: skip
     print_ingest(report)
 

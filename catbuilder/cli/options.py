@@ -37,6 +37,12 @@ FILE: dict[str, Any] = {"parser": file_to_write, "metavar": "<path>"}
 FIGURE: dict[str, Any] = {"parser": figure_to_write, "metavar": "<path>"}
 FOLDER: dict[str, Any] = {"parser": folder_to_write, "metavar": "<path>"}
 
+ClusterOption = Annotated[
+    str,
+    typer.Option(
+        metavar="<address>", help="Run on a Ray cluster: auto, local, ray://HOST:PORT or HOST:PORT (default: here)."
+    ),
+]
 StrictOption = Annotated[
     bool, typer.Option("--strict", help="Refuse a table with a row that cannot be used, and record nothing.")
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catbuilder.cli.empty_values import Verb
-from catbuilder.cli.options import ChangesOption, FormatOption, WorkspaceOption, open_workspace
+from catbuilder.cli.options import ChangesOption, ClusterOption, FormatOption, WorkspaceOption, open_workspace
 from catbuilder.cli.results import show_metrics
 
 if TYPE_CHECKING:
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from catbuilder.rounds.run import RoundOutcome
 
 RanksOption = Annotated[int, typer.Option("--np", min=1, help="Number of training processes; at most 4 per core.")]
-ClusterOption = Annotated[
-    str,
-    typer.Option(
-        metavar="<address>", help="Run on a Ray cluster: auto, local, ray://HOST:PORT or HOST:PORT (default: here)."
-    ),
-]
 
 experiment_app = typer.Typer(
     help="Measure the effect of a recipe over many seeds.", no_args_is_help=True, rich_markup_mode=None

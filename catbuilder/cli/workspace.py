@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from catbuilder.cli.options import WorkspaceOption, open_workspace
+from catbuilder.cli.options import ClusterOption, WorkspaceOption, open_workspace
 from catbuilder.core.safe_text import counted
 
 
@@ -50,6 +50,7 @@ def simulate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Random seed of the simulation.")] = 0,
     stamp_size: Annotated[int, typer.Option(help="Width of the stored stamps, px.")] = 64,
+    cluster: ClusterOption = "",
 ) -> None:
     """Create a simulated survey whose true classes are known.
 
@@ -65,7 +66,7 @@ def simulate(
     plan = SurveyPlan() if objects is None else SurveyPlan.scaled_to(objects)
     if calibration is not None:
         plan = replace(plan, calibration=calibration)
-    report = simulate(workspace, plan, seed=seed, stamp_size=stamp_size, reporter=Reporter())
+    report = simulate(workspace, plan, seed=seed, stamp_size=stamp_size, cluster=cluster, reporter=Reporter())
     print("\n".join(report.sentences()))
     print(f"Next: catbuilder -w {workspace} round --n 3 --recipe demo")
 

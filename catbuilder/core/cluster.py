@@ -11,22 +11,29 @@ import secrets
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
-import psutil
-
-from catbuilder.core.errors import InputError, LaunchError
+from catbuilder.core.errors import CatbuilderError, HostLost, InputError, LaunchError
 from catbuilder.core.machine import usable_cores
-from catbuilder.core.safe_text import in_one_line
+from catbuilder.core.safe_text import counted, in_one_line
+from catbuilder.core.version import versions_that_matter
 
 _ADDRESS = re.compile(r"auto|local|(ray://)?([A-Za-z0-9][A-Za-z0-9._-]*|\[[0-9a-f:]+\]):[0-9]{1,5}")
 _STORE_BYTES = 100_000_000  # of `local`, whose processes read the workspace itself
 _ANSWERS_S = 10.0
+_WAIT_S = 2.0  # between looks at the nodes, while we wait for room
 _RECONNECT_S = "5"  # a killed coordinator that was connected by ray:// is waited for so long, 30 s by Ray's own choice
+
+
+HERE = "leave --cluster out to work on this machine"
+"""What may be done instead, for most work."""
+FEWER = "go on with fewer by a new plan: catbuilder round --replan --np {room}"
+"""What may be done instead, for a round."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +52,19 @@ class Cluster:
     Attributes
     ----------
     address : as it was given
+    say : is told, once, that there is no room yet
+    otherwise : what else may be done where there is too little room, if there is some; `{room}` is for how many
+        processes
     key : a name for what this coordinator keeps on nodes
     at_end : called before the connection ends
     """
 
     address: str
+    say: Callable[[str], None] = lambda _: None
+    otherwise: str = ""
     key: str = field(default_factory=lambda: secrets.token_hex(8))
     at_end: list[Callable[[], None]] = field(default_factory=list)
+    _told: list[str] = field(default_factory=list)
 
     def nodes(self) -> dict[str, Node]:
         """List the nodes that are up, by Ray's id of them."""
@@ -76,23 +89,79 @@ class Cluster:
         self.require_room(ranks, 1)
         return 1
 
-    def room_for(self, threads: int) -> int:
+    def room_for(self, threads: int, on_gpus: bool = True) -> int:
         """Count the processes of so many threads, and one GPU if there are any, that all nodes have room for."""
-        gpus = self.has_gpus()
+        gpus = on_gpus and self.has_gpus()
         return sum(
             min(node.cores // threads, node.gpus) if gpus else node.cores // threads for node in self.nodes().values()
         )
 
-    def require_room(self, ranks: int, threads: int) -> None:
+    def require_room(self, processes: int, threads: int, on_gpus: bool = True) -> None:
         """Raise LaunchError, with what to do, if the nodes that are up have no room for so many processes."""
-        room = self.room_for(threads)
-        if room < ranks:
-            each = f"{threads} core{'s' if threads > 1 else ''}{' and a GPU' if self.has_gpus() else ''}"
-            fewer = f"go on with fewer by a new plan: catbuilder round --replan --np {room}" if room else "wait for one"
+        room = self.room_for(threads, on_gpus)
+        if room < processes:
+            each = f"{counted(threads, 'core')}{' and a GPU' if on_gpus and self.has_gpus() else ''}"
+            otherwise = self.otherwise.format(room=room) if room or "{room}" not in self.otherwise else "wait for one"
             raise LaunchError(
-                f"{ranks} processes of {each} each were asked for, and the nodes of the cluster have room for {room}; "
-                f"add nodes, or {fewer}"
+                f"{counted(processes, 'process', 'processes')} of {each} each {'was' if processes == 1 else 'were'} "
+                f"asked for, and the nodes of the cluster have room for {room}; add nodes, or "
+                f"{otherwise or 'wait for one'}"
             )
+
+    @contextmanager
+    def reserved(
+        self, processes: int, threads: int, watch: Callable[[], None] = lambda: None, tell: Callable[[], bool] = bool,
+        on_gpus: bool = True,
+    ) -> Iterator[Any]:  # fmt: skip
+        """Hold room for processes while the body runs, and give its placement group; wait for it if others have it.
+
+        Parameters
+        ----------
+        watch : called while we wait
+        tell : whether to say that we wait; by default not
+        on_gpus : whether each gets a GPU, if there are any
+        """
+        from ray.util.placement_group import placement_group, remove_placement_group
+
+        self.require_room(processes, threads, on_gpus)
+        bundle = {"CPU": threads} | ({"GPU": 1} if on_gpus and self.has_gpus() else {})
+        group = placement_group([bundle] * processes)
+        try:
+            while not group.wait(_WAIT_S):
+                self.require_room(processes, threads, on_gpus)
+                if tell() and not self._told:
+                    room = counted(processes * threads, "CPU")
+                    self._told.append(f"waiting for {room} on the cluster at {self.address}")
+                    self.say(self._told[0])
+                watch()
+            yield group
+        finally:
+            remove_placement_group(group)
+
+    def refuse_other_versions(self, node: str, there: Mapping[str, str]) -> None:
+        """Raise LaunchError if a node has other versions of what must agree."""
+        for package, here in versions_that_matter().items():
+            if there.get(package) != here:
+                raise LaunchError(
+                    f"node {node} has {package} {there.get(package)} and this machine {here}; "
+                    "give all nodes the same environment"
+                )
+
+    def get(self, answer: Any, node: str = "of the cluster") -> Any:
+        """Wait for the answer of a process on a node; raises its own error, LaunchError, or HostLost if it is gone."""
+        import ray
+
+        try:
+            return ray.get(answer)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, CatbuilderError):
+                raise error.cause from None
+            raise LaunchError(f"node {node} cannot be used: {in_one_line(error.cause)}") from None
+        except ray.exceptions.RayError as error:
+            if getattr(error, "actor_init_failed", False):
+                why = in_one_line(str(error).strip().splitlines()[-1])
+                raise LaunchError(f"a node {node} cannot be used: {why}") from None
+            raise HostLost(f"node {node} was lost (it went down, or ended our process there)") from None
 
     def has_gpus(self) -> bool:
         """Whether a node has a GPU."""
@@ -120,13 +189,16 @@ def current_cluster() -> Cluster | None:
 
 
 @contextmanager
-def connected(address: str) -> Iterator[Cluster | None]:
+def connected(
+    address: str, say: Callable[[str], None] = lambda _: None, otherwise: str = ""
+) -> Iterator[Cluster | None]:
     """Run the work of the body on a cluster; an empty address means on this machine, without Ray.
 
     Parameters
     ----------
     address : `auto` (that of this machine), `local` (a new one of this machine alone, for the time of the body),
         `ray://HOST:PORT` (from outside), or `HOST:PORT` (from one of its machines)
+    say, otherwise : see `Cluster`
 
     Raises
     ------
@@ -149,7 +221,7 @@ def connected(address: str) -> Iterator[Cluster | None]:
     own = not _ray().is_initialized()  # a notebook may have connected already, and an experiment's rounds have
     if own:
         _connect(address)
-    cluster = Cluster(address)
+    cluster = Cluster(address, say, otherwise)
     token = _current.set(cluster)
     try:
         with _ending_with_us() if own and address == "local" else nullcontext():
@@ -201,6 +273,8 @@ def _ending_with_us() -> Iterator[None]:
 
     Ray sees to most of them. But its agents, children of a killed raylet, try for a minute to report that.
     """
+    import psutil
+
     children = [child.pid for child in psutil.Process().children(recursive=True)]
     words = [sys.executable, "-S", "-c", _GUARD, *map(str, children)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, start_new_session=True) as guard:

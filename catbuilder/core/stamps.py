@@ -31,12 +31,16 @@ def write_shard(workspace: Path, survey: str, stamps: Stamps) -> str:
     stamps : uint8 array (n, size, size, 3)
     """
     stamps = np.ascontiguousarray(stamps)
-    content = hashlib.sha256(stamps.tobytes()).hexdigest()[:16]
-    path = workspace / "stamps" / survey / f"{content}.npy"
-    if not path.exists():
-        with atomic_write(path) as temporary:
+    name = shard_name(survey, stamps)
+    if not (workspace / name).exists():
+        with atomic_write(workspace / name) as temporary:
             np.save(temporary, stamps)
-    return str(path.relative_to(workspace))
+    return name
+
+
+def shard_name(survey: str, stamps: Stamps) -> str:
+    """Give the path of a shard below the workspace."""
+    return f"stamps/{survey}/{hashlib.sha256(stamps.tobytes()).hexdigest()[:16]}.npy"
 
 
 def require_stamp_size(workspace: Path, stamp_size: int) -> None:

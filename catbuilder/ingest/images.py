@@ -4,8 +4,9 @@ Objects, stamps, splits and label events are recorded in one transaction.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,15 +19,18 @@ from catbuilder.catalogue.label_events import EVENTS, fresh_labels, record_event
 from catbuilder.catalogue.vocabulary import DOMAINS, SOURCES, SPLITS
 from catbuilder.catalogue.workspace import Recording, Workspace, record_rejections, replace_older
 from catbuilder.core.arguments import require_pixel_scale
+from catbuilder.core.cluster import HERE, connected, current_cluster
 from catbuilder.core.coordinates import doubt_positions
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import sha256_file
 from catbuilder.core.machine import usable_cores
 from catbuilder.core.paths import named_path
+from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted, in_one_line
 from catbuilder.core.sky import SAME_POSITION_ARCSEC, healpix_cell
 from catbuilder.core.stamps import SHARD_ROWS, require_stamp_size, write_shard
+from catbuilder.core.tasks import Place, Task, map_tasks
 from catbuilder.core.user_csv import (
     OBJECT_ID,
     BadValue,
@@ -47,6 +51,8 @@ from catbuilder.ingest.picture import FLAGGED_STAMPS, Picture, count_flags, read
 from catbuilder.sets.aliases import copy_from_images
 
 Progress = Callable[[int, int], None]  # (done, of)
+
+_TOGETHER = 64  # images that a node of a cluster reads at a time: some tenths of a second of work
 
 
 @dataclass(frozen=True)
@@ -147,7 +153,9 @@ def ingest_images(
     rendering: str | None = None,
     arcsec_per_pixel: float | None = None,
     strict: bool = False,
+    cluster: str = "",
     progress: Progress | None = None,
+    reporter: Reporter | None = None,
 ) -> IngestReport:
     """Ingest a folder of JPEG or PNG images and the table that names them.
 
@@ -176,8 +184,13 @@ def ingest_images(
         Pixel scale of the source images in arcsec, 0.001 to 60, to be recorded.
     strict : bool
         Refuse the table, and record nothing, if a row cannot be used; default False.
+    cluster : str
+        Ray cluster whose nodes share the work, as `auto`, `local`, `ray://HOST:PORT` or `HOST:PORT`; by default
+        processes of this machine. The catalogue does not depend on it.
     progress : callable, optional
         Called with the numbers of images done and in all.
+    reporter : Reporter, optional
+        Told when the cluster has no room yet; by default nothing is printed.
 
     Returns
     -------
@@ -188,6 +201,8 @@ def ingest_images(
     ------
     InputError
         The folder, the table or the pixel scale cannot be used. Single bad rows are rejected and reported.
+    LaunchError, HostLost
+        The cluster cannot be used, or its nodes were lost again and again.
 
     Examples
     --------
@@ -203,7 +218,8 @@ def ingest_images(
     rows, known = _separate_known(workspace, rows, rows_in, survey)
     if strict:
         rows_in.refuse_rejections()
-    _store_stamps(workspace, survey, rows, progress)
+    with connected(cluster, (reporter or Reporter(quiet=True)).say, HERE):
+        _store_stamps(workspace, survey, rows, progress)
     with workspace.recording(f"ingest images {folder.name} --survey {survey}") as recording:
         incoming = _as_table(
             rows, survey, split, default_split, rendering or f"{survey}/{folder.name}", arcsec_per_pixel
@@ -357,19 +373,33 @@ def _record_measurements(recording: Recording, rows: list[_Row], survey: str) ->
 
 
 def _store_stamps(workspace: Workspace, survey: str, rows: list[_Row], progress: Progress | None) -> None:
-    """Decode the images on all cores and write them shard by shard; Pillow decodes without Python's lock."""
+    """Decode the images on all cores and write them shard by shard."""
     size, most = workspace.config.stamp_size, workspace.config.limits.max_image_pixels
-    done = 0
-    with ThreadPoolExecutor(usable_cores()) as pool:
+    with closing(_decoded([row.path for row in rows], size, most)) as pictures:
         for first in range(0, len(rows), SHARD_ROWS):
             batch = rows[first : first + SHARD_ROWS]
-            pictures = pool.map(lambda row: read_picture(row.path, size, most), batch)
-            for row, picture in zip(batch, pictures, strict=True):
-                row.picture = picture
-                done += 1
+            for done, row in enumerate(batch, start=first + 1):
+                row.picture = next(pictures)
                 if progress:
                     progress(done, len(rows))
             _write_batch(workspace, survey, batch)
+
+
+def _decoded(paths: list[Path], size: int, most: int) -> Generator[Picture]:
+    """Decode images in order: in threads, as Pillow decodes without Python's lock, or on the nodes of a cluster."""
+    if current_cluster():
+        batches = [paths[first : first + _TOGETHER] for first in range(0, len(paths), _TOGETHER)]
+        reading = Task(partial(_read_pictures, size=size, most=most), "reads images", lambda batch: map(str, batch))
+        for pictures in map_tasks(reading, batches):
+            yield from pictures
+        return
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        for first in range(0, len(paths), SHARD_ROWS):
+            yield from pool.map(lambda path: read_picture(path, size, most), paths[first : first + SHARD_ROWS])
+
+
+def _read_pictures(paths: list[Path], place: Place, size: int, most: int) -> list[Picture]:
+    return [read_picture(Path(place.find(str(path))), size, most) for path in paths]
 
 
 def _write_batch(workspace: Workspace, survey: str, batch: list[_Row]) -> None:

@@ -120,7 +120,7 @@ def run_recursion(
     others = [load_arm(arm) if isinstance(arm, str) else workspace.recipe(arm) for arm in arms]
     control = control_of(chosen)
     experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, cluster, reporter)
-    with experiment.locked(), connected(cluster):
+    with experiment.locked(), connected(cluster, reporter.say):
         experiment.remember([chosen, control, *others])
         experiment.run([chosen, control, *others])
         comparisons = []
@@ -158,7 +158,7 @@ def compare_with_grey(
     chosen, reporter = workspace.recipe(recipe), reporter or Reporter(quiet=True)
     grey = grey_version(chosen)
     experiment = _Experiment.open(workspace, chosen, workspaces, seeds, rounds, ranks, cluster, reporter)
-    with experiment.locked(), connected(cluster):
+    with experiment.locked(), connected(cluster, reporter.say):
         experiment.remember([])
         experiment.run([chosen, grey])
         colours, greys = (experiment.finished(folder_name(each), each.name) for each in (chosen, grey))

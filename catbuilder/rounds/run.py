@@ -17,7 +17,7 @@ from catbuilder.catalogue.round_records import STEPS, RoundPlan, open_plan, read
 from catbuilder.catalogue.stamp_check import verify_stamps
 from catbuilder.catalogue.status import count_parts, keep_count
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.cluster import connected, current_cluster
+from catbuilder.core.cluster import FEWER, connected, current_cluster
 from catbuilder.core.errors import InputError, RoundError
 from catbuilder.core.files import write_text
 from catbuilder.core.kill_points import fault_point
@@ -153,7 +153,7 @@ def run_rounds(
         raise InputError(f"the seed {seed} cannot be recorded; give a whole number from 0 to {2**63 - 1}")
     reporter = reporter or Reporter(quiet=True)
     outcomes: list[RoundOutcome] = []
-    with workspace.round_lock(), connected(cluster):
+    with workspace.round_lock(), connected(cluster, reporter.say, FEWER):
         ended = _last_round_of_ended_run(workspace)
         if ended is not None:
             reporter.say(

@@ -212,7 +212,7 @@ def score(
     >>> catbuilder.score(workspace).scored
     """
     reporter = reporter or Reporter(quiet=True)
-    with workspace.round_lock(), connected(cluster):
+    with workspace.round_lock(), connected(cluster, reporter.say, "leave --cluster out to score on this machine"):
         with workspace.reading() as con:
             plan = _closed_plan(con, round_number)
             later = workspace.round_folder(plan.round) / "later" / f"{last_recording(con) + 1:06d}"

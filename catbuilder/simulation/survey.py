@@ -11,25 +11,23 @@ Galaxy Zoo 1 (`sdss/votes.csv`).
 
 import json
 import math
-import multiprocessing
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from catbuilder.catalogue.new_workspace import create_workspace
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import INT64_MAX, require_number_in
+from catbuilder.core.cluster import HERE, connected
 from catbuilder.core.errors import InputError
 from catbuilder.core.files import write_text
 from catbuilder.core.paths import named_path
-from catbuilder.core.processes import end_with_parent, ignore_interrupts
 from catbuilder.core.progress import Reporter
+from catbuilder.core.tasks import Task, map_tasks
 from catbuilder.ingest.images import ingest_images
 from catbuilder.ingest.tables.survey_catalogue import ingest_survey
 from catbuilder.sets.testsets import add_test_set
@@ -84,6 +82,7 @@ def simulate(
     seed: int = 0,
     stamp_size: int = 64,
     processes: int | None = None,
+    cluster: str = "",
     reporter: Reporter | None = None,
 ) -> SimulationReport:
     """Simulate a survey into `<workspace>/sources` and ingest it.
@@ -104,7 +103,10 @@ def simulate(
     stamp_size : int
         Width of an SDSS stamp in pixels; a DES stamp covers the same angle.
     processes : int, optional
-        Number of drawing processes; by default one a core.
+        Number of drawing processes; by default one a core. A cluster draws on all of its cores.
+    cluster : str
+        Ray cluster whose nodes share the work, as `auto`, `local`, `ray://HOST:PORT` or `HOST:PORT`; by default
+        processes of this machine. The files do not depend on it.
     reporter : Reporter, optional
         Shows progress; by default nothing is printed.
 
@@ -136,7 +138,8 @@ def simulate(
         if exists
         else create_workspace(workspace, classes=("elliptical", "spiral"), stamp_size=stamp_size, recipe="demo")
     )
-    tables = simulate_sources(workspace / "sources", plan, seed, stamp_size, processes, reporter)
+    with connected(cluster, reporter.say, HERE):
+        tables = simulate_sources(workspace / "sources", plan, seed, stamp_size, processes, reporter)
     with opened.reading() as con:
         declared = set(con.execute("SELECT DISTINCT test_set, survey FROM test_sets").fetchall())
     for table in tables:
@@ -204,7 +207,7 @@ def simulate_sources(
     sightings = _sightings(draw_voted_galaxies(plan, seed), seed)
     for survey, set_name in {(s.survey, s.galaxy.set_name) for s in sightings}:
         (folder / survey / set_name).mkdir(parents=True, exist_ok=True)
-    _draw_all(_files(folder, sightings), stamp_size, seed, processes, reporter or Reporter(quiet=True))
+    _draw_all(folder, _files(folder, sightings), stamp_size, seed, processes, reporter or Reporter(quiet=True))
     return list(write_tables(folder, sightings))
 
 
@@ -260,27 +263,15 @@ def _files(folder: Path, sightings: Iterable[Sighting]) -> list[tuple[Galaxy, di
 
 
 def _draw_all(
-    work: list[tuple[Galaxy, dict[str, Path]]], pixels: int, seed: int, processes: int | None, reporter: Reporter
-) -> None:
+    folder: Path, work: list[tuple[Galaxy, dict[str, Path]]], pixels: int, seed: int, processes: int | None,
+    reporter: Reporter,
+) -> None:  # fmt: skip
     """Draw all stamps on all cores."""
     batches = [work[start : start + _BATCH] for start in range(0, len(work), _BATCH)]
     draw = partial(write_stamps, sdss_pixels=pixels, seed=seed)
-    processes = min(processes or len(os.sched_getaffinity(0)), len(batches))
+    drawing = Task(draw, "draws galaxies", writes=folder)
     done = 0
-    with reporter.bar("Drawing galaxies") as update:
-        for count in _on_cores(draw, batches, processes):
+    with reporter.bar("Drawing galaxies") as update, closing(map_tasks(drawing, batches, processes)) as counts:
+        for count in counts:
             done += count
             update(done, len(work))
-
-
-def _on_cores(draw: Callable[[list[Any]], int], batches: list[list[Any]], processes: int) -> Iterator[int]:
-    if processes <= 1:
-        yield from map(draw, batches)
-        return
-    # Spawned, not forked: a fork copies the locks of threads (of DuckDB and torch) without the threads.
-    with ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
-    ) as pool:
-        with ignore_interrupts():
-            counts = pool.map(draw, batches)
-        yield from counts

@@ -10,6 +10,7 @@ DR1; seeing and depth vary with the place (`exposures`). The renderings imitate 
 strong colours, DES grey with little colour left, since each of its bands is scaled by its own brightness.
 """
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ import galsim
 import numpy as np
 from PIL import Image
 
+from catbuilder.core.tasks import Place
 from catbuilder.simulation.galaxy import Companion, Galaxy, Light, SurveyName, random_stream
 
 # Folding and band limits of 2 % and 1 % instead of GalSim's 0.5 % and 0.1 %: below the noise here, and three times
@@ -56,14 +58,17 @@ def stamp_pixels(telescope: Telescope, sdss_pixels: int) -> int:
     return round(sdss_pixels * SDSS.arcsec_per_pixel / telescope.arcsec_per_pixel)
 
 
-def write_stamps(batch: list[tuple[Galaxy, dict[str, Path]]], sdss_pixels: int, seed: int) -> int:
+def write_stamps(batch: list[tuple[Galaxy, dict[str, Path]]], place: Place, sdss_pixels: int, seed: int) -> int:
     """Draw each object as each survey in its `files` sees it, write the PNG files, and return the number of objects."""
     for galaxy, files in batch:
         scene = Scene(galaxy)
         for telescope in (SDSS, DES):
             if telescope.name in files:
                 stamp = scene.colour_stamp(telescope, stamp_pixels(telescope, sdss_pixels), seed)
-                Image.fromarray(stamp).save(files[telescope.name])
+                png = io.BytesIO()
+                Image.fromarray(stamp).save(png, "PNG")
+                # not durable: an interrupted simulation draws all of them again
+                place.write(files[telescope.name], png.getvalue(), durable=False)
     return len(batch)
 
 

@@ -35,14 +35,15 @@ from catbuilder.core.recipe import load_recipe
 from catbuilder.core.resources import query, rounds_folder
 from catbuilder.core.settings import Limits, WorkspaceConfig, load_settings
 from catbuilder.core.stamps import StampReader, require_stamp_size
+from catbuilder.core.tasks import Place
 from catbuilder.core.user_csv import OBJECT_ID, number_column, read_table
 from catbuilder.ingest.picture import read_picture
 from catbuilder.ingest.tables.archives import GALAXY_ZOO
 from catbuilder.ingest.tables.open_table import open_table
 from catbuilder.ingest.tables.survey_catalogue import table_of
 from catbuilder.ingest.tables.typed_columns import find_columns, load_rows
-from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain
-from catbuilder.ingest.tiles.tile_folder import find_tiles
+from catbuilder.ingest.tiles.cutouts import Share, Strip, cut_share
+from catbuilder.ingest.tiles.tile_folder import read_tiles
 from catbuilder.inspection.sandbox import one_reading_statement
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
@@ -333,16 +334,15 @@ def _tiles() -> list[bytes]:
 
 
 def _tile(path: Path) -> None:
-    """Find it in its folder and cut two objects out of it, as an ingest does."""
-    tiles, _ = find_tiles(path.parent, "des")
+    """Read it with the files beside it and cut two objects out of it, as an ingest does."""
+    tiles, _ = read_tiles(sorted(path.parent.glob("*.fits*")), "des")
     for tile in tiles:
         tile.circle()
         mirrored = tile.mirrored
         x, y = tile.pixels([20.0, 20.001], [-10.0, -10.001])
         tile.edge_distance(x, y)
-        cut_strip_or_explain(
-            Strip(tile.planes, tile.bands, tile.shape, (20.0, 3.0), (20.0, 2.0), (12.0, 30.0), 32, mirrored)
-        )
+        strip = Strip(tile.planes, tile.bands, tile.shape, (20.0, 3.0), (20.0, 2.0), (12.0, 30.0), 32, mirrored)
+        cut_share(Share((strip,), ((False, False),), path.parent, "des"), Place())
 
 
 # --- settings, models, stamps, queries

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.arguments import require_number_in, require_pixel_scale
+from catbuilder.core.cluster import HERE, connected
 from catbuilder.core.files import append_line, atomic_write, exclusive_lock
+from catbuilder.core.progress import Reporter
 from catbuilder.core.safe_text import counted
 from catbuilder.core.user_csv import Rejection, list_rejections
 from catbuilder.ingest.fetch.cutout_services import Service, find_service
@@ -122,7 +124,9 @@ def fetch(
     width_arcsec: float | None = None,
     arcsec_per_pixel: float | None = None,
     policy: RatePolicy | None = None,
+    cluster: str = "",
     progress: Progress | None = None,
+    reporter: Reporter | None = None,
 ) -> FetchReport:
     """Fetch and ingest an image of every object of a survey that has a position and no readable stamp.
 
@@ -149,8 +153,13 @@ def fetch(
         Pixel scale of the images in arcsec; by default the service's own. A URL with {pixels} or {scale} needs one.
     policy : RatePolicy, optional
         Limits on rate, time and size of the requests; by default two requests a second.
+    cluster : str
+        Ray cluster whose nodes decode the images, as `auto`, `local`, `ray://HOST:PORT` or `HOST:PORT`; by default this
+        machine. The requests are always sent from here, one at a time.
     progress : callable, optional
         Called with the numbers of objects done and in all.
+    reporter : Reporter, optional
+        Told when the cluster has no room yet; by default nothing is printed.
 
     Returns
     -------
@@ -165,6 +174,8 @@ def fetch(
         The condition is not valid.
     WorkspaceBusy
         Another fetch of this survey from this service is under way.
+    LaunchError, HostLost
+        The cluster cannot be used, or its nodes were lost again and again; the same call goes on.
 
     Examples
     --------
@@ -175,11 +186,14 @@ def fetch(
     require_pixel_scale(arcsec_per_pixel, "arcsec_per_pixel")
     chosen = find_service(service or survey, arcsec_per_pixel)
     targets = objects_without_image(workspace, survey, where=where, n=n, width_arcsec=width_arcsec)
-    batches = _Batches(workspace, survey, chosen)
+    batches = _Batches(workspace, survey, chosen, cluster, reporter)
     if not targets:
         return batches.report(0, None)
     down, given_up = 0, None
-    with batches.locked(), batches.listing_failures(), CutoutClient(policy) as client:
+    say = (reporter or Reporter(quiet=True)).say
+    with (
+        batches.locked(), batches.listing_failures(), CutoutClient(policy) as client, connected(cluster, say, HERE)
+    ):  # fmt: skip
         for done, target in enumerate(targets, start=1):
             try:
                 batches.waiting.append((target, batches.keep(client, target)))
@@ -205,6 +219,8 @@ class _Batches:
     workspace: Workspace
     survey: str
     service: Service
+    cluster: str
+    reporter: Reporter | None
     waiting: list[tuple[Target, Path]] = field(default_factory=list)
     added: int = 0
     flagged: Counter[str] = field(default_factory=Counter)
@@ -292,6 +308,7 @@ class _Batches:
         got = ingest_images(
             self.workspace, self.folder, table, survey=self.survey, default_split="none",
             rendering=self.service.rendering, arcsec_per_pixel=self.service.arcsec_per_pixel,
+            cluster=self.cluster, reporter=self.reporter,
         )  # fmt: skip
         table.unlink()
         self.added += got.added + got.unchanged

@@ -1,4 +1,4 @@
-"""Request images from a cut-out service, with limits on rate, time and size.
+"""Request images from a cut-out service, or tiles from an archive, with limits on rate, time and size.
 
 Our own loop repeats failed requests. The retries of requests and urllib3 would ignore the rate limit, and press a
 service that is already in trouble. Every request, also a repeated or redirected one, goes through
@@ -10,13 +10,14 @@ import io
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from errno import EDQUOT, ENOSPC
 from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from socket import SHUT_RDWR
 from threading import Timer
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, BinaryIO
 from weakref import WeakSet
 
 import requests
@@ -25,6 +26,7 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
+from catbuilder.core.files import atomic_write
 from catbuilder.core.version import __version__
 
 _AGAIN = (429, 500, 502, 503, 504)
@@ -85,14 +87,14 @@ class FetchFailed(Exception):
 
 
 class CutoutClient:
-    """Fetches images one after the other. Close it after use (`with`)."""
+    """Fetches images, or other files, one after the other. Close it after use (`with`)."""
 
     def __init__(self, policy: RatePolicy) -> None:
         self.policy = policy
         self._adapter = _PacedAdapter(policy)
         self._session = requests.Session()
         self._session.headers["User-Agent"] = f"catbuilder/{__version__} {requests.utils.default_user_agent()}"
-        self._session.headers["Accept"] = "image/jpeg, image/png"
+        self._session.headers["Accept"] = "image/jpeg, image/png, */*;q=0.1"
         # A length that counts compressed bytes would not tell whether the image is whole.
         self._session.headers["Accept-Encoding"] = "identity"
         self._session.max_redirects = 5
@@ -119,9 +121,28 @@ class CutoutClient:
         FetchFailed
             At once, or after `policy.tries` tries where another try may succeed.
         """
+
+        def image() -> Path:
+            body = io.BytesIO()
+            suffix = _SUFFIX[self._answer(url, body, tuple(_SUFFIX))]
+            return keep(body.getvalue(), suffix)
+
+        return self._tried(image)
+
+    def file(self, url: str, path: Path) -> Path:
+        """Request a file and return the path once it is complete there; raises like `image`."""
+
+        def complete() -> Path:
+            with atomic_write(path) as temporary, open(temporary, "wb") as into:
+                self._answer(url, into, ())
+            return path
+
+        return self._tried(complete)
+
+    def _tried(self, ask: Callable[[], Path]) -> Path:
         for attempt in range(1, self.policy.tries + 1):
             try:
-                return keep(*self._answer(url))
+                return ask()
             except FetchFailed as failed:
                 if not failed.again:
                     raise
@@ -131,17 +152,21 @@ class CutoutClient:
                 self._adapter.pause(self.policy.backoff_s * 2 ** (attempt - 1))
         raise AssertionError("the last try returns or raises")
 
-    def _answer(self, url: str) -> tuple[bytes, str]:
-        """Bytes and suffix of a complete answer with status 200 that declares an image."""
+    def _answer(self, url: str, into: BinaryIO, kinds: tuple[str, ...]) -> str:
+        """Write a complete answer with status 200 into a file, and give its declared type: one of these, if any."""
         timeouts = (self.policy.connect_timeout_s, self.policy.read_timeout_s)
         try:
             with self._session.get(url, stream=True, timeout=timeouts) as response:
                 self._refuse_late()
-                suffix = self._suffix(response)
-                body = self._body(response)
+                kind = self._kind(response, kinds)
+                self._body(response, into)
                 self._refuse_late()
-                return body, suffix
-        except (requests.RequestException, HTTPError, ValueError, OSError) as error:
+                return kind
+        except (requests.RequestException, HTTPError, ValueError) as error:
+            raise self._explained(error) from None
+        except OSError as error:
+            if error.errno in (ENOSPC, EDQUOT):
+                raise  # our disk, not their service
             raise self._explained(error) from None
         finally:
             self._adapter.stop_timer()
@@ -166,7 +191,7 @@ class CutoutClient:
             return FetchFailed("the service redirected to an unusable address")
         return FetchFailed(f"the request failed ({_shortened(str(error))})")
 
-    def _suffix(self, response: requests.Response) -> str:
+    def _kind(self, response: requests.Response, kinds: tuple[str, ...]) -> str:
         code = response.status_code
         if code in _AGAIN:
             self._apply_retry_after(response.headers.get("Retry-After", ""))
@@ -177,9 +202,11 @@ class CutoutClient:
         if coding != "identity":  # 1 MB may decompress to 1 TB
             raise FetchFailed(f"the answer is compressed ({_shortened(coding)}), which was not requested")
         kind = response.headers.get("Content-Type", "of no stated type").partition(";")[0].strip().lower()
-        if kind not in _SUFFIX:
+        if kinds and kind not in kinds:
             raise FetchFailed(f"the answer is {_shortened(kind)}, not a JPEG or PNG image")
-        return _SUFFIX[kind]
+        if kind == "text/html":
+            raise FetchFailed(f"the answer is {_shortened(kind)}, not a FITS file")
+        return kind
 
     def _apply_retry_after(self, retry_after: str) -> None:
         """Pause as long as the service asks before the next request, also for another object."""
@@ -193,17 +220,17 @@ class CutoutClient:
             )
         self._adapter.pause(seconds)
 
-    def _body(self, response: requests.Response) -> bytes:
-        body = bytearray()
+    def _body(self, response: requests.Response, into: BinaryIO) -> None:
+        length = 0
         # read1 returns what has come; iter_content would wait for a whole piece from a service that drips.
         while piece := response.raw.read1(65536, decode_content=False):
             self._refuse_late()
-            body += piece
-            if len(body) > self.policy.max_bytes:
-                raise FetchFailed(f"the answer has more than {self.policy.max_bytes:,} bytes, which no cut-out needs")
-        if not body:
+            length += len(piece)
+            if length > self.policy.max_bytes:
+                raise FetchFailed(f"the answer has more than {self.policy.max_bytes:,} bytes, which is too much")
+            into.write(piece)
+        if not length:
             raise FetchFailed("the answer was empty", again=True)
-        return bytes(body)
 
 
 class _PacedAdapter(HTTPAdapter):

@@ -1,20 +1,33 @@
-"""Cut the stamps of many objects from one tile, strip by strip, in a worker process.
+"""Cut the stamps of many objects from tiles, strip by strip, and store them in a shard, in a worker process.
 
 A row of a tile is contiguous in its file, and in a `.fits.fz` it is the usual unit of compression, so reading less
 than whole rows saves nothing. Objects that are close in y therefore share one reading of their rows. At most one strip
 of one plane is in memory (some 40 MB of a DES tile), never a whole plane. Workers do not open the catalogue.
 """
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from catbuilder.core.safe_text import last_line
+from catbuilder.core.stamps import shard_name
+from catbuilder.core.tasks import Place
 from catbuilder.ingest.tiles.pixel_layers import PixelLayer, find_bad
-from catbuilder.ingest.tiles.rendering import MARGIN, Bools, CutOut, RenderedStamp, mask_dead_lines, render
+from catbuilder.ingest.tiles.rendering import (
+    MARGIN,
+    MISSING_PIXEL_FLAGS,
+    Bools,
+    CutOut,
+    RenderedStamp,
+    mask_dead_lines,
+    render,
+)
 from catbuilder.ingest.tiles.tile_rows import PlainImage, RowReader
 
 _STRIP_ROWS = 512  # objects whose centres lie within so many rows share a reading
@@ -35,6 +48,7 @@ class Plane:
     unit: float  # nanomaggies per square arcsec in one count
     is_float: bool = True  # as it is stored: in whole numbers zeros occur by chance
     plain: PlainImage | None = None  # where its pixels lie, if they are neither compressed nor scaled
+    origin: str = ""  # what the catalogue calls the file, if not by its path: it was fetched, or unpacked
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,7 @@ class Strip:
     width: tuple[float, ...]  # of the boxes, px
     size: int  # of the stamps, px
     mirrored: bool  # the tile is mirrored: its stamps are flipped, as the sky is seen
+    places: tuple[tuple[tuple[float, float], ...], ...] = ()  # x, y of the objects in each plane, if planes are shifted
 
 
 def group_into_strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]) -> Iterator[npt.NDArray[np.int64]]:
@@ -67,33 +82,121 @@ def group_into_strips(y: npt.NDArray[np.float64], width: npt.NDArray[np.float64]
 
 def cut_strip(strip: Strip) -> list[RenderedStamp]:
     """Read one strip, band after band, and render the stamps of its objects."""
-    sections = [_TileSection.around(x, y, width) for x, y, width in zip(strip.x, strip.y, strip.width, strict=True)]
+    sections = _sections(strip, zip(strip.x, strip.y, strict=True))
+    shifted = [_sections(strip, places) for places in strip.places]
     # The pixels of all sections one after another: most is then computed for all at once.
     ends = np.cumsum([section.side**2 for section in sections]).tolist()
     bands = np.empty((len(strip.planes), ends[-1]), np.float32)
     bad, scratch = np.zeros(ends[-1], bool), np.empty(ends[-1] * _WIDEST_PIXEL, np.uint8)
     with RowReader() as reader:
-        for plane, band in zip(strip.planes, bands, strict=True):
-            _read_plane(reader, plane, strip.shape, sections, band, bad, scratch)
+        for plane, band, own in zip(strip.planes, bands, shifted or [sections] * len(bands), strict=True):
+            _read_plane(reader, plane, strip.shape, own, band, bad, scratch)
     places = [(slice(end - one.side**2, end), one.side) for end, one in zip(ends, sections, strict=True)]
     cut_outs = [
         CutOut(bands[:, here].reshape(-1, side, side), bad[here].reshape(side, side), one.outside(strip.shape),
                one.x, one.y, width)
         for (here, side), one, width in zip(places, sections, strip.width, strict=True)
     ]  # fmt: skip
+    if shifted:
+        cut_outs = [
+            replace(one, outside=_all_outside(strip.shape, own), centres=tuple((each.x, each.y) for each in own))
+            for one, own in zip(cut_outs, zip(*shifted, strict=True), strict=True)
+        ]
     stamps = render(cut_outs, strip.names, strip.size)
     if strip.mirrored:
         stamps = [replace(stamp, pixels=np.ascontiguousarray(stamp.pixels[:, ::-1])) for stamp in stamps]
     return stamps
 
 
-def cut_strip_or_explain(strip: Strip) -> list[RenderedStamp] | str:
-    """Render the stamps of a strip, or return what is wrong with a damaged file, so that other strips are still cut."""
-    try:
-        return cut_strip(strip)
-    # Damaged compressed data raise OSError, ValueError, zlib.error and more.
-    except Exception as error:
-        return last_line(error)
+@dataclass(frozen=True)
+class Share:
+    """Objects that one process cuts and stores in one shard.
+
+    Attributes
+    ----------
+    held : for each object of each strip, whether a stamp that lacks pixels is given back, as another tile may have them
+    workspace : folder below which the shard is written
+    """
+
+    strips: tuple[Strip, ...]
+    held: tuple[tuple[bool, ...], ...]
+    workspace: Path
+    survey: str
+
+    def files(self) -> list[str]:
+        """List the files that are read."""
+        planes = [plane for strip in self.strips for plane in strip.planes]
+        return list(dict.fromkeys(path for p in planes for path in (p.path, *(mask.path for mask in p.masks))))
+
+
+@dataclass(frozen=True)
+class StoredStamp:
+    """What is recorded of a stamp, with its row in the shard, or its pixels if it is held."""
+
+    flags: tuple[str, ...]
+    reason: str | None
+    sha256: str
+    row: int | None
+    pixels: npt.NDArray[np.uint8] | None = None
+
+    @classmethod
+    def of(cls, stamp: RenderedStamp, row: int | None) -> "StoredStamp":
+        """Describe a stamp; its SHA-256 is that of its pixels."""
+        sha256 = hashlib.sha256(stamp.pixels.tobytes()).hexdigest()
+        return cls(stamp.flags, stamp.reason, sha256, row, stamp.pixels if row is None else None)
+
+
+@dataclass(frozen=True)
+class CutShare:
+    """The stamps of a share, strip by strip, or why a strip could not be cut; and the shard, if there is one."""
+
+    strips: list[list[StoredStamp] | str]
+    shard: str
+    sha256: str
+    stamps: int
+
+
+def cut_share(share: Share, place: Place) -> CutShare:
+    """Cut the stamps of a share and write the shard, under a name that says its content.
+
+    A damaged file costs the objects of its own strip.
+    """
+    kept: list[npt.NDArray[np.uint8]] = []
+    strips: list[list[StoredStamp] | str] = []
+    for strip, held in zip(share.strips, share.held, strict=True):
+        stored: list[StoredStamp] = []
+        try:
+            stamps = cut_strip(_found(strip, place))
+        except Exception as error:  # damaged compressed data raise OSError, ValueError, zlib.error and more
+            strips.append(last_line(error))
+            continue
+        for stamp, hold in zip(stamps, held, strict=True):
+            if hold and MISSING_PIXEL_FLAGS.intersection(stamp.flags):
+                stored.append(StoredStamp.of(stamp, None))
+            else:
+                stored.append(StoredStamp.of(stamp, len(kept)))
+                kept.append(stamp.pixels)
+        strips.append(stored)
+    if not kept:
+        return CutShare(strips, "", "", 0)
+    pixels, content = np.stack(kept), io.BytesIO()
+    np.save(content, pixels)
+    shard = shard_name(share.survey, pixels)
+    place.write(share.workspace / shard, content.getvalue())
+    return CutShare(strips, shard, hashlib.sha256(content.getbuffer()).hexdigest(), len(kept))
+
+
+def _found(strip: Strip, place: Place) -> Strip:
+    """The strip with the paths of its files as they are here."""
+    planes = (
+        replace(
+            plane,
+            path=place.find(plane.path),
+            masks=tuple(replace(mask, path=place.find(mask.path)) for mask in plane.masks),
+        )
+        for plane in strip.planes
+    )
+    return replace(strip, planes=tuple(planes))
 
 
 def section_side(width: float) -> int:
@@ -141,6 +244,16 @@ class _TileSection:
             slice(rows.start - self.bottom, rows.stop - self.bottom),
             slice(columns.start - self.left, columns.stop - self.left),
         )
+
+
+def _sections(strip: Strip, places: Iterable[tuple[float, float]]) -> list[_TileSection]:
+    return [_TileSection.around(x, y, width) for (x, y), width in zip(places, strip.width, strict=True)]
+
+
+def _all_outside(shape: tuple[int, int], sections: Iterable[_TileSection]) -> Bools | None:
+    """Mark the pixels that lie beyond the tile in any band."""
+    found = [outside for one in sections if (outside := one.outside(shape)) is not None]
+    return np.logical_or.reduce(found) if found else None
 
 
 def _read_plane(

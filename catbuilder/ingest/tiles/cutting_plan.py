@@ -8,6 +8,7 @@ radius, chosen such that a galaxy gets about the same angle in all. The scatter 
 18 %.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 from astropy.coordinates import angular_separation
 
 from catbuilder.catalogue.connection import Connection, fetch_arrow, fetch_number
+from catbuilder.catalogue.latest_round_and_run import last_recording
 from catbuilder.catalogue.workspace import Workspace
 from catbuilder.core.errors import InputError
 from catbuilder.core.resources import query
@@ -65,14 +67,14 @@ class CuttingPlan:
     rank: npt.NDArray[np.int64]  # 0 is the object's best tile; the others are used if pixels are missing there
     edge: Floats  # how far inside the tile, arcsec, to 0.01; NaN of a whole cube
     cut_from: list[str | None]  # tile files of an earlier stamp that lacks pixels, which this one may replace
+    cut_before: npt.NDArray[np.bool_]  # whether that stamp is older than this call
     edge_before: Floats  # the object's `edge` on that tile
-    unchanged: int
-    outside: int
+    unchanged: int  # objects on these tiles that had a stamp before this call
+    fresh: int  # objects without a stamp on these tiles
+    added: int  # objects that a cube has added to the catalogue
     without_radius: int
     whole_cubes: tuple[str, ...]
     refused: tuple[Rejection, ...]  # cubes whose name is another object's
-    rejections: tuple[Rejection, ...]
-    unused_columns: tuple[str, ...]  # of the table
 
     def improves(self, row: int, files: str) -> bool:
         """Whether a stamp from these files that lacks pixels is better than none or than the earlier one."""
@@ -80,6 +82,24 @@ class CuttingPlan:
         if before is None or self.edge[row] != self.edge_before[row]:
             return before is None or bool(self.edge[row] > self.edge_before[row])
         return Path(files).name < Path(before).name  # the same rule for ties as in _ranked
+
+
+@dataclass(frozen=True)
+class ObjectList:
+    """The objects of the user's table; without a table, all of the catalogue are cut.
+
+    Attributes
+    ----------
+    since : number of the last recording before anything was cut
+    waiting : number of objects of the survey, or of the table, without a stamp
+    """
+
+    objects: tuple["_Listed", ...]
+    is_given: bool
+    rejections: tuple[Rejection, ...]
+    unused_columns: tuple[str, ...]
+    since: int
+    waiting: int
 
 
 @dataclass(frozen=True)
@@ -93,46 +113,52 @@ class _Listed:
     radius_arcsec: float | None = None
 
 
-def plan_cutting(
-    workspace: Workspace, tiles: list[Tile], survey: str, size: str | None, table: Path | None, strict: bool
-) -> CuttingPlan:
-    """Plan the stamps to cut, and add objects that only the table or a cube knows to the catalogue.
+def list_objects(workspace: Workspace, survey: str, table: Path | None, strict: bool) -> ObjectList:
+    """Read the user's table, if there is one, and add objects that only it knows to the catalogue.
 
     Raises
     ------
     InputError
-        `size` is neither a number of radii nor `paper`, or the table cannot be used; if `strict`, a row of it.
+        The table cannot be used; if `strict`, a row of it.
     """
-    rule = _Widths(workspace.config.stamps, survey, size)
     listed, rows = _listed(workspace, survey, table)
     if strict and rows is not None:
         rows.refuse_rejections()
     _add_objects(workspace, survey, listed)
     with workspace.reading() as con:
+        waiting = _count_waiting(con, survey, listed, table is not None)
+        since = last_recording(con)
+    rejections, unused = ((), ()) if rows is None else (tuple(rows.rejections), tuple(rows.unused))
+    return ObjectList(tuple(listed), table is not None, rejections, unused, since, waiting)
+
+
+def plan_cutting(
+    workspace: Workspace, tiles: list[Tile], survey: str, widths: "Widths", listed: ObjectList
+) -> CuttingPlan:
+    """Plan the stamps to cut, and add objects that only a cube knows to the catalogue."""
+    with workspace.reading() as con:
         found = _on_tiles(con, tiles, survey)
-        waiting = _count_waiting(con, survey, listed, table)
     cubes: dict[int, _Listed] = {}
     refused: dict[int, Rejection] = {}
-    if table:
-        found = _keep(found, np.isin(found["object_id"], [one.object_id for one in listed]))
-        _fill_radii(found, listed)
+    added = 0
+    if listed.is_given:
+        found = _keep(found, np.isin(found["object_id"], [one.object_id for one in listed.objects]))
+        _fill_radii(found, listed.objects)
     else:
         cubes, refused = _whole_cubes(workspace, survey, tiles, found)
-        _add_objects(workspace, survey, list(cubes.values()))
+        added = _add_objects(workspace, survey, list(cubes.values()))
         own = [one.object_id for one in cubes.values()]
         taken = np.isin(found["tile"], [*cubes, *refused]) | np.isin(found["object_id"], own)
         found = _keep(found, ~taken)
-    if cubes:  # they are objects without a stamp now
-        with workspace.reading() as con:
-            waiting = _count_waiting(con, survey, listed, table)
-    return _planned(tiles, found, cubes, rule, waiting, tuple(refused.values()), rows)
+    return _planned(tiles, found, cubes, widths, listed.since, added, tuple(refused.values()))
 
 
 def _planned(
-    tiles: list[Tile], found: dict[str, np.ndarray], cubes: dict[int, _Listed], rule: "_Widths", waiting: int,
-    refused: tuple[Rejection, ...], rows: CsvRows | None,
+    tiles: list[Tile], found: dict[str, np.ndarray], cubes: dict[int, _Listed], rule: "Widths", since: int, added: int,
+    refused: tuple[Rejection, ...],
 ) -> CuttingPlan:  # fmt: skip
-    on_tiles = np.unique(found["object_id"][found["stamped"]])
+    earlier = found["stamped"] & (found["stamp_run"] <= since)
+    on_tiles = np.unique(found["object_id"][earlier])
     files = np.array([tile.files for tile in tiles], object)[found["tile"]]
     found = _keep(found, ~found["stamped"] | (found["cut_from"] != None) & (found["cut_from"] != files))  # noqa: E711
     found, rank = _ranked(found, tiles)
@@ -152,18 +178,18 @@ def _planned(
         rank=np.append(rank, np.zeros(len(whole), np.int64)),
         edge=np.append(found["edge"], nowhere),
         cut_from=[*found["cut_from"], *(None for _ in whole)],
+        cut_before=np.append(found["stamp_run"] <= since, np.zeros(len(whole), bool)),
         edge_before=np.append(found["edge_before"], nowhere),
         unchanged=len(np.setdiff1d(on_tiles, found["object_id"])),
-        outside=max(waiting - int(fresh.sum()) - len(whole), 0),
+        fresh=int(fresh.sum()) + len(whole),
+        added=added,
         without_radius=int(unknown[fresh].sum()),
         whole_cubes=tuple(tiles[number].name for number in cubes),
         refused=refused,
-        rejections=() if rows is None else tuple(rows.rejections),
-        unused_columns=() if rows is None else rows.unused,
     )
 
 
-def _fill_radii(found: dict[str, np.ndarray], listed: list[_Listed]) -> None:
+def _fill_radii(found: dict[str, np.ndarray], listed: Sequence[_Listed]) -> None:
     """Use the table's radius for objects without one in the catalogue."""
     given = {one.object_id: one.radius_arcsec for one in listed if one.radius_arcsec}
     theirs = [given.get(object_id, np.nan) for object_id in found["object_id"].tolist()]
@@ -171,8 +197,8 @@ def _fill_radii(found: dict[str, np.ndarray], listed: list[_Listed]) -> None:
     found["radius_arcsec"] = np.where(radius > 0, radius, np.array(theirs, np.float64))
 
 
-class _Widths:
-    """Computes the width of an object's box."""
+class Widths:
+    """Computes the width of an object's box; raises InputError if `size` is neither a number of radii nor `paper`."""
 
     def __init__(self, limits: StampWidths, survey: str, size: str | None) -> None:
         self._limits, self._paper = limits, size == "paper"
@@ -237,12 +263,10 @@ def _at_known_position(table: CsvRows, row: CsvRow, one: _Listed, known: _Positi
     return True
 
 
-def _count_waiting(con: Connection, survey: str, listed: list[_Listed], table: Path | None) -> int:
+def _count_waiting(con: Connection, survey: str, listed: list[_Listed], is_given: bool) -> int:
     """How many objects of the survey, or of the table, have no stamp."""
     con.register("wanted", pa.table({"object_id": pa.array([one.object_id for one in listed], pa.int64())}))
-    return fetch_number(
-        con, query("ingest/count_objects_without_stamp"), {"survey": survey, "listed": table is not None}
-    )
+    return fetch_number(con, query("ingest/count_objects_without_stamp"), {"survey": survey, "listed": is_given})
 
 
 def _known_positions(workspace: Workspace, survey: str, wanted: list[_Listed]) -> _Positions:
@@ -254,14 +278,14 @@ def _known_positions(workspace: Workspace, survey: str, wanted: list[_Listed]) -
         return {row[0]: row[1:3] for row in con.execute(query("ingest/known_positions"), {"survey": survey}).fetchall()}
 
 
-def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> None:
-    """Record the objects that the catalogue does not have."""
+def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> int:
+    """Record the objects that the catalogue does not have, and give their number."""
     if not listed:
-        return
+        return 0
     known = _known_positions(workspace, survey, listed)
     fresh = [one for one in listed if one.object_id not in known]
     if not fresh:
-        return
+        return 0
     cells = healpix_cell([one.ra for one in fresh], [one.dec for one in fresh])
     empty = pa.nulls(len(fresh), pa.float32())
     incoming = pa.table(
@@ -280,11 +304,12 @@ def _add_objects(workspace: Workspace, survey: str, listed: list[_Listed]) -> No
     with workspace.recording(f"ingest tiles --survey {survey}: {len(fresh)} new objects") as recording:
         recording.con.register("incoming", incoming)
         recording.con.execute(query("ingest/record_objects"), {"round": recording.round, "run": recording.run})
+    return len(fresh)
 
 
 def _on_tiles(con: Connection, tiles: list[Tile], survey: str) -> dict[str, np.ndarray]:
     """Every object of the survey that lies on a tile, once per tile, with its pixel position there."""
-    con.register("circles", _circles(tiles))
+    con.register("circles", circles(tiles))
     near = fetch_arrow(con, query("ingest/objects_near_tiles"), {"survey": survey})
     found = {name: near[name].to_numpy() for name in near.column_names}
     for name in ("radius_arcsec", "kron_radius"):
@@ -299,7 +324,8 @@ def _on_tiles(con: Connection, tiles: list[Tile], survey: str) -> dict[str, np.n
     return _keep(found, inside)
 
 
-def _circles(tiles: list[Tile]) -> pa.Table:
+def circles(tiles: Sequence[Tile]) -> pa.Table:
+    """Give a circle on the sky that contains each tile (deg), with the half width in right ascension."""
     rows = []
     for number, tile in enumerate(tiles):
         ra, dec, radius = tile.circle()

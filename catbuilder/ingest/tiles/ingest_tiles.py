@@ -1,43 +1,32 @@
-"""Cut stamps of catalogued objects from coadd tiles, on all cores, and record them shard by shard.
+"""Cut stamps of catalogued objects from coadd tiles, batch by batch of tiles, and record them.
 
-Each full shard is one transaction. An ingest of a survey takes hours; if it is killed, the same command continues from
-the last shard, because an object that has a stamp is not cut again. The price is several recordings per command.
-Worker processes receive a strip of a tile with pixel positions, and return pixels and flags.
+An ingest of a survey takes hours; if it is killed, the same command continues after what was recorded, because an
+object that has a stamp is not cut again. Of an object on several tiles of a batch the best one is cut; a stamp that
+lacks pixels is replaced by a better one from a later batch.
 """
 
-import hashlib
-import multiprocessing
-import os
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import closing
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
-from catbuilder.catalogue.workspace import Workspace, record_rejections, replace_older
-from catbuilder.core.errors import WorkerDied
-from catbuilder.core.files import sha256_file
-from catbuilder.core.machine import usable_cores
+from catbuilder.catalogue.latest_round_and_run import last_recording
+from catbuilder.catalogue.workspace import Workspace, record_rejections
+from catbuilder.core.cluster import HERE, connected
+from catbuilder.core.errors import InputError
 from catbuilder.core.paths import named_path
-from catbuilder.core.processes import end_with_parent, ignore_interrupts
+from catbuilder.core.progress import Reporter
 from catbuilder.core.resources import query
 from catbuilder.core.safe_text import counted
-from catbuilder.core.stamps import require_stamp_size, write_shard
+from catbuilder.core.stamps import require_stamp_size
 from catbuilder.core.user_csv import Rejection, list_rejections, see_the_rest, unused_columns
 from catbuilder.ingest.picture import FLAGGED_STAMPS, count_flags
-from catbuilder.ingest.tiles.cutouts import Strip, cut_strip_or_explain, group_into_strips
-from catbuilder.ingest.tiles.cutting_plan import CuttingPlan, plan_cutting
-from catbuilder.ingest.tiles.rendering import MISSING_PIXEL_FLAGS, SOFTENING, STRETCH, RenderedStamp
+from catbuilder.ingest.tiles.cut_batch import BatchCutter, Counts
+from catbuilder.ingest.tiles.cutting_plan import ObjectList, Widths, circles, list_objects, plan_cutting
 from catbuilder.ingest.tiles.tile_file import Remark
-from catbuilder.ingest.tiles.tile_folder import Tile, find_tiles
-
-_SHARD_BYTES = 2**26  # 5,461 stamps of 64 px: the most in memory at once, and the most that a kill loses
-_AHEAD = 4  # strips per process
+from catbuilder.ingest.tiles.tile_folder import Tile, order_bands, read_tiles
+from catbuilder.ingest.tiles.tile_sources import FetchedTiles, TileFiles, TileSource, batches, list_tiles
 
 Progress = Callable[[int, int], None]  # (done, of)
 
@@ -59,7 +48,7 @@ class TileReport:
     flagged_objects : tuple[str, ...]
         "object_id: flags or reason", a line for each flagged object.
     unchanged : int
-        Number of objects on these tiles that had a stamp.
+        Number of objects on these tiles that had a stamp; one on tiles that are read apart may count twice.
     outside : int
         Number of objects without a stamp that lie on none of these tiles.
     without_radius : int
@@ -74,6 +63,10 @@ class TileReport:
         Columns of the table of objects that are not used, some with a hint.
     remarks : tuple[str, ...]
         What tiles hold and the ingest does not use: extensions and files that are no known mask or weight.
+    cut_before : int
+        Number of tiles that an earlier call has fetched and cut, and that were not fetched again.
+    given_up : str
+        Why the call stopped before the last tile; empty if it did not.
     """
 
     tiles: int
@@ -89,6 +82,8 @@ class TileReport:
     rejections: tuple[Rejection, ...]
     unused_columns: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    cut_before: int = 0
+    given_up: str = ""
 
     @property
     def nothing_used(self) -> bool:
@@ -104,6 +99,8 @@ class TileReport:
             f"{counted(self.unchanged, 'object')} there had one already."
         ]
         lines += unused_columns(self.unused_columns)
+        if self.cut_before:
+            lines.append(f"{counted(self.cut_before, 'tile was', 'tiles were')} fetched and cut by an earlier call.")
         if not cut:
             lines.append("There is nothing to do.")
         if self.whole_cubes:
@@ -133,36 +130,47 @@ class TileReport:
         if len(self.remarks) > 20:
             lines.append(f"{len(self.remarks) - 20} more remarks of this kind are not shown.")
         if self.refused:
-            lines.append(f"{len(self.refused)} tiles or files could not be used:")
+            lines.append(f"{len(self.refused)} tiles or files could not be used; the same command tries them again:")
             lines += [f"  {one.file}: {one.reason}" for one in self.refused[:20]]
             lines += see_the_rest(len(self.refused), "SELECT file, reason FROM rejections")
+        if self.given_up:
+            lines.append(f"Stopped before the last tile: {self.given_up}. Give the same command again later.")
         return lines + list_rejections(self.rejections)
 
 
 def ingest_tiles(
     workspace: Workspace,
-    folder: str | Path,
+    tiles: str | Path | Sequence[str | Path] = (),
     *,
     survey: str,
+    listed: str | Path | None = None,
     bands: str | None = None,
     size: str | None = None,
     objects: str | Path | None = None,
     strict: bool = False,
+    cluster: str = "",
     progress: Progress | None = None,
+    reporter: Reporter | None = None,
 ) -> TileReport:
-    """Cut colour stamps of a survey's objects from the coadd tiles, or cubes of bands, of a folder.
+    """Cut colour stamps of a survey's objects from its coadd tiles, or from cubes of bands.
 
     The objects are those of the catalogue that lie on a tile and have no stamp. A small cube (under 2,000 px) without a
-    catalogued object becomes one object at its centre, named by the file, unless a table is given.
+    catalogued object becomes one object at its centre, named by the file, unless a table is given. A tile that cannot
+    be used is refused and told, and the next call tries it again.
 
     Parameters
     ----------
     workspace : Workspace
         Workspace that the call works on.
-    folder : str or Path
-        Folder of `..._g.fits` or `..._g.fits.fz`, one file per band; or of cubes whose header names their bands.
+    tiles : str, Path or sequence of these
+        Folders (with their subfolders), files or URLs: a file per band as DES (`..._g.fits.fz`), the Legacy Surveys
+        (`...-image-g.fits.fz`) and SDSS (`frame-g-....fits.bz2`) name them, or cubes whose header names their bands.
+        The files of a tile lie in one folder.
     survey : str
         Survey of the objects.
+    listed : str or Path, optional
+        Text file with a path or URL a line. The tiles of URLs are fetched one after another and let go once they are
+        cut.
     bands : str, optional
         Three of g, r, i, z; by default `"gri"`, or `"grz"` for a cube without i.
     size : str, optional
@@ -173,8 +181,13 @@ def ingest_tiles(
         those that the catalogue does not have are added to it.
     strict : bool
         Refuse the table of objects, and record nothing, if a row of it cannot be used; default False.
+    cluster : str
+        Ray cluster whose nodes share the work, as `auto`, `local`, `ray://HOST:PORT` or `HOST:PORT`; by default
+        processes of this machine. The catalogue does not depend on it.
     progress : callable, optional
-        Called with the numbers of stamps done and in all.
+        Called with the numbers of stamps done and in all; the latter is an estimate until the last tiles are read.
+    reporter : Reporter, optional
+        Told when the cluster has no room yet; by default nothing is printed.
 
     Returns
     -------
@@ -184,57 +197,148 @@ def ingest_tiles(
     Raises
     ------
     InputError
-        The folder, the bands, the size or the table cannot be used. Single bad tiles and rows are refused and
+        The folder, the list, the bands, the size or the table cannot be used. Single bad tiles and rows are refused and
         reported.
+    WorkspaceBusy
+        Another ingest that fetches or unpacks tiles of this survey is under way.
+    LaunchError, HostLost
+        The cluster cannot be used, or its nodes were lost again and again; the same call goes on.
 
     Examples
     --------
     >>> catbuilder.ingest_tiles(workspace, "coadds/", survey="des", bands="gri").added
     """
-    _check(workspace, survey)
-    folder = named_path(
-        folder, "the folder of tiles"
-    ).resolve()  # so that `.` has a name, and the recorded paths hold from any folder
-    tiles, refused = find_tiles(folder, survey, bands, workspace.config.limits)
+    workspace.check_survey(survey)
+    require_stamp_size(workspace.path, workspace.config.stamp_size)
+    given = [tiles] if isinstance(tiles, str | Path) else list(tiles)
+    wanted, widths = order_bands(bands), Widths(workspace.config.stamps, survey, size)
+    sources, refused = list_tiles(given, listed)
     table = None if objects is None else named_path(objects, "the table of objects")
-    cutting = plan_cutting(workspace, tiles, survey, size, table, strict)
-    counts = _Counts(unchanged=cutting.unchanged, refused=[*refused, *cutting.refused])
-    _cut_all(workspace, tiles, cutting, survey, counts, progress)
-    report = TileReport(
-        len(tiles), counts.added, counts.replaced, dict(counts.flagged), tuple(counts.flagged_objects),
-        counts.unchanged, cutting.outside, cutting.without_radius, cutting.whole_cubes, tuple(counts.refused),
-        cutting.rejections, cutting.unused_columns, _remarks(tiles),
-    )  # fmt: skip
+    ingest = _Ingest(workspace, survey, wanted, widths, list_objects(workspace, survey, table, strict), progress)
+    ingest.counts.refused += refused
+    with connected(cluster, (reporter or Reporter(quiet=True)).say, HERE):
+        ingest.run(sources)
+    report = ingest.report()
+    if not (report.tiles or report.cut_before or report.given_up):
+        raise InputError(_none_of(given[0] if len(given) == 1 and not listed else "the list", report.refused))
     left_out = _not_yet_recorded(workspace, [*report.refused, *report.rejections])
     if left_out:
-        with workspace.recording(f"ingest tiles {folder.name} --survey {survey}: refused") as recording:
+        names = [*given, *([listed] if listed else [])]
+        what = Path(names[0]).resolve().name if len(names) == 1 else f"{len(names)} names"
+        with workspace.recording(f"ingest tiles {what} --survey {survey}: refused") as recording:
             record_rejections(recording, left_out)
     return report
 
 
-@dataclass
-class _Counts:
-    """Counts of a `TileReport` that grow while stamps are cut."""
+class _Ingest:
+    """Goes through all tiles, a batch at a time."""
 
-    unchanged: int
-    refused: list[Rejection]
-    added: int = 0
-    replaced: int = 0
-    flagged: Counter[str] = field(default_factory=Counter)
-    flagged_objects: list[str] = field(default_factory=list)
+    def __init__(
+        self, workspace: Workspace, survey: str, bands: str | None, widths: Widths, listed: ObjectList,
+        progress: Progress | None,
+    ) -> None:  # fmt: skip
+        self._workspace, self._survey, self._bands, self._widths = workspace, survey, bands, widths
+        self._listed, self._progress = listed, progress
+        folder = workspace.path / "fetched" / survey / "tiles"
+        self._files, self._fetched = TileFiles(folder, survey), FetchedTiles(folder)
+        self.counts = Counts()
+        self._remarks: dict[Remark, list[str]] = {}
+        self._whole_cubes: list[str] = []
+        self._tiles = self._cut_before = self._fresh = self._added = self._without_radius = 0
+        self._done = self._planned = self._left = 0
+
+    def run(self, sources: list[TileSource]) -> None:
+        """Cut every tile that is not known to have been cut."""
+        with self._files.locked(sources):
+            new = self._not_cut_yet(sources)
+            self._cut_before, self._left = len(sources) - len(new), len(new)
+            for batch in batches(new):
+                self._left -= len(batch)
+                with self._files.here(batch, self.counts.refused) as brought:
+                    self._cut(batch, brought)
+                if self._files.given_up:
+                    break
+
+    def _not_cut_yet(self, sources: list[TileSource]) -> list[TileSource]:
+        """Leave out the tiles that were fetched and cut, unless objects that may lie on them were recorded since."""
+        known = [(source, there) for source in sources if (there := self._fetched.circles(source)) is not None]
+        rows = [{"tile": n, **circle} for n, (_, there) in enumerate(known) for circle in there]
+        again: set[int] = set()
+        if rows:
+            with self._workspace.reading() as con:
+                con.register("circles", pa.Table.from_pylist(rows))
+                found = con.execute(query("ingest/circles_with_new_objects"), {"survey": self._survey}).fetchall()
+            again = {number for (number,) in found}
+        done = {source.files for number, (source, _) in enumerate(known) if number not in again}
+        return [source for source in sources if source.files not in done]
+
+    def _cut(self, batch: list[TileSource], brought: list[list[Path]]) -> None:
+        tiles: list[Tile] = []
+        of: list[int] = []  # the number of each tile's source
+        bad = set[int]()
+        for number, (source, files) in enumerate(zip(batch, brought, strict=True)):
+            found, refused = read_tiles(files, self._survey, self._bands, self._workspace.config.limits)
+            tiles += [self._named_as_given(tile) for tile in found]
+            of += [number] * len(found)
+            self.counts.refused += [self._files.named_as_given(one, source) for one in refused]
+            if refused or len(files) < len(source.files):
+                bad.add(number)
+        for tile in tiles:
+            for remark in tile.remarks:
+                self._remarks.setdefault(remark, []).append(tile.name)
+        self._tiles += len(tiles)
+        plan = plan_cutting(self._workspace, tiles, self._survey, self._widths, self._listed) if tiles else None
+        if plan is not None:
+            self._planned += int((plan.rank == 0).sum())
+            self.counts.unchanged += plan.unchanged
+            self.counts.refused += plan.refused
+            self._fresh, self._added = self._fresh + plan.fresh, self._added + plan.added
+            self._without_radius += plan.without_radius
+            self._whole_cubes += plan.whole_cubes
+            cutter = BatchCutter(self._workspace, tiles, plan, self._survey, self.counts, self._tell)
+            bad |= {of[number] for number in cutter.cut()}
+        for number, source in enumerate(batch):
+            if source.is_remote and number not in bad:
+                self._note(source, [tile for k, tile in enumerate(tiles) if of[k] == number])
+
+    def _note(self, source: TileSource, tiles: list[Tile]) -> None:
+        with self._workspace.reading() as con:
+            run = last_recording(con)
+        self._fetched.note(source, [{**row, "run": run} for row in circles(tiles).drop_columns("tile").to_pylist()])
+
+    def _named_as_given(self, tile: Tile) -> Tile:
+        origins = self._files.origins
+        return replace(tile, planes=tuple(replace(p, origin=origins.get(p.path, "")) for p in tile.planes))
+
+    def _tell(self, done: int) -> None:
+        """Tell how many objects were done, and of how many, as far as one knows before the last tiles are read."""
+        self._done += done
+        if self._progress:
+            read = max(self._tiles, 1)
+            self._progress(self._done, max(self._done, self._planned + round(self._planned / read * self._left)))
+
+    def report(self) -> TileReport:
+        """Sum up."""
+        counts, listed = self.counts, self._listed
+        outside = max(listed.waiting + self._added - self._fresh, 0)
+        return TileReport(
+            self._tiles, counts.added, counts.replaced, counts.flags(),
+            tuple(line for _, line in counts.flagged.values()), counts.unchanged, outside, self._without_radius,
+            tuple(sorted(self._whole_cubes)), tuple(counts.refused), listed.rejections, listed.unused_columns,
+            _remarks(self._remarks), self._cut_before, self._files.given_up,
+        )  # fmt: skip
 
 
-def _check(workspace: Workspace, survey: str) -> None:
-    workspace.check_survey(survey)
-    require_stamp_size(workspace.path, workspace.config.stamp_size)
+def _none_of(where: str | Path, refused: Sequence[Rejection]) -> str:
+    reasons = [f"{Path(one.file).name}: {one.reason}" for one in refused]
+    if len(reasons) == 1:
+        return f"none of the 1 tiles in {where} can be used; {reasons[0]}"
+    more = [f"and {len(reasons) - 20} more"] if len(reasons) > 20 else []
+    return "\n  ".join([f"none of the {len(reasons)} tiles and files in {where} can be used:", *reasons[:20], *more])
 
 
-def _remarks(tiles: list[Tile]) -> tuple[str, ...]:
+def _remarks(of: dict[Remark, list[str]]) -> tuple[str, ...]:
     """Say once, with the names of the tiles, what they hold and nobody uses."""
-    of: dict[Remark, list[str]] = {}
-    for tile in tiles:
-        for remark in tile.remarks:
-            of.setdefault(remark, []).append(tile.name)
     return tuple(
         f"{remark.what[0].upper()}{remark.what[1:]} of {'tile' if len(names) == 1 else 'tiles'} {', '.join(names[:10])}"
         f"{f' and {len(names) - 10} more' if len(names) > 10 else ''} {remark.reason}."
@@ -250,197 +354,3 @@ def _not_yet_recorded(workspace: Workspace, rejections: list[Rejection]) -> list
             query("ingest/earlier_tile_rejections"), {"files": [one.file for one in rejections]}
         ).fetchall()
     return [one for one in rejections if (one.file, one.row, one.object_id, one.reason) not in set(known)]
-
-
-def _cut_all(
-    workspace: Workspace,
-    tiles: list[Tile],
-    cutting: CuttingPlan,
-    survey: str,
-    counts: _Counts,
-    progress: Progress | None,
-) -> None:
-    """Cut on every core: an object's best tile first, and its next tiles if pixels are missing there."""
-    shards = _Shards(workspace, tiles, cutting, survey, counts)
-    more = set(cutting.object_id[cutting.rank > 0].tolist())  # objects on several tiles
-    lacking: dict[int, tuple[int, RenderedStamp]] = {}  # the best stamps so far that lack pixels
-    settled: set[int] = set()
-    done = 0
-    for rank in range(int(cutting.rank.max(initial=-1)) + 1):
-        rows = [row for row in np.flatnonzero(cutting.rank == rank) if int(cutting.object_id[row]) not in settled]
-        of = done + len(rows)
-        for row, stamp in _cut(tiles, cutting, np.array(rows, np.int64), workspace.config.stamp_size, counts):
-            object_id = int(cutting.object_id[row])
-            if stamp is None:
-                pass
-            elif MISSING_PIXEL_FLAGS.intersection(stamp.flags) and (
-                object_id in more or cutting.cut_from[row] is not None
-            ):
-                lacking.setdefault(object_id, (row, stamp))
-            else:
-                lacking.pop(object_id, None)
-                if object_id in more:
-                    settled.add(object_id)
-                shards.add(row, stamp)
-            done += 1
-            if progress:
-                progress(done, of)
-    for row, stamp in lacking.values():
-        if cutting.improves(row, tiles[cutting.tile[row]].files):
-            shards.add(row, stamp)
-        else:
-            counts.unchanged += 1
-    shards.write()
-
-
-def _cut(
-    tiles: list[Tile], cutting: CuttingPlan, rows: np.ndarray, size: int, counts: _Counts
-) -> Iterator[tuple[int, RenderedStamp | None]]:
-    """Stamps of these rows of the plan; None if the file is damaged, which is reported."""
-    work = list(_strips(cutting, rows))
-    # Closed at once if recording fails: a generator left to the garbage collector would continue to cut.
-    with closing(_on_cores([_strip(tiles[number], cutting, members, size) for number, members in work])) as results:
-        for (number, members), result in zip(work, results, strict=True):
-            if isinstance(result, str):
-                reason = f"{len(members)} objects could not be cut from it ({result}); fetch it again"
-                counts.refused.append(Rejection(tiles[number].files, 0, "", reason))
-                yield from ((row, None) for row in members.tolist())
-            else:
-                yield from zip(members.tolist(), result, strict=True)
-
-
-def _strips(cutting: CuttingPlan, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Rows of the plan that are cut together, with the number of their tile."""
-    for number in np.unique(cutting.tile[rows]):
-        here = rows[cutting.tile[rows] == number]
-        for members in group_into_strips(cutting.y[here], cutting.width[here]):
-            yield int(number), here[members]
-
-
-def _strip(tile: Tile, cutting: CuttingPlan, rows: np.ndarray, size: int) -> Strip:
-    x, y, width = (tuple(values[rows].tolist()) for values in (cutting.x, cutting.y, cutting.width))
-    return Strip(tile.planes, tile.bands, tile.shape, x, y, width, size, tile.mirrored)
-
-
-def _on_cores(work: list[Strip]) -> Generator[list[RenderedStamp] | str]:
-    """The strips' stamps in order; a small number is cut in this process, since starting others takes a second.
-
-    Only a few strips are handed out ahead, so that finished stamps do not pile up while a shard is recorded.
-    """
-    processes = min(usable_cores(), len(work))
-    if processes <= 1 or sum(len(strip.x) for strip in work) < 50:
-        yield from map(cut_strip_or_explain, work)
-        return
-    ahead: deque[Future[list[RenderedStamp] | str]] = deque()
-    # Spawned, not forked: a fork copies the locks of DuckDB's threads but not the threads.
-    with ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
-    ) as pool:
-        try:
-            for strip in work:
-                with ignore_interrupts():
-                    ahead.append(pool.submit(cut_strip_or_explain, strip))
-                if len(ahead) >= _AHEAD * processes:
-                    yield ahead.popleft().result()
-            while ahead:
-                yield ahead.popleft().result()
-        except BrokenProcessPool:
-            raise WorkerDied(
-                "a process that cuts stamps was killed, often because memory ran out; give the same command again: "
-                "it continues after the recorded stamps"
-            ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
-class _Shards:
-    """Collects stamps, and writes and records each full shard in one transaction."""
-
-    def __init__(
-        self, workspace: Workspace, tiles: list[Tile], cutting: CuttingPlan, survey: str, counts: _Counts
-    ) -> None:
-        self._workspace, self._tiles, self._cutting = workspace, tiles, cutting
-        self._survey, self._counts = survey, counts
-        self._batch: list[tuple[int, RenderedStamp]] = []  # (row of the plan, its stamp)
-
-    def add(self, row: int, stamp: RenderedStamp) -> None:
-        """Add a stamp, and write the shard if it is full."""
-        self._batch.append((row, stamp))
-        if len(self._batch) * stamp.pixels.nbytes >= _SHARD_BYTES:
-            self.write()
-
-    def write(self) -> None:
-        """Write, record and count the collected stamps."""
-        if not self._batch:
-            return
-        workspace, survey, batch = self._workspace, self._survey, self._batch
-        shard = write_shard(workspace.path, survey, np.stack([stamp.pixels for _, stamp in batch]))
-        incoming = _as_table(self._tiles, self._cutting, survey, batch, shard)
-        file = {"shard": shard, "sha256": sha256_file(workspace.path / shard), "stamps": len(batch)}
-        with workspace.recording(f"ingest tiles --survey {survey}: {len(batch)} stamps") as recording:
-            con, stamp = recording.con, {"round": recording.round, "run": recording.run}
-            con.register("incoming", incoming)
-            for name in ("ingest/record_stamps", "ingest/record_splits"):
-                con.execute(query(name), stamp)
-            for table in ("stamps", "splits"):
-                replace_older(recording, table)
-            con.register("incoming_shards", pa.Table.from_pylist([file]))
-            con.execute("INSERT INTO shards BY NAME SELECT *, $round AS round, $run AS run FROM incoming_shards", stamp)
-        for row, rendered in batch:
-            self._count(row, rendered)
-        self._batch = []
-
-    def _count(self, row: int, rendered: RenderedStamp) -> None:
-        cutting, counts = self._cutting, self._counts
-        counts.replaced += cutting.cut_from[row] is not None
-        if rendered.flags:
-            counts.flagged.update(rendered.flags)
-            name = cutting.name[row] or cutting.object_id[row]
-            counts.flagged_objects.append(f"{name}: {', '.join(rendered.flags)}" + _because(rendered))
-        else:
-            counts.added += 1
-
-
-def _reason(cutting: CuttingPlan, row: int, stamp: RenderedStamp) -> str | None:
-    """The reason of a flag, with the distance from the edge, which objects_near_tiles.sql reads for later tiles."""
-    edge = cutting.edge[row]
-    return f"{stamp.reason}; {edge:.2f} arcsec inside its tile" if stamp.reason and edge > 0 else stamp.reason
-
-
-def _because(rendered: RenderedStamp) -> str:
-    return f" ({rendered.reason})" if rendered.reason else ""
-
-
-def _as_table(
-    tiles: list[Tile], cutting: CuttingPlan, survey: str, batch: list[tuple[int, RenderedStamp]], shard: str
-) -> pa.Table:
-    rows = np.array([row for row, _ in batch])
-    stamps = [stamp for _, stamp in batch]
-    numbers = cutting.tile[rows]
-    sides = pa.array(np.rint(cutting.width[rows]).astype(np.int32))
-    return pa.table(
-        {
-            "survey": pa.repeat(pa.scalar(survey), len(rows)),
-            "object_id": pa.array(cutting.object_id[rows], pa.int64()),
-            "shard": pa.repeat(pa.scalar(shard), len(rows)),
-            "row": pa.array(range(len(rows)), pa.int32()),
-            "file": pa.array([tiles[n].files for n in numbers]),
-            # of the stamp's own bytes: the tile holds thousands, and is too large to read for it
-            "sha256": pa.array([hashlib.sha256(stamp.pixels.tobytes()).hexdigest() for stamp in stamps]),
-            "rendering": pa.array(
-                [_rendering(tiles[n], survey, cutting.sized[row]) for n, row in zip(numbers, rows, strict=True)]
-            ),
-            "arcsec_per_pixel": pa.array([tiles[n].arcsec_per_pixel for n in numbers], pa.float32()),
-            "width_px": sides,
-            "height_px": sides,
-            "quality": pa.array([",".join(stamp.flags) or "ok" for stamp in stamps]),
-            "reason": pa.array([_reason(cutting, row, stamp) for row, stamp in batch], pa.string()),
-            "split": pa.repeat(pa.scalar("pool"), len(rows)),
-            "stated": pa.repeat(pa.scalar(False), len(rows)),
-        }
-    )
-
-
-def _rendering(tile: Tile, survey: str, sized: str) -> str:
-    """The name of the rendering: the same for stamps made in the same way."""
-    return f"tiles/{survey}/{tile.bands} lupton Q={SOFTENING:g} stretch={STRETCH:g} nanomaggy/arcsec2 width={sized}"

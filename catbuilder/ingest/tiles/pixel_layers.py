@@ -7,7 +7,7 @@ used, and the report says so.
 
 | survey | mask | bits by |
 |---|---|---|
-| DES | MSK | none: any value but 0 |
+| DES | MSK, or MASK beside WEIGHT | none: any value but 0 |
 | LSST, HSC | MASK | the cards MP_BAD, MP_SAT ... (afw) |
 | Pan-STARRS | `.mask.fits` | the cards MSKNAM00, MSKVAL00 ... (IPP) |
 | Legacy Surveys | `maskbits` | the documented bits of DR8 to DR10, by band |
@@ -41,6 +41,7 @@ _ANY_BIT = -1
 _AFW_BAD = ("BAD", "SAT", "NO_DATA", "EDGE", "UNMASKEDNAN")
 _AFW_DEFAULT = {"BAD": 0, "SAT": 1, "EDGE": 4, "NO_DATA": 8}  # numbers of planes that afw defines by itself
 _AFW_LAYOUT = frozenset(("IMAGE", "MASK", "VARIANCE"))
+_DES_LAYOUT = frozenset(("IMAGE", "MASK", "WEIGHT"))
 # masks.16bit.config of the IPP: defects, saturation, no data, and pixels spoilt by convolution with one of them
 _IPP_BAD = ("DETECTOR", "FLAT", "DARK", "BLANK", "CTE", "SAT", "LOW", "CONV.BAD")
 # legacysurvey.org, bitmasks: SATUR_x (saturated in one exposure) and ALLMASK_x (bad in all)
@@ -138,6 +139,8 @@ def _mask_bits(
         return sum(1 << number for number in _AFW_DEFAULT.values()), (
             f"has no MP_ cards and is read by the default planes of LSST: bits {listed}"
         )
+    if name == "MASK" and names >= _DES_LAYOUT:
+        return _ANY_BIT, "beside IMAGE and WEIGHT is read as that of DES: any value but 0 is a bad pixel"
     raise Unknown("its header does not say which bits mean bad pixels (cards MP_... or MSKNAM...)")
 
 

@@ -65,6 +65,9 @@ class CutOut:
     x: float  # the object's centre in these arrays, px; the centre of the first pixel is 0
     y: float
     width: float  # of the box, px
+    centres: tuple[tuple[float, float], ...] | None = (
+        None  # x, y in each band, if bands are shifted by parts of a pixel
+    )
 
 
 def render(cut_outs: Sequence[CutOut], names: str, size: int) -> list[RenderedStamp]:
@@ -94,7 +97,10 @@ def _render_few(cut_outs: list[CutOut], names: str, size: int) -> Iterator[Rende
         for unusable in (bad[k], one.outside):
             if unusable is not None:
                 clean[:, unusable] = 0
-        resample(clean, one.x, one.y, one.width, light[k])
+        for band, (x, y) in enumerate(one.centres or ()):
+            resample(clean[band : band + 1], x, y, one.width, light[k, band : band + 1])
+        if one.centres is None:
+            resample(clean, one.x, one.y, one.width, light[k])
     # FITS counts rows upwards, images downwards
     stamps = np.ascontiguousarray(lupton_colours(light, names)[:, ::-1])
     for one, wrong, pixels, flags in zip(cut_outs, bad, stamps, quality_flags_of(stamps), strict=True):

@@ -1,12 +1,12 @@
-"""Find the coadd tiles in a folder: group files into tiles, check their headers, convert sky to pixel positions.
+"""Make tiles of files: group files into tiles, check their headers, convert sky to pixel positions.
 
-A tile is either one file per band, named `..._g.fits` or `..._g.fits.fz` as DES does, or one cube of bands whose header
-names them. Masks and weights are in the same files or beside them (`layer_files`). Only headers are read here. A tile
-that is cut short, has no world coordinate system or has misaligned bands is refused as a whole, by name, because half a
-tile would give false colours. A bad file affects its own tile only.
+A tile is either one file per band (`tile_names`), or one cube of bands whose header names them. Masks and weights are
+in the same files or beside them (`layer_files`). Only headers are read here. A tile that is cut short, has no world
+coordinate system or has misaligned bands is refused as a whole, by name, because half a tile would give false colours.
+A bad file affects its own tile only. The bands of an SDSS frame are apart by some pixels, as they were exposed one
+after another; each is then cut by its own world coordinates.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,6 +36,7 @@ from catbuilder.ingest.tiles.tile_file import (
     read_wcs,
     read_zero_point,
 )
+from catbuilder.ingest.tiles.tile_names import is_frame, plain_stem, split_band
 
 # Survey whose units a value of the card SURVEY means.
 _MAKERS = {"decals": "decals", "legacysurvey": "decals", "des": "des", "sdss": "sdss"}
@@ -46,9 +47,9 @@ _ZERO_POINTS = {"des": 30.0, "sdss": 22.5, "decals": 22.5}
 # with this rule a galaxy's g and r agree with SDSS to 0.25 mag instead of being off by 1.7.
 _COUNTS_PER_ARCSEC = {"decals": 0.262}
 
-_BAND_FILE = re.compile(r"(?P<tile>.+)_(?P<band>[A-Za-z])")
 _SMALL_CUBE = 2000  # px; a cube narrower than this may be a cutout of one object
 _ALIGNED_PIXELS = 0.1  # largest offset between bands
+_SHIFTED_SHARE = 0.1  # of the width, by which the bands of a frame may lie apart: those of SDSS by a few pixels
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ class Tile:
     wcs: WCS
     is_cube: bool
     remarks: tuple[Remark, ...] = ()  # what its files hold and nobody uses
+    band_wcs: tuple[WCS, ...] = ()  # of each plane, if they are shifted against each other; else all have `wcs`
 
     @cached_property  # used for each object, and astropy copies the whole WCS for it
     def arcsec_per_pixel(self) -> float:
@@ -70,8 +72,8 @@ class Tile:
 
     @property
     def files(self) -> str:
-        """Path of its file, or of the three, separated by `, `."""
-        return ", ".join(dict.fromkeys(plane.path for plane in self.planes))
+        """Path or URL of its file, or of the three, separated by `, `."""
+        return ", ".join(dict.fromkeys(plane.origin or plane.path for plane in self.planes))
 
     @property
     def may_be_one_object(self) -> bool:
@@ -110,6 +112,12 @@ class Tile:
             x[lost] = y[lost] = np.nan
         return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
+    def places(self, x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[tuple[tuple[float, float], ...], ...]:
+        """Find the pixel positions in each plane, for `Strip`; empty if the planes have the same grid."""
+        sky = self.sky(x, y) if self.band_wcs else None
+        found = [skycoord_to_pixel(sky, wcs, origin=0, mode="all") for wcs in self.band_wcs]
+        return tuple(tuple(zip(there[0].tolist(), there[1].tolist(), strict=True)) for there in found)
+
     def edge_distance(self, x: npt.ArrayLike, y: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Compute how far inside the tile's border pixel positions are, arcsec; negative or NaN outside."""
         rows, columns = self.shape
@@ -118,73 +126,32 @@ class Tile:
         return inside * self.arcsec_per_pixel
 
 
-def find_tiles(
-    folder: Path, survey: str, bands: str | None = None, limits: Limits | None = None
+def read_tiles(
+    files: Sequence[Path], survey: str, bands: str | None = None, limits: Limits | None = None
 ) -> tuple[list[Tile], list[Rejection]]:
-    """Find the tiles of a folder, and list the files and tiles that are refused.
+    """Read the tiles that some files make up, and list the files and tiles that are refused.
 
     Parameters
     ----------
+    files : all files of these tiles, masks and weights too
     survey : gives the zero point if headers have no MAGZERO
     bands : three letters of g, r, i, z; by default gri, or grz for a cube without i
     limits : the largest image
-
-    Raises
-    ------
-    InputError
-        There is no FITS file, a band is unknown, or no tile can be used.
     """
-    wanted = _wanted(bands)
-    if not folder.is_dir():
-        raise InputError(f"there is no folder {printable_path(folder)}; give the folder that holds the tiles")
     refused: list[Rejection] = []
-    paths = _fits_files(folder, refused)
     tiles: list[Tile] = []
-    files, broken = _read_all(paths, refused, limits)
-    for (name, _), members in files.items():
+    found, broken = _read_all(files, refused, limits)
+    for (name, _), members in found.items():
         try:
-            tiles.append(_tile(name, members, survey, wanted))
+            tiles.append(_tile(name, members, survey, bands))
         except BadTile as error:
             if name not in broken:  # else the missing file has been refused by name
-                refused.append(Rejection(str(folder / name), 0, "", str(error)))
-    if not tiles:
-        raise InputError(_none_of(folder, refused))
+                refused.append(Rejection(str(members[0].path.parent / name), 0, "", str(error)))
     return tiles, refused
 
 
-def printable_path(path: Path) -> str:
-    """Return a path as text that can be printed and recorded, with bytes that are not UTF-8 escaped."""
-    return str(path).encode(errors="backslashreplace").decode()
-
-
-def _none_of(folder: Path, refused: list[Rejection]) -> str:
-    reasons = [f"{Path(one.file).name}: {one.reason}" for one in refused]
-    if len(reasons) == 1:
-        return f"none of the 1 tiles in {folder} can be used; {reasons[0]}"
-    more = [f"and {len(reasons) - 20} more"] if len(reasons) > 20 else []
-    return "\n  ".join([f"none of the {len(reasons)} tiles and files in {folder} can be used:", *reasons[:20], *more])
-
-
-def _fits_files(folder: Path, refused: list[Rejection]) -> list[Path]:
-    """The FITS files of a folder, sorted; gzipped files and names that are not UTF-8 are refused."""
-    if printable_path(folder) != str(folder):
-        raise InputError(f"the name of the folder {printable_path(folder)} is not UTF-8; rename it")
-    endings = (".fits", ".fits.fz", ".fits.gz")
-    found = sorted(p for p in folder.iterdir() if p.name.lower().endswith(endings) and p.is_file())
-    if not found:
-        raise InputError(f"{folder} holds no .fits or .fits.fz file; give the folder that holds the tiles")
-    paths = []
-    for path in found:
-        if printable_path(path) != str(path):
-            refused.append(Rejection(printable_path(path), 0, "", "its name is not UTF-8; rename it"))
-        elif path.name.lower().endswith(".gz"):
-            refused.append(Rejection(str(path), 0, "", "gzipped files cannot be read in parts; run gunzip on it"))
-        else:
-            paths.append(path)
-    return paths
-
-
-def _wanted(bands: str | None) -> str | None:
+def order_bands(bands: str | None) -> str | None:
+    """Order the letters of three bands from blue to red; raise InputError if they are not three of g, r, i, z."""
     if bands is None:
         return None
     letters = sorted(bands.replace(",", "").replace(" ", ""), key=lambda letter: BANDS.find(letter))
@@ -210,19 +177,19 @@ def _read_all(
     broken = set()
     images, beside = _split_layer_files(paths, refused)
     for path in images:
-        stem = _stem(path)
-        named = _BAND_FILE.fullmatch(stem)
+        stem = plain_stem(path.name)
+        tile, band = split_band(stem)
         try:
-            file = read_tile_file(path, named["band"].lower() if named else None, limits)
+            file = read_tile_file(path, band, limits)
             file = _with_layer_files(file, beside.get(stem, []), limits)
             is_cube = len(file.shape) == 3
-            members = tiles.setdefault((named["tile"] if named and not is_cube else stem, is_cube), [])
+            members = tiles.setdefault((stem if is_cube else tile, is_cube), [])
             if not _has_twin(file, members):
                 members.append(file)
         except BadTile as error:
             refused.append(Rejection(str(path), 0, "", str(error)))
-            if named:
-                broken.add(named["tile"])
+            if band:
+                broken.add(tile)
     return tiles, broken
 
 
@@ -230,21 +197,21 @@ def _split_layer_files(
     paths: Sequence[Path], refused: list[Rejection]
 ) -> tuple[list[Path], dict[str, list[tuple[Path, LayerFile]]]]:
     """Separate images from files that hold a mask or weight, listed by the name of their image."""
-    stems = {_stem(path) for path in paths}
+    stems = {plain_stem(path.name) for path in paths}
     images: list[Path] = []
     beside: dict[str, list[tuple[Path, LayerFile]]] = {}
     seen: set[str] = set()
     for path in paths:
-        layer = recognise_layer_file(_stem(path), stems)
+        layer = recognise_layer_file(plain_stem(path.name), stems)
         if layer is None:
             images.append(path)
         elif not layer.images:
             reason = f"its name says that it is no image ({layer.word.lower()}), and there is no image beside it"
             refused.append(Rejection(str(path), 0, "", f"{reason}; rename it if it is one"))
-        elif _stem(path) not in seen:  # else the compressed copy of one that was read
+        elif plain_stem(path.name) not in seen:  # else the compressed copy of one that was read
             for image in layer.images:
                 beside.setdefault(image, []).append((path, layer))
-        seen.add(_stem(path))
+        seen.add(plain_stem(path.name))
     return images, beside
 
 
@@ -261,14 +228,10 @@ def _with_layer_files(file: TileFile, beside: list[tuple[Path, LayerFile]], limi
     return replace(file, layers=tuple(layers), remarks=tuple(remarks))
 
 
-def _stem(path: Path) -> str:
-    return re.sub(r"\.fits(\.fz)?$", "", path.name, flags=re.IGNORECASE)
-
-
 def _has_twin(file: TileFile, members: list[TileFile]) -> bool:
     """Whether it is the compressed copy of a file that was read; the uncompressed one is faster to read."""
     for other in members:
-        if other.bands == file.bands and _stem(other.path) == _stem(file.path):
+        if other.bands == file.bands and plain_stem(other.path.name) == plain_stem(file.path.name):
             return True
         if other.bands == file.bands or len(file.shape) == 3:
             raise BadTile(
@@ -289,17 +252,24 @@ def _tile(name: str, files: list[TileFile], survey: str, wanted: str | None) -> 
     chosen = files * 3 if is_cube else [next(f for f in files if f.bands == band) for band in bands]
     remarks = [remark for file in chosen for remark in file.remarks]
     wcs = read_wcs(chosen[0], remarks)
-    shape = (chosen[0].shape[-2], chosen[0].shape[-1])
-    if not is_cube:
-        for file in chosen[1:]:
-            _refuse_other_grid(chosen[0], wcs, file, remarks)
+    shape = chosen[0].shape[-2], chosen[0].shape[-1]
+    own = () if is_cube else (wcs, *(read_wcs(file, remarks) for file in chosen[1:]))
+    apart = [_offset(chosen[0], wcs, *other) for other in zip(chosen, own, strict=False)]
+    most = _SHIFTED_SHARE * min(shape) if is_frame(name) else _ALIGNED_PIXELS
+    for file, offset in zip(chosen, apart, strict=False):
+        if offset > most:
+            far = offset * pixel_side(wcs)
+            raise BadTile(
+                f"{file.path.name} lies up to {far:.1f} arcsec off {chosen[0].path.name}; bands must be aligned"
+            )
+    shifted = max(apart, default=0.0) > _ALIGNED_PIXELS
     _refuse_other_layers(chosen)
     planes = tuple(
         Plane(str(file.path), file.hdu, present.index(band) if is_cube else None, band, file.layers,
               _unit(file, survey, wcs, remarks), file.header["BITPIX"] < 0, file.plain)
         for file, band in zip(chosen, bands, strict=True)
     )  # fmt: skip
-    return Tile(name, planes, bands, shape, wcs, is_cube, tuple(dict.fromkeys(remarks)))
+    return Tile(name, planes, bands, shape, wcs, is_cube, tuple(dict.fromkeys(remarks)), own if shifted else ())
 
 
 def _refuse_other_layers(files: Sequence[TileFile]) -> None:
@@ -311,7 +281,8 @@ def _refuse_other_layers(files: Sequence[TileFile]) -> None:
             raise BadTile(f"{lacking[0]} has no {kind} and {having[0]} has one; fetch the first again")
 
 
-def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile, remarks: list[Remark]) -> None:
+def _offset(first: TileFile, wcs: WCS, other: TileFile, own: WCS) -> float:
+    """The largest distance between the same pixels of two bands, px."""
     if first.shape != other.shape:
         sizes = [" x ".join(str(side) for side in file.shape[::-1]) for file in (first, other)]
         raise BadTile(
@@ -319,9 +290,8 @@ def _refuse_other_grid(first: TileFile, wcs: WCS, other: TileFile, remarks: list
         )
     rows, columns = first.shape
     x, y = np.array([0, columns, 0, columns, columns / 2]), np.array([0, 0, rows, rows, rows / 2])
-    apart = wcs.pixel_to_world(x, y).separation(read_wcs(other, remarks).pixel_to_world(x, y)).to_value(u.arcsec).max()
-    if apart > _ALIGNED_PIXELS * pixel_side(wcs):
-        raise BadTile(f"{other.path.name} lies up to {apart:.1f} arcsec off {first.path.name}; bands must be aligned")
+    apart = wcs.pixel_to_world(x, y).separation(own.pixel_to_world(x, y)).to_value(u.arcsec).max()
+    return float(apart) / pixel_side(wcs)
 
 
 def _unit(file: TileFile, survey: str, wcs: WCS, remarks: list[Remark]) -> float:

@@ -12,9 +12,9 @@ from pathlib import Path
 from subprocess import TimeoutExpired
 from typing import Any
 
+from catbuilder.core.carry import News, NodeFolder
 from catbuilder.core.processes import PARENT_VARIABLE
 from catbuilder.core.version import versions_that_matter
-from catbuilder.rounds.launch.carry import News, NodeFolder
 from catbuilder.rounds.launch.processes import Worker, start_worker
 from catbuilder.rounds.launch.ranks import LOCALHOST, interface_towards, meet
 

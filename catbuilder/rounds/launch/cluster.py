@@ -16,12 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from catbuilder.core.carry import Home, send
 from catbuilder.core.cluster import Cluster
-from catbuilder.core.errors import CatbuilderError, HostLost, LaunchError, WorkerDied
-from catbuilder.core.safe_text import in_one_line
-from catbuilder.core.version import versions_that_matter
+from catbuilder.core.errors import CatbuilderError, HostLost, WorkerDied
 from catbuilder.rounds.launch.attendant import POLL_S, Attendant
-from catbuilder.rounds.launch.carry import Home, send
 from catbuilder.rounds.launch.processes import Worker, failure_message
 
 _SILENT_S = 60.0  # how long the other ranks are asked after one has failed: often because the node of another is gone
@@ -29,8 +27,15 @@ _MOST_AT_ONCE = 256  # processes that score; those without room show Ray's autos
 _CARRIED = ("CATBUILDER_", "HF_", "HOROVOD_", "NCCL_", "TORCH_")  # of our environment, by the beginning of its names
 
 
-def run_together(cluster: Cluster, workers: Sequence[Worker], threads: int, watch: Callable[[], None]) -> None:
+def run_together(
+    cluster: Cluster, workers: Sequence[Worker], threads: int, watch: Callable[[], None],
+    begun: threading.Event | None = None,
+) -> None:  # fmt: skip
     """Run ranks that train together until all have succeeded; if one fails or its node is lost, all are stopped.
+
+    Parameters
+    ----------
+    begun : set when there is room for them; if it is set before, others of ours have the room and nothing is said
 
     Raises
     ------
@@ -43,7 +48,12 @@ def run_together(cluster: Cluster, workers: Sequence[Worker], threads: int, watc
     """
     import ray
 
-    with _gang(cluster, workers, threads, watch) as members:
+    begun = begun or threading.Event()
+    with (
+        cluster.reserved(len(workers), threads, watch, lambda: not begun.is_set()) as room,
+        _gang(cluster, workers, threads, room) as members,
+    ):
+        begun.set()
         waiting = {member.look(): member for member in members}
         while waiting:
             ready, _ = ray.wait(list(waiting), timeout=POLL_S)
@@ -65,7 +75,7 @@ def run_apart(
     ----------
     restarts : how often each is started again, wherever there is room, after it was killed or its node was lost
     """
-    stopped = threading.Event()
+    stopped, begun = threading.Event(), threading.Event()
 
     def go_on() -> None:
         if stopped.is_set():
@@ -75,7 +85,7 @@ def run_apart(
         for left in range(restarts, -1, -1):
             try:
                 go_on()
-                return run_together(cluster, [worker], threads, go_on)
+                return run_together(cluster, [worker], threads, go_on, begun)
             except (HostLost, WorkerDied) as error:
                 if left == 0 or not (isinstance(error, HostLost) or error.killed):
                     raise  # a refusal (exit code 1) would only be repeated
@@ -94,11 +104,11 @@ def run_apart(
 class _Member:
     """An attendant and its worker, as the coordinator sees them."""
 
-    def __init__(self, cluster: Cluster, bundle: Mapping[str, int], place: Any) -> None:
+    def __init__(self, cluster: Cluster, threads: int, place: Any) -> None:
         import ray
 
         self._cluster, self.name = cluster, "of the cluster"
-        attendant = ray.remote(num_cpus=bundle["CPU"], num_gpus=bundle.get("GPU", 0))(Attendant)
+        attendant = ray.remote(num_cpus=threads, num_gpus=int(cluster.has_gpus()))(Attendant)
         self.actor = attendant.options(scheduling_strategy=place).remote()
         self.worker: Worker
         self.code: int | None = None
@@ -108,12 +118,7 @@ class _Member:
         """Wait for the attendant, and check that its node can be used."""
         self.node_id, self._sees_workspace, there = self.ask(self.actor.about.remote(token))
         self.name = self._cluster.name_of(self.node_id)
-        for package, here in versions_that_matter().items():
-            if there.get(package) != here:
-                raise LaunchError(
-                    f"node {self.name} has {package} {there.get(package)} and this machine {here}; "
-                    "give all nodes the same environment"
-                )
+        self._cluster.refuse_other_versions(self.name, there)
 
     def start(self, worker: Worker) -> None:
         """Start a worker, after sending it what it reads if its node does not see the workspace."""
@@ -121,8 +126,9 @@ class _Member:
         carried = {k: v for k, v in os.environ.items() if k.startswith(_CARRIED) or k == "PYTHONPATH"}
         there = replace(worker, environment={**carried, **worker.environment}, order=None)
         if worker.order and not self._sees_workspace:
-            root = send(self._cluster, self.node_id, self.files, worker.order)
-            folder = root / worker.log.parent.relative_to(worker.order.workspace)
+            workspace = worker.order.workspace
+            root = send(self._cluster, self.node_id, self.files, workspace, worker.order.files())
+            folder = root / worker.log.parent.relative_to(workspace)
             there = replace(there, job=folder / worker.job.name, log=folder / worker.log.name)
             job = worker.order.below(root).model_dump_json()
         self.ask(self.actor.start.remote(there, job))
@@ -148,20 +154,8 @@ class _Member:
         return self.code is None
 
     def ask(self, answer: Any) -> Any:
-        """Wait for an answer of the attendant; raises LaunchError, or HostLost if the attendant is gone."""
-        import ray
-
-        try:
-            return ray.get(answer)
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, CatbuilderError):
-                raise error.cause from None
-            raise LaunchError(f"node {self.name} cannot be used: {in_one_line(error.cause)}") from None
-        except ray.exceptions.RayError as error:
-            if getattr(error, "actor_init_failed", False):
-                why = in_one_line(str(error).strip().splitlines()[-1])
-                raise LaunchError(f"a node {self.name} cannot be used: {why}") from None
-            raise HostLost(f"node {self.name} was lost (it went down, or ended our process there)") from None
+        """Wait for an answer of the attendant."""
+        return self._cluster.get(answer, self.name)
 
     def end(self) -> None:
         """End the attendant, and its worker with it."""
@@ -175,23 +169,15 @@ class _Member:
 
 
 @contextmanager
-def _gang(
-    cluster: Cluster, workers: Sequence[Worker], threads: int, watch: Callable[[], None]
-) -> Iterator[list[_Member]]:
+def _gang(cluster: Cluster, workers: Sequence[Worker], threads: int, room: Any) -> Iterator[list[_Member]]:
     """Start all workers, each in its place; they end with the body."""
-    from ray.util.placement_group import placement_group, remove_placement_group
     from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-    cluster.require_room(len(workers), threads)
     token = workers[0].log.parent / f".shared-{secrets.token_hex(8)}"
     token.touch()
-    bundle = {"CPU": threads} | ({"GPU": 1} if cluster.has_gpus() else {})
-    group, members = placement_group([bundle] * len(workers)), list[_Member]()
+    members: list[_Member] = []
     try:
-        while not group.wait(2):  # others may be using the cluster
-            cluster.require_room(len(workers), threads)
-            watch()
-        members = [_Member(cluster, bundle, PlacementGroupSchedulingStrategy(group, n)) for n in range(len(workers))]
+        members += [_Member(cluster, threads, PlacementGroupSchedulingStrategy(room, n)) for n in range(len(workers))]
         for member in members:
             member.get_ready(token)
         nodes = [member.node_id for member in members]
@@ -207,7 +193,6 @@ def _gang(
         token.unlink(missing_ok=True)
         for member in members:
             member.end()
-        remove_placement_group(group)
 
 
 def _raise_cause(members: Sequence[_Member], waiting: Mapping[Any, _Member]) -> NoReturn:

@@ -3,7 +3,7 @@
 -- a better stamp from another tile: `cut_from` names that tile's files, and `edge_before` is the object's distance from
 -- its edge. One scan serves all tiles: a folder holds few, a survey many objects.
 SELECT c.tile, o.object_id, o.name, o.ra, o.dec, o.radius_arcsec, k.kron_radius, o.origin = 'images' AS from_images,
-       s.object_id IS NOT NULL AS stamped,
+       s.object_id IS NOT NULL AS stamped, coalesce(s.run, 0) AS stamp_run,
        CASE WHEN s.rendering LIKE 'tiles/%' AND list_has_any(string_split(s.quality, ','), ['truncated', 'masked'])
             THEN s.file END AS cut_from,
        coalesce(try_cast(regexp_extract(s.reason, '; ([0-9.]+) arcsec inside its tile$', 1) AS DOUBLE), 0)
@@ -11,7 +11,7 @@ SELECT c.tile, o.object_id, o.name, o.ra, o.dec, o.radius_arcsec, k.kron_radius,
 FROM standing_objects_at() AS o
 JOIN circles AS c
     ON o.dec BETWEEN c.dec - c.radius AND c.dec + c.radius
-LEFT JOIN (SELECT object_id, rendering, quality, file, reason
+LEFT JOIN (SELECT object_id, rendering, quality, file, reason, run
            FROM standing_stamps_at() WHERE survey = $survey AND shard IS NOT NULL) AS s
     ON s.object_id = o.object_id
 LEFT JOIN (SELECT survey, object_id, kron_radius FROM des_sources) AS k

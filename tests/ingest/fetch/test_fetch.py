@@ -211,7 +211,7 @@ def test_an_answer_without_end_and_a_redirect_to_a_file_are_refused(workspace, s
     service.faults = {1: huge, 2: elsewhere}
     report = quick_fetch(workspace, service, n=2)
     assert [failure.reason for failure in report.failures] == [
-        "the answer has more than 100,000 bytes, which no cut-out needs",
+        "the answer has more than 100,000 bytes, which is too much",
         "the service redirected to an unusable address",
     ]
 

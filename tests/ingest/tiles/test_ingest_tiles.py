@@ -10,14 +10,11 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from support.coadd_tile import TileGalaxy, draw_planes, place_galaxies, tile_wcs, write_tile
-from support.killed_worker import die
 from support.new_workspace import create_workspace
 from support.workspaces import ask, cli, failed, write_csv
 
 from catbuilder.catalogue.workspace import Workspace
-from catbuilder.core.errors import InputError, WorkerDied
-from catbuilder.ingest.tiles import ingest_tiles as tile_module
-from catbuilder.ingest.tiles.cutouts import Strip
+from catbuilder.core.errors import InputError
 from catbuilder.ingest.tiles.ingest_tiles import TileReport, ingest_tiles
 from catbuilder.ingest.tiles.rendering import PEDESTAL
 
@@ -709,15 +706,6 @@ def test_objects_that_have_a_stamp_are_not_counted_as_lying_on_no_tile(workspace
     table = write_csv(tmp_path / "o.csv", ("object_id", "ra", "dec"), (1, *at(100, 150)), (2, 200, 0))
     assert ingest_tiles(workspace, tmp_path / "t", survey="des", objects=table).outside == 1
     assert ingest_tiles(workspace, tmp_path / "far", survey="des", objects=table).outside == 1
-
-
-def test_a_process_that_is_killed_is_told_in_a_sentence(
-    catalogued: Workspace, tile: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    strip = Strip((), "gri", (1, 1), (0.0,) * 30, (0.0,) * 30, (1.0,) * 30, 64, False)
-    monkeypatch.setattr(tile_module, "cut_strip_or_explain", die)
-    with pytest.raises(WorkerDied, match="was killed"):
-        list(tile_module._on_cores([strip] * 2))
 
 
 def test_a_folder_given_as_text_or_as_a_dot_is_recorded_by_its_whole_path(

@@ -1,25 +1,38 @@
 """Rounds on a Ray cluster of several nodes, which are processes of this machine with one core each."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+from support.coadd_tile import tile_wcs, write_tile
 from support.command_line import CommandLine, wait_for
 from support.contents import assert_same_contents, rows
 from support.needs import needs_horovod
+from support.new_workspace import create_workspace
 from support.ray_settings import ray_settings
 from support.round_state import epoch_begun, last_steps, models
+from support.workspaces import write_csv
 
-from catbuilder.core.cluster import Cluster, connected
+from catbuilder.catalogue.workspace import Workspace
+from catbuilder.core.cluster import FEWER, HERE, Cluster, connected
 from catbuilder.core.errors import InputError, LaunchError, WorkerDied
+from catbuilder.ingest.images import ingest_images
 from catbuilder.rounds.launch.cluster import run_apart, run_together
 from catbuilder.rounds.launch.processes import Worker
+from catbuilder.simulation.galaxies import SurveyPlan
+from catbuilder.simulation.survey import simulate
 
 STORE_BYTES = 80_000_000
 ENDS_S = 15.0  # after the coordinator was killed
@@ -150,17 +163,7 @@ def test_a_round_that_loses_coordinators_and_nodes_gives_the_catalogue_of_one_ma
 def test_a_round_on_a_node_that_does_not_see_the_workspace_gives_the_same_catalogue(
     nodes: Nodes, catbuilder: CommandLine, undisturbed: dict[str, list[tuple[Any, ...]]], tmp_path: Path
 ) -> None:
-    nodes.have()
-    hide = f"mount -t tmpfs none {catbuilder.workspace}"
-    begin = f"exec ray start --block --address {nodes.address} --num-cpus 2 --object-store-memory {STORE_BYTES}"
-    node = subprocess.Popen(
-        ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "bash", "-c", f"{hide} && {begin}"],
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        up = [{}, {"CPU": 2.0}]  # the head, and this one
-        wait_for(lambda: sorted(cores(nodes), key=len) == up)
+    with node_that_does_not_see(nodes, catbuilder.workspace, tmp_path, 2):
         process = start(nodes, catbuilder)
         wait_for(lambda: epoch_begun(catbuilder.workspace, 1) or process.poll() is not None)
         assert process.poll() is None, process.communicate()
@@ -169,17 +172,132 @@ def test_a_round_on_a_node_that_does_not_see_the_workspace_gives_the_same_catalo
         (left,) = tmp_path.glob("catbuilder-*/*")
         os.utime(left, (0, 0))  # as if it had been there for long
         assert "training continues after" in finished(start(nodes, catbuilder))
+    assert_same_contents(catbuilder.workspace, undisturbed)
+    assert not list(tmp_path.glob("catbuilder-*/*")), "a node keeps nothing"
+
+
+@contextmanager
+def node_that_does_not_see(nodes: Nodes, folder: Path, temporary: Path, cpus: int) -> Iterator[None]:
+    """The only node with cores, from which a folder is hidden."""
+    nodes.have()
+    hide = f"mount -t tmpfs none {folder}"
+    begin = f"exec ray start --block --address {nodes.address} --num-cpus {cpus} --object-store-memory {STORE_BYTES}"
+    node = subprocess.Popen(
+        ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"]), "bash", "-c", f"{hide} && {begin}"],
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "TMPDIR": str(temporary)},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        up = [{}, {"CPU": float(cpus)}]  # the head, and this one
+        wait_for(lambda: sorted(cores(nodes), key=len) == up)
+        yield
     finally:
         node.terminate()
         node.wait(60)
-    assert_same_contents(catbuilder.workspace, undisturbed)
-    assert not list(tmp_path.glob("catbuilder-*/*")), "a node keeps nothing"
 
 
 def cores(nodes: Nodes) -> list[dict[str, float]]:
     """The cores of each node that is up."""
     alive = [row["Resources"] for row in nodes.ray.global_state.node_table() if row["Alive"]]
     return [{name: number for name, number in each.items() if name == "CPU"} for each in alive]
+
+
+# --- stamps, images and simulated galaxies
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiles that overlap, a table of the galaxies on them, and what is cut from them here."""
+    folder = tmp_path_factory.mktemp("tiles")
+    rng = np.random.default_rng(3)
+    for name, ra in (("A", 20.0), ("B", 20.015)):
+        planes = rng.normal(0, 3, (3, 300, 300)).astype(np.float32)
+        planes[:, 60:66, 60:90] = np.nan
+        write_tile(folder / "tiles", name, planes, tile_wcs(300, ra), masks=False)
+    places = np.column_stack([20.0 + rng.uniform(-0.01, 0.025, 400), -10.0 + rng.uniform(-0.01, 0.01, 400)])
+    rows = [(number, *place, 2.0) for number, place in enumerate(places.tolist(), start=1)]
+    write_csv(folder / "objects.csv", ("object_id", "ra", "dec", "radius_arcsec"), *rows)
+    cut(CommandLine(create_workspace(folder / "here").path, Path()), folder)
+    return folder
+
+
+def cut(catbuilder: CommandLine, tiles: Path, *more: object) -> None:
+    catbuilder(*cutting(tiles), *more)
+
+
+def cutting(tiles: Path) -> tuple[object, ...]:
+    return "ingest", "tiles", tiles / "tiles", "--survey", "des", "--objects", tiles / "objects.csv"
+
+
+def stamps(workspace: Path) -> tuple[list[tuple[Any, ...]], dict[str, bytes]]:
+    """What is recorded of each stamp, and the bytes of all shards."""
+    recorded = rows(workspace, "SELECT * EXCLUDE (round, run) FROM standing_stamps_at() ORDER BY object_id")
+    return recorded, {path.name: path.read_bytes() for path in workspace.rglob("stamps/*/*.npy")}
+
+
+def nothing_runs(nodes: Nodes, catbuilder: CommandLine) -> None:
+    wait_for(lambda: not catbuilder.processes() and not nodes.workers("_on_node"), ENDS_S, 0.1)
+
+
+def test_tiles_cut_on_nodes_that_are_lost_by_coordinators_that_are_killed_give_the_same_bytes(
+    nodes: Nodes, tiles: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = stamps(tiles / "here")
+    held = max((tiles / "here").rglob("stamps/*/*.npy"), key=lambda path: path.stat().st_size).name
+    nodes.have()
+    monkeypatch.setenv("CATBUILDER_FAULT", f"{held}.begun:hold")  # its process is stopped, as if it took for ever
+    nodes.add("slow")
+    monkeypatch.delenv("CATBUILDER_FAULT")
+    nodes.have("slow")
+    catbuilder = CommandLine(create_workspace(tmp_path / "ws").path, Path())
+
+    def is_stopped() -> bool:
+        return any(one.status() == psutil.STATUS_STOPPED for one in nodes.workers("_on_node").get("slow", []))
+
+    process = catbuilder.start(*cutting(tiles), "--cluster", nodes.address, np=2)
+    wait_for(lambda: is_stopped() or process.poll() is not None)
+    assert process.poll() is None, process.communicate()
+    killed(process)
+    nothing_runs(nodes, catbuilder)
+    process = catbuilder.start(*cutting(tiles), "--cluster", nodes.address, np=2)
+    wait_for(is_stopped)
+    nodes.have("slow", "a", "b")
+    nodes.kill("slow")
+    finished(process)
+    assert stamps(catbuilder.workspace) == expected
+    assert not (catbuilder.workspace / ".shared").exists()
+    cut(catbuilder, tiles, "--cluster", nodes.address)
+    assert stamps(catbuilder.workspace) == expected
+    catbuilder("check")
+
+
+def test_without_a_shared_path_stamps_images_and_galaxies_are_the_same(
+    nodes: Nodes, tiles: Path, tmp_path: Path
+) -> None:
+    hidden, workspace = tmp_path / "hidden", tmp_path / "hidden" / "ws"
+    shutil.copytree(tiles, hidden)
+    galaxies = SurveyPlan(training=4, hp=0, fo=0, calibration=0, pool=14, faults=0)
+    simulate(tmp_path / "drawn", galaxies, processes=1)
+    with node_that_does_not_see(nodes, hidden, tmp_path, 1):
+        cut(CommandLine(create_workspace(workspace).path, Path()), hidden, "--cluster", nodes.address)
+        simulate(hidden / "drawn", galaxies, cluster=nodes.address)
+        images = {path.name: path for path in (hidden / "drawn" / "sources" / "des" / "pool").glob("*.png")}
+        table = write_csv(tmp_path / "images.csv", ("object_id", "file"), *[(Path(n).stem, n) for n in sorted(images)])
+        report = ingest_images(
+            Workspace.open(workspace), hidden / "drawn" / "sources" / "des" / "pool", table, survey="sdss",
+            cluster=nodes.address,
+        )  # fmt: skip
+    here, there = (
+        [(p.name, p.read_bytes()) for p in sorted(f.rglob("*.png"))] for f in (tmp_path / "drawn", hidden / "drawn")
+    )
+    assert here == there and len(here) >= 18
+    assert report.added == len(images)
+    recorded, shards = stamps(workspace)
+    expected, bytes_of = stamps(tiles / "here")
+    strip = [tuple(str(value).replace(str(hidden), str(tiles)) for value in row) for row in recorded if row[0] == "des"]
+    assert strip == [tuple(map(str, row)) for row in expected]
+    assert bytes_of.items() <= shards.items()
+    assert not list(tmp_path.glob("catbuilder-*/*")), "a node keeps nothing"
 
 
 # --- workers that do what they are told, which need no PyTorch
@@ -265,11 +383,40 @@ def test_the_killed_rank_is_named_and_the_others_are_ended(
     wait_for(lambda: not nodes.workers("obedient"), ENDS_S, 0.05)
 
 
-def test_more_ranks_than_there_is_room_for_are_refused(nodes: Nodes, cluster: Cluster) -> None:
+def test_more_ranks_than_there_is_room_for_are_refused_with_what_the_command_can_do(nodes: Nodes) -> None:
     nodes.have("a", "b")
-    assert cluster.threads_for(2) == 1
-    with pytest.raises(LaunchError, match=r"3 processes of 1 core each .* room for 2; .* --replan --np 2"):
-        cluster.threads_for(3)
+    with connected(nodes.address, otherwise=FEWER) as of_a_round:
+        assert of_a_round and of_a_round.threads_for(2) == 1
+        with pytest.raises(LaunchError, match=r"3 processes of 1 core each .* room for 2; .* --replan --np 2$"):
+            of_a_round.threads_for(3)
+        with connected(nodes.address, otherwise=HERE) as of_tiles, pytest.raises(LaunchError) as told:
+            assert of_tiles
+            of_tiles.require_room(1, 2)
+    assert str(told.value) == (
+        "1 process of 2 cores each was asked for, and the nodes of the cluster have room for 0; add nodes, or leave "
+        "--cluster out to work on this machine"
+    )
+
+
+def test_a_command_that_waits_for_room_says_so_once(nodes: Nodes, tmp_path: Path) -> None:
+    nodes.have("a")
+    said: list[str] = []
+    held = threading.Event()
+    with connected(nodes.address, said.append) as cluster:
+        assert cluster
+
+        def hold() -> None:
+            with cluster.reserved(1, 1):
+                held.set()
+                wait_for(lambda: said, 60)
+                time.sleep(3)  # a second time would be told by now
+
+        with ThreadPoolExecutor(1) as other:
+            other.submit(hold)
+            held.wait(60)
+            with cluster.reserved(1, 1, tell=lambda: True):
+                pass
+    assert said == [f"waiting for 1 CPU on the cluster at {nodes.address}"]
 
 
 COORDINATOR = """

@@ -1,8 +1,9 @@
-"""Carry files to nodes that do not see the workspace, and what workers write there back home.
+"""Carry files to nodes of a cluster that do not see them, and what workers write there back home.
 
-What a job reads goes through Ray's object store in chunks into a temporary folder of the node, where it is kept by its
-SHA-256 until the coordinator ends: a second worker, or a second epoch, asks for nothing again. Only bytes travel, and
-nothing in them is unpickled. The other way, new bytes of logs and complete files come with each answer of a node.
+What a job or task reads goes through Ray's object store in chunks into a temporary folder of the node, where it is kept
+by its SHA-256 until the coordinator ends: a second worker, or a second epoch, asks for nothing again. Only bytes
+travel, and nothing in them is unpickled. The other way, new bytes of logs and complete files come with each answer of a
+node.
 """
 
 import fcntl
@@ -12,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,7 +22,6 @@ from typing import Any
 from catbuilder.core.cluster import Cluster
 from catbuilder.core.errors import LaunchError
 from catbuilder.core.files import atomic_move, sha256_file
-from catbuilder.network.jobs import ScoreJob, TrainJob
 
 CHUNK = 8 << 20
 _REMOVAL_S = 30.0
@@ -76,6 +76,7 @@ class NodeFolder:
         """Show sent files (SHA-256 by name) under their names in the workspace, in a folder; give that."""
         for name, digest in files.items():
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).unlink(missing_ok=True)
             (self.root / name).symlink_to(self._sent / digest)
         return self.root
 
@@ -132,24 +133,30 @@ class Home:
             atomic_move(place, path)
 
 
-def send(cluster: Cluster, node_id: str, files: Callable[..., Any], order: TrainJob | ScoreJob) -> Path:
-    """Send a node what a job reads and it does not have yet; give the folder that stands for the workspace there.
+def send(cluster: Cluster, node_id: str, files: Callable[..., Any], root: Path, read: Iterable[Path]) -> Path:
+    """Send a node what a job reads and it does not have yet; give the folder that stands for `root` there.
 
     Parameters
     ----------
     files : calls a method of the worker's `NodeFolder`, by its name
+    read : files below `root`
     """
-    digests = {str(path.relative_to(order.workspace)): _sha256(path) for path in order.files()}
-    paths = {digest: order.workspace / name for name, digest in digests.items()}
+    digests = {str(path.relative_to(root)): sha256_once(path) for path in read}
+    paths = {digest: root / name for name, digest in digests.items()}
     with _sending[node_id]:  # the next worker of that node finds them there
         for digest in files("missing", set(paths)):
-            for chunk, last in _chunks(paths[digest]):
+            for chunk, last in chunks_of(paths[digest]):
                 files("take", digest, chunk, last)
-        if node_id not in _sent_to[cluster.key]:
-            _sent_to[cluster.key].add(node_id)
-            cluster.at_end.append(lambda: _forget(cluster.key, node_id))
-    root: Path = files("lay_out", digests)
-    return root
+        forget_at_end(cluster, node_id)
+    there: Path = files("lay_out", digests)
+    return there
+
+
+def forget_at_end(cluster: Cluster, node_id: str) -> None:
+    """See to it that a node removes at the end what it was sent."""
+    if node_id not in _sent_to[cluster.key]:
+        _sent_to[cluster.key].add(node_id)
+        cluster.at_end.append(lambda: _forget(cluster.key, node_id))
 
 
 def _forget(key: str, node_id: str) -> None:
@@ -166,7 +173,7 @@ def _remove(key: str) -> None:
     shutil.rmtree(_base() / key, ignore_errors=True)
 
 
-def _chunks(path: Path) -> Iterator[tuple[bytes, bool]]:
+def chunks_of(path: Path) -> Iterator[tuple[bytes, bool]]:
     """Read a file in chunks, each with whether it is the last; an empty file is one empty chunk."""
     left = path.stat().st_size
     with open(path, "rb") as file:
@@ -183,7 +190,8 @@ _sending: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by n
 _digests: dict[tuple[Path, int, int], str] = {}
 
 
-def _sha256(path: Path) -> str:
+def sha256_once(path: Path) -> str:
+    """Compute the SHA-256 of a file; again only if it has changed."""
     found = path.stat()
     place = (path, found.st_size, found.st_mtime_ns)
     if place not in _digests:
